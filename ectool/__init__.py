@@ -1,0 +1,1 @@
+"""Verifiably object-centred image classifiers: a toolkit of composable stages."""

@@ -1,0 +1,63 @@
+"""User-facing errors: one line that says what was expected, what arrived and what to do."""
+
+from __future__ import annotations
+
+
+class EctoolError(Exception):
+    """An error the user can act on; the command line prints it as one line without a traceback.
+
+    Args:
+        subject: What the message is about: a flag, a file, an array.
+        expected: What would have been accepted.
+        got: What arrived.
+        fix: What to do about it, as an imperative.
+    """
+
+    exit_code = 1
+
+    def __init__(self, subject: str, *, expected: str, got: str, fix: str) -> None:
+        self.subject = subject
+        self.expected = expected
+        self.got = got
+        self.fix = fix
+        super().__init__(f"{subject}: expected {expected}, got {got}; {fix}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling between processes in spite of the keyword-only arguments."""
+        return _rebuild, (type(self), self.subject, self.expected, self.got, self.fix)
+
+
+def _rebuild(
+    kind: type[EctoolError], subject: str, expected: str, got: str, fix: str
+) -> EctoolError:
+    return kind(subject, expected=expected, got=got, fix=fix)
+
+
+class UsageError(EctoolError):
+    """A flag, key or value that does not exist or is out of bounds."""
+
+    exit_code = 2
+
+
+class InputError(EctoolError):
+    """An input that is missing or invalid."""
+
+    exit_code = 3
+
+
+class OutputExistsError(EctoolError):
+    """The output is there already, made with another key."""
+
+    exit_code = 4
+
+
+class IntegrityError(EctoolError):
+    """An artifact whose bytes are not the ones that were written."""
+
+    exit_code = 5
+
+
+class QualityGateError(EctoolError):
+    """A result that misses the bound the user required."""
+
+    exit_code = 6

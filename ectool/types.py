@@ -1,0 +1,42 @@
+"""Types that every layer shares; nothing here imports a heavy library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+"""Arrays by name, all with the sample as axis 0."""
+
+Advance = Callable[[int], None]
+"""Report that so many more items are done."""
+
+
+class Reporter(Protocol):
+    """Where a stage tells a person how far it is."""
+
+    def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a progress display of `total` items; calling what it yields moves it on."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Say one line that is worth a person's time."""
+        ...
+
+
+class SilentReporter:
+    """Reports to nobody; what library callers get unless they pass a reporter."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 (protocol)
+        """Yield a function that does nothing."""
+        yield lambda _: None
+
+    def note(self, message: str) -> None:
+        """Drop the message."""
+
+
+SILENT = SilentReporter()
