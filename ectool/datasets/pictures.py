@@ -1,0 +1,145 @@
+"""Picture files, decoded as a person sees them, and the evaluation view torchvision gives them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from ectool.errors import InputError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+_SIXTEEN_BITS = 2**16 - 1
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Decode a picture file to RGB.
+
+    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits; of
+    several frames the first counts. Colour profiles are ignored, as by torchvision.
+
+    Args:
+        path: A file of one of ``EXTENSIONS``.
+
+    Returns:
+        The picture in mode RGB.
+
+    Raises:
+        InputError: The file is no picture, is damaged, or has floating-point or 32-bit pixels.
+    """
+    with _reading(path), Image.open(path) as picture:
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _as_rgb(picture)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a picture as it is displayed, from its header where possible.
+
+    Args:
+        path: A file of one of ``EXTENSIONS``.
+
+    Returns:
+        Width and height in pixels after EXIF orientation.
+
+    Raises:
+        InputError: The file is no picture or is damaged.
+    """
+    with _reading(path), Image.open(path) as picture:
+        if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            ImageOps.exif_transpose(picture, in_place=True)
+        return picture.size
+
+
+def read_mask(path: Path) -> Image.Image:
+    """Decode an object mask; every pixel that is not zero is object.
+
+    Zero means index 0 in a palette and black in colours; an alpha channel is ignored.
+
+    Args:
+        path: A picture file.
+
+    Returns:
+        The mask in mode L: 255 on the object, 0 elsewhere.
+
+    Raises:
+        InputError: The file is no picture or is damaged.
+    """
+    with _reading(path), Image.open(path) as picture:
+        ImageOps.exif_transpose(picture, in_place=True)
+        pixels = np.asarray(picture)
+        colours = len(picture.getbands()) - picture.getbands()[-1].count("A")
+    inside = pixels.reshape(*pixels.shape[:2], -1)[:, :, :colours].any(axis=2)
+    return Image.fromarray(inside.astype(np.uint8) * 255)
+
+
+def evaluation_view(
+    picture: Image.Image, side: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> UInt8[np.ndarray, "side side *c"]:
+    """Resize the shorter side to ``round(side * 256 / 224)`` and crop the centre.
+
+    Pixel for pixel ``Compose([Resize(round(side * 256 / 224)), CenterCrop(side)])`` of
+    torchvision on PIL pictures, which are resized with antialiasing.
+
+    Args:
+        picture: A picture of any size.
+        side: Side of the view in pixels.
+        resampling: Bilinear for pictures, nearest for masks.
+
+    Returns:
+        The view; channels last where there are several.
+    """
+    short = round(side * 256 / 224)
+    width, height = picture.size
+    if width <= height:
+        width, height = short, int(short * height / width)
+    else:
+        width, height = int(short * width / height), short
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    resized = picture.resize((width, height), resampling)
+    return np.asarray(resized.crop((left, top, left + side, top + side)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise InputError(
+            str(path),
+            expected="a readable picture",
+            got=f"{type(error).__name__} ({error})",
+            fix="restore the file or remove it from the folder",
+        ) from error
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):
+        return _from_16_bits(picture)
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels, whose white is not defined")
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    return picture.convert("RGB")
+
+
+def _from_16_bits(picture: Image.Image) -> Image.Image:
+    grey = np.asarray(picture).astype(np.int64)
+    if grey.min() < 0 or grey.max() > _SIXTEEN_BITS:
+        raise ValueError("32-bit pixels, whose white is not defined")
+    rounded = (grey * 255 + _SIXTEEN_BITS // 2) // _SIXTEEN_BITS
+    return Image.fromarray(rounded.astype(np.uint8)).convert("RGB")

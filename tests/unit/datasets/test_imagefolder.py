@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+from torchvision import datasets, transforms
+from torchvision.transforms import InterpolationMode
+
+from ectool.datasets.base import SPLITS, DataRequest
+from ectool.datasets.imagefolder import open_imagefolder
+from ectool.errors import InputError
+
+SIDE = 20
+CLASSES = ("a bird", "Zebra", "ant")
+
+
+def write_picture(path: Path, seed: int = 0, size: tuple[int, int] = (30, 24)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def write_class_folders(folder: Path, per_class: int, suffixes=("png", "JPG", "bmp")) -> None:
+    for label, name in enumerate(CLASSES):
+        for number in range(per_class):
+            seed = 100 * label + number
+            path = folder / name / f"{number}.{suffixes[number % len(suffixes)]}"
+            write_picture(path, seed, (20 + 7 * number % 31, 25 + label))
+
+
+def write_masks(folder: Path) -> None:
+    """Give every picture a mask whose object is the upper left quarter."""
+    for path in [p for p in folder.rglob("*.*") if "masks" not in p.parts]:
+        with Image.open(path) as picture:
+            mask = np.zeros(picture.size[::-1], np.uint8)
+        mask[: len(mask) // 2, : mask.shape[1] // 2] = 7
+        target = (folder / "masks" / path.relative_to(folder)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(target)
+
+
+@pytest.fixture
+def split_folder(tmp_path):
+    folder = tmp_path / "with splits"
+    for name, count in {"train": 4, "val": 2, "test": 3}.items():
+        write_class_folders(folder / name, count)
+    return folder
+
+
+@pytest.fixture
+def flat_folder(tmp_path):
+    folder = tmp_path / "flat"
+    write_class_folders(folder, 20, suffixes=("png",))
+    return folder
+
+
+def open_split(folder, split, root=None, side=SIDE):
+    request = DataRequest(str(folder), split, "original", side, 0.5, 0, root or folder.parent)
+    return open_imagefolder(request)
+
+
+def every(dataset):
+    return np.arange(len(dataset.sample_ids))
+
+
+@pytest.mark.parametrize(("split", "group"), [("train", "train"), ("validation", "val")])
+def test_pictures_labels_and_order_are_torchvisions(split_folder, split, group):
+    view = transforms.Compose(
+        [transforms.Resize(round(SIDE * 256 / 224)), transforms.CenterCrop(SIDE)]
+    )
+    peer = datasets.ImageFolder(split_folder / group, view)
+    ours = open_split(split_folder, split)
+    assert ours.classes == tuple(peer.classes)
+    assert [str(split_folder / name) for name in ours.sample_ids] == [p for p, _ in peer.samples]
+    np.testing.assert_array_equal(ours.labels, peer.targets)
+    expected = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture, _ in peer])
+    np.testing.assert_array_equal(ours.images(every(ours)), expected)
+
+
+def test_names_sizes_and_ids(split_folder):
+    dataset = open_split(split_folder, "test")
+    assert dataset.name == "imagefolder/with splits/test"
+    assert dataset.size == (SIDE, SIDE)
+    assert dataset.sample_ids[-1] == "test/ant/2.bmp"
+    assert dataset.labels.dtype == np.int64
+    assert dataset.masks(every(dataset)) is None
+    assert dataset.boxes(every(dataset)) is None
+
+
+@pytest.mark.parametrize("group", ["val", "validation", "valid"])
+def test_the_validation_folder_has_three_names(split_folder, group):
+    (split_folder / "val").rename(split_folder / group)
+    assert open_split(split_folder, "validation").sample_ids[0] == f"{group}/Zebra/0.png"
+
+
+def test_two_validation_folders_are_an_error(split_folder):
+    shutil.copytree(split_folder / "val", split_folder / "valid")
+    with pytest.raises(InputError, match="one folder for the validation split"):
+        open_split(split_folder, "train")
+
+
+def test_reading_order_and_batches_do_not_matter(split_folder):
+    dataset = open_split(split_folder, "train")
+    images = dataset.images(every(dataset))
+    order = np.random.default_rng(0).permutation(every(dataset))
+    np.testing.assert_array_equal(dataset.images(order), images[order])
+    for index in order[:3]:
+        np.testing.assert_array_equal(dataset.images(np.array([index]))[0], images[index])
+    assert dataset.images(np.array([], np.int64)).shape == (0, 3, SIDE, SIDE)
+
+
+def test_the_order_of_the_listing_does_not_matter(split_folder, tmp_path):
+    mirror = tmp_path / "mirror" / "with splits"
+    for path in sorted(split_folder.rglob("*.*"), reverse=True):
+        (mirror / path.relative_to(split_folder)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, mirror / path.relative_to(split_folder))
+    ours, theirs = open_split(split_folder, "train"), open_split(mirror, "train")
+    assert ours.sample_ids == theirs.sample_ids
+    assert ours.fingerprint == theirs.fingerprint
+
+
+@pytest.mark.parametrize("fixture", ["split_folder", "flat_folder"])
+def test_splits_share_no_sample_and_make_up_the_whole(fixture, request):
+    folder = request.getfixturevalue(fixture)
+    parts = [name for split in SPLITS for name in open_split(folder, split).sample_ids]
+    assert len(parts) == len(set(parts))
+    assert set(parts) == set(open_split(folder, "all").sample_ids)
+
+
+def test_the_hash_split_is_stable_when_pictures_come_and_go(flat_folder):
+    before = {s: set(open_split(flat_folder, s).sample_ids) for s in SPLITS}
+    removed = "ant/3.png"
+    (flat_folder / removed).unlink()
+    write_picture(flat_folder / "ant" / "new.png")
+    for split in SPLITS:
+        after = set(open_split(flat_folder, split).sample_ids)
+        assert after - {"ant/new.png"} == before[split] - {removed}
+
+
+def test_classes_are_the_same_in_every_split(split_folder):
+    shutil.rmtree(split_folder / "val" / "a bird")
+    validation = open_split(split_folder, "validation")
+    assert validation.classes == open_split(split_folder, "train").classes
+    assert set(validation.labels) == {0, 2}
+
+
+def test_hidden_and_foreign_files_are_skipped(split_folder):
+    ids = open_split(split_folder, "train").sample_ids
+    for name in ("._0.png", "Thumbs.db", "notes.txt", ".cache/0.png"):
+        write_picture(split_folder / "train" / "ant" / "kept.png")
+        target = split_folder / "train" / "ant" / name
+        target.parent.mkdir(exist_ok=True)
+        (split_folder / "train" / "ant" / "kept.png").rename(target)
+    (split_folder / "train" / ".ipynb_checkpoints").mkdir()
+    assert open_split(split_folder, "train").sample_ids == ids
+
+
+def test_pictures_in_nested_folders_belong_to_the_class_above(split_folder):
+    write_picture(split_folder / "train" / "ant" / "deep" / "er" / "x.png")
+    dataset = open_split(split_folder, "train")
+    assert dataset.sample_ids[-1] == "train/ant/deep/er/x.png"
+    assert dataset.labels[-1] == 2
+
+
+@pytest.mark.parametrize("fixture", ["split_folder", "flat_folder"])
+def test_masks_follow_their_pictures(fixture, request):
+    folder = request.getfixturevalue(fixture)
+    write_masks(folder)
+    dataset = open_split(folder, "test")
+    masks, boxes = dataset.masks(every(dataset)), dataset.boxes(every(dataset))
+    view = transforms.Compose(
+        [
+            transforms.Resize(round(SIDE * 256 / 224), InterpolationMode.NEAREST),
+            transforms.CenterCrop(SIDE),
+        ]
+    )
+    for sample_id, mask, box in zip(dataset.sample_ids, masks, boxes, strict=True):
+        with Image.open((folder / "masks" / sample_id).with_suffix(".png")) as file:
+            np.testing.assert_array_equal(mask, np.asarray(view(file)) > 0)
+        y, x = np.nonzero(mask)
+        assert box.tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
+    assert "masks" not in dataset.classes
+
+
+def test_a_mask_shows_the_picture_as_it_is_displayed(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :20] = 255  # the left half, which is displayed on top
+    (tmp_path / "test" / "x").mkdir(parents=True)
+    Image.fromarray(pixels).save(tmp_path / "test" / "x" / "p.png", exif=exif)
+    mask = np.zeros((40, 20), np.uint8)
+    mask[:20] = 1
+    (tmp_path / "masks" / "test" / "x").mkdir(parents=True)
+    Image.fromarray(mask).save(tmp_path / "masks" / "test" / "x" / "p.png")
+    dataset = open_split(tmp_path, "test")
+    image, inside = dataset.images(np.array([0]))[0, 0], dataset.masks(np.array([0]))[0]
+    assert (image[inside] > 100).all()
+    assert (image[~inside] < 155).all()
+
+
+def test_splits_without_a_masks_folder_have_none(split_folder):
+    write_masks(split_folder)
+    shutil.rmtree(split_folder / "masks" / "train")
+    assert open_split(split_folder, "train").masks(np.array([0])) is None
+    assert open_split(split_folder, "all").masks(np.array([0])) is None
+    assert open_split(split_folder, "test").masks(np.array([0])) is not None
+
+
+def test_a_single_missing_mask_is_an_error(split_folder):
+    write_masks(split_folder)
+    (split_folder / "masks" / "test" / "ant" / "1.png").unlink()
+    with pytest.raises(InputError, match=r"masks/test/ant/1\.png.*the mask of test/ant/1\.JPG"):
+        open_split(split_folder, "test")
+
+
+def test_a_mask_of_another_size_is_an_error(split_folder):
+    write_masks(split_folder)
+    write_picture(split_folder / "masks" / "test" / "ant" / "1.png", size=(9, 8))
+    dataset = open_split(split_folder, "test")
+    with pytest.raises(InputError, match=r"ant/1\.png: expected 27 x 27 pixels.*got 9 x 8"):
+        dataset.masks(every(dataset))
+
+
+def test_a_truncated_picture_is_an_error_when_it_is_read_and_not_before(split_folder):
+    path = split_folder / "train" / "a bird" / "1.JPG"
+    path.write_bytes(path.read_bytes()[:400])
+    dataset = open_split(split_folder, "train")
+    bad = dataset.sample_ids.index("train/a bird/1.JPG")
+    assert dataset.images(np.array([bad - 1, bad + 1])).any()
+    with pytest.raises(InputError, match=r"a bird/1\.JPG: expected a readable picture"):
+        dataset.images(every(dataset))
+
+
+def test_the_fingerprint_is_of_everything_that_counts(split_folder, tmp_path):
+    def fingerprint(split="test", side=SIDE):
+        return open_split(split_folder, split, root=tmp_path, side=side).fingerprint
+
+    seen = [fingerprint(), fingerprint("train"), fingerprint(side=SIDE + 1)]
+    write_masks(split_folder)
+    seen.append(fingerprint())
+    Image.new("L", (27, 25), 1).save(split_folder / "masks" / "test" / "Zebra" / "1.png")
+    seen.append(fingerprint())
+    write_picture(split_folder / "test" / "Zebra" / "0.png", seed=99)
+    seen.append(fingerprint())
+    (split_folder / "test" / "ant" / "0.png").rename(split_folder / "test" / "ant" / "00.png")
+    shutil.rmtree(split_folder / "masks")
+    seen.append(fingerprint())
+    assert len(set(seen)) == len(seen)
+    assert fingerprint() == seen[-1]
+
+
+@pytest.mark.parametrize("path", ["", "/nowhere at all"])
+def test_a_missing_folder_is_an_error(tmp_path, path):
+    with pytest.raises(InputError, match=rf"imagefolder:{path}: expected an existing folder"):
+        open_imagefolder(DataRequest(path, "train", "original", SIDE, 0.5, 0, tmp_path))
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="expected pictures of the split 'train'"):
+        open_split(tmp_path, "train")
+
+
+def test_a_class_without_pictures_is_an_error(split_folder):
+    (split_folder / "train" / "empty one").mkdir()
+    with pytest.raises(InputError, match=r"empty one: expected pictures .*got none"):
+        open_split(split_folder, "train")
+
+
+def test_a_split_that_is_not_there_is_an_error(split_folder):
+    shutil.rmtree(split_folder / "val")
+    with pytest.raises(
+        InputError, match="'validation' of imagefolder: expected one of train, test"
+    ):
+        open_split(split_folder, "validation")
+    with pytest.raises(InputError, match="'dev' of imagefolder"):
+        open_split(split_folder, "dev")
