@@ -1,0 +1,1 @@
+"""Classifiers: make, load, save, and find the layer heatmaps are drawn from."""

@@ -1,0 +1,168 @@
+"""A classifier that takes plain pixels: network, normalisation and class names in one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from ectool.errors import InputError
+from ectool.models.target_layer import Layout, TargetLayer
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything but the weights that is needed to rebuild a classifier.
+
+    Attributes:
+        architecture: Name of the network's architecture.
+        class_names: Names of the classes, in the order of the logits.
+        input_size: (height, width) of the images in pixels.
+        mean: Mean of each channel, subtracted from pixels in [0, 1].
+        std: What each channel is divided by afterwards.
+        target_layer: Name of the layer heatmaps are drawn from.
+        layout: Order of the axes of that layer's output.
+    """
+
+    architecture: str
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int]
+    mean: Channels
+    std: Channels
+    target_layer: str
+    layout: Layout
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain lists, strings and numbers."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
+        """Read what :meth:`to_json` wrote; further keys are left alone.
+
+        Args:
+            fields: A decoded JSON object.
+
+        Returns:
+            The specification.
+
+        Raises:
+            InputError: A field is missing or is not of its kind.
+        """
+        try:
+            height, width = (int(side) for side in fields["input_size"])
+            return cls(
+                architecture=str(fields["architecture"]),
+                class_names=tuple(str(name) for name in fields["class_names"]),
+                input_size=(height, width),
+                mean=_channels(fields["mean"]),
+                std=_channels(fields["std"]),
+                target_layer=str(fields["target_layer"]),
+                layout=_layout(fields["layout"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "model description",
+                expected="the fields " + ", ".join(cls.__dataclass_fields__),
+                got=f"{type(error).__name__} {error}",
+                fix="write it with this version of ectool",
+            ) from error
+
+
+class Classifier(nn.Module):
+    """Map pixels in [0, 1] to logits; the normalisation happens inside.
+
+    Perturbations are therefore measured in pixel units, whatever the network's own input scale.
+
+    Args:
+        network: Maps normalised images (N, 3, H, W) to logits (N, C).
+        spec: What the network is.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        # Not part of the weights: the specification is their one source.
+        self.register_buffer("mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
+
+    def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+        """Classify a batch.
+
+        Args:
+            pixels: RGB in [0, 1], on the model's device and of its type.
+
+        Returns:
+            Logits, one column per class name.
+
+        Cost: one forward pass.
+        """
+        return cast(Tensor, self.network((pixels - self.mean) / self.std))
+
+    @property
+    def architecture(self) -> str:
+        """Return the name of the network's architecture."""
+        return self.spec.architecture
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes, in the order of the logits."""
+        return self.spec.class_names
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Return (height, width) of the images in pixels."""
+        return self.spec.input_size
+
+    @property
+    def target_layer(self) -> TargetLayer:
+        """Return the layer heatmaps are drawn from."""
+        return TargetLayer(self.spec.target_layer, self.spec.layout)
+
+    @property
+    def target_module(self) -> nn.Module:
+        """Return the module behind :attr:`target_layer`."""
+        return self.network.get_submodule(self.spec.target_layer)
+
+
+def to_pixels(
+    images: UInt8[np.ndarray, "n 3 h w"] | UInt8[Tensor, "n 3 h w"],
+    device: torch.device | str | None = None,
+) -> Float[Tensor, "n 3 h w"]:
+    """Return uint8 images as float32 in [0, 1], channels last in memory.
+
+    Args:
+        images: RGB, 0 to 255.
+        device: Where the result goes; the bytes travel before they are widened. Default: stay.
+
+    Returns:
+        ``images / 255``, correctly rounded; times 255 and rounded gives ``images`` again.
+    """
+    bytes_ = images if isinstance(images, Tensor) else torch.tensor(images)
+    pixels = bytes_.to(device).to(torch.float32, memory_format=torch.channels_last)
+    return pixels.div_(255)
+
+
+def _channels(values: Iterable[float]) -> Channels:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _layout(value: str) -> Layout:
+    if value not in get_args(Layout):
+        raise ValueError(f"unknown layout {value!r}")
+    return cast(Layout, value)
