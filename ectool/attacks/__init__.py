@@ -1,0 +1,1 @@
+"""Semantic-preserving perturbations: background masks, random starts, masked PGD."""

@@ -1,0 +1,160 @@
+"""Background masks: which pixels a semantic-preserving perturbation may move.
+
+Every rule treats each sample on its own, so the batch does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+OTSU_BINS = 256
+
+
+def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n h w"]:
+    """Take the pixels at or below the q-quantile of their own heatmap.
+
+    ``background = heatmap <= t`` with t the ``ceil(q * h * w)``-th smallest value (the inverted
+    distribution function, without interpolation), so at least the share q is background. Pixels
+    tied with t all belong to it: an all-zero or constant map makes the whole picture background,
+    and so does a map with more zeros than q * h * w make all of its zeros background.
+
+    Args:
+        heatmaps: Heatmaps upsampled to the size of the pictures.
+        q: Share of the pixels, in [0, 1]; with 0 only the least value.
+
+    Returns:
+        True where a pixel may move.
+    """
+    values = heatmaps.flatten(1)
+    # 0.55 * 100 is a hair above 55; the small term keeps such products from rounding up.
+    rank = max(1, math.ceil(q * values.shape[1] - 1e-6))
+    return heatmaps <= values.kthvalue(rank, dim=1).values[:, None, None]
+
+
+def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tensor, "n h w"]:
+    """Take the pixels at or below a fixed fraction of their own heatmap's maximum.
+
+    ``background = heatmap <= share * max(heatmap)``; 0.2 is the fraction of Zhou et al. 2016
+    (class activation mapping). An all-zero map makes the whole picture background, a constant
+    positive one none of it.
+
+    Args:
+        heatmaps: Non-negative heatmaps upsampled to the size of the pictures.
+        share: Fraction of the maximum, in [0, 1].
+
+    Returns:
+        True where a pixel may move.
+    """
+    return heatmaps <= share * heatmaps.amax(dim=(1, 2), keepdim=True)
+
+
+def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
+    """Take the lower class of Otsu's two-class split of each heatmap's histogram.
+
+    Among the splits of 256 equal bins between a map's least and greatest value, the one with the
+    greatest variance between the classes, ``w0 * w1 * (mean0 - mean1)**2`` (Otsu 1979), the
+    lowest of equals. An all-zero or constant map makes the whole picture background.
+
+    Args:
+        heatmaps: Finite heatmaps upsampled to the size of the pictures.
+
+    Returns:
+        True where a pixel may move.
+    """
+    bins = _bins(heatmaps)
+    split = _between_class_variance(_histogram(bins)).argmax(dim=1)
+    return bins <= split[:, None, None]
+
+
+def inverse(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n h w"]:
+    """Take the pixels above the q-quantile: the ablation that perturbs what matters.
+
+    Args:
+        heatmaps: Heatmaps upsampled to the size of the pictures.
+        q: Share of the pixels left alone, in [0, 1].
+
+    Returns:
+        The complement of ``quantile``; nothing for a constant map.
+    """
+    return ~quantile(heatmaps, q)
+
+
+def outside_object(objects: Bool[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
+    """Take the pixels outside the ground-truth object.
+
+    Args:
+        objects: True on the object.
+
+    Returns:
+        True where a pixel may move.
+    """
+    return ~objects
+
+
+def full(like: Shaped[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
+    """Take every pixel: the unmasked attack.
+
+    Args:
+        like: Any tensor of the masks' shape, on the masks' device.
+
+    Returns:
+        True everywhere.
+    """
+    return torch.ones_like(like, dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class BackgroundRule:
+    """A rule together with what it has to be fed.
+
+    Attributes:
+        source: What the mask is made from: upsampled heatmaps, object masks, or only their shape.
+        compute: Maps the source and the rule's level (quantile or fraction; ignored by the
+            others) to the mask.
+    """
+
+    source: Literal["heatmap", "object", "shape"]
+    compute: Callable[[Tensor, float], Tensor]
+
+
+BACKGROUND_RULES: dict[str, BackgroundRule] = {
+    "quantile": BackgroundRule("heatmap", quantile),
+    "fraction": BackgroundRule("heatmap", fraction),
+    "otsu": BackgroundRule("heatmap", lambda heatmaps, _: otsu(heatmaps)),
+    "inverse": BackgroundRule("heatmap", inverse),
+    "object": BackgroundRule("object", lambda objects, _: outside_object(objects)),
+    "full": BackgroundRule("shape", lambda like, _: full(like)),
+}
+
+
+def _bins(heatmaps: Float[Tensor, "n h w"]) -> Tensor:
+    """Return the histogram bin of every pixel, 0 to OTSU_BINS - 1."""
+    least = heatmaps.amin(dim=(1, 2), keepdim=True)
+    span = heatmaps.amax(dim=(1, 2), keepdim=True) - least
+    relative = torch.where(span > 0, (heatmaps - least) / span, 0.0)
+    return (relative * OTSU_BINS).long().clamp_(max=OTSU_BINS - 1)
+
+
+def _histogram(bins: Tensor) -> Tensor:
+    """Count the bins of each sample, (n, OTSU_BINS)."""
+    samples = bins.shape[0]
+    first = torch.arange(samples, device=bins.device)[:, None, None] * OTSU_BINS
+    counts = torch.bincount((bins + first).flatten(), minlength=samples * OTSU_BINS)
+    return counts.view(samples, OTSU_BINS)
+
+
+def _between_class_variance(counts: Tensor) -> Tensor:
+    """Return the variance between both classes for a split after each bin, (n, OTSU_BINS)."""
+    levels = torch.arange(OTSU_BINS, device=counts.device)
+    below, moment = counts.cumsum(1), (counts * levels).cumsum(1)
+    total, whole = below[:, -1:], moment[:, -1:]
+    # w0 * w1 * (mean0 - mean1)**2 without its two divisions by a weight that may be zero.
+    difference = (whole * below - total * moment).double()
+    return difference.square() / (below * (total - below)).clamp(min=1)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.filters import threshold_otsu
+
+from ectool.attacks.masks import (
+    BACKGROUND_RULES,
+    fraction,
+    full,
+    inverse,
+    otsu,
+    outside_object,
+    quantile,
+)
+
+
+def maps(n: int = 5, size: int = 9, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, size, size, generator=generator).clamp(min=0)
+
+
+def two_hills(n: int = 4, size: int = 24) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(7)
+    low = torch.rand(n, size, size, generator=generator)
+    high = 3 + torch.rand(n, size, size, generator=generator)
+    return torch.where(torch.rand(n, size, size, generator=generator) < 0.3, high, low)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    percent=st.integers(0, 100),
+    values=st.lists(st.integers(0, 6), min_size=1, max_size=40),
+)
+def test_quantile_equals_its_definition(percent, values):
+    ordered = sorted(values)
+    rank = max(1, math.ceil(Fraction(percent, 100) * len(values)))
+    expected = [value <= ordered[rank - 1] for value in values]
+    heatmap = torch.tensor(values, dtype=torch.float32).view(1, 1, -1)
+    assert quantile(heatmap, percent / 100).flatten().tolist() == expected
+
+
+def test_quantile_equals_numpy_inverted_cdf():
+    heatmaps = maps()
+    for q in (0.25, 0.5, 0.7, 0.9):
+        threshold = np.quantile(heatmaps.flatten(1), q, axis=1, method="inverted_cdf")
+        expected = heatmaps.numpy() <= threshold[:, None, None]
+        np.testing.assert_array_equal(quantile(heatmaps, q), expected)
+
+
+def test_half_of_the_pixels_are_background_by_default():
+    assert quantile(two_hills()).flatten(1).sum(1).tolist() == [288] * 4
+
+
+def test_fraction_equals_its_definition():
+    heatmaps = maps()
+    for heatmap, background in zip(heatmaps, fraction(heatmaps, 0.3), strict=True):
+        expected = heatmap <= 0.3 * heatmap.max()
+        assert torch.equal(background, expected)
+
+
+def slow_otsu(heatmap: np.ndarray) -> np.ndarray:
+    """Try every split of the 256 bins."""
+    least, greatest = heatmap.min(), heatmap.max()
+    bins = np.minimum(((heatmap - least) / (greatest - least) * 256).astype(int), 255)
+    best, split = -1.0, 0
+    for candidate in range(255):
+        below, above = bins[bins <= candidate], bins[bins > candidate]
+        if below.size and above.size:
+            variance = below.size * above.size * (below.mean() - above.mean()) ** 2
+            if variance > best * (1 + 1e-12):
+                best, split = variance, candidate
+    return bins <= split
+
+
+@pytest.mark.parametrize("heatmaps", [maps(size=20), two_hills()], ids=["noise", "hills"])
+def test_otsu_equals_every_split_tried(heatmaps):
+    for heatmap, background in zip(heatmaps.numpy(), otsu(heatmaps), strict=True):
+        np.testing.assert_array_equal(background, slow_otsu(heatmap))
+
+
+def test_otsu_agrees_with_scikit_image_on_two_hills():
+    heatmaps = two_hills()
+    for heatmap, background in zip(heatmaps.numpy(), otsu(heatmaps).numpy(), strict=True):
+        # Their threshold is the centre of the last lower bin, ours its upper edge.
+        half_bin = (heatmap.max() - heatmap.min()) / 512
+        certain = np.abs(heatmap - threshold_otsu(heatmap)) > 1.01 * half_bin
+        assert certain.mean() > 0.95
+        np.testing.assert_array_equal(
+            background[certain], (heatmap <= threshold_otsu(heatmap))[certain]
+        )
+
+
+def test_otsu_separates_two_values():
+    heatmap = torch.tensor([[[0.0, 0.0, 5.0], [0.0, 5.0, 5.0], [0.0, 0.0, 0.0]]])
+    assert torch.equal(otsu(heatmap), heatmap == 0)
+
+
+@pytest.mark.parametrize("name", ["quantile", "fraction", "otsu"])
+def test_all_zero_map_is_background_throughout(name):
+    assert BACKGROUND_RULES[name].compute(torch.zeros(2, 4, 4), 0.5).all()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("quantile", 1), ("otsu", 1), ("fraction", 0)])
+def test_constant_map(name, expected):
+    background = BACKGROUND_RULES[name].compute(torch.full((2, 4, 4), 3.0), 0.5)
+    assert background.unique().tolist() == [expected]
+
+
+def test_quantile_at_the_ends():
+    heatmaps = two_hills()
+    least = heatmaps.amin(dim=(1, 2), keepdim=True)
+    assert torch.equal(quantile(heatmaps, 0.0), heatmaps == least)
+    assert quantile(heatmaps, 1.0).all()
+
+
+def test_rank_is_not_rounded_up_by_floating_point():
+    assert 0.55 * 100 > 55
+    assert quantile(torch.arange(100.0).view(1, 10, 10), 0.55).sum() == 55
+
+
+def test_inverse_and_object_are_complements():
+    heatmaps = maps()
+    assert torch.equal(inverse(heatmaps, 0.3), ~quantile(heatmaps, 0.3))
+    objects = heatmaps > 1
+    assert torch.equal(outside_object(objects), heatmaps <= 1)
+
+
+def test_full_takes_any_dtype():
+    assert full(torch.zeros(2, 3, 4, dtype=torch.uint8)).tolist() == np.ones((2, 3, 4)).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(BACKGROUND_RULES))
+def test_rules_look_at_one_sample_at_a_time(name):
+    rule = BACKGROUND_RULES[name]
+    source = maps(n=11, size=12)
+    if rule.source == "object":
+        source = source > 0.5
+    whole = rule.compute(source, 0.4)
+    assert whole.dtype == torch.bool
+    for size in (1, 4):
+        parts = [rule.compute(part, 0.4) for part in source.split(size)]
+        assert torch.equal(torch.cat(parts), whole)
