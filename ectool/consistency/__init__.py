@@ -1,0 +1,1 @@
+"""Explanation consistency: how stably heatmap and prediction survive, and the weights it gives."""
