@@ -1,0 +1,84 @@
+"""What each metric is called, means and wants; the one place that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VARIANT_MEANING = {
+    "original": "pictures as they are",
+    "mixed_same": "objects on backgrounds of their own class",
+    "mixed_rand": "objects on backgrounds of random classes",
+    "mixed_next": "objects on backgrounds of the next class",
+    "only_fg": "objects on black",
+    "only_bg_t": "backgrounds alone, tiled over the object",
+    "no_fg": "backgrounds with the object cut out",
+}
+OBJECT_FREE = ("only_bg_t", "no_fg")
+"""Variants without the object, on which a high accuracy is a bad sign."""
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a metric is.
+
+    Attributes:
+        label: Name for tables.
+        definition: One line; the range is always [0, 1] (differences: [-1, 1]).
+        higher_is_better: Which way is good.
+    """
+
+    label: str
+    definition: str
+    higher_is_better: bool
+
+
+METRICS: dict[str, MetricInfo] = {
+    "background_gap": MetricInfo(
+        "background gap",
+        "accuracy on mixed_same minus accuracy on mixed_rand (BG-Gap, Xiao et al. 2021)",
+        higher_is_better=False,
+    ),
+    "pointing_game": MetricInfo(
+        "pointing game",
+        "share of heatmaps whose maximum lies within 15 px (at 224) of the object "
+        "(Zhang et al. 2016)",
+        higher_is_better=True,
+    ),
+    "energy_inside": MetricInfo(
+        "energy inside the object",
+        "share of the heatmap's sum that lies on the object (Wang et al. 2020)",
+        higher_is_better=True,
+    ),
+    "mask_iou": MetricInfo(
+        "mask IoU",
+        "intersection over union of the object and the heatmap above half its maximum",
+        higher_is_better=True,
+    ),
+    "explanation_consistency": MetricInfo(
+        "explanation consistency",
+        "mean of heatmap similarity times true-class probability under a background attack",
+        higher_is_better=True,
+    ),
+}
+
+
+def describe(name: str) -> MetricInfo:
+    """Return what a metric is: `accuracy@VARIANT`, `robust@EPS`, or one of `METRICS`.
+
+    Raises:
+        KeyError: There is no such metric.
+    """
+    base, _, detail = name.partition("@")
+    if base == "accuracy":
+        return MetricInfo(
+            f"accuracy, {detail}",
+            f"share classified correctly: {VARIANT_MEANING.get(detail, detail)}",
+            higher_is_better=detail not in OBJECT_FREE,
+        )
+    if base == "robust":
+        return MetricInfo(
+            f"robust accuracy, {detail}",
+            f"share still classified correctly after PGD on the whole picture, L-inf, eps {detail}",
+            higher_is_better=True,
+        )
+    return METRICS[name]
