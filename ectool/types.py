@@ -14,6 +14,9 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 Advance = Callable[[int], None]
 """Report that so many more items are done."""
 
+UP_TO_DATE = "up to date"
+"""How a stage's note ends when there was nothing to compute."""
+
 
 class Reporter(Protocol):
     """Where a stage tells a person how far it is."""

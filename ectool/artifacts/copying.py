@@ -1,0 +1,90 @@
+"""Copying an array artifact into a new store of either format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ectool.artifacts import hdf5_store, zarr_store
+from ectool.artifacts.artifact import HDF5_SUFFIXES, Artifact
+from ectool.artifacts.manifest import FILE_NAME, Manifest
+from ectool.artifacts.schema import SAMPLE, spec_of
+from ectool.errors import InputError
+from ectool.types import Advance, Arrays
+
+
+def copy(
+    artifact: Artifact, target: Path, manifest: Manifest | None, advance: Advance = lambda _: None
+) -> Path:
+    """Write all arrays, the root attributes and a manifest; the target's suffix says how.
+
+    Arrays that the schema does not know are copied too.
+
+    Raises:
+        InputError: An array does not have one row per sample.
+        IntegrityError: A shard is not what was written.
+    """
+    _check_columns(artifact)
+    if target.suffix in HDF5_SUFFIXES:
+        _to_hdf5(artifact, target, manifest, advance)
+    else:
+        _to_zarr(artifact, target, manifest, advance)
+    return target
+
+
+def _check_columns(artifact: Artifact) -> None:
+    for name in artifact.arrays.keys() - set(artifact.columns):
+        raise InputError(
+            f"{artifact.path}: {name}",
+            expected=f"an array with a row for each of the {len(artifact)} samples",
+            got=f"shape {artifact.arrays[name].shape}",
+            fix="store it elsewhere, or as an attribute",
+        )
+
+
+def _rows(artifact: Artifact) -> int:
+    """Return how many rows a chunk takes: those of the first, hence largest, shard."""
+    start, stop = artifact.shards[0] if artifact.shards else (0, 1)
+    return max(1, stop - start)
+
+
+def _dims(artifact: Artifact, name: str) -> tuple[str, ...]:
+    spec = spec_of(artifact.kind, name)
+    axes = range(1, len(artifact.arrays[name].shape))
+    return spec.dims if spec else (SAMPLE, *(f"axis_{axis}" for axis in axes))
+
+
+def _shards(artifact: Artifact, advance: Advance) -> Iterator[tuple[int, Arrays]]:
+    for start, arrays in artifact.iterate():
+        yield start, arrays
+        advance(len(arrays["sample_id"]))
+
+
+def _to_hdf5(artifact: Artifact, target: Path, manifest: Manifest | None, advance: Advance) -> None:
+    hdf5_store.write_file(
+        target,
+        _shards(artifact, advance),
+        length=len(artifact),
+        rows=_rows(artifact),
+        dims={name: _dims(artifact, name) for name in artifact.arrays},
+        attributes=artifact.store.attributes,
+        manifest=manifest.to_bytes() if manifest else None,
+    )
+
+
+def _to_zarr(artifact: Artifact, target: Path, manifest: Manifest | None, advance: Advance) -> None:
+    zarr_store.create_group(target, artifact.store.attributes)
+    for start, arrays in _shards(artifact, advance):
+        for name, values in arrays.items():
+            if start == 0:
+                zarr_store.create_array(
+                    target,
+                    name,
+                    values,
+                    length=len(artifact),
+                    rows=_rows(artifact),
+                    dims=_dims(artifact, name),
+                )
+            zarr_store.write_rows(target, name, start, values)
+    if manifest is not None:
+        (target / FILE_NAME).write_bytes(manifest.to_bytes())

@@ -1,0 +1,123 @@
+"""Files that are either whole or absent: atomic writes, fsync, locks, moving aside."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ectool.errors import InputError, OutputExistsError
+
+TEMPORARY = ".tmp"
+"""Suffix of what is being written; a killed process may leave such a file or folder behind."""
+
+
+def fsync(path: Path) -> None:
+    """Flush one file or folder entry to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(root: Path) -> None:
+    """Flush everything under a folder, or a single file, to the disk."""
+    if root.is_dir():
+        for path in sorted(root.rglob("*")):
+            fsync(path)
+    fsync(root)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it is never seen half-written."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    temporary.write_bytes(data)
+    fsync(temporary)
+    temporary.replace(path)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those it lies in, unless they are there.
+
+    Raises:
+        InputError: The file system does not let us.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            str(path.parent),
+            expected="a folder to write into",
+            got=error.strerror or type(error).__name__,
+            fix="choose another output",
+        ) from None
+
+
+def publish(source: Path, target: Path) -> None:
+    """Move finished bytes to their final name, durably.
+
+    Raises:
+        OutputExistsError: Something came to lie there in the meantime.
+    """
+    if target.exists():
+        raise OutputExistsError(
+            str(target),
+            expected="nothing there yet",
+            got="what another process has just written",
+            fix="run the same command again",
+        )
+    fsync_tree(source)
+    source.replace(target)
+    fsync(target.parent)
+
+
+def move_aside(path: Path, tag: str) -> Path:
+    """Rename an output to a free name beside it and return that name."""
+    aside = path.with_name(f"{path.name}.old-{tag[:8]}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.name}.old-{tag[:8]}-{count}")
+    path.replace(aside)
+    return aside
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(folder: Path, output: Path) -> Iterator[None]:
+    """Make a folder and hold its lock, which goes with the process, however that ends.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    make_folder(folder)
+    with (folder / "lock").open("w") as lock:
+        if not _is_held(lock):
+            raise InputError(
+                str(output),
+                expected="one process writing it",
+                got="another one at work",
+                fix="wait for it or choose another --output",
+            )
+        yield
+
+
+def _is_held(lock: IO[str]) -> bool:
+    """Try to lock an open file; one that its last holder has removed does not count."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(lock.fileno()).st_nlink > 0

@@ -1,0 +1,92 @@
+"""Folder artifacts (models, evaluations): plain files and a manifest with their digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ectool.artifacts import files
+from ectool.artifacts.hashing import digest_file
+from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
+from ectool.artifacts.partial import partial_folder
+from ectool.errors import InputError, IntegrityError
+
+
+class PartialFolder:
+    """A folder artifact in the making: `store` is what will be published."""
+
+    def __init__(self, output: Path, recipe: Recipe) -> None:
+        self.output = output
+        self.recipe = recipe
+        self.scratch = partial_folder(output, recipe)
+        self.store = self.scratch / "store"
+
+    def publish(self) -> Path:
+        """Write the manifest over the store's files, flush and rename."""
+        seal(self.store, self.recipe)
+        files.publish(self.store, self.output)
+        files.remove(self.scratch)
+        return self.output
+
+
+@contextmanager
+def building(output: Path, recipe: Recipe) -> Iterator[PartialFolder]:
+    """Hold the lock of a folder in the making; scratch files stay when the block fails."""
+    partial = PartialFolder(output, recipe)
+    with files.exclusive(partial.scratch, output):
+        yield partial
+
+
+def seal(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    findings: Mapping[str, float] | None = None,
+    length: int = 0,
+) -> Manifest:
+    """Write the manifest of a folder whose files are complete."""
+    files.remove(folder / (FILE_NAME + files.TEMPORARY))
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
+    manifest = make_manifest(recipe, files=digests, findings=dict(findings or {}), length=length)
+    files.write_atomic(folder / FILE_NAME, manifest.to_bytes())
+    return manifest
+
+
+def open_folder(path: Path, kind: str | None) -> Manifest:
+    """Return the manifest of a finished folder artifact of a kind, or of any where None.
+
+    Raises:
+        InputError: It is missing, unfinished, or of another kind.
+    """
+    file = path / FILE_NAME
+    if not file.exists():
+        raise InputError(
+            str(path),
+            expected=f"{kind or 'folder'} artifact",
+            got="no folder" if not path.exists() else f"a path without {FILE_NAME}",
+            fix="check the path, or run the stage that makes it",
+        )
+    manifest = parse_manifest(file.read_bytes(), file)
+    if kind not in (None, manifest.kind):
+        raise InputError(
+            str(path), expected=f"{kind} artifact", got=manifest.kind, fix="check the path"
+        )
+    return manifest
+
+
+def verify_file(path: Path, manifest: Manifest) -> Path:
+    """Return a file of a folder artifact after comparing its digest with the manifest.
+
+    Raises:
+        IntegrityError: It is missing or its bytes are not what was written.
+    """
+    if not path.exists() or digest_file(path) != manifest.files.get(path.name):
+        raise IntegrityError(
+            str(path),
+            expected="the bytes that were written",
+            got="others" if path.exists() else "no file",
+            fix="run the stage that made it again into a new --output",
+        )
+    return path

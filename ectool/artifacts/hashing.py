@@ -1,0 +1,42 @@
+"""Digests: canonical JSON, arrays, files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ectool.types import Arrays
+
+
+def digest_json(value: Any) -> str:  # noqa: ANN401 (anything JSON can hold)
+    """Return the SHA-256 (hex) of a value's canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_arrays(arrays: Arrays) -> str:
+    """Return the SHA-256 (hex) of arrays' names, kinds, shapes and little-endian bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        header, body = _content(arrays[name])
+        digest.update(f"{name}|{header}|{arrays[name].shape}|".encode())
+        digest.update(body)
+    return digest.hexdigest()
+
+
+def _content(array: np.ndarray[Any, Any]) -> tuple[str, bytes]:
+    """Return an array's kind and its bytes, the same on every machine."""
+    if array.dtype.kind in "TOU":
+        return "text", "\0".join(map(str, array.tolist())).encode()
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return little.dtype.str, little.tobytes()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

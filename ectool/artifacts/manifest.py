@@ -1,0 +1,190 @@
+"""The manifest: what an artifact is, what it was made of, and whether its bytes are whole."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ectool.artifacts.hashing import digest_json
+from ectool.artifacts.schema import VERSION
+from ectool.errors import InputError
+
+FILE_NAME = "manifest.json"
+LIBRARIES = ("ectool", "torch", "torchvision", "numpy", "zarr", "h5py", "scikit-learn")
+
+
+class Parent(BaseModel):
+    """An artifact or file that this one was made of.
+
+    Attributes:
+        role: What it was to the stage, e.g. `model`.
+        kind: Its schema; `checkpoint` for a foreign file.
+        id: Its content id.
+        path: Where it lay, relative to the folder this artifact lies in; a hint, not a key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: str
+    kind: str
+    id: str
+    path: str
+
+
+class DataSource(BaseModel):
+    """The data set behind an artifact, enough to open it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    data: str
+    split: str
+    size: int
+    rho: float
+    data_seed: int
+    fingerprint: str
+
+
+class Shard(BaseModel):
+    """Rows [start, stop) of an array artifact.
+
+    Attributes:
+        start: First row.
+        stop: Row after the last.
+        digest: SHA-256 of the rows' contents.
+        findings: What the stage noticed in these rows, counted by name, e.g. `zero_maps`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    start: int
+    stop: int
+    digest: str
+    findings: dict[str, int] = {}
+
+
+class Recipe(BaseModel):
+    """Everything that determines an artifact before it is computed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    stage: str
+    config: dict[str, Any]
+    parents: tuple[Parent, ...] = ()
+    source: DataSource | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the SHA-256 of what can change the result: options, input ids, data."""
+        return digest_json(
+            {
+                "kind": self.kind,
+                "version": VERSION,
+                "stage": self.stage,
+                "config": self.config,
+                "parents": {parent.role: parent.id for parent in self.parents},
+                "data": self.source.fingerprint if self.source else None,
+            }
+        )
+
+
+class Manifest(BaseModel):
+    """The record written last, inside every artifact.
+
+    Attributes:
+        kind: Schema name, or `model` or `evaluation`.
+        version: Version of the schema.
+        key: The recipe's key: equal keys mean the work is done already.
+        id: SHA-256 over the contents: equal ids mean equal contents.
+        recipe: What the artifact was made of, and how.
+        versions: Library versions of the process that made it.
+        findings: What the stage noticed of the whole, by name, e.g. `effective_sample_size`.
+        length: Number of samples.
+        shards: Finished shards of an array artifact, the authority on what exists.
+        files: SHA-256 by file name of a folder artifact.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    version: int
+    key: str
+    id: str
+    recipe: Recipe
+    versions: dict[str, str]
+    findings: dict[str, float] = {}
+    length: int = 0
+    shards: tuple[Shard, ...] = ()
+    files: dict[str, str] = {}
+
+    def all_findings(self) -> dict[str, float]:
+        """Return the findings of the whole and the sums of those of the shards."""
+        total = Counter[str]()
+        for shard in self.shards:
+            total.update(shard.findings)
+        return {**total, **self.findings}
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as JSON for people and programs."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def make_manifest(
+    recipe: Recipe,
+    *,
+    length: int = 0,
+    shards: tuple[Shard, ...] = (),
+    files: dict[str, str] | None = None,
+    findings: dict[str, float] | None = None,
+) -> Manifest:
+    """Complete a recipe into a manifest once the contents are known."""
+    content = {"kind": recipe.kind, "shards": [s.digest for s in shards], "files": files or {}}
+    return Manifest(
+        kind=recipe.kind,
+        version=VERSION,
+        key=recipe.key,
+        id=digest_json(content),
+        recipe=recipe,
+        versions=library_versions(),
+        findings=findings or {},
+        length=length,
+        shards=shards,
+        files=files or {},
+    )
+
+
+def parse_manifest(text: str | bytes, where: Path) -> Manifest:
+    """Read a manifest's JSON.
+
+    Raises:
+        InputError: It is not a manifest of a version this program reads.
+    """
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        finding = error.errors()[0]
+        raise InputError(
+            str(where),
+            expected="a manifest written by ectool",
+            got=f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}",
+            fix="make the artifact again",
+        ) from None
+    if manifest.version != VERSION:
+        raise InputError(
+            str(where),
+            expected=f"schema version {VERSION}",
+            got=str(manifest.version),
+            fix="use the ectool that wrote it, or make it again",
+        )
+    return manifest
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that can change a result."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,177 @@
+"""How an array artifact comes to be: shard by shard beside its final name, then all at once.
+
+`NAME.partial-<key>/store` grows one whole shard at a time; a marker file follows each finished
+shard. When none is missing, contents are verified against the markers, the manifest is written,
+everything is flushed, and the store is renamed to `NAME`. Whatever kills the process in between,
+the same command finds the same key and goes on from the finished shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ectool.artifacts import files, zarr_store
+from ectool.artifacts.artifact import HDF5_SUFFIXES, Artifact, check_suffix, read_manifest
+from ectool.artifacts.copying import copy
+from ectool.artifacts.hashing import digest_arrays
+from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
+from ectool.artifacts.schema import VERSION, check_finite, spec_of
+from ectool.errors import IntegrityError, OutputExistsError
+from ectool.types import Arrays
+
+
+def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
+    """Tell whether an output with the recipe's key is there; move another aside if forced.
+
+    Raises:
+        OutputExistsError: Something else is there and `force` is off.
+    """
+    if not output.exists():
+        return False
+    manifest = read_manifest(output)
+    if manifest is not None and manifest.key == recipe.key:
+        files.remove(partial_folder(output, recipe))
+        return True
+    if not force:
+        raise OutputExistsError(
+            str(output),
+            expected=f"no output, or one with key {recipe.key[:12]}",
+            got=f"key {manifest.key[:12]}" if manifest else "something without a manifest",
+            fix="choose another --output, or --force to move it aside",
+        )
+    files.move_aside(output, manifest.key if manifest else "unknown")
+    return False
+
+
+def partial_folder(output: Path, recipe: Recipe) -> Path:
+    """Return the folder in which an output grows."""
+    return output.with_name(f"{output.name}.partial-{recipe.key[:16]}")
+
+
+class PartialArtifact:
+    """An array artifact in the making; use as `with growing(...) as partial`."""
+
+    def __init__(self, output: Path, recipe: Recipe, length: int, shard_size: int) -> None:
+        self.output = check_suffix(output)
+        self.recipe = recipe
+        self.length = length
+        self.shard_size = shard_size
+        self.folder = partial_folder(output, recipe)
+        self.store = self.folder / "store.zarr"
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Return the [start, stop) row range of every shard."""
+        starts = range(0, self.length, self.shard_size)
+        return [(start, min(start + self.shard_size, self.length)) for start in starts]
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the shards that are not finished."""
+        return [number for number in range(len(self.ranges)) if not self._marker(number).exists()]
+
+    def write(self, number: int, arrays: Arrays, findings: dict[str, int]) -> None:
+        """Write a whole shard, then its marker.
+
+        Raises:
+            InputError: It holds NaN or infinity where none may be.
+        """
+        start, stop = self.ranges[number]
+        for name, values in arrays.items():
+            check_finite(self.recipe.kind, name, values, f"{self.output}: {name}", start)
+        zarr_store.create_group(self.store, {"schema": self.recipe.kind, "version": VERSION})
+        for name, values in arrays.items():
+            if not (self.store / name / "zarr.json").exists():
+                zarr_store.create_array(
+                    self.store,
+                    name,
+                    values,
+                    length=self.length,
+                    rows=self.shard_size,
+                    dims=self._dims(name),
+                )
+            zarr_store.write_rows(self.store, name, start, values)
+        shard = Shard(start=start, stop=stop, digest=digest_arrays(arrays), findings=findings)
+        files.write_atomic(self._marker(number), shard.model_dump_json().encode())
+
+    def publish(self, findings: Mapping[str, float] | None = None) -> Path:
+        """Verify, write the manifest, flush and rename.
+
+        Args:
+            findings: What the stage noticed of the whole.
+
+        Raises:
+            IntegrityError: A shard does not read back as written; it will be computed again.
+        """
+        manifest = self._manifest(findings or {})
+        with Artifact(self.store, self.recipe.kind) as artifact:
+            for number, shard in enumerate(manifest.shards):
+                if not artifact.is_whole(shard):
+                    self._marker(number).unlink()
+                    raise IntegrityError(
+                        f"{self.output}: shard {number}",
+                        expected="the bytes that were written",
+                        got="others",
+                        fix="run the same command again, and check the disk",
+                    )
+            finished = self._finish(artifact, manifest)
+        files.publish(finished, self.output)
+        files.remove(self.folder)
+        return self.output
+
+    def _finish(self, artifact: Artifact, manifest: Manifest) -> Path:
+        """Write the manifest into the store, or store and manifest into one HDF5 file."""
+        if self.output.suffix not in HDF5_SUFFIXES:
+            files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
+            return self.store
+        return copy(artifact, self.folder / "store.h5", manifest)
+
+    def _manifest(self, findings: Mapping[str, float]) -> Manifest:
+        """Gather the markers into a manifest."""
+        texts = [self._marker(number).read_text() for number in range(len(self.ranges))]
+        shards = tuple(Shard.model_validate_json(text) for text in texts)
+        return make_manifest(
+            self.recipe, length=self.length, shards=shards, findings=dict(findings)
+        )
+
+    def _marker(self, number: int) -> Path:
+        return self.folder / "shards" / f"{number:06d}.json"
+
+    def _dims(self, name: str) -> tuple[str, ...]:
+        spec = spec_of(self.recipe.kind, name)
+        if spec is None:
+            raise KeyError(f"the schema {self.recipe.kind} has no array {name}")
+        return spec.dims
+
+
+@contextmanager
+def growing(
+    output: Path, recipe: Recipe, *, length: int, shard_size: int
+) -> Iterator[PartialArtifact]:
+    """Hold the lock of an output in the making; what is finished stays when the block fails."""
+    partial = PartialArtifact(output, recipe, length, shard_size)
+    with files.exclusive(partial.folder, output):
+        files.make_folder(partial.folder / "shards")
+        zarr_store.remove_unfinished(partial.store)
+        yield partial
+
+
+def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
+    """Turn a finished output with damaged shards back into one in the making.
+
+    Returns:
+        The numbers of the damaged shards; empty (and the output untouched) where all are whole.
+    """
+    with Artifact(output, recipe.kind) as artifact:
+        damaged, manifest = artifact.verify(), artifact.manifest
+        if not damaged or manifest is None:
+            return []
+        with growing(output, recipe, length=len(artifact), shard_size=shard_size) as partial:
+            for number, shard in enumerate(manifest.shards):
+                if number not in damaged:
+                    start, stop = shard.start, shard.stop
+                    arrays = {name: artifact.read(name, start, stop) for name in artifact.arrays}
+                    partial.write(number, arrays, shard.findings)
+    files.move_aside(output, "damaged")
+    return damaged

@@ -1,0 +1,162 @@
+"""What each artifact holds: array names, kinds of numbers, dimensions.
+
+`docs/artifacts.md` tells the same to people who write artifacts with other programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ectool.errors import InputError
+
+VERSION = 1
+SAMPLE = "sample"
+"""Name of axis 0 of every array."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a schema.
+
+    Attributes:
+        kinds: Accepted numpy kinds: `f` float, `i` signed, `u` unsigned, `b` bool, `T` text.
+        dims: Dimension names, axis 0 first.
+        required: Whether an artifact without it is invalid.
+        finite: Whether NaN and infinity are refused.
+    """
+
+    kinds: str
+    dims: tuple[str, ...]
+    required: bool = True
+    finite: bool = True
+
+
+ID = ArraySpec("T", (SAMPLE,))
+LABEL = ArraySpec("iu", (SAMPLE,))
+MAPS = (SAMPLE, "map_height", "map_width")
+LOGITS = ArraySpec("f", (SAMPLE, "class"))
+SCORE = ArraySpec("f", (SAMPLE,), finite=False)
+
+SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
+    "samples": {
+        "sample_id": ID,
+        "label": LABEL,
+        "image": ArraySpec("u", (SAMPLE, "channel", "height", "width")),
+        "background": ArraySpec("b", (SAMPLE, "height", "width")),
+        "logits_clean": LOGITS,
+        "logits_adversarial": LOGITS,
+    },
+    "heatmaps": {
+        "sample_id": ID,
+        "label": LABEL,
+        "target": LABEL,
+        "clean": ArraySpec("f", MAPS),
+        "adversarial": ArraySpec("f", MAPS, required=False),
+        "logits_clean": LOGITS,
+        "logits_adversarial": ArraySpec("f", (SAMPLE, "class"), required=False),
+    },
+    "weights": {
+        "sample_id": ID,
+        "similarity": SCORE,
+        "stability": SCORE,
+        "explanation_consistency": SCORE,
+        "weight": ArraySpec("f", (SAMPLE,)),
+    },
+    "predictions": {
+        "sample_id": ID,
+        "label": LABEL,
+        "*/logits": LOGITS,
+    },
+}
+"""Array specifications by schema; `*/logits` stands for one array per condition."""
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """Shape and kind of a stored array."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+
+
+def spec_of(schema: str, array: str) -> ArraySpec | None:
+    """Return the specification of an array, or None where the schema does not know it."""
+    specs = SCHEMAS[schema]
+    return specs.get(array) or specs.get("*/" + array.rpartition("/")[2])
+
+
+def check_finite(
+    schema: str, array: str, values: np.ndarray[Any, Any], subject: str, start: int
+) -> None:
+    """Check that rows of an array hold numbers, where the schema asks for that.
+
+    Args:
+        schema: Schema of the artifact.
+        array: Name of the array.
+        values: Its rows from `start` on.
+        subject: What the message is about.
+        start: Number of the first row.
+
+    Raises:
+        InputError: One holds NaN or infinity; the message names the first such row.
+    """
+    spec = spec_of(schema, array)
+    if spec is None or not spec.finite or values.dtype.kind != "f":
+        return
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            subject,
+            expected="finite numbers",
+            got=f"NaN or infinity at row {start + int(np.argmin(finite))}",
+            fix="check the model and the input of the stage that writes it",
+        )
+
+
+def check(schema: str, found: Mapping[str, ArrayInfo], where: str) -> None:
+    """Check stored arrays against a schema; arrays it does not know are left alone.
+
+    Raises:
+        InputError: An array is missing, has the wrong kind or number of dimensions, or the
+            lengths of a dimension disagree.
+    """
+    lengths: dict[str, tuple[int, str]] = {}
+    for name, spec in SCHEMAS[schema].items():
+        if spec.required and "*" not in name and name not in found:
+            raise InputError(
+                f"{where}: {name}",
+                expected=f"the array `{name}` of a {schema} artifact",
+                got="arrays " + (", ".join(sorted(found)) or "(none)"),
+                fix="write it as docs/artifacts.md says",
+            )
+    for name, info in found.items():
+        known = spec_of(schema, name)
+        if known is not None:
+            _check_array(f"{where}: {name}", known, info, lengths)
+
+
+def _check_array(
+    subject: str, spec: ArraySpec, info: ArrayInfo, lengths: dict[str, tuple[int, str]]
+) -> None:
+    """Check one array and note the lengths of its dimensions in `lengths`."""
+    if info.kind not in spec.kinds or len(info.shape) != len(spec.dims):
+        raise InputError(
+            subject,
+            expected=f"kind {' or '.join(spec.kinds)} with dimensions {spec.dims}",
+            got=f"{info.dtype} of shape {info.shape}",
+            fix="write it as docs/artifacts.md says",
+        )
+    for dim, length in zip(spec.dims, info.shape, strict=True):
+        known, other = lengths.setdefault(dim, (length, subject))
+        if known != length:
+            raise InputError(
+                subject,
+                expected=f"{known} along `{dim}` as in {other.rpartition(': ')[2]}",
+                got=str(length),
+                fix="write arrays of one length",
+            )
