@@ -1,0 +1,1 @@
+"""The training loop: weighted loss, schedule, epochs, and state that resumes exactly."""
