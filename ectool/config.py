@@ -69,7 +69,9 @@ def argument(help: str, default: Any = ...) -> Any:  # noqa: ANN401
 class Options(BaseModel):
     """A group of options: frozen, without unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
     def keyed(self) -> dict[str, Any]:
         """Return the options that can change the result, as plain JSON values."""
@@ -116,7 +118,8 @@ class DeviceOptions(Options):
 class DataOptions(Options):
     """Which pictures a stage reads."""
 
-    data: str = option("digits", "Data set: NAME or NAME:PATH.")
+    # Not keyed: it may hold a path, and the data's fingerprint says more.
+    data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
     size: int = option(224, "Side of the square view of pictures of many sizes.", ge=8)
     rho: Number = option(
         0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
@@ -137,14 +140,19 @@ class ModelOptions(Options):
     layer: str | None = option(None, "Target layer; found automatically unless given.")
 
 
-class MapOptions(OutputOptions, DeviceOptions):
-    """What stages that go over a data set shard by shard have in common."""
+class ShardOptions(ForceOptions):
+    """How array artifacts are written."""
 
-    batch_size: int = option(64, "Samples per forward pass.", ge=1, keyed=False)
     shard_size: int = option(256, "Samples per shard, the unit of writing and resuming.", ge=1)
     resume: bool = option(
         False, "Check every shard of an existing output and compute damaged ones.", keyed=False
     )
+
+
+class MapOptions(ShardOptions, OutputOptions, DeviceOptions):
+    """What stages that go over a data set shard by shard have in common."""
+
+    batch_size: int = option(64, "Samples per forward pass.", ge=1, keyed=False)
 
 
 MaskRule = Literal["quantile", "fraction", "otsu", "object", "inverse", "full"]
@@ -175,7 +183,7 @@ class ExplainConfig(ModelOptions, MapOptions):
     """Options of `explain`."""
 
     samples: Path | None = option(None, "Samples artifact: explain both of each pair.", keyed=False)
-    data: str | None = option(None, "Data set; the one of --samples unless given.")
+    data: str | None = option(None, "Data set; the one of --samples unless given.", keyed=False)
     split: str | None = option(None, "Split; the one of --samples, or train.")
     size: int | None = option(None, "Side of the square view of pictures of many sizes.", ge=8)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
@@ -190,7 +198,7 @@ class ExplainConfig(ModelOptions, MapOptions):
         return source.model_copy(update=given)
 
 
-class ScoreConfig(ForceOptions):
+class ScoreConfig(ShardOptions):
     """Options of `score`."""
 
     heatmaps: Path = option(..., "Heatmaps artifact with clean and adversarial maps.", keyed=False)
@@ -222,6 +230,10 @@ class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
     until_epoch: int | None = option(None, "Epoch to stop at; the last one unless given.", ge=1)
     resume: Path | None = option(None, "Model artifact to go on from.", keyed=False)
     weights: Path | None = option(None, "Weights artifact; 1 each unless given.", keyed=False)
+    samples: Path | None = option(None, "Samples artifact to learn from as well.", keyed=False)
+    mix: Number = option(
+        0.5, "Share of the pictures that --samples replaces, drawn anew each epoch.", ge=0, le=1
+    )
     optimizer: Literal["adamw", "sgd"] = option("adamw", "Optimizer.")
     lr: Number = option(3e-3, "Peak learning rate of the one-cycle schedule.", gt=0)
     weight_decay: Number = option(1e-2, "Weight decay.", ge=0)
@@ -247,6 +259,7 @@ class ArmConfig(Options):
     """One arm of an experiment: how it weights samples, and what it changes in the stages."""
 
     reweight: Literal["uniform", "consistency"] = option("uniform", "Where weights come from.")
+    samples: bool = option(True, "Whether a round's perturbed pictures are learned from as well.")
     perturb: dict[str, Any] = option({}, "Options of perturb that this arm changes.")
     explain: dict[str, Any] = option({}, "Options of explain that this arm changes.")
     score: dict[str, Any] = option({}, "Options of score that this arm changes.")

@@ -1,0 +1,212 @@
+"""What a report says, before it is drawn: the one source of the page and of `report.json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+Verdict = Literal["better", "worse"]
+History = Sequence[Mapping[str, float]]
+"""One entry per epoch: `epoch`, `loss`, `accuracy`, and `validation_*` where measured."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds; the bounds are NaN where there are too few seeds for an interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def bounded(self) -> bool:
+        """Tell whether there is an interval."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """An arm minus the reference, paired by seed.
+
+    Attributes:
+        verdict: `better` or `worse` where the interval excludes zero, None elsewhere.
+    """
+
+    verdict: Verdict | None
+
+
+def compare(difference: Interval, *, higher_is_better: bool) -> Difference:
+    """Judge a difference: only an interval that excludes zero makes it better or worse."""
+    verdict: Verdict | None = None
+    if difference.low > 0:
+        verdict = "better" if higher_is_better else "worse"
+    elif difference.high < 0:
+        verdict = "worse" if higher_is_better else "better"
+    return Difference(**asdict(difference), verdict=verdict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is called, means and wants; its values lie in [0, 1] or [-1, 1]."""
+
+    label: str
+    definition: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One metric of one arm.
+
+    Attributes:
+        values: Value by seed; NaN where it is undefined.
+        interval: Mean over the seeds.
+        difference: Against the reference; None for the reference itself.
+    """
+
+    values: Mapping[int, float]
+    interval: Interval
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How values spread over the samples of one round.
+
+    Attributes:
+        mean: Mean of the defined values; NaN where there are none.
+        quantiles: Quantiles 0.1, 0.5 and 0.9.
+        counts: Number of samples per bin; the bins are those of `rounds`.
+    """
+
+    mean: float
+    quantiles: tuple[float, float, float]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Explanation consistency and weights of one round.
+
+    Attributes:
+        number: Counts from 1.
+        samples: Number of training samples.
+        undefined: Samples whose explanation consistency is undefined.
+        effective_sample_size: (sum of weights)^2 / sum of squared weights.
+        findings: What `score` noticed, by name.
+        consistency: Spread of explanation consistency, in [0, 1].
+        weight: Spread of the weights, which have mean 1.
+    """
+
+    number: int
+    samples: int
+    undefined: int
+    effective_sample_size: float
+    findings: Mapping[str, float]
+    consistency: Distribution
+    weight: Distribution
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm: its settings, its metrics by name, and its training and rounds by seed."""
+
+    name: str
+    settings: Mapping[str, Any]
+    results: Mapping[str, Result]
+    histories: Mapping[int, History]
+    rounds: Mapping[int, Sequence[Round]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A training picture, its perturbed twin and both heatmaps.
+
+    Attributes:
+        sample_id: Its identifier.
+        choice: Why it is shown: `least consistent`, `most consistent` or `random`.
+        label: Name of the true class, the one that is explained.
+        predicted: Names of the classes predicted for the picture and for its twin.
+        consistency: Explanation consistency, in [0, 1].
+        weight: Weight in the next training epochs.
+        image: The picture.
+        perturbed: Its twin.
+        clean: Heatmap of the picture, raw, at the target layer's resolution.
+        adversarial: Heatmap of the twin.
+    """
+
+    sample_id: str
+    choice: str
+    label: str
+    predicted: tuple[str, str]
+    consistency: float
+    weight: float
+    image: UInt8[np.ndarray, "3 h w"] = field(repr=False)
+    perturbed: UInt8[np.ndarray, "3 h w"] = field(repr=False)
+    clean: Float[np.ndarray, "k l"] = field(repr=False)
+    adversarial: Float[np.ndarray, "k l"] = field(repr=False)
+
+    @property
+    def scale(self) -> float:
+        """Return the largest value of both heatmaps, the top of their common scale."""
+        return float(max(self.clean.max(), self.adversarial.max()))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Samples of one round, sorted by class.
+
+    Attributes:
+        arm: Arm they come from.
+        seed: Seed of its run.
+        round: Number of the round.
+        choice_seed: Seed of the random choices.
+        classes: Number of classes of the data set; not all of many are shown.
+        samples: The samples.
+    """
+
+    arm: str
+    seed: int
+    round: int
+    choice_seed: int
+    classes: int
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the numbers.
+
+    Attributes:
+        data: Data sets, splits and fingerprints.
+        versions: Library versions, by name.
+        settings: Options of each stage, by stage.
+        command: Command that made the report.
+    """
+
+    data: tuple[str, ...]
+    versions: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]]
+    command: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything a report says."""
+
+    title: str
+    reference: str
+    seeds: tuple[int, ...]
+    epochs: int
+    warmup_epochs: int
+    every: int
+    metrics: Mapping[str, Metric]
+    arms: tuple[Arm, ...]
+    sheet: Sheet | None
+    provenance: Provenance

@@ -1,0 +1,49 @@
+"""Numbers as people read them: percent, signs, intervals."""
+
+from __future__ import annotations
+
+import math
+
+from ectool.reports.content import Difference, Interval, Verdict
+
+ABSENT = "-"
+MINUS = "\N{MINUS SIGN}"
+MARKS: dict[Verdict, str] = {
+    "better": "\N{HEAVY CHECK MARK} better",
+    "worse": "\N{HEAVY MULTIPLICATION X} worse",
+}
+
+
+def percent(share: float, *, signed: bool = False) -> str:
+    """Write a share as percent with one decimal, without `%`.
+
+    Args:
+        share: The share; NaN gives `-`.
+        signed: Whether to write the sign always, also of what rounds to zero: `-0.0` lies below.
+    """
+    if not math.isfinite(share):
+        return ABSENT
+    text = f"{abs(share) * 100:.1f}"
+    if share > 0 and signed:
+        return "+" + text
+    return MINUS + text if share < 0 and (signed or float(text)) else text
+
+
+def bounds(interval: Interval, *, signed: bool = False) -> str:
+    """Write an interval's bounds as percent; `-` where there are none."""
+    if not interval.bounded:
+        return ABSENT
+    low, high = (percent(bound, signed=signed) for bound in (interval.low, interval.high))
+    return f"[{low}, {high}]"
+
+
+def mark(difference: Difference) -> str:
+    """Return the mark of a difference: nothing unless its interval excludes zero."""
+    return MARKS[difference.verdict] if difference.verdict else ""
+
+
+def plain(value: float) -> str:
+    """Write a number with two decimals, small ones with two digits."""
+    if not math.isfinite(value):
+        return ABSENT
+    return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"

@@ -1,0 +1,104 @@
+"""Small pictures: amplified differences, heatmap overlays, and their bytes for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+from PIL import Image
+
+from ectool.reports.content import Sample
+
+Picture = UInt8[np.ndarray, "3 h w"]
+Pixels = UInt8[np.ndarray, "h w 3"]
+Heatmap = Float[np.ndarray, "k l"]
+
+GREY = 128
+COLORMAP = "viridis"
+"""Uniform in lightness and safe for colour-blind people."""
+OPACITY = 0.6
+"""Share of the heatmap's colour in an overlay; the rest is the picture in grey."""
+PIXEL_ART = 64
+"""Pictures up to this side are stored losslessly and enlarged without smoothing."""
+MAX_SIDE = 128
+"""Larger pictures are reduced to this side."""
+
+
+def tiles(sample: Sample, factor: int) -> tuple[Pixels, ...]:
+    """Return picture, perturbed picture, amplified difference and both heatmap overlays.
+
+    Args:
+        sample: The sample.
+        factor: Factor of the difference.
+    """
+    return (
+        to_pixels(sample.image),
+        to_pixels(sample.perturbed),
+        difference(sample.image, sample.perturbed, factor),
+        overlay(sample.image, sample.clean, sample.scale),
+        overlay(sample.perturbed, sample.adversarial, sample.scale),
+    )
+
+
+def to_pixels(image: Picture) -> Pixels:
+    """Return a picture with its channels last."""
+    return np.ascontiguousarray(image.transpose(1, 2, 0))
+
+
+def amplification(samples: Sequence[Sample]) -> int:
+    """Return the largest whole factor at which no difference of the samples is clipped."""
+    largest = max((int(np.abs(_change(s.image, s.perturbed)).max()) for s in samples), default=0)
+    return max(1, (GREY - 1) // max(1, largest))
+
+
+def difference(image: Picture, perturbed: Picture, factor: int) -> Pixels:
+    """Return `128 + factor * (perturbed - image)`: grey where nothing changed."""
+    amplified = np.clip(GREY + factor * _change(image, perturbed), 0, 255)
+    return to_pixels(amplified.astype(np.uint8))
+
+
+def _change(image: Picture, perturbed: Picture) -> np.ndarray:
+    return perturbed.astype(np.int32) - image.astype(np.int32)
+
+
+def overlay(image: Picture, heatmap: Heatmap, scale: float) -> Pixels:
+    """Lay a heatmap in colour over a picture in grey.
+
+    Args:
+        image: The picture.
+        heatmap: Values from 0; enlarged bilinearly.
+        scale: Value that gets the last colour; a scale of 0 gives the first colour everywhere.
+    """
+    height, width = image.shape[1:]
+    small = Image.fromarray(np.asarray(heatmap, dtype=np.float32))
+    large = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+    shares = np.clip(large / scale, 0, 1) if scale > 0 else np.zeros_like(large)
+    colours = palette()[np.rint(shares * 255).astype(np.uint8)]
+    grey = np.asarray(Image.fromarray(to_pixels(image)).convert("L"))[..., None]
+    blend: Pixels = np.rint(OPACITY * colours + (1 - OPACITY) * grey).astype(np.uint8)
+    return blend
+
+
+def palette() -> UInt8[np.ndarray, "256 3"]:
+    """Return the colours of heatmaps, from no to full activation."""
+    colours: UInt8[np.ndarray, "256 3"]
+    colours = np.rint(colormaps[COLORMAP](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return colours
+
+
+def data_uri(pixels: Pixels) -> str:
+    """Return a picture as a `data:` URI: PNG while it is small, else a reduced JPEG."""
+    picture = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    if max(picture.size) <= PIXEL_ART:
+        picture.save(buffer, "PNG", optimize=True)
+        kind = "png"
+    else:
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+        picture.save(buffer, "JPEG", quality=85)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,54 @@
+"""From the scores of a round to the few numbers a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from ectool.reports.content import Distribution, Round
+
+QUANTILES = (0.1, 0.5, 0.9)
+CONSISTENCY_EDGES = tuple(number / 20 for number in range(21))
+WEIGHT_EDGES = tuple(2.0 ** (number / 2) for number in range(-8, 9))
+"""Half octaves from 1/16 to 16; values outside count in the first and in the last bin."""
+
+Scores = Float[np.ndarray, "n"]
+
+
+def summarize_round(
+    number: int, consistency: Scores, weight: Scores, findings: Mapping[str, float]
+) -> Round:
+    """Summarize one round.
+
+    Args:
+        number: Number of the round.
+        consistency: Explanation consistency in [0, 1]; NaN where it is undefined.
+        weight: Weights, with mean 1.
+        findings: What `score` noticed; `effective_sample_size` among it.
+
+    Returns:
+        The summary; the effective sample size is NaN where the findings do not tell it.
+    """
+    others = {name: value for name, value in findings.items() if name != "effective_sample_size"}
+    return Round(
+        number=number,
+        samples=len(weight),
+        undefined=int(np.isnan(consistency).sum()),
+        effective_sample_size=findings.get("effective_sample_size", float("nan")),
+        findings=dict(sorted(others.items())),
+        consistency=distribution(consistency, CONSISTENCY_EDGES),
+        weight=distribution(weight, WEIGHT_EDGES),
+    )
+
+
+def distribution(values: Scores, edges: tuple[float, ...]) -> Distribution:
+    """Return mean, quantiles and histogram of the values that are not NaN."""
+    known = values[~np.isnan(values)].astype(np.float64)
+    if len(known) == 0:
+        nan = float("nan")
+        return Distribution(nan, (nan, nan, nan), (0,) * (len(edges) - 1))
+    low, middle, high = (float(value) for value in np.quantile(known, QUANTILES))
+    counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
+    return Distribution(float(known.mean()), (low, middle, high), tuple(counts.tolist()))

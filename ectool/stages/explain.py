@@ -1,0 +1,87 @@
+"""`explain`: heatmaps of a whole data set, or of both pictures of every perturbed pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.config import DataOptions, ExplainConfig
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError
+from ectool.stages.inputs import (
+    ModelReference,
+    artifact_parent,
+    data_source,
+    find_model,
+    open_data,
+)
+from ectool.stages.shards import is_done, map_shards
+from ectool.types import SILENT, Reporter
+
+
+def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
+    """Explain a split of a data set and write the heatmaps artifact.
+
+    Cost per picture: 1 forward where a pooled linear head follows the target layer, otherwise
+    also the head's backward pass.
+
+    Raises:
+        InputError: Model, data or samples are missing or do not fit each other.
+        OutputExistsError: The output exists with another key and `force` is off.
+    """
+    reference = find_model(config)
+    samples = Artifact(config.samples, "samples") if config.samples else None
+    options, split = find_data(config, samples)
+    dataset = open_data(options, split)
+    parents = [reference.parent(config.output)]
+    if samples is not None:
+        parents.append(artifact_parent("samples", samples, config.output))
+    recipe = Recipe(
+        kind="heatmaps",
+        stage="explain",
+        config={**config.keyed(), **options.keyed(), "split": split},
+        parents=tuple(parents),
+        source=data_source(options, split, dataset),
+    )
+    if is_done(config.output, config, recipe, reporter):
+        return config.output
+    return _compute(config, reference, dataset, samples, recipe, reporter)
+
+
+def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOptions, str]:
+    """Return the data and split to explain: the flags', else the ones the samples came from.
+
+    Raises:
+        InputError: Samples from another program do not tell, and the flags neither.
+    """
+    source = samples.manifest.recipe.source if samples and samples.manifest else None
+    if source is None and config.data is None:
+        raise InputError(
+            "--data",
+            expected="the data set of the clean pictures",
+            got="none, and no samples that name it",
+            fix="give --data (and --split)",
+        )
+    known = DataOptions()
+    if source is not None:
+        known = DataOptions(**source.model_dump(include=set(DataOptions.model_fields)))
+    split = config.split or (source.split if source else "train")
+    return config.data_options(known), split
+
+
+def _compute(
+    config: ExplainConfig,
+    reference: ModelReference,
+    dataset: Dataset,
+    samples: Artifact | None,
+    recipe: Recipe,
+    reporter: Reporter,
+) -> Path:
+    from ectool.stages.explain_work import ExplainWork
+    from ectool.stages.networks import asked, check_classes, pick_device
+
+    with asked(reference, config, pick_device(config)) as model:
+        check_classes(model, dataset)
+        work = ExplainWork(config, model, dataset, samples)
+        return map_shards(work, config, recipe, len(work.ids), reporter)

@@ -1,0 +1,120 @@
+"""What `explain` does to one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.artifact import Artifact
+from ectool.config import ExplainConfig
+from ectool.datasets.base import Dataset, Indices
+from ectool.errors import InputError
+from ectool.explainers import EXPLAINERS
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.inputs import positions
+from ectool.stages.networks import check_finite
+from ectool.types import Arrays
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+HALF_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the explainer needs of a few samples."""
+
+    sample_ids: list[str]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    clean: Images
+    adversarial: Images | None
+
+
+class ExplainWork:
+    """Explains batches; see `shards.Work`.
+
+    Args:
+        config: The stage's options.
+        model: A frozen classifier.
+        dataset: The clean pictures.
+        samples: The perturbed pictures, for pairs.
+    """
+
+    def __init__(
+        self, config: ExplainConfig, model: Classifier, dataset: Dataset, samples: Artifact | None
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.dataset = dataset
+        self.samples = samples
+        self.explainer = EXPLAINERS[config.method](model)
+        self.device = next(model.parameters()).device
+        self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
+        fix = "give the --data and --split that the samples were made of"
+        where = f"{dataset.name} for {config.samples}"
+        self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
+
+    def load(self, rows: Indices) -> Batch:
+        """Read clean pictures by sample id, and the perturbed ones beside them."""
+        there = self.data_rows[rows]
+        return Batch(
+            sample_ids=[self.ids[row] for row in rows],
+            labels=self.dataset.labels[there],
+            clean=self.dataset.images(there),
+            adversarial=self._adversarial(rows),
+        )
+
+    def _adversarial(self, rows: Indices) -> Images | None:
+        if self.samples is None:
+            return None
+        images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
+        if images.shape[2:] != self.dataset.size:
+            raise InputError(
+                f"{self.samples.path}: image",
+                expected=f"pictures of {self.dataset.size} as in {self.dataset.name}",
+                got=str(images.shape[2:]),
+                fix="give the --data and --size that the samples were made of",
+            )
+        return images
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Explain the clean pictures, and the perturbed ones for the same classes."""
+        targets = None
+        if self.config.targets == "label":
+            targets = torch.from_numpy(batch.labels).to(self.device)
+        maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
+        if targets is None:
+            targets = logits.argmax(dim=1)
+        arrays = {
+            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
+            "label": batch.labels,
+            "target": targets.cpu().numpy(),
+            "clean": maps,
+            "logits_clean": logits.cpu().numpy(),
+        }
+        if batch.adversarial is not None:
+            maps, logits = self._explain(batch.adversarial, targets, batch.sample_ids)
+            arrays |= {"adversarial": maps, "logits_adversarial": logits.cpu().numpy()}
+        return arrays
+
+    def _explain(
+        self, images: Images, targets: Tensor | None, sample_ids: list[str]
+    ) -> tuple[np.ndarray[Any, np.dtype[np.float16]], Tensor]:
+        """Return float16 maps, saturated at its largest number, and float32 logits."""
+        explanation = self.explainer(to_pixels(images, self.device), targets)
+        check_finite(explanation.logits, sample_ids)
+        maps = explanation.heatmaps.clamp(max=HALF_MAX).half()
+        return maps.cpu().numpy(), explanation.logits.float()
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count maps that are zero everywhere or too large for float16."""
+        found = {}
+        for name in ("clean", "adversarial"):
+            if name in arrays:
+                highest = arrays[name].max(axis=(1, 2))
+                found[f"zero_maps_{name}"] = int((highest == 0).sum())
+                found[f"saturated_maps_{name}"] = int((highest == HALF_MAX).sum())
+        return found

@@ -1,0 +1,151 @@
+"""What stages read: data sets and models, named so that artifacts can be keyed without torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ectool.artifacts import folder
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.hashing import digest_file
+from ectool.artifacts.manifest import DataSource, Parent
+from ectool.config import DataOptions, ModelOptions
+from ectool.datasets.base import Dataset
+from ectool.datasets.registry import open_dataset
+from ectool.errors import InputError, UsageError
+
+DATA_VARIABLE = "ECTOOL_DATA"
+WEIGHTS_FILE = "model.safetensors"
+SPEC_FILE = "model.json"
+
+
+def data_root() -> Path:
+    """Return the folder under which data sets lie and made ones are cached."""
+    return Path(os.environ.get(DATA_VARIABLE, "data"))
+
+
+def open_data(options: DataOptions, split: str, variant: str = "original") -> Dataset:
+    """Open a split of the data set that the options name.
+
+    Raises:
+        InputError: It is missing, invalid, or has no pictures in that split.
+    """
+    dataset = open_dataset(
+        options.data,
+        split=split,
+        variant=variant,
+        size=options.size,
+        rho=options.rho,
+        seed=options.data_seed,
+        root=data_root(),
+    )
+    if len(dataset.sample_ids) == 0:
+        raise InputError(
+            f"{options.data} ({split})",
+            expected="at least one picture",
+            got="none",
+            fix="choose another --split or --data",
+        )
+    return dataset
+
+
+def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSource:
+    """Describe an open data set for the manifest."""
+    return DataSource(
+        data=options.data,
+        split=split,
+        size=options.size,
+        rho=options.rho,
+        data_seed=options.data_seed,
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def parent_of(role: str, path: Path, kind: str, id: str, output: Path) -> Parent:
+    """Describe an input for the manifest, its path relative to where the output lies."""
+    relative = os.path.relpath(path.absolute(), output.absolute().parent)
+    return Parent(role=role, kind=kind, id=id, path=Path(relative).as_posix())
+
+
+def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:
+    """Describe an array artifact as an input."""
+    return parent_of(role, artifact.path, artifact.kind, artifact.id, output)
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model that has been found but not loaded.
+
+    Attributes:
+        path: Folder of a model artifact, or file of a foreign checkpoint.
+        kind: `model` or `checkpoint`.
+        id: Content id.
+        architecture: Name of the architecture of a foreign checkpoint.
+        classes: Number of classes of a foreign checkpoint.
+    """
+
+    path: Path
+    kind: str
+    id: str
+    architecture: str | None = None
+    classes: int | None = None
+
+    def parent(self, output: Path) -> Parent:
+        """Describe the model as an input."""
+        return parent_of("model", self.path, self.kind, self.id, output)
+
+
+def find_model(options: ModelOptions) -> ModelReference:
+    """Find the model that the options name, without loading it.
+
+    Raises:
+        InputError: There is no such artifact or checkpoint.
+        UsageError: An architecture comes without --checkpoint or --classes.
+    """
+    path = Path(options.model)
+    if options.checkpoint is None and (path.exists() or os.sep in options.model):
+        manifest = folder.open_folder(path, "model")
+        return ModelReference(path=path, kind="model", id=manifest.id)
+    if options.checkpoint is None or options.classes is None:
+        missing = "--checkpoint" if options.checkpoint is None else "--classes"
+        raise UsageError(
+            f"--model {options.model}",
+            expected="a model artifact, or an architecture with --checkpoint and --classes",
+            got=f"no such artifact and no {missing}",
+            fix=f"check the path or add {missing}",
+        )
+    if not options.checkpoint.is_file():
+        raise InputError(
+            str(options.checkpoint),
+            expected="a checkpoint file",
+            got="no such file",
+            fix="check --checkpoint",
+        )
+    return ModelReference(
+        path=options.checkpoint,
+        kind="checkpoint",
+        id=f"{options.model}:{options.classes}:{digest_file(options.checkpoint)}",
+        architecture=options.model,
+        classes=options.classes,
+    )
+
+
+def positions(wanted: list[str], known: list[str], where: str, fix: str) -> np.ndarray:
+    """Return where each wanted sample lies among the known ones.
+
+    Raises:
+        InputError: A wanted sample is not known; the message names it.
+    """
+    index = {name: row for row, name in enumerate(known)}
+    missing = [name for name in wanted if name not in index]
+    if missing:
+        raise InputError(
+            where,
+            expected=f"all {len(wanted)} samples",
+            got=f"{len(missing)} missing, the first {missing[0]!r}",
+            fix=fix,
+        )
+    return np.array([index[name] for name in wanted], dtype=np.int64)

@@ -1,0 +1,123 @@
+"""Loading a model that `inputs.find_model` found, ready to be asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ectool.artifacts import folder
+from ectool.config import DeviceOptions, ModelOptions
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError, UsageError
+from ectool.models.checkpoint import load_weights
+from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.modes import frozen
+from ectool.models.registry import build, create
+from ectool.models.target_layer import named_target_layer
+from ectool.stages.inputs import SPEC_FILE, WEIGHTS_FILE, ModelReference
+
+AUTO = "auto"
+
+
+def pick_device(options: DeviceOptions) -> torch.device:
+    """Return the device to compute on, and set the number of CPU threads.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.device == AUTO:
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(options.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            "--device",
+            expected="a device of this machine",
+            got=f"{options.device!r} ({str(error).splitlines()[0]})",
+            fix="see `ectool doctor`",
+        ) from None
+    return device
+
+
+@contextmanager
+def asked(
+    reference: ModelReference, options: ModelOptions, device: torch.device
+) -> Iterator[Classifier]:
+    """Load a model and hold it frozen in evaluation mode while the block runs."""
+    model = load(reference, options.layer).to(device)
+    with frozen(model):
+        yield model
+
+
+def load(reference: ModelReference, layer: str | None = None) -> Classifier:
+    """Load a model artifact, or a foreign checkpoint into its architecture.
+
+    Raises:
+        InputError: The weights do not fit.
+        IntegrityError: The artifact's files are not what was written.
+    """
+    if reference.architecture is None:
+        return _load_artifact(reference.path, layer)
+    names = [str(number) for number in range(reference.classes or 0)]
+    model = create(reference.architecture, names, seed=0, layer=layer)
+    load_weights(model, reference.path)
+    return model
+
+
+def load_folder(path: Path) -> Classifier:
+    """Load a model's folder: its description and its weights."""
+    model = build(ModelSpec.from_json(json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))))
+    load_weights(model, path / WEIGHTS_FILE)
+    return model
+
+
+def _load_artifact(path: Path, layer: str | None) -> Classifier:
+    manifest = folder.open_folder(path, "model")
+    for name in (SPEC_FILE, WEIGHTS_FILE):
+        folder.verify_file(path / name, manifest)
+    model = load_folder(path)
+    if layer is not None and layer != model.spec.target_layer:
+        target = named_target_layer(model.network, model.input_size, layer)
+        model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
+    return model
+
+
+def check_classes(model: Classifier, dataset: Dataset) -> None:
+    """Check that a model and a data set agree on the number of classes.
+
+    Raises:
+        InputError: They do not.
+    """
+    if len(model.class_names) != len(dataset.classes):
+        raise InputError(
+            f"classes of {dataset.name}",
+            expected=f"{len(model.class_names)} as the model has",
+            got=str(len(dataset.classes)),
+            fix="give the data set that the model was trained on",
+        )
+
+
+def check_finite(logits: Tensor, sample_ids: list[str]) -> None:
+    """Check that a model answered with numbers.
+
+    Raises:
+        InputError: It did not; the message names the first sample.
+    """
+    finite = torch.isfinite(logits).all(dim=1)
+    if not finite.all():
+        raise InputError(
+            "model output",
+            expected="finite logits",
+            got=f"NaN or infinity for {sample_ids[int((~finite).nonzero()[0])]!r}",
+            fix="check the checkpoint and its normalisation",
+        )

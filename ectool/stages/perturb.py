@@ -1,0 +1,64 @@
+"""`perturb`: semantic-preserved adversarial samples, in which only the background moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.config import PerturbConfig
+from ectool.datasets.base import Dataset
+from ectool.stages.inputs import (
+    ModelReference,
+    artifact_parent,
+    data_source,
+    find_model,
+    open_data,
+)
+from ectool.stages.shards import is_done, map_shards
+from ectool.types import SILENT, Reporter
+
+
+def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
+    """Perturb a split of a data set and write the samples artifact.
+
+    Cost per sample: 1 forward for logits and heatmap, `steps` forward and input-gradient
+    passes, 1 forward for the logits of the result.
+
+    Raises:
+        InputError: Model, data or earlier samples are missing or do not fit each other.
+        OutputExistsError: The output exists with another key and `force` is off.
+    """
+    reference = find_model(config)
+    dataset = open_data(config, config.split)
+    initial = Artifact(config.init, "samples") if config.init else None
+    parents = [reference.parent(config.output)]
+    if initial is not None:
+        parents.append(artifact_parent("init", initial, config.output))
+    recipe = Recipe(
+        kind="samples",
+        stage="perturb",
+        config=config.keyed(),
+        parents=tuple(parents),
+        source=data_source(config, config.split, dataset),
+    )
+    if is_done(config.output, config, recipe, reporter):
+        return config.output
+    return _compute(config, reference, dataset, initial, recipe, reporter)
+
+
+def _compute(
+    config: PerturbConfig,
+    reference: ModelReference,
+    dataset: Dataset,
+    initial: Artifact | None,
+    recipe: Recipe,
+    reporter: Reporter,
+) -> Path:
+    from ectool.stages.networks import asked, check_classes, pick_device
+    from ectool.stages.perturb_work import PerturbWork
+
+    with asked(reference, config, pick_device(config)) as model:
+        check_classes(model, dataset)
+        work = PerturbWork(config, model, dataset, initial)
+        return map_shards(work, config, recipe, len(dataset.sample_ids), reporter)

@@ -1,0 +1,174 @@
+"""What `perturb` does to one batch: mask, start, attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.artifact import Artifact
+from ectool.attacks.masks import BACKGROUND_RULES
+from ectool.attacks.pgd import pgd
+from ectool.attacks.random_start import random_start
+from ectool.config import PerturbConfig
+from ectool.datasets.base import Dataset, Indices
+from ectool.errors import InputError
+from ectool.explainers import EXPLAINERS, upsample
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.inputs import positions
+from ectool.stages.networks import check_finite
+from ectool.types import Arrays
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+COLD_STEPS = 5
+WARM_STEPS = 2
+STEP_SHARE = 2.5
+"""Steps add up to this many radii unless --alpha is given, after Madry et al. 2018."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the attack needs of a few samples."""
+
+    sample_ids: list[str]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    images: Images
+    objects: np.ndarray[Any, np.dtype[np.bool_]] | None
+    start: Images | None
+
+
+class PerturbWork:
+    """Perturbs batches of a data set; see `shards.Work`.
+
+    Args:
+        config: The stage's options.
+        model: A frozen classifier.
+        dataset: The clean pictures.
+        initial: Samples of an earlier round to start from.
+    """
+
+    def __init__(
+        self, config: PerturbConfig, model: Classifier, dataset: Dataset, initial: Artifact | None
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.dataset = dataset
+        self.initial = initial
+        self.ids: Sequence[str] = dataset.sample_ids
+        self.rule = BACKGROUND_RULES[config.mask]
+        self.explainer = EXPLAINERS[config.method](model)
+        self.device = next(model.parameters()).device
+        self.steps = config.steps
+        if self.steps is None:
+            self.steps = COLD_STEPS if initial is None else WARM_STEPS
+        self.alpha = config.alpha or STEP_SHARE * config.eps / max(self.steps, 1)
+        self.start_rows = None if initial is None else self._rows_of(initial)
+
+    def _rows_of(self, initial: Artifact) -> Indices:
+        """Return where each sample lies in the earlier round, after checking the picture size."""
+        size = initial.arrays["image"].shape[2:]
+        if size != self.dataset.size:
+            raise InputError(
+                f"--init {initial.path}",
+                expected=f"pictures of {self.dataset.size}",
+                got=str(size),
+                fix="give samples of the same data",
+            )
+        fix = "give samples of the same data and split"
+        return positions(list(self.ids), initial.sample_ids, f"--init {initial.path}", fix)
+
+    def load(self, rows: Indices) -> Batch:
+        """Read pictures, labels, object masks and the earlier round's samples."""
+        return Batch(
+            sample_ids=[self.ids[row] for row in rows],
+            labels=self.dataset.labels[rows],
+            images=self.dataset.images(rows),
+            objects=self._objects(rows) if self.rule.source == "object" else None,
+            start=self._start(rows),
+        )
+
+    def _objects(self, rows: Indices) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        masks = self.dataset.masks(rows)
+        if masks is None:
+            raise InputError(
+                f"--mask {self.config.mask}",
+                expected="a data set with object masks",
+                got=f"{self.dataset.name} without",
+                fix="choose --mask quantile",
+            )
+        return masks
+
+    def _start(self, rows: Indices) -> Images | None:
+        if self.initial is None or self.start_rows is None:
+            return None
+        there = self.start_rows[rows]
+        first, last = int(there.min()), int(there.max()) + 1
+        images: Images = self.initial.read("image", first, last)
+        chosen: Images = images[there - first]
+        return chosen
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Attack a batch."""
+        images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
+        labels = torch.from_numpy(batch.labels).to(self.device)
+        pixels = to_pixels(images)
+        logits, background = self._background(pixels, labels, batch)
+        check_finite(logits, batch.sample_ids)
+        attack = pgd(
+            self.model,
+            images,
+            labels,
+            background=background,
+            eps=self.config.eps,
+            alpha=self.alpha,
+            steps=self.steps or 0,
+            start=self._begin(pixels, batch),
+        )
+        check_finite(attack.logits, batch.sample_ids)
+        return {
+            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
+            "label": batch.labels,
+            "image": attack.images.contiguous().cpu().numpy(),
+            "background": background.cpu().numpy(),
+            "logits_clean": logits.float().cpu().numpy(),
+            "logits_adversarial": attack.logits.cpu().numpy(),
+        }
+
+    def _background(self, pixels: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the clean logits and the mask of what may move."""
+        if self.rule.source == "heatmap":
+            explanation = self.explainer(pixels, labels)
+            source = upsample(explanation.heatmaps, self.dataset.size)
+            return explanation.logits, self.rule.compute(source, self.config.mask_level)
+        with torch.no_grad():
+            logits = self.model(pixels)
+        source = pixels[:, 0]
+        if batch.objects is not None:
+            source = torch.from_numpy(batch.objects).to(self.device)
+        return logits, self.rule.compute(source, self.config.mask_level)
+
+    def _begin(self, pixels: Tensor, batch: Batch) -> Tensor:
+        """Return where the attack starts: last round's samples, a random point, or the picture."""
+        if batch.start is not None:
+            return torch.from_numpy(batch.start).to(self.device)
+        if not self.config.random_start:
+            return pixels
+        _, channels, height, width = pixels.shape
+        shape = (channels, height, width)
+        noise = random_start(batch.sample_ids, self.config.seed, shape, self.config.eps)
+        return pixels + noise.to(self.device)
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count whole-picture backgrounds, untouched samples and changed predictions."""
+        before = arrays["logits_clean"].argmax(axis=1)
+        after = arrays["logits_adversarial"].argmax(axis=1)
+        whole = arrays["background"].all(axis=(1, 2))
+        return {
+            "whole_picture_background": int(whole.sum()),
+            "flipped_predictions": int((before != after).sum()),
+        }

@@ -1,0 +1,215 @@
+"""What a report reads of an experiment's runs: results, histories, rounds, origin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ectool.artifacts import folder
+from ectool.artifacts.artifact import Artifact, read_manifest
+from ectool.artifacts.manifest import Manifest
+from ectool.errors import InputError
+from ectool.reports.content import History, Provenance, Round
+from ectool.reports.rounds import summarize_round
+from ectool.stages.evaluate import read_results
+from ectool.types import Advance
+
+EXPERIMENT_FILE = "experiment.json"
+HISTORY_FILE = "history.json"
+SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
+SHOWN_DIGITS = 12
+"""Digits of a fingerprint that are enough to tell data sets apart."""
+
+
+class RunRecord(BaseModel):
+    """One arm with one seed; paths are relative to the experiment's folder."""
+
+    model_config = ConfigDict(frozen=True)
+    seed: int
+    arm: str
+    model: Path
+    evaluation: Path
+    rounds: tuple[Path, ...]
+
+
+class ExperimentRecord(BaseModel):
+    """What `ectool run` records of an experiment."""
+
+    model_config = ConfigDict(frozen=True)
+    title: str
+    reference: str
+    epochs: int
+    warmup_epochs: int
+    every: int
+    seeds: tuple[int, ...]
+    arms: dict[str, dict[str, Any]]
+    runs: tuple[RunRecord, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed.
+
+    Attributes:
+        seed: The seed.
+        arm: Name of the arm.
+        model: Model artifact after the last epoch.
+        evaluation: Its evaluation.
+        rounds: Folder of every round.
+        metrics: Entries of the evaluation's results, by metric.
+    """
+
+    seed: int
+    arm: str
+    model: Path
+    evaluation: Path
+    rounds: tuple[Path, ...]
+    metrics: Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment's folder, its record, and its runs."""
+
+    path: Path
+    record: ExperimentRecord
+    runs: tuple[Run, ...]
+
+    def runs_of(self, arm: str) -> list[Run]:
+        """Return the runs of an arm."""
+        return [run for run in self.runs if run.arm == arm]
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment's record and the results of its runs.
+
+    Raises:
+        InputError: The record is missing or invalid, or an evaluation is missing.
+        IntegrityError: Results are not what was written.
+    """
+    record = _read_record(path / EXPERIMENT_FILE)
+    runs = tuple(
+        Run(
+            seed=run.seed,
+            arm=run.arm,
+            model=path / run.model,
+            evaluation=path / run.evaluation,
+            rounds=tuple(path / one for one in run.rounds),
+            metrics=read_results(path / run.evaluation),
+        )
+        for run in record.runs
+    )
+    return Experiment(path, record, runs)
+
+
+def _read_record(file: Path) -> ExperimentRecord:
+    if not file.is_file():
+        raise InputError(
+            str(file.parent),
+            expected="the folder of a finished experiment",
+            got=f"no {EXPERIMENT_FILE} in it" if file.parent.is_dir() else "no such folder",
+            fix="check the path, or finish `ectool run`",
+        )
+    try:
+        record = ExperimentRecord.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        finding = error.errors()[0]
+        where = ".".join(map(str, finding["loc"]))
+        raise _invalid(file, f"{where}: {finding['msg']}" if where else finding["msg"]) from None
+    unknown = {record.reference, *(run.arm for run in record.runs)} - set(record.arms)
+    if unknown:
+        raise _invalid(file, f"arm {min(unknown)!r} without an entry in `arms`")
+    return record
+
+
+def _invalid(file: Path, got: str) -> InputError:
+    return InputError(
+        str(file),
+        expected="a record written by `ectool run`",
+        got=got,
+        fix="run the experiment again: what is finished is not computed anew",
+    )
+
+
+def read_history(run: Run) -> History:
+    """Return what was measured after each epoch.
+
+    Raises:
+        InputError: The model is missing.
+        IntegrityError: Its history is not what was written.
+    """
+    file = folder.verify_file(run.model / HISTORY_FILE, folder.open_folder(run.model, "model"))
+    history: History = json.loads(file.read_text(encoding="utf-8"))
+    return history
+
+
+def read_rounds(run: Run, advance: Advance) -> list[Round]:
+    """Summarize the weights of every round.
+
+    Raises:
+        InputError: A round's weights are missing.
+        IntegrityError: They are not what was written.
+    """
+    rounds = []
+    for number, path in enumerate(run.rounds, 1):
+        with Artifact(path / WEIGHTS, "weights") as weights:
+            consistency, weight = weights.read("explanation_consistency"), weights.read("weight")
+            findings = weights.manifest.all_findings() if weights.manifest else {}
+        rounds.append(summarize_round(number, consistency, weight, findings))
+        advance(1)
+    return rounds
+
+
+def read_provenance(experiment: Experiment) -> Provenance:
+    """Return the data, versions and options behind an experiment, from its manifests."""
+    manifests = [
+        manifest
+        for run in experiment.runs
+        for path in _artifacts(run)
+        if (manifest := read_manifest(path)) is not None
+    ]
+    return Provenance(
+        data=_data(manifests),
+        versions=_versions(manifests),
+        settings=_settings(manifests),
+        command=f"ectool report {experiment.path.resolve().name}",
+    )
+
+
+def _artifacts(run: Run) -> list[Path]:
+    """Return the artifacts that tell how a run was made: of the rounds, those of the last."""
+    names = (SAMPLES, HEATMAPS, WEIGHTS)
+    last = [one / name for one in run.rounds[-1:] for name in names]
+    return [run.model, *last, run.evaluation]
+
+
+def _data(manifests: Sequence[Manifest]) -> tuple[str, ...]:
+    """Return data set, split and fingerprint, each once."""
+    sources = [m.recipe.source for m in manifests if m.recipe.source is not None]
+    texts = [f"{s.data} ({s.split}, {s.fingerprint[:SHOWN_DIGITS]})" for s in sources]
+    return tuple(dict.fromkeys(texts))
+
+
+def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """Return the version of each library; all of them where runs disagree."""
+    found: dict[str, dict[str, None]] = {}
+    for manifest in manifests:
+        for name, version in manifest.versions.items():
+            found.setdefault(name, {})[version] = None
+    return {name: " and ".join(versions) for name, versions in found.items()}
+
+
+def _settings(manifests: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
+    """Return the options of each stage that all its artifacts share."""
+    shared: dict[str, dict[str, Any]] = {}
+    for manifest in manifests:
+        config = manifest.recipe.config
+        known = shared.setdefault(manifest.recipe.stage, config)
+        same = {name: value for name, value in known.items() if config.get(name) == value}
+        shared[manifest.recipe.stage] = same
+    return shared

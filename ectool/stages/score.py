@@ -1,0 +1,152 @@
+"""`score`: explanation consistency of heatmap pairs, and the sample weights it implies."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import growing
+from ectool.config import ScoreConfig
+from ectool.consistency.similarity import SIMILARITIES
+from ectool.consistency.stability import STABILITIES
+from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
+from ectool.errors import InputError
+from ectool.stages.inputs import artifact_parent, positions
+from ectool.stages.shards import is_done
+from ectool.types import SILENT, Arrays, Reporter
+
+Scores = Float32[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Scores of every sample of a heatmaps artifact."""
+
+    similarity: Scores
+    stability: Scores
+    explanation_consistency: Scores
+
+
+def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
+    """Score a heatmaps artifact and write the weights artifact.
+
+    Memory: one shard of heatmaps, and a few numbers per sample.
+
+    Raises:
+        InputError: The heatmaps miss the adversarial half, or the previous weights miss a sample.
+        OutputExistsError: The output exists with another key and `force` is off.
+    """
+    output = weights_path(config)
+    with Artifact(config.heatmaps, "heatmaps") as heatmaps:
+        _check_pairs(heatmaps)
+        previous = Artifact(config.previous, "weights") if config.previous else None
+        parents = [artifact_parent("heatmaps", heatmaps, output)]
+        if previous is not None:
+            parents.append(artifact_parent("previous", previous, output))
+        source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
+        recipe = Recipe(
+            kind="weights",
+            stage="score",
+            config=config.keyed(),
+            parents=tuple(parents),
+            source=source,
+        )
+        if is_done(output, config, recipe, reporter):
+            return output
+        sample_ids = heatmaps.sample_ids
+        scores = measure(heatmaps, config, reporter)
+        last = None if previous is None else _joined(previous, sample_ids)
+        weights = sample_weights(
+            scores.explanation_consistency,
+            gamma=config.gamma,
+            cap=config.cap,
+            floor=config.floor,
+            previous=last,
+            momentum=config.momentum,
+        )
+        arrays = {
+            "sample_id": heatmaps.read("sample_id"),
+            **asdict(scores),
+            "weight": weights.weight,
+        }
+        return _write(output, recipe, arrays, config.shard_size, _findings(weights))
+
+
+def weights_path(config: ScoreConfig) -> Path:
+    """Return where the weights go: beside the heatmaps, in the same format, unless told."""
+    return config.output or config.heatmaps.with_name("weights" + config.heatmaps.suffix)
+
+
+def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Consistency:
+    """Stream over a heatmaps artifact's shards and score every pair."""
+    similarity, stability = [], []
+    with reporter.task("score", len(heatmaps)) as advance:
+        for start, stop in heatmaps.shards:
+            clean, adversarial, before, after, label = (
+                heatmaps.read(name, start, stop)
+                for name in (
+                    "clean",
+                    "adversarial",
+                    "logits_clean",
+                    "logits_adversarial",
+                    "label",
+                )
+            )
+            similarity.append(SIMILARITIES[config.similarity](clean, adversarial))
+            stability.append(STABILITIES[config.stability](before, after, label))
+            advance(stop - start)
+    alike, stable = np.concatenate(similarity), np.concatenate(stability)
+    return Consistency(alike, stable, explanation_consistency(alike, stable))
+
+
+def _check_pairs(heatmaps: Artifact) -> None:
+    for name in ("adversarial", "logits_adversarial"):
+        if name not in heatmaps.arrays:
+            raise InputError(
+                f"{heatmaps.path}: {name}",
+                expected="heatmaps of clean and perturbed pictures",
+                got="clean ones only",
+                fix="make them with `ectool explain --samples`",
+            )
+    if len(heatmaps) == 0:
+        raise InputError(
+            str(heatmaps.path), expected="at least one sample", got="none", fix="explain some data"
+        )
+
+
+def _joined(previous: Artifact, sample_ids: list[str]) -> Scores:
+    """Return the last round's weights in the order of this round's samples."""
+    rows = positions(
+        sample_ids,
+        previous.sample_ids,
+        f"--previous {previous.path}",
+        "give the weights of the same training samples",
+    )
+    return np.take(previous.read("weight").astype(np.float32), rows)
+
+
+def _findings(weights: Weights) -> dict[str, float]:
+    return {
+        "effective_sample_size": round(float(weights.effective_sample_size), 3),
+        "capped_weights": weights.capped,
+        "flattened": round(float(weights.flattened), 6),
+        "undefined_similarity": weights.undefined,
+    }
+
+
+def _write(
+    output: Path, recipe: Recipe, arrays: Arrays, shard_size: int, findings: dict[str, float]
+) -> Path:
+    """Write all scores, shard by shard."""
+    length = len(arrays["sample_id"])
+    with growing(output, recipe, length=length, shard_size=shard_size) as partial:
+        for number in partial.missing():
+            start, stop = partial.ranges[number]
+            rows = {name: values[start:stop] for name, values in arrays.items()}
+            partial.write(number, rows, {})
+        return partial.publish(findings)

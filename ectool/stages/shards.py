@@ -1,0 +1,111 @@
+"""The loop that every map stage shares: shard by shard, batch by batch, reading ahead.
+
+A reader thread fetches the next batch and a writer thread stores the last shard while the model
+computes. Batches never cross shards, so a resumed run sees the very batches of an unbroken one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
+from ectool.config import MapOptions, ShardOptions
+from ectool.datasets.base import Indices
+from ectool.types import UP_TO_DATE, Advance, Arrays, Reporter
+
+Batch = TypeVar("Batch")
+READ_AHEAD = 2
+"""Batches that are read before they are needed."""
+
+
+class Work(Protocol[Batch]):
+    """What a stage does to one batch of rows."""
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs; called in a reader thread."""
+        ...
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return the batch's rows of every array of the artifact."""
+        ...
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count what is worth telling of a finished shard."""
+        ...
+
+
+def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
+    """Tell whether nothing has to be computed.
+
+    With `--resume`, shards of a finished output that are not what was written are taken out, so
+    that the loop computes them again.
+
+    Raises:
+        OutputExistsError: The output exists with another key and `--force` is off.
+    """
+    if not up_to_date(output, recipe, force=options.force):
+        return False
+    if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
+        reporter.note(f"{output}: computing damaged shards {damaged} again")
+        return False
+    reporter.note(f"{output}: {UP_TO_DATE}")
+    return True
+
+
+def map_shards(
+    work: Work[Batch], options: MapOptions, recipe: Recipe, length: int, reporter: Reporter
+) -> Path:
+    """Compute the missing shards of an artifact and publish it.
+
+    Memory: two shards and three batches, whatever `length` is.
+    """
+    output, shard_size = options.output, options.shard_size
+    with growing(output, recipe, length=length, shard_size=shard_size) as partial:
+        plan = _plan(partial, options.batch_size)
+        rows = sum(len(batch) for _, batch in plan)
+        if rows < length:
+            reporter.note(f"{output}: going on, {rows} of {length} samples to go")
+        with reporter.task(recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
+            written: Future[None] | None = None
+            for number, arrays in _computed(work, plan, advance):
+                if written is not None:
+                    written.result()
+                written = writer.submit(partial.write, number, arrays, work.findings(arrays))
+            if written is not None:
+                written.result()
+        return partial.publish()
+
+
+def _plan(partial: PartialArtifact, batch_size: int) -> list[tuple[int, Indices]]:
+    """Return (shard number, rows) of every batch to compute; no batch crosses a shard."""
+    return [
+        (number, np.arange(first, min(first + batch_size, stop)))
+        for number in partial.missing()
+        for start, stop in [partial.ranges[number]]
+        for first in range(start, stop, batch_size)
+    ]
+
+
+def _computed(
+    work: Work[Batch], plan: list[tuple[int, Indices]], advance: Advance
+) -> Iterator[tuple[int, Arrays]]:
+    """Yield (shard number, arrays) of every finished shard, loading batches ahead."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead = deque(reader.submit(work.load, rows) for _, rows in plan[:READ_AHEAD])
+        parts: list[Arrays] = []
+        for position, (number, rows) in enumerate(plan):
+            batch = ahead.popleft().result()
+            for _, later in plan[position + READ_AHEAD : position + READ_AHEAD + 1]:
+                ahead.append(reader.submit(work.load, later))
+            parts.append(work.compute(batch))
+            advance(len(rows))
+            if position + 1 == len(plan) or plan[position + 1][0] != number:
+                yield number, {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+                parts = []

@@ -1,0 +1,167 @@
+"""`train`: learn with sample weights, from the start or from the middle of a schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ectool.artifacts import folder
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Manifest, Recipe
+from ectool.artifacts.partial import up_to_date
+from ectool.config import TrainConfig
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError, UsageError
+from ectool.stages.inputs import artifact_parent, data_source, open_data, parent_of, positions
+from ectool.types import SILENT, UP_TO_DATE, Reporter
+
+TRAIN_SPLIT = "train"
+FREE = ("until_epoch", "mix")
+"""Options that may change when a schedule is resumed."""
+VALIDATION_SPLIT = "validation"
+
+
+def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
+    """Train until an epoch of the schedule and write the model artifact.
+
+    A model resumed in the middle of its schedule continues to the very bytes that an unbroken
+    run with the same weights would have written.
+
+    Raises:
+        UsageError: The schedule does not reach from the resumed epoch to `until_epoch`, or an
+            option differs from the resumed model's.
+        InputError: Data, weights or the resumed model are missing or do not fit each other.
+        OutputExistsError: The output exists with another key and `force` is off.
+    """
+    resumed = folder.open_folder(config.resume, "model") if config.resume else None
+    if resumed is not None:
+        config = inherit(config, resumed)
+    until, mix = config.until_epoch or config.epochs, config.mix if config.samples else 0.0
+    config = config.model_copy(update={"until_epoch": until, "mix": mix})
+    _check_schedule(config, resumed)
+    dataset = open_data(config, TRAIN_SPLIT)
+    _check_data(config, dataset, resumed)
+    weights = Artifact(config.weights, "weights") if config.weights else None
+    samples = Artifact(config.samples, "samples") if config.samples else None
+    recipe = make_recipe(config, dataset, resumed, weights, samples)
+    if up_to_date(config.output, recipe, force=config.force):
+        reporter.note(f"{config.output}: {UP_TO_DATE}")
+        return config.output
+    values = None if weights is None else joined_weights(weights, dataset)
+
+    from ectool.stages.feed import Feed, perturbed_images
+    from ectool.stages.networks import pick_device
+    from ectool.stages.train_work import train
+
+    device = pick_device(config)
+    with folder.building(config.output, recipe) as partial:
+        shown = None if samples is None else perturbed_images(samples, dataset, partial.scratch)
+        feed = Feed(dataset, config, weights=values, perturbed=shown, device=device)
+        train(config, feed, validation_sets(config), partial, reporter)
+        return partial.publish()
+
+
+def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
+    """Fill what was not given from the resumed model; its schedule cannot change on the way.
+
+    Raises:
+        UsageError: An option was given that differs from the resumed model's.
+    """
+    fixed = {name: v for name, v in resumed.recipe.config.items() if name not in FREE}
+    before = TrainConfig.model_validate({**fixed, "output": config.output})
+    for name in sorted(config.model_fields_set & set(fixed)):
+        if getattr(config, name) != getattr(before, name):
+            raise UsageError(
+                "--" + name.replace("_", "-"),
+                expected=f"{getattr(before, name)} as in {config.resume}",
+                got=str(getattr(config, name)),
+                fix="leave it out, or train from the start",
+            )
+    update = {name: getattr(before, name) for name in fixed}
+    if resumed.recipe.source is not None and "data" not in config.model_fields_set:
+        update["data"] = resumed.recipe.source.data
+    return config.model_copy(update=update)
+
+
+def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:
+    """Check that a resumed model goes on with the pictures it has seen, wherever they lie now."""
+    source = resumed.recipe.source if resumed else None
+    if source is not None and source.fingerprint != dataset.fingerprint:
+        raise InputError(
+            f"--data {config.data}",
+            expected=f"the pictures {config.resume} was trained on ({source.data})",
+            got="others",
+            fix="restore them, or train from the start",
+        )
+
+
+def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
+    start = int(resumed.recipe.config["until_epoch"]) if resumed else 0
+    until = config.until_epoch or config.epochs
+    if not start < until <= config.epochs:
+        raise UsageError(
+            "--until-epoch",
+            expected=f"an epoch after {start} and up to --epochs {config.epochs}",
+            got=str(until),
+            fix="change --until-epoch, or resume an earlier model",
+        )
+
+
+def make_recipe(
+    config: TrainConfig,
+    dataset: Dataset,
+    resumed: Manifest | None,
+    weights: Artifact | None,
+    samples: Artifact | None,
+) -> Recipe:
+    """Describe what determines the model."""
+    parents = []
+    if resumed is not None and config.resume is not None:
+        parents.append(parent_of("resume", config.resume, "model", resumed.id, config.output))
+    if weights is not None:
+        parents.append(artifact_parent("weights", weights, config.output))
+    if samples is not None:
+        parents.append(artifact_parent("samples", samples, config.output))
+    return Recipe(
+        kind="model",
+        stage="train",
+        config=config.keyed(),
+        parents=tuple(parents),
+        source=data_source(config, TRAIN_SPLIT, dataset),
+    )
+
+
+def joined_weights(weights: Artifact, dataset: Dataset) -> list[float]:
+    """Return the weights in the order of the training samples.
+
+    Raises:
+        InputError: The weights miss a training sample, hold one twice, or are negative.
+    """
+    rows = positions(
+        list(dataset.sample_ids),
+        weights.sample_ids,
+        f"--weights {weights.path}",
+        "score the heatmaps of the whole training split",
+    )
+    values: list[float] = weights.read("weight")[rows].tolist()
+    if min(values) < 0:
+        raise InputError(
+            f"{weights.path}: weight",
+            expected="weights of at least 0",
+            got=f"{min(values)} for {dataset.sample_ids[values.index(min(values))]!r}",
+            fix="score the heatmaps again",
+        )
+    return values
+
+
+def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
+    """Return the validation pictures of the learning curves, where the data set has any."""
+    from ectool.datasets.registry import variants
+
+    sets: dict[str, Dataset] = {}
+    for variant in ("original", "mixed_rand"):
+        if variant in variants(config.data):
+            try:
+                sets[variant] = open_data(config, VALIDATION_SPLIT, variant)
+            except InputError:
+                return {}
+    return sets

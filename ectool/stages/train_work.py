@@ -1,0 +1,148 @@
+"""What `train` does: epochs, each of which leaves a whole checkpoint behind."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts import files
+from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
+from ectool.config import TrainConfig
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError
+from ectool.models.checkpoint import save_weights
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.registry import create
+from ectool.stages.feed import Feed
+from ectool.stages.inputs import SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.networks import load_folder
+from ectool.training.checkpoint import load_optimizer, save_optimizer
+from ectool.training.loop import EpochResult, accuracy, make_optimizer, train_epoch
+from ectool.training.schedule import Schedule
+from ectool.types import Reporter
+
+TRAINER_FILE = "trainer.safetensors"
+HISTORY_FILE = "history.json"
+EVALUATION_BATCH = 256
+
+History = list[dict[str, float]]
+
+
+@dataclass
+class Trainer:
+    """What changes while training."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    history: History
+
+    def save(self, target: Path) -> None:
+        """Write a whole checkpoint, so that `target` exists only when it is complete."""
+        temporary = target.with_name(target.name + ".tmp")
+        files.remove(temporary)
+        temporary.mkdir(parents=True)
+        save_weights(self.model, temporary / WEIGHTS_FILE)
+        save_optimizer(self.optimizer, temporary / TRAINER_FILE)
+        for name, value in ((SPEC_FILE, self.model.spec.to_json()), (HISTORY_FILE, self.history)):
+            (temporary / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        files.remove(target)
+        files.publish(temporary, target)
+
+
+def train(
+    config: TrainConfig,
+    feed: Feed,
+    validation: dict[str, Dataset],
+    partial: PartialFolder,
+    reporter: Reporter,
+) -> None:
+    """Train the missing epochs and leave the finished model in the partial folder's store."""
+    trainer = _start(config, feed.dataset, partial, feed.device)
+    schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
+    start, until = len(trainer.history), config.until_epoch or config.epochs
+    with reporter.task("train", (until - start) * feed.samples) as advance:
+        for epoch in range(start, until):
+            result = train_epoch(
+                trainer.model,
+                trainer.optimizer,
+                feed.epoch(epoch),
+                functools.partial(schedule.rate, epoch),
+            )
+            _check_loss(result, epoch)
+            trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
+            if epoch + 1 < until:
+                trainer.save(_checkpoint(partial, epoch + 1))
+                files.remove(_checkpoint(partial, epoch))
+            advance(feed.samples)
+    trainer.save(partial.store)
+
+
+def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
+    return partial.scratch / f"epoch-{epoch:05d}"
+
+
+def _start(
+    config: TrainConfig, dataset: Dataset, partial: PartialFolder, device: torch.device
+) -> Trainer:
+    """Begin where an interrupted run stopped, else at the resumed model, else from nothing."""
+    checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
+    source = checkpoints[-1] if checkpoints else config.resume
+    if source is None:
+        model = create(
+            config.model,
+            dataset.classes,
+            seed=config.seed,
+            input_size=dataset.size,
+            layer=config.layer,
+        ).to(device)
+        return Trainer(model, _optimizer(config, model), [])
+    if source == config.resume:
+        manifest = open_folder(source, "model")
+        for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE):
+            verify_file(source / name, manifest)
+    model = load_folder(source).to(device)
+    optimizer = _optimizer(config, model)
+    load_optimizer(optimizer, source / TRAINER_FILE)
+    return Trainer(model, optimizer, json.loads((source / HISTORY_FILE).read_text()))
+
+
+def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:
+    return make_optimizer(model, config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _check_loss(result: EpochResult, epoch: int) -> None:
+    if not np.isfinite(result.loss):
+        raise InputError(
+            f"loss of epoch {epoch + 1}",
+            expected="a finite number",
+            got=str(result.loss),
+            fix="lower --lr, or check the data and the weights",
+        )
+
+
+def _record(
+    epoch: int,
+    result: EpochResult,
+    model: Classifier,
+    validation: dict[str, Dataset],
+    device: torch.device,
+) -> dict[str, float]:
+    """Return the epoch's point on the learning curves."""
+    record = {"epoch": epoch + 1, "loss": result.loss, "accuracy": result.accuracy}
+    for variant, dataset in validation.items():
+        record[f"validation_{variant}"] = accuracy(model, _batches(dataset, device))
+    return record
+
+
+def _batches(dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    for first in range(0, len(dataset.sample_ids), EVALUATION_BATCH):
+        rows = np.arange(first, min(first + EVALUATION_BATCH, len(dataset.sample_ids)))
+        labels = torch.from_numpy(np.asarray(dataset.labels)[rows]).to(device)
+        yield to_pixels(dataset.images(rows), device), labels
