@@ -1,0 +1,1 @@
+"""Documents, and the script that generates the one of the command line."""

@@ -1,0 +1,5 @@
+"""Run the command line as `python -m ectool`."""
+
+from ectool.cli.main import main
+
+main()

@@ -1,0 +1,206 @@
+"""The commands, their exit codes, and what goes to stdout."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ectool import config
+from ectool.cli.signature import with_signature
+from ectool.errors import EctoolError, UsageError
+
+EXIT_BUG = 1
+EXIT_INTERRUPT = 130
+EXIT_CLOSED_PIPE = 141
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its configuration, the module whose `run` it calls, its help."""
+
+    model: type[config.Options]
+    module: str
+    help: str
+    panel: str
+
+
+STAGES = "Stages"
+SERVICES = "Experiments and services"
+COMMANDS = {
+    "perturb": Command(
+        config.PerturbConfig,
+        "perturb",
+        "Make semantic-preserved adversarial samples: only the background moves.",
+        STAGES,
+    ),
+    "explain": Command(
+        config.ExplainConfig,
+        "explain",
+        "Turn a data set, or clean and perturbed pairs, into heatmaps.",
+        STAGES,
+    ),
+    "score": Command(
+        config.ScoreConfig,
+        "score",
+        "Measure explanation consistency and derive per-sample weights.",
+        STAGES,
+    ),
+    "train": Command(
+        config.TrainConfig,
+        "train",
+        "Learn with per-sample weights, from the start or from the middle of a schedule.",
+        STAGES,
+    ),
+    "evaluate": Command(
+        config.EvaluateConfig,
+        "evaluate",
+        "Measure accuracy, background gap, robustness, localization and consistency.",
+        STAGES,
+    ),
+    "run": Command(
+        config.RunConfig,
+        "experiment",
+        "Execute an experiment file: every seed, arm and round, then the report.",
+        SERVICES,
+    ),
+    "report": Command(
+        config.ReportConfig, "report", "Write the report of a finished experiment.", SERVICES
+    ),
+    "inspect": Command(
+        config.InspectConfig,
+        "inspect",
+        "Show what an artifact is, holds, and was made of, back to the data.",
+        SERVICES,
+    ),
+    "convert": Command(
+        config.ConvertConfig,
+        "convert",
+        "Copy an artifact between Zarr and HDF5, without loss.",
+        SERVICES,
+    ),
+    "doctor": Command(
+        config.DoctorConfig, "doctor", "Show versions, devices and threads.", SERVICES
+    ),
+}
+
+app = typer.Typer(
+    name="ectool",
+    help="Image classifiers that look at the object, and the tool that proves it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _call(name: str, **values: Any) -> str:  # noqa: ANN401 (typer fills them)
+    """Run a command and return what belongs on stdout."""
+    from ectool.cli.console import ConsoleReporter
+
+    command = COMMANDS[name]
+    flags = {key: value for key, value in values.items() if not key.endswith("_")}
+    options = config.resolve(
+        command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
+    )
+    stage = importlib.import_module(f"ectool.stages.{command.module}")
+    result = stage.run(options, ConsoleReporter(quiet=values["quiet_"]))
+    return _text(result, as_json=values["json_"]) + "\n"
+
+
+def _text(result: Path | dict[str, Any], *, as_json: bool) -> str:
+    """Return a path, or what is known of the artifact there; a mapping as lines or JSON."""
+    if isinstance(result, Path) and not as_json:
+        return str(result)
+    if isinstance(result, Path):
+        describe = importlib.import_module("ectool.stages.describe")
+        result = describe.artifact(result)
+    return json.dumps(result, indent=1) if as_json else "\n".join(_lines(result))
+
+
+def _lines(value: object, indent: int = 0) -> list[str]:
+    """Lay nested JSON values out as indented `name: value` lines."""
+    pad = "  " * indent
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        pairs = list(enumerate(value, 1))
+    else:
+        return [f"{pad}{value}"]
+    lines = []
+    for name, item in pairs:
+        below = _lines(item, indent + 1)
+        is_leaf = len(below) == 1 and not (isinstance(item, dict | list) and item)
+        lines += [f"{pad}{name}: {below[0].strip()}"] if is_leaf else [f"{pad}{name}:", *below]
+    return lines
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_command.help, rich_help_panel=_command.panel)(
+        with_signature(
+            _command.model,
+            functools.partial(_call, _name),
+            takes_config=_name in config.STAGES,
+        )
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that its outcome stands for."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        text, code = _run(arguments)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader is gone; do not let the interpreter complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_CLOSED_PIPE
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> tuple[str, int]:
+    """Run the command line; return what belongs on stdout, and the exit code.
+
+    The parser would turn a closed pipe into exit code 1, so nothing is written before it is done.
+    """
+    from ectool.cli.console import print_error
+
+    fault: EctoolError
+    try:
+        outcome = app(args=list(arguments), standalone_mode=False)
+        return (outcome, 0) if isinstance(outcome, str) else ("", int(outcome or 0))
+    except typer.TyperException as error:
+        fault = _usage(error, arguments)
+    except EctoolError as error:
+        fault = error
+    except (KeyboardInterrupt, typer.Abort):
+        print_error("interrupted; what is finished stays, the same command goes on from there")
+        return "", EXIT_INTERRUPT
+    if "--debug" in arguments:
+        raise fault
+    print_error(str(fault))
+    return "", fault.exit_code
+
+
+def _usage(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
+    """Turn the parser's complaint into one line of ours."""
+    detail = getattr(error, "format_message", error.__str__)()
+    command = " ".join(["ectool", *(name for name in arguments[:1] if name in COMMANDS)])
+    return UsageError(
+        command,
+        expected="its own commands, flags and values",
+        got=detail.strip().rstrip("."),
+        fix=f"see `{command} --help`",
+    )

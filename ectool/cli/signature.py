@@ -1,0 +1,172 @@
+"""A command's flags, made from its configuration model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ectool.config import Options, format_eps, is_argument
+
+PANELS = {
+    "OutputOptions": "Output",
+    "ForceOptions": "Output",
+    "DeviceOptions": "Machine",
+    "MapOptions": "Machine",
+    "DataOptions": "Data",
+    "ModelOptions": "Model",
+}
+METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}
+
+
+class Output(Enum):
+    """Names of the flags that every command has besides its options."""
+
+    CONFIG = "config"
+    JSON = "json"
+    QUIET = "quiet"
+    DEBUG = "debug"
+
+
+COMMON = {
+    Output.CONFIG: (Path | None, None, "TOML file with a table per command."),
+    Output.JSON: (bool, False, "Print one JSON document on stdout."),
+    Output.QUIET: (bool, False, "Print neither progress nor notes."),
+    Output.DEBUG: (bool, False, "Show the traceback of an error."),
+}
+
+
+def with_signature(
+    model: type[Options], call: Callable[..., str], *, takes_config: bool
+) -> Callable[..., str]:
+    """Give a function the flags of a configuration model and those that all commands share.
+
+    Values arrive as text (flags that take none: as bool), and None where they were not given: the
+    model alone parses and checks them.
+    """
+    parameters = [_parameter(model, name) for name in model.model_fields]
+    parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
+
+    def command(**values: Any) -> str:  # noqa: ANN401 (typer fills them)
+        return call(**values)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def describe_option(model: type[Options], name: str) -> tuple[str, str, str]:
+    """Return a field's flag (or argument), the kind of its value, and its help."""
+    field = model.model_fields[name]
+    kind = plain_type(field.annotation)
+    flag = name.upper() if is_argument(model, name) else "--" + name.replace("_", "-")
+    return flag, _metavar(field.annotation, kind), _help(field, kind)
+
+
+def _parameter(model: type[Options], name: str) -> inspect.Parameter:
+    """Return the command-line parameter of a field."""
+    flag, metavar, help_text = describe_option(model, name)
+    is_switch = plain_type(model.model_fields[name].annotation) is bool
+    info: Any
+    if is_argument(model, name):
+        info = typer.Argument(help=help_text, metavar=flag, show_default=False)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, info]
+        )
+    info = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if is_switch else flag,
+        help=help_text,
+        metavar=None if is_switch else metavar,
+        show_default=False,
+        rich_help_panel=_panel(model, name),
+    )
+    kind: Any = bool if is_switch else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, info],
+    )
+
+
+def _common(kind: Output) -> inspect.Parameter:
+    """Return the parameter of a flag that all commands share."""
+    annotation, default, help_text = COMMON[kind]
+    info = typer.Option(
+        f"--{kind.value}", help=help_text, show_default=False, rich_help_panel="Command line"
+    )
+    return inspect.Parameter(
+        f"{kind.value}_",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation, info],
+    )
+
+
+def plain_type(annotation: Any) -> Any:  # noqa: ANN401 (any annotation)
+    """Return the type inside Optional and Annotated; tuples as they are."""
+    if get_origin(annotation) is Annotated:
+        return plain_type(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return plain_type(next(a for a in get_args(annotation) if a is not NoneType))
+    return annotation
+
+
+def _metavar(annotation: Any, kind: Any) -> str:  # noqa: ANN401 (any annotation)
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    if get_origin(kind) is tuple:
+        return METAVARS[plain_type(get_args(kind)[0])] + ",..."
+    return METAVARS[plain_type(annotation)]
+
+
+def _help(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
+    """Return the field's description, with bounds and default."""
+    notes = [part for part in (_bounds(field), _default(field, kind)) if part]
+    text = field.description or ""
+    return f"{text} ({'; '.join(notes)})" if notes else text
+
+
+def _bounds(field: FieldInfo) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = [
+        f"{sign} {getattr(rule, name):g}"
+        for rule in field.metadata
+        for name, sign in signs.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _default(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
+    default = field.default
+    if default is PydanticUndefined or default is Ellipsis:
+        return "" if _is_positional(field) else "required"
+    if default is None or default == ():
+        return ""
+    if kind is bool:
+        return "default: on" if default else "default: off"
+    values = default if isinstance(default, tuple) else (default,)
+    return "default: " + ",".join(_format(value) for value in values)
+
+
+def _is_positional(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and "argument" in field.json_schema_extra
+
+
+def _format(value: object) -> str:
+    if isinstance(value, float) and 0 < value < 1 and "/" in format_eps(value):
+        return format_eps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _panel(model: type[Options], name: str) -> str:
+    """Return the help panel: that of the group of options which declares the field."""
+    owners = [c for c in model.__mro__ if name in getattr(c, "__annotations__", {})]
+    return PANELS.get(owners[-1].__name__, "Options") if owners else "Options"
