@@ -1,0 +1,63 @@
+# The two commands of the README: `make demo` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO := run/digits
+
+.PHONY: demo test test-slow lint docs bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
+	@echo "make test       install what tests need, run them"
+	@echo "make test-slow  run the long checks too"
+	@echo "make lint       style, types, import layers, generated documents"
+	@echo "make docs       write docs/cli.md anew"
+	@echo "make bench      measure speed and memory side by side with the limit and the peers"
+	@echo "make clean      remove the environment and what the demo wrote"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(INSTALL) -e ".[test]"
+	# torchattacks asks for a requests release from 2021; it needs none of it.
+	$(INSTALL) --no-deps torchattacks
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed
+	$(INSTALL) -e ".[lint]"
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-test
+	$(INSTALL) -e ".[bench]"
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/ectool run pipelines/digits.toml --output $(DEMO)
+	@echo "The report: file://$(abspath $(DEMO))/report.html"
+
+test: $(VENV)/installed-test
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/pytest -m "slow or not slow"
+
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.make_cli --check
+
+docs: $(VENV)/installed
+	$(BIN)/python -m docs.make_cli
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.stages
+
+clean:
+	rm -rf $(VENV) run
