@@ -1,0 +1,1 @@
+"""Side-by-side measurements against the limit of the hardware and against the peers."""

@@ -1,0 +1,307 @@
+"""Measure the stages against the bare passes they are made of, and against the peers.
+
+    python -m benchmarks.stages [--pictures 512] [--attacked 64] [--pairs 100000] [--runs 3]
+
+Ours and the reference run in turn, `runs` times each; medians are compared. A stage is timed as a
+whole (opening and checking inputs, loading the model, decoding, computing, writing, verifying,
+publishing); only starting Python and importing libraries are left out, except for `score` and
+`--help`, which are timed as whole processes. Prints a table and writes benchmarks/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torchvision.models import resnet18
+
+from ectool.artifacts.manifest import Recipe, library_versions
+from ectool.artifacts.partial import growing
+from ectool.config import ExplainConfig, PerturbConfig
+from ectool.models.classifier import to_pixels
+from ectool.stages import explain, perturb
+
+RESULTS = Path(__file__).with_name("results.json")
+BATCH = 64
+STEPS = 10
+EPS = 8 / 255
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `ratio` is ours over the reference, `wanted` its bound."""
+
+    job: str
+    ours: float
+    reference: float | None
+    unit: str
+    ratio: float | None
+    wanted: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--attacked", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
+        os.environ["ECTOOL_DATA"] = folder
+        root = Path(folder)
+        data = write_pictures(root / "pictures", options.pictures)
+        few = write_pictures(root / "few", options.attacked)
+        checkpoint = write_checkpoint(root / "resnet18.pth")
+        rows = [
+            explain_row(root, data, checkpoint, options.pictures, options.runs),
+            *peer_rows(checkpoint, options.runs),
+            perturb_row(root, few, checkpoint, options.attacked, options.runs),
+            *score_rows(root, options.pairs, options.runs),
+            *help_rows(options.runs),
+        ]
+    report(rows)
+
+
+def write_pictures(folder: Path, count: int) -> str:
+    """Write JPEG crops of scikit-learn's two photographs as an image folder of two classes."""
+    photographs = load_sample_images().images
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        photograph = photographs[number % 2]
+        top, left = (int(generator.integers(0, side - 256)) for side in photograph.shape[:2])
+        place = folder / "train" / f"photograph{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        crop = Image.fromarray(photograph[top : top + 256, left : left + 256])
+        crop.save(place / f"{number:05d}.jpg", quality=90)
+    return f"imagefolder:{folder}"
+
+
+def write_checkpoint(path: Path) -> Path:
+    torch.manual_seed(0)
+    torch.save(resnet18(num_classes=2).state_dict(), path)
+    return path
+
+
+def bare_network(checkpoint: Path) -> torch.nn.Module:
+    network = resnet18(num_classes=2)
+    network.load_state_dict(torch.load(checkpoint, weights_only=True))
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def random_batch(count: int = BATCH) -> torch.Tensor:
+    images = np.random.default_rng(0).integers(0, 256, (count, 3, 224, 224), dtype=np.uint8)
+    return to_pixels(images)
+
+
+def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -> tuple[float, ...]:
+    """Return the median seconds of each, run in turn after a warm-up."""
+    reference()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(runs):
+        for call, column in zip((ours, reference), seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            column.append(time.perf_counter() - start)
+    return tuple(statistics.median(column) for column in seconds)
+
+
+def explain_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> Row:
+    network, batch = bare_network(checkpoint), random_batch()
+    output = root / "cams.zarr"
+
+    def ours() -> None:
+        shutil.rmtree(output, ignore_errors=True)
+        explain.run(
+            ExplainConfig(
+                model="resnet18", checkpoint=checkpoint, classes=2, data=data, output=output
+            )
+        )
+
+    def bare() -> None:
+        with torch.no_grad():
+            for _ in range(pictures // BATCH):
+                network(batch)
+
+    mine, limit = paired(ours, bare, runs)
+    rates = pictures / mine, pictures // BATCH * BATCH / limit
+    return Row(
+        f"explain, ResNet-18, 224, {pictures} JPEG files, whole stage / bare forward",
+        rates[0],
+        rates[1],
+        "images/s",
+        rates[0] / rates[1],
+        ">= 0.8",
+    )
+
+
+def peer_rows(checkpoint: Path, runs: int) -> list[Row]:
+    """Grad-CAM on tensors in memory: ours against pytorch-grad-cam and captum."""
+    from captum.attr import LayerGradCam
+    from pytorch_grad_cam import GradCAM as PeerGradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    from ectool.explainers import GradCAM
+    from ectool.models.checkpoint import load_weights
+    from ectool.models.modes import frozen
+    from ectool.models.registry import create
+
+    model = create("resnet18", ["0", "1"], seed=0)
+    load_weights(model, checkpoint)
+    batch = random_batch(32)
+    labels = torch.zeros(len(batch), dtype=torch.int64)
+    plain = resnet18(num_classes=2).eval()
+    plain.load_state_dict(torch.load(checkpoint, weights_only=True))
+    contiguous = batch.contiguous()
+    peer = PeerGradCAM(model=plain, target_layers=[plain.layer4])
+    captum = LayerGradCam(plain, plain.layer4)
+    targets = [ClassifierOutputTarget(0)] * len(batch)
+    peers: dict[str, Callable[[], None]] = {
+        "captum": lambda: captum.attribute(contiguous, target=labels),
+        "pytorch-grad-cam": lambda: peer(input_tensor=contiguous, targets=targets),
+    }
+    rows = []
+    with frozen(model):
+        explainer = GradCAM(model)
+        for name, call in peers.items():
+            mine, theirs = paired(lambda: explainer(batch, labels), call, runs)
+            rates = len(batch) / mine, len(batch) / theirs
+            rows.append(
+                Row(
+                    f"gradcam, ResNet-18, 224, in memory / {name}",
+                    rates[0],
+                    rates[1],
+                    "images/s",
+                    rates[0] / rates[1],
+                    "",
+                )
+            )
+    return rows
+
+
+def perturb_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> Row:
+    network, batch = bare_network(checkpoint), random_batch()
+    labels = torch.zeros(len(batch), dtype=torch.int64)
+    output = root / "adv.zarr"
+
+    def ours() -> None:
+        shutil.rmtree(output, ignore_errors=True)
+        perturb.run(
+            PerturbConfig(
+                model="resnet18",
+                checkpoint=checkpoint,
+                classes=2,
+                data=data,
+                output=output,
+                steps=STEPS,
+                eps=EPS,
+            )
+        )
+
+    def bare() -> None:
+        for _ in range(max(1, pictures // BATCH)):
+            current = batch
+            for _ in range(STEPS):
+                current = current.detach().requires_grad_()
+                loss = torch.nn.functional.cross_entropy(network(current), labels, reduction="sum")
+                torch.autograd.grad(loss, current)
+
+    mine, limit = paired(ours, bare, runs)
+    rates = pictures / mine, max(1, pictures // BATCH) * BATCH / limit
+    return Row(
+        f"perturb, ResNet-18, 224, {STEPS} steps, {pictures} JPEG files, whole stage / bare loop",
+        rates[0],
+        rates[1],
+        "images/s",
+        rates[0] / rates[1],
+        ">= 0.85",
+    )
+
+
+def score_rows(root: Path, pairs: int, runs: int) -> list[Row]:
+    heatmaps = write_heatmaps(root / "pairs.zarr", pairs)
+    command = [sys.executable, "-m", "ectool", "score", "--heatmaps", str(heatmaps), "--force"]
+    seconds = []
+    for run in range(runs):
+        start = time.perf_counter()
+        output = str(root / f"weights-{run}.zarr")
+        subprocess.run([*command, "--output", output], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    job = f"score, {pairs:,} pairs of 7x7 maps, whole process"
+    return [
+        Row(job, statistics.median(seconds), None, "s", None, "< 10"),
+        Row(f"{job}, peak memory", peak, None, "MB", None, "< 600"),
+    ]
+
+
+def write_heatmaps(path: Path, pairs: int) -> Path:
+    """Write random heatmap pairs of 10 classes as another program would: a foreign artifact."""
+    generator = np.random.default_rng(0)
+    recipe = Recipe(kind="heatmaps", stage="benchmark", config={"pairs": pairs})
+    with growing(path, recipe, length=pairs, shard_size=8192) as partial:
+        for number, (start, stop) in enumerate(partial.ranges):
+            rows = stop - start
+            clean = generator.random((rows, 7, 7), dtype=np.float32)
+            noise = generator.random((rows, 7, 7), dtype=np.float32)
+            logits = generator.normal(size=(rows, 10)).astype(np.float32)
+            label = generator.integers(0, 10, rows)
+            ids = [f"sample/{row}" for row in range(start, stop)]
+            arrays = {
+                "sample_id": np.array(ids, dtype=np.dtypes.StringDType()),
+                "label": label,
+                "target": label,
+                "clean": clean.astype(np.float16),
+                "adversarial": (clean + 0.5 * noise).astype(np.float16),
+                "logits_clean": logits,
+                "logits_adversarial": logits,
+            }
+            partial.write(number, arrays, {})
+        return partial.publish()
+
+
+def help_rows(runs: int) -> list[Row]:
+    seconds = []
+    for _ in range(max(5, runs)):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "ectool", "--help"], check=True, stdout=subprocess.DEVNULL
+        )
+        seconds.append(time.perf_counter() - start)
+    return [
+        Row("ectool --help, whole process", statistics.median(seconds), None, "s", None, "<0.5")
+    ]
+
+
+def report(rows: list[Row]) -> None:
+    for row in rows:
+        reference = "" if row.reference is None else f"{row.reference:10.2f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
+        print(f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}")
+    record = {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "versions": library_versions(),
+        "rows": [asdict(row) for row in rows],
+    }
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
