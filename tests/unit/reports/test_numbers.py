@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ectool.reports.content import Difference, Interval
+from ectool.reports.numbers import bounds, mark, percent, plain
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("share", "signed", "text"),
+    [
+        (0.6423, False, "64.2"),
+        (0.6423, True, "+64.2"),
+        (-0.05, True, "\N{MINUS SIGN}5.0"),
+        (-0.0001, True, "\N{MINUS SIGN}0.0"),
+        (0.0001, True, "+0.0"),
+        (-0.0001, False, "0.0"),
+        (0.0, True, "0.0"),
+        (1.0, False, "100.0"),
+        (NAN, True, "-"),
+        (math.inf, False, "-"),
+    ],
+)
+def test_percent(share, signed, text):
+    assert percent(share, signed=signed) == text
+
+
+def test_bounds():
+    assert bounds(Interval(0.1, 0.05, 0.15, 3)) == "[5.0, 15.0]"
+    assert bounds(Interval(0.1, -0.05, 0.25, 3), signed=True) == "[\N{MINUS SIGN}5.0, +25.0]"
+    assert bounds(Interval(0.1, NAN, NAN, 1)) == "-"
+
+
+@pytest.mark.parametrize(("verdict", "word"), [("better", "better"), ("worse", "worse")])
+def test_mark_says_a_word_and_shows_a_symbol(verdict, word):
+    symbol, text = mark(Difference(0.1, 0.05, 0.15, 3, verdict)).split()
+    assert text == word
+    assert not symbol.isalnum()
+
+
+def test_no_mark_without_verdict():
+    assert mark(Difference(0.1, -0.05, 0.25, 3, None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0.00"), (0.256, "0.26"), (0.00123, "0.0012"), (NAN, "-")]
+)
+def test_plain(value, text):
+    assert plain(value) == text

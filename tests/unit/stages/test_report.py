@@ -1,0 +1,419 @@
+"""A miniature experiment, written through the artifacts layer, and the report about it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ectool.artifacts import folder
+from ectool.artifacts.manifest import DataSource, Recipe
+from ectool.artifacts.partial import growing
+from ectool.config import DataOptions, ReportConfig
+from ectool.errors import InputError, IntegrityError, UsageError
+from ectool.metrics.catalogue import describe
+from ectool.stages import report
+from ectool.stages.inputs import open_data
+
+CLASSES = ("<script>alert(1)<", 'b" onerror="x')
+SIDE, PER_CLASS, MAP = 16, 4, 4
+N = PER_CLASS * len(CLASSES)
+T_95_DF2 = 4.302652729911275
+"""0.975 quantile of Student's t with 2 degrees of freedom."""
+
+ACCURACY = {"plain": (0.50, 0.55, 0.60), "weighted": (0.70, 0.74, 0.81)}
+GAP = {"plain": (0.30, 0.31, 0.32), "weighted": (0.40, 0.42, 0.41)}
+ROBUST = {"plain": (0.20, 0.50, 0.30), "weighted": (0.40, 0.30, 0.50)}
+METRICS = {"accuracy@original": ACCURACY, "background_gap": GAP, "robust@2/255": ROBUST}
+
+
+def write_pictures(root: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in CLASSES:
+        for split in ("train", "test"):
+            target = root / split / name
+            target.mkdir(parents=True)
+            for number in range(PER_CLASS):
+                pixels = generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(target / f"{number} & <i>.png")
+
+
+def write_array_artifact(path, kind, stage, arrays, source, findings=None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(kind=kind, stage=stage, config={"option": stage}, source=source)
+    with growing(path, recipe, length=N, shard_size=3) as partial:
+        for number, (start, stop) in enumerate(partial.ranges):
+            partial.write(number, {k: v[start:stop] for k, v in arrays.items()}, {})
+        partial.publish(findings)
+
+
+def write_round(path: Path, options: DataOptions, number: int) -> None:
+    dataset = open_data(options, "train")
+    source = DataSource(**options.model_dump(), split="train", fingerprint=dataset.fingerprint)
+    generator = np.random.default_rng(number)
+    images = dataset.images(np.arange(N))
+    moved = images.astype(int) + generator.integers(-2, 3, images.shape)
+    logits = generator.normal(size=(N, 2)).astype(np.float32)
+    common = {"sample_id": np.array(dataset.sample_ids), "label": dataset.labels}
+    samples = {
+        **common,
+        "image": np.clip(moved, 0, 255).astype(np.uint8),
+        "background": np.ones((N, SIDE, SIDE), bool),
+        "logits_clean": logits,
+        "logits_adversarial": -logits,
+    }
+    write_array_artifact(path / "adv.zarr", "samples", "perturb", samples, source)
+    maps = generator.random((2, N, MAP, MAP)).astype(np.float16)
+    heatmaps = {
+        **common,
+        "target": dataset.labels,
+        "clean": maps[0],
+        "adversarial": maps[1],
+        "logits_clean": logits,
+        "logits_adversarial": -logits,
+    }
+    write_array_artifact(path / "cams.zarr", "heatmaps", "explain", heatmaps, source)
+    # The order of the weights is their own: everything must be joined on the sample id.
+    consistency = (np.arange(N, dtype=np.float32) + 1) / 10
+    consistency[0] = np.nan
+    scores = {
+        "sample_id": common["sample_id"][::-1],
+        "similarity": consistency,
+        "stability": np.ones(N, np.float32),
+        "explanation_consistency": consistency,
+        "weight": np.linspace(0.5, 1.5, N, dtype=np.float32),
+    }
+    findings = {"effective_sample_size": 7.25, "capped_weights": 1.0, "undefined_similarity": 1.0}
+    write_array_artifact(path / "weights.zarr", "weights", "score", scores, source, findings)
+
+
+def write_model(path: Path, seed: int) -> None:
+    path.mkdir(parents=True)
+    history = [
+        {"epoch": e, "loss": 2.0 / e + seed, "accuracy": e / 10, "validation_original": e / 20}
+        for e in range(1, 5)
+    ]
+    (path / "history.json").write_text(json.dumps(history))
+    folder.seal(path, Recipe(kind="model", stage="train", config={"seed": seed, "epochs": 4}))
+
+
+def write_evaluation(path: Path, arm: str, seed: int) -> None:
+    path.mkdir(parents=True)
+    metrics = {}
+    for name, values in METRICS.items():
+        info = describe(name)
+        metrics[name] = {
+            "value": values[arm][seed],
+            "low": None,
+            "high": None,
+            "n": 600,
+            "label": info.label,
+            "definition": info.definition,
+            "higher_is_better": info.higher_is_better,
+        }
+    (path / "results.json").write_text(json.dumps({"metrics": metrics}))
+    folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
+
+
+def write_experiment(root: Path, options: DataOptions, seeds: tuple[int, ...], rounds: int) -> Path:
+    runs = []
+    for seed in seeds:
+        for arm in ("plain", "weighted"):
+            base = root / f"seed-{seed}" / arm
+            write_model(base / "model", seed)
+            write_evaluation(base / "eval", arm, seed)
+            made = rounds if arm == "weighted" else 0
+            for number in range(1, made + 1):
+                write_round(base / str(number), options, number)
+            names = {"model": "model", "evaluation": "eval"}
+            paths = {k: str((base / v).relative_to(root)) for k, v in names.items()}
+            numbers = [str((base / str(r)).relative_to(root)) for r in range(1, made + 1)]
+            runs.append({"seed": seed, "arm": arm, **paths, "rounds": numbers})
+    record = {
+        "title": "Title <b> & co",
+        "reference": "plain",
+        "epochs": 4,
+        "warmup_epochs": 2,
+        "every": 1,
+        "seeds": list(seeds),
+        "arms": {"plain": {"reweight": "uniform"}, "weighted": {"reweight": "consistency"}},
+        "runs": runs,
+    }
+    (root / "experiment.json").write_text(json.dumps(record))
+    return root
+
+
+@pytest.fixture(scope="session")
+def options(tmp_path_factory: pytest.TempPathFactory) -> DataOptions:
+    pictures = tmp_path_factory.mktemp("pictures")
+    write_pictures(pictures)
+    return DataOptions(data=f"imagefolder:{pictures}", size=SIDE)
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory: pytest.TempPathFactory, options: DataOptions) -> Path:
+    root = tmp_path_factory.mktemp("made") / "experiment"
+    write_experiment(root, options, (0, 1, 2), 2)
+    report.run(ReportConfig(experiment=root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def document(experiment: Path) -> dict:
+    return json.loads((experiment / "report.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def page(experiment: Path) -> str:
+    return (experiment / "report.html").read_text()
+
+
+def interval_by_hand(values: list[float]) -> tuple[float, float, float]:
+    mean = sum(values) / 3
+    deviation = (sum((v - mean) ** 2 for v in values) / 2) ** 0.5
+    half = T_95_DF2 * deviation / 3**0.5
+    return mean, mean - half, mean + half
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("arm", ["plain", "weighted"])
+def test_means_and_intervals_are_those_over_the_seeds(document, arm, name):
+    found = document["arms"][arm]["metrics"][name]
+    values = METRICS[name][arm]
+    assert found["values"] == {str(seed): value for seed, value in enumerate(values)}
+    expected = interval_by_hand(list(values))
+    assert [found["mean"], found["low"], found["high"]] == pytest.approx(expected)
+    assert found["n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("accuracy@original", "better"), ("background_gap", "worse"), ("robust@2/255", None)],
+)
+def test_differences_are_paired_and_judged(document, name, verdict):
+    found = document["arms"]["weighted"]["metrics"][name]["difference"]
+    pairs = zip(METRICS[name]["weighted"], METRICS[name]["plain"], strict=True)
+    expected = interval_by_hand([a - b for a, b in pairs])
+    assert [found["mean"], found["low"], found["high"]] == pytest.approx(expected)
+    assert found["verdict"] == verdict
+    assert document["arms"]["plain"]["metrics"][name]["difference"] is None
+
+
+def cells(page: str) -> dict[str, list[str]]:
+    """Return the text of the cells of each row of the first table."""
+    body = page[page.index("<tbody>") : page.index("</tbody>")]
+    rows = {}
+    for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL):
+        texts = [re.sub(r"<[^>]+>", " ", cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)]
+        label, *rest = [" ".join(text.split()) for text in texts]
+        rows[label] = rest
+    return rows
+
+
+def test_page_marks_in_words_only_what_excludes_zero(page):
+    rows = cells(page)
+    accuracy = rows["accuracy, original ↑ higher is better"]
+    assert accuracy == [
+        "55.0 [42.6, 67.4]",
+        "75.0 [61.2, 88.8]",
+        "+20.0 ✔ better [+17.5, +22.5]",
+    ] or accuracy[2].startswith("+20.0 ✔ better")
+    assert "✖ worse" in rows["background gap ↓ lower is better"][2]
+    unmarked = rows["robust accuracy, 2/255 ↑ higher is better"][2]
+    assert "better" not in unmarked
+    assert "worse" not in unmarked
+    assert unmarked.startswith("+6.7 [")
+
+
+def test_page_tells_percent_of_the_documents_numbers(page, document):
+    for name, shown in zip(document["metrics"], cells(page).values(), strict=True):
+        for arm, text in zip(("plain", "weighted"), shown[:2], strict=True):
+            found = document["arms"][arm]["metrics"][name]
+            numbers = [f"{100 * found[key]:.1f}" for key in ("mean", "low", "high")]
+            wanted = "{} [{}, {}]".format(*numbers).replace("-", "\N{MINUS SIGN}")
+            assert text == wanted
+
+
+def test_rounds_are_summarized(document):
+    rounds = document["arms"]["weighted"]["rounds"]
+    assert list(rounds) == ["0", "1", "2"]
+    assert document["arms"]["plain"]["rounds"] == {}
+    first = rounds["0"][0]
+    assert first["number"] == 1
+    assert (first["samples"], first["undefined"]) == (N, 1)
+    assert first["effective_sample_size"] == 7.25
+    assert first["findings"] == {"capped_weights": 1.0, "undefined_similarity": 1.0}
+    known = [(row + 1) / 10 for row in range(1, N)]
+    assert first["consistency"]["mean"] == pytest.approx(sum(known) / len(known))
+    assert sum(first["consistency"]["counts"]) == N - 1
+    assert sum(first["weight"]["counts"]) == N
+    assert len(first["weight"]["counts"]) == len(document["bins"]["weight"]) - 1
+
+
+def test_samples_are_joined_on_their_ids(document):
+    sheet = document["samples"]
+    assert (sheet["arm"], sheet["seed"], sheet["round"]) == ("weighted", 0, 2)
+    by_id = {sample["sample_id"]: sample for sample in sheet["samples"]}
+    assert len(by_id) == 6
+    for sample in by_id.values():
+        assert sample["sample_id"].startswith(f"train/{sample['label']}/")
+        assert sample["predicted"][0] != sample["predicted"][1]
+    extremes = {(s["label"], s["choice"]): s["consistency"] for s in by_id.values()}
+    # Scores rise with the row and the rows run backwards: the last class holds the low ones.
+    assert extremes[CLASSES[1], "least consistent"] == pytest.approx(0.2)
+    assert extremes[CLASSES[1], "most consistent"] == pytest.approx(0.4)
+    assert extremes[CLASSES[0], "least consistent"] == pytest.approx(0.5)
+    assert extremes[CLASSES[0], "most consistent"] == pytest.approx(0.8)
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="session")
+def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Page()
+    parser.feed(page)
+    return parser.tags
+
+
+def test_names_are_escaped(page, tags):
+    assert "&lt;script&gt;alert(1)&lt;" in page
+    assert "Title &lt;b&gt; &amp; co" in page
+    assert not {"script", "b", "i"} & {tag for tag, _ in tags}
+    assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
+
+
+def test_nothing_is_fetched_from_elsewhere(page, tags):
+    assert not re.search(r"https?://|@import|url\((?!#)", page)
+    for tag, attributes in tags:
+        for name in ("src", "href", "xlink:href", "data", "poster"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/")), (tag, name)
+    assert not {"link", "iframe", "object", "form"} & {tag for tag, _ in tags}
+
+
+def test_page_is_accessible(tags):
+    assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
+    assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
+    charts = [a for tag, a in tags if tag == "svg" and a.get("class") == "chart"]
+    assert len(charts) == 3 + 3
+    assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    targets = [a["href"][1:] for tag, a in tags if tag == "a"]
+    assert set(targets) <= set(ids)
+
+
+def test_page_tells_where_it_comes_from(page, document):
+    origin = document["provenance"]
+    assert origin["command"] == "ectool report experiment"
+    assert origin["data"][0].startswith("imagefolder:")
+    assert origin["settings"]["train"] == {"epochs": 4}
+    assert origin["versions"]["numpy"] == np.__version__
+    assert "<code>ectool report experiment</code>" in page
+
+
+def test_strip_is_a_picture(experiment):
+    with Image.open(experiment / "strip.png") as strip:
+        assert strip.format == "PNG"
+        assert not strip.info
+        assert strip.size[0] > strip.size[1] // 2
+
+
+def test_equal_experiments_give_equal_bytes(experiment, tmp_path):
+    copy = tmp_path / "experiment"
+    shutil.copytree(experiment, copy, ignore=shutil.ignore_patterns("report.*", "strip.png"))
+    report.run(ReportConfig(experiment=copy))
+    for name in ("report.html", "report.json", "strip.png"):
+        assert (copy / name).read_bytes() == (experiment / name).read_bytes()
+
+
+def test_output_goes_where_it_is_wanted(experiment, tmp_path):
+    output = tmp_path / "new" / "page.html"
+    assert report.run(ReportConfig(experiment=experiment, output=output)) == output
+    names = sorted(path.name for path in output.parent.iterdir())
+    assert names == ["page.html", "report.json", "strip.png"]
+
+
+def test_one_seed_has_no_intervals_and_no_verdicts(options, tmp_path):
+    root = write_experiment(tmp_path / "one", options, (0,), 1)
+    page = report.run(ReportConfig(experiment=root)).read_text()
+    found = json.loads((root / "report.json").read_text())["arms"]["weighted"]["metrics"]
+    entry = found["accuracy@original"]
+    assert (entry["mean"], entry["low"], entry["high"], entry["n"]) == (0.70, None, None, 1)
+    assert entry["difference"]["mean"] == pytest.approx(0.2)
+    assert entry["difference"]["verdict"] is None
+    rows = cells(page)
+    assert rows["accuracy, original ↑ higher is better"] == ["50.0 -", "70.0 -", "+20.0 -"]
+
+
+def test_experiment_without_rounds(options, tmp_path):
+    root = write_experiment(tmp_path / "none", options, (0, 1), 0)
+    (root / "strip.png").write_bytes(b"of an earlier report")
+    page = report.run(ReportConfig(experiment=root)).read_text()
+    assert 'id="rounds"' not in page
+    assert 'id="samples"' not in page
+    assert json.loads((root / "report.json").read_text())["samples"] is None
+    assert not (root / "strip.png").exists()
+
+
+def copy_of(experiment: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(experiment, tmp_path / "copy"))
+
+
+def test_missing_experiment(tmp_path):
+    with pytest.raises(InputError, match=r"no experiment\.json in it; check the path"):
+        report.run(ReportConfig(experiment=tmp_path))
+    with pytest.raises(InputError, match="no such folder"):
+        report.run(ReportConfig(experiment=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runs": 3}, "runs: Input should be a valid"),
+        ({"reference": "other"}, "arm 'other' without an entry"),
+    ],
+)
+def test_invalid_record(experiment, tmp_path, change, message):
+    root = copy_of(experiment, tmp_path)
+    record = json.loads((root / "experiment.json").read_text())
+    (root / "experiment.json").write_text(json.dumps(record | change))
+    with pytest.raises(InputError, match=message):
+        report.run(ReportConfig(experiment=root))
+
+
+def test_changed_results_are_noticed(experiment, tmp_path):
+    root = copy_of(experiment, tmp_path)
+    results = root / "seed-1" / "plain" / "eval" / "results.json"
+    results.write_text(results.read_text().replace("0.55", "0.95"))
+    with pytest.raises(IntegrityError, match=r"results\.json"):
+        report.run(ReportConfig(experiment=root))
+
+
+def test_other_data_are_noticed(options, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(options.data.partition(":")[2], pictures)
+    own = options.model_copy(update={"data": f"imagefolder:{pictures}"})
+    root = write_experiment(tmp_path / "moved", own, (0,), 1)
+    next((pictures / "train" / CLASSES[0]).iterdir()).unlink()
+    with pytest.raises(InputError, match="expected the data of .*adv.zarr, fingerprint"):
+        report.run(ReportConfig(experiment=root))
+
+
+def test_output_must_be_a_page(experiment):
+    with pytest.raises(UsageError, match=r"ends in \.html or \.htm, got \.json"):
+        report.run(ReportConfig(experiment=experiment, output=experiment / "experiment.json"))
