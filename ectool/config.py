@@ -164,7 +164,7 @@ class PerturbConfig(ModelOptions, DataOptions, MapOptions):
     split: str = option("train", "Split of the data set.")
     attack: Literal["pgd"] = option("pgd", "Attack.")
     norm: Literal["linf"] = option("linf", "Norm of the ball.")
-    eps: Number = option(2 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0, le=1)
+    eps: Number = option(16 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0, le=1)
     alpha: Number | None = option(None, "Step size; 2.5 eps / steps unless given.", gt=0, le=1)
     steps: int | None = option(None, "Steps; 2 with --init, 5 without, unless given.", ge=0)
     random_start: bool = option(True, "Start at a random point of the ball.")
@@ -212,11 +212,11 @@ class ScoreConfig(ShardOptions):
     stability: Literal["probability", "correct", "total-variation", "none"] = option(
         "probability", "Prediction stability s_P."
     )
-    gamma: Number = option(2.0, "Sharpness of the weights (1 - E)^gamma.", ge=0)
-    momentum: Number = option(0.7, "Share of the last round's weights.", ge=0, lt=1)
+    gamma: Number = option(1.0, "Sharpness of the weights (1 - E)^gamma.", ge=0)
+    momentum: Number = option(0.0, "Share of the last round's weights.", ge=0, lt=1)
     cap: Number = option(10.0, "Largest weight, where the mean is 1.", ge=1)
     floor: Number = option(
-        0.3, "Smallest effective sample size, as a share of the samples.", ge=0, le=1
+        0.5, "Smallest effective sample size, as a share of the samples.", ge=0, le=1
     )
     shard_size: int = option(65536, "Samples per shard of the weights artifact.", ge=1)
 
@@ -234,11 +234,11 @@ class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
     mix: Number = option(
         0.5, "Share of the pictures that --samples replaces, drawn anew each epoch.", ge=0, le=1
     )
-    optimizer: Literal["adamw", "sgd"] = option("adamw", "Optimizer.")
-    lr: Number = option(3e-3, "Peak learning rate of the one-cycle schedule.", gt=0)
-    weight_decay: Number = option(1e-2, "Weight decay.", ge=0)
-    lr_warmup: Number = option(0.1, "Share of the steps in which the rate rises.", ge=0, lt=1)
-    batch_size: int = option(64, "Samples per step.", ge=1)
+    optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd has Nesterov momentum 0.9.")
+    lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0)
+    weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
+    lr_warmup: Number = option(0.2, "Share of the steps in which the rate rises.", ge=0, lt=1)
+    batch_size: int = option(32, "Samples per step.", ge=1)
     seed: int = option(0, "Seed of the initial weights and of the order.", ge=0)
 
 

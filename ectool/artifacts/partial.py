@@ -115,17 +115,17 @@ class PartialArtifact:
                         got="others",
                         fix="run the same command again, and check the disk",
                     )
-            finished = self._finish(artifact, manifest)
-        files.publish(finished, self.output)
+        files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
+        files.publish(self._finished(manifest), self.output)
         files.remove(self.folder)
         return self.output
 
-    def _finish(self, artifact: Artifact, manifest: Manifest) -> Path:
-        """Write the manifest into the store, or store and manifest into one HDF5 file."""
+    def _finished(self, manifest: Manifest) -> Path:
+        """Return what is to be published: the whole store, or a copy of it in one HDF5 file."""
         if self.output.suffix not in HDF5_SUFFIXES:
-            files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
             return self.store
-        return copy(artifact, self.folder / "store.h5", manifest)
+        with Artifact(self.store) as artifact:
+            return copy(artifact, self.folder / "store.h5", manifest)
 
     def _manifest(self, findings: Mapping[str, float]) -> Manifest:
         """Gather the markers into a manifest."""

@@ -125,20 +125,24 @@ def create_array(
     """
     text = sample.dtype.kind in "TUO"
     shape = (length, *sample.shape[1:])
-    zarr.open_group(str(path), mode="r+").create_array(
+    root = zarr.open_group(str(path), mode="r+")
+    if "/" in name:
+        # First, so that whoever is killed in between leaves no array that no group lists.
+        root.require_group(name.rpartition("/")[0])
+    root.create_array(
         name,
         shape=shape,
         dtype="string" if text else sample.dtype,
-        chunks=(min(rows, length), *sample.shape[1:]),
+        chunks=(max(1, min(rows, length)), *sample.shape[1:]),
         compressors=CODECS,
         dimension_names=dims,
         fill_value="" if text else 0,
-        # An all-zero chunk that is not written could not be told from a missing one.
-        config={"write_empty_chunks": True},
     )
 
 
 def write_rows(path: Path, name: str, start: int, values: np.ndarray[Any, Any]) -> None:
     """Write whole chunks of rows that begin at `start`."""
-    array = zarr.open_array(str(path / name), mode="r+", config={"write_empty_chunks": True})
+    array = zarr.open_array(str(path / name), mode="r+")
+    # An all-zero chunk that is not written could not be told from a missing one.
+    array = array.with_config({"write_empty_chunks": True})
     array[start : start + len(values)] = values

@@ -23,6 +23,9 @@ ARM_COLOURS = 6
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
 """Dash patterns in points; arms differ by colour and by pattern."""
 SIZE = (4.2, 2.7)
+"""Width and height in inches; the page stretches charts to its columns."""
+FRAME = (0.14, 0.17, 0.845, 0.72)
+"""Where the axes lie: left, bottom, width, height, as shares of the size."""
 
 # The renderer wants fixed colours, the page decides them: these stand for CSS values.
 INK, FAINT, PAGE = "#a0b001", "#a0b002", "#a0b003"
@@ -140,9 +143,9 @@ def _outlined(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
 
 def _figure(title: str, axis: str) -> tuple[Figure, Axes]:
     """Return an empty chart in the house's style."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = Figure(figsize=SIZE)
     figure.patch.set_visible(False)
-    axes = figure.add_subplot()
+    axes = figure.add_axes(FRAME)
     axes.patch.set_visible(False)
     axes.set_title(title, color=INK, fontsize=10.5, loc="left")
     axes.set_xlabel(axis, color=INK, fontsize=9.5)

@@ -36,6 +36,9 @@ from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 RESULTS_FILE = "results.json"
 PREDICTIONS = "predictions.zarr"
+PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
+PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
+"""How the metric of consistency is measured: fixed, so that models compare however trained."""
 BOUND = re.compile(r"^(?P<metric>\S+?)(?P<sign><=|>=)(?P<bound>\S+)$")
 SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
 
@@ -147,7 +150,7 @@ def _predict(config: EvaluateConfig, reference: ModelReference, reporter: Report
 
 
 def _consistency(config: EvaluateConfig, reporter: Reporter) -> tuple[Path, Path]:
-    """Run a cold round of perturb, explain and score with its defaults on the evaluated split."""
+    """Run a cold round of perturb, explain and score by the protocol on the evaluated split."""
     names = {*ModelOptions.model_fields, *DeviceOptions.model_fields, "batch_size", "shard_size"}
     shared = config.model_dump(include={*names, "force", "resume"})
     data = config.model_dump(include=set(DataOptions.model_fields))
@@ -155,6 +158,7 @@ def _consistency(config: EvaluateConfig, reporter: Reporter) -> tuple[Path, Path
         PerturbConfig(
             **shared,
             **data,
+            **PROTOCOL_ATTACK,
             split=config.split,
             seed=config.seed,
             output=config.output / "adv.zarr",
@@ -165,6 +169,7 @@ def _consistency(config: EvaluateConfig, reporter: Reporter) -> tuple[Path, Path
         ExplainConfig(**shared, samples=samples, output=config.output / "cams.zarr"), reporter
     )
     scored = ScoreConfig(heatmaps=heatmaps, force=config.force, resume=config.resume)
+    scoring = ScoreConfig(heatmaps=heatmaps, force=config.force, **PROTOCOL_SCORE)
     return heatmaps, score.run(scored, reporter)
 
 

@@ -47,7 +47,7 @@ class Feed:
         self.config = config
         self.samples = len(dataset.sample_ids)
         self.weights = torch.ones(self.samples) if weights is None else torch.tensor(weights)
-        self.labels = torch.from_numpy(np.asarray(dataset.labels))
+        self.labels = torch.tensor(dataset.labels)
         self.perturbed = perturbed
         self.device = device
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
+PATIENCE = 60
 
 
 @dataclass
@@ -29,14 +30,17 @@ class Process:
         """Return the exit code; negative for the signal that ended it."""
         return self.zygote.hear()["code"]
 
-    def kill_when(self, is_time: Callable[[], bool], signal: int, delay: float = 0) -> int:
-        """Send a signal some seconds after a condition holds, and wait; it may end before that."""
-        stop = time.monotonic() + 60
-        while not is_time() and time.monotonic() < stop:
+    def wait_until(self, is_time: Callable[[], bool]) -> None:
+        """Wait for a condition, as long as the test can stand it."""
+        stop = time.monotonic() + PATIENCE
+        while not is_time():
+            assert time.monotonic() < stop, self.log.read_text()
             time.sleep(0.0005)
+
+    def send(self, number: int, delay: float = 0) -> None:
+        """Send a signal after some seconds."""
         time.sleep(delay)
-        os.kill(self.pid, signal)
-        return self.wait()
+        os.kill(self.pid, number)
 
 
 class Zygote:
@@ -64,8 +68,12 @@ class Zygote:
 
     def run(self, *argv: object, **request: Any) -> int:
         """Start a command and return its exit code."""
-        process = self.start(*argv, **request)
-        return process.wait()
+        return self.start(*argv, **request).wait()
+
+    def succeed(self, *argv: object) -> None:
+        """Run a command that has to end well."""
+        process = self.start(*argv)
+        assert process.wait() == 0, process.log.read_text()
 
 
 @pytest.fixture(scope="session")

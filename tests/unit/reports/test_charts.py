@@ -44,7 +44,9 @@ def path_values(svg: str, number: int) -> list[float]:
     for path in parse(svg).iter("path"):
         style = path.get("style", "")
         if f"--arm-{number})" in style and "stroke-width: 2" in style:
-            return [float(part.split()[1]) for part in path.get("d").replace("M", "L").split("L")[1:]]
+            return [
+                float(part.split()[1]) for part in path.get("d").replace("M", "L").split("L")[1:]
+            ]
     raise AssertionError(number)
 
 

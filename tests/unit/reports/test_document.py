@@ -77,7 +77,7 @@ def test_samples_come_without_their_pictures(make_sample):
 
 def test_page_without_histories_rounds_and_samples():
     page = render(content())
-    assert "<h2 id=\"results\">" in page
+    assert '<h2 id="results">' in page
     assert 'id="training"' not in page
     assert 'id="samples"' not in page
 
