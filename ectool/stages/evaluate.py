@@ -30,12 +30,11 @@ from ectool.datasets.registry import variants
 from ectool.errors import QualityGateError, UsageError
 from ectool.stages import explain, perturb, score
 from ectool.stages.inputs import ModelReference, data_source, find_model, open_data
+from ectool.stages.layout import HEATMAPS, PREDICTIONS, RESULTS_FILE, SAMPLES
 from ectool.stages.measure import condition_of, per_sample, summarize
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
-RESULTS_FILE = "results.json"
-PREDICTIONS = "predictions.zarr"
 PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
 PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
 """How the metric of consistency is measured: fixed, so that models compare however trained."""
@@ -161,16 +160,17 @@ def _consistency(config: EvaluateConfig, reporter: Reporter) -> tuple[Path, Path
             **PROTOCOL_ATTACK,
             split=config.split,
             seed=config.seed,
-            output=config.output / "adv.zarr",
+            output=config.output / SAMPLES,
         ),
         reporter,
     )
     heatmaps = explain.run(
-        ExplainConfig(**shared, samples=samples, output=config.output / "cams.zarr"), reporter
+        ExplainConfig(**shared, samples=samples, output=config.output / HEATMAPS), reporter
     )
-    scored = ScoreConfig(heatmaps=heatmaps, force=config.force, resume=config.resume)
-    scoring = ScoreConfig(heatmaps=heatmaps, force=config.force, **PROTOCOL_SCORE)
-    return heatmaps, score.run(scored, reporter)
+    scoring = ScoreConfig(
+        heatmaps=heatmaps, force=config.force, resume=config.resume, **PROTOCOL_SCORE
+    )
+    return heatmaps, score.run(scoring, reporter)
 
 
 def parse_bound(text: str) -> tuple[str, str, float]:

@@ -6,11 +6,10 @@ chain of commands in `pipelines/` does.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,28 +34,15 @@ from ectool.config import (
 )
 from ectool.errors import UsageError
 from ectool.stages import evaluate, explain, perturb, report, score, train
+from ectool.stages.layout import (
+    EXPERIMENT_FILE,
+    HEATMAPS,
+    SAMPLES,
+    WEIGHTS,
+    ExperimentRecord,
+    RunRecord,
+)
 from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
-
-EXPERIMENT_FILE = "experiment.json"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one arm with one seed left behind; paths relative to the experiment's folder.
-
-    Attributes:
-        seed: Seed of weights, order and random starts.
-        arm: Name of the arm.
-        model: Model artifact after the last epoch.
-        evaluation: Evaluation folder of that model.
-        rounds: Folder of every round of perturb, explain, score and train.
-    """
-
-    seed: int
-    arm: str
-    model: str
-    evaluation: str
-    rounds: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -172,7 +158,7 @@ def open_experiment(config: RunConfig) -> Experiment:
 
 def _run_arm(
     experiment: Experiment, seed: int, name: str, arm: ArmConfig, reporter: Reporter
-) -> Run:
+) -> RunRecord:
     """Train one arm with one seed, and evaluate it."""
     base = experiment.folder / f"seed-{seed}"
     epochs, warmup = experiment.schedule
@@ -183,7 +169,7 @@ def _run_arm(
         for until in _stops(warmup, epochs, experiment.config.every):
             folder = base / name / str(len(rounds) + 1)
             weights = _round(experiment, seed, arm, model, folder, rounds, reporter)
-            samples = folder / "adv.zarr" if arm.samples else None
+            samples = folder / SAMPLES if arm.samples else None
             model = train.run(
                 make(
                     resume=model,
@@ -202,9 +188,13 @@ def _run_arm(
         experiment.stage(EvaluateConfig, "evaluate", model=str(model), output=base / name / "eval"),
         reporter,
     )
-    paths = [path.relative_to(experiment.folder).as_posix() for path in (model, evaluation)]
-    relative = tuple(path.relative_to(experiment.folder).as_posix() for path in rounds)
-    return Run(seed, name, paths[0], paths[1], relative)
+    return RunRecord(
+        seed=seed,
+        arm=name,
+        model=model.relative_to(experiment.folder),
+        evaluation=evaluation.relative_to(experiment.folder),
+        rounds=tuple(path.relative_to(experiment.folder) for path in rounds),
+    )
 
 
 def _stops(warmup: int, epochs: int, every: int) -> list[int]:
@@ -230,8 +220,8 @@ def _round(
             **arm.perturb,
             seed=seed,
             model=str(model),
-            init=last and last / "adv.zarr",
-            output=folder / "adv.zarr",
+            init=last and last / SAMPLES,
+            output=folder / SAMPLES,
         ),
         reporter,
     )
@@ -242,7 +232,7 @@ def _round(
             **arm.explain,
             model=str(model),
             samples=samples,
-            output=folder / "cams.zarr",
+            output=folder / HEATMAPS,
         ),
         reporter,
     )
@@ -252,27 +242,27 @@ def _round(
             "score",
             **arm.score,
             heatmaps=heatmaps,
-            previous=last and last / "weights.zarr",
+            previous=last and last / WEIGHTS,
         ),
         reporter,
     )
 
 
-def _record(experiment: Experiment, runs: list[Run]) -> bool:
-    """Write what was run, for the report and for other programs; tell whether that is news."""
+def _record(experiment: Experiment, runs: list[RunRecord]) -> bool:
+    """Write what was run; tell whether that is news."""
     epochs, warmup = experiment.schedule
     table = experiment.config
-    record = {
-        "title": table.title,
-        "reference": next(iter(table.arms)),
-        "epochs": epochs,
-        "warmup_epochs": warmup,
-        "every": table.every,
-        "seeds": list(table.seeds),
-        "arms": {name: arm.model_dump(mode="json") for name, arm in table.arms.items()},
-        "runs": [asdict(run) for run in runs],
-    }
-    text = (json.dumps(record, indent=1) + "\n").encode()
+    record = ExperimentRecord(
+        title=table.title,
+        reference=next(iter(table.arms)),
+        epochs=epochs,
+        warmup_epochs=warmup,
+        every=table.every,
+        seeds=table.seeds,
+        arms={name: arm.model_dump(mode="json") for name, arm in table.arms.items()},
+        runs=tuple(runs),
+    )
+    text = (record.model_dump_json(indent=1) + "\n").encode()
     path = experiment.folder / EXPERIMENT_FILE
     if path.exists() and path.read_bytes() == text:
         return False

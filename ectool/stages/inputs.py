@@ -18,8 +18,6 @@ from ectool.datasets.registry import open_dataset
 from ectool.errors import InputError, UsageError
 
 DATA_VARIABLE = "ECTOOL_DATA"
-WEIGHTS_FILE = "model.safetensors"
-SPEC_FILE = "model.json"
 
 
 def data_root() -> Path:

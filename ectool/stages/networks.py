@@ -20,7 +20,8 @@ from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.modes import frozen
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
-from ectool.stages.inputs import SPEC_FILE, WEIGHTS_FILE, ModelReference
+from ectool.stages.inputs import ModelReference
+from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
 
 AUTO = "auto"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact, read_manifest
@@ -17,38 +17,18 @@ from ectool.errors import InputError
 from ectool.reports.content import History, Provenance, Round
 from ectool.reports.rounds import summarize_round
 from ectool.stages.evaluate import read_results
+from ectool.stages.layout import (
+    EXPERIMENT_FILE,
+    HEATMAPS,
+    HISTORY_FILE,
+    SAMPLES,
+    WEIGHTS,
+    ExperimentRecord,
+)
 from ectool.types import Advance
 
-EXPERIMENT_FILE = "experiment.json"
-HISTORY_FILE = "history.json"
-SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
 SHOWN_DIGITS = 12
 """Digits of a fingerprint that are enough to tell data sets apart."""
-
-
-class RunRecord(BaseModel):
-    """One arm with one seed; paths are relative to the experiment's folder."""
-
-    model_config = ConfigDict(frozen=True)
-    seed: int
-    arm: str
-    model: Path
-    evaluation: Path
-    rounds: tuple[Path, ...]
-
-
-class ExperimentRecord(BaseModel):
-    """What `ectool run` records of an experiment."""
-
-    model_config = ConfigDict(frozen=True)
-    title: str
-    reference: str
-    epochs: int
-    warmup_epochs: int
-    every: int
-    seeds: tuple[int, ...]
-    arms: dict[str, dict[str, Any]]
-    runs: tuple[RunRecord, ...]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from ectool.errors import InputError
 from ectool.reports.content import Sample, Sheet
 from ectool.reports.selection import Choice, choose
 from ectool.stages.inputs import open_data, positions
-from ectool.stages.report_runs import HEATMAPS, SAMPLES, WEIGHTS, Experiment
+from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
+from ectool.stages.report_runs import Experiment
 
 CHOICE_SEED = 0
 RUN_AGAIN = "run the experiment again"

@@ -21,15 +21,13 @@ from ectool.models.checkpoint import save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.stages.feed import Feed
-from ectool.stages.inputs import SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
 from ectool.stages.networks import load_folder
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, train_epoch
 from ectool.training.schedule import Schedule
 from ectool.types import Reporter
 
-TRAINER_FILE = "trainer.safetensors"
-HISTORY_FILE = "history.json"
 EVALUATION_BATCH = 256
 
 History = list[dict[str, float]]
