@@ -11,7 +11,7 @@ DEMO := run/digits
 help:
 	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
 	@echo "make test       install what tests need, run them"
-	@echo "make test-slow  run the long checks too"
+	@echo "make test-slow  run the long checks as well"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make docs       write docs/cli.md anew"
 	@echo "make bench      measure speed and memory side by side with the limit and the peers"
