@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -218,10 +219,14 @@ class Artifact:
                 fix="make the artifact with it",
             )
         stop = len(self) if stop is None else stop
-        for first, last in self.shards:
-            if first <= start and stop <= last:
-                return self._shard(name, first, last)[start - first : stop - first]
-        return self._read(name, start, stop)
+        touched = [(first, last) for first, last in self.shards if first < stop and start < last]
+        if len(touched) == 1:
+            first, last = touched[0]
+            return self._shard(name, first, last)[start - first : stop - first]
+        if not touched:
+            return self._read(name, start, stop)
+        cuts = [start, *(first for first, _ in touched[1:]), stop]
+        return np.concatenate([self._read(name, *cut) for cut in pairwise(cuts)])
 
     def _shard(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return a whole shard of an array, kept until another one is wanted.

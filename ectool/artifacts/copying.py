@@ -21,7 +21,7 @@ def copy(
     Arrays that the schema does not know are copied too.
 
     Raises:
-        InputError: An array does not have one row per sample.
+        InputError: There are no samples, or an array does not have a row for each.
         IntegrityError: A shard is not what was written.
     """
     _check_columns(artifact)
@@ -33,6 +33,10 @@ def copy(
 
 
 def _check_columns(artifact: Artifact) -> None:
+    if len(artifact) == 0:
+        raise InputError(
+            str(artifact.path), expected="at least one sample", got="none", fix="make it again"
+        )
     for name in artifact.arrays.keys() - set(artifact.columns):
         raise InputError(
             f"{artifact.path}: {name}",
@@ -44,8 +48,8 @@ def _check_columns(artifact: Artifact) -> None:
 
 def _rows(artifact: Artifact) -> int:
     """Return how many rows a chunk takes: those of the first, hence largest, shard."""
-    start, stop = artifact.shards[0] if artifact.shards else (0, 1)
-    return max(1, stop - start)
+    start, stop = artifact.shards[0]
+    return stop - start
 
 
 def _dims(artifact: Artifact, name: str) -> tuple[str, ...]:

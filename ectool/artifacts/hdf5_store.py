@@ -22,14 +22,15 @@ class Hdf5Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._arrays: dict[str, h5py.Dataset] = {}
         try:
             self._file = h5py.File(path, "r")
-        except OSError as error:
+            self._file.visititems(self._note)
+            self._attributes = {name: _plain(value) for name, value in self._file.attrs.items()}
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise InputError(
                 str(path), expected="an HDF5 file", got=str(error), fix="check the path"
             ) from None
-        self._arrays: dict[str, h5py.Dataset] = {}
-        self._file.visititems(self._note)
 
     def _note(self, name: str, node: object) -> None:
         if isinstance(node, h5py.Dataset):
@@ -38,8 +39,7 @@ class Hdf5Store:
     @property
     def attributes(self) -> Mapping[str, Any]:
         """Return the root attributes but for the manifest."""
-        items = self._file.attrs.items()
-        return {name: _plain(value) for name, value in items if name != MANIFEST}
+        return {name: value for name, value in self._attributes.items() if name != MANIFEST}
 
     @property
     def arrays(self) -> dict[str, ArrayInfo]:
@@ -62,8 +62,9 @@ class Hdf5Store:
 
     def manifest(self) -> bytes | None:
         """Return the manifest's bytes, or None where somebody else wrote the file."""
-        text = self._file.attrs.get(MANIFEST)
-        return None if text is None else str(text).encode()
+        text = self._attributes.get(MANIFEST)
+        # Damaged text is left to the manifest's parser to refuse.
+        return None if text is None else str(text).encode(errors="replace")
 
     def close(self) -> None:
         """Close the file."""
@@ -117,7 +118,7 @@ def _create(
         name,
         shape=(length, *sample.shape[1:]),
         dtype=h5py.string_dtype() if sample.dtype.kind == "T" else sample.dtype,
-        chunks=(max(1, min(rows, length)), *sample.shape[1:]),
+        chunks=(min(rows, length), *sample.shape[1:]),
         compression="gzip",
         compression_opts=1,
         shuffle=True,

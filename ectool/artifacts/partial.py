@@ -18,7 +18,7 @@ from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.schema import VERSION, check_finite, spec_of
-from ectool.errors import IntegrityError, OutputExistsError
+from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.types import Arrays
 
 
@@ -105,20 +105,24 @@ class PartialArtifact:
             IntegrityError: A shard does not read back as written; it will be computed again.
         """
         manifest = self._manifest(findings or {})
-        with Artifact(self.store, self.recipe.kind) as artifact:
-            for number, shard in enumerate(manifest.shards):
-                if not artifact.is_whole(shard):
-                    self._marker(number).unlink()
-                    raise IntegrityError(
-                        f"{self.output}: shard {number}",
-                        expected="the bytes that were written",
-                        got="others",
-                        fix="run the same command again, and check the disk",
-                    )
         files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
+        self._verify()
         files.publish(self._finished(manifest), self.output)
         files.remove(self.folder)
         return self.output
+
+    def _verify(self) -> None:
+        with Artifact(self.store, self.recipe.kind) as artifact:
+            damaged = artifact.verify()
+        for number in damaged:
+            self._marker(number).unlink()
+        if damaged:
+            raise IntegrityError(
+                f"{self.output}: shards {damaged}",
+                expected="the bytes that were written",
+                got="others",
+                fix="run the same command again, and check the disk",
+            )
 
     def _finished(self, manifest: Manifest) -> Path:
         """Return what is to be published: the whole store, or a copy of it in one HDF5 file."""
@@ -149,7 +153,18 @@ class PartialArtifact:
 def growing(
     output: Path, recipe: Recipe, *, length: int, shard_size: int
 ) -> Iterator[PartialArtifact]:
-    """Hold the lock of an output in the making; what is finished stays when the block fails."""
+    """Hold the lock of an output in the making; what is finished stays when the block fails.
+
+    Raises:
+        InputError: It would hold no sample, or another process holds the lock.
+    """
+    if length == 0:
+        raise InputError(
+            f"{output}: sample_id",
+            expected="at least one sample",
+            got="none",
+            fix="check the input",
+        )
     partial = PartialArtifact(output, recipe, length, shard_size)
     with files.exclusive(partial.folder, output):
         files.make_folder(partial.folder / "shards")

@@ -108,7 +108,7 @@ def check_finite(
     spec = spec_of(schema, array)
     if spec is None or not spec.finite or values.dtype.kind != "f":
         return
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         raise InputError(
             subject,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ class ZarrStore:
         self._is_ours = (path / FILE_NAME).exists()
         try:
             self._group = zarr.open_group(str(path), mode="r", zarr_format=3)
-            self._arrays = _arrays(self._group)
-        except (OSError, KeyError, ValueError) as error:
+            self._arrays = _arrays(self._group, path)
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise InputError(
                 str(path),
                 expected="a Zarr v3 group",
@@ -80,12 +79,19 @@ class ZarrStore:
         """Do nothing: every read opens and closes its files."""
 
 
-def _arrays(group: zarr.Group) -> dict[str, zarr.Array[Any]]:
-    with warnings.catch_warnings():
-        # Zarr wonders at our manifest.json beside its own files.
-        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
-        members = group.members(max_depth=None)
-        return {name: node for name, node in members if isinstance(node, zarr.Array)}
+def _arrays(group: zarr.Group, folder: Path, prefix: str = "") -> dict[str, zarr.Array[Any]]:
+    """Return every array below a group by its path.
+
+    Not with `group.members`, which wonders aloud at files that are not Zarr's own.
+    """
+    found: dict[str, zarr.Array[Any]] = {}
+    for name in sorted(path.parent.name for path in folder.glob("*/zarr.json")):
+        node = group[name]
+        if isinstance(node, zarr.Array):
+            found[prefix + name] = node
+        else:
+            found |= _arrays(node, folder / name, f"{prefix}{name}/")
+    return found
 
 
 def _kind(dtype: np.dtype[Any]) -> str:
@@ -133,7 +139,7 @@ def create_array(
         name,
         shape=shape,
         dtype="string" if text else sample.dtype,
-        chunks=(max(1, min(rows, length)), *sample.shape[1:]),
+        chunks=(min(rows, length), *sample.shape[1:]),
         compressors=CODECS,
         dimension_names=dims,
         fill_value="" if text else 0,

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+
+import pytest
+
+from ectool.artifacts import folder
+from ectool.artifacts.partial import partial_folder
+from ectool.errors import InputError, IntegrityError
+
+
+@pytest.fixture
+def model(recipe, tmp_path):
+    recipe = recipe.model_copy(update={"kind": "model"})
+    with folder.building(tmp_path / "model", recipe) as partial:
+        (partial.scratch / "notes").write_text("not published")
+        partial.store.mkdir()
+        (partial.store / "weights").write_bytes(b"1234")
+        return partial.publish()
+
+
+def test_a_published_folder_lists_the_digests_of_its_files(model):
+    manifest = folder.open_folder(model, "model")
+    assert manifest.files == {"weights": hashlib.sha256(b"1234").hexdigest()}
+    assert sorted(path.name for path in model.iterdir()) == ["manifest.json", "weights"]
+    assert [path.name for path in model.parent.iterdir()] == ["model"]
+
+
+def test_files_are_verified(model):
+    manifest = folder.open_folder(model, "model")
+    assert folder.verify_file(model / "weights", manifest) == model / "weights"
+    (model / "weights").write_bytes(b"1235")
+    with pytest.raises(IntegrityError, match=r"weights: expected the bytes that .* got others"):
+        folder.verify_file(model / "weights", manifest)
+    (model / "weights").unlink()
+    with pytest.raises(IntegrityError, match=r"weights: expected the bytes that .* got no file"):
+        folder.verify_file(model / "weights", manifest)
+
+
+def test_folders_that_are_no_artifacts(model, tmp_path):
+    with pytest.raises(InputError, match="expected evaluation artifact, got model"):
+        folder.open_folder(model, "evaluation")
+    with pytest.raises(InputError, match="expected model artifact, got no folder"):
+        folder.open_folder(tmp_path / "nothing", "model")
+    with pytest.raises(InputError, match="expected folder artifact, got a path without manifest"):
+        folder.open_folder(tmp_path, None)
+
+
+def test_scratch_files_stay_when_building_fails(recipe, tmp_path):
+    with suppress(ZeroDivisionError), folder.building(tmp_path / "model", recipe) as partial:
+        (partial.scratch / "epoch-1").write_text("kept")
+        raise ZeroDivisionError
+    assert (partial_folder(tmp_path / "model", recipe) / "epoch-1").read_text() == "kept"
+    assert not (tmp_path / "model").exists()
+
+
+def test_what_a_killed_writer_left_is_not_listed(recipe, tmp_path):
+    (tmp_path / "results.json").write_text("{}")
+    (tmp_path / "manifest.json.tmp").write_text("half")
+    assert list(folder.seal(tmp_path, recipe).files) == ["results.json"]
