@@ -1,97 +1,17 @@
 """One frozen configuration model per stage: the single source of flags, keys, defaults and help.
 
-A field's default, bounds and description are written once, here. The command line makes its
-flags from them, TOML files and environment variables are checked against them, and the fields
-that can change a result (`keyed`) enter the artifact's key.
+The command line makes its flags from these models, TOML files and environment variables are checked
+against them, and the fields that can change a result (`keyed`) enter the artifact's key.
 """
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator
 
-from ectool.errors import InputError, UsageError
-
-MAX_PIXEL = 255
-
-
-def parse_number(value: object) -> object:
-    """Return the number that a string such as ``8/255`` stands for; other values unchanged."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(Fraction(value.strip()))
-    except (ValueError, ZeroDivisionError):
-        return value
-
-
-def parse_list(value: object) -> object:
-    """Split a comma-separated string; other values unchanged."""
-    return tuple(value.split(",")) if isinstance(value, str) else value
-
-
-def format_eps(eps: float) -> str:
-    """Write a radius the way papers do, ``8/255``, where it is a whole number of grey levels."""
-    levels = eps * MAX_PIXEL
-    whole = abs(levels - round(levels)) < 1e-6  # far below one grey level
-    return f"{round(levels)}/{MAX_PIXEL}" if whole else f"{eps:g}"
-
-
-Number = Annotated[float, BeforeValidator(parse_number)]
-NumberList = Annotated[tuple[Number, ...], BeforeValidator(parse_list)]
-TextList = Annotated[tuple[str, ...], BeforeValidator(parse_list)]
-
-
-def option(default: Any, help: str, *, keyed: bool = True, **bounds: Any) -> Any:  # noqa: ANN401
-    """Declare an option.
-
-    Args:
-        default: Its default; `...` where it must be given.
-        help: What it means, as the help shows it.
-        keyed: Whether it can change the stage's result and so belongs to the artifact's key.
-        bounds: Bounds as pydantic spells them (`ge`, `gt`, `le`, `lt`).
-    """
-    return Field(default, description=help, json_schema_extra={"keyed": keyed}, **bounds)
-
-
-def argument(help: str, default: Any = ...) -> Any:  # noqa: ANN401
-    """Declare an input or output that is named by position, not by a flag."""
-    return Field(default, description=help, json_schema_extra={"keyed": False, "argument": True})
-
-
-class Options(BaseModel):
-    """A group of options: frozen, without unknown names."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
-    )
-
-    def keyed(self) -> dict[str, Any]:
-        """Return the options that can change the result, as plain JSON values."""
-        names = {name for name in type(self).model_fields if is_keyed(type(self), name)}
-        return self.model_dump(mode="json", include=names)
-
-
-def is_keyed(model: type[BaseModel], name: str) -> bool:
-    """Tell whether a field enters the artifact's key."""
-    return _extra(model, name, "keyed", default=True)
-
-
-def is_argument(model: type[BaseModel], name: str) -> bool:
-    """Tell whether a field is named by position on the command line."""
-    return _extra(model, name, "argument", default=False)
-
-
-def _extra(model: type[BaseModel], name: str, key: str, *, default: bool) -> bool:
-    extra = model.model_fields[name].json_schema_extra
-    return bool(extra.get(key, default)) if isinstance(extra, dict) else default
+from ectool.options import Number, Options, RadiusList, TextList, argument, option
 
 
 class ForceOptions(Options):
@@ -246,7 +166,7 @@ class EvaluateConfig(ModelOptions, DataOptions, MapOptions):
     """Options of `evaluate`."""
 
     split: str = option("test", "Split of the data set.")
-    eps: NumberList = option((2 / 255, 8 / 255), "Radii of the robustness attack.")
+    eps: RadiusList = option((2 / 255, 8 / 255), "Radii of the robustness attack.")
     steps: int = option(20, "Steps of the robustness attack.", ge=1)
     bootstrap: int = option(1000, "Bootstrap resamples behind each interval.", ge=100)
     seed: int = option(0, "Seed of random starts and of the bootstrap.", ge=0)
@@ -265,14 +185,44 @@ class ArmConfig(Options):
     score: dict[str, Any] = option({}, "Options of score that this arm changes.")
 
 
+def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse negative seeds, and repeated ones, which would count as more evidence than they are.
+
+    Raises:
+        ValueError: What was expected.
+    """
+    if len(set(seeds)) != len(seeds) or not seeds or min(seeds) < 0:
+        raise ValueError("one seed or more of at least 0, each once")
+    return seeds
+
+
+def check_arms(arms: dict[str, ArmConfig]) -> dict[str, ArmConfig]:
+    """Refuse names that cannot be folders beside that of the shared warm-up.
+
+    Raises:
+        ValueError: What was expected.
+    """
+    if not arms or any(name in RESERVED_ARMS or "/" in name for name in arms):
+        raise ValueError(f"one arm or more, named like a folder but not {WARMUP_FOLDER!r}")
+    return arms
+
+
+WARMUP_FOLDER = "warmup"
+RESERVED_ARMS = ("", ".", "..", WARMUP_FOLDER)
+
+
 class ExperimentConfig(Options):
     """The `[experiment]` table: what is compared, how often, on which schedule."""
 
     title: str = option("Experiment", "Title of the report.")
-    seeds: tuple[int, ...] = option((0, 1, 2), "Seeds; every arm runs once with each.")
+    seeds: Annotated[tuple[int, ...], AfterValidator(check_seeds)] = option(
+        (0, 1, 2), "Seeds; every arm runs once with each."
+    )
     warmup: Number = option(0.2, "Share of the epochs before the first round.", ge=0, lt=1)
     every: int = option(1, "Epochs between two rounds.", ge=1)
-    arms: dict[str, ArmConfig] = option(..., "Arms by name; the first is the reference.")
+    arms: Annotated[dict[str, ArmConfig], AfterValidator(check_arms)] = option(
+        ..., "Arms by name; the first is the reference."
+    )
 
 
 class RunConfig(ForceOptions, DeviceOptions):
@@ -319,116 +269,3 @@ STAGES: dict[str, type[Options]] = {
 }
 SHARED_TABLE = "defaults"
 EXPERIMENT_TABLE = "experiment"
-
-Config = TypeVar("Config", bound=Options)
-
-
-def resolve(
-    model: type[Config],
-    flags: Mapping[str, Any],
-    *,
-    stage: str,
-    toml: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Config:
-    """Merge flag > environment > TOML > default into a checked configuration.
-
-    Args:
-        model: The stage's configuration model.
-        flags: What the user gave on the command line; None stands for not given.
-        stage: Name of the stage: its TOML table and its part of the variables' names.
-        toml: TOML file with one table per stage and shared values under `[defaults]`.
-        environ: Environment; `ECTOOL_<STAGE>_<OPTION>` sets an option.
-
-    Raises:
-        UsageError: Unknown name or value out of bounds, whatever it came from.
-        InputError: The TOML file cannot be read.
-    """
-    values: dict[str, Any] = {}
-    if toml is not None:
-        values.update(stage_table(read_toml(toml), stage, toml))
-    for name in model.model_fields:
-        variable = f"ECTOOL_{stage}_{name}".upper()
-        if variable in environ:
-            values[name] = environ[variable]
-    values.update({name: value for name, value in flags.items() if value is not None})
-    return validate(model, values, stage)
-
-
-def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Config:
-    """Check values against a configuration model.
-
-    Raises:
-        UsageError: The first value that does not fit.
-    """
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        raise _usage_error(error.errors()[0], stage, model) from None
-
-
-def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> UsageError:
-    """Turn pydantic's first finding into one line."""
-    name = str(detail["loc"][0]) if detail["loc"] else stage
-    flag = "--" + name.replace("_", "-")
-    if detail["type"] == "missing":
-        return UsageError(flag, expected="a value", got="none", fix=f"see `ectool {stage} --help`")
-    if detail["type"] == "extra_forbidden":
-        known = ", ".join(model.model_fields)
-        return UsageError(
-            name, expected=f"one of {known}", got=repr(name), fix="correct or remove it"
-        )
-    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return UsageError(
-        flag, expected=expected, got=repr(detail["input"]), fix=f"see `ectool {stage} --help`"
-    )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file whose tables are stages, `[defaults]` and `[experiment]`.
-
-    Raises:
-        InputError: The file is missing or not TOML.
-        UsageError: It has a table that is none of those.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            str(path), expected="a TOML file", got=error.strerror or "no file", fix="check the path"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            str(path), expected="valid TOML", got=str(error), fix="correct the file"
-        ) from None
-    tables = (*STAGES, SHARED_TABLE, EXPERIMENT_TABLE)
-    for name, value in document.items():
-        if name not in tables or not isinstance(value, dict):
-            raise UsageError(
-                f"{path}: {name}",
-                expected="a table named " + ", ".join(tables),
-                got=f"[{name}]" if isinstance(value, dict) else f"{name} = {value!r}",
-                fix="move it into one of these tables",
-            )
-    return document
-
-
-def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str, Any]:
-    """Return what a TOML document says of one stage: `[defaults]` that apply, then its table.
-
-    Raises:
-        UsageError: `[defaults]` holds a name that no stage knows.
-    """
-    shared = document.get(SHARED_TABLE, {})
-    known = {name for model in STAGES.values() for name in model.model_fields}
-    for name in shared:
-        if name not in known:
-            raise UsageError(
-                f"{path}: [{SHARED_TABLE}] {name}",
-                expected="an option of some stage",
-                got=repr(name),
-                fix="correct or remove it",
-            )
-    fields = STAGES[stage].model_fields if stage in STAGES else {}
-    applies = {name: value for name, value in shared.items() if name in fields}
-    return {**applies, **document.get(stage, {})}

@@ -15,9 +15,10 @@ from typing import Any
 
 import typer
 
-from ectool import config
+from ectool import config, settings
 from ectool.cli.signature import with_signature
 from ectool.errors import EctoolError, UsageError
+from ectool.options import Options
 
 EXIT_BUG = 1
 EXIT_INTERRUPT = 130
@@ -28,7 +29,7 @@ EXIT_CLOSED_PIPE = 141
 class Command:
     """One command: its configuration, the module whose `run` it calls, its help."""
 
-    model: type[config.Options]
+    model: type[Options]
     module: str
     help: str
     panel: str
@@ -110,7 +111,7 @@ def _call(name: str, **values: Any) -> str:  # noqa: ANN401 (typer fills them)
 
     command = COMMANDS[name]
     flags = {key: value for key, value in values.items() if not key.endswith("_")}
-    options = config.resolve(
+    options = settings.resolve(
         command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
     )
     stage = importlib.import_module(f"ectool.stages.{command.module}")
@@ -180,12 +181,16 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
     fault: EctoolError
     try:
         outcome = app(args=list(arguments), standalone_mode=False)
-        return (outcome, 0) if isinstance(outcome, str) else ("", int(outcome or 0))
+        if isinstance(outcome, str):
+            return outcome, 0
+        if outcome == EXIT_INTERRUPT:  # which is how the parser reports a KeyboardInterrupt
+            raise KeyboardInterrupt
+        return "", int(outcome or 0)
     except typer.TyperException as error:
         fault = _usage(error, arguments)
     except EctoolError as error:
         fault = error
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         print_error("interrupted; what is finished stays, the same command goes on from there")
         return "", EXIT_INTERRUPT
     if "--debug" in arguments:

@@ -13,7 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ectool.config import Options, format_eps, is_argument
+from ectool.options import Options, format_eps, is_argument
 
 PANELS = {
     "OutputOptions": "Output",

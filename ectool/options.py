@@ -1,0 +1,85 @@
+"""What an option is: declared once, with default, bounds, help, and whether it is in the key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_PIXEL = 255
+
+
+def parse_number(value: object) -> object:
+    """Return the number that a string such as ``8/255`` stands for; other values unchanged."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    numerator, _, denominator = value.partition("/")
+    try:
+        return float(numerator) / float(denominator)
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+def parse_list(value: object) -> object:
+    """Split a comma-separated string; an empty one is an empty list, other values unchanged."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
+
+
+def format_eps(eps: float) -> str:
+    """Write a radius the way papers do, ``8/255``, where it is a whole number of grey levels."""
+    levels = eps * MAX_PIXEL
+    whole = abs(levels - round(levels)) < 1e-6  # far below one grey level
+    return f"{round(levels)}/{MAX_PIXEL}" if whole else f"{eps:g}"
+
+
+Number = Annotated[float, BeforeValidator(parse_number)]
+Radius = Annotated[Number, Field(gt=0, le=1)]
+RadiusList = Annotated[tuple[Radius, ...], BeforeValidator(parse_list)]
+TextList = Annotated[tuple[str, ...], BeforeValidator(parse_list)]
+
+
+def option(default: Any, help: str, *, keyed: bool = True, **bounds: Any) -> Any:  # noqa: ANN401
+    """Declare an option.
+
+    Args:
+        default: Its default; `...` where it must be given.
+        help: What it means, as the help shows it.
+        keyed: Whether it can change the stage's result and so belongs to the artifact's key.
+        bounds: Bounds as pydantic spells them (`ge`, `gt`, `le`, `lt`).
+    """
+    return Field(default, description=help, json_schema_extra={"keyed": keyed}, **bounds)
+
+
+def argument(help: str, default: Any = ...) -> Any:  # noqa: ANN401
+    """Declare an input or output that is named by position, not by a flag."""
+    return Field(default, description=help, json_schema_extra={"keyed": False, "argument": True})
+
+
+class Options(BaseModel):
+    """A group of options: frozen, without unknown names."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result, as plain JSON values."""
+        names = {name for name in type(self).model_fields if is_keyed(type(self), name)}
+        return self.model_dump(mode="json", include=names)
+
+
+def is_keyed(model: type[BaseModel], name: str) -> bool:
+    """Tell whether a field enters the artifact's key."""
+    return _extra(model, name, "keyed", default=True)
+
+
+def is_argument(model: type[BaseModel], name: str) -> bool:
+    """Tell whether a field is named by position on the command line."""
+    return _extra(model, name, "argument", default=False)
+
+
+def _extra(model: type[BaseModel], name: str, key: str, *, default: bool) -> bool:
+    extra = model.model_fields[name].json_schema_extra
+    return bool(extra.get(key, default)) if isinstance(extra, dict) else default
