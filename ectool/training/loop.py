@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def train_epoch(
     """
     model.train()
     device = next(model.parameters()).device
-    totals = torch.zeros(3, dtype=torch.float64, device=device)
+    sums = []
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
@@ -83,8 +84,9 @@ def train_epoch(
         optimizer.step()
         correct = (logits.detach().argmax(dim=1) == batch.labels).sum()
         size = torch.tensor(float(len(batch.labels)), device=device)
-        totals += torch.stack([loss.detach() * size, correct.to(loss.dtype), size])
-    loss_sum, correct_sum, count = totals.tolist()
+        sums.append(torch.stack([loss.detach() * size, correct.to(loss.dtype), size]))
+    # Added up here, not on the device: not every accelerator has double precision.
+    loss_sum, correct_sum, count = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
     return EpochResult(loss_sum / count, correct_sum / count)
 
 

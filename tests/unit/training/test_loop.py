@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ectool.training.loop import TrainingBatch, accuracy, make_optimizer, train_epoch
+from ectool.training.losses import weighted_cross_entropy
+
+SIDE, CLASSES = 2, 3
+
+
+@pytest.fixture
+def model():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, CLASSES))
+
+
+@pytest.fixture
+def batches():
+    """Return two batches of unequal size."""
+    draw = torch.Generator().manual_seed(1)
+    return [
+        TrainingBatch(
+            pixels=torch.rand(n, 3, SIDE, SIDE, generator=draw),
+            labels=torch.randint(0, CLASSES, (n,), generator=draw),
+            weights=torch.rand(n, generator=draw) * 2,
+        )
+        for n in (5, 2)
+    ]
+
+
+def slow_loss(logits, labels, weights):
+    total = 0.0
+    for row, label, weight in zip(logits.tolist(), labels.tolist(), weights.tolist(), strict=True):
+        total += weight * (math.log(sum(math.exp(x) for x in row)) - row[label])
+    return total / len(labels)
+
+
+def test_the_weighted_loss_is_its_definition(model, batches):
+    for batch in batches:
+        logits = model(batch.pixels)
+        loss = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        assert loss.item() == pytest.approx(
+            slow_loss(logits, batch.labels, batch.weights), rel=1e-5
+        )
+
+
+def test_weights_of_one_are_no_weights(model, batches):
+    logits, labels = model(batches[0].pixels), batches[0].labels
+    ones = weighted_cross_entropy(logits, labels, torch.ones(5))
+    assert torch.equal(ones, nn.functional.cross_entropy(logits, labels))
+
+
+def test_a_weight_of_zero_takes_a_sample_out_of_the_gradient(model, batches):
+    batch = batches[0]
+    pixels = batch.pixels.clone().requires_grad_()
+    weights = batch.weights.clone()
+    weights[3] = 0
+    weighted_cross_entropy(model(pixels), batch.labels, weights).backward()
+    assert pixels.grad[3].abs().max() == 0
+    assert pixels.grad[2].abs().max() > 0
+
+
+def test_an_epoch_takes_a_plain_step_per_batch(model, batches):
+    expected = [parameter.detach().clone() for parameter in model.parameters()]
+    losses, correct = 0.0, 0
+    for rate, batch in zip((0.5, 0.25), batches, strict=True):
+        twins = [parameter.clone().requires_grad_() for parameter in expected]
+        logits = batch.pixels.flatten(1) @ twins[0].T + twins[1]
+        loss = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        losses += loss.item() * len(batch.labels)
+        correct += int((logits.argmax(1) == batch.labels).sum())
+        steps = torch.autograd.grad(loss, twins)
+        expected = [p.detach() - rate * g for p, g in zip(twins, steps, strict=True)]
+    optimizer = torch.optim.SGD(model.parameters(), lr=9)
+    result = train_epoch(model, optimizer, batches, lambda step: 0.5 / (step + 1))
+    for parameter, value in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.detach(), value)
+    assert result.loss == pytest.approx(losses / 7)
+    assert result.accuracy == pytest.approx(correct / 7)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
+def test_optimizers_by_name(model, name, kind):
+    optimizer = make_optimizer(model, name, lr=0.1, weight_decay=0.01)
+    assert type(optimizer) is kind
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.1, 0.01)
+
+
+def test_accuracy_counts_in_evaluation_mode(batches):
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(3 * SIDE**2, CLASSES))
+    pairs = [(batch.pixels, batch.labels) for batch in batches]
+    values = {accuracy(model.train(), pairs) for _ in range(5)}
+    correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in pairs)
+    assert values == {correct / 7}
+    assert not model.training

@@ -1,0 +1,57 @@
+"""The weighted loss against its definition."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ectool.training.losses import weighted_cross_entropy
+
+
+@pytest.fixture
+def batch():
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 4, generator=draw, dtype=torch.float64)
+    labels = torch.randint(0, 4, (7,), generator=draw)
+    return logits, labels, 3 * torch.rand(7, generator=draw, dtype=torch.float64)
+
+
+def test_is_the_mean_of_weighted_negative_log_probabilities(batch):
+    logits, labels, weights = batch
+    total = 0.0
+    for row, label, weight in zip(logits.tolist(), labels.tolist(), weights.tolist(), strict=True):
+        normalizer = math.log(sum(math.exp(value) for value in row))
+        total += weight * (normalizer - row[label])
+    assert weighted_cross_entropy(*batch).item() == pytest.approx(total / 7, rel=1e-12)
+
+
+def test_ones_give_plain_cross_entropy_bit_for_bit(batch):
+    logits, labels, weights = batch
+    found = weighted_cross_entropy(logits, labels, torch.ones_like(weights))
+    assert torch.equal(found, F.cross_entropy(logits, labels))
+
+
+def test_is_not_divided_by_the_weights_of_the_batch(batch):
+    logits, labels, weights = batch
+    twice = weighted_cross_entropy(logits, labels, 2 * weights)
+    assert torch.equal(twice, 2 * weighted_cross_entropy(*batch))
+
+
+def test_gradient_of_a_sample_is_proportional_to_its_weight(batch):
+    logits, labels, weights = batch
+    logits.requires_grad_()
+    (plain,) = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
+    (weighted,) = torch.autograd.grad(weighted_cross_entropy(logits, labels, weights), logits)
+    torch.testing.assert_close(weighted, weights[:, None] * plain)
+
+
+def test_weight_zero_silences_a_sample(batch):
+    logits, labels, weights = batch
+    weights[2] = 0
+    other = logits.clone()
+    other[2] = torch.tensor([5.0, -5.0, 0.0, 1.0])
+    assert torch.equal(
+        weighted_cross_entropy(logits, labels, weights),
+        weighted_cross_entropy(other, labels, weights),
+    )
