@@ -19,11 +19,12 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
 
     Raises:
         InputError: The source is missing or no artifact.
-        IntegrityError: The source is damaged.
+        UsageError: Source and target are the same file.
+        IntegrityError: The source is damaged; a target that is there stays.
         OutputExistsError: The target exists with other contents and `force` is off.
     """
     source, target = config.source, check_suffix(config.target)
-    if source.absolute() == target.absolute():
+    if source.resolve() == target.resolve():
         raise UsageError(
             str(target), expected="another file than the source", got="the same", fix="rename it"
         )
@@ -32,13 +33,15 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
             if _is_copy(target, artifact.id):
                 reporter.note(f"{target}: {UP_TO_DATE}")
                 return target
-            _make_room(config)
+            _check_force(config)
         scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
         files.remove(scratch)
         files.make_folder(scratch)
         manifest = _moved(artifact.manifest, source, target) if artifact.manifest else None
         with reporter.task("convert", len(artifact)) as advance:
             made = copy(artifact, scratch / target.name, manifest, advance)
+        if config.force and target.exists():
+            files.move_aside(target, "replaced")
         files.publish(made, target)
         files.remove(scratch)
     return target
@@ -53,7 +56,7 @@ def _is_copy(target: Path, id: str) -> bool:
         return False
 
 
-def _make_room(config: ConvertConfig) -> None:
+def _check_force(config: ConvertConfig) -> None:
     if not config.force:
         raise OutputExistsError(
             str(config.target),
@@ -61,7 +64,6 @@ def _make_room(config: ConvertConfig) -> None:
             got="other contents",
             fix="choose another target, or --force to move it aside",
         )
-    files.move_aside(config.target, "replaced")
 
 
 def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:

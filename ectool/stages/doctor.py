@@ -37,11 +37,11 @@ def _torch() -> dict[str, Any]:
         operators = importlib.import_module("torchvision.ops")
         # A torchvision that was built for another torch imports, or fails, only here.
         operators.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
-    except (ImportError, RuntimeError, AttributeError) as error:
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise InputError(
             "torch and torchvision",
             expected="a pair built for each other",
-            got=str(error).splitlines()[0],
+            got=(str(error) or type(error).__name__).splitlines()[0],
             fix="install both with `pip install -c constraints.txt .`",
         ) from None
     accelerator = torch.accelerator.current_accelerator(check_available=True)

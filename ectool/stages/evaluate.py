@@ -138,12 +138,12 @@ def _predict(config: EvaluateConfig, reference: ModelReference, reporter: Report
     if is_done(stage.output, stage, recipe, reporter):
         return stage.output
 
-    from ectool.stages.networks import asked, check_classes, pick_device
+    from ectool.stages.networks import asked, check_data, pick_device
     from ectool.stages.predict_work import PredictWork
 
     conditions = tuple(condition_of(eps, config.steps) for eps in config.eps)
     with asked(reference, config, pick_device(config)) as model:
-        check_classes(model, datasets["original"])
+        check_data(model, datasets["original"])
         work = PredictWork(config, model, datasets, conditions)
         return map_shards(work, stage, recipe, len(datasets["original"].sample_ids), reporter)
 

@@ -79,9 +79,9 @@ def _compute(
     reporter: Reporter,
 ) -> Path:
     from ectool.stages.explain_work import ExplainWork
-    from ectool.stages.networks import asked, check_classes, pick_device
+    from ectool.stages.networks import asked, check_data, pick_device
 
     with asked(reference, config, pick_device(config)) as model:
-        check_classes(model, dataset)
+        check_data(model, dataset)
         work = ExplainWork(config, model, dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

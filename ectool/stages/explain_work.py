@@ -12,10 +12,9 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.config import ExplainConfig
 from ectool.datasets.base import Dataset, Indices
-from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.inputs import positions
+from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
 from ectool.types import Arrays
 
@@ -53,6 +52,8 @@ class ExplainWork:
         self.explainer = EXPLAINERS[config.method](model)
         self.device = next(model.parameters()).device
         self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
+        if samples is not None:
+            check_images(samples, dataset, f"--samples {samples.path}")
         fix = "give the --data and --split that the samples were made of"
         where = f"{dataset.name} for {config.samples}"
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
@@ -70,14 +71,7 @@ class ExplainWork:
     def _adversarial(self, rows: Indices) -> Images | None:
         if self.samples is None:
             return None
-        images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
-        if images.shape[2:] != self.dataset.size:
-            raise InputError(
-                f"{self.samples.path}: image",
-                expected=f"pictures of {self.dataset.size} as in {self.dataset.name}",
-                got=str(images.shape[2:]),
-                fix="give the --data and --size that the samples were made of",
-            )
+        images: Images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
         return images
 
     def compute(self, batch: Batch) -> Arrays:

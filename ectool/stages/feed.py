@@ -13,9 +13,8 @@ import torch
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset, Indices
-from ectool.errors import InputError
 from ectool.models.classifier import to_pixels
-from ectool.stages.inputs import positions
+from ectool.stages.inputs import check_images, positions
 from ectool.training.loop import TrainingBatch
 from ectool.training.schedule import epoch_order, shown_perturbed
 
@@ -89,24 +88,18 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Image
     A samples artifact is compressed in whole shards, which training would decompress over and over.
 
     Raises:
-        InputError: The samples miss a training sample, or have pictures of another size.
+        InputError: The samples miss a training sample, or have pictures of another kind.
     """
-    shape = samples.arrays["image"].shape
-    if shape[2:] != dataset.size:
-        raise InputError(
-            f"--samples {samples.path}",
-            expected=f"pictures of {dataset.size}",
-            got=str(shape[2:]),
-            fix="perturb the data set that is trained on",
-        )
+    where = f"--samples {samples.path}"
+    check_images(samples, dataset, where)
     there = positions(
         list(dataset.sample_ids),
         samples.sample_ids,
-        f"--samples {samples.path}",
+        where,
         "perturb the whole training split",
     )
     images = np.lib.format.open_memmap(
-        folder / SCRATCH_FILE, "w+", np.uint8, (len(there), *shape[1:])
+        folder / SCRATCH_FILE, "w+", np.uint8, (len(there), *samples.arrays["image"].shape[1:])
     )
     for start, stop in samples.shards:
         inside = (start <= there) & (there < stop)

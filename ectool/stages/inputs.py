@@ -131,6 +131,22 @@ def find_model(options: ModelOptions) -> ModelReference:
     )
 
 
+def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
+    """Check that the pictures of samples can stand for those of a data set.
+
+    Raises:
+        InputError: They are of another type or size.
+    """
+    found, shape = samples.arrays["image"], (3, *dataset.size)
+    if found.dtype != "uint8" or found.shape[1:] != shape:
+        raise InputError(
+            where,
+            expected=f"uint8 pictures of shape {shape} as in {dataset.name}",
+            got=f"{found.dtype} of shape {found.shape[1:]}",
+            fix="give samples that were made of the same --data and --size",
+        )
+
+
 def positions(wanted: list[str], known: list[str], where: str, fix: str) -> np.ndarray:
     """Return where each wanted sample lies among the known ones.
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ectool.artifacts.artifact import Artifact
-from ectool.config import EvaluateConfig, format_eps
+from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.registry import variants
 from ectool.metrics.catalogue import describe
@@ -14,6 +14,7 @@ from ectool.metrics.classification import is_correct
 from ectool.metrics.debiasing import background_gaps
 from ectool.metrics.localization import box_masks, energy_inside, mask_iou, pointing_game
 from ectool.metrics.statistics import bootstrap_interval
+from ectool.options import format_eps
 
 Values = Float[np.ndarray, "n"]
 ROWS = 512

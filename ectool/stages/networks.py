@@ -93,11 +93,14 @@ def _load_artifact(path: Path, layer: str | None) -> Classifier:
     return model
 
 
-def check_classes(model: Classifier, dataset: Dataset) -> None:
-    """Check that a model and a data set agree on the number of classes.
+def check_data(model: Classifier, dataset: Dataset) -> None:
+    """Check that a model can be asked about the pictures of a data set.
 
     Raises:
-        InputError: They do not.
+        InputError: They disagree on the number of classes, or the network refuses the pictures'
+            size.
+
+    Cost: one forward pass of one picture where they have another size than the model was made for.
     """
     if len(model.class_names) != len(dataset.classes):
         raise InputError(
@@ -106,6 +109,22 @@ def check_classes(model: Classifier, dataset: Dataset) -> None:
             got=str(len(dataset.classes)),
             fix="give the data set that the model was trained on",
         )
+    if dataset.size != model.input_size:
+        _check_size(model, dataset)
+
+
+def _check_size(model: Classifier, dataset: Dataset) -> None:
+    """Try a black picture: many networks take pictures of any size, some of one size only."""
+    try:
+        with torch.no_grad():
+            model(model.mean.new_zeros(1, 3, *dataset.size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"pictures of {dataset.name}",
+            expected=f"a size that {model.architecture} takes, such as {model.input_size}",
+            got=f"{dataset.size} ({str(error).partition(chr(10))[0]})",
+            fix="change --size, or give another model",
+        ) from None
 
 
 def check_finite(logits: Tensor, sample_ids: list[str]) -> None:

@@ -55,10 +55,10 @@ def _compute(
     recipe: Recipe,
     reporter: Reporter,
 ) -> Path:
-    from ectool.stages.networks import asked, check_classes, pick_device
+    from ectool.stages.networks import asked, check_data, pick_device
     from ectool.stages.perturb_work import PerturbWork
 
     with asked(reference, config, pick_device(config)) as model:
-        check_classes(model, dataset)
+        check_data(model, dataset)
         work = PerturbWork(config, model, dataset, initial)
         return map_shards(work, config, recipe, len(dataset.sample_ids), reporter)

@@ -19,7 +19,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS, upsample
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.inputs import positions
+from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
 from ectool.types import Arrays
 
@@ -70,17 +70,11 @@ class PerturbWork:
         self.start_rows = None if initial is None else self._rows_of(initial)
 
     def _rows_of(self, initial: Artifact) -> Indices:
-        """Return where each sample lies in the earlier round, after checking the picture size."""
-        size = initial.arrays["image"].shape[2:]
-        if size != self.dataset.size:
-            raise InputError(
-                f"--init {initial.path}",
-                expected=f"pictures of {self.dataset.size}",
-                got=str(size),
-                fix="give samples of the same data",
-            )
+        """Return where each sample lies in the earlier round, after checking its pictures."""
+        where = f"--init {initial.path}"
+        check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
-        return positions(list(self.ids), initial.sample_ids, f"--init {initial.path}", fix)
+        return positions(list(self.ids), initial.sample_ids, where, fix)
 
     def load(self, rows: Indices) -> Batch:
         """Read pictures, labels, object masks and the earlier round's samples."""

@@ -98,6 +98,7 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
                 )
             )
             similarity.append(SIMILARITIES[config.similarity](clean, adversarial))
+            label = label.astype(np.int64)  # other programs may choose other integers
             stability.append(STABILITIES[config.stability](before, after, label))
             advance(stop - start)
     alike, stable = np.concatenate(similarity), np.concatenate(stability)

@@ -18,6 +18,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
 from ectool.config import MapOptions, ShardOptions
 from ectool.datasets.base import Indices
+from ectool.errors import InputError
 from ectool.types import UP_TO_DATE, Advance, Arrays, Reporter
 
 Batch = TypeVar("Batch")
@@ -65,8 +66,15 @@ def map_shards(
     """Compute the missing shards of an artifact and publish it.
 
     Memory: two shards and three batches, whatever `length` is.
+
+    Raises:
+        InputError: There are no samples.
     """
     output, shard_size = options.output, options.shard_size
+    if length == 0:
+        raise InputError(
+            str(output), expected="at least one sample", got="none", fix="check the stage's input"
+        )
     with growing(output, recipe, length=length, shard_size=shard_size) as partial:
         plan = _plan(partial, options.batch_size)
         rows = sum(len(batch) for _, batch in plan)

@@ -1,0 +1,105 @@
+"""One arm of an experiment with one seed: the chain of stages from warm-up to evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.config import (
+    WARMUP_FOLDER,
+    ArmConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    PerturbConfig,
+    ScoreConfig,
+    TrainConfig,
+)
+from ectool.stages import evaluate, explain, perturb, score, train
+from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
+from ectool.stages.plan import Experiment
+from ectool.types import Reporter
+
+MODEL = "model"
+EVALUATION = "eval"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Runs the stages of one arm with one seed.
+
+    Attributes:
+        experiment: The experiment file.
+        seed: Seed of weights, order and random starts.
+        name: Name of the arm.
+        arm: What the arm does.
+        reporter: Where the stages report to.
+    """
+
+    experiment: Experiment
+    seed: int
+    name: str
+    arm: ArmConfig
+    reporter: Reporter
+
+    def run(self) -> RunRecord:
+        """Train and evaluate; all arms of a seed share the warm-up."""
+        epochs, warmup = self.experiment.schedule
+        base = self.experiment.folder / f"seed-{self.seed}"
+        model = self._train(base / WARMUP_FOLDER / MODEL, until_epoch=warmup)
+        rounds: list[Path] = []
+        if self.arm.reweight == "consistency":
+            for number, until in enumerate(self.experiment.stops, 1):
+                folder = base / self.name / str(number)
+                model = self._round(model, folder, rounds[-1] if rounds else None, until)
+                rounds.append(folder)
+        else:
+            output = base / self.name / MODEL
+            model = self._train(output, resume=model, until_epoch=epochs)
+        evaluation = self._evaluate(model, base / self.name / EVALUATION)
+        return self._record(model, evaluation, rounds)
+
+    def _round(self, model: Path, folder: Path, last: Path | None, until: int) -> Path:
+        """Perturb, explain, score, and train on; return the new model."""
+        samples = self._perturb(model, folder / SAMPLES, last and last / SAMPLES)
+        heatmaps = self._explain(model, folder / HEATMAPS, samples)
+        weights = self._score(heatmaps, last and last / WEIGHTS)
+        return self._train(
+            folder / MODEL,
+            resume=model,
+            weights=weights,
+            samples=samples if self.arm.samples else None,
+            until_epoch=until,
+        )
+
+    def _perturb(self, model: Path, output: Path, init: Path | None) -> Path:
+        given = {**self.arm.perturb, "seed": self.seed, "model": str(model)}
+        config = self.experiment.stage(PerturbConfig, "perturb", **given, init=init, output=output)
+        return perturb.run(config, self.reporter)
+
+    def _explain(self, model: Path, output: Path, samples: Path) -> Path:
+        given = {**self.arm.explain, "model": str(model), "samples": samples}
+        config = self.experiment.stage(ExplainConfig, "explain", **given, output=output)
+        return explain.run(config, self.reporter)
+
+    def _score(self, heatmaps: Path, previous: Path | None) -> Path:
+        given = {**self.arm.score, "heatmaps": heatmaps, "previous": previous}
+        return score.run(self.experiment.stage(ScoreConfig, "score", **given), self.reporter)
+
+    def _train(self, output: Path, **given: object) -> Path:
+        config = self.experiment.stage(TrainConfig, "train", seed=self.seed, output=output, **given)
+        return train.run(config, self.reporter)
+
+    def _evaluate(self, model: Path, output: Path) -> Path:
+        config = self.experiment.stage(EvaluateConfig, "evaluate", model=str(model), output=output)
+        return evaluate.run(config, self.reporter)
+
+    def _record(self, model: Path, evaluation: Path, rounds: list[Path]) -> RunRecord:
+        """Return what there is now, relative to the experiment's folder."""
+        root = self.experiment.folder
+        return RunRecord(
+            seed=self.seed,
+            arm=self.name,
+            model=model.relative_to(root),
+            evaluation=evaluation.relative_to(root),
+            rounds=tuple(path.relative_to(root) for path in rounds),
+        )

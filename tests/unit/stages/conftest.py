@@ -1,0 +1,108 @@
+"""What the stages' tests share: thirty digits as a folder of pictures, and a listening reporter."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import growing
+from ectool.config import DataOptions
+from ectool.datasets.base import Dataset
+from ectool.stages.inputs import open_data
+from ectool.types import Advance, Arrays
+
+PER_CLASS, SIDE = 3, 32
+
+
+class Listener:
+    """Remembers what a stage reports."""
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, int]] = []
+        self.notes: list[str] = []
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        self.tasks.append((description, total))
+        yield lambda _: None
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(scope="session")
+def few(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 30 digits, 3 of each class, and their masks."""
+    root = tmp_path_factory.mktemp("few")
+    digits = open_data(DataOptions(), "validation")
+    for label, name in enumerate(digits.classes):
+        rows = np.flatnonzero(digits.labels == label)[:PER_CLASS]
+        masks = digits.masks(rows)
+        assert masks is not None
+        for number, (image, mask) in enumerate(zip(digits.images(rows), masks, strict=True)):
+            for folder, pixels in (
+                (root / name, image.transpose(1, 2, 0)),
+                (root / "masks" / name, mask.astype(np.uint8) * 255),
+            ):
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def bare(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same folder of digits without masks."""
+    root = tmp_path_factory.mktemp("bare") / "few"
+    shutil.copytree(few, root, ignore=shutil.ignore_patterns("masks"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def few_options(few: Path) -> dict[str, Any]:
+    """Return the options by which a stage reads all of `few`, on one device."""
+    return {"data": f"imagefolder:{few}", "split": "all", "size": SIDE, "device": "cpu"}
+
+
+@pytest.fixture(scope="session")
+def few_digits(few: Path, data_root: Path) -> Dataset:
+    return open_data(DataOptions(data=f"imagefolder:{few}", size=SIDE), "all")
+
+
+@pytest.fixture(scope="session")
+def read() -> Callable[[Path], Arrays]:
+    """Return a function that reads every array of an artifact."""
+
+    def read_all(path: Path) -> Arrays:
+        with Artifact(path) as artifact:
+            return {name: artifact.read(name) for name in artifact.arrays}
+
+    return read_all
+
+
+@pytest.fixture(scope="session")
+def write() -> Callable[..., Path]:
+    """Return a function that writes arrays as an artifact of ectool's own."""
+
+    def write_all(path: Path, kind: str, arrays: Arrays, shard_size: int = 8) -> Path:
+        rows = len(arrays["sample_id"])
+        recipe = Recipe(kind=kind, stage="test", config={"path": str(path)})
+        with growing(path, recipe, length=rows, shard_size=shard_size) as partial:
+            for number, (start, stop) in enumerate(partial.ranges):
+                partial.write(number, {n: a[start:stop] for n, a in arrays.items()}, {})
+            return partial.publish()
+
+    return write_all
