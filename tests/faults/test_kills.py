@@ -129,7 +129,7 @@ def test_interrupted_commands_say_so_and_go_on(zygote, commands, references, tre
         process.wait_until(lambda wanted=wanted: markers(tmp_path) >= wanted)
         process.send(sent)
         assert process.wait() == 130
-        assert process.log.read_text().count("interrupted") == 1
+        assert process.log.read_text().count("error: interrupted") == 1
         assert "Traceback" not in process.log.read_text()
         assert 0 < markers(tmp_path) < SHARDS
     process = zygote.start(*command)
