@@ -1,11 +1,11 @@
 """Measure the stages against the bare passes they are made of, and against the peers.
 
-    python -m benchmarks.stages [--pictures 512] [--attacked 64] [--pairs 100000] [--runs 3]
+    python -m benchmarks.stages [--pictures 512] [--attacked 64] [--pairs 100000] [--runs 3] [--only JOB]
 
 Ours and the reference run in turn, `runs` times each; medians are compared. A stage is timed as a
 whole (opening and checking inputs, loading the model, decoding, computing, writing, verifying,
 publishing); only starting Python and importing libraries are left out, except for `score` and
-`--help`, which are timed as whole processes. Prints a table and writes benchmarks/results.json.
+`--help`, which are timed as whole processes. Prints a table; without --only also writes benchmarks/results.json.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -61,6 +60,7 @@ def main() -> None:
     parser.add_argument("--attacked", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", default="", help="rows whose job begins like this")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
@@ -68,14 +68,15 @@ def main() -> None:
         data = write_pictures(root / "pictures", options.pictures)
         few = write_pictures(root / "few", options.attacked)
         checkpoint = write_checkpoint(root / "resnet18.pth")
-        rows = [
-            explain_row(root, data, checkpoint, options.pictures, options.runs),
-            *peer_rows(checkpoint, options.runs),
-            perturb_row(root, few, checkpoint, options.attacked, options.runs),
-            *score_rows(root, options.pairs, options.runs),
-            *help_rows(options.runs),
-        ]
-    report(rows)
+        jobs: dict[str, Callable[[], list[Row]]] = {
+            "explain": lambda: explain_rows(root, data, checkpoint, options.pictures, options.runs),
+            "gradcam": lambda: peer_rows(checkpoint, options.runs),
+            "perturb": lambda: perturb_rows(root, few, checkpoint, options.attacked, options.runs),
+            "score": lambda: score_rows(root, options.pairs, options.runs),
+            "help": lambda: help_rows(options.runs),
+        }
+        rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
+    report(rows, everything=not options.only)
 
 
 def write_pictures(folder: Path, count: int) -> str:
@@ -121,7 +122,7 @@ def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -
     return tuple(statistics.median(column) for column in seconds)
 
 
-def explain_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> Row:
+def explain_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
     network, batch = bare_network(checkpoint), random_batch()
     output = root / "cams.zarr"
 
@@ -140,7 +141,7 @@ def explain_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: in
 
     mine, limit = paired(ours, bare, runs)
     rates = pictures / mine, pictures // BATCH * BATCH / limit
-    return Row(
+    row = Row(
         f"explain, ResNet-18, 224, {pictures} JPEG files, whole stage / bare forward",
         rates[0],
         rates[1],
@@ -148,6 +149,7 @@ def explain_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: in
         rates[0] / rates[1],
         ">= 0.8",
     )
+    return [row]
 
 
 def peer_rows(checkpoint: Path, runs: int) -> list[Row]:
@@ -194,7 +196,7 @@ def peer_rows(checkpoint: Path, runs: int) -> list[Row]:
     return rows
 
 
-def perturb_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> Row:
+def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
     network, batch = bare_network(checkpoint), random_batch()
     labels = torch.zeros(len(batch), dtype=torch.int64)
     output = root / "adv.zarr"
@@ -223,7 +225,7 @@ def perturb_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: in
 
     mine, limit = paired(ours, bare, runs)
     rates = pictures / mine, max(1, pictures // BATCH) * BATCH / limit
-    return Row(
+    row = Row(
         f"perturb, ResNet-18, 224, {STEPS} steps, {pictures} JPEG files, whole stage / bare loop",
         rates[0],
         rates[1],
@@ -231,22 +233,37 @@ def perturb_row(root: Path, data: str, checkpoint: Path, pictures: int, runs: in
         rates[0] / rates[1],
         ">= 0.85",
     )
+    return [row]
+
+
+MEASURED = """
+import sys
+from ectool.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    # Not ru_maxrss: it starts at what the process that forked this one had in memory.
+    status = open("/proc/self/status").read()
+    sys.stderr.write(status.split("VmHWM:")[1].split()[0])
+"""
 
 
 def score_rows(root: Path, pairs: int, runs: int) -> list[Row]:
     heatmaps = write_heatmaps(root / "pairs.zarr", pairs)
-    command = [sys.executable, "-m", "ectool", "score", "--heatmaps", str(heatmaps), "--force"]
-    seconds = []
+    seconds, kilobytes = [], []
     for run in range(runs):
-        start = time.perf_counter()
         output = str(root / f"weights-{run}.zarr")
-        subprocess.run([*command, "--output", output], check=True, stdout=subprocess.DEVNULL)
+        command = ["score", "--heatmaps", str(heatmaps), "--output", output, "--quiet"]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *command], check=True, capture_output=True, text=True
+        )
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        kilobytes.append(int(done.stderr))
     job = f"score, {pairs:,} pairs of 7x7 maps, whole process"
     return [
         Row(job, statistics.median(seconds), None, "s", None, "< 10"),
-        Row(f"{job}, peak memory", peak, None, "MB", None, "< 600"),
+        Row(f"{job}, peak memory", max(kilobytes) / 1024, None, "MB", None, "< 600"),
     ]
 
 
@@ -288,11 +305,13 @@ def help_rows(runs: int) -> list[Row]:
     ]
 
 
-def report(rows: list[Row]) -> None:
+def report(rows: list[Row], *, everything: bool) -> None:
     for row in rows:
         reference = "" if row.reference is None else f"{row.reference:10.2f}"
         ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
         print(f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}")
+    if not everything:
+        return
     record = {
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

@@ -20,6 +20,7 @@ PANELS = {
     "ForceOptions": "Output",
     "DeviceOptions": "Machine",
     "MapOptions": "Machine",
+    "ShardOptions": "Shards",
     "DataOptions": "Data",
     "ModelOptions": "Model",
 }

@@ -84,7 +84,7 @@ def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
         if parent.id in seen:
             continue
         seen.add(parent.id)
-        where = child.parent / parent.path
+        where = child.absolute().parent / parent.path
         state, found = _state(parent, where)
         chain.append(_ancestor(parent, where, state, found))
         if found is not None:

@@ -73,7 +73,7 @@ def train(
                 feed.epoch(epoch),
                 functools.partial(schedule.rate, epoch),
             )
-            _check_loss(result, epoch)
+            _check_finite(result, trainer.model, epoch)
             trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
             if epoch + 1 < until:
                 trainer.save(_checkpoint(partial, epoch + 1))
@@ -115,12 +115,14 @@ def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:
     return make_optimizer(model, config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def _check_loss(result: EpochResult, epoch: int) -> None:
-    if not np.isfinite(result.loss):
+def _check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
+    """Check the epoch's loss, and the weights that its last step left."""
+    whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
+    if not (whole and np.isfinite(result.loss)):
         raise InputError(
             f"loss of epoch {epoch + 1}",
-            expected="a finite number",
-            got=str(result.loss),
+            expected="a finite number, and finite weights after it",
+            got=f"{result.loss}" + ("" if whole else " and infinite weights or NaN"),
             fix="lower --lr, or check the data and the weights",
         )
 
