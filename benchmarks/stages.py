@@ -1,11 +1,12 @@
 """Measure the stages against the bare passes they are made of, and against the peers.
 
-    python -m benchmarks.stages [--pictures 512] [--attacked 64] [--pairs 100000] [--runs 3] [--only JOB]
+    python -m benchmarks.stages [--pictures N] [--attacked N] [--pairs N] [--runs N] [--only JOB]
 
 Ours and the reference run in turn, `runs` times each; medians are compared. A stage is timed as a
 whole (opening and checking inputs, loading the model, decoding, computing, writing, verifying,
 publishing); only starting Python and importing libraries are left out, except for `score` and
-`--help`, which are timed as whole processes. Prints a table; without --only also writes benchmarks/results.json.
+`--help`, which are timed as whole processes. Prints a table; without --only also writes
+benchmarks/results.json.
 """
 
 from __future__ import annotations
