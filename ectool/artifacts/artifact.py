@@ -128,9 +128,21 @@ class Artifact:
         text = self.store.manifest()
         self.manifest = None if text is None else parse_manifest(text, path)
         self.kind = self._find_kind(kind)
-        self.arrays = self.store.arrays
-        check(self.kind, self.arrays, str(path))
         self._kept: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
+        if self.manifest is None:
+            _ = self.arrays
+
+    @cached_property
+    def arrays(self) -> dict[str, ArrayInfo]:
+        """Return shape and kind of every array, checked against the schema.
+
+        Raises:
+            InputError: An array is missing, or does not fit. Already raised on opening where
+                there is no manifest, which would vouch for the contents.
+        """
+        arrays = self.store.arrays
+        check(self.kind, arrays, str(self.path))
+        return arrays
 
     def _find_kind(self, wanted: str | None) -> str:
         """Return the schema's name, refusing another than the wanted one."""

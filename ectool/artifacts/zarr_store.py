@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +26,14 @@ class ZarrStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._is_ours = (path / FILE_NAME).exists()
-        try:
+        with _refusing(path):
             self._group = zarr.open_group(str(path), mode="r", zarr_format=3)
-            self._arrays = _arrays(self._group, path)
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise InputError(
-                str(path),
-                expected="a Zarr v3 group",
-                got=f"{type(error).__name__}: {error}".splitlines()[0],
-                fix="check the path",
-            ) from None
+
+    @cached_property
+    def _arrays(self) -> dict[str, zarr.Array[Any]]:
+        """Return the arrays; listed when asked for, because an up-to-date check never asks."""
+        with _refusing(self.path):
+            return _arrays(self._group, self.path)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -77,6 +77,20 @@ class ZarrStore:
 
     def close(self) -> None:
         """Do nothing: every read opens and closes its files."""
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what Zarr raises for a folder that is none of its groups into an input error."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            str(path),
+            expected="a Zarr v3 group",
+            got=f"{type(error).__name__}: {error}".splitlines()[0],
+            fix="check the path",
+        ) from None
 
 
 def _arrays(group: zarr.Group, folder: Path, prefix: str = "") -> dict[str, zarr.Array[Any]]:
