@@ -17,6 +17,7 @@ from ectool.datasets.base import Dataset
 from ectool.errors import InputError, UsageError
 from ectool.models.checkpoint import load_weights
 from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.folding import fold_batch_norm
 from ectool.models.modes import frozen
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
@@ -54,9 +55,14 @@ def pick_device(options: DeviceOptions) -> torch.device:
 def asked(
     reference: ModelReference, options: ModelOptions, device: torch.device
 ) -> Iterator[Classifier]:
-    """Load a model and hold it frozen in evaluation mode while the block runs."""
+    """Load a model and hold it frozen in evaluation mode while the block runs.
+
+    Its batch normalisations are folded into its convolutions: nobody trains it any more.
+    """
     model = load(reference, options.layer).to(device)
+    example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
     with frozen(model):
+        fold_batch_norm(model, example.to(device), keep=model.target_module)
         yield model
 
 

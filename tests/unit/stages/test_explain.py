@@ -6,12 +6,13 @@ import torch
 import zarr
 
 from ectool.artifacts.artifact import read_manifest
-from ectool.config import ExplainConfig, PerturbConfig
+from ectool.config import ExplainConfig, ModelOptions, PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import explain, perturb
-from ectool.stages.networks import load_folder
+from ectool.stages.inputs import find_model
+from ectool.stages.networks import asked, load_folder
 from ectool.types import SILENT
 
 N = 30
@@ -20,7 +21,9 @@ HALF_MAX = np.finfo(np.float16).max
 
 @pytest.fixture(scope="module")
 def network(model):
-    return load_folder(model).eval()
+    options = ModelOptions(model=str(model))
+    with asked(find_model(options), options, torch.device("cpu")) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,14 @@ class TestDefinition:
         assert found[name].dtype == np.float16
         np.testing.assert_array_equal(found[name], explanation.heatmaps.half().numpy())
         np.testing.assert_array_equal(found[f"logits_{name}"], explanation.logits.numpy())
+
+    def test_folding_batch_norm_only_rounds(self, maps, model, few_digits, read):
+        labels = torch.from_numpy(few_digits.labels.copy())
+        pixels = to_pixels(few_digits.images(np.arange(N)))
+        expected = GradCAM(load_folder(model).eval())(pixels, labels).heatmaps.numpy()
+        np.testing.assert_allclose(
+            read(maps)["clean"], expected, rtol=2e-3, atol=2e-3 * expected.max()
+        )
 
     def test_targets_are_labels(self, maps, few_digits, read):
         arrays = read(maps)
@@ -119,11 +130,14 @@ class TestDefinition:
 
 class TestFindings:
     @pytest.fixture
-    def scaled(self, network, tmp_path):
+    def scaled(self, model, tmp_path):
         """Write the network's weights with a scaled head; return the options to use them."""
 
         def write(scale):
-            state = {name: value.clone() for name, value in network.network.state_dict().items()}
+            state = {
+                name: value.clone()
+                for name, value in load_folder(model).network.state_dict().items()
+            }
             state["head.weight"] *= scale
             torch.save(state, tmp_path / "scaled.pth")
             return {"model": "smallcnn", "checkpoint": tmp_path / "scaled.pth", "classes": 10}
