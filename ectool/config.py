@@ -41,6 +41,13 @@ class DataOptions(Options):
     # Not keyed: it may hold a path, and the data's fingerprint says more.
     data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
     size: int = option(224, "Side of the square view of pictures of many sizes.", ge=8)
+    view: Literal["crop", "squash"] = option(
+        "crop", "How pictures become squares: resize and crop the centre, or resize alone."
+    )
+    fraction: Number = option(
+        1.0, "Share of the training pictures of every class that is used.", gt=0, le=1
+    )
+    fold: int | None = option(None, "stl10: predefined fold of the training pictures.", ge=0)
     rho: Number = option(
         0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
     )
@@ -106,6 +113,9 @@ class ExplainConfig(ModelOptions, MapOptions):
     data: str | None = option(None, "Data set; the one of --samples unless given.", keyed=False)
     split: str | None = option(None, "Split; the one of --samples, or train.")
     size: int | None = option(None, "Side of the square view of pictures of many sizes.", ge=8)
+    view: Literal["crop", "squash"] | None = option(None, "How pictures become squares.")
+    fraction: Number | None = option(None, "Share of the training pictures.", gt=0, le=1)
+    fold: int | None = option(None, "stl10: predefined fold.", ge=0)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
     data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
     method: Literal["gradcam"] = option("gradcam", "Explanation method.")

@@ -36,14 +36,19 @@ class Parent(BaseModel):
 
 
 class DataSource(BaseModel):
-    """The data set behind an artifact, enough to open it again."""
+    """The data set behind an artifact, enough to open it again.
+
+    Attributes:
+        data: Its URI.
+        split: The split.
+        options: The other options it was opened with, by name.
+        fingerprint: SHA-256 of what it holds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     data: str
     split: str
-    size: int
-    rho: float
-    data_seed: int
+    options: dict[str, Any]
     fingerprint: str
 
 

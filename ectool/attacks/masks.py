@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 OTSU_BINS = 256
@@ -108,6 +108,27 @@ def full(like: Shaped[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
         True everywhere.
     """
     return torch.ones_like(like, dtype=torch.bool)
+
+
+def intersect(
+    backgrounds: Bool[Tensor, "p h w"], samples: Int64[Tensor, "p"], count: int
+) -> Bool[Tensor, "n h w"]:
+    """Take the pixels that are background for every explained label of their sample.
+
+    ``background[i] = all(backgrounds[p] for p with samples[p] == i)``, so the union of a sample's
+    objects is kept still.
+
+    Args:
+        backgrounds: A mask for each pair of a sample and one of its labels.
+        samples: Which sample each pair belongs to, 0 to count - 1, in any order.
+        count: Number of samples.
+
+    Returns:
+        True where a pixel may move; everywhere in a sample without a pair.
+    """
+    _, height, width = backgrounds.shape
+    objects = torch.zeros(count, height, width, dtype=torch.int32, device=backgrounds.device)
+    return objects.index_add_(0, samples, (~backgrounds).int()) == 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Projected gradient ascent on the true label's loss, confined to the background."""
+"""Projected gradient ascent on the loss of the true labels, confined to the background."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int8, Int64, UInt8
 from torch import Tensor
 
+from ectool.models.objective import sample_losses
+
 Model = Callable[[Tensor], Tensor]
+Labels = Int64[Tensor, "n"] | Int8[Tensor, "n k"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Attack:
 def pgd(
     model: Model,
     images: UInt8[Tensor, "n c h w"],
-    labels: Int64[Tensor, "n"],
+    labels: Labels,
     *,
     background: Bool[Tensor, "n h w"],
     eps: float,
@@ -55,7 +57,9 @@ def pgd(
     Args:
         model: Maps float32 pixels in [0, 1] to logits (n, k).
         images: Clean pictures, 0 to 255.
-        labels: True class of every picture; the class to reach if ``targeted``.
+        labels: True class of every picture (n,); or its present (1), absent (0) and uncounted (-1)
+            classes (n, k); those to reach if ``targeted``. A picture none of whose labels counts
+            has no loss and stays at its start.
         background: True where a pixel may move.
         eps: Radius of the ball in pixel units, so 2/255 is two levels.
         alpha: Length of a step in pixel units.
@@ -84,7 +88,7 @@ def pgd(
 def pgd_steps(
     model: Model,
     start: Float[Tensor, "n c h w"],
-    labels: Int64[Tensor, "n"],
+    labels: Labels,
     lower: Float[Tensor, "n c h w"],
     upper: Float[Tensor, "n c h w"],
     *,
@@ -100,7 +104,7 @@ def pgd_steps(
     Args:
         model: Maps pixels in [0, 1] to logits (n, k).
         start: Where to begin, pixels in [0, 1]; projected into the bounds first.
-        labels: True class of every picture; the class to reach if ``targeted``.
+        labels: True classes, as for ``pgd``; those to reach if ``targeted``.
         lower: Least value of every pixel.
         upper: Greatest value of every pixel.
         alpha: Length of a step in pixel units.
@@ -122,16 +126,16 @@ def pgd_steps(
 
 
 def input_gradient(
-    model: Model, pixels: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n"]
+    model: Model, pixels: Float[Tensor, "n c h w"], labels: Labels
 ) -> Float[Tensor, "n c h w"]:
-    """Differentiate the summed cross-entropy with respect to the pixels alone.
+    """Differentiate ``sum_i sample_losses_i`` with respect to the pixels alone.
 
     The sum, not the mean, so that a picture's gradient is the same in every batch.
 
     Args:
         model: Maps pixels to logits (n, k).
         pixels: Where to differentiate.
-        labels: Class of every picture.
+        labels: True classes, as for ``pgd``.
 
     Returns:
         The gradient; no parameter's ``grad`` is touched.
@@ -140,7 +144,7 @@ def input_gradient(
     """
     with torch.enable_grad():
         leaf = pixels.detach().requires_grad_()
-        loss = F.cross_entropy(model(leaf), labels, reduction="sum")
+        loss = sample_losses(model(leaf), labels).sum()
         (gradient,) = torch.autograd.grad(loss, leaf)
     return gradient
 

@@ -1,16 +1,21 @@
-"""What every data set offers: indexed uint8 pictures in the deterministic evaluation view."""
+"""What every data set offers: indexed uint8 pictures in one deterministic view, and their truth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float, Int8, Int64, UInt8
+
+from ectool.datasets.views import Box, View
 
 Indices = Int64[np.ndarray, "b"]
+Labels = Int64[np.ndarray, "n"] | Int8[np.ndarray, "n c"]
+Framing = Callable[[int, int, int], Box]
+"""Maps (index, width, height) of a picture to the part of it that is shown."""
 
 SPLITS = ("train", "validation", "test")
 VARIANTS = (
@@ -31,20 +36,38 @@ class DataRequest:
     Attributes:
         path: What follows the colon of the data URI; empty where the URI has none.
         split: One of the splits of the data set.
+        root: Folder under which data sets lie and made ones are cached (``ECTOOL_DATA``).
         variant: One of the background variants of the data set; ``original`` always exists.
-        size: Side of the square view in pixels, for data sets of pictures of many sizes.
+        view: How pictures of many sizes become squares of one size.
         rho: Share of training pictures whose background family equals the class (digits).
         seed: Seed of everything that is drawn while the data are made (digits).
-        root: Folder under which data sets lie and made ones are cached (``ECTOOL_DATA``).
+        fold: Predefined fold of the training pictures (stl10), or None for all of them.
     """
 
     path: str
     split: str
-    variant: str
-    size: int
-    rho: float
-    seed: int
     root: Path
+    variant: str = "original"
+    view: View = field(default_factory=View)
+    rho: float = 0.5
+    seed: int = 0
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Where the objects of a batch are, in the pixels of its view; None for what nobody drew.
+
+    Attributes:
+        masks: True on the object.
+        boxes: Boxes (x0, y0, x1, y1) of every picture, end-exclusive, cut off at the view's edges.
+        parts: Locations (x, y) and visibility (0 or 1) of the parts, all in one order; a location
+            may lie outside the view.
+    """
+
+    masks: Bool[np.ndarray, "b h w"] | None = None
+    boxes: Sequence[Int64[np.ndarray, "k 4"]] | None = None
+    parts: Float[np.ndarray, "b p 3"] | None = None
 
 
 class Dataset(Protocol):
@@ -70,8 +93,12 @@ class Dataset(Protocol):
         ...
 
     @property
-    def labels(self) -> Int64[np.ndarray, "n"]:
-        """Return the true class of every sample."""
+    def labels(self) -> Labels:
+        """Return the true class of every sample, -1 where nobody knows it.
+
+        Of multi-label data: 1 for every class that is there, 0 for those that are not, -1 for
+        those that do not count.
+        """
         ...
 
     @property
@@ -81,17 +108,20 @@ class Dataset(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of everything that determines ids, labels, pictures, masks."""
+        """Return the SHA-256 (hex) of everything that determines ids, labels, pictures, truth."""
         ...
 
-    def images(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB pictures, 0 to 255."""
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return RGB pictures, 0 to 255: the deterministic view, or what `framing` shows."""
         ...
 
-    def masks(self, indices: Indices) -> Bool[np.ndarray, "b h w"] | None:
-        """Return object masks (True on the object), or None where the data set has none."""
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
+        """Return where the objects are: all of them, or those of one target class each."""
         ...
 
-    def boxes(self, indices: Indices) -> Int64[np.ndarray, "b 4"] | None:
-        """Return object boxes (x0, y0, x1, y1) in pixels, end-exclusive, or None."""
-        ...
+
+def is_multilabel(labels: Labels) -> bool:
+    """Tell whether samples have any number of classes each."""
+    return labels.ndim == 2

@@ -15,9 +15,18 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Int64, UInt8
 
-from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Indices
+from ectool.datasets.base import (
+    SPLITS,
+    VARIANTS,
+    Annotations,
+    DataRequest,
+    Dataset,
+    Framing,
+    Indices,
+)
+from ectool.datasets.catalogue import Entry
 from ectool.datasets.digit_pictures import (
     PAINT_DRAWS,
     SIDE,
@@ -28,6 +37,7 @@ from ectool.datasets.digit_pictures import (
     paint,
     place_object,
 )
+from ectool.datasets.picture_arrays import framed
 from ectool.errors import InputError, IntegrityError
 
 GENERATOR_VERSION = 2
@@ -139,17 +149,18 @@ class Digits:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def images(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB pictures, 0 to 255."""
-        return np.asarray(self._records["image"][indices])
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return RGB pictures, 0 to 255, or what `framing` shows of them."""
+        pictures = np.asarray(self._records["image"][indices])
+        return pictures if framing is None else framed(pictures, indices, framing)
 
-    def masks(self, indices: Indices) -> Bool[np.ndarray, "b h w"]:
-        """Return the digit's mask, also for variants that show only the background."""
-        return np.asarray(self._records["mask"][indices])
-
-    def boxes(self, indices: Indices) -> Int64[np.ndarray, "b 4"]:
-        """Return the digit's box (x0, y0, x1, y1) in pixels, end-exclusive."""
-        return np.asarray(self._records["box"][indices]).astype(np.int64)
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:  # noqa: ARG002 (one object each)
+        """Return the digit's mask and box, also for variants that show only the background."""
+        records = self._records[indices]
+        boxes = records["box"].astype(np.int64)[:, None]
+        return Annotations(masks=np.asarray(records["mask"]), boxes=list(boxes))
 
     @cached_property
     def _records(self) -> Records:
@@ -255,3 +266,11 @@ def _background(request: DataRequest, label: int, draw: Draw) -> Picture:
     unlike = (label + 1 + int(9 * other)) % 10
     family = label if share < request.rho else unlike
     return paint(family, draw("background", PAINT_DRAWS))
+
+
+DIGITS = Entry(
+    open=open_digits,
+    summary="Real handwritten digits over textures that go with the class; made, not downloaded.",
+    uri="digits",
+    variants=VARIANTS,
+)

@@ -1,4 +1,4 @@
-"""Picture files, decoded as a person sees them, and the evaluation view torchvision gives them."""
+"""Picture files, decoded as a person sees them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
 from ectool.errors import InputError
@@ -84,33 +83,6 @@ def read_mask(path: Path) -> Image.Image:
         colours = len(picture.getbands()) - picture.getbands()[-1].count("A")
     inside = pixels.reshape(*pixels.shape[:2], -1)[:, :, :colours].any(axis=2)
     return Image.fromarray(inside.astype(np.uint8) * 255)
-
-
-def evaluation_view(
-    picture: Image.Image, side: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
-) -> UInt8[np.ndarray, "side side *c"]:
-    """Resize the shorter side to ``round(side * 256 / 224)`` and crop the centre.
-
-    Pixel for pixel ``Compose([Resize(round(side * 256 / 224)), CenterCrop(side)])`` of
-    torchvision on PIL pictures, which are resized with antialiasing.
-
-    Args:
-        picture: A picture of any size.
-        side: Side of the view in pixels.
-        resampling: Bilinear for pictures, nearest for masks.
-
-    Returns:
-        The view; channels last where there are several.
-    """
-    short = round(side * 256 / 224)
-    width, height = picture.size
-    if width <= height:
-        width, height = short, int(short * height / width)
-    else:
-        width, height = int(short * width / height), short
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    resized = picture.resize((width, height), resampling)
-    return np.asarray(resized.crop((left, top, left + side, top + side)))
 
 
 @contextmanager

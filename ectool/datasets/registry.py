@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 
-from ectool.datasets.base import VARIANTS, DataRequest, Dataset
-from ectool.datasets.digits import open_digits
-from ectool.datasets.imagefolder import open_imagefolder
-from ectool.datasets.stl10 import open_stl10
+from ectool.datasets.base import DataRequest, Dataset
+from ectool.datasets.catalogue import Entry
+from ectool.datasets.digits import DIGITS
+from ectool.datasets.imagefolder import IMAGE_FOLDER
+from ectool.datasets.stl10 import STL10
+from ectool.datasets.subset import fraction_of
 from ectool.errors import InputError
 
-Opener = Callable[[DataRequest], Dataset]
-
-DATASETS: dict[str, Opener] = {
-    "digits": open_digits,
-    "imagefolder": open_imagefolder,
-    "stl10": open_stl10,
+DATASETS: dict[str, Entry] = {
+    "digits": DIGITS,
+    "imagefolder": IMAGE_FOLDER,
+    "stl10": STL10,
 }
 
-_VARIANTS = {"digits": VARIANTS}
 
-
-def open_dataset(
-    uri: str,
-    *,
-    split: str,
-    variant: str = "original",
-    size: int = 224,
-    rho: float = 0.5,
-    seed: int = 0,
-    root: Path,
-) -> Dataset:
+def open_dataset(uri: str, request: DataRequest, fraction: float = 1.0) -> Dataset:
     """Open one split and variant of a data set.
 
     Args:
         uri: ``NAME`` or ``NAME:PATH``, e.g. ``digits`` or ``imagefolder:~/birds``.
-        split: ``train``, ``validation`` or ``test``; data sets may have more.
-        variant: One of ``variants(uri)``.
-        size: Side of the square view in pixels, for data sets of pictures of many sizes.
-        rho: Share of training pictures whose background family equals the class (digits).
-        seed: Seed of everything that is drawn while the data are made (digits).
-        root: Folder under which data sets lie and made ones are cached (``ECTOOL_DATA``).
+        request: What to open; its path is taken from the URI.
+        fraction: Share of the pictures of a training split that is kept, in (0, 1].
 
     Returns:
         The data set.
@@ -50,20 +35,17 @@ def open_dataset(
     Raises:
         InputError: Name, split, variant or files do not exist or are invalid.
     """
-    if variant not in variants(uri):
-        raise _unknown(f"variant of {uri}", variant, variants(uri))
-    name, _, path = uri.partition(":")
-    return DATASETS[name](DataRequest(path, split, variant, size, rho, seed, root))
+    entry = find_entry(uri)
+    if request.variant not in entry.variants:
+        raise _unknown(f"variant of {uri}", request.variant, entry.variants)
+    dataset = entry.open(replace(request, path=uri.partition(":")[2]))
+    if request.split.startswith("train"):
+        return fraction_of(dataset, fraction, request.seed)
+    return dataset
 
 
-def variants(uri: str) -> tuple[str, ...]:
-    """Return the background variants that a data set has.
-
-    Args:
-        uri: ``NAME`` or ``NAME:PATH``.
-
-    Returns:
-        Variants; ``original`` is always among them.
+def find_entry(uri: str) -> Entry:
+    """Return what is known of the data set that a URI names.
 
     Raises:
         InputError: There is no data set of that name.
@@ -71,7 +53,7 @@ def variants(uri: str) -> tuple[str, ...]:
     name = uri.partition(":")[0]
     if name not in DATASETS:
         raise _unknown("data set", name, tuple(DATASETS))
-    return _VARIANTS.get(name, ("original",))
+    return DATASETS[name]
 
 
 def _unknown(subject: str, name: str, known: Sequence[str]) -> InputError:

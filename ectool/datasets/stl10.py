@@ -1,128 +1,104 @@
-"""STL-10 (Coates et al., AISTATS 2011) from its original binary files, memory-mapped."""
+"""STL-10 (Coates et al., AISTATS 2011) from its original binary files."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from ectool.datasets.base import DataRequest, Dataset, Indices
+from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
+from ectool.datasets.picture_arrays import PictureArrays
 from ectool.errors import InputError
 
-ARCHIVE = "stl10_binary.tar.gz"
-ARCHIVE_MD5 = "91f7769df0f17e558f3565bffb0c7dfb"
+ARCHIVE = Archive("stl10_binary.tar.gz", "MD5 91f7769df0f17e558f3565bffb0c7dfb")
 FOLDER = "stl10_binary"
 SIDE = 96
 N_CLASSES = 10
-SOURCES = {"train": "train", "validation": "train", "train+validation": "train", "test": "test"}
+N_FOLDS = 10
+SOURCES = {
+    "train": "train",
+    "validation": "train",
+    "train+validation": "train",
+    "test": "test",
+    "unlabeled": "unlabeled",
+}
+"""The file that holds each split."""
 
 _CLASS_NAMES = "class_names.txt"
+_FOLDS = "fold_indices.txt"
 _BYTES = 3 * SIDE * SIDE
 
 
-@dataclass(frozen=True, eq=False)
-class STL10:
-    """One split of STL-10.
+@dataclass(frozen=True)
+class PictureRows:
+    """Pictures of one file, read by position; nothing of the file stays in memory.
+
+    Not memory-mapped: pages that were read would count as this process's memory until somebody
+    else asks for it, and the unlabelled pictures are 2.7 GB.
 
     Attributes:
-        folder: The folder ``stl10_binary``.
-        split: One of ``SOURCES``.
-        classes: The ten class names.
-        pictures: All pictures of the file, memory-mapped, columns before rows.
+        path: File of pictures, each 3 channels of 96 columns of 96 rows.
         positions: Positions in the file of the pictures of this split.
-        labels: True classes of this split, from 0.
-        root: Folder under which content digests are remembered.
     """
 
-    folder: Path
-    split: str
-    classes: tuple[str, ...]
-    pictures: UInt8[np.ndarray, "n 3 w h"]
+    path: Path
     positions: Int64[np.ndarray, "m"]
-    labels: Int64[np.ndarray, "m"]
-    root: Path
 
-    @property
-    def name(self) -> str:
-        """Return a short name for people, e.g. ``stl10/test``."""
-        return f"stl10/{self.split}"
-
-    @cached_property
-    def sample_ids(self) -> tuple[str, ...]:
-        """Return ids of file and position in it, e.g. ``train/00042``, also for validation."""
-        return tuple(f"{SOURCES[self.split]}/{position:05d}" for position in self.positions)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Return (height, width): 96 by 96 pixels."""
-        return SIDE, SIDE
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return the SHA-256 over the files' contents and the positions of this split."""
-        source = SOURCES[self.split]
-        files = (f"{source}_X.bin", f"{source}_y.bin")
-        return digest_of(
-            {
-                "data": "stl10",
-                "classes": self.classes,
-                "positions": self.positions.tolist(),
-                "content": content_digest(self.folder, files, self.root),
-            }
-        )
-
-    def images(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
+    def __call__(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
         """Return RGB pictures, 0 to 255."""
-        pictures = self.pictures[self.positions[indices]]
-        return np.ascontiguousarray(pictures.swapaxes(2, 3))
-
-    def masks(self, indices: Indices) -> None:
-        """Return None: STL-10 has no object masks."""
-
-    def boxes(self, indices: Indices) -> None:
-        """Return None: STL-10 has no object boxes."""
+        columns = np.empty((len(indices), 3, SIDE, SIDE), np.uint8)
+        with self.path.open("rb", buffering=0) as file:
+            for picture, position in zip(columns, self.positions[indices], strict=True):
+                if os.preadv(file.fileno(), [picture.data], int(position) * _BYTES) != _BYTES:
+                    raise _damaged(self.path, f"picture {position}", "the end of the file")
+        return np.ascontiguousarray(columns.swapaxes(2, 3))
 
 
 def open_stl10(request: DataRequest) -> Dataset:
     """Open one split of STL-10.
 
     ``train+validation`` are the 5,000 labelled training pictures; ``validation`` is a fixed tenth
-    of every class of them and ``train`` the rest. Pictures keep their 96 pixels.
+    of every class of them and ``train`` the rest. With a predefined fold, ``train`` are its 1,000
+    pictures and ``validation`` the other 4,000. Labels of ``unlabeled`` are -1. Pictures keep
+    their 96 pixels; sample ids name file and position in it, e.g. ``train/00042``.
 
     Args:
         request: ``path`` (the folder stl10_binary or its parent; ``root/stl10_binary`` where
-            empty), ``split`` and ``root`` count.
+            empty), ``split``, ``fold`` and ``root`` count.
 
     Returns:
         The data set.
 
     Raises:
-        InputError: A file is missing or does not fit the format, or the split does not exist.
+        InputError: A file is missing or does not fit the format, or the split or fold does not
+            exist.
     """
     if request.split not in SOURCES:
-        raise InputError(
-            f"split {request.split!r} of stl10",
-            expected=f"one of {', '.join(SOURCES)}",
-            got="no such split",
-            fix="choose one of them",
-        )
+        raise unknown_split("stl10", request.split, tuple(SOURCES))
     folder = _find_folder(request)
     source = SOURCES[request.split]
-    labels = _read_labels(folder / f"{source}_y.bin")
-    positions = _positions(labels, request.split)
-    return STL10(
-        folder=folder,
-        split=request.split,
-        classes=_read_classes(folder / _CLASS_NAMES),
-        pictures=_map_pictures(folder / f"{source}_X.bin", len(labels)),
-        positions=positions,
+    pictures = folder / f"{source}_X.bin"
+    labels = _read_labels(folder, source)
+    _check_size(pictures, len(labels))
+    positions = _positions(labels, request, folder)
+    classes = _read_classes(folder / _CLASS_NAMES)
+    files = [pictures.name] if source == "unlabeled" else [pictures.name, f"{source}_y.bin"]
+    facts = {"data": "stl10", "classes": classes, "positions": positions.tolist()}
+    fold = "" if request.fold is None else f"/fold{request.fold}"
+    return PictureArrays(
+        name=f"stl10/{request.split}{fold}",
+        sample_ids=tuple(f"{source}/{position:05d}" for position in positions),
         labels=labels[positions],
-        root=request.root,
+        classes=classes,
+        size=(SIDE, SIDE),
+        read=PictureRows(pictures, positions),
+        digest=lambda: digest_of({**facts, "content": content_digest(folder, files, request.root)}),
     )
 
 
@@ -136,12 +112,7 @@ def _find_folder(request: DataRequest) -> Path:
 def _require(path: Path) -> Path:
     if path.is_file():
         return path
-    raise InputError(
-        str(path),
-        expected=f"a file of {ARCHIVE} (MD5 {ARCHIVE_MD5})",
-        got="no such file",
-        fix=f"get {ARCHIVE} and unpack it so that its files lie in {path.parent}",
-    )
+    raise missing_file(path, ARCHIVE, path.parent.parent)
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:
@@ -151,8 +122,13 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _read_labels(path: Path) -> Int64[np.ndarray, "n"]:
-    labels = np.fromfile(_require(path), np.uint8).astype(np.int64) - 1
+def _read_labels(folder: Path, source: str) -> Int64[np.ndarray, "n"]:
+    """Return classes from 0; -1 for every picture that has none."""
+    if source == "unlabeled":
+        count = _require(folder / "unlabeled_X.bin").stat().st_size // _BYTES
+        return np.full(count, -1, np.int64)
+    path = _require(folder / f"{source}_y.bin")
+    labels = np.fromfile(path, np.uint8).astype(np.int64) - 1
     if not len(labels):
         raise _damaged(path, "one byte per picture", "an empty file")
     outside = labels[(labels < 0) | (labels >= N_CLASSES)]
@@ -162,22 +138,52 @@ def _read_labels(path: Path) -> Int64[np.ndarray, "n"]:
     return labels
 
 
-def _map_pictures(path: Path, count: int) -> UInt8[np.ndarray, "n 3 w h"]:
+def _check_size(path: Path, count: int) -> None:
     size = _require(path).stat().st_size
-    if size != count * _BYTES:
+    if size != count * _BYTES or not count:
         raise _damaged(path, f"{count} pictures of {_BYTES} bytes each", f"{size} bytes")
-    return np.memmap(path, np.uint8, "r", shape=(count, 3, SIDE, SIDE))
 
 
-def _positions(labels: Int64[np.ndarray, "n"], split: str) -> Int64[np.ndarray, "m"]:
-    """Return the positions of a split: the tenth of each class whose hash is lowest validates."""
-    if split in ("test", "train+validation"):
+def _positions(
+    labels: Int64[np.ndarray, "n"], request: DataRequest, folder: Path
+) -> Int64[np.ndarray, "m"]:
+    """Return the positions in its file of a split."""
+    if request.split not in ("train", "validation"):
         return np.arange(len(labels))
+    if request.fold is None:
+        held_out = _held_out(labels)
+    else:
+        held_out = np.ones(len(labels), np.bool_)
+        held_out[_read_fold(folder / _FOLDS, request.fold, len(labels))] = False
+    return np.flatnonzero(held_out == (request.split == "validation"))
+
+
+def _held_out(labels: Int64[np.ndarray, "n"]) -> np.ndarray:
+    """Mark the tenth of each class whose hash is lowest."""
     held_out = np.zeros(len(labels), np.bool_)
     for label in range(N_CLASSES):
         members = sorted(np.flatnonzero(labels == label).tolist(), key=_rank)
         held_out[members[: len(members) // 10]] = True
-    return np.flatnonzero(held_out == (split == "validation"))
+    return held_out
+
+
+def _read_fold(path: Path, fold: int, count: int) -> Int64[np.ndarray, "m"]:
+    """Return the positions in a fold, counted from 0 in the file as here."""
+    lines = _require(path).read_text("ascii").splitlines()
+    if not 0 <= fold < N_FOLDS:
+        raise InputError(
+            f"fold {fold} of stl10",
+            expected=f"0 to {N_FOLDS - 1}",
+            got=str(fold),
+            fix="change --fold",
+        )
+    try:
+        positions = np.array([int(word) for word in lines[fold].split()], np.int64)
+    except (IndexError, ValueError) as error:
+        raise _damaged(path, f"{N_FOLDS} lines of positions", str(error)) from None
+    if not len(positions) or positions.min() < 0 or positions.max() >= count:
+        raise _damaged(path, f"positions from 0 to {count - 1} in line {fold + 1}", "others")
+    return positions
 
 
 def _rank(position: int) -> bytes:
@@ -185,6 +191,14 @@ def _rank(position: int) -> bytes:
 
 
 def _damaged(path: Path, expected: str, got: str) -> InputError:
-    return InputError(
-        str(path), expected=expected, got=got, fix=f"unpack {ARCHIVE} (MD5 {ARCHIVE_MD5}) again"
-    )
+    return InputError(str(path), expected=expected, got=got, fix=f"unpack {ARCHIVE} again")
+
+
+STL10 = Entry(
+    open=open_stl10,
+    summary="STL-10: 96 x 96 pixels, 10 classes, 5,000 labelled and 100,000 unlabelled pictures.",
+    uri="stl10[:PATH]",
+    splits=tuple(SOURCES),
+    archives=(ARCHIVE,),
+    folder="",
+)

@@ -26,7 +26,7 @@ from ectool.config import (
     ScoreConfig,
 )
 from ectool.datasets.base import Dataset
-from ectool.datasets.registry import variants
+from ectool.datasets.registry import find_entry
 from ectool.errors import QualityGateError, UsageError
 from ectool.stages import explain, perturb, score
 from ectool.stages.inputs import ModelReference, data_source, find_model, open_data
@@ -126,7 +126,9 @@ def _compute(
 
 def _predict(config: EvaluateConfig, reference: ModelReference, reporter: Reporter) -> Path:
     """Write the predictions of every condition."""
-    datasets = {name: open_data(config, config.split, name) for name in variants(config.data)}
+    datasets = {
+        name: open_data(config, config.split, name) for name in find_entry(config.data).variants
+    }
     stage = config.model_copy(update={"output": config.output / PREDICTIONS})
     recipe = Recipe(
         kind="predictions",

@@ -65,7 +65,7 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
         )
     known = DataOptions()
     if source is not None:
-        known = DataOptions(**source.model_dump(include=set(DataOptions.model_fields)))
+        known = DataOptions(data=source.data, **source.options)
     split = config.split or (source.split if source else "train")
     return config.data_options(known), split
 

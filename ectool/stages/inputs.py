@@ -13,8 +13,9 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import DataOptions, ModelOptions
-from ectool.datasets.base import Dataset
+from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.registry import open_dataset
+from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
 
 DATA_VARIABLE = "ECTOOL_DATA"
@@ -31,15 +32,17 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
     Raises:
         InputError: It is missing, invalid, or has no pictures in that split.
     """
-    dataset = open_dataset(
-        options.data,
+    request = DataRequest(
+        path="",
         split=split,
+        root=data_root(),
         variant=variant,
-        size=options.size,
+        view=View(options.size, options.view),
         rho=options.rho,
         seed=options.data_seed,
-        root=data_root(),
+        fold=options.fold,
     )
+    dataset = open_dataset(options.data, request, options.fraction)
     if len(dataset.sample_ids) == 0:
         raise InputError(
             f"{options.data} ({split})",
@@ -55,9 +58,7 @@ def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSourc
     return DataSource(
         data=options.data,
         split=split,
-        size=options.size,
-        rho=options.rho,
-        data_seed=options.data_seed,
+        options=options.model_dump(mode="json", include=set(DataOptions.model_fields) - {"data"}),
         fingerprint=dataset.fingerprint,
     )
 

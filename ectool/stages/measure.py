@@ -8,7 +8,7 @@ from jaxtyping import Float
 from ectool.artifacts.artifact import Artifact
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
-from ectool.datasets.registry import variants
+from ectool.datasets.registry import find_entry
 from ectool.metrics.catalogue import describe
 from ectool.metrics.classification import is_correct
 from ectool.metrics.debiasing import background_gaps
@@ -40,7 +40,7 @@ def per_sample(
         return is_correct(predictions.read(f"{condition}/logits"), labels)
 
     attacks = {f"robust@{format_eps(eps)}": condition_of(eps, config.steps) for eps in config.eps}
-    clean = {f"accuracy@{name}": name for name in variants(config.data)}
+    clean = {f"accuracy@{name}": name for name in find_entry(config.data).variants}
     found = {name: correct(condition) for name, condition in (clean | attacks).items()}
     if "accuracy@mixed_rand" in found:
         found["background_gap"] = background_gaps(
@@ -73,12 +73,10 @@ def localization(heatmaps: Artifact, dataset: Dataset) -> dict[str, Values]:
 
 def object_masks(dataset: Dataset, start: int, stop: int) -> np.ndarray | None:
     """Return where the objects are: masks, else filled boxes, else None."""
-    rows = np.arange(start, stop)
-    masks = dataset.masks(rows)
-    if masks is not None:
-        return masks
-    boxes = dataset.boxes(rows)
-    return None if boxes is None else box_masks(boxes, dataset.size)
+    found = dataset.annotations(np.arange(start, stop))
+    if found.masks is not None or found.boxes is None:
+        return found.masks
+    return np.stack([box_masks(boxes, dataset.size).any(axis=0) for boxes in found.boxes])
 
 
 def summarize(values: dict[str, Values], config: EvaluateConfig) -> dict[str, dict[str, object]]:

@@ -87,7 +87,7 @@ class PerturbWork:
         )
 
     def _objects(self, rows: Indices) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        masks = self.dataset.masks(rows)
+        masks = self.dataset.annotations(rows).masks
         if masks is None:
             raise InputError(
                 f"--mask {self.config.mask}",

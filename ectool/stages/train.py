@@ -155,11 +155,11 @@ def joined_weights(weights: Artifact, dataset: Dataset) -> list[float]:
 
 def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
     """Return the validation pictures of the learning curves, where the data set has any."""
-    from ectool.datasets.registry import variants
+    from ectool.datasets.registry import find_entry
 
     sets: dict[str, Dataset] = {}
     for variant in ("original", "mixed_rand"):
-        if variant in variants(config.data):
+        if variant in find_entry(config.data).variants:
             try:
                 sets[variant] = open_data(config, VALIDATION_SPLIT, variant)
             except InputError:

@@ -1,16 +1,18 @@
-"""One epoch of training, and the accuracy after it."""
+"""One epoch of training, and what the model answers after it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor, nn
 
-from ectool.training.losses import weighted_cross_entropy
+from ectool.models.objective import Labels
+from ectool.training.losses import weighted_loss
 
 
 @dataclass(frozen=True)
@@ -19,22 +21,23 @@ class TrainingBatch:
 
     Attributes:
         pixels: RGB in [0, 1].
-        labels: True classes.
+        labels: True classes (n,), or present (1), absent (0) and uncounted (-1) classes (n, c).
         weights: Sample weights.
     """
 
     pixels: Float[Tensor, "n 3 h w"]
-    labels: Int64[Tensor, "n"]
+    labels: Labels
     weights: Float[Tensor, "n"]
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Means over the samples of an epoch, of the model as it was at each step.
+    """Means over an epoch, of the model as it was at each step.
 
     Attributes:
-        loss: Weighted cross-entropy.
-        accuracy: Share classified correctly, in [0, 1].
+        loss: Weighted loss, over the samples.
+        accuracy: Share of right answers, in [0, 1]: of samples classified correctly; with several
+            labels a sample, of counting labels whose logit has the right sign (NaN without any).
     """
 
     loss: float
@@ -67,7 +70,7 @@ def train_epoch(
         rate: Learning rate of each step, from 0.
 
     Returns:
-        Mean loss and accuracy over the samples.
+        Mean loss and accuracy.
 
     Cost: 1 forward and 1 backward per batch; the host waits for the device once, at the end.
     """
@@ -78,16 +81,16 @@ def train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         logits = model(batch.pixels)
-        loss = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        loss = weighted_loss(logits, batch.labels, batch.weights)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-        correct = (logits.detach().argmax(dim=1) == batch.labels).sum()
         size = torch.tensor(float(len(batch.labels)), device=device)
-        sums.append(torch.stack([loss.detach() * size, correct.to(loss.dtype), size]))
+        right, asked = (count.to(loss.dtype) for count in _right_answers(logits, batch.labels))
+        sums.append(torch.stack([loss.detach() * size, size, right, asked]))
     # Added up here, not on the device: not every accelerator has double precision.
-    loss_sum, correct_sum, count = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
-    return EpochResult(loss_sum / count, correct_sum / count)
+    loss, samples, right, asked = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
+    return EpochResult(loss / samples, right / asked if asked else math.nan)
 
 
 def accuracy(
@@ -97,10 +100,52 @@ def accuracy(
 
     The model is left in evaluation mode. Cost: 1 forward per batch.
     """
-    model.eval()
     correct = total = 0
-    with torch.no_grad():
-        for pixels, labels in batches:
-            correct += int((model(pixels).argmax(dim=1) == labels).sum())
-            total += len(labels)
+    for logits, labels in _answers(model, batches):
+        correct += int((logits.argmax(dim=1) == labels).sum())
+        total += len(labels)
     return correct / total
+
+
+def predict(
+    model: nn.Module, batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Labels]]
+) -> tuple[Float32[np.ndarray, "m c"], Int64[np.ndarray, "m"] | Int8[np.ndarray, "m c"]]:
+    """Return logits and labels of all samples, in evaluation mode.
+
+    For scores that are no mean over samples, such as mean average precision.
+
+    Args:
+        model: Maps pixels in [0, 1] to logits; left in evaluation mode.
+        batches: Pixels and labels, at least one batch.
+
+    Returns:
+        Logits, and labels as they came, in the order of the batches.
+
+    Cost: 1 forward per batch.
+    """
+    pairs = [
+        (logits.float().cpu().numpy(), labels.cpu().numpy())
+        for logits, labels in _answers(model, batches)
+    ]
+    logits, labels = zip(*pairs, strict=True)
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def _answers(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the logits of each batch beside its labels."""
+    model.eval()
+    for pixels, labels in batches:
+        with torch.no_grad():
+            logits = model(pixels)
+        yield logits, labels
+
+
+def _right_answers(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many answers are right and how many were asked for, without waiting for them."""
+    if labels.ndim == 1:
+        right = logits.argmax(dim=1) == labels
+        return right.sum(), torch.ones_like(right).sum()
+    counts = labels >= 0
+    return ((logits > 0) == (labels > 0)).logical_and(counts).sum(), counts.sum()

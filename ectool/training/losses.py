@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+
+from ectool.models.objective import Labels, sample_losses
 
 
-def weighted_cross_entropy(
-    logits: Float[Tensor, "n c"], labels: Int64[Tensor, "n"], weights: Float[Tensor, "n"]
+def weighted_loss(
+    logits: Float[Tensor, "n c"], labels: Labels, weights: Float[Tensor, "n"]
 ) -> Float[Tensor, ""]:
-    """Return ``mean_i weights_i * CE(logits_i, labels_i)`` over the batch.
+    """Return ``mean_i weights_i * sample_losses_i`` over the batch.
 
     ``Loss = sum v L`` after Wu et al. 2024 (arXiv 2408.04600). Deviation: the mean over the batch,
     not divided by the batch's own weight sum; weights have mean 1 over the data set, so a batch of
@@ -18,10 +19,10 @@ def weighted_cross_entropy(
 
     Args:
         logits: One row per sample.
-        labels: True classes.
+        labels: True classes (n,), or present (1), absent (0) and uncounted (-1) classes (n, c).
         weights: At least 0, mean 1 over the data set.
 
     Returns:
         A scalar.
     """
-    return (weights * F.cross_entropy(logits, labels, reduction="none")).mean()
+    return (weights * sample_losses(logits, labels)).mean()

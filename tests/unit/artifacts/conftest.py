@@ -44,7 +44,7 @@ def make_arrays() -> Callable[..., dict[str, np.ndarray]]:
 def recipe() -> Recipe:
     parent = Parent(role="model", kind="model", id="abc", path="../model")
     source = DataSource(
-        data="digits", split="train", size=224, rho=0.5, data_seed=0, fingerprint="f00"
+        data="digits", split="train", options={"size": 224, "rho": 0.5}, fingerprint="f00"
     )
     config = {"layer": None, "seed": 3}
     return Recipe(kind="heatmaps", stage="explain", config=config, parents=(parent,), source=source)

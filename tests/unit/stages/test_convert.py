@@ -37,7 +37,7 @@ def make(path, seed=0):
         config={"seed": seed},
         parents=(Parent(role="model", kind="model", id="abc", path="../models/one"),),
         source=DataSource(
-            data="digits", split="test", size=224, rho=0.5, data_seed=0, fingerprint="f"
+            data="digits", split="test", options={"size": 224, "rho": 0.5}, fingerprint="f"
         ),
     )
     with growing(path, recipe, length=ROWS, shard_size=SHARD) as partial:

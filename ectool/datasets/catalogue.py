@@ -1,0 +1,77 @@
+"""What is known of a data set before it is opened: its splits, its archives, where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.datasets.base import SPLITS, DataRequest, Dataset
+from ectool.errors import InputError
+
+Opener = Callable[[DataRequest], Dataset]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that the makers of a data set publish.
+
+    Attributes:
+        name: File name.
+        checksum: Its published checksum with its kind, e.g. ``MD5 91f7…``; empty if there is none.
+    """
+
+    name: str
+    checksum: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.checksum})" if self.checksum else self.name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set that can be named in a data URI.
+
+    Attributes:
+        open: Opens one split and variant.
+        summary: One line for people.
+        uri: How it is named, e.g. ``cub200[:PATH]``.
+        splits: Its splits; the first is what is trained on.
+        variants: Its background variants.
+        archives: What to download; nothing where users bring the data or ectool makes them.
+        folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
+    """
+
+    open: Opener
+    summary: str
+    uri: str
+    splits: tuple[str, ...] = SPLITS
+    variants: tuple[str, ...] = ("original",)
+    archives: tuple[Archive, ...] = ()
+    folder: str = ""
+
+
+def missing_file(path: Path, archive: Archive, place: Path) -> InputError:
+    """Return the error for a file that a published archive holds.
+
+    Args:
+        path: The missing file or folder.
+        archive: The archive that holds it.
+        place: The folder to unpack the archive in.
+    """
+    return InputError(
+        str(path),
+        expected=f"a file of {archive}",
+        got="no such file",
+        fix=f"get {archive.name} and unpack it in {place}",
+    )
+
+
+def unknown_split(name: str, split: str, known: tuple[str, ...]) -> InputError:
+    """Return the error for a split that a data set does not have."""
+    return InputError(
+        f"split {split!r} of {name}",
+        expected=f"one of {', '.join(known)}",
+        got="no such split",
+        fix="choose one of them",
+    )

@@ -1,0 +1,81 @@
+"""Pictures that are arrays already, all of one size: read by rows, framed when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ectool.datasets.base import Annotations, Framing, Indices, Labels
+from ectool.datasets.views import View
+
+Reader = Callable[[Indices], np.ndarray]
+
+
+def no_annotations(_indices: Indices, _targets: Indices | None) -> Annotations:
+    """Return that nobody drew anything."""
+    return Annotations()
+
+
+@dataclass(frozen=True, eq=False)
+class PictureArrays:
+    """One split of a data set whose pictures are square arrays of one size.
+
+    Attributes:
+        name: Short name for people, e.g. ``stl10/test``.
+        sample_ids: Unique identifier of every picture.
+        labels: True classes; see :class:`ectool.datasets.base.Dataset`.
+        classes: Names of the classes.
+        size: (height, width) in pixels.
+        read: Returns pictures (b, 3, h, w), 0 to 255, by index.
+        digest: Returns the fingerprint; called once, when somebody asks.
+        truth: Returns where the objects are.
+    """
+
+    name: str
+    sample_ids: Sequence[str]
+    labels: Labels
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    read: Reader
+    digest: Callable[[], str]
+    truth: Callable[[Indices, Indices | None], Annotations] = no_annotations
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over everything that determines the data set."""
+        return self.digest()
+
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return pictures, or what `framing` shows of them, resized to the same size."""
+        pictures = self.read(indices)
+        return pictures if framing is None else framed(pictures, indices, framing)
+
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
+        """Return where the objects are: all of them, or those of one target class each."""
+        return self.truth(indices, targets)
+
+
+def framed(
+    pictures: UInt8[np.ndarray, "b 3 h w"], indices: Indices, framing: Framing
+) -> UInt8[np.ndarray, "b 3 h w"]:
+    """Return a part of each picture, resized to the size of the whole.
+
+    Args:
+        pictures: Square pictures.
+        indices: What `framing` knows them by.
+        framing: Tells the part.
+    """
+    _, _, height, width = pictures.shape
+    shown = np.empty_like(pictures)
+    for row, index in enumerate(indices):
+        placement = View(height).frame(framing(int(index), width, height))
+        picture = Image.fromarray(np.ascontiguousarray(pictures[row].transpose(1, 2, 0)))
+        shown[row] = placement.image(picture).transpose(2, 0, 1)
+    return shown

@@ -1,0 +1,102 @@
+"""A part of a data set: what is left of the training pictures where data are scarce."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from ectool.datasets.base import Annotations, Dataset, Framing, Indices, Labels, is_multilabel
+from ectool.datasets.fingerprint import digest_of
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some samples of a data set, in its order.
+
+    Attributes:
+        whole: The data set.
+        rows: Indices into it, ascending.
+    """
+
+    whole: Dataset
+    rows: Int64[np.ndarray, "m"]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the whole, and how much of it is here."""
+        return f"{self.whole.name} ({len(self.rows)} of {len(self.whole.sample_ids)})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the class names."""
+        return self.whole.classes
+
+    @cached_property
+    def sample_ids(self) -> Sequence[str]:
+        """Return the identifiers, the same as in the whole."""
+        return [self.whole.sample_ids[row] for row in self.rows]
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Return the true classes."""
+        labels: Labels = self.whole.labels[self.rows]
+        return labels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) in pixels."""
+        return self.whole.size
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over the whole and the rows."""
+        return digest_of({"whole": self.whole.fingerprint, "rows": self.rows.tolist()})
+
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return pictures."""
+        return self.whole.images(self.rows[indices], framing)
+
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
+        """Return where the objects are."""
+        return self.whole.annotations(self.rows[indices], targets)
+
+
+def fraction_of(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """Return a share of every class, drawn by the hash of seed and sample id.
+
+    A smaller share is part of every greater one with the same seed, and pictures that come or go
+    leave the order of the others alone. Multi-label samples are drawn without regard to classes.
+
+    Args:
+        dataset: The data set.
+        share: In (0, 1]; at least one sample of every class is kept.
+        seed: Seed of the draw.
+
+    Returns:
+        The data set itself where the share is 1.
+    """
+    if share == 1:
+        return dataset
+    labels = dataset.labels
+    group = np.zeros(len(labels), np.int64) if is_multilabel(labels) else labels
+    kept = [_least(dataset, np.flatnonzero(group == g), share, seed) for g in np.unique(group)]
+    return Subset(dataset, np.sort(np.concatenate(kept)))
+
+
+def _least(
+    dataset: Dataset, members: Int64[np.ndarray, "k"], share: float, seed: int
+) -> Int64[np.ndarray, "m"]:
+    """Return the share of the members whose hashes are least."""
+
+    def rank(row: int) -> bytes:
+        return hashlib.sha256(f"{seed}/{dataset.sample_ids[row]}".encode()).digest()
+
+    count = max(1, round(share * len(members)))
+    return np.array(sorted(members.tolist(), key=rank)[:count], np.int64)

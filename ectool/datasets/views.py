@@ -1,0 +1,103 @@
+"""How a picture of any size becomes a square of one size, and where its objects land in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels, end-exclusive."""
+ViewKind = Literal["crop", "squash"]
+
+VERSION = 1
+_MARGIN = 256 / 224
+"""The shorter side before the crop, in units of the view's side, as is usual for ImageNet."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in its view.
+
+    Attributes:
+        part: The part of the picture that is kept.
+        resized: (width, height) that part is resized to.
+        corner: (left, top) of the view in the resized part.
+        side: Side of the view in pixels.
+    """
+
+    part: Box
+    resized: tuple[int, int]
+    corner: tuple[int, int]
+    side: int
+
+    def image(
+        self, picture: Image.Image, resampling: Image.Resampling = Image.Resampling.BILINEAR
+    ) -> UInt8[np.ndarray, "side side *c"]:
+        """Return the view of a picture; channels last where there are several.
+
+        Args:
+            picture: Of the size the placement was made for.
+            resampling: Bilinear for pictures, nearest for masks.
+        """
+        kept = picture if self.part == (0, 0, *picture.size) else picture.crop(self.part)
+        left, top = self.corner
+        window = (left, top, left + self.side, top + self.side)
+        return np.asarray(kept.resize(self.resized, resampling).crop(window))
+
+    def points(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """Return where points (x, y) of the picture land in the view, inside or not."""
+        left, top, right, bottom = self.part
+        scale = np.array(self.resized) / (right - left, bottom - top)
+        landed: Float[np.ndarray, "n 2"] = (points - (left, top)) * scale - self.corner
+        return landed
+
+    def boxes(self, boxes: Float[np.ndarray, "n 4"]) -> Int64[np.ndarray, "m 4"]:
+        """Return where boxes (x0, y0, x1, y1) land, whole pixels that hold them, cut at the edges.
+
+        Boxes that lie wholly outside the view are left out.
+        """
+        low = np.floor(self.points(boxes[:, :2])).clip(0, self.side)
+        high = np.ceil(self.points(boxes[:, 2:])).clip(0, self.side)
+        landed = np.concatenate([low, high], axis=1).astype(np.int64)
+        inside: Int64[np.ndarray, "m 4"] = landed[(low < high).all(axis=1)]
+        return inside
+
+
+@dataclass(frozen=True)
+class View:
+    """The deterministic view that every stage but training sees.
+
+    Attributes:
+        side: Side of the square in pixels.
+        kind: ``crop`` resizes the shorter side to ``round(side * 256 / 224)`` and crops the
+            centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL pictures
+            do; ``squash`` resizes the whole picture, so that no object is cut off.
+    """
+
+    side: int = 224
+    kind: ViewKind = "crop"
+
+    def place(self, width: int, height: int) -> Placement:
+        """Return where a picture of a size lies in the view."""
+        whole = (0, 0, width, height)
+        if self.kind == "squash":
+            return Placement(whole, (self.side, self.side), (0, 0), self.side)
+        short = round(self.side * _MARGIN)
+        if width <= height:
+            resized = short, int(short * height / width)
+        else:
+            resized = int(short * width / height), short
+        corner = round((resized[0] - self.side) / 2), round((resized[1] - self.side) / 2)
+        return Placement(whole, resized, corner, self.side)
+
+    def frame(self, part: Box) -> Placement:
+        """Return the placement that shows a part of a picture and nothing else."""
+        return Placement(part, (self.side, self.side), (0, 0), self.side)
+
+    def facts(self) -> list[object]:
+        """Return what of the view belongs to a data set's fingerprint."""
+        return [VERSION, self.kind, self.side]
