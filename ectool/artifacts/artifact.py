@@ -3,112 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ectool.artifacts.hashing import digest_arrays, digest_json
-from ectool.artifacts.manifest import FILE_NAME, Manifest, Shard, parse_manifest
-from ectool.artifacts.schema import SCHEMAS, VERSION, ArrayInfo, check, check_finite
+from ectool.artifacts.manifest import Shard, parse_manifest
+from ectool.artifacts.schema import SCHEMAS, VERSION, ArrayInfo, check, check_finite, spec_of
+from ectool.artifacts.store import RowReader, open_store
 from ectool.errors import InputError, IntegrityError
 from ectool.types import Arrays
 
-HDF5_SUFFIXES = (".h5", ".hdf5")
-ZARR_SUFFIX = ".zarr"
 FOREIGN_ROWS = 4096
 """Rows read at a time from an artifact that came without a manifest."""
-
-
-class Store(Protocol):
-    """Arrays by name, read by rows; Zarr and HDF5 implement it."""
-
-    @property
-    def attributes(self) -> Mapping[str, Any]:
-        """Return the root attributes."""
-        ...
-
-    @property
-    def arrays(self) -> dict[str, ArrayInfo]:
-        """Return shape and kind of every array."""
-        ...
-
-    def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
-        """Return rows [start, stop) of an array."""
-        ...
-
-    def manifest(self) -> bytes | None:
-        """Return the manifest's bytes, if there is one."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        ...
-
-
-def open_store(path: Path) -> Store:
-    """Open the store that a path's suffix stands for.
-
-    Raises:
-        InputError: Nothing is there, or it is neither Zarr nor HDF5.
-    """
-    if not path.exists():
-        raise InputError(
-            str(path), expected="an artifact", got="no such file", fix="run the stage that makes it"
-        )
-    if path.suffix in HDF5_SUFFIXES:
-        from ectool.artifacts.hdf5_store import Hdf5Store
-
-        return Hdf5Store(path)
-    if path.suffix == ZARR_SUFFIX:
-        from ectool.artifacts.zarr_store import ZarrStore
-
-        return ZarrStore(path)
-    raise InputError(
-        str(path),
-        expected=f"a name that ends in {ZARR_SUFFIX} or {' or '.join(HDF5_SUFFIXES)}",
-        got=path.suffix or "no suffix",
-        fix="rename it or choose another artifact",
-    )
-
-
-def check_suffix(path: Path) -> Path:
-    """Return the path if its suffix names a store.
-
-    Raises:
-        InputError: It does not.
-    """
-    if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
-        return path
-    raise InputError(
-        str(path),
-        expected=f"an output that ends in {ZARR_SUFFIX} or {' or '.join(HDF5_SUFFIXES)}",
-        got=path.suffix or "no suffix",
-        fix="change --output",
-    )
-
-
-def read_manifest(path: Path) -> Manifest | None:
-    """Return the manifest of any artifact, or None where there is none (or no artifact).
-
-    Raises:
-        InputError: There is one, but it cannot be read.
-    """
-    if path.is_dir():
-        file = path / FILE_NAME
-        return parse_manifest(file.read_bytes(), file) if file.exists() else None
-    if path.suffix in HDF5_SUFFIXES and path.exists():
-        store = open_store(path)
-        try:
-            text = store.manifest()
-        finally:
-            store.close()
-        return None if text is None else parse_manifest(text, path)
-    return None
 
 
 class Artifact:
@@ -129,6 +41,7 @@ class Artifact:
         self.manifest = None if text is None else parse_manifest(text, path)
         self.kind = self._find_kind(kind)
         self._kept: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
+        self._raw: dict[str, RowReader | None] = {}
         if self.manifest is None:
             _ = self.arrays
 
@@ -239,6 +152,35 @@ class Artifact:
             return self._read(name, start, stop)
         cuts = [start, *(first for first, _ in touched[1:]), stop]
         return np.concatenate([self._read(name, *cut) for cut in pairwise(cuts)])
+
+    def take(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
+        """Return rows of an array in any order.
+
+        Fast where the schema stores the array raw and Zarr holds it; elsewhere every shard that
+        is touched is read as a whole.
+
+        Raises:
+            IntegrityError: The bytes do not match their checksum.
+            InputError: The array is not there.
+        """
+        if name not in self._raw:
+            self._raw[name] = self.store.raw_rows(name, spec_of(self.kind, name))
+        raw = self._raw[name]
+        if raw is None:
+            return self._gather(name, rows)
+        try:
+            return raw(rows)
+        except OSError as error:
+            raise self._damaged(name, int(rows[0]), str(error)) from error
+
+    def _gather(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
+        info = self.arrays[name]
+        found = np.empty((len(rows), *info.shape[1:]), self.read(name, 0, 1).dtype)
+        for start, stop in self.shards:
+            inside = (start <= rows) & (rows < stop)
+            if inside.any():
+                found[inside] = self.read(name, start, stop)[rows[inside] - start]
+        return found
 
     def _shard(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return a whole shard of an array, kept until another one is wanted.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ectool.artifacts import hdf5_store, zarr_store
-from ectool.artifacts.artifact import HDF5_SUFFIXES, Artifact
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest
-from ectool.artifacts.schema import SAMPLE, spec_of
+from ectool.artifacts.schema import SAMPLE, ArraySpec, spec_of
+from ectool.artifacts.store import HDF5_SUFFIXES
 from ectool.errors import InputError
 from ectool.types import Advance, Arrays
 
@@ -52,10 +54,13 @@ def _rows(artifact: Artifact) -> int:
     return stop - start
 
 
-def _dims(artifact: Artifact, name: str) -> tuple[str, ...]:
-    spec = spec_of(artifact.kind, name)
-    axes = range(1, len(artifact.arrays[name].shape))
-    return spec.dims if spec else (SAMPLE, *(f"axis_{axis}" for axis in axes))
+def _spec(artifact: Artifact, name: str) -> ArraySpec:
+    """Return what the schema says of an array, or what can be said of one it does not know."""
+    info, spec = artifact.arrays[name], spec_of(artifact.kind, name)
+    if spec is None:
+        axes = range(1, len(info.shape))
+        return ArraySpec(info.kind, (SAMPLE, *(f"axis_{axis}" for axis in axes)))
+    return replace(spec, dims=spec.dims_of(len(info.shape)) or spec.dims)
 
 
 def _shards(artifact: Artifact, advance: Advance) -> Iterator[tuple[int, Arrays]]:
@@ -70,7 +75,7 @@ def _to_hdf5(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
         _shards(artifact, advance),
         length=len(artifact),
         rows=_rows(artifact),
-        dims={name: _dims(artifact, name) for name in artifact.arrays},
+        dims={name: _spec(artifact, name).dims for name in artifact.arrays},
         attributes=artifact.store.attributes,
         manifest=manifest.to_bytes() if manifest else None,
     )
@@ -87,7 +92,7 @@ def _to_zarr(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
                     values,
                     length=len(artifact),
                     rows=_rows(artifact),
-                    dims=_dims(artifact, name),
+                    spec=_spec(artifact, name),
                 )
             zarr_store.write_rows(target, name, start, values)
     if manifest is not None:

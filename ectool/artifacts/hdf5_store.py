@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ectool.artifacts.schema import ArrayInfo
+from ectool.artifacts.schema import ArrayInfo, ArraySpec
 from ectool.errors import InputError
 from ectool.types import Arrays
 
@@ -59,6 +59,9 @@ class Hdf5Store:
         if _kind(array.dtype) == "T":
             return np.asarray(array.asstr()[start:stop], dtype=np.dtypes.StringDType())
         return np.asarray(array[start:stop])
+
+    def raw_rows(self, name: str, spec: ArraySpec | None) -> None:
+        """Return None: chunks are compressed."""
 
     def manifest(self) -> bytes | None:
         """Return the manifest's bytes, or None where somebody else wrote the file."""

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ectool.artifacts import files, zarr_store
-from ectool.artifacts.artifact import HDF5_SUFFIXES, Artifact, check_suffix, read_manifest
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
-from ectool.artifacts.schema import VERSION, check_finite, spec_of
+from ectool.artifacts.schema import VERSION, ArraySpec, check_finite, spec_of
+from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.types import Arrays
 
@@ -89,7 +90,7 @@ class PartialArtifact:
                     values,
                     length=self.length,
                     rows=self.shard_size,
-                    dims=self._dims(name),
+                    spec=self._spec(name),
                 )
             zarr_store.write_rows(self.store, name, start, values)
         shard = Shard(start=start, stop=stop, digest=digest_arrays(arrays), findings=findings)
@@ -142,11 +143,11 @@ class PartialArtifact:
     def _marker(self, number: int) -> Path:
         return self.folder / "shards" / f"{number:06d}.json"
 
-    def _dims(self, name: str) -> tuple[str, ...]:
+    def _spec(self, name: str) -> ArraySpec:
         spec = spec_of(self.recipe.kind, name)
         if spec is None:
             raise KeyError(f"the schema {self.recipe.kind} has no array {name}")
-        return spec.dims
+        return spec
 
 
 @contextmanager

@@ -24,28 +24,46 @@ class ArraySpec:
 
     Attributes:
         kinds: Accepted numpy kinds: `f` float, `i` signed, `u` unsigned, `b` bool, `T` text.
-        dims: Dimension names, axis 0 first.
+        dims: Dimension names, axis 0 first; one that ends in `?` is there in multi-label data only.
         required: Whether an artifact without it is invalid.
         finite: Whether NaN and infinity are refused.
+        raw: Whether Zarr stores it uncompressed, so that any row can be read by itself.
     """
 
     kinds: str
     dims: tuple[str, ...]
     required: bool = True
     finite: bool = True
+    raw: bool = False
+
+    def dims_of(self, ndim: int) -> tuple[str, ...] | None:
+        """Return the names of an array's dimensions, or None where the number of them is wrong."""
+        single = tuple(dim for dim in self.dims if not dim.endswith("?"))
+        multi = tuple(dim.removesuffix("?") for dim in self.dims)
+        return next((dims for dims in (single, multi) if len(dims) == ndim), None)
 
 
 ID = ArraySpec("T", (SAMPLE,))
-LABEL = ArraySpec("iu", (SAMPLE,))
-MAPS = (SAMPLE, "map_height", "map_width")
+LABEL = ArraySpec("iu", (SAMPLE, "class?"))
+MAPS = (SAMPLE, "target?", "map_height", "map_width")
 LOGITS = ArraySpec("f", (SAMPLE, "class"))
+PICTURES = ("channel", "height", "width")
 SCORE = ArraySpec("f", (SAMPLE,), finite=False)
+LABEL_SCORE = ArraySpec("f", (SAMPLE, "target?"), finite=False)
 
 SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
+    "pictures": {
+        "sample_id": ID,
+        "label": LABEL,
+        "image": ArraySpec("u", (SAMPLE, *PICTURES), raw=True),
+        "mask": ArraySpec("b", (SAMPLE, "height", "width"), required=False),
+        "box": ArraySpec("iu", (SAMPLE, "object", "corner"), required=False),
+        "box_class": ArraySpec("iu", (SAMPLE, "object"), required=False),
+    },
     "samples": {
         "sample_id": ID,
         "label": LABEL,
-        "image": ArraySpec("u", (SAMPLE, "channel", "height", "width")),
+        "image": ArraySpec("u", (SAMPLE, *PICTURES), raw=True),
         "background": ArraySpec("b", (SAMPLE, "height", "width")),
         "logits_clean": LOGITS,
         "logits_adversarial": LOGITS,
@@ -53,7 +71,7 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     "heatmaps": {
         "sample_id": ID,
         "label": LABEL,
-        "target": LABEL,
+        "target": ArraySpec("iu", (SAMPLE, "target?")),
         "clean": ArraySpec("f", MAPS),
         "adversarial": ArraySpec("f", MAPS, required=False),
         "logits_clean": LOGITS,
@@ -61,8 +79,8 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     },
     "weights": {
         "sample_id": ID,
-        "similarity": SCORE,
-        "stability": SCORE,
+        "similarity": LABEL_SCORE,
+        "stability": LABEL_SCORE,
         "explanation_consistency": SCORE,
         "weight": ArraySpec("f", (SAMPLE,)),
     },
@@ -144,14 +162,15 @@ def _check_array(
     subject: str, spec: ArraySpec, info: ArrayInfo, lengths: dict[str, tuple[int, str]]
 ) -> None:
     """Check one array and note the lengths of its dimensions in `lengths`."""
-    if info.kind not in spec.kinds or len(info.shape) != len(spec.dims):
+    dims = spec.dims_of(len(info.shape))
+    if info.kind not in spec.kinds or dims is None:
         raise InputError(
             subject,
             expected=f"kind {' or '.join(spec.kinds)} with dimensions {spec.dims}",
             got=f"{info.dtype} of shape {info.shape}",
             fix="write it as docs/artifacts.md says",
         )
-    for dim, length in zip(spec.dims, info.shape, strict=True):
+    for dim, length in zip(dims, info.shape, strict=True):
         known, other = lengths.setdefault(dim, (length, subject))
         if known != length:
             raise InputError(

@@ -13,7 +13,8 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from ectool.artifacts.manifest import FILE_NAME
-from ectool.artifacts.schema import ArrayInfo
+from ectool.artifacts.raw_rows import RawRows, is_raw
+from ectool.artifacts.schema import ArrayInfo, ArraySpec
 from ectool.errors import InputError
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
@@ -70,6 +71,11 @@ class ZarrStore:
             key = array.metadata.encode_chunk_key((number, *others))
             if not (self.path / array.path / key).exists():
                 raise FileNotFoundError(f"no chunk {key}")
+
+    def raw_rows(self, name: str, spec: ArraySpec | None) -> RawRows | None:
+        """Return a reader of any rows in any order, where the array is stored for that."""
+        array = self._arrays[name]
+        return RawRows(self.path, array) if is_raw(array, spec) else None
 
     def manifest(self) -> bytes | None:
         """Return the manifest's bytes, or None where somebody else wrote the store."""
@@ -137,7 +143,7 @@ def create_array(
     sample: np.ndarray[Any, Any],
     length: int,
     rows: int,
-    dims: tuple[str, ...],
+    spec: ArraySpec,
 ) -> None:
     """Create an array whose rows look like `sample`'s, in chunks of `rows` rows.
 
@@ -154,8 +160,8 @@ def create_array(
         shape=shape,
         dtype="string" if text else sample.dtype,
         chunks=(min(rows, length), *sample.shape[1:]),
-        compressors=CODECS,
-        dimension_names=dims,
+        compressors=CODECS[-1:] if spec.raw else CODECS,
+        dimension_names=spec.dims_of(sample.ndim),
         fill_value="" if text else 0,
     )
 

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from ectool.artifacts import files
-from ectool.artifacts.artifact import Artifact, check_suffix
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.manifest import Manifest
+from ectool.artifacts.store import check_suffix
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.types import SILENT, UP_TO_DATE, Reporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 
 
 def artifact(path: Path) -> dict[str, Any]:

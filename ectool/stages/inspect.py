@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts import folder
-from ectool.artifacts.artifact import HDF5_SUFFIXES, ZARR_SUFFIX, Artifact, read_manifest
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
 from ectool.types import SILENT, Reporter

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ectool.artifacts import folder
-from ectool.artifacts.artifact import Artifact, read_manifest
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Manifest
+from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError
 from ectool.reports.content import History, Provenance, Round
 from ectool.reports.rounds import summarize_round

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int64
+
+from ectool.seeding import stream
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def epoch_order(samples: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
         seed: Seed of the run.
         epoch: From 0.
     """
-    return _generator(seed, epoch, "order").permutation(samples)
+    return stream(seed, epoch, "order").permutation(samples)
 
 
 def shown_perturbed(samples: int, seed: int, epoch: int, share: float) -> Bool[np.ndarray, "n"]:
@@ -66,10 +66,5 @@ def shown_perturbed(samples: int, seed: int, epoch: int, share: float) -> Bool[n
         epoch: From 0.
         share: In [0, 1].
     """
-    chosen: Bool[np.ndarray, "n"] = _generator(seed, epoch, "mix").random(samples) < share
+    chosen: Bool[np.ndarray, "n"] = stream(seed, epoch, "mix").random(samples) < share
     return chosen
-
-
-def _generator(seed: int, epoch: int, purpose: str) -> np.random.Generator:
-    key = hashlib.sha256(json.dumps([seed, epoch, purpose]).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))

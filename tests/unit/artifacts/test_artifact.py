@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import zarr
 
-from ectool.artifacts.artifact import Artifact, check_suffix, open_store, read_manifest
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.store import check_suffix, open_store, read_manifest
 from ectool.errors import InputError
 
 NAMES = pytest.mark.parametrize("name", ["cams.zarr", "cams.h5"])

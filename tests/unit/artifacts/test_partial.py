@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from ectool.artifacts.artifact import Artifact, read_manifest
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.partial import growing, partial_folder, reopen, up_to_date
+from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 
 ROWS, SHARD = 20, 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 from ectool.stages import describe
 
 

@@ -8,7 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
-from ectool.artifacts.artifact import Artifact, read_manifest
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.store import read_manifest
 from ectool.config import DataOptions, EvaluateConfig
 from ectool.datasets.base import VARIANTS
 from ectool.errors import (

@@ -5,7 +5,7 @@ import pytest
 import torch
 import zarr
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 from ectool.config import ExplainConfig, ModelOptions, PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM

@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig
 from ectool.errors import InputError, UsageError
 from ectool.models.classifier import Classifier, ModelSpec, to_pixels

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 from ectool.attacks.masks import otsu
 from ectool.config import ModelOptions, PerturbConfig
 from ectool.errors import InputError, OutputExistsError

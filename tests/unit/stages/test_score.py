@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ectool.artifacts.artifact import Artifact, read_manifest
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.store import read_manifest
 from ectool.config import ScoreConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.stages import score

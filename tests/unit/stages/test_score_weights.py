@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ectool.artifacts.artifact import read_manifest
+from ectool.artifacts.store import read_manifest
 from ectool.config import ScoreConfig
 from ectool.consistency.similarity import SIMILARITIES
 from ectool.errors import InputError

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from ectool.artifacts.artifact import read_manifest
 from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.store import read_manifest
 from ectool.config import MapOptions
 from ectool.errors import InputError, OutputExistsError
 from ectool.stages.shards import is_done, map_shards

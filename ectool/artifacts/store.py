@@ -1,0 +1,110 @@
+"""Where arrays lie: Zarr folders and HDF5 files behind one protocol, chosen by suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest
+from ectool.artifacts.schema import ArrayInfo, ArraySpec
+from ectool.errors import InputError
+
+HDF5_SUFFIXES = (".h5", ".hdf5")
+ZARR_SUFFIX = ".zarr"
+
+
+RowReader = Callable[[np.ndarray[Any, np.dtype[np.int64]]], np.ndarray[Any, Any]]
+
+
+class Store(Protocol):
+    """Arrays by name, read by rows; Zarr and HDF5 implement it."""
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Return the root attributes."""
+        ...
+
+    @property
+    def arrays(self) -> dict[str, ArrayInfo]:
+        """Return shape and kind of every array."""
+        ...
+
+    def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Return rows [start, stop) of an array."""
+        ...
+
+    def raw_rows(self, name: str, spec: ArraySpec | None) -> RowReader | None:
+        """Return a reader of any rows in any order, where the array is stored for that."""
+        ...
+
+    def manifest(self) -> bytes | None:
+        """Return the manifest's bytes, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+def open_store(path: Path) -> Store:
+    """Open the store that a path's suffix stands for.
+
+    Raises:
+        InputError: Nothing is there, or it is neither Zarr nor HDF5.
+    """
+    if not path.exists():
+        raise InputError(
+            str(path), expected="an artifact", got="no such file", fix="run the stage that makes it"
+        )
+    if path.suffix in HDF5_SUFFIXES:
+        from ectool.artifacts.hdf5_store import Hdf5Store
+
+        return Hdf5Store(path)
+    if path.suffix == ZARR_SUFFIX:
+        from ectool.artifacts.zarr_store import ZarrStore
+
+        return ZarrStore(path)
+    raise InputError(
+        str(path),
+        expected=f"a name that ends in {ZARR_SUFFIX} or {' or '.join(HDF5_SUFFIXES)}",
+        got=path.suffix or "no suffix",
+        fix="rename it or choose another artifact",
+    )
+
+
+def check_suffix(path: Path) -> Path:
+    """Return the path if its suffix names a store.
+
+    Raises:
+        InputError: It does not.
+    """
+    if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
+        return path
+    raise InputError(
+        str(path),
+        expected=f"an output that ends in {ZARR_SUFFIX} or {' or '.join(HDF5_SUFFIXES)}",
+        got=path.suffix or "no suffix",
+        fix="change --output",
+    )
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest of any artifact, or None where there is none (or no artifact).
+
+    Raises:
+        InputError: There is one, but it cannot be read.
+    """
+    if path.is_dir():
+        file = path / FILE_NAME
+        return parse_manifest(file.read_bytes(), file) if file.exists() else None
+    if path.suffix in HDF5_SUFFIXES and path.exists():
+        store = open_store(path)
+        try:
+            text = store.manifest()
+        finally:
+            store.close()
+        return None if text is None else parse_manifest(text, path)
+    return None
