@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ectool.cli.main import COMMANDS
+from ectool.cli.commands import COMMANDS
 from ectool.cli.signature import COMMON, Output, describe_option
 from ectool.config import STAGES
 

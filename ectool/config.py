@@ -35,11 +35,9 @@ class DeviceOptions(Options):
     threads: int = option(0, "CPU threads of the arithmetic; 0 for all cores.", ge=0, keyed=False)
 
 
-class DataOptions(Options):
-    """Which pictures a stage reads."""
+class ViewOptions(Options):
+    """How a data set is opened."""
 
-    # Not keyed: it may hold a path, and the data's fingerprint says more.
-    data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
     size: int = option(224, "Side of the square view of pictures of many sizes.", ge=8)
     view: Literal["crop", "squash"] = option(
         "crop", "How pictures become squares: resize and crop the centre, or resize alone."
@@ -52,6 +50,13 @@ class DataOptions(Options):
         0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
     )
     data_seed: int = option(0, "Seed of everything drawn while a data set is made.", ge=0)
+
+
+class DataOptions(ViewOptions):
+    """Which pictures a stage reads."""
+
+    # Not keyed: it may hold a path, and the data's fingerprint says more.
+    data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
 
 
 class ModelOptions(Options):
@@ -76,16 +81,16 @@ class ShardOptions(ForceOptions):
     )
 
 
-class MapOptions(ShardOptions, OutputOptions, DeviceOptions):
+class MapOptions(ShardOptions, OutputOptions):
     """What stages that go over a data set shard by shard have in common."""
 
-    batch_size: int = option(64, "Samples per forward pass.", ge=1, keyed=False)
+    batch_size: int = option(64, "Samples that are read and computed at a time.", ge=1, keyed=False)
 
 
 MaskRule = Literal["quantile", "fraction", "otsu", "object", "inverse", "full"]
 
 
-class PerturbConfig(ModelOptions, DataOptions, MapOptions):
+class PerturbConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
     """Options of `perturb`."""
 
     split: str = option("train", "Split of the data set.")
@@ -106,7 +111,7 @@ class PerturbConfig(ModelOptions, DataOptions, MapOptions):
     seed: int = option(0, "Seed of the random start.", ge=0)
 
 
-class ExplainConfig(ModelOptions, MapOptions):
+class ExplainConfig(ModelOptions, MapOptions, DeviceOptions):
     """Options of `explain`."""
 
     samples: Path | None = option(None, "Samples artifact: explain both of each pair.", keyed=False)
@@ -164,6 +169,13 @@ class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
     mix: Number = option(
         0.5, "Share of the pictures that --samples replaces, drawn anew each epoch.", ge=0, le=1
     )
+    crop_scale: Number | None = option(
+        None, "Least share of a picture that random crops show; no crops unless given.", gt=0, le=1
+    )
+    flip: bool = option(False, "Mirror half of the pictures, drawn anew each epoch.")
+    rand_augment: int = option(
+        0, "Magnitude of RandAugment, two operations; 0 for none.", ge=0, le=30
+    )
     optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd has Nesterov momentum 0.9.")
     lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0)
     weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
@@ -172,7 +184,7 @@ class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
     seed: int = option(0, "Seed of the initial weights and of the order.", ge=0)
 
 
-class EvaluateConfig(ModelOptions, DataOptions, MapOptions):
+class EvaluateConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
     """Options of `evaluate`."""
 
     split: str = option("test", "Split of the data set.")
@@ -250,6 +262,28 @@ class ReportConfig(Options):
     output: Path | None = option(
         None, "Report to write; report.html in that folder unless given.", keyed=False
     )
+
+
+class DataListConfig(Options):
+    """Options of `data list`: none."""
+
+
+class DataInfoConfig(ViewOptions):
+    """Options of `data info`."""
+
+    uri: str = argument("Data set: NAME or NAME:PATH.")
+
+
+class DataCheckConfig(DataInfoConfig):
+    """Options of `data check`."""
+
+
+class MaterializeConfig(ViewOptions, MapOptions):
+    """Options of `data materialize`."""
+
+    uri: str = argument("Data set: NAME or NAME:PATH.")
+    split: str = option("train", "Split of the data set.")
+    variant: str = option("original", "Background variant of the data set.")
 
 
 class InspectConfig(Options):

@@ -48,7 +48,8 @@ def variables(
     model: type[Options], stage: str, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return the options that the environment sets: `ECTOOL_<STAGE>_<OPTION>`."""
-    names = {name: f"ECTOOL_{stage}_{name}".upper() for name in model.model_fields}
+    prefix = f"ECTOOL_{stage.replace(' ', '_')}"
+    names = {name: f"{prefix}_{name}".upper() for name in model.model_fields}
     return {name: environ[variable] for name, variable in names.items() if variable in environ}
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from ectool.artifacts import files, zarr_store
 from ectool.artifacts.artifact import Artifact
@@ -54,11 +56,19 @@ def partial_folder(output: Path, recipe: Recipe) -> Path:
 class PartialArtifact:
     """An array artifact in the making; use as `with growing(...) as partial`."""
 
-    def __init__(self, output: Path, recipe: Recipe, length: int, shard_size: int) -> None:
+    def __init__(
+        self,
+        output: Path,
+        recipe: Recipe,
+        length: int,
+        shard_size: int,
+        attributes: Mapping[str, Any],
+    ) -> None:
         self.output = check_suffix(output)
         self.recipe = recipe
         self.length = length
         self.shard_size = shard_size
+        self.attributes = {**attributes, "schema": recipe.kind, "version": VERSION}
         self.folder = partial_folder(output, recipe)
         self.store = self.folder / "store.zarr"
 
@@ -81,7 +91,7 @@ class PartialArtifact:
         start, stop = self.ranges[number]
         for name, values in arrays.items():
             check_finite(self.recipe.kind, name, values, f"{self.output}: {name}", start)
-        zarr_store.create_group(self.store, {"schema": self.recipe.kind, "version": VERSION})
+        zarr_store.create_group(self.store, self.attributes)
         for name, values in arrays.items():
             if not (self.store / name / "zarr.json").exists():
                 zarr_store.create_array(
@@ -152,9 +162,21 @@ class PartialArtifact:
 
 @contextmanager
 def growing(
-    output: Path, recipe: Recipe, *, length: int, shard_size: int
+    output: Path,
+    recipe: Recipe,
+    *,
+    length: int,
+    shard_size: int,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[PartialArtifact]:
     """Hold the lock of an output in the making; what is finished stays when the block fails.
+
+    Args:
+        output: What it will be called.
+        recipe: What it is made of.
+        length: Number of samples.
+        shard_size: Samples per shard.
+        attributes: Root attributes besides schema and version.
 
     Raises:
         InputError: It would hold no sample, or another process holds the lock.
@@ -166,7 +188,7 @@ def growing(
             got="none",
             fix="check the input",
         )
-    partial = PartialArtifact(output, recipe, length, shard_size)
+    partial = PartialArtifact(output, recipe, length, shard_size, attributes)
     with files.exclusive(partial.folder, output):
         files.make_folder(partial.folder / "shards")
         zarr_store.remove_unfinished(partial.store)
@@ -183,7 +205,13 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
         damaged, manifest = artifact.verify(), artifact.manifest
         if not damaged or manifest is None:
             return []
-        with growing(output, recipe, length=len(artifact), shard_size=shard_size) as partial:
+        with growing(
+            output,
+            recipe,
+            length=len(artifact),
+            shard_size=shard_size,
+            attributes=artifact.store.attributes,
+        ) as partial:
             for number, shard in enumerate(manifest.shards):
                 if number not in damaged:
                     start, stop = shard.start, shard.stop

@@ -9,90 +9,20 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from ectool import config, settings
+from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.signature import with_signature
 from ectool.errors import EctoolError, UsageError
-from ectool.options import Options
 
 EXIT_BUG = 1
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
 
-
-@dataclass(frozen=True)
-class Command:
-    """One command: its configuration, the module whose `run` it calls, its help."""
-
-    model: type[Options]
-    module: str
-    help: str
-    panel: str
-
-
-STAGES = "Stages"
-SERVICES = "Experiments and services"
-COMMANDS = {
-    "perturb": Command(
-        config.PerturbConfig,
-        "perturb",
-        "Make semantic-preserved adversarial samples: only the background moves.",
-        STAGES,
-    ),
-    "explain": Command(
-        config.ExplainConfig,
-        "explain",
-        "Turn a data set, or clean and perturbed pairs, into heatmaps.",
-        STAGES,
-    ),
-    "score": Command(
-        config.ScoreConfig,
-        "score",
-        "Measure explanation consistency and derive per-sample weights.",
-        STAGES,
-    ),
-    "train": Command(
-        config.TrainConfig,
-        "train",
-        "Learn with per-sample weights, from the start or from the middle of a schedule.",
-        STAGES,
-    ),
-    "evaluate": Command(
-        config.EvaluateConfig,
-        "evaluate",
-        "Measure accuracy, background gap, robustness, localization and consistency.",
-        STAGES,
-    ),
-    "run": Command(
-        config.RunConfig,
-        "experiment",
-        "Execute an experiment file: every seed, arm and round, then the report.",
-        SERVICES,
-    ),
-    "report": Command(
-        config.ReportConfig, "report", "Write the report of a finished experiment.", SERVICES
-    ),
-    "inspect": Command(
-        config.InspectConfig,
-        "inspect",
-        "Show what an artifact is, holds, and was made of, back to the data.",
-        SERVICES,
-    ),
-    "convert": Command(
-        config.ConvertConfig,
-        "convert",
-        "Copy an artifact between Zarr and HDF5, without loss.",
-        SERVICES,
-    ),
-    "doctor": Command(
-        config.DoctorConfig, "doctor", "Show versions, devices and threads.", SERVICES
-    ),
-}
 
 app = typer.Typer(
     name="ectool",
@@ -137,7 +67,7 @@ def _lines(value: object, indent: int = 0) -> list[str]:
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         pairs = list(enumerate(value, 1))
     else:
-        return [f"{pad}{value}"]
+        return [pad + (", ".join(map(str, value)) if isinstance(value, list) else str(value))]
     lines = []
     for name, item in pairs:
         below = _lines(item, indent + 1)
@@ -146,8 +76,13 @@ def _lines(value: object, indent: int = 0) -> list[str]:
     return lines
 
 
+_groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}
+for _name, _group in _groups.items():
+    app.add_typer(_group, name=_name, rich_help_panel=SERVICES)
 for _name, _command in COMMANDS.items():
-    app.command(_name, help=_command.help, rich_help_panel=_command.panel)(
+    _group_name, _, _verb = _name.rpartition(" ")
+    _parent = _groups.get(_group_name, app)
+    _parent.command(_verb, help=_command.help, rich_help_panel=_command.panel)(
         with_signature(
             _command.model,
             functools.partial(_call, _name),
@@ -202,7 +137,8 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
 def _usage(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
     """Turn the parser's complaint into one line of ours."""
     detail = getattr(error, "format_message", error.__str__)()
-    command = " ".join(["ectool", *(name for name in arguments[:1] if name in COMMANDS)])
+    named = [" ".join(arguments[:count]) for count in (2, 1)]
+    command = " ".join(["ectool", *[name for name in named if name in (*COMMANDS, *GROUPS)][:1]])
     return UsageError(
         command,
         expected="its own commands, flags and values",

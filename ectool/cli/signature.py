@@ -22,6 +22,7 @@ PANELS = {
     "MapOptions": "Machine",
     "ShardOptions": "Shards",
     "DataOptions": "Data",
+    "ViewOptions": "Data",
     "ModelOptions": "Model",
 }
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}

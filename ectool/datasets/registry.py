@@ -11,6 +11,7 @@ from ectool.datasets.catalogue import Entry
 from ectool.datasets.digits import DIGITS
 from ectool.datasets.imagefolder import IMAGE_FOLDER
 from ectool.datasets.stl10 import STL10
+from ectool.datasets.stored import STORED
 from ectool.datasets.subset import fraction_of
 from ectool.errors import InputError
 
@@ -18,6 +19,7 @@ DATASETS: dict[str, Entry] = {
     "digits": DIGITS,
     "imagefolder": IMAGE_FOLDER,
     "stl10": STL10,
+    "zarr": STORED,
 }
 
 

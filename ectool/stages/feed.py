@@ -1,7 +1,10 @@
-"""Batches for training: pictures, some of them perturbed, with labels and weights."""
+"""Batches for training: pictures, augmented, some of them perturbed, with labels and weights."""
 
 from __future__ import annotations
 
+import functools
+import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,14 +15,19 @@ import torch
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
-from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.base import Dataset, Framing, Indices
+from ectool.datasets.picture_arrays import framed
+from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
 from ectool.stages.inputs import check_images, positions
+from ectool.training.augmentation import Augmentation
 from ectool.training.loop import TrainingBatch
 from ectool.training.schedule import epoch_order, shown_perturbed
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 SCRATCH_FILE = "perturbed.npy"
+READ_AHEAD = 3
+"""Batches that are read before they are needed."""
 
 
 class Feed:
@@ -49,6 +57,11 @@ class Feed:
         self.labels = torch.tensor(dataset.labels)
         self.perturbed = perturbed
         self.device = device
+        self.augmentation = Augmentation(
+            config.crop_scale, config.flip, config.rand_augment, config.seed
+        )
+        self.waited = 0.0
+        """Seconds that the model has waited for batches, in all."""
 
     @property
     def steps(self) -> int:
@@ -61,25 +74,43 @@ class Feed:
         order = epoch_order(self.samples, seed, epoch)
         swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
         parts = [order[first : first + size] for first in range(0, self.samples, size)]
+        read = functools.partial(self._read, swap=swap, epoch=epoch)
         with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(self._read, parts[0], swap)
-            for following in [*parts[1:], None]:
-                batch = ahead.result()
+            ahead = deque(reader.submit(read, rows) for rows in parts[:READ_AHEAD])
+            for following in [*parts[READ_AHEAD:], *[None] * min(READ_AHEAD, len(parts))]:
+                start = time.perf_counter()
+                batch = ahead.popleft().result()
+                self.waited += time.perf_counter() - start
                 if following is not None:
-                    ahead = reader.submit(self._read, following, swap)
+                    ahead.append(reader.submit(read, following))
                 yield batch
 
-    def _read(self, rows: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]]) -> TrainingBatch:
-        images = self.dataset.images(rows)
+    def _read(
+        self, rows: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]], epoch: int
+    ) -> TrainingBatch:
+        framing = self._framing(epoch)
+        images = self.dataset.images(rows, framing)
         if self.perturbed is not None:
             chosen = swap[rows]
             images = images.copy()
-            images[chosen] = self.perturbed[rows[chosen]]
+            views = self.perturbed[rows[chosen]]
+            images[chosen] = views if framing is None else framed(views, rows[chosen], framing)
+        ids = [self.dataset.sample_ids[row] for row in rows]
         return TrainingBatch(
-            pixels=to_pixels(images, self.device),
+            pixels=to_pixels(self.augmentation.alter(images, ids, epoch), self.device),
             labels=self.labels[rows].to(self.device),
             weights=self.weights[rows].to(self.device),
         )
+
+    def _framing(self, epoch: int) -> Framing | None:
+        """Return which part of each picture an epoch shows; None for the view all stages see."""
+        if self.augmentation.crop_scale is None:
+            return None
+
+        def frame(index: int, width: int, height: int) -> Box:
+            return self.augmentation.box(self.dataset.sample_ids[index], epoch, width, height)
+
+        return frame
 
 
 def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Images:

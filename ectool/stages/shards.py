@@ -7,10 +7,11 @@ computes. Batches never cross shards, so a resumed run sees the very batches of 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -61,11 +62,24 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
 
 
 def map_shards(
-    work: Work[Batch], options: MapOptions, recipe: Recipe, length: int, reporter: Reporter
+    work: Work[Batch],
+    options: MapOptions,
+    recipe: Recipe,
+    length: int,
+    reporter: Reporter,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     """Compute the missing shards of an artifact and publish it.
 
     Memory: two shards and three batches, whatever `length` is.
+
+    Args:
+        work: What to do to a batch.
+        options: Where to write, and how much at a time.
+        recipe: What the artifact is made of.
+        length: Number of samples.
+        reporter: Whom to tell.
+        attributes: Root attributes besides schema and version.
 
     Raises:
         InputError: There are no samples.
@@ -75,7 +89,9 @@ def map_shards(
         raise InputError(
             str(output), expected="at least one sample", got="none", fix="check the stage's input"
         )
-    with growing(output, recipe, length=length, shard_size=shard_size) as partial:
+    with growing(
+        output, recipe, length=length, shard_size=shard_size, attributes=attributes
+    ) as partial:
         plan = _plan(partial, options.batch_size)
         rows = sum(len(batch) for _, batch in plan)
         if rows < length:

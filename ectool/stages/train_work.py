@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from ectool.errors import InputError
 from ectool.models.checkpoint import save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
+from ectool.seeding import stream
 from ectool.stages.feed import Feed
 from ectool.stages.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
 from ectool.stages.networks import load_folder
@@ -67,12 +70,13 @@ def train(
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
-            result = train_epoch(
-                trainer.model,
-                trainer.optimizer,
-                feed.epoch(epoch),
-                functools.partial(schedule.rate, epoch),
-            )
+            with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
+                result = train_epoch(
+                    trainer.model,
+                    trainer.optimizer,
+                    feed.epoch(epoch),
+                    functools.partial(schedule.rate, epoch),
+                )
             _check_finite(result, trainer.model, epoch)
             trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
             if epoch + 1 < until:
@@ -80,6 +84,24 @@ def train(
                 files.remove(_checkpoint(partial, epoch))
             advance(feed.samples)
     trainer.save(partial.store)
+
+
+@contextmanager
+def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
+    """Tell how fast an epoch was, and for what share of it the model waited for data."""
+    start, waited = time.perf_counter(), feed.waited
+    yield
+    seconds = time.perf_counter() - start
+    rate, share = feed.samples / seconds, (feed.waited - waited) / seconds
+    reporter.note(f"epoch {epoch + 1}: {rate:.0f} pictures/s, waiting for data {share:.1%}")
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int) -> Iterator[None]:
+    """Draw dropout from (seed, epoch), so that resuming gives the same masks; leave no trace."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(stream(seed, epoch, "dropout").integers(2**63)))
+        yield
 
 
 def _checkpoint(partial: PartialFolder, epoch: int) -> Path:

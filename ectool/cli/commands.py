@@ -1,0 +1,102 @@
+"""The commands: what each is called, configured by, and runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ectool import config
+from ectool.options import Options
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its configuration, the module whose `run` it calls, its help."""
+
+    model: type[Options]
+    module: str
+    help: str
+    panel: str
+
+
+STAGES = "Stages"
+SERVICES = "Experiments and services"
+COMMANDS = {
+    "perturb": Command(
+        config.PerturbConfig,
+        "perturb",
+        "Make semantic-preserved adversarial samples: only the background moves.",
+        STAGES,
+    ),
+    "explain": Command(
+        config.ExplainConfig,
+        "explain",
+        "Turn a data set, or clean and perturbed pairs, into heatmaps.",
+        STAGES,
+    ),
+    "score": Command(
+        config.ScoreConfig,
+        "score",
+        "Measure explanation consistency and derive per-sample weights.",
+        STAGES,
+    ),
+    "train": Command(
+        config.TrainConfig,
+        "train",
+        "Learn with per-sample weights, from the start or from the middle of a schedule.",
+        STAGES,
+    ),
+    "evaluate": Command(
+        config.EvaluateConfig,
+        "evaluate",
+        "Measure accuracy, background gap, robustness, localization and consistency.",
+        STAGES,
+    ),
+    "run": Command(
+        config.RunConfig,
+        "experiment",
+        "Execute an experiment file: every seed, arm and round, then the report.",
+        SERVICES,
+    ),
+    "report": Command(
+        config.ReportConfig, "report", "Write the report of a finished experiment.", SERVICES
+    ),
+    "data list": Command(
+        config.DataListConfig, "data_list", "List the data sets that can be named.", SERVICES
+    ),
+    "data info": Command(
+        config.DataInfoConfig,
+        "data_info",
+        "Show a data set's splits, variants and classes, and how many pictures each has.",
+        SERVICES,
+    ),
+    "data check": Command(
+        config.DataCheckConfig,
+        "data_check",
+        "Read every picture and every annotation of a data set; name the bad ones.",
+        SERVICES,
+    ),
+    "data materialize": Command(
+        config.MaterializeConfig,
+        "materialize",
+        "Write a split as decoded uint8 pictures, for fast repeated reading.",
+        SERVICES,
+    ),
+    "inspect": Command(
+        config.InspectConfig,
+        "inspect",
+        "Show what an artifact is, holds, and was made of, back to the data.",
+        SERVICES,
+    ),
+    "convert": Command(
+        config.ConvertConfig,
+        "convert",
+        "Copy an artifact between Zarr and HDF5, without loss.",
+        SERVICES,
+    ),
+    "doctor": Command(
+        config.DoctorConfig, "doctor", "Show versions, devices and threads.", SERVICES
+    ),
+}
+
+GROUPS = {"data": "Data sets: list, describe, check and decode them."}
+"""Commands of two words, by their first."""

@@ -1,0 +1,124 @@
+"""Pictures that `ectool data materialize` or `ectool perturb` wrote, read as a data set again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
+from ectool.datasets.arrays import boxes_of
+from ectool.datasets.base import SPLITS, Annotations, DataRequest, Dataset, Indices, Labels
+from ectool.datasets.catalogue import Entry
+from ectool.datasets.fingerprint import digest_of
+from ectool.datasets.picture_arrays import PictureArrays
+from ectool.errors import InputError
+
+KINDS = ("pictures", "samples")
+
+
+@dataclass(frozen=True)
+class StoredTruth:
+    """Masks or boxes of a pictures artifact.
+
+    Attributes:
+        artifact: The artifact.
+    """
+
+    artifact: Artifact
+
+    def __call__(self, indices: Indices, targets: Indices | None) -> Annotations:
+        """Return where the objects are: all of them, or those of one target class each."""
+        if "mask" in self.artifact.arrays:
+            masks = self.artifact.take("mask", indices)
+            return Annotations(masks=masks, boxes=list(boxes_of(masks)[:, None]))
+        if "box" not in self.artifact.arrays or len(indices) == 0:
+            return Annotations()
+        boxes = self.artifact.take("box", indices).astype(np.int64)
+        classes = self.artifact.take("box_class", indices)
+        wanted = classes >= 0 if targets is None else classes == targets[:, None]
+        return Annotations(boxes=[box[keep] for box, keep in zip(boxes, wanted, strict=True)])
+
+
+def open_stored(request: DataRequest) -> Dataset:
+    """Open pictures in an artifact.
+
+    The path names the artifact, or a folder that holds one per split: ``test.zarr`` for ``test``.
+
+    Args:
+        request: ``path`` and ``split`` count.
+
+    Returns:
+        The data set; its classes are the root attribute ``classes``, else numbers.
+
+    Raises:
+        InputError: There is no such artifact, it holds another split, or pictures that are not
+            square.
+    """
+    artifact = Artifact(_find(request))
+    _check(artifact, request.split)
+    labels = _labels(artifact)
+    classes = _classes(artifact, labels)
+    height, width = artifact.arrays["image"].shape[2:]
+    return PictureArrays(
+        name=f"{artifact.path.stem}/{request.split}",
+        sample_ids=artifact.sample_ids,
+        labels=labels,
+        classes=classes,
+        size=(height, width),
+        read=lambda indices: artifact.take("image", indices),
+        digest=lambda: digest_of({"data": "stored", "id": artifact.id, "classes": classes}),
+        truth=StoredTruth(artifact),
+    )
+
+
+def _find(request: DataRequest) -> Path:
+    path = Path(request.path).expanduser()
+    if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES) or not request.path:
+        return path
+    return path / f"{request.split}{ZARR_SUFFIX}"
+
+
+def _check(artifact: Artifact, split: str) -> None:
+    """Check that the artifact holds square pictures of the split."""
+    source = artifact.manifest.recipe.source if artifact.manifest else None
+    shape = artifact.arrays["image"].shape if artifact.kind in KINDS else ()
+    if source is not None and source.split != split:
+        raise InputError(
+            str(artifact.path),
+            expected=f"pictures of the split {split!r}",
+            got=f"those of {source.split!r}",
+            fix=f"give --split {source.split}, or the artifact of {split!r}",
+        )
+    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
+        raise InputError(
+            str(artifact.path),
+            expected=f"a {' or '.join(KINDS)} artifact of square RGB pictures",
+            got=f"{artifact.kind} of shape {shape}" if shape else artifact.kind,
+            fix="make it with `ectool data materialize`",
+        )
+
+
+def _labels(artifact: Artifact) -> Labels:
+    """Return labels as the rest of the program knows them, whatever integers are stored."""
+    stored = artifact.read("label")
+    return stored.astype(np.int64 if stored.ndim == 1 else np.int8)
+
+
+def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
+    names = artifact.store.attributes.get("classes")
+    if names is not None:
+        return tuple(str(name) for name in names)
+    if "logits_clean" in artifact.arrays:
+        return tuple(map(str, range(artifact.arrays["logits_clean"].shape[1])))
+    return tuple(map(str, range(labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1)))
+
+
+STORED = Entry(
+    open=open_stored,
+    summary="Decoded pictures that ectool wrote: of `data materialize`, or perturbed ones.",
+    uri="zarr:PATH",
+    splits=SPLITS,
+)

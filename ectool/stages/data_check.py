@@ -1,0 +1,92 @@
+"""`data check`: read everything of a data set, and name what is bad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ectool.config import DataCheckConfig, DataOptions
+from ectool.datasets.base import Dataset, Indices, is_multilabel
+from ectool.datasets.registry import find_entry
+from ectool.errors import EctoolError, IntegrityError
+from ectool.stages.data_info import open_splits
+from ectool.stages.inputs import open_data
+from ectool.types import SILENT, Reporter
+
+BATCH = 64
+
+
+def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
+    """Read every picture and annotation of every split and variant that is there.
+
+    Every bad sample is told to the reporter as it is found.
+
+    Returns:
+        JSON values: how many samples were read of each split.
+
+    Raises:
+        InputError: No split is there.
+        IntegrityError: Some samples are bad.
+    """
+    found, faults = open_splits(config)
+    if not found:
+        raise next(iter(faults.values()))
+    for fault in faults.values():
+        reporter.note(f"not there: {fault}")
+    bad = 0
+    read: dict[str, int] = {}
+    for split in found:
+        for variant in find_entry(config.uri).variants:
+            dataset = _open(config, split, variant, reporter)
+            if dataset is not None:
+                bad += _check(dataset, reporter)
+                read[f"{split}/{variant}"] = len(dataset.sample_ids)
+    if bad:
+        raise IntegrityError(
+            config.uri,
+            expected=f"{sum(read.values())} readable samples",
+            got=f"{bad} bad ones, named above",
+            fix="restore these files from the archive, or remove them",
+        )
+    return {"data": config.uri, "bad": 0, "read": read}
+
+
+def _open(config: DataCheckConfig, split: str, variant: str, reporter: Reporter) -> Dataset | None:
+    view = config.model_dump(include=set(DataOptions.model_fields))
+    try:
+        return open_data(DataOptions(data=config.uri, **view), split, variant)
+    except EctoolError as error:
+        reporter.note(f"not there: {error}")
+        return None
+
+
+def _check(dataset: Dataset, reporter: Reporter) -> int:
+    """Read a data set batch by batch; return the number of bad samples."""
+    bad = 0
+    count = len(dataset.sample_ids)
+    with reporter.task(dataset.name, count) as advance:
+        for start in range(0, count, BATCH):
+            rows = np.arange(start, min(start + BATCH, count))
+            if _fault(dataset, rows) is not None:
+                for row in rows.tolist():
+                    fault = _fault(dataset, np.array([row]))
+                    if fault is not None:
+                        bad += 1
+                        reporter.note(f"{dataset.name} {dataset.sample_ids[row]}: {fault}")
+            advance(len(rows))
+    return bad
+
+
+def _fault(dataset: Dataset, rows: Indices) -> EctoolError | None:
+    """Return why samples cannot be read, None where they can."""
+    try:
+        dataset.images(rows)
+        dataset.annotations(rows)
+        labels = dataset.labels[rows]
+        if is_multilabel(labels):
+            samples, classes = np.nonzero(labels == 1)
+            dataset.annotations(rows[samples], classes)
+    except EctoolError as error:
+        return error
+    return None

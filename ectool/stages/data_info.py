@@ -1,0 +1,70 @@
+"""`data info`: what a data set holds, split by split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ectool.config import DataInfoConfig, DataOptions
+from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.registry import find_entry
+from ectool.errors import InputError
+from ectool.stages.inputs import open_data
+from ectool.types import SILENT, Reporter
+
+
+def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001
+    """Describe every split that is there; of one that is not, say why.
+
+    Raises:
+        InputError: No split is there.
+    """
+    entry = find_entry(config.uri)
+    found, faults = open_splits(config)
+    if not found:
+        raise next(iter(faults.values()))
+    any_split = next(iter(found.values()))
+    return {
+        "data": config.uri,
+        "summary": entry.summary,
+        "classes": len(any_split.classes),
+        "kind": "multi-label" if is_multilabel(any_split.labels) else "single-label",
+        "size": list(any_split.size),
+        "variants": list(entry.variants),
+        "splits": {
+            split: _describe(found[split]) if split in found else str(faults[split])
+            for split in entry.splits
+        },
+    }
+
+
+def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, InputError]]:
+    """Open every split; return those that are there, and why the others are not."""
+    found, faults = {}, {}
+    view = config.model_dump(include=set(DataOptions.model_fields))
+    for split in find_entry(config.uri).splits:
+        try:
+            found[split] = open_data(DataOptions(data=config.uri, **view), split)
+        except InputError as error:
+            faults[split] = error
+    return found, faults
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    """Return counts and truth of a split."""
+    truth = dataset.annotations(np.arange(1))
+    known = [name for name in ("masks", "boxes", "parts") if getattr(truth, name) is not None]
+    labels = dataset.labels
+    counts = (
+        (labels == 1).sum(axis=0)
+        if is_multilabel(labels)
+        else np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+    )
+    return {
+        "pictures": len(dataset.sample_ids),
+        "per_class": {
+            name: int(count) for name, count in zip(dataset.classes, counts, strict=True)
+        },
+        "truth": known,
+    }
