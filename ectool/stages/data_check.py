@@ -18,12 +18,12 @@ BATCH = 64
 
 
 def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
-    """Read every picture and annotation of every split and variant that is there.
+    """Read every picture and annotation of every split and variant that is there, each once.
 
     Every bad sample is told to the reporter as it is found.
 
     Returns:
-        JSON values: how many samples were read of each split.
+        JSON values: how many samples were read of each split, beyond those of the splits before.
 
     Raises:
         InputError: No split is there.
@@ -36,12 +36,15 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
         reporter.note(f"not there: {fault}")
     bad = 0
     read: dict[str, int] = {}
-    for split in found:
-        for variant in find_entry(config.uri).variants:
+    for variant in find_entry(config.uri).variants:
+        seen: set[str] = set()
+        for split in found:
             dataset = _open(config, split, variant, reporter)
             if dataset is not None:
-                bad += _check(dataset, reporter)
-                read[f"{split}/{variant}"] = len(dataset.sample_ids)
+                rows = [row for row, name in enumerate(dataset.sample_ids) if name not in seen]
+                bad += _check(dataset, np.array(rows, np.int64), reporter)
+                read[f"{split}/{variant}"] = len(rows)
+                seen.update(dataset.sample_ids)
     if bad:
         raise IntegrityError(
             config.uri,
@@ -61,13 +64,12 @@ def _open(config: DataCheckConfig, split: str, variant: str, reporter: Reporter)
         return None
 
 
-def _check(dataset: Dataset, reporter: Reporter) -> int:
-    """Read a data set batch by batch; return the number of bad samples."""
+def _check(dataset: Dataset, wanted: Indices, reporter: Reporter) -> int:
+    """Read samples batch by batch; return the number of bad ones."""
     bad = 0
-    count = len(dataset.sample_ids)
-    with reporter.task(dataset.name, count) as advance:
-        for start in range(0, count, BATCH):
-            rows = np.arange(start, min(start + BATCH, count))
+    with reporter.task(dataset.name, len(wanted)) as advance:
+        for start in range(0, len(wanted), BATCH):
+            rows = wanted[start : start + BATCH]
             if _fault(dataset, rows) is not None:
                 for row in rows.tolist():
                     fault = _fault(dataset, np.array([row]))
