@@ -252,6 +252,10 @@ class RunConfig(ForceOptions, DeviceOptions):
 
     file: Path = argument("Experiment file (TOML).")
     output: Path | None = option(None, "Folder to write; run/NAME unless given.", keyed=False)
+    data: str | None = option(None, "Data set, in place of the file's.", keyed=False)
+    miniature: bool = option(
+        False, "Cut pictures and schedule down, to try the whole chain in minutes.", keyed=False
+    )
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
 
 

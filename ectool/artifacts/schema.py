@@ -170,6 +170,17 @@ def _check_array(
             got=f"{info.dtype} of shape {info.shape}",
             fix="write it as docs/artifacts.md says",
         )
+    for dim in (dim for dim in spec.dims if dim.endswith("?")):
+        has = int(dim.removesuffix("?") in dims)
+        known, other = lengths.setdefault(dim, (has, subject))
+        if known != has:
+            raise InputError(
+                subject,
+                expected=f"{'a' if known else 'no'} dimension `{dim.removesuffix('?')}` as in "
+                + other.rpartition(": ")[2],
+                got=f"{info.dtype} of shape {info.shape}",
+                fix="write all arrays for one label a sample, or all for several",
+            )
     for dim, length in zip(dims, info.shape, strict=True):
         known, other = lengths.setdefault(dim, (length, subject))
         if known != length:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,14 +9,16 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from ectool.seeding import stream
+
 
 def random_start(
     sample_ids: Sequence[str], seed: int, shape: tuple[int, int, int], eps: float
 ) -> Float32[Tensor, "n c h w"]:
     """Draw a uniform perturbation in [-eps, eps] for every sample.
 
-    Each sample has a Philox stream of its own, keyed with the first 128 bits of the SHA-256 of
-    (seed, sample_id, "perturb"), so the draw is the same in any batch, order, process or device.
+    Each sample has the stream of (seed, sample_id, "perturb"), so the draw is the same in any
+    batch, order, process or device.
 
     Args:
         sample_ids: Stable identifiers of the samples.
@@ -31,14 +31,9 @@ def random_start(
     """
     draws = np.empty((len(sample_ids), *shape), dtype=np.float32)
     for draw, sample_id in zip(draws, sample_ids, strict=True):
-        _generator(seed, sample_id).random(out=draw, dtype=np.float32)
+        stream(seed, sample_id, "perturb").random(out=draw, dtype=np.float32)
     # 2u - 1 is exact in float32, so no value leaves [-eps, eps].
     draws *= 2
     draws -= 1
     draws *= np.float32(eps)
     return torch.from_numpy(draws)
-
-
-def _generator(seed: int, sample_id: str) -> np.random.Generator:
-    key = hashlib.sha256(json.dumps([seed, sample_id, "perturb"]).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))

@@ -33,9 +33,9 @@ class Weights:
 
 
 def explanation_consistency(
-    similarity: Float32[np.ndarray, "n"], stability: Float32[np.ndarray, "n"]
-) -> Float32[np.ndarray, "n"]:
-    """Return ``E = similarity * stability``.
+    similarity: Float32[np.ndarray, "n *k"], stability: Float32[np.ndarray, "n *k"]
+) -> Float32[np.ndarray, "n *k"]:
+    """Return ``E = similarity * stability`` of every sample, or of each of its labels.
 
     Args:
         similarity: Similarity of the heatmaps in [0, 1], NaN if undefined.

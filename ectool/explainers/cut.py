@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ectool.explainers.base import Targets
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks, frozen, graph_free
+from ectool.models.target_layer import TargetLayer
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,50 @@ class HeadPass:
     activations: Float[Tensor, "n c h w"]
     gradients: Float[Tensor, "n c h w"]
     logits: Float[Tensor, "n classes"]
+
+
+@dataclass(frozen=True)
+class OpenHead:
+    """A model cut at its target layer after one forward pass, with the graph of its head alone.
+
+    Attributes:
+        layer: Where the cut is.
+        image_size: (height, width) of the images in pixels.
+        output: Output of the target layer as the head saw it, in the layer's own layout.
+        answer: Logits, with a graph that goes back to the output and no further.
+    """
+
+    layer: TargetLayer
+    image_size: tuple[int, int]
+    output: Float[Tensor, "n ..."]
+    answer: Float[Tensor, "n classes"]
+
+    @property
+    def activations(self) -> Float[Tensor, "n c h w"]:
+        """Return the output as a grid, without a class token and without a graph."""
+        return self.layer.to_nchw(self.output.detach(), self.image_size)
+
+    @property
+    def logits(self) -> Float[Tensor, "n classes"]:
+        """Return the logits without a graph."""
+        return self.answer.detach()
+
+    def gradients(self, targets: Int[Tensor, "n"]) -> Float[Tensor, "n c h w"]:
+        """Differentiate each image's target logit with respect to the activations.
+
+        Args:
+            targets: A class for each image, on the logits' device; -1 stands for none.
+
+        Returns:
+            Gradients as a grid, of no meaning for an image without a target.
+
+        Cost: one backward pass of the head.
+        """
+        column = targets[:, None]
+        wanted = (column >= 0).to(self.answer.dtype)
+        chosen = torch.zeros_like(self.answer).scatter_(1, column.clamp(min=0), wanted)
+        (gradients,) = torch.autograd.grad(self.answer, self.output, chosen, retain_graph=True)
+        return self.layer.to_nchw(gradients, self.image_size)
 
 
 def run_forward(
@@ -54,6 +101,42 @@ def run_forward(
     return model.target_layer.to_nchw(activations, _size(images)), logits
 
 
+@contextmanager
+def open_head(
+    model: Classifier,
+    images: Float[Tensor, "n 3 h w"],
+    substitute: Callable[[Tensor], Tensor] = Tensor.detach,
+) -> Iterator[OpenHead]:
+    """Run a model once and hold its head open for any number of backward passes.
+
+    Args:
+        model: The classifier; held in evaluation mode inside the block, left as found.
+        images: RGB in [0, 1].
+        substitute: Maps the layer's output to what the head gets to see instead.
+
+    Yields:
+        Activations, logits and what it takes to differentiate the one by the other.
+
+    Cost: one forward pass, of which only the head has a graph.
+    """
+    leaves: list[Tensor] = []
+
+    def cut(_module: nn.Module, _arguments: tuple[object, ...], output: object) -> object:
+        if not isinstance(output, Tensor):
+            return output
+        leaves.append(substitute(output.detach()).requires_grad_())
+        torch.set_grad_enabled(True)
+        # The head works on a copy: a leaf must not be changed in place, and must keep its values.
+        return leaves[-1].clone()
+
+    with graph_free(), frozen(model):
+        with forward_hooks([model.target_module], cut):
+            logits = model(images)
+        torch.set_grad_enabled(False)
+        (leaf,) = leaves
+        yield OpenHead(model.target_layer, _size(images), leaf, logits)
+
+
 def run_head_backward(
     model: Classifier,
     images: Float[Tensor, "n 3 h w"],
@@ -73,30 +156,14 @@ def run_head_backward(
 
     Cost: one forward pass, of which only the head has a graph, and one backward pass of the head.
     """
-    leaves: list[Tensor] = []
-
-    def cut(_module: nn.Module, _arguments: tuple[object, ...], output: object) -> object:
-        if not isinstance(output, Tensor):
-            return output
-        leaves.append(substitute(output.detach()).requires_grad_())
-        torch.set_grad_enabled(True)
-        # The head works on a copy: a leaf must not be changed in place, and must keep its values.
-        return leaves[-1].clone()
-
-    with graph_free(), frozen(model):
-        with forward_hooks([model.target_module], cut):
-            logits = model(images)
-        (leaf,) = leaves
-        chosen = logits.gather(1, choose_targets(logits, targets)[:, None])
-        (gradients,) = torch.autograd.grad(chosen, leaf, torch.ones_like(chosen))
-    to_nchw = model.target_layer.to_nchw
-    size = _size(images)
-    return HeadPass(to_nchw(leaf.detach(), size), to_nchw(gradients, size), logits.detach())
+    with open_head(model, images, substitute) as head:
+        gradients = head.gradients(choose_targets(head.logits, targets))
+        return HeadPass(head.activations, gradients, head.logits)
 
 
 def choose_targets(
-    logits: Float[Tensor, "n c"], targets: Int[Tensor, "n"] | None
-) -> Int[Tensor, "n"]:
+    logits: Float[Tensor, "n c"], targets: Targets
+) -> Int[Tensor, "n"] | Int[Tensor, "n k"]:
     """Return ``targets`` as indices, or the predicted classes where there are none."""
     return logits.argmax(1) if targets is None else targets.to(logits.device, torch.int64)
 

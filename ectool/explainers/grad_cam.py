@@ -6,8 +6,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ectool.explainers.base import Explanation
-from ectool.explainers.cut import HeadPass, choose_targets, run_forward, run_head_backward
+from ectool.explainers.base import Explanation, Targets
+from ectool.explainers.cut import (
+    HeadPass,
+    OpenHead,
+    choose_targets,
+    open_head,
+    run_forward,
+    run_head_backward,
+)
 from ectool.models.classifier import Classifier
 
 # Bounds of the numerical test for a pooled linear head, in units of the arithmetic's epsilon.
@@ -39,47 +46,49 @@ class GradCAM:
         self._linear: nn.Linear | None = None
         self._is_tested = False
 
-    def __call__(
-        self, images: Float[Tensor, "n 3 h w"], targets: Int[Tensor, "n"] | None = None
-    ) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
             images: RGB in [0, 1], on the model's device and of its type.
-            targets: The class to explain of each image. Default: the predicted one.
+            targets: The class to explain of each image, or k of them; -1 stands for none, and its
+                heatmap is zero. Default: the predicted one.
 
         Returns:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits.
 
-        Cost: one forward pass; behind other heads than a pooled linear one also the backward pass
-        of the head. The first batch costs one image more.
+        Cost: one forward pass, whatever k is; behind other heads than a pooled linear one also a
+        backward pass of the head for each column of targets that holds any. The first batch costs
+        one image more.
         """
         if not self._is_tested:
             self._linear = pooled_linear_head(self.model, images[:1])
             self._is_tested = True
         if self._linear is None:
-            head = run_head_backward(self.model, images, targets)
-            alpha = head.gradients.float().mean((2, 3))
-            return Explanation(weighted_map(alpha, head.activations), head.logits)
-        activations, logits = run_forward(self.model, images)
-        weight = self._linear.weight.detach()[choose_targets(logits, targets)]
-        alpha = weight.float() / activations[0, 0].numel()
-        return Explanation(weighted_map(alpha, activations), logits)
+            with open_head(self.model, images) as head:
+                classes, logits = choose_targets(head.logits, targets), head.logits
+                heatmaps = weighted_map(_mean_gradients(head, classes), head.activations)
+        else:
+            activations, logits = run_forward(self.model, images)
+            classes = choose_targets(logits, targets)
+            weight = self._linear.weight.detach()[classes.clamp(min=0)]
+            heatmaps = weighted_map(weight.float() / activations[0, 0].numel(), activations)
+        return Explanation(heatmaps.masked_fill_(classes[..., None, None] < 0, 0), logits)
 
 
 def weighted_map(
-    alpha: Float[Tensor, "n c"], activations: Float[Tensor, "n c h w"]
-) -> Float[Tensor, "n h w"]:
+    alpha: Float[Tensor, "n *k c"], activations: Float[Tensor, "n c h w"]
+) -> Float[Tensor, "n *k h w"]:
     """Return ``relu(sum_k alpha_k A_k)`` in float32.
 
     Args:
-        alpha: Weight of each channel.
+        alpha: Weight of each channel, for one map or several of the same activations.
         activations: Of any floating type.
 
     Returns:
         Non-negative heatmaps.
     """
-    return torch.einsum("nc,nchw->nhw", alpha.float(), activations.float()).relu()
+    return torch.einsum("n...c,nchw->n...hw", alpha.float(), activations.float()).relu()
 
 
 def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 3 h w"]) -> nn.Linear | None:
@@ -111,6 +120,17 @@ def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 3 h w"]) -> nn
         if _explains_gradients(module, head) and _explains_logits(module, head):
             return module
     return None
+
+
+def _mean_gradients(head: OpenHead, classes: Int[Tensor, "n *k"]) -> Float[Tensor, "n *k channels"]:
+    """Average the gradient over the positions, with one backward pass a column that is in use."""
+    if classes.ndim == 1:
+        return head.gradients(classes).float().mean((2, 3))
+    channels = head.activations.shape[1]
+    alpha = torch.zeros(*classes.shape, channels, device=classes.device)
+    for column in (classes >= 0).any(0).nonzero()[:, 0].tolist():
+        alpha[:, column] = _mean_gradients(head, classes[:, column])
+    return alpha
 
 
 def _explains_gradients(linear: nn.Linear, head: HeadPass) -> bool:

@@ -32,6 +32,29 @@ class MetricInfo:
     higher_is_better: bool
 
 
+BY_VARIANT = {
+    "accuracy": ("accuracy", "share classified correctly"),
+    "map": (
+        "mAP",
+        "mean over classes of the area under the precision-recall curve (PASCAL VOC since 2010)",
+    ),
+    "map11": (
+        "mAP, 11 points",
+        "mean over classes of the precision at recall 0, 0.1, ..., 1 (PASCAL VOC 2007)",
+    ),
+    "label_accuracy": (
+        "label accuracy",
+        "share of a sample's counting labels whose logit has the right sign",
+    ),
+    "exact_match": ("exact match", "share of samples all of whose counting labels are right"),
+}
+"""Label and definition of what is measured on each background variant, `NAME@VARIANT`."""
+BY_RADIUS = {
+    "robust": ("robust accuracy", "share still classified correctly"),
+    "robust_map": ("robust mAP", "mAP (PASCAL VOC since 2010)"),
+    "robust_map11": ("robust mAP, 11 points", "mAP at 11 points (PASCAL VOC 2007)"),
+}
+"""Label and definition of what is measured under attack, `NAME@EPS`."""
 METRICS: dict[str, MetricInfo] = {
     "background_gap": MetricInfo(
         "background gap",
@@ -63,22 +86,27 @@ METRICS: dict[str, MetricInfo] = {
 
 
 def describe(name: str) -> MetricInfo:
-    """Return what a metric is: `accuracy@VARIANT`, `robust@EPS`, or one of `METRICS`.
+    """Return what a metric is: one of `BY_VARIANT` or `BY_RADIUS` with its detail, or of `METRICS`.
+
+    Args:
+        name: Such as `accuracy@original`, `robust@2/255` or `mask_iou`.
 
     Raises:
         KeyError: There is no such metric.
     """
     base, _, detail = name.partition("@")
-    if base == "accuracy":
+    if base in BY_VARIANT:
+        label, definition = BY_VARIANT[base]
         return MetricInfo(
-            f"accuracy, {detail}",
-            f"share classified correctly: {VARIANT_MEANING.get(detail, detail)}",
+            f"{label}, {detail}",
+            f"{definition}: {VARIANT_MEANING.get(detail, detail)}",
             higher_is_better=detail not in OBJECT_FREE,
         )
-    if base == "robust":
+    if base in BY_RADIUS:
+        label, definition = BY_RADIUS[base]
         return MetricInfo(
-            f"robust accuracy, {detail}",
-            f"share still classified correctly after PGD on the whole picture, L-inf, eps {detail}",
+            f"{label}, {detail}",
+            f"{definition} after PGD on the whole picture, L-inf, eps {detail}",
             higher_is_better=True,
         )
     return METRICS[name]

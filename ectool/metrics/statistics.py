@@ -12,6 +12,7 @@ from ectool.errors import InputError
 
 Sample = Bool[np.ndarray, "_"] | Integer[np.ndarray, "_"] | Float[np.ndarray, "_"]
 Statistic = Callable[[Float64[np.ndarray, "r n"], int], Float64[np.ndarray, "r"]]
+RowStatistic = Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]]
 
 _VALUES_AT_ONCE = 2**21
 
@@ -64,8 +65,12 @@ def bootstrap_interval(
         The estimate; value NaN without samples, bounds NaN with fewer than two.
     """
     known = _drop_undefined(np.asarray(values, np.float64)[None])[0]
-    return _bootstrap(
-        lambda rows: statistic(known[rows], -1), len(known), confidence, resamples, seed
+    return bootstrap_rows(
+        lambda rows: statistic(known[rows], -1),
+        len(known),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
     )
 
 
@@ -98,13 +103,55 @@ def bootstrap_difference(
         InputError: The sides differ in length.
     """
     a, b = _drop_undefined(_paired(first, second))
-    return _bootstrap(
+    return bootstrap_rows(
         lambda rows: statistic(a[rows], -1) - statistic(b[rows], -1),
         len(a),
-        confidence,
-        resamples,
-        seed,
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
     )
+
+
+def bootstrap_rows(
+    statistic: RowStatistic,
+    n: int,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate a statistic that needs whole samples with its percentile bootstrap interval.
+
+    For statistics that are no function of one value per sample, such as mean average precision.
+    Resamples of which the statistic is undefined (NaN) are left out.
+
+    Args:
+        statistic: Maps r resamples, each the indices of the n samples it holds, to r numbers;
+            called with a bounded number of resamples at a time.
+        n: Number of samples.
+        confidence: Probability the interval covers, 0 to 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+        The estimate; value NaN without samples or where the statistic of the data is undefined,
+        bounds NaN then and with fewer than two samples.
+    """
+    if n == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    value = float(statistic(np.arange(n)[None])[0])
+    if n == 1 or np.isnan(value):
+        return Estimate(value, float("nan"), float("nan"), n)
+    generator = np.random.default_rng(seed)
+    step = max(1, _VALUES_AT_ONCE // n)
+    resampled = np.concatenate(
+        [
+            statistic(generator.integers(n, size=(min(step, resamples - start), n)))
+            for start in range(0, resamples, step)
+        ]
+    )
+    low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(value, float(low), float(high), n)
 
 
 def mean_interval(values: Sample, *, confidence: float = 0.95) -> Estimate:
@@ -151,28 +198,23 @@ def paired_difference(first: Sample, second: Sample, *, confidence: float = 0.95
     return mean_interval(a - b, confidence=confidence)
 
 
-def _bootstrap(
-    statistic_of_rows: Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]],
-    n: int,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> Estimate:
-    if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    value = float(statistic_of_rows(np.arange(n)[None])[0])
-    if n == 1:
-        return Estimate(value, float("nan"), float("nan"), 1)
-    generator = np.random.default_rng(seed)
-    step = max(1, _VALUES_AT_ONCE // n)
-    resampled = np.concatenate(
-        [
-            statistic_of_rows(generator.integers(n, size=(min(step, resamples - start), n)))
-            for start in range(0, resamples, step)
-        ]
-    )
-    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high), n)
+def mean_per_sample(
+    values: Float[np.ndarray, "p"], samples: Integer[np.ndarray, "p"], count: int
+) -> Float64[np.ndarray, "n"]:
+    """Average the defined values of each sample's pairs, for metrics measured label by label.
+
+    Args:
+        values: A value for each pair of a sample and one of its labels; NaN where it is undefined.
+        samples: Which sample each pair belongs to, 0 to count - 1, in any order.
+        count: Number of samples.
+
+    Returns:
+        Means; NaN for a sample without a defined value.
+    """
+    known = ~np.isnan(values)
+    total = np.bincount(samples[known], weights=values[known], minlength=count)
+    pairs = np.bincount(samples[known], minlength=count)
+    return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
 
 
 def _paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:

@@ -31,7 +31,7 @@ from ectool.errors import QualityGateError, UsageError
 from ectool.stages import explain, perturb, score
 from ectool.stages.inputs import ModelReference, data_source, find_model, open_data
 from ectool.stages.layout import HEATMAPS, PREDICTIONS, RESULTS_FILE, SAMPLES
-from ectool.stages.measure import condition_of, per_sample, summarize
+from ectool.stages.measure import Evaluated, class_table, condition_of, estimates, summarize
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
@@ -111,13 +111,15 @@ def _compute(
         Artifact(heatmaps, "heatmaps") as explained,
         Artifact(weights, "weights") as scored,
     ):
-        values = per_sample(predicted, explained, scored, dataset, config)
+        evaluated = Evaluated(predicted, explained, scored, dataset, config)
+        metrics, classes = summarize(estimates(evaluated)), class_table(evaluated)
     results = {
         "schema": "evaluation",
         "version": 1,
         "data": {"name": config.data, "split": config.split, "fingerprint": dataset.fingerprint},
         "model": reference.id,
-        "metrics": summarize(values, config),
+        "metrics": metrics,
+        **({"classes": classes} if classes else {}),
     }
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())

@@ -15,6 +15,7 @@ from ectool.stages.inputs import (
     data_source,
     find_model,
     open_data,
+    source_options,
 )
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
@@ -65,7 +66,7 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
         )
     known = DataOptions()
     if source is not None:
-        known = DataOptions(data=source.data, **source.options)
+        known = source_options(source)
     split = config.split or (source.split if source else "train")
     return config.data_options(known), split
 

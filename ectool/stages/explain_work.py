@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import ExplainConfig
-from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
+from ectool.datasets.labels import check_labelled, most_positives, positives
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.inputs import check_images, positions
@@ -27,7 +28,7 @@ class Batch:
     """What the explainer needs of a few samples."""
 
     sample_ids: list[str]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
+    labels: Labels
     clean: Images
     adversarial: Images | None
 
@@ -56,6 +57,10 @@ class ExplainWork:
             check_images(samples, dataset, f"--samples {samples.path}")
         fix = "give the --data and --split that the samples were made of"
         where = f"{dataset.name} for {config.samples}"
+        if config.targets == "label":
+            check_labelled(dataset, "explain predictions (--targets prediction)")
+        many = is_multilabel(dataset.labels)
+        self.width = most_positives(dataset.labels) if many else None
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
 
     def load(self, rows: Indices) -> Batch:
@@ -76,9 +81,7 @@ class ExplainWork:
 
     def compute(self, batch: Batch) -> Arrays:
         """Explain the clean pictures, and the perturbed ones for the same classes."""
-        targets = None
-        if self.config.targets == "label":
-            targets = torch.from_numpy(batch.labels).to(self.device)
+        targets = self._targets(batch.labels)
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
         if targets is None:
             targets = logits.argmax(dim=1)
@@ -94,6 +97,13 @@ class ExplainWork:
             arrays |= {"adversarial": maps, "logits_adversarial": logits.cpu().numpy()}
         return arrays
 
+    def _targets(self, labels: Labels) -> Tensor | None:
+        """Return the true classes: one each, or of multi-label data a row each; None for others."""
+        if self.config.targets != "label":
+            return None
+        rows = labels if self.width is None else positives(labels, self.width)
+        return torch.from_numpy(rows).to(self.device)
+
     def _explain(
         self, images: Images, targets: Tensor | None, sample_ids: list[str]
     ) -> tuple[np.ndarray[Any, np.dtype[np.float16]], Tensor]:
@@ -108,7 +118,7 @@ class ExplainWork:
         found = {}
         for name in ("clean", "adversarial"):
             if name in arrays:
-                highest = arrays[name].max(axis=(1, 2))
+                highest = arrays[name].max(axis=(-2, -1))[arrays["target"] >= 0]
                 found[f"zero_maps_{name}"] = int((highest == 0).sum())
                 found[f"saturated_maps_{name}"] = int((highest == HALF_MAX).sum())
         return found

@@ -53,6 +53,11 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
     return dataset
 
 
+def source_options(source: DataSource) -> DataOptions:
+    """Return the options that open an artifact's data set again."""
+    return DataOptions(data=source.data, **source.options)
+
+
 def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSource:
     """Describe an open data set for the manifest."""
     return DataSource(

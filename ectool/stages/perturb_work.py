@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
-from ectool.attacks.masks import BACKGROUND_RULES
+from ectool.attacks.masks import BACKGROUND_RULES, intersect
 from ectool.attacks.pgd import pgd
 from ectool.attacks.random_start import random_start
 from ectool.config import PerturbConfig
-from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
+from ectool.datasets.labels import check_labelled, most_positives, positives
 from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS, upsample
 from ectool.models.classifier import Classifier, to_pixels
@@ -36,7 +37,7 @@ class Batch:
     """What the attack needs of a few samples."""
 
     sample_ids: list[str]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
+    labels: Labels
     images: Images
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
     start: Images | None
@@ -60,6 +61,9 @@ class PerturbWork:
         self.dataset = dataset
         self.initial = initial
         self.ids: Sequence[str] = dataset.sample_ids
+        check_labelled(dataset, "perturb a labelled split")
+        many = is_multilabel(dataset.labels)
+        self.width = most_positives(dataset.labels) if many else None
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = EXPLAINERS[config.method](model)
         self.device = next(model.parameters()).device
@@ -136,15 +140,28 @@ class PerturbWork:
     def _background(self, pixels: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the clean logits and the mask of what may move."""
         if self.rule.source == "heatmap":
-            explanation = self.explainer(pixels, labels)
-            source = upsample(explanation.heatmaps, self.dataset.size)
-            return explanation.logits, self.rule.compute(source, self.config.mask_level)
+            return self._unexplained(pixels, labels, batch)
         with torch.no_grad():
             logits = self.model(pixels)
         source = pixels[:, 0]
         if batch.objects is not None:
             source = torch.from_numpy(batch.objects).to(self.device)
         return logits, self.rule.compute(source, self.config.mask_level)
+
+    def _unexplained(self, pixels: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the clean logits and what the rule leaves of the heatmaps of every true label."""
+        level, size = self.config.mask_level, self.dataset.size
+        if self.width is None:
+            explanation = self.explainer(pixels, labels)
+            source = upsample(explanation.heatmaps, size)
+            return explanation.logits, self.rule.compute(source, level)
+        targets = torch.from_numpy(positives(batch.labels, self.width)).to(self.device)
+        explanation = self.explainer(pixels, targets)
+        pairs = targets >= 0
+        source = upsample(explanation.heatmaps[pairs], size)
+        samples = pairs.nonzero()[:, 0]
+        background = intersect(self.rule.compute(source, level), samples, len(targets))
+        return explanation.logits, background
 
     def _begin(self, pixels: Tensor, batch: Batch) -> Tensor:
         """Return where the attack starts: last round's samples, a random point, or the picture."""

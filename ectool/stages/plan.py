@@ -18,6 +18,7 @@ from ectool.config import (
 )
 from ectool.errors import UsageError
 from ectool.settings import Config, read_toml, stage_table, validate, variables
+from ectool.stages.miniature import miniature
 
 GIVEN = {"seed", "model", "init", "samples", "heatmaps", "previous", "output"}
 """What `run` tells the stages of a round, which hence no arm can change."""
@@ -32,7 +33,7 @@ class Experiment:
         document: The whole file.
         file: Where the file lies.
         folder: Where the experiment goes.
-        machine: What `run` was told of device, threads and force; goes before the file.
+        machine: What `run` was told of device, threads, force and data; goes before the file.
     """
 
     config: ExperimentConfig
@@ -78,7 +79,10 @@ def open_experiment(config: RunConfig) -> Experiment:
             got="none",
             fix="add it, or call the stages with --config",
         )
-    machine = config.model_dump(include=config.model_fields_set & {"device", "threads", "force"})
+    if config.miniature:
+        document = miniature(document)
+    told = {"device", "threads", "force", "data"}
+    machine = config.model_dump(include=config.model_fields_set & told, exclude_none=True)
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)
     folder = config.output or Path("run") / config.file.stem
     experiment = Experiment(table, document, config.file, folder, machine)

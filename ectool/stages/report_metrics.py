@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ectool.datasets.base import VARIANTS
-from ectool.metrics.catalogue import METRICS
+from ectool.metrics.catalogue import BY_RADIUS, BY_VARIANT, METRICS
 from ectool.metrics.statistics import Estimate, mean_interval, paired_difference
 from ectool.reports.content import Interval, Metric, Result, compare
 from ectool.stages.report_runs import Experiment
-
-ACCURACY, ROBUST = "accuracy", "robust"
 
 
 def measured(experiment: Experiment) -> dict[str, Metric]:
@@ -31,9 +29,9 @@ def measured(experiment: Experiment) -> dict[str, Metric]:
 def metric_order(name: str) -> tuple[int, int, str]:
     """Return where a metric stands: accuracies, robustness, then the catalogue, then others."""
     base, _, detail = name.partition("@")
-    if base == ACCURACY:
+    if base in BY_VARIANT:
         return 0, _index(VARIANTS, detail), name
-    if base == ROBUST:
+    if base in BY_RADIUS:
         return 1, 0, name
     return 2, _index(tuple(METRICS), name), name
 

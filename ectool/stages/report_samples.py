@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.artifact import Artifact
-from ectool.config import DataOptions
-from ectool.datasets.base import Dataset
+from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
 from ectool.reports.content import Sample, Sheet
 from ectool.reports.selection import Choice, choose
-from ectool.stages.inputs import open_data, positions
+from ectool.stages.inputs import open_data, positions, source_options
 from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.report_runs import Experiment
 
@@ -70,8 +69,7 @@ def _open_data(perturbed: Artifact) -> Dataset:
             got="none",
             fix="make them with `ectool perturb`",
         )
-    options = DataOptions(**source.model_dump(include=set(DataOptions.model_fields)))
-    dataset = open_data(options, source.split)
+    dataset = open_data(source_options(source), source.split)
     if dataset.fingerprint != source.fingerprint:
         raise InputError(
             f"{source.data} ({source.split})",
@@ -86,7 +84,7 @@ def _read_samples(round_: RoundData) -> list[Sample]:
     """Choose samples and read what is shown of them; everything is joined on the sample id."""
     ids = round_.weights.sample_ids
     consistency = round_.weights.read("explanation_consistency")
-    label = round_.heatmaps.read("label")[_rows(round_.heatmaps, ids)]
+    label = _first(round_.heatmaps.read("target")[_rows(round_.heatmaps, ids)], 1)
     choices = choose(label, consistency, seed=CHOICE_SEED)
     chosen = [ids[choice.row] for choice in choices]
     dataset = round_.dataset
@@ -110,17 +108,19 @@ def _read_sample(
 ) -> Sample:
     """Read one sample, given its row in the data set and in both artifacts."""
     classes = round_.dataset.classes
+    several = is_multilabel(round_.dataset.labels)
     before, after = (
-        classes[_row(round_.heatmaps, name, heatmap).argmax()]
+        _answer(_row(round_.heatmaps, name, heatmap), classes, several=several)
         for name in ("logits_clean", "logits_adversarial")
     )
     clean, adversarial = (
-        _row(round_.heatmaps, name, heatmap).astype(np.float32) for name in ("clean", "adversarial")
+        _first(_row(round_.heatmaps, name, heatmap), 2).astype(np.float32)
+        for name in ("clean", "adversarial")
     )
     return Sample(
         sample_id=round_.weights.sample_ids[choice.row],
         choice=choice.reason,
-        label=classes[_row(round_.heatmaps, "label", heatmap)],
+        label=classes[_first(_row(round_.heatmaps, "target", heatmap), 0)],
         predicted=(before, after),
         consistency=float(_row(round_.weights, "explanation_consistency", choice.row)),
         weight=float(_row(round_.weights, "weight", choice.row)),
@@ -129,6 +129,18 @@ def _read_sample(
         clean=clean,
         adversarial=adversarial,
     )
+
+
+def _answer(logits: np.ndarray[Any, Any], classes: Sequence[str], *, several: bool) -> str:
+    """Return the predicted class; of multi-label data all that are found, or `none`."""
+    if not several:
+        return classes[int(logits.argmax())]
+    return ", ".join(classes[found] for found in np.flatnonzero(logits > 0).tolist()) or "none"
+
+
+def _first(values: np.ndarray[Any, Any], ndim: int) -> Any:  # noqa: ANN401 (array or number)
+    """Return what belongs to the first of the explained labels, where there are several."""
+    return values if values.ndim == ndim else values[:, 0] if ndim == 1 else values[0]
 
 
 def _row(artifact: Artifact, name: str, row: int) -> np.ndarray[Any, Any]:

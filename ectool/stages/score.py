@@ -12,6 +12,11 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ScoreConfig
+from ectool.consistency.multilabel import (
+    LABEL_STABILITIES,
+    average_over_labels,
+    label_similarity,
+)
 from ectool.consistency.similarity import SIMILARITIES
 from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
@@ -20,16 +25,29 @@ from ectool.stages.inputs import artifact_parent, positions
 from ectool.stages.shards import is_done
 from ectool.types import SILENT, Arrays, Reporter
 
-Scores = Float32[np.ndarray, "n"]
+Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]
+Pair = tuple[np.ndarray, np.ndarray]
+COLUMNS = (
+    ("clean", "adversarial"),
+    ("logits_clean", "logits_adversarial"),
+    ("label", "target"),
+)
+"""What is read of the heatmaps: maps, logits, truth."""
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """Scores of every sample of a heatmaps artifact."""
+    """Scores of every sample of a heatmaps artifact.
+
+    Attributes:
+        similarity: Of each sample; of multi-label data, of each of its explained labels.
+        stability: Likewise.
+        explanation_consistency: Of each sample: the average over its explained labels.
+    """
 
     similarity: Scores
     stability: Scores
-    explanation_consistency: Scores
+    explanation_consistency: Float32[np.ndarray, "n"]
 
 
 def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
@@ -87,22 +105,36 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
     similarity, stability = [], []
     with reporter.task("score", len(heatmaps)) as advance:
         for start, stop in heatmaps.shards:
-            clean, adversarial, before, after, label = (
-                heatmaps.read(name, start, stop)
-                for name in (
-                    "clean",
-                    "adversarial",
-                    "logits_clean",
-                    "logits_adversarial",
-                    "label",
-                )
+            maps, logits, truth = (
+                (heatmaps.read(first, start, stop), heatmaps.read(second, start, stop))
+                for first, second in COLUMNS
             )
-            similarity.append(SIMILARITIES[config.similarity](clean, adversarial))
-            label = label.astype(np.int64)  # other programs may choose other integers
-            stability.append(STABILITIES[config.stability](before, after, label))
+            alike, stable = _score(config, maps, logits, truth)
+            similarity.append(alike)
+            stability.append(stable)
             advance(stop - start)
     alike, stable = np.concatenate(similarity), np.concatenate(stability)
-    return Consistency(alike, stable, explanation_consistency(alike, stable))
+    consistency = explanation_consistency(alike, stable)
+    if consistency.ndim == 2:
+        consistency = average_over_labels(consistency)
+    return Consistency(alike, stable, consistency)
+
+
+def _score(config: ScoreConfig, maps: Pair, logits: Pair, truth: Pair) -> tuple[Scores, Scores]:
+    """Return similarity and stability of each sample, or of each of its explained labels.
+
+    Args:
+        config: Which similarity and stability.
+        maps: Clean and adversarial heatmaps.
+        logits: Clean and adversarial logits.
+        truth: Labels, and the classes that are explained.
+    """
+    similarity = SIMILARITIES[config.similarity]
+    label, target = (rows.astype(np.int64) for rows in truth)  # others may choose other integers
+    if target.ndim == 1:
+        return similarity(*maps), STABILITIES[config.stability](*logits, label)
+    stability = LABEL_STABILITIES[config.stability](*logits, target)
+    return label_similarity(similarity, *maps, target), stability
 
 
 def _check_pairs(heatmaps: Artifact) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
-from ectool.datasets.base import Dataset
+from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
+from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoint import save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
@@ -27,7 +28,7 @@ from ectool.stages.feed import Feed
 from ectool.stages.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
 from ectool.stages.networks import load_folder
 from ectool.training.checkpoint import load_optimizer, save_optimizer
-from ectool.training.loop import EpochResult, accuracy, make_optimizer, train_epoch
+from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
 from ectool.training.schedule import Schedule
 from ectool.types import Reporter
 
@@ -159,8 +160,16 @@ def _record(
     """Return the epoch's point on the learning curves."""
     record = {"epoch": epoch + 1, "loss": result.loss, "accuracy": result.accuracy}
     for variant, dataset in validation.items():
-        record[f"validation_{variant}"] = accuracy(model, _batches(dataset, device))
+        record[f"validation_{variant}"] = _validate(model, dataset, device)
     return record
+
+
+def _validate(model: Classifier, dataset: Dataset, device: torch.device) -> float:
+    """Return accuracy, or mean average precision where samples have any number of classes."""
+    batches = _batches(dataset, device)
+    if is_multilabel(dataset.labels):
+        return mean_average_precision(*predict(model, batches))
+    return accuracy(model, batches)
 
 
 def _batches(dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

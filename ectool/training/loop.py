@@ -86,11 +86,11 @@ def train_epoch(
         torch.autograd.backward(loss)
         optimizer.step()
         size = torch.tensor(float(len(batch.labels)), device=device)
-        right, asked = (count.to(loss.dtype) for count in _right_answers(logits, batch.labels))
-        sums.append(torch.stack([loss.detach() * size, size, right, asked]))
+        counts = (count.to(size.dtype) for count in _right_answers(logits, batch.labels))
+        sums.append(torch.stack([loss.detach() * size, size, *counts]))
     # Added up here, not on the device: not every accelerator has double precision.
-    loss, samples, right, asked = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
-    return EpochResult(loss / samples, right / asked if asked else math.nan)
+    total, samples, right, asked = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
+    return EpochResult(total / samples, right / asked if asked else math.nan)
 
 
 def accuracy(

@@ -14,6 +14,7 @@ from ectool.attacks.masks import (
     BACKGROUND_RULES,
     fraction,
     full,
+    intersect,
     inverse,
     otsu,
     outside_object,
@@ -147,3 +148,23 @@ def test_rules_look_at_one_sample_at_a_time(name):
     for size in (1, 4):
         parts = [rule.compute(part, 0.4) for part in source.split(size)]
         assert torch.equal(torch.cat(parts), whole)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs=st.lists(st.integers(0, 4), max_size=9), seed=st.integers(0, 2**31))
+def test_intersect_equals_its_definition(pairs, seed):
+    draw = torch.Generator().manual_seed(seed)
+    backgrounds = torch.rand(len(pairs), 3, 4, generator=draw) < 0.6
+    found = intersect(backgrounds, torch.tensor(pairs, dtype=torch.int64), 5)
+    for sample in range(5):
+        expected = torch.ones(3, 4, dtype=torch.bool)
+        for owner, background in zip(pairs, backgrounds, strict=True):
+            if owner == sample:
+                expected &= background
+        assert torch.equal(found[sample], expected)
+
+
+def test_a_sample_without_a_pair_is_background_throughout():
+    nothing = torch.zeros(2, 3, 4, dtype=torch.bool)
+    background = intersect(nothing, torch.tensor([2, 2]), 4)
+    assert background.flatten(1).all(1).tolist() == [True, True, False, True]

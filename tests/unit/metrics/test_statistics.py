@@ -14,7 +14,9 @@ from ectool.metrics.statistics import (
     Estimate,
     bootstrap_difference,
     bootstrap_interval,
+    bootstrap_rows,
     mean_interval,
+    mean_per_sample,
     paired_difference,
 )
 
@@ -152,3 +154,48 @@ def test_excluding_zero(low, high, excludes):
 def test_sides_of_different_length_are_an_error(difference):
     with pytest.raises(InputError, match=r"expected 3 on both sides.*got 2"):
         difference(np.arange(3.0), np.arange(2.0))
+
+
+def test_rows_give_the_interval_of_values():
+    values = np.random.default_rng(0).random(40)
+    found = bootstrap_rows(lambda rows: values[rows].mean(axis=1), 40, resamples=300, seed=4)
+    assert found == bootstrap_interval(values, resamples=300, seed=4)
+
+
+def test_a_statistic_may_need_whole_rows():
+    generator = np.random.default_rng(0)
+    table = generator.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
+
+    def correlation(rows):
+        return np.array([np.corrcoef(table[row].T)[0, 1] for row in rows])
+
+    estimate = bootstrap_rows(correlation, 200, resamples=200)
+    assert estimate.value == pytest.approx(np.corrcoef(table.T)[0, 1])
+    assert estimate.low < 0.8 < estimate.high
+
+
+def test_resamples_without_a_value_are_left_out():
+    def largest_unless_first_is_missing(rows):
+        return np.where((rows == 0).any(axis=1), rows.max(axis=1), np.nan)
+
+    estimate = bootstrap_rows(largest_unless_first_is_missing, 9)
+    assert (estimate.value, estimate.n) == (8, 9)
+    assert 0 < estimate.low <= estimate.high == 8
+
+
+def test_a_statistic_without_a_value_has_no_interval():
+    estimate = bootstrap_rows(lambda rows: np.full(len(rows), np.nan), 5)
+    assert estimate.n == 5
+    assert math.isnan(estimate.value)
+    assert math.isnan(estimate.low)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1) | st.just(math.nan)), max_size=20))
+def test_pairs_are_averaged_sample_by_sample(pairs):
+    samples = np.array([owner for owner, _ in pairs], np.int64)
+    values = np.array([value for _, value in pairs], np.float64)
+    expected = []
+    for sample in range(5):
+        mine = [value for owner, value in pairs if owner == sample and not math.isnan(value)]
+        expected.append(sum(mine) / len(mine) if mine else math.nan)
+    np.testing.assert_allclose(mean_per_sample(values, samples, 5), expected)

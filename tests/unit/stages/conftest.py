@@ -51,7 +51,7 @@ def few(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     digits = open_data(DataOptions(), "validation")
     for label, name in enumerate(digits.classes):
         rows = np.flatnonzero(digits.labels == label)[:PER_CLASS]
-        masks = digits.masks(rows)
+        masks = digits.annotations(rows).masks
         assert masks is not None
         for number, (image, mask) in enumerate(zip(digits.images(rows), masks, strict=True)):
             for folder, pixels in (

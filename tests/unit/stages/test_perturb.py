@@ -109,7 +109,7 @@ class TestDefinition:
         np.testing.assert_array_equal(found, expected)
 
     def test_background_without_a_heatmap(self, by_rule, few_digits):
-        objects = few_digits.masks(np.arange(N))
+        objects = few_digits.annotations(np.arange(N)).masks
         np.testing.assert_array_equal(by_rule["object"]["background"], ~objects)
         assert by_rule["full"]["background"].all()
 

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from ectool.artifacts import folder
-from ectool.artifacts.manifest import DataSource, Recipe
+from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import DataOptions, ReportConfig
 from ectool.errors import InputError, IntegrityError, UsageError
 from ectool.metrics.catalogue import describe
 from ectool.stages import report
-from ectool.stages.inputs import open_data
+from ectool.stages.inputs import data_source, open_data
 
 CLASSES = ("<script>alert(1)<", 'b" onerror="x')
 SIDE, PER_CLASS, MAP = 16, 4, 4
@@ -55,7 +55,7 @@ def write_array_artifact(path, kind, stage, arrays, source, findings=None) -> No
 
 def write_round(path: Path, options: DataOptions, number: int) -> None:
     dataset = open_data(options, "train")
-    source = DataSource(**options.model_dump(), split="train", fingerprint=dataset.fingerprint)
+    source = data_source(options, "train", dataset)
     generator = np.random.default_rng(number)
     images = dataset.images(np.arange(N))
     moved = images.astype(int) + generator.integers(-2, 3, images.shape)

@@ -8,10 +8,10 @@ import pytest
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
-from ectool.config import TrainConfig
-from ectool.datasets.registry import open_dataset
+from ectool.config import DataOptions, TrainConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.stages import train
+from ectool.stages.inputs import open_data
 from ectool.types import SilentReporter
 
 SIDE = 16
@@ -20,7 +20,7 @@ STATE = ("model.safetensors", "trainer.safetensors", "history.json")
 
 @pytest.fixture(scope="module")
 def dataset(pictures, data_root):
-    return open_dataset(f"imagefolder:{pictures}", split="train", size=SIDE, root=data_root)
+    return open_data(DataOptions(data=f"imagefolder:{pictures}", size=SIDE), "train")
 
 
 @pytest.fixture(scope="module")

@@ -93,3 +93,15 @@ def test_options_stay_those_of_the_new_optimizer(make_model, batches, tmp_path):
     load_optimizer(resumed, tmp_path / "state")
     group = resumed.param_groups[0]
     assert (group["lr"], group["weight_decay"], group["momentum"]) == (0.5, 0.25, 0.9)
+
+
+def test_learns_several_labels(make_model, batches):
+    marks = [torch.nn.functional.one_hot(batch.labels, 3).to(torch.int8) for batch in batches]
+    for mark in marks:
+        mark[:, 1] = mark[:, 0]
+    several = [replace(b, labels=mark) for b, mark in zip(batches, marks, strict=True)]
+    model = make_model()
+    optimizer = make(model, "adamw")
+    results = [train_epoch(model, optimizer, several, lambda _: 0.01) for _ in range(20)]
+    assert results[-1].loss < results[0].loss / 2
+    assert results[-1].accuracy > 0.9 > results[0].accuracy

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ectool.training.loop import TrainingBatch, accuracy, make_optimizer, train_epoch
-from ectool.training.losses import weighted_cross_entropy
+from ectool.training.loop import TrainingBatch, accuracy, make_optimizer, predict, train_epoch
+from ectool.training.losses import weighted_loss
 
 SIDE, CLASSES = 2, 3
 
@@ -43,7 +45,7 @@ def slow_loss(logits, labels, weights):
 def test_the_weighted_loss_is_its_definition(model, batches):
     for batch in batches:
         logits = model(batch.pixels)
-        loss = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        loss = weighted_loss(logits, batch.labels, batch.weights)
         assert loss.item() == pytest.approx(
             slow_loss(logits, batch.labels, batch.weights), rel=1e-5
         )
@@ -51,7 +53,7 @@ def test_the_weighted_loss_is_its_definition(model, batches):
 
 def test_weights_of_one_are_no_weights(model, batches):
     logits, labels = model(batches[0].pixels), batches[0].labels
-    ones = weighted_cross_entropy(logits, labels, torch.ones(5))
+    ones = weighted_loss(logits, labels, torch.ones(5))
     assert torch.equal(ones, nn.functional.cross_entropy(logits, labels))
 
 
@@ -60,7 +62,7 @@ def test_a_weight_of_zero_takes_a_sample_out_of_the_gradient(model, batches):
     pixels = batch.pixels.clone().requires_grad_()
     weights = batch.weights.clone()
     weights[3] = 0
-    weighted_cross_entropy(model(pixels), batch.labels, weights).backward()
+    weighted_loss(model(pixels), batch.labels, weights).backward()
     assert pixels.grad[3].abs().max() == 0
     assert pixels.grad[2].abs().max() > 0
 
@@ -71,7 +73,7 @@ def test_an_epoch_takes_a_plain_step_per_batch(model, batches):
     for rate, batch in zip((0.5, 0.25), batches, strict=True):
         twins = [parameter.clone().requires_grad_() for parameter in expected]
         logits = batch.pixels.flatten(1) @ twins[0].T + twins[1]
-        loss = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        loss = weighted_loss(logits, batch.labels, batch.weights)
         losses += loss.item() * len(batch.labels)
         correct += int((logits.argmax(1) == batch.labels).sum())
         steps = torch.autograd.grad(loss, twins)
@@ -98,3 +100,65 @@ def test_accuracy_counts_in_evaluation_mode(batches):
     correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in pairs)
     assert values == {correct / 7}
     assert not model.training
+
+
+def several(batches, seed=2):
+    """Return the batches with several labels a sample, some of which do not count."""
+    draw = torch.Generator().manual_seed(seed)
+    return [
+        replace(
+            batch,
+            labels=torch.randint(
+                -1, 2, (len(batch.labels), CLASSES), generator=draw, dtype=torch.int8
+            ),
+        )
+        for batch in batches
+    ]
+
+
+def test_accuracy_of_several_labels_counts_signs(model, batches):
+    right = asked = 0
+    for batch in several(batches):
+        for logits, labels in zip(model(batch.pixels).tolist(), batch.labels.tolist(), strict=True):
+            for logit, label in zip(logits, labels, strict=True):
+                asked += label >= 0
+                right += label == int(logit > 0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=9)
+    result = train_epoch(model, optimizer, several(batches), lambda _: 0.0)
+    assert 0 < right < asked < 21
+    assert result.accuracy == pytest.approx(right / asked)
+
+
+def test_no_counting_label_is_no_loss_and_no_accuracy(model, batches):
+    mute = [replace(batch, labels=torch.full_like(batch.labels, -1)) for batch in several(batches)]
+    before = [parameter.clone() for parameter in model.parameters()]
+    result = train_epoch(model, torch.optim.SGD(model.parameters(), lr=1), mute, lambda _: 1.0)
+    assert result.loss == 0
+    assert math.isnan(result.accuracy)
+    for parameter, value in zip(model.parameters(), before, strict=True):
+        assert torch.equal(parameter, value)
+
+
+@pytest.mark.parametrize("convert", [list, several])
+def test_predictions_of_all_batches_in_evaluation_mode(batches, convert):
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(3 * SIDE**2, CLASSES))
+    pairs = [(batch.pixels, batch.labels) for batch in convert(batches)]
+    logits, labels = predict(model.train(), iter(pairs))
+    assert not model.training
+    np.testing.assert_array_equal(labels, torch.cat([labels for _, labels in pairs]))
+    with torch.no_grad():
+        expected = torch.cat([model(pixels) for pixels, _ in pairs])
+    np.testing.assert_array_equal(logits, expected)
+
+
+def test_the_callers_gradient_mode_holds_between_batches(model, batches):
+    modes = []
+
+    def pairs():
+        for batch in batches:
+            modes.append(torch.is_grad_enabled())
+            yield batch.pixels.bfloat16(), batch.labels
+
+    logits, _ = predict(model.bfloat16(), pairs())
+    assert modes == [True, True]
+    assert logits.dtype == np.float32

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ectool.training.losses import weighted_cross_entropy
+from ectool.training.losses import weighted_loss
 
 
 @pytest.fixture
@@ -23,26 +23,26 @@ def test_is_the_mean_of_weighted_negative_log_probabilities(batch):
     for row, label, weight in zip(logits.tolist(), labels.tolist(), weights.tolist(), strict=True):
         normalizer = math.log(sum(math.exp(value) for value in row))
         total += weight * (normalizer - row[label])
-    assert weighted_cross_entropy(*batch).item() == pytest.approx(total / 7, rel=1e-12)
+    assert weighted_loss(*batch).item() == pytest.approx(total / 7, rel=1e-12)
 
 
 def test_ones_give_plain_cross_entropy_bit_for_bit(batch):
     logits, labels, weights = batch
-    found = weighted_cross_entropy(logits, labels, torch.ones_like(weights))
+    found = weighted_loss(logits, labels, torch.ones_like(weights))
     assert torch.equal(found, F.cross_entropy(logits, labels))
 
 
 def test_is_not_divided_by_the_weights_of_the_batch(batch):
     logits, labels, weights = batch
-    twice = weighted_cross_entropy(logits, labels, 2 * weights)
-    assert torch.equal(twice, 2 * weighted_cross_entropy(*batch))
+    twice = weighted_loss(logits, labels, 2 * weights)
+    assert torch.equal(twice, 2 * weighted_loss(*batch))
 
 
 def test_gradient_of_a_sample_is_proportional_to_its_weight(batch):
     logits, labels, weights = batch
     logits.requires_grad_()
     (plain,) = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
-    (weighted,) = torch.autograd.grad(weighted_cross_entropy(logits, labels, weights), logits)
+    (weighted,) = torch.autograd.grad(weighted_loss(logits, labels, weights), logits)
     torch.testing.assert_close(weighted, weights[:, None] * plain)
 
 
@@ -52,6 +52,21 @@ def test_weight_zero_silences_a_sample(batch):
     other = logits.clone()
     other[2] = torch.tensor([5.0, -5.0, 0.0, 1.0])
     assert torch.equal(
-        weighted_cross_entropy(logits, labels, weights),
-        weighted_cross_entropy(other, labels, weights),
+        weighted_loss(logits, labels, weights),
+        weighted_loss(other, labels, weights),
     )
+
+
+def test_several_labels_a_sample_are_weighted_like_one(batch):
+    logits, _, weights = batch
+    draw = torch.Generator().manual_seed(1)
+    labels = torch.randint(-1, 2, (7, 4), generator=draw, dtype=torch.int8)
+    total = 0.0
+    for row, marks, weight in zip(logits.tolist(), labels.tolist(), weights.tolist(), strict=True):
+        terms = [
+            math.log1p(math.exp(-value if mark else value))
+            for value, mark in zip(row, marks, strict=True)
+            if mark >= 0
+        ]
+        total += weight * sum(terms) / max(1, len(terms))
+    assert weighted_loss(logits, labels, weights).item() == pytest.approx(total / 7, rel=1e-12)

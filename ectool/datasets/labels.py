@@ -1,0 +1,47 @@
+"""What labels say: which classes a sample has, and which of them are explained."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int8, Int64
+
+from ectool.datasets.base import Dataset, Labels, is_multilabel
+from ectool.errors import InputError
+
+NO_TARGET = -1
+
+
+def most_positives(labels: Int8[np.ndarray, "n c"]) -> int:
+    """Return the greatest number of classes that a sample has, at least 1."""
+    return max(1, int((labels == 1).sum(axis=1).max()))
+
+
+def positives(labels: Int8[np.ndarray, "n c"], width: int) -> Int64[np.ndarray, "n k"]:
+    """Return the classes that each sample has, in ascending order, then -1 as filling.
+
+    Args:
+        labels: 1 for every class that is there.
+        width: Length of a row, at least ``most_positives`` of all samples.
+    """
+    targets = np.full((len(labels), width), NO_TARGET, np.int64)
+    for row, present in zip(targets, labels == 1, strict=True):
+        found = np.flatnonzero(present)
+        row[: len(found)] = found
+    return targets
+
+
+def check_labelled(dataset: Dataset, fix: str) -> None:
+    """Check that every sample of single-label data has a class.
+
+    Raises:
+        InputError: One has none; the message names the first.
+    """
+    labels: Labels = dataset.labels
+    if is_multilabel(labels) or not (labels < 0).any():
+        return
+    raise InputError(
+        dataset.name,
+        expected="a label for every picture",
+        got=f"none for {dataset.sample_ids[int((labels < 0).argmax())]!r}",
+        fix=fix,
+    )

@@ -1,0 +1,242 @@
+"""Several labels a sample: average precision as PASCAL VOC defines it, and right answers.
+
+Labels are 1 where a class is present, 0 where it is absent and -1 where it does not count, such as
+VOC's "difficult" objects: then sample and class are as if they had never met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int8, Integer
+
+from ectool.errors import InputError
+from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
+from ectool.metrics.statistics import Estimate, bootstrap_rows
+
+Scores = Float[np.ndarray, "n c"]
+Labels = Int8[np.ndarray, "m k"]
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """A class's line in the table of classes.
+
+    Attributes:
+        name: Name of the class.
+        average_precision: In [0, 1]; NaN without a sample that holds the class.
+        present: Number of samples that hold the class.
+        absent: Number of samples that do not; the rest does not count.
+    """
+
+    name: str
+    average_precision: float
+    present: int
+    absent: int
+
+
+def average_precision(
+    scores: Scores, labels: Labels, *, interpolation: Interpolation = "all-points"
+) -> Float64[np.ndarray, "c"]:
+    """Return the area under each class's precision-recall curve.
+
+    With ``envelope(r) = max(precision where recall >= r)``, "all-points" is the integral of the
+    envelope over r from 0 to 1, as in VOC since 2010, and "11-point" its mean over r = 0, 0.1,
+    ..., 1, as in VOC 2007 (Everingham et al. 2010, doi 10.1007/s11263-009-0275-4, section 4.2;
+    ``VOCevalcls.m`` and ``VOCap.m`` of the devkit). Deviations: equal scores are one rank, so
+    precision and recall are read where all of them have been retrieved, and the order of the
+    samples plays no part (the devkit takes them in the order of its files); ``recall >= r`` is
+    decided in whole numbers.
+
+    Args:
+        scores: Scores of every class; any increasing function of them gives the same answer. NaN
+            ranks last.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+        interpolation: How the curve is integrated.
+
+    Returns:
+        Average precision of each class, in [0, 1]; NaN without a positive.
+
+    Raises:
+        InputError: Scores and labels differ in shape, or a label is none of the three.
+    """
+    everyone_once = np.ones((1, len(scores)), np.int64)
+    (precisions,) = _by_class(_rankings(scores, labels), everyone_once, interpolation)
+    return np.asarray(precisions)
+
+
+def mean_average_precision(
+    scores: Scores, labels: Labels, *, interpolation: Interpolation = "all-points"
+) -> float:
+    """Return the mean of ``average_precision`` over the classes that have a positive.
+
+    Args:
+        scores: Scores of every class.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+        interpolation: How the curve is integrated.
+
+    Returns:
+        mAP, in [0, 1]; NaN where no class has a positive.
+
+    Raises:
+        InputError: Scores and labels differ in shape, or a label is none of the three.
+    """
+    precisions = average_precision(scores, labels, interpolation=interpolation)
+    return float(_mean_of_defined(precisions[None])[0])
+
+
+def mean_average_precision_interval(
+    scores: Scores,
+    labels: Labels,
+    *,
+    interpolation: Interpolation = "all-points",
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate mean average precision with its percentile bootstrap interval over samples.
+
+    In every resample the classes without a positive are left out of its mean. A positive that a
+    resample holds twice lifts the envelope, so with few positives the interval leans upwards.
+
+    Args:
+        scores: Scores of every class.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+        interpolation: How the curve is integrated.
+        confidence: Probability the interval covers, 0 to 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+        The estimate; value NaN where no class has a positive.
+
+    Raises:
+        InputError: Scores and labels differ in shape, or a label is none of the three.
+    """
+    rankings = _rankings(scores, labels)
+
+    def statistic(rows: Integer[np.ndarray, "r n"]) -> Float64[np.ndarray, "r"]:
+        return _mean_of_defined(_by_class(rankings, _counts(rows), interpolation))
+
+    return bootstrap_rows(
+        statistic, len(scores), confidence=confidence, resamples=resamples, seed=seed
+    )
+
+
+def class_table(
+    scores: Scores,
+    labels: Labels,
+    names: Sequence[str],
+    *,
+    interpolation: Interpolation = "all-points",
+) -> tuple[ClassResult, ...]:
+    """Return average precision and number of samples class by class.
+
+    Args:
+        scores: Scores of every class.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+        names: Names of the classes, one per column.
+        interpolation: How the curve is integrated.
+
+    Returns:
+        One line per class, in the order of the columns.
+
+    Raises:
+        InputError: Scores and labels differ in shape, or a label is none of the three.
+    """
+    precisions = average_precision(scores, labels, interpolation=interpolation)
+    present, absent = (labels == 1).sum(axis=0), (labels == 0).sum(axis=0)
+    columns = (precisions.tolist(), present.tolist(), absent.tolist())
+    return tuple(ClassResult(*line) for line in zip(names, *columns, strict=True))
+
+
+def label_accuracy(logits: Scores, labels: Labels) -> Float64[np.ndarray, "n"]:
+    """Return the share of each sample's counting labels that are answered right.
+
+    A class is answered present where its logit is above 0; a logit that is NaN is wrong.
+
+    Args:
+        logits: One logit per class.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+
+    Returns:
+        Shares, 0 to 1; NaN for a sample none of whose labels counts.
+
+    Raises:
+        InputError: Logits and labels differ in shape, or a label is none of the three.
+    """
+    right, counting = _right_answers(logits, labels)
+    return np.where(counting > 0, right / np.maximum(counting, 1), np.nan)
+
+
+def exact_match(logits: Scores, labels: Labels) -> Float64[np.ndarray, "n"]:
+    """Tell for every sample whether all of its counting labels are answered right.
+
+    The mean over samples is the exact-match ratio (subset accuracy).
+
+    Args:
+        logits: One logit per class.
+        labels: Present (1), absent (0) and uncounted (-1) classes.
+
+    Returns:
+        1 or 0; NaN for a sample none of whose labels counts.
+
+    Raises:
+        InputError: Logits and labels differ in shape, or a label is none of the three.
+    """
+    right, counting = _right_answers(logits, labels)
+    return np.where(counting > 0, right == counting, np.nan)
+
+
+def _rankings(scores: Scores, labels: Labels) -> list[Ranking]:
+    _check(scores, labels)
+    return [rank(*columns) for columns in zip(scores.T, labels.T, strict=True)]
+
+
+def _by_class(
+    rankings: Sequence[Ranking], counts: Integer[np.ndarray, "r n"], interpolation: Interpolation
+) -> Float64[np.ndarray, "r c"]:
+    return np.stack([average_precisions(r, counts, interpolation) for r in rankings], axis=1)
+
+
+def _counts(rows: Integer[np.ndarray, "r n"]) -> Integer[np.ndarray, "r n"]:
+    """Count how often each resample holds each sample."""
+    resamples, samples = rows.shape
+    cells = rows + samples * np.arange(resamples)[:, None]
+    return np.bincount(cells.ravel(), minlength=rows.size).reshape(rows.shape)
+
+
+def _mean_of_defined(values: Float64[np.ndarray, "r c"]) -> Float64[np.ndarray, "r"]:
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _right_answers(
+    logits: Scores, labels: Labels
+) -> tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]:
+    """Count each sample's labels that are answered right, and those that count."""
+    _check(logits, labels)
+    right: Bool[np.ndarray, "n c"] = np.where(labels == 1, logits > 0, logits <= 0)
+    counting = labels >= 0
+    return (right & counting).sum(axis=1), counting.sum(axis=1)
+
+
+def _check(scores: Scores, labels: Labels) -> None:
+    if scores.shape != labels.shape:
+        raise InputError(
+            "labels",
+            expected=f"shape {scores.shape}, one per sample and class",
+            got=str(labels.shape),
+            fix="evaluate the model on the data set it was made for",
+        )
+    unknown = labels[(labels < -1) | (labels > 1)]
+    if unknown.size:
+        raise InputError(
+            "labels",
+            expected="1 (present), 0 (absent) or -1 (not counted)",
+            got=str(unknown[0]),
+            fix="correct the data set's labels",
+        )
