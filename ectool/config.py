@@ -160,6 +160,7 @@ class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
     """Options of `train`."""
 
     model: str = option("smallcnn", "Architecture to train.")
+    split: str = option("train", "Split that is learned from.")
     layer: str | None = option(None, "Target layer; found automatically unless given.")
     epochs: int = option(30, "Length of the whole schedule.", ge=1)
     until_epoch: int | None = option(None, "Epoch to stop at; the last one unless given.", ge=1)
@@ -190,6 +191,9 @@ class EvaluateConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
     split: str = option("test", "Split of the data set.")
     eps: RadiusList = option((2 / 255, 8 / 255), "Radii of the robustness attack.")
     steps: int = option(20, "Steps of the robustness attack.", ge=1)
+    challenge: bool = option(
+        False, "Paste every object on every background (only_bg_t) as well; costs their product."
+    )
     bootstrap: int = option(1000, "Bootstrap resamples behind each interval.", ge=100)
     seed: int = option(0, "Seed of random starts and of the bootstrap.", ge=0)
     require: TextList = option(

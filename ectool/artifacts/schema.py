@@ -84,6 +84,11 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
         "explanation_consistency": SCORE,
         "weight": ArraySpec("f", (SAMPLE,)),
     },
+    "challenge": {
+        "sample_id": ID,
+        "label": LABEL,
+        "robust": ArraySpec("b", (SAMPLE,)),
+    },
     "predictions": {
         "sample_id": ID,
         "label": LABEL,

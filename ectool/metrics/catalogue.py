@@ -61,6 +61,12 @@ METRICS: dict[str, MetricInfo] = {
         "accuracy on mixed_same minus accuracy on mixed_rand (BG-Gap, Xiao et al. 2021)",
         higher_is_better=False,
     ),
+    "background_robustness": MetricInfo(
+        "robust to every background",
+        "share of objects classified correctly on every background of the test pictures "
+        "(adversarial backgrounds challenge, Xiao et al. 2021)",
+        higher_is_better=True,
+    ),
     "pointing_game": MetricInfo(
         "pointing game",
         "share of heatmaps whose maximum lies within 15 px (at 224) of the object "

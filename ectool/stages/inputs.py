@@ -89,6 +89,7 @@ class ModelReference:
         id: Content id.
         architecture: Name of the architecture of a foreign checkpoint.
         classes: Number of classes of a foreign checkpoint.
+        is_opaque: Whether no heatmaps can be drawn of it.
     """
 
     path: Path
@@ -96,6 +97,7 @@ class ModelReference:
     id: str
     architecture: str | None = None
     classes: int | None = None
+    is_opaque: bool = False
 
     def parent(self, output: Path) -> Parent:
         """Describe the model as an input."""

@@ -14,6 +14,7 @@ HISTORY_FILE = "history.json"
 
 RESULTS_FILE = "results.json"
 PREDICTIONS = "predictions.zarr"
+CHALLENGE = "challenge.zarr"
 
 SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
 """The artifacts of a round, and of an evaluation's measurement of consistency."""

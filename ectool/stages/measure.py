@@ -11,7 +11,6 @@ from jaxtyping import Float
 from ectool.artifacts.artifact import Artifact
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Annotations, Dataset, is_multilabel
-from ectool.datasets.registry import find_entry
 from ectool.metrics import multilabel
 from ectool.metrics.catalogue import describe
 from ectool.metrics.classification import is_correct
@@ -38,22 +37,21 @@ class Evaluated:
 
     Attributes:
         predictions: Logits of every condition.
-        heatmaps: Clean and perturbed heatmaps.
-        weights: Explanation consistency.
         dataset: The pictures.
         config: Options of the evaluation.
+        variants: Names of the background variants, which are conditions too.
+        heatmaps: Clean and perturbed heatmaps, where the model can be explained.
+        weights: Explanation consistency, likewise.
+        challenge: Objects that are recognised on every background, where that was asked for.
     """
 
     predictions: Artifact
-    heatmaps: Artifact
-    weights: Artifact
     dataset: Dataset
     config: EvaluateConfig
-
-    @property
-    def variants(self) -> Mapping[str, str]:
-        """Return the condition of every background variant, by the variant's name."""
-        return {name: name for name in find_entry(self.config.data).variants}
+    variants: tuple[str, ...]
+    heatmaps: Artifact | None = None
+    weights: Artifact | None = None
+    challenge: Artifact | None = None
 
     @property
     def attacks(self) -> Mapping[str, str]:
@@ -77,8 +75,12 @@ def estimates(evaluated: Evaluated) -> dict[str, Estimate]:
     several = is_multilabel(labels)
     found = _ranked(evaluated, labels.astype(np.int8)) if several else {}
     columns = _right_labels(evaluated, labels) if several else _right(evaluated, labels)
-    columns |= localization(evaluated.heatmaps, evaluated.dataset)
-    columns["explanation_consistency"] = evaluated.weights.read("explanation_consistency")
+    if evaluated.challenge is not None:
+        columns["background_robustness"] = evaluated.challenge.read("robust")
+    if evaluated.heatmaps is not None:
+        columns |= localization(evaluated.heatmaps, evaluated.dataset)
+    if evaluated.weights is not None:
+        columns["explanation_consistency"] = evaluated.weights.read("explanation_consistency")
     config = evaluated.config
     return found | {
         name: bootstrap_interval(
@@ -91,11 +93,11 @@ def estimates(evaluated: Evaluated) -> dict[str, Estimate]:
 def _right(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Tell of every sample whether it is classified correctly, and its background gap."""
     conditions = {
-        **{f"accuracy@{name}": condition for name, condition in evaluated.variants.items()},
+        **{f"accuracy@{name}": name for name in evaluated.variants},
         **{f"robust@{eps}": condition for eps, condition in evaluated.attacks.items()},
     }
     found = {name: is_correct(evaluated.logits(c), labels) for name, c in conditions.items()}
-    if "accuracy@mixed_rand" in found:
+    if {"accuracy@mixed_rand", "accuracy@mixed_same"} <= found.keys():
         found["background_gap"] = background_gaps(
             found["accuracy@mixed_same"], found["accuracy@mixed_rand"]
         )
@@ -105,8 +107,8 @@ def _right(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
 def _right_labels(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Tell of every sample which share of its labels is right, and whether all are."""
     found = {}
-    for name, condition in evaluated.variants.items():
-        logits = evaluated.logits(condition)
+    for name in evaluated.variants:
+        logits = evaluated.logits(name)
         found[f"label_accuracy@{name}"] = multilabel.label_accuracy(logits, labels)
         found[f"exact_match@{name}"] = multilabel.exact_match(logits, labels)
     return found
@@ -116,7 +118,7 @@ def _ranked(evaluated: Evaluated, labels: np.ndarray) -> dict[str, Estimate]:
     """Return mean average precision both ways, of every variant and under every attack."""
     config = evaluated.config
     conditions = {
-        **{f"@{name}": condition for name, condition in evaluated.variants.items()},
+        **{f"@{name}": name for name in evaluated.variants},
         **{f"robust@{eps}": condition for eps, condition in evaluated.attacks.items()},
     }
     found = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ectool.artifacts import folder
@@ -14,9 +15,10 @@ from ectool.errors import InputError, UsageError
 from ectool.stages.inputs import artifact_parent, data_source, open_data, parent_of, positions
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
-TRAIN_SPLIT = "train"
 FREE = ("until_epoch", "mix")
 """Options that may change when a schedule is resumed."""
+CURVES = ("original", "mixed_rand")
+"""Variants of the validation pictures that learning curves are drawn of, where they are there."""
 VALIDATION_SPLIT = "validation"
 
 
@@ -38,7 +40,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     until, mix = config.until_epoch or config.epochs, config.mix if config.samples else 0.0
     config = config.model_copy(update={"until_epoch": until, "mix": mix})
     _check_schedule(config, resumed)
-    dataset = open_data(config, TRAIN_SPLIT)
+    dataset = open_data(config, config.split)
     _check_data(config, dataset, resumed)
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
@@ -126,7 +128,7 @@ def make_recipe(
         stage="train",
         config=config.keyed(),
         parents=tuple(parents),
-        source=data_source(config, TRAIN_SPLIT, dataset),
+        source=data_source(config, config.split, dataset),
     )
 
 
@@ -154,14 +156,12 @@ def joined_weights(weights: Artifact, dataset: Dataset) -> list[float]:
 
 
 def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
-    """Return the validation pictures of the learning curves, where the data set has any."""
+    """Return the validation pictures of the learning curves, where some are not trained on."""
     from ectool.datasets.registry import find_entry
 
     sets: dict[str, Dataset] = {}
-    for variant in ("original", "mixed_rand"):
-        if variant in find_entry(config.data).variants:
-            try:
+    for variant in CURVES:
+        if VALIDATION_SPLIT not in config.split and variant in find_entry(config.data).variants:
+            with suppress(InputError):
                 sets[variant] = open_data(config, VALIDATION_SPLIT, variant)
-            except InputError:
-                return {}
     return sets

@@ -1,0 +1,101 @@
+"""What the adversarial backgrounds challenge does to one batch: every object, every background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.datasets.base import Dataset, Indices
+from ectool.errors import InputError
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.types import Arrays
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few objects."""
+
+    sample_ids: list[str]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    images: np.ndarray[Any, np.dtype[np.uint8]]
+    masks: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class ChallengeWork:
+    """Finds objects that no background hides from a model; see `shards.Work`.
+
+    As in ``challenge_eval.py`` of the Backgrounds Challenge (Xiao et al., ICLR 2021) an object is
+    pasted on all backgrounds, those of its own class and its own one too; it is robust where all
+    answers are its class. One background that changes the answer decides, so the object is not
+    asked about again.
+
+    Args:
+        model: A frozen classifier.
+        objects: Pictures with object masks.
+        backgrounds: Pictures of backgrounds, of the same size.
+        block: Pictures per forward pass.
+
+    Raises:
+        InputError: The pictures have no masks.
+    """
+
+    def __init__(
+        self, model: Classifier, objects: Dataset, backgrounds: Dataset, block: int
+    ) -> None:
+        self.model = model
+        self.objects = objects
+        self.backgrounds = backgrounds
+        self.block = block
+        self.device = next(model.parameters()).device
+        if objects.annotations(np.arange(1)).masks is None:
+            raise InputError(
+                "--challenge",
+                expected="a data set with object masks",
+                got=f"{objects.name} without",
+                fix="leave it out",
+            )
+
+    def load(self, rows: Indices) -> Batch:
+        """Read objects and their masks."""
+        masks = self.objects.annotations(rows).masks
+        return Batch(
+            sample_ids=[self.objects.sample_ids[row] for row in rows],
+            labels=self.objects.labels[rows],
+            images=self.objects.images(rows),
+            masks=np.zeros(0, np.bool_) if masks is None else masks,
+        )
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Tell which objects are recognised on every background.
+
+        Backgrounds are read once per batch, in blocks; each block meets every object that no block
+        before has hidden.
+        """
+        robust = np.ones(len(batch.labels), np.bool_)
+        images = to_pixels(batch.images, self.device)
+        masks = torch.from_numpy(batch.masks).to(self.device)
+        for start in range(0, len(self.backgrounds.sample_ids), self.block):
+            stop = min(start + self.block, len(self.backgrounds.sample_ids))
+            block = to_pixels(self.backgrounds.images(np.arange(start, stop)), self.device)
+            for row in np.flatnonzero(robust):
+                answers = self._answers(images[row], masks[row], block)
+                robust[row] = bool((answers == int(batch.labels[row])).all())
+        return {
+            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
+            "label": batch.labels,
+            "robust": robust,
+        }
+
+    def _answers(self, image: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
+        """Return the classes predicted for an object on backgrounds."""
+        with torch.no_grad():
+            answers: Tensor = self.model(torch.where(mask, image, backgrounds)).argmax(dim=1)
+        return answers
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
+        """Find nothing: the metric says it all."""
+        return {}

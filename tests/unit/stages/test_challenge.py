@@ -1,0 +1,86 @@
+"""Objects on every background against the official evaluation, written out as it is."""
+
+import numpy as np
+import pytest
+import torch
+from miniatures.imagenet9 import write_imagenet9
+from PIL import Image
+from torchvision.transforms.functional import to_tensor
+
+from ectool.config import EvaluateConfig, TrainConfig
+from ectool.datasets.base import DataRequest
+from ectool.datasets.imagenet9 import open_imagenet9
+from ectool.datasets.views import View
+from ectool.errors import InputError
+from ectool.models.registry import create
+from ectool.stages import evaluate, train
+from ectool.stages.challenge_work import ChallengeWork
+
+SIDE = 48
+CLASSES = 9
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("imagenet9")
+    write_imagenet9(root / "imagenet9", per_class=2, train_per_class=2)
+    return root
+
+
+def variant(root, name, kind="squash"):
+    return open_imagenet9(DataRequest("", "test", root, name, View(SIDE, kind)))
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Untrained, but with answers that depend on the picture."""
+    model = create("smallcnn", [str(k) for k in range(CLASSES)], seed=1, input_size=(SIDE, SIDE))
+    with torch.no_grad():
+        model.network.get_submodule("head").weight.mul_(100)
+    return model.eval()
+
+
+def official(root, model):
+    """`adv_bgs_eval_model` of challenge_eval.py: every foreground on every background."""
+    folder = root / "imagenet9" / "bg_challenge"
+    paths = sorted((folder / "only_bg_t" / "val").glob("*/*.JPEG"))
+    backgrounds = torch.stack([to_tensor(Image.open(path)) for path in paths])
+    robust = []
+    for path in sorted((folder / "original" / "val").glob("*/*.JPEG")):
+        mask = np.load(folder / "fg_mask" / "val" / path.parent.name / f"{path.stem}.npy")
+        tiled = np.tile(mask[:, :, np.newaxis], [1, 1, 3]).astype("uint8")
+        big_mask = to_tensor(Image.fromarray(tiled * 255))
+        combined = backgrounds * (1 - big_mask) + big_mask * to_tensor(Image.open(path))
+        with torch.no_grad():
+            answers = model(combined).argmax(dim=1)
+        robust.append(bool((answers == int(path.parent.name[:2])).all()))
+    return np.array(robust)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_robust_objects_are_the_official_ones(root, model, block):
+    expected = official(root, model)
+    assert 0 < expected.sum() < len(expected)
+    work = ChallengeWork(model, variant(root, "original"), variant(root, "only_bg_t"), block)
+    order = np.array([3, 0, 17, 11, 4, 9, 10])
+    found = work.compute(work.load(order))
+    np.testing.assert_array_equal(found["robust"], expected[order])
+    np.testing.assert_array_equal(work.compute(work.load(np.arange(18)))["robust"], expected)
+
+
+def test_objects_need_masks(root, model):
+    with pytest.raises(InputError, match="--challenge: expected a data set with object masks"):
+        ChallengeWork(model, variant(root, "only_bg_t"), variant(root, "only_bg_t"), 8)
+
+
+def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("ECTOOL_DATA", str(root))
+    data = {"data": "imagenet9", "size": SIDE, "view": "squash", "device": "cpu"}
+    trained = train.run(TrainConfig(**data, epochs=1, output=tmp_path / "m"))
+    config = EvaluateConfig(
+        **data, model=str(trained), output=tmp_path / "e", steps=1, bootstrap=100, challenge=True
+    )
+    found = evaluate.read_results(evaluate.run(config))
+    assert found["background_robustness"]["n"] == 18
+    assert found["accuracy@only_bg_b"]["n"] == 18
+    assert found["background_gap"]["n"] == 18
