@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-from ectool.options import Number, Options, RadiusList, TextList, argument, option
+from ectool.options import Channels, Number, Options, RadiusList, TextList, argument, option
 
 
 class ForceOptions(Options):
@@ -59,14 +59,29 @@ class DataOptions(ViewOptions):
     data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
 
 
-class ModelOptions(Options):
+class CheckpointOptions(Options):
+    """Which weights somebody else's network starts from."""
+
+    checkpoint: Path | None = option(
+        None, "Foreign weights (.pth, .pt, .ckpt, .safetensors) for an architecture.", keyed=False
+    )
+    entry: str | None = option(
+        None, "What of the checkpoint to load: ema, or a dotted name; found unless given."
+    )
+    mean: Channels | None = option(
+        None, "Mean of each channel of pixels in [0, 1]; that of the public weights unless given."
+    )
+    std: Channels | None = option(None, "What each channel is divided by; likewise.")
+
+
+class ModelOptions(CheckpointOptions):
     """Which model a stage runs."""
 
     model: str = option(
-        ..., "Model artifact (folder), or architecture with --checkpoint.", keyed=False
-    )
-    checkpoint: Path | None = option(
-        None, "Foreign state dict (.pth, .pt, .safetensors) for an architecture.", keyed=False
+        ...,
+        "Model artifact (folder); or architecture with --checkpoint: a name of torchvision, "
+        "timm:NAME, import:package.module:factory; or torchscript:FILE, exported:FILE.",
+        keyed=False,
     )
     classes: int | None = option(None, "Number of classes of the checkpoint.", ge=2, keyed=False)
     layer: str | None = option(None, "Target layer; found automatically unless given.")
@@ -156,10 +171,13 @@ class ScoreConfig(ShardOptions):
     shard_size: int = option(65536, "Samples per shard of the weights artifact.", ge=1)
 
 
-class TrainConfig(DataOptions, OutputOptions, DeviceOptions):
+class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     """Options of `train`."""
 
-    model: str = option("smallcnn", "Architecture to train.")
+    model: str = option(
+        "smallcnn", "Architecture to train: torchvision's, timm:NAME, import:module:factory."
+    )
+    reset_head: bool = option(False, "Start the last layer anew: for other classes.")
     split: str = option("train", "Split that is learned from.")
     layer: str | None = option(None, "Target layer; found automatically unless given.")
     epochs: int = option(30, "Length of the whole schedule.", ge=1)

@@ -37,6 +37,7 @@ def format_eps(eps: float) -> str:
 Number = Annotated[float, BeforeValidator(parse_number)]
 Radius = Annotated[Number, Field(gt=0, le=1)]
 RadiusList = Annotated[tuple[Radius, ...], BeforeValidator(parse_list)]
+Channels = Annotated[tuple[Number, Number, Number], BeforeValidator(parse_list)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(parse_list)]
 
 

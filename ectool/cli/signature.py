@@ -23,6 +23,7 @@ PANELS = {
     "ShardOptions": "Shards",
     "DataOptions": "Data",
     "ViewOptions": "Data",
+    "CheckpointOptions": "Model",
     "ModelOptions": "Model",
 }
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}

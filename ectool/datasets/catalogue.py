@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int64
+
 from ectool.datasets.base import SPLITS, DataRequest, Dataset
 from ectool.errors import InputError
 
@@ -40,6 +43,8 @@ class Entry:
         variants: Its background variants.
         archives: What to download; nothing where users bring the data or ectool makes them.
         folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
+        groups: Returns the class that each class of a wider model belongs to, -1 for none; where
+            such models can be asked about the data.
     """
 
     open: Opener
@@ -49,6 +54,7 @@ class Entry:
     variants: tuple[str, ...] = ("original",)
     archives: tuple[Archive, ...] = ()
     folder: str = ""
+    groups: Callable[[], Int64[np.ndarray, "c"]] | None = None
 
 
 def missing_file(path: Path, archive: Archive, place: Path) -> InputError:

@@ -61,7 +61,7 @@ def open_digits(request: DataRequest) -> Dataset:
     """Open one split and variant of the embedded data set.
 
     Args:
-        request: ``size`` is ignored, pictures are 32 pixels wide. ``rho`` is the share of
+        request: ``view`` is ignored, pictures are 32 pixels wide. ``rho`` is the share of
             ``original`` pictures (of every split) whose background family equals the class; the
             others have one of the nine other families. ``seed`` draws everything but the split.
 

@@ -3,53 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset
 from ectool.datasets.catalogue import Entry
-from ectool.datasets.folders import ALL, list_split, mask_of
-from ectool.datasets.picture_files import ObjectTruth, PictureFiles
-from ectool.datasets.pictures import read_mask, read_size
+from ectool.datasets.drawn_truth import DrawnTruth
+from ectool.datasets.folders import ALL, Listing, list_split, mask_of
+from ectool.datasets.picture_files import PictureFiles
+from ectool.datasets.table_rows import BOX, BoxCells, read_rows
 from ectool.errors import InputError
 
-
-@dataclass(frozen=True)
-class MaskFolder:
-    """Object masks that lie below ``masks`` as their pictures lie beside it.
-
-    Attributes:
-        folder: Folder of the data set.
-        sample_ids: Paths of the pictures relative to it.
-    """
-
-    folder: Path
-    sample_ids: Sequence[str]
-
-    @property
-    def files(self) -> list[str]:
-        """Return the paths of the masks."""
-        return [mask_of(sample_id) for sample_id in self.sample_ids]
-
-    def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
-        """Return a picture's mask.
-
-        Raises:
-            InputError: It cannot be read or has another size than its picture.
-        """
-        sample_id = self.sample_ids[index]
-        mask = read_mask(self.folder / mask_of(sample_id))
-        width, height = read_size(self.folder / sample_id)
-        if mask.size != (width, height):
-            raise InputError(
-                str(self.folder / mask_of(sample_id)),
-                expected=f"{width} x {height} pixels, as {sample_id} is displayed",
-                got=f"{mask.width} x {mask.height}",
-                fix="make the mask from the picture at its full size",
-            )
-        return ObjectTruth(size=(width, height), mask=mask)
+BOXES = "boxes.csv"
 
 
 def open_imagefolder(request: DataRequest) -> Dataset:
@@ -61,6 +28,10 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     which come or go leave the others where they are. ``all`` is every picture. Hidden files and
     folders are skipped.
 
+    Masks lie below ``masks`` as their pictures lie beside it; boxes are rows ``path,x0,y0,x1,y1``
+    of ``boxes.csv``, any number for a picture, in pixels of the picture as it is displayed, right
+    and bottom exclusive.
+
     Args:
         request: ``path``, ``split``, ``view`` and ``root`` count.
 
@@ -68,7 +39,8 @@ def open_imagefolder(request: DataRequest) -> Dataset:
         The data set; sample ids are POSIX paths relative to the folder.
 
     Raises:
-        InputError: The folder, the split, its pictures or some of its masks are missing.
+        InputError: The folder, the split, its pictures or some of its masks are missing, or a row
+            of ``boxes.csv`` is not valid.
     """
     folder = Path(request.path).expanduser()
     if not request.path or not folder.is_dir():
@@ -81,6 +53,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     listing = list_split(folder, request.split)
     labels = np.array(listing.labels, np.int64)
     labels.setflags(write=False)
+    truth = _truth(folder, listing)
     return PictureFiles(
         name=f"imagefolder/{folder.resolve().name}/{request.split}",
         folder=folder,
@@ -90,14 +63,40 @@ def open_imagefolder(request: DataRequest) -> Dataset:
         classes=listing.classes,
         view=request.view,
         root=request.root,
-        facts={"data": "imagefolder"},
-        truth=MaskFolder(folder, listing.sample_ids) if listing.has_masks else None,
+        facts={"data": "imagefolder", **(truth.facts() if truth else {})},
+        truth=truth,
     )
+
+
+def _truth(folder: Path, listing: Listing) -> DrawnTruth | None:
+    """Return the masks and boxes that users put beside the pictures of a split."""
+    pictures = listing.sample_ids
+    masks = [mask_of(picture) for picture in pictures] if listing.has_masks else None
+    boxes = _read_boxes(folder, pictures) if (folder / BOXES).is_file() else None
+    known = masks is not None or boxes is not None
+    return DrawnTruth(folder, pictures, masks, boxes) if known else None
+
+
+def _read_boxes(folder: Path, pictures: Sequence[str]) -> list[Float[np.ndarray, "k 4"]] | None:
+    """Return the boxes of every picture, None where no row is about any of them."""
+    found: dict[str, list[BoxCells]] = {picture: [] for picture in pictures}
+    for row in read_rows(folder / BOXES, ("path", *BOX)):
+        path, box = row.path("path"), row.box()
+        if box is None or not (path in found or (folder / path).is_file()):
+            raise row.fault(
+                expected=f"a picture of {folder} and its box",
+                got=", ".join(row.cells.values()),
+                fix="correct the row or remove it",
+            )
+        found.get(path, []).append(box)
+    if not any(found.values()):
+        return None
+    return [np.array(boxes, np.float64).reshape(-1, 4) for boxes in found.values()]
 
 
 IMAGE_FOLDER = Entry(
     open=open_imagefolder,
-    summary="Anybody's pictures: one folder per class, split folders and masks optional.",
+    summary="Anybody's pictures: one folder per class; split folders, masks and boxes optional.",
     uri="imagefolder:PATH",
     splits=(*SPLITS, ALL),
 )

@@ -8,17 +8,28 @@ from difflib import get_close_matches
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Entry
+from ectool.datasets.csv_pictures import CSV
+from ectool.datasets.cub200 import CUB200
 from ectool.datasets.digits import DIGITS
 from ectool.datasets.imagefolder import IMAGE_FOLDER
+from ectool.datasets.imagenet9 import IMAGENET9
 from ectool.datasets.stl10 import STL10
 from ectool.datasets.stored import STORED
 from ectool.datasets.subset import fraction_of
+from ectool.datasets.torchvision_sets import TORCHVISION
+from ectool.datasets.voc import VOC2007, VOC2012
 from ectool.errors import InputError
 
 DATASETS: dict[str, Entry] = {
+    "csv": CSV,
+    "cub200": CUB200,
     "digits": DIGITS,
     "imagefolder": IMAGE_FOLDER,
+    "imagenet9": IMAGENET9,
     "stl10": STL10,
+    "torchvision": TORCHVISION,
+    "voc2007": VOC2007,
+    "voc2012": VOC2012,
     "zarr": STORED,
 }
 
@@ -41,7 +52,7 @@ def open_dataset(uri: str, request: DataRequest, fraction: float = 1.0) -> Datas
     if request.variant not in entry.variants:
         raise _unknown(f"variant of {uri}", request.variant, entry.variants)
     dataset = entry.open(replace(request, path=uri.partition(":")[2]))
-    if request.split.startswith("train"):
+    if "train" in request.split:
         return fraction_of(dataset, fraction, request.seed)
     return dataset
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from ectool.datasets.base import DataRequest, Dataset, Indices
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
+from ectool.datasets.held_out import held_out_tenth
 from ectool.datasets.picture_arrays import PictureArrays
 from ectool.errors import InputError
 
@@ -151,20 +151,12 @@ def _positions(
     if request.split not in ("train", "validation"):
         return np.arange(len(labels))
     if request.fold is None:
-        held_out = _held_out(labels)
+        names = [f"stl10/train/{position}" for position in range(len(labels))]
+        held_out = held_out_tenth(labels, names)
     else:
         held_out = np.ones(len(labels), np.bool_)
         held_out[_read_fold(folder / _FOLDS, request.fold, len(labels))] = False
     return np.flatnonzero(held_out == (request.split == "validation"))
-
-
-def _held_out(labels: Int64[np.ndarray, "n"]) -> np.ndarray:
-    """Mark the tenth of each class whose hash is lowest."""
-    held_out = np.zeros(len(labels), np.bool_)
-    for label in range(N_CLASSES):
-        members = sorted(np.flatnonzero(labels == label).tolist(), key=_rank)
-        held_out[members[: len(members) // 10]] = True
-    return held_out
 
 
 def _read_fold(path: Path, fold: int, count: int) -> Int64[np.ndarray, "m"]:
@@ -184,10 +176,6 @@ def _read_fold(path: Path, fold: int, count: int) -> Int64[np.ndarray, "m"]:
     if not len(positions) or positions.min() < 0 or positions.max() >= count:
         raise _damaged(path, f"positions from 0 to {count - 1} in line {fold + 1}", "others")
     return positions
-
-
-def _rank(position: int) -> bytes:
-    return hashlib.sha256(f"stl10/train/{position}".encode()).digest()
 
 
 def _damaged(path: Path, expected: str, got: str) -> InputError:

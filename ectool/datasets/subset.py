@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 
 from ectool.datasets.base import Annotations, Dataset, Framing, Indices, Labels, is_multilabel
 from ectool.datasets.fingerprint import digest_of
+from ectool.datasets.views import Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,14 @@ class Subset:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return pictures."""
-        return self.whole.images(self.rows[indices], framing)
+        """Return pictures; `framing` knows them by their index in here."""
+        if framing is None:
+            return self.whole.images(self.rows[indices])
+
+        def frame(row: int, width: int, height: int) -> Box:
+            return framing(int(np.searchsorted(self.rows, row)), width, height)
+
+        return self.whole.images(self.rows[indices], frame)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return where the objects are."""

@@ -51,8 +51,9 @@ class Placement:
     def points(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """Return where points (x, y) of the picture land in the view, inside or not."""
         left, top, right, bottom = self.part
-        scale = np.array(self.resized) / (right - left, bottom - top)
-        landed: Float[np.ndarray, "n 2"] = (points - (left, top)) * scale - self.corner
+        # Multiplied first: what lands on the edge of a pixel lies on it exactly.
+        scaled = (points - (left, top)) * self.resized / (right - left, bottom - top)
+        landed: Float[np.ndarray, "n 2"] = scaled - self.corner
         return landed
 
     def boxes(self, boxes: Float[np.ndarray, "n 4"]) -> Int64[np.ndarray, "m 4"]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.target_layer import Layout, TargetLayer
+from ectool.models.target_layer import Layout, TargetLayer, no_target_layer
 
 Channels = tuple[float, float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class ModelSpec:
         input_size: (height, width) of the images in pixels.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
         std: What each channel is divided by afterwards.
-        target_layer: Name of the layer heatmaps are drawn from.
-        layout: Order of the axes of that layer's output.
+        target_layer: Name of the layer heatmaps are drawn from, or None for programs, which show
+            no layers.
+        layout: Order of the axes of that layer's output, or None where there is none.
     """
 
     architecture: str
@@ -36,8 +38,8 @@ class ModelSpec:
     input_size: tuple[int, int]
     mean: Channels
     std: Channels
-    target_layer: str
-    layout: Layout
+    target_layer: str | None
+    layout: Layout | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain lists, strings and numbers."""
@@ -67,8 +69,10 @@ class ModelSpec:
                 input_size=(height, width),
                 mean=_channels(fields["mean"]),
                 std=_channels(fields["std"]),
-                target_layer=str(fields["target_layer"]),
-                layout=_layout(fields["layout"]),
+                target_layer=None
+                if fields["target_layer"] is None
+                else str(fields["target_layer"]),
+                layout=None if fields["layout"] is None else _layout(fields["layout"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -130,13 +134,19 @@ class Classifier(nn.Module):
 
     @property
     def target_layer(self) -> TargetLayer:
-        """Return the layer heatmaps are drawn from."""
+        """Return the layer heatmaps are drawn from.
+
+        Raises:
+            InputError: The network is a program, which shows no layers.
+        """
+        if self.spec.target_layer is None or self.spec.layout is None:
+            raise no_target_layer(self.architecture)
         return TargetLayer(self.spec.target_layer, self.spec.layout)
 
     @property
     def target_module(self) -> nn.Module:
-        """Return the module behind :attr:`target_layer`."""
-        return self.network.get_submodule(self.spec.target_layer)
+        """Return the module behind :attr:`target_layer`; raises like it."""
+        return self.network.get_submodule(self.target_layer.name)
 
 
 def to_pixels(
@@ -155,6 +165,10 @@ def to_pixels(
     bytes_ = images if isinstance(images, Tensor) else torch.tensor(images)
     pixels = bytes_.to(device).to(torch.float32, memory_format=torch.channels_last)
     return pixels.div_(255)
+
+
+def _optional(convert: Callable[[Any], T], value: object) -> T | None:
+    return None if value is None else convert(value)
 
 
 def _channels(values: Iterable[float]) -> Channels:

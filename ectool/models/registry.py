@@ -1,35 +1,36 @@
-"""Make a classifier by the name of its architecture: the small network and all of torchvision."""
+"""Make a classifier by the name of its architecture, wherever its network comes from."""
 
 from __future__ import annotations
 
-import difflib
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-import torchvision.models
 from torch import nn
 
 from ectool.errors import InputError
+from ectool.models import imported, programs, timm_zoo, zoo
 from ectool.models.classifier import Channels, Classifier, ModelSpec
-from ectool.models.smallcnn import SmallCNN
-from ectool.models.target_layer import check_module_name, find_target_layer, named_target_layer
+from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
+from ectool.models.sources import Defaults, Size, Source, seeded
+from ectool.models.target_layer import (
+    TargetLayer,
+    check_module_name,
+    find_target_layer,
+    named_target_layer,
+    no_target_layer,
+)
 
-SMALL_CNN = "smallcnn"
-SMALL_CNN_SIZE = (32, 32)
-HALF: Channels = (0.5, 0.5, 0.5)
-QUARTER: Channels = (0.25, 0.25, 0.25)
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
-
-# Their public weights were trained on pixels in [-1, 1]; torchvision reaches that by rescaling
-# ImageNet-normalised input inside the network (`transform_input`), which is the same map.
-_SYMMETRIC_INPUT = ("googlenet", "inception_v3")
-
-
-def architectures() -> list[str]:
-    """Return the name of every architecture that :func:`create` knows."""
-    return [SMALL_CNN, *torchvision.models.list_models(module=torchvision.models)]
+SOURCES: dict[str, Source] = {
+    ZOO: Source(zoo.defaults, zoo.network),
+    TIMM: Source(timm_zoo.defaults, timm_zoo.network),
+    IMPORT: Source(imported.defaults, imported.network),
+    TORCHSCRIPT: Source(
+        programs.torchscript_defaults, programs.torchscript_network, is_opaque=True
+    ),
+    EXPORTED: Source(programs.exported_defaults, programs.exported_network, is_opaque=True),
+}
 
 
 def create(
@@ -37,44 +38,50 @@ def create(
     class_names: Sequence[str],
     *,
     seed: int,
-    input_size: tuple[int, int] | None = None,
+    input_size: Size | None = None,
     layer: str | None = None,
+    mean: Channels | None = None,
+    std: Channels | None = None,
 ) -> Classifier:
-    """Make a classifier with fresh weights.
+    """Make a classifier, with fresh weights unless its network brings its own.
 
     Args:
-        architecture: One of :func:`architectures`.
+        architecture: One of :func:`ectool.models.zoo.architectures`, ``timm:NAME`` for a network of
+            timm, ``import:package.module:factory`` for the user's own (see
+            :func:`ectool.models.imported.network`), ``torchscript:FILE`` or ``exported:FILE`` for a
+            program with its weights (see :mod:`ectool.models.programs`).
         class_names: Names of the classes, in the order of the logits.
         seed: Seed of the initial weights; torch's global generator is left as found.
         input_size: (height, width) of the images. Default: what the architecture was made for.
         layer: Name of the layer heatmaps are drawn from. Default: found, see
-            :func:`ectool.models.target_layer.find_target_layer`.
+            :func:`ectool.models.target_layer.find_target_layer`; a program has none.
+        mean: Mean of each channel of pixels in [0, 1]. Default: that of the public weights.
+        std: What each channel is divided by, positive. Default: that of the public weights.
 
     Returns:
         The classifier on the CPU in training mode, its weights channels last in memory.
 
     Raises:
-        InputError: Unknown architecture or layer, or an input size the architecture refuses.
+        InputError: Unknown architecture or layer, an input size the architecture refuses, a network
+            for another number of classes, or a mean or standard deviation out of bounds.
 
-    Cost: one forward pass of one image, to find the layer.
+    Cost: one forward pass of one image to find the layer, and the network's own checks.
     """
-    check_architecture(architecture)
-    size = input_size or default_input_size(architecture)
-    network = _network(architecture, len(class_names), size, seed)
-    target = (
-        find_target_layer(network, size)
-        if layer is None
-        else named_target_layer(network, size, layer)
-    )
-    mean, std = normalization(architecture)
+    source, name = _find_source(architecture)
+    public = source.defaults(name)
+    size = input_size or public.input_size
+    network = _network(source, name, len(class_names), size, seed)
+    target = None if source.is_opaque else _target(network, size, layer)
+    if source.is_opaque and layer is not None:
+        raise no_target_layer(architecture)
     spec = ModelSpec(
         architecture=architecture,
         class_names=tuple(class_names),
         input_size=size,
-        mean=mean,
-        std=std,
-        target_layer=target.name,
-        layout=target.layout,
+        mean=public.mean if mean is None else _check_channels("mean", mean, -math.inf),
+        std=public.std if std is None else _check_channels("std", std, 0.0),
+        target_layer=target.name if target else None,
+        layout=target.layout if target else None,
     )
     return _wrap(network, spec)
 
@@ -91,91 +98,63 @@ def build(spec: ModelSpec) -> Classifier:
     Raises:
         InputError: Unknown architecture or layer, or an input size the architecture refuses.
     """
-    check_architecture(spec.architecture)
-    network = _network(spec.architecture, len(spec.class_names), spec.input_size, seed=0)
-    check_module_name(network, spec.target_layer)
+    source, name = _find_source(spec.architecture)
+    network = _network(source, name, len(spec.class_names), spec.input_size, seed=0)
+    if spec.target_layer is not None:
+        check_module_name(network, spec.target_layer)
     return _wrap(network, spec)
 
 
-def check_architecture(name: str) -> None:
-    """Raise an :class:`InputError` with near names unless ``name`` is a known architecture."""
-    known = architectures()
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [SMALL_CNN]
+def defaults(architecture: str) -> Defaults:
+    """Return the size, normalisation and number of classes an architecture was made for.
+
+    Those of its public weights, so that these fit; ImageNet's where nothing is known.
+
+    Raises:
+        InputError: Unknown architecture.
+    """
+    source, name = _find_source(architecture)
+    return source.defaults(name)
+
+
+def _network(source: Source, name: str, classes: int, size: Size, seed: int) -> nn.Module:
+    with seeded(seed):
+        return source.network(name, classes, size)
+
+
+def _find_source(architecture: str) -> tuple[Source, str]:
+    source, name = split_architecture(architecture)
+    if source in SOURCES:
+        return SOURCES[source], name
     raise InputError(
-        "model",
-        expected=f"one of {len(known)} architectures",
-        got=repr(name),
-        fix=f"try {', '.join(near)}",
+        f"model {architecture}",
+        expected="an architecture's name, alone or behind the place it comes from",
+        got=f"the place {source!r}",
+        fix=f"put one of {', '.join(f'{place}:' for place in SOURCES if place)} in front",
     )
 
 
-def default_input_size(architecture: str) -> tuple[int, int]:
-    """Return the (height, width) in pixels that ``architecture`` was made for."""
-    if architecture == SMALL_CNN:
-        return SMALL_CNN_SIZE
-    side: int = _preprocessing(architecture)["crop_size"]
-    return side, side
+def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer:
+    if layer is None:
+        return find_target_layer(network, size)
+    return named_target_layer(network, size, layer)
 
 
-def normalization(architecture: str) -> tuple[Channels, Channels]:
-    """Return mean and standard deviation of each channel of pixels in [0, 1].
-
-    They are those of the architecture's public weights, so that these fit.
-    """
-    if architecture == SMALL_CNN:
-        return HALF, QUARTER
-    if architecture in _SYMMETRIC_INPUT:
-        return HALF, HALF
-    preprocessing = _preprocessing(architecture)
-    return preprocessing["mean"], preprocessing["std"]
-
-
-def _preprocessing(architecture: str) -> dict[str, Any]:
-    weights = cast(Any, torchvision.models.get_model_weights(architecture)).DEFAULT
-    return {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **weights.transforms.keywords}
-
-
-def _network(architecture: str, classes: int, size: tuple[int, int], seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would reseed the accelerators' generators too.
-        torch.default_generator.manual_seed(seed)
-        if architecture == SMALL_CNN:
-            return SmallCNN(classes)
-        try:
-            return cast(
-                nn.Module,
-                torchvision.models.get_model(
-                    architecture,
-                    weights=None,
-                    num_classes=classes,
-                    **_constructor_options(architecture, size),
-                ),
-            )
-        except (ValueError, AssertionError) as error:
-            raise InputError(
-                "input size",
-                expected=f"a size {architecture} accepts",
-                got=f"{size[0]}x{size[1]} ({error})",
-                fix="use the default size",
-            ) from error
-
-
-def _constructor_options(architecture: str, size: tuple[int, int]) -> dict[str, Any]:
-    if architecture in _SYMMETRIC_INPUT:
-        return {"aux_logits": False, "init_weights": True}
-    if architecture.startswith("maxvit"):
-        return {"input_size": size}
-    if not architecture.startswith("vit_"):
-        return {}
-    if size[0] != size[1]:
-        raise ValueError("not square")
-    return {"image_size": size[0]}
+def _check_channels(name: str, values: Sequence[float], above: float) -> Channels:
+    if len(values) == 3 and all(above < value < math.inf for value in values):
+        red, green, blue = map(float, values)
+        return red, green, blue
+    raise InputError(
+        name,
+        expected="three finite numbers" + (f" above {above:g}" if above == 0 else ""),
+        got=str(list(values)),
+        fix="give one for each of red, green and blue, for pixels in [0, 1]",
+    )
 
 
 def _wrap(network: nn.Module, spec: ModelSpec) -> Classifier:
     model = Classifier(network, spec)
-    # torch's stubs leave this argument out.
-    cast(Any, model).to(memory_format=torch.channels_last)
+    if spec.target_layer is not None:
+        # torch's stubs leave this argument out.
+        cast(Any, model).to(memory_format=torch.channels_last)
     return model

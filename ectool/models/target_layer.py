@@ -5,23 +5,26 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ectool.errors import InputError
-from ectool.models.modes import forward_hooks, frozen
+from ectool.models.probe import Probe, format_size, run_probe
 
 Layout = Literal["nchw", "nhwc", "tokens", "cls_tokens"]
 
-# Modules that only shrink, move or pass on what another module computed.
-_NO_FEATURE_MAP = ("pool", "permute", "identity", "dropout")
+# Modules that only shrink, move, pass on or normalise away what another module computed.
+_NO_FEATURE_MAP = ("pool", "permute", "identity", "dropout", "softmax")
 _SMALLEST_REACH = 0.5
-_SEED = 0
+# How many tokens may come before the grid: a class token, one for distillation, registers.
+_PREFIX_TOKENS: dict[Layout, range] = {"tokens": range(1), "cls_tokens": range(1, 6)}
+_SUGGESTED = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class TargetLayer:
     Attributes:
         name: Name of the module inside the network, as in ``named_modules``.
         layout: Order of its output's axes: ``nchw``, ``nhwc``, ``tokens`` (N, h*w, C) or
-            ``cls_tokens`` (the same behind one class token).
+            ``cls_tokens`` (the same behind a class token and up to four further ones).
     """
 
     name: str
@@ -47,7 +50,7 @@ class TargetLayer:
             image_size: (height, width) of the network's input, for the shape of a token grid.
 
         Returns:
-            The same values as (N, C, h, w); a class token is left out.
+            The same values as (N, C, h, w); class tokens and the like are left out.
 
         Raises:
             InputError: The number of tokens fits no grid of the image's proportions.
@@ -56,38 +59,16 @@ class TargetLayer:
             return activations
         if self.layout == "nhwc":
             return activations.permute(0, 3, 1, 2)
-        tokens = activations[:, 1:] if self.layout == "cls_tokens" else activations
-        grid = token_grid(tokens.shape[1], image_size)
+        grid = _grid_of_tokens(activations.shape[1], self.layout, image_size)
         if grid is None:
             raise InputError(
                 f"target layer {self.name}",
-                expected=f"tokens on a grid of the proportions of {_format(image_size)}",
-                got=f"{tokens.shape[1]} tokens",
+                expected=f"tokens on a grid of the proportions of {format_size(image_size)}",
+                got=f"{activations.shape[1]} tokens",
                 fix="choose another layer or input size",
             )
+        tokens = activations[:, -math.prod(grid) :]
         return tokens.reshape(len(tokens), *grid, -1).permute(0, 3, 1, 2)
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """One recorded forward pass: modules in the order in which they finished, and a scalar."""
-
-    outputs: list[tuple[str, Tensor]]
-    score: Tensor
-    image_size: tuple[int, int]
-
-    def layout(self, output: Tensor) -> Layout | None:
-        return grid_layout(tuple(output.shape), self.image_size)
-
-    def reach(self, target: TargetLayer, output: Tensor) -> float:
-        """Return the share of positions whose activations move the logits."""
-        if not output.requires_grad:
-            return 0.0
-        (gradient,) = torch.autograd.grad(
-            self.score, output, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        moved = target.to_nchw(gradient, self.image_size).abs().amax(1) > 0
-        return moved.float().mean().item()
 
 
 def token_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
@@ -127,8 +108,8 @@ def grid_layout(shape: tuple[int, ...], image_size: tuple[int, int]) -> Layout |
 def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> TargetLayer:
     """Choose the last feature map that a class-activation map can be drawn from.
 
-    That is the last module to finish whose output still holds a grid, which is not a pooling or
-    passing layer, and most of whose positions reach the logits: behind a vision
+    That is the last module to finish whose output still holds a grid, which is not a pooling,
+    passing or projecting layer, and most of whose positions reach the logits: behind a vision
     transformer's last attention only the class token does, so the choice falls before it. The
     question is one of structure, so weights that are all zero (heads at their initialisation)
     count as if they were not.
@@ -145,19 +126,12 @@ def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> Target
 
     Cost: one forward pass of one image, and the backward pass of the head for each layer tried.
     """
-    probe = _run(network, image_size)
-    kinds = {name: type(module).__name__.lower() for name, module in network.named_modules()}
-    calls = Counter(name for name, _ in probe.outputs)
-    for name, output in reversed(probe.outputs):
-        layout = probe.layout(output)
-        if layout is None or calls[name] > 1 or any(k in kinds[name] for k in _NO_FEATURE_MAP):
-            continue
-        target = TargetLayer(name, layout)
-        if probe.reach(target, output) >= _SMALLEST_REACH:
-            return target
+    target = next(_usable(network, run_probe(network, image_size)), None)
+    if target is not None:
+        return target
     raise InputError(
         "target layer",
-        expected=f"a network with a feature map at input size {_format(image_size)}",
+        expected=f"a network with a feature map at input size {format_size(image_size)}",
         got="no layer with a spatial grid that reaches the logits",
         fix="use a larger input size or name a layer (--layer)",
     )
@@ -176,23 +150,34 @@ def named_target_layer(network: nn.Module, image_size: tuple[int, int], name: st
 
     Raises:
         InputError: There is no such module, it runs not exactly once a forward pass, its output
-            has no spatial grid, or no position of it reaches the logits.
+            has no spatial grid, or no position of it reaches the logits. The message names
+            layers to take instead, the one :func:`find_target_layer` returns first.
 
     Cost: one forward pass of one image and the backward pass behind the layer.
     """
     check_module_name(network, name)
-    probe = _run(network, image_size)
+    probe = run_probe(network, image_size)
     outputs = [output for finished, output in probe.outputs if finished == name]
+    refused = partial(_unusable, network, probe, name)
     if len(outputs) != 1:
-        raise _unusable(name, "a layer with one output per forward pass", f"{len(outputs)} outputs")
-    layout = probe.layout(outputs[0])
+        raise refused("a layer with one output per forward pass", f"{len(outputs)} outputs")
+    layout = _layout(probe, outputs[0])
     if layout is None:
-        shape = "x".join(map(str, outputs[0].shape))
-        raise _unusable(name, "an output with a spatial grid", f"shape {shape}")
+        raise refused("an output with a spatial grid", f"shape {format_size(outputs[0].shape)}")
     target = TargetLayer(name, layout)
-    if probe.reach(target, outputs[0]) == 0:
-        raise _unusable(name, "positions that reach the logits", "no gradient at any position")
+    if _reach(probe, target, outputs[0]) == 0:
+        raise refused("positions that reach the logits", "no gradient at any position")
     return target
+
+
+def no_target_layer(architecture: str) -> InputError:
+    """Return the error for heatmaps that were asked of a network that shows no layers."""
+    return InputError(
+        f"heatmaps of {architecture}",
+        expected="a network whose layers can be watched",
+        got="a program, which shows none of them from outside",
+        fix="make the network from its code (import:package.module:factory) and load its weights",
+    )
 
 
 def check_module_name(network: nn.Module, name: str) -> None:
@@ -209,51 +194,64 @@ def check_module_name(network: nn.Module, name: str) -> None:
     )
 
 
-def _run(network: nn.Module, image_size: tuple[int, int]) -> _Probe:
-    names = {module: name for name, module in network.named_modules() if name}
-    outputs: list[tuple[str, Tensor]] = []
-
-    def record(module: nn.Module, _arguments: tuple[object, ...], output: object) -> None:
-        if isinstance(output, Tensor):
-            outputs.append((names[module], output))
-
-    generator = torch.Generator().manual_seed(_SEED)
-    with torch.inference_mode(False), torch.enable_grad(), frozen(network):
-        awake = _without_zeros(network, generator)
-        image = _noise(torch.empty(1, 3, *image_size).to(_like(network)), generator)
-        try:
-            with forward_hooks(names, record):
-                logits = functional_call(network, awake, (image.requires_grad_(),))
-        except (RuntimeError, ValueError, AssertionError) as error:
-            raise InputError(
-                "input size",
-                expected="images the network accepts",
-                got=f"{_format(image_size)} ({str(error).splitlines()[0]})",
-                fix="use the size the network was made for",
-            ) from error
-        score = (logits * _noise(logits, generator)).sum()
-    return _Probe(outputs, score, image_size)
+def _usable(network: nn.Module, probe: Probe) -> Iterator[TargetLayer]:
+    """Yield the layers to draw heatmaps from, the last one first."""
+    modules = dict(network.named_modules())
+    calls = Counter(name for name, _ in probe.outputs)
+    for name, output in reversed(probe.outputs):
+        layout = _layout(probe, output)
+        if layout is None or calls[name] > 1 or not _makes_features(modules[name]):
+            continue
+        target = TargetLayer(name, layout)
+        if _reach(probe, target, output) >= _SMALLEST_REACH:
+            yield target
 
 
-def _without_zeros(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    parameters = network.named_parameters()
-    return {name: _noise(p, generator) for name, p in parameters if not p.any()}
+def _unusable(network: nn.Module, probe: Probe, name: str, expected: str, got: str) -> InputError:
+    better = [target.name for target in islice(_usable(network, probe), _SUGGESTED)]
+    return InputError(
+        f"target layer {name}",
+        expected=expected,
+        got=got,
+        fix=f"take {' or '.join(better)}" if better else "use a larger input size",
+    )
 
 
-def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator).to(like)
+def _makes_features(module: nn.Module) -> bool:
+    # A linear map of tokens is a projection inside of a block, such as to queries and keys.
+    kind = type(module).__name__.lower()
+    return not isinstance(module, nn.Linear) and not any(k in kind for k in _NO_FEATURE_MAP)
 
 
-def _like(network: nn.Module) -> Tensor:
-    return next(network.parameters()).detach()
+def _layout(probe: Probe, output: Tensor) -> Layout | None:
+    # Windows of one picture, side by side on the batch axis, are no grid of that picture.
+    whole = output.shape[:1] == (1,)
+    return grid_layout(tuple(output.shape), probe.image_size) if whole else None
+
+
+def _reach(probe: Probe, target: TargetLayer, output: Tensor) -> float:
+    """Return the share of positions whose activations move the logits."""
+    gradient = probe.gradient(output)
+    if gradient is None:
+        return 0.0
+    moved = target.to_nchw(gradient, probe.image_size).abs().amax(1) > 0
+    return moved.float().mean().item()
 
 
 def _token_layout(tokens: int, image_size: tuple[int, int]) -> Layout | None:
-    if tokens > 1 and token_grid(tokens, image_size):
-        return "tokens"
-    if tokens > 2 and token_grid(tokens - 1, image_size):
-        return "cls_tokens"
+    for layout in _PREFIX_TOKENS:
+        grid = _grid_of_tokens(tokens, layout, image_size)
+        if grid is not None and grid != (1, 1):
+            return layout
     return None
+
+
+def _grid_of_tokens(
+    tokens: int, layout: Layout, image_size: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Return the grid behind the fewest tokens that may come before it in such a layout."""
+    counts = (tokens - prefix for prefix in _PREFIX_TOKENS[layout] if prefix < tokens)
+    return next((grid for count in counts if (grid := token_grid(count, image_size))), None)
 
 
 def _misfit(grid: tuple[int, ...], image_size: tuple[int, int]) -> float:
@@ -261,13 +259,3 @@ def _misfit(grid: tuple[int, ...], image_size: tuple[int, int]) -> float:
     if rows * columns <= 1 or rows > height or columns > width:
         return math.inf
     return abs(rows * width - columns * height)
-
-
-def _unusable(name: str, expected: str, got: str) -> InputError:
-    return InputError(
-        f"target layer {name}", expected=expected, got=got, fix="choose an earlier layer"
-    )
-
-
-def _format(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -56,12 +56,12 @@ class Parts:
         if is_done(stage.output, stage, recipe, self.reporter):
             return stage.output
 
-        from ectool.stages.networks import asked, check_data, pick_device
+        from ectool.stages.networks import asked, pick_device
         from ectool.stages.predict_work import PredictWork
 
         conditions = tuple(condition_of(eps, config.steps) for eps in config.eps)
-        with asked(self.reference, config, pick_device(config)) as model:
-            check_data(model, original)
+        groups = find_entry(config.data).groups
+        with asked(self.reference, config, pick_device(config), original, groups) as model:
             work = PredictWork(config, model, self.variants, conditions)
             return map_shards(work, stage, recipe, len(original.sample_ids), self.reporter)
 
@@ -85,10 +85,10 @@ class Parts:
             )
 
         from ectool.stages.challenge_work import ChallengeWork
-        from ectool.stages.networks import asked, check_data, pick_device
+        from ectool.stages.networks import asked, pick_device
 
-        with asked(self.reference, config, pick_device(config)) as model:
-            check_data(model, original)
+        groups = find_entry(config.data).groups
+        with asked(self.reference, config, pick_device(config), original, groups) as model:
             work = ChallengeWork(model, original, self.variants[BACKGROUNDS], config.batch_size)
             return map_shards(work, stage, recipe, len(original.sample_ids), self.reporter)
 

@@ -8,6 +8,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.config import DataOptions, ExplainConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
 from ectool.stages.inputs import (
     ModelReference,
@@ -80,9 +81,9 @@ def _compute(
     reporter: Reporter,
 ) -> Path:
     from ectool.stages.explain_work import ExplainWork
-    from ectool.stages.networks import asked, check_data, pick_device
+    from ectool.stages.networks import asked, pick_device
 
-    with asked(reference, config, pick_device(config)) as model:
-        check_data(model, dataset)
+    groups = find_entry(recipe.source.data).groups if recipe.source else None
+    with asked(reference, config, pick_device(config), dataset, groups) as model:
         work = ExplainWork(config, model, dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

@@ -17,6 +17,7 @@ from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
+from ectool.models.names import program_file
 
 DATA_VARIABLE = "ECTOOL_DATA"
 
@@ -109,34 +110,57 @@ def find_model(options: ModelOptions) -> ModelReference:
 
     Raises:
         InputError: There is no such artifact or checkpoint.
-        UsageError: An architecture comes without --checkpoint or --classes.
+        UsageError: An architecture comes without --checkpoint or --classes, or an artifact with
+            options of a checkpoint.
     """
-    path = Path(options.model)
-    if options.checkpoint is None and (path.exists() or os.sep in options.model):
+    path, program = Path(options.model), program_file(options.model)
+    is_artifact = path.exists() or os.sep in options.model
+    if options.checkpoint is None and program is None and is_artifact:
+        _check_plain(options)
         manifest = folder.open_folder(path, "model")
         return ModelReference(path=path, kind="model", id=manifest.id)
-    if options.checkpoint is None or options.classes is None:
-        missing = "--checkpoint" if options.checkpoint is None else "--classes"
+    source = program or options.checkpoint
+    if source is None or options.classes is None:
+        missing = "--checkpoint" if source is None else "--classes"
         raise UsageError(
             f"--model {options.model}",
             expected="a model artifact, or an architecture with --checkpoint and --classes",
-            got=f"no such artifact and no {missing}",
-            fix=f"check the path or add {missing}",
-        )
-    if not options.checkpoint.is_file():
-        raise InputError(
-            str(options.checkpoint),
-            expected="a checkpoint file",
-            got="no such file",
-            fix="check --checkpoint",
+            got=f"no such artifact and no {missing}" if program is None else f"no {missing}",
+            fix=f"check the path or add {missing}" if program is None else f"add {missing}",
         )
     return ModelReference(
-        path=options.checkpoint,
+        path=source,
         kind="checkpoint",
-        id=f"{options.model}:{options.classes}:{digest_file(options.checkpoint)}",
+        id=f"{options.model}:{options.classes}:{checkpoint_digest(source)}",
         architecture=options.model,
         classes=options.classes,
+        is_opaque=program is not None,
     )
+
+
+def checkpoint_digest(path: Path) -> str:
+    """Return the SHA-256 of a foreign checkpoint.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    if path.is_file():
+        return digest_file(path)
+    raise InputError(
+        str(path), expected="a checkpoint file", got="no such file", fix="check --checkpoint"
+    )
+
+
+def _check_plain(options: ModelOptions) -> None:
+    """Check that nothing was said of a checkpoint where a model artifact says it all."""
+    for name in ("entry", "mean", "std", "classes"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name}",
+                expected="an architecture with --checkpoint",
+                got=f"the model artifact {options.model}, which knows",
+                fix="leave it out",
+            )
 
 
 def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from ectool.artifacts import folder
@@ -18,13 +20,16 @@ from ectool.errors import InputError, UsageError
 from ectool.models.checkpoint import load_weights
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
+from ectool.models.grouping import OTHER, group_classes
 from ectool.models.modes import frozen
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
+from ectool.models.zoo import imagenet_class_names
 from ectool.stages.inputs import ModelReference
 from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
 
 AUTO = "auto"
+Groups = Callable[[], Int64[np.ndarray, "c"]] | None
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
@@ -53,20 +58,40 @@ def pick_device(options: DeviceOptions) -> torch.device:
 
 @contextmanager
 def asked(
-    reference: ModelReference, options: ModelOptions, device: torch.device
+    reference: ModelReference,
+    options: ModelOptions,
+    device: torch.device,
+    dataset: Dataset,
+    groups: Groups = None,
 ) -> Iterator[Classifier]:
     """Load a model and hold it frozen in evaluation mode while the block runs.
 
-    Its batch normalisations are folded into its convolutions: nobody trains it any more.
+    Its batch normalisations are folded into its convolutions: nobody trains it any more. A model
+    of more classes answers with the data set's, where it is known which belong together.
+
+    Args:
+        reference: The model.
+        options: Target layer, and how a foreign checkpoint is read.
+        device: Where it runs.
+        dataset: What it is asked about.
+        groups: Returns the data set's class of each class of a wider model.
+
+    Raises:
+        InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = load(reference, options.layer).to(device)
+    model = load(reference, options)
+    if groups is not None and len(model.class_names) == len(mapping := groups()):
+        model = group_classes(model, torch.tensor(mapping), dataset.classes)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
+    keep = model.target_module if model.spec.target_layer is not None else None
+    model = model.to(device)
     with frozen(model):
-        fold_batch_norm(model, example.to(device), keep=model.target_module)
+        check_data(model, dataset)
+        fold_batch_norm(model, example.to(device), keep=keep)
         yield model
 
 
-def load(reference: ModelReference, layer: str | None = None) -> Classifier:
+def load(reference: ModelReference, options: ModelOptions) -> Classifier:
     """Load a model artifact, or a foreign checkpoint into its architecture.
 
     Raises:
@@ -74,10 +99,20 @@ def load(reference: ModelReference, layer: str | None = None) -> Classifier:
         IntegrityError: The artifact's files are not what was written.
     """
     if reference.architecture is None:
-        return _load_artifact(reference.path, layer)
-    names = [str(number) for number in range(reference.classes or 0)]
-    model = create(reference.architecture, names, seed=0, layer=layer)
-    load_weights(model, reference.path)
+        return _load_artifact(reference.path, options.layer)
+    public = imagenet_class_names()
+    count = reference.classes or 0
+    names = public if count == len(public) else tuple(map(str, range(count)))
+    model = create(
+        reference.architecture,
+        names,
+        seed=0,
+        layer=options.layer,
+        mean=options.mean,
+        std=options.std,
+    )
+    if not reference.is_opaque:
+        load_weights(model, reference.path, entry=options.entry)
     return model
 
 
@@ -108,10 +143,11 @@ def check_data(model: Classifier, dataset: Dataset) -> None:
 
     Cost: one forward pass of one picture where they have another size than the model was made for.
     """
-    if len(model.class_names) != len(dataset.classes):
+    names = [name for name in model.class_names if name != OTHER]
+    if len(names) != len(dataset.classes):
         raise InputError(
             f"classes of {dataset.name}",
-            expected=f"{len(model.class_names)} as the model has",
+            expected=f"{len(names)} as the model has",
             got=str(len(dataset.classes)),
             fix="give the data set that the model was trained on",
         )

@@ -8,6 +8,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.registry import find_entry
 from ectool.stages.inputs import (
     ModelReference,
     artifact_parent,
@@ -55,10 +56,10 @@ def _compute(
     recipe: Recipe,
     reporter: Reporter,
 ) -> Path:
-    from ectool.stages.networks import asked, check_data, pick_device
+    from ectool.stages.networks import asked, pick_device
     from ectool.stages.perturb_work import PerturbWork
 
-    with asked(reference, config, pick_device(config)) as model:
-        check_data(model, dataset)
+    groups = find_entry(config.data).groups
+    with asked(reference, config, pick_device(config), dataset, groups) as model:
         work = PerturbWork(config, model, dataset, initial)
         return map_shards(work, config, recipe, len(dataset.sample_ids), reporter)

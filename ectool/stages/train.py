@@ -12,7 +12,14 @@ from ectool.artifacts.partial import up_to_date
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError, UsageError
-from ectool.stages.inputs import artifact_parent, data_source, open_data, parent_of, positions
+from ectool.stages.inputs import (
+    artifact_parent,
+    checkpoint_digest,
+    data_source,
+    open_data,
+    parent_of,
+    positions,
+)
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 FREE = ("until_epoch", "mix")
@@ -123,6 +130,11 @@ def make_recipe(
         parents.append(artifact_parent("weights", weights, config.output))
     if samples is not None:
         parents.append(artifact_parent("samples", samples, config.output))
+    if config.checkpoint is not None and config.resume is None:
+        digest = checkpoint_digest(config.checkpoint)
+        parents.append(
+            parent_of("checkpoint", config.checkpoint, "checkpoint", digest, config.output)
+        )
     return Recipe(
         kind="model",
         stage="train",

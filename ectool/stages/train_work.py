@@ -20,7 +20,7 @@ from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
 from ectool.metrics.multilabel import mean_average_precision
-from ectool.models.checkpoint import save_weights
+from ectool.models.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.seeding import stream
@@ -116,13 +116,7 @@ def _start(
     checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
     source = checkpoints[-1] if checkpoints else config.resume
     if source is None:
-        model = create(
-            config.model,
-            dataset.classes,
-            seed=config.seed,
-            input_size=dataset.size,
-            layer=config.layer,
-        ).to(device)
+        model = _create(config, dataset).to(device)
         return Trainer(model, _optimizer(config, model), [])
     if source == config.resume:
         manifest = open_folder(source, "model")
@@ -132,6 +126,22 @@ def _start(
     optimizer = _optimizer(config, model)
     load_optimizer(optimizer, source / TRAINER_FILE)
     return Trainer(model, optimizer, json.loads((source / HISTORY_FILE).read_text()))
+
+
+def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
+    """Make the model, with weights of a checkpoint where one is given."""
+    model = create(
+        config.model,
+        dataset.classes,
+        seed=config.seed,
+        input_size=dataset.size,
+        layer=config.layer,
+        mean=config.mean,
+        std=config.std,
+    )
+    if config.checkpoint is not None:
+        load_weights(model, config.checkpoint, entry=config.entry, reset_head=config.reset_head)
+    return model
 
 
 def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:

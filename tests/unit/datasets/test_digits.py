@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from ectool.datasets import digits as module
 from ectool.datasets.base import VARIANTS, DataRequest
@@ -31,15 +32,14 @@ def root(tmp_path_factory) -> Path:
 
 
 def ask(root, split="validation", variant="original", rho=0.5, seed=0, path=""):
-    request = DataRequest(
-        path=path, split=split, variant=variant, size=224, rho=rho, seed=seed, root=root
-    )
+    request = DataRequest(path=path, split=split, root=root, variant=variant, rho=rho, seed=seed)
     return open_digits(request)
 
 
 def everything(data):
     indices = np.arange(len(data.sample_ids))
-    return data.images(indices), data.masks(indices), data.boxes(indices), data.labels
+    truth = data.annotations(indices)
+    return data.images(indices), truth.masks, np.concatenate(truth.boxes), data.labels
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -80,6 +80,15 @@ def test_reading_in_any_order_gives_the_same_bytes(root):
     np.testing.assert_array_equal(
         data.images(indices), np.concatenate([data.images(indices[i : i + 1]) for i in range(5)])
     )
+
+
+def test_a_framing_shows_a_part_of_each_picture_at_full_size(root):
+    data, indices = ask(root), np.array([7, 3])
+    shown = data.images(indices, lambda index, width, height: (index, 2, index + 8, height - 22))
+    for row, (index, whole) in enumerate(zip(indices, data.images(indices), strict=True)):
+        part = whole[:, 2:10, index : index + 8].transpose(1, 2, 0)
+        resized = Image.fromarray(part).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(shown[row], np.asarray(resized).transpose(2, 0, 1))
 
 
 def test_boxes_are_the_tight_boxes_of_the_masks(root):
@@ -254,7 +263,7 @@ import sys, pathlib
 from ectool.datasets.base import DataRequest
 from ectool.datasets.digits import open_digits
 root = pathlib.Path({str(tmp_path)!r})
-data = open_digits(DataRequest("", "train", "original", 224, 0.5, 0, root))
+data = open_digits(DataRequest(path="", split="train", root=root))
 data.fingerprint, data.sample_ids, data.classes
 assert not {{"sklearn", "torch", "scipy"}} & set(sys.modules)
 """

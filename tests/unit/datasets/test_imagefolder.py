@@ -11,6 +11,7 @@ from torchvision.transforms import InterpolationMode
 
 from ectool.datasets.base import SPLITS, DataRequest
 from ectool.datasets.imagefolder import open_imagefolder
+from ectool.datasets.views import View
 from ectool.errors import InputError
 
 SIDE = 20
@@ -33,7 +34,8 @@ def write_class_folders(folder: Path, per_class: int, suffixes=("png", "JPG", "b
 
 def write_masks(folder: Path) -> None:
     """Give every picture a mask whose object is the upper left quarter."""
-    for path in [p for p in folder.rglob("*.*") if "masks" not in p.parts]:
+    pictures = [path for path in folder.rglob("*.*") if path.suffix != ".csv"]
+    for path in [path for path in pictures if "masks" not in path.parts]:
         with Image.open(path) as picture:
             mask = np.zeros(picture.size[::-1], np.uint8)
         mask[: len(mask) // 2, : mask.shape[1] // 2] = 7
@@ -57,9 +59,16 @@ def flat_folder(tmp_path):
     return folder
 
 
-def open_split(folder, split, root=None, side=SIDE):
-    request = DataRequest(str(folder), split, "original", side, 0.5, 0, root or folder.parent)
-    return open_imagefolder(request)
+def open_split(folder, split, root=None, view=None):
+    return open_imagefolder(
+        DataRequest(
+            path=str(folder), split=split, root=root or folder.parent, view=view or View(SIDE)
+        )
+    )
+
+
+def write_boxes(folder: Path, *rows: str) -> None:
+    (folder / "boxes.csv").write_text("\n".join(["path,x0,y0,x1,y1", *rows]) + "\n")
 
 
 def every(dataset):
@@ -86,8 +95,8 @@ def test_names_sizes_and_ids(split_folder):
     assert dataset.size == (SIDE, SIDE)
     assert dataset.sample_ids[-1] == "test/ant/2.bmp"
     assert dataset.labels.dtype == np.int64
-    assert dataset.masks(every(dataset)) is None
-    assert dataset.boxes(every(dataset)) is None
+    assert dataset.annotations(every(dataset)).masks is None
+    assert dataset.annotations(every(dataset)).boxes is None
 
 
 @pytest.mark.parametrize("group", ["val", "validation", "valid"])
@@ -100,16 +109,6 @@ def test_two_validation_folders_are_an_error(split_folder):
     shutil.copytree(split_folder / "val", split_folder / "valid")
     with pytest.raises(InputError, match="one folder for the validation split"):
         open_split(split_folder, "train")
-
-
-def test_reading_order_and_batches_do_not_matter(split_folder):
-    dataset = open_split(split_folder, "train")
-    images = dataset.images(every(dataset))
-    order = np.random.default_rng(0).permutation(every(dataset))
-    np.testing.assert_array_equal(dataset.images(order), images[order])
-    for index in order[:3]:
-        np.testing.assert_array_equal(dataset.images(np.array([index]))[0], images[index])
-    assert dataset.images(np.array([], np.int64)).shape == (0, 3, SIDE, SIDE)
 
 
 def test_the_order_of_the_listing_does_not_matter(split_folder, tmp_path):
@@ -170,18 +169,16 @@ def test_masks_follow_their_pictures(fixture, request):
     folder = request.getfixturevalue(fixture)
     write_masks(folder)
     dataset = open_split(folder, "test")
-    masks, boxes = dataset.masks(every(dataset)), dataset.boxes(every(dataset))
+    masks = dataset.annotations(every(dataset)).masks
     view = transforms.Compose(
         [
             transforms.Resize(round(SIDE * 256 / 224), InterpolationMode.NEAREST),
             transforms.CenterCrop(SIDE),
         ]
     )
-    for sample_id, mask, box in zip(dataset.sample_ids, masks, boxes, strict=True):
+    for sample_id, mask in zip(dataset.sample_ids, masks, strict=True):
         with Image.open((folder / "masks" / sample_id).with_suffix(".png")) as file:
             np.testing.assert_array_equal(mask, np.asarray(view(file)) > 0)
-        y, x = np.nonzero(mask)
-        assert box.tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
     assert "masks" not in dataset.classes
 
 
@@ -197,7 +194,8 @@ def test_a_mask_shows_the_picture_as_it_is_displayed(tmp_path):
     (tmp_path / "masks" / "test" / "x").mkdir(parents=True)
     Image.fromarray(mask).save(tmp_path / "masks" / "test" / "x" / "p.png")
     dataset = open_split(tmp_path, "test")
-    image, inside = dataset.images(np.array([0]))[0, 0], dataset.masks(np.array([0]))[0]
+    image = dataset.images(np.array([0]))[0, 0]
+    inside = dataset.annotations(np.array([0])).masks[0]
     assert (image[inside] > 100).all()
     assert (image[~inside] < 155).all()
 
@@ -205,9 +203,9 @@ def test_a_mask_shows_the_picture_as_it_is_displayed(tmp_path):
 def test_splits_without_a_masks_folder_have_none(split_folder):
     write_masks(split_folder)
     shutil.rmtree(split_folder / "masks" / "train")
-    assert open_split(split_folder, "train").masks(np.array([0])) is None
-    assert open_split(split_folder, "all").masks(np.array([0])) is None
-    assert open_split(split_folder, "test").masks(np.array([0])) is not None
+    for split, known in {"train": False, "all": False, "test": True}.items():
+        found = open_split(split_folder, split).annotations(np.array([0]))
+        assert (found.masks is not None) == known
 
 
 def test_a_single_missing_mask_is_an_error(split_folder):
@@ -222,7 +220,7 @@ def test_a_mask_of_another_size_is_an_error(split_folder):
     write_picture(split_folder / "masks" / "test" / "ant" / "1.png", size=(9, 8))
     dataset = open_split(split_folder, "test")
     with pytest.raises(InputError, match=r"ant/1\.png: expected 27 x 27 pixels.*got 9 x 8"):
-        dataset.masks(every(dataset))
+        dataset.annotations(every(dataset))
 
 
 def test_a_truncated_picture_is_an_error_when_it_is_read_and_not_before(split_folder):
@@ -235,28 +233,99 @@ def test_a_truncated_picture_is_an_error_when_it_is_read_and_not_before(split_fo
         dataset.images(every(dataset))
 
 
-def test_the_fingerprint_is_of_everything_that_counts(split_folder, tmp_path):
-    def fingerprint(split="test", side=SIDE):
-        return open_split(split_folder, split, root=tmp_path, side=side).fingerprint
+@pytest.mark.parametrize("kind", ["crop", "squash"])
+def test_boxes_are_rows_of_a_file(split_folder, kind):
+    write_boxes(
+        split_folder,
+        "test/Zebra/1.JPG,1,2,13,14",
+        "train/ant/0.png,0,0,3,3",
+        "test/ant/0.png,0,0,5.5,5",
+        "./test/Zebra/1.JPG, 10, 10, 40, 30",
+    )
+    dataset = open_split(split_folder, "test", view=View(SIDE, kind))
+    drawn = {
+        "test/Zebra/1.JPG": [[1, 2, 13, 14], [10, 10, 40, 30]],
+        "test/ant/0.png": [[0, 0, 5.5, 5]],
+    }
+    found = dataset.annotations(every(dataset))
+    assert found.masks is None
+    for sample_id, boxes in zip(dataset.sample_ids, found.boxes, strict=True):
+        with Image.open(split_folder / sample_id) as picture:
+            placement = View(SIDE, kind).place(*picture.size)
+        expected = np.array(drawn.get(sample_id, []), np.float64).reshape(-1, 4)
+        np.testing.assert_array_equal(boxes, placement.boxes(expected))
 
-    seen = [fingerprint(), fingerprint("train"), fingerprint(side=SIDE + 1)]
+
+def test_a_box_is_drawn_on_the_picture_as_it_is_displayed(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    (tmp_path / "test" / "x").mkdir(parents=True)
+    Image.new("RGB", (40, 20)).save(tmp_path / "test" / "x" / "p.png", exif=exif)
+    write_boxes(tmp_path, "test/x/p.png,0,30,20,40")
+    dataset = open_split(tmp_path, "test", view=View(20, "squash"))
+    assert dataset.annotations(np.array([0])).boxes[0].tolist() == [[0, 15, 20, 20]]
+
+
+def test_masks_and_boxes_live_together_and_splits_without_rows_have_no_boxes(split_folder):
+    write_masks(split_folder)
+    write_boxes(split_folder, "train/ant/0.png,0,0,5,5")
+    train, test = (open_split(split_folder, split) for split in ("train", "test"))
+    assert train.annotations(every(train)).masks is not None
+    assert train.annotations(every(train)).boxes[0].shape == (0, 4)
+    (derived,) = test.annotations(np.array([0])).boxes
+    assert derived[0, 2] > derived[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        ("test/ant/9.png,1,2,3,4", r"line 2: expected a picture of .* got test/ant/9\.png"),
+        ("test/ant/0.png,,,,", r"line 2: expected a picture of .* and its box"),
+        ("test/ant/0.png,1,2,3,", r"line 2: expected a box .*got 1, 2, 3, ;"),
+        ("test/ant/0.png,1,2,x,4", r"line 2: expected a box .*got 1, 2, x, 4;"),
+        ("test/ant/0.png,1,2,nan,4", r"line 2: expected a box .*got 1, 2, nan, 4;"),
+        ("test/ant/0.png,9,2,3,4", r"line 2: expected a box .*got 9, 2, 3, 4;"),
+        ("test/ant/0.png,0.1,0.2,0.7,0.9", "line 2: expected a box .*at least one pixel"),
+        ("test/ant/0.png,1,2,3", "line 2: expected 5 cells, as in the header, got 4;"),
+    ],
+)
+def test_a_row_that_is_no_box_is_an_error(split_folder, row, match):
+    write_boxes(split_folder, row)
+    with pytest.raises(InputError, match=rf"boxes\.csv, {match}"):
+        open_split(split_folder, "test")
+
+
+def test_a_box_outside_its_picture_is_an_error(split_folder):
+    write_boxes(split_folder, "test/ant/1.JPG,2,2,9,9", "test/ant/1.JPG,27,0,40,9")
+    dataset = open_split(split_folder, "test")
+    with pytest.raises(
+        InputError, match=r"ant/1\.JPG: expected a part of its 27 x 27 pixels, got 27"
+    ):
+        dataset.annotations(every(dataset))
+
+
+def test_the_fingerprint_is_of_masks_and_boxes_too(split_folder, tmp_path):
+    def fingerprint():
+        return open_split(split_folder, "test", root=tmp_path).fingerprint
+
+    seen = [fingerprint(), open_split(split_folder, "train", root=tmp_path).fingerprint]
+    write_boxes(split_folder, "train/ant/0.png,0,0,5,5")
+    assert fingerprint() == seen[0]
+    write_boxes(split_folder, "test/ant/0.png,0,0,5,5")
+    seen.append(fingerprint())
+    write_boxes(split_folder, "test/ant/0.png,0,0,5,6")
+    seen.append(fingerprint())
     write_masks(split_folder)
     seen.append(fingerprint())
     Image.new("L", (27, 25), 1).save(split_folder / "masks" / "test" / "Zebra" / "1.png")
     seen.append(fingerprint())
-    write_picture(split_folder / "test" / "Zebra" / "0.png", seed=99)
-    seen.append(fingerprint())
-    (split_folder / "test" / "ant" / "0.png").rename(split_folder / "test" / "ant" / "00.png")
-    shutil.rmtree(split_folder / "masks")
-    seen.append(fingerprint())
     assert len(set(seen)) == len(seen)
-    assert fingerprint() == seen[-1]
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere at all"])
 def test_a_missing_folder_is_an_error(tmp_path, path):
     with pytest.raises(InputError, match=rf"imagefolder:{path}: expected an existing folder"):
-        open_imagefolder(DataRequest(path, "train", "original", SIDE, 0.5, 0, tmp_path))
+        open_imagefolder(DataRequest(path=path, split="train", root=tmp_path))
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path):

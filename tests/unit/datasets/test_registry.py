@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectool.datasets.base import VARIANTS
-from ectool.datasets.registry import DATASETS, open_dataset, variants
+from ectool.datasets.base import SPLITS, VARIANTS, DataRequest
+from ectool.datasets.registry import DATASETS, find_entry, open_dataset
+from ectool.datasets.views import View
 from ectool.errors import InputError
 
 
@@ -18,45 +19,83 @@ def pictures(tmp_path):
     for split in ("train", "test"):
         for name in ("cat", "dog"):
             (folder / split / name).mkdir(parents=True)
-            Image.new("RGB", (9, 9), "red").save(folder / split / name / "1.png")
+            for number in range(4):
+                Image.new("RGB", (9, 9), "red").save(folder / split / name / f"{number}.png")
     return folder
 
 
+def ask(root, split="test", **changes):
+    return DataRequest(path="", split=split, root=root, view=View(8), **changes)
+
+
 def test_a_name_alone_opens_a_data_set(tmp_path):
-    dataset = open_dataset("digits", split="test", variant="mixed_rand", root=tmp_path)
+    dataset = open_dataset("digits", ask(tmp_path, variant="mixed_rand"))
+    assert dataset.name == "digits/test/mixed_rand"
     assert len(dataset.sample_ids) == len(dataset.labels)
 
 
 def test_a_path_follows_the_first_colon(pictures, tmp_path):
-    dataset = open_dataset(f"imagefolder:{pictures}", split="test", size=8, root=tmp_path)
+    dataset = open_dataset(f"imagefolder:{pictures}", ask(tmp_path))
     assert dataset.classes == ("cat", "dog")
     assert dataset.images(np.array([1])).shape == (1, 3, 8, 8)
 
 
+@pytest.mark.parametrize(("split", "kept"), [("train", 4), ("test", 8), ("all", 16)])
+def test_a_fraction_is_taken_of_training_pictures_only(pictures, tmp_path, split, kept):
+    dataset = open_dataset(f"imagefolder:{pictures}", ask(tmp_path, split), fraction=0.5)
+    assert len(dataset.sample_ids) == kept
+    assert np.bincount(dataset.labels).tolist() == [kept // 2] * 2
+
+
+def test_the_draw_of_a_fraction_follows_the_seed(pictures, tmp_path):
+    drawn = {
+        tuple(
+            open_dataset(f"imagefolder:{pictures}", ask(tmp_path, "train", seed=s), 0.5).sample_ids
+        )
+        for s in range(8)
+    }
+    assert len(drawn) > 1
+
+
 @pytest.mark.parametrize(
-    ("uri", "fix"), [("digit", "write 'digits'"), ("", "choose"), ("imagenet1k", "choose")]
+    ("uri", "fix"), [("digit", "write 'digits'"), ("", "choose"), ("imagenet1k", "")]
 )
 def test_an_unknown_name_is_an_error_that_helps(tmp_path, uri, fix):
-    with pytest.raises(InputError, match=rf"data set: expected one of digits.*got '{uri}'; {fix}"):
-        open_dataset(uri, split="test", root=tmp_path)
-
-
-def test_variants():
-    assert variants("digits") == VARIANTS
-    assert variants("imagefolder:somewhere") == variants("stl10") == ("original",)
-    with pytest.raises(InputError, match="write 'stl10'"):
-        variants("stl-10")
+    with pytest.raises(
+        InputError, match=rf"data set: expected one of .*digits.*got '{uri}'; {fix}"
+    ):
+        open_dataset(uri, ask(tmp_path))
 
 
 def test_a_variant_the_data_do_not_have_is_an_error(pictures, tmp_path):
     with pytest.raises(InputError, match=r"variant of imagefolder:.*expected one of original"):
-        open_dataset(f"imagefolder:{pictures}", split="test", variant="no_fg", root=tmp_path)
+        open_dataset(f"imagefolder:{pictures}", ask(tmp_path, variant="no_fg"))
 
 
-@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"digits"}))
+def test_an_entry_tells_what_is_known_before_anything_is_opened():
+    assert find_entry("digits").variants == VARIANTS
+    assert find_entry("imagefolder:somewhere").splits == (*SPLITS, "all")
+    with pytest.raises(InputError, match="write 'stl10'"):
+        find_entry("stl-10")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_entry_is_complete(name):
+    entry = DATASETS[name]
+    assert entry.uri.partition("[")[0].partition(":")[0] == name
+    assert entry.summary.endswith(".")
+    assert entry.variants[0] == "original"
+    assert len(set(entry.splits)) == len(entry.splits)
+
+
+def test_the_registry_is_in_alphabetical_order():
+    assert list(DATASETS) == sorted(DATASETS)
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
 def test_a_path_that_does_not_exist_is_an_error(name, tmp_path):
     with pytest.raises(InputError, match="nowhere"):
-        open_dataset(f"{name}:{tmp_path}/nowhere", split="test", root=tmp_path)
+        open_dataset(f"{name}:{tmp_path}/nowhere", ask(tmp_path, "train"))
 
 
 def test_importing_the_registry_leaves_the_heavy_packages_alone():

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import argparse
 import pickle
+import warnings
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from ectool.errors import InputError
 from ectool.models.checkpoint import load_weights, save_weights
@@ -57,24 +60,36 @@ def test_equal_weights_give_equal_bytes(source, model, tmp_path):
     assert_equal(load_file(tmp_path / "a.safetensors"), state(source))
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin"])
-@pytest.mark.parametrize("container", [None, "state_dict", "model", "model_state_dict"])
-def test_torch_files_bare_and_contained(source, model, tmp_path, suffix, container):
-    content = state(source)
-    if container:
-        content = {container: content, "epoch": 3, "optimizer": {"lr": 0.1}}
-    torch.save(content, tmp_path / f"foreign{suffix}")
-    load_weights(model, tmp_path / f"foreign{suffix}")
-    assert_equal(state(model), state(source))
+def test_weights_that_are_used_twice_survive_a_file(tmp_path):
+    model, twin = (create("smallcnn", CLASSES, seed=seed) for seed in (1, 2))
+    for each in (model, twin):
+        each.network.features[4].bias = each.network.features[4].weight
+    save_weights(model, tmp_path / "tied.safetensors")
+    load_weights(twin, tmp_path / "tied.safetensors")
+    assert_equal(state(twin), state(model))
+    assert twin.network.features[4].bias is twin.network.features[4].weight
 
 
-@pytest.mark.parametrize(
-    "prefix", ["module.", "_orig_mod.", "network.", "model.", "module._orig_mod.network."]
-)
-def test_prefixes_of_wrappers_are_dropped(source, model, tmp_path, prefix):
-    torch.save({"state_dict": prefixed(prefix, source)}, tmp_path / "foreign.pth")
-    load_weights(model, tmp_path / "foreign.pth")
+def test_what_training_scripts_write(source, model, tmp_path):
+    averaged = torch.optim.swa_utils.AveragedModel(source.network, use_buffers=True)
+    content = {
+        "model": prefixed("module.", model),
+        "model_ema": averaged.state_dict(),
+        "optimizer": {"state": {0: {"step": torch.ones(1)}}, "param_groups": [{"lr": 0.1}]},
+        "epoch": 3,
+        "args": argparse.Namespace(lr=0.1),
+    }
+    torch.save(content, tmp_path / "checkpoint.pth")
+    before = state(model)
+    load_weights(model, tmp_path / "checkpoint.pth", entry="ema")
     assert_equal(state(model), state(source))
+    load_weights(model, tmp_path / "checkpoint.pth")
+    assert_equal(state(model), before)
+
+
+def test_entries_that_are_not_there_are_refused(source, model, tmp_path):
+    torch.save({"model": state(source)}, tmp_path / "plain.pth")
+    refused(model, tmp_path / "plain.pth", "an entry 'ema', got the entries model;", entry="ema")
 
 
 def test_a_saved_classifier_loads_too(source, model, tmp_path):
@@ -114,11 +129,11 @@ def test_a_model_keeps_its_type(source, model, tmp_path):
     assert model.network.head.weight.dtype == torch.float16
 
 
-def refused(model: Classifier, path, match: str) -> None:
+def refused(model: Classifier, path, match: str, **options) -> None:
     """Check that the file is refused with one line and the model is left as it was."""
     before = state(model)
     with pytest.raises(InputError, match=match) as caught:
-        load_weights(model, path)
+        load_weights(model, path, **options)
     assert "\n" not in str(caught.value)
     assert_equal(state(model), before)
 
@@ -134,6 +149,16 @@ def test_half_matching_checkpoints_are_refused(source, model, tmp_path):
     )
 
 
+def test_networks_without_their_head_are_refused_and_what_lies_beside_them_is_named(
+    source, model, tmp_path
+):
+    content = {f"backbone.{n}": v for n, v in state(source).items() if not n.startswith("head")}
+    content |= {"classifier.weight": torch.ones(5, 96)}
+    torch.save({"state_dict": content}, tmp_path / "lightning.ckpt")
+    got = r"2 \(head.weight, head.bias\) missing, .* 1 \(state_dict.classifier.weight\) elsewhere"
+    refused(model, tmp_path / "lightning.ckpt", got)
+
+
 def test_long_lists_of_names_are_cut(model, tmp_path):
     save_file({f"w{i}": torch.ones(1) for i in range(9)}, tmp_path / "other.safetensors")
     refused(model, tmp_path / "other.safetensors", r"9 \(w0, w1, w2, …\) unexpected")
@@ -142,6 +167,31 @@ def test_long_lists_of_names_are_cut(model, tmp_path):
 def test_another_number_of_classes_names_both(model, tmp_path):
     save_weights(create("smallcnn", tuple("abcdefg"), seed=0), tmp_path / "seven.safetensors")
     refused(model, tmp_path / "seven.safetensors", "a head for 5 classes, got one for 7 classes")
+
+
+@pytest.mark.parametrize("classes", ["abcde", "abcdefg"])
+def test_a_head_can_stay_fresh(model, tmp_path, classes):
+    other = create("smallcnn", tuple(classes), seed=0)
+    save_weights(other, tmp_path / "other.safetensors")
+    before = state(model)
+    load_weights(model, tmp_path / "other.safetensors", reset_head=True)
+    for name, value in state(model).items():
+        assert torch.equal(value, before[name] if name.startswith("head.") else state(other)[name])
+
+
+def test_a_head_that_is_not_there_can_stay_fresh(source, model, tmp_path):
+    content = {n: v for n, v in prefixed("backbone.", source).items() if "head" not in n}
+    torch.save({"state_dict": content | {"proj.weight": torch.ones(3)}}, tmp_path / "ssl.ckpt")
+    load_weights(model, tmp_path / "ssl.ckpt", reset_head=True)
+    assert torch.equal(model.network.features[0].weight, source.network.features[0].weight)
+
+
+def test_fresh_heads_excuse_nothing_else(source, model, tmp_path):
+    content = state(source)
+    del content["features.0.weight"]
+    save_file(content, tmp_path / "half.safetensors")
+    got = r"1 \(features.0.weight\) missing, none unexpected"
+    refused(model, tmp_path / "half.safetensors", got, reset_head=True)
 
 
 def test_another_width_is_refused(source, model, tmp_path):
@@ -183,8 +233,16 @@ def test_other_suffixes_are_refused(model, tmp_path):
 
 
 def test_pickled_modules_are_refused_without_running_them(source, model, tmp_path):
-    torch.save(source, tmp_path / "module.pth")
-    refused(model, tmp_path / "module.pth", "other pickled objects than tensors")
+    torch.save({"model": source}, tmp_path / "module.pth")
+    got = "other pickled objects than tensors, ectool.models.classifier.Classifier, ectool.models"
+    refused(model, tmp_path / "module.pth", got)
+
+
+def test_programs_are_no_checkpoints(model, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "program.pt")
+    refused(model, tmp_path / "program.pt", "a TorchScript program; .* torchscript:.*program.pt")
 
 
 def test_pickled_code_never_runs(model, tmp_path):
@@ -199,7 +257,13 @@ def test_pickled_code_never_runs(model, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "got"),
-    [(torch.ones(3), "Tensor"), ({}, "0 of 0"), ({"lr": 0.1, "w": torch.ones(1)}, "1 of 2")],
+    [
+        (torch.ones(3), "got one Tensor"),
+        ([torch.ones(3)], "got one list"),
+        ({}, "no tensors inside"),
+        ({"lr": 0.1, "state": {0: torch.ones(1)}}, "no tensors inside"),
+        ({"lr": 0.1, "w": torch.ones(1)}, r"22 \(.*\) missing, 1 \(w\) unexpected"),
+    ],
 )
 def test_files_of_something_else_are_refused(model, tmp_path, content, got):
     torch.save(content, tmp_path / "else.pth")

@@ -1,51 +1,17 @@
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
 import torch
-import torchvision.models
 
 from ectool.errors import InputError
-from ectool.models import registry
 from ectool.models.classifier import ModelSpec
-from ectool.models.registry import build, create
+from ectool.models.registry import SOURCES, build, create, defaults
+from ectool.models.sources import IMAGENET_MEAN, Defaults
 
 CLASSES = tuple("abcde")
-
-
-def test_every_torchvision_classifier_is_known():
-    names = registry.architectures()
-    assert names[0] == "smallcnn"
-    assert set(names[1:]) == set(torchvision.models.list_models(module=torchvision.models))
-    assert len(names) == len(set(names))
-    for name in names:
-        assert min(registry.default_input_size(name)) >= 32
-        mean, std = registry.normalization(name)
-        assert len(mean) == len(std) == 3
-
-
-@pytest.mark.parametrize(
-    ("architecture", "side"),
-    [("smallcnn", 32), ("resnet50", 224), ("inception_v3", 299), ("efficientnet_b7", 600)],
-)
-def test_default_input_size(architecture, side):
-    assert registry.default_input_size(architecture) == (side, side)
-
-
-def test_normalisation_is_that_of_the_public_weights():
-    assert registry.normalization("resnet18") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert registry.normalization("efficientnet_v2_l") == ((0.5,) * 3, (0.5,) * 3)
-
-
-@pytest.mark.parametrize("architecture", ["googlenet", "inception_v3"])
-def test_symmetric_input_equals_torchvisions_own_rescaling(architecture):
-    pixels = torch.rand(2, 3, 5, 5)
-    network = torchvision.models.get_model(
-        architecture, weights=None, transform_input=True, init_weights=False, aux_logits=False
-    )
-    imagenet = pixels - torch.tensor(registry.IMAGENET_MEAN).view(3, 1, 1)
-    imagenet /= torch.tensor(registry.IMAGENET_STD).view(3, 1, 1)
-    mean, std = (torch.tensor(c).view(3, 1, 1) for c in registry.normalization(architecture))
-    torch.testing.assert_close((pixels - mean) / std, network._transform_input(imagenet))
 
 
 @pytest.mark.parametrize(
@@ -84,20 +50,35 @@ def test_the_seed_decides_the_weights_and_touches_no_global_generator():
     assert not torch.equal(first.network.head.weight, other.network.head.weight)
 
 
+def test_normalisation_can_be_given():
+    model = create("smallcnn", CLASSES, seed=0, mean=(0.1, 0, 0.3), std=[1, 0.5, 0.25])
+    assert (model.spec.mean, model.spec.std) == ((0.1, 0.0, 0.3), (1.0, 0.5, 0.25))
+    assert model.std.flatten().tolist() == [1, 0.5, 0.25]
+    assert create("smallcnn", CLASSES, seed=0, std=(1, 1, 1)).spec.mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean": (0.5, 0.5)}, r"mean: expected three finite numbers, got \[0.5, 0.5\]"),
+        ({"mean": (0.5, 0.5, math.nan)}, "mean: expected three finite numbers, got"),
+        ({"std": (1, 1, math.inf)}, "std: expected three finite numbers above 0, got"),
+        ({"std": (1, 0, 1)}, r"std: expected three finite numbers above 0, got \[1, 0, 1\]"),
+    ],
+)
+def test_normalisation_out_of_bounds_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        create("smallcnn", CLASSES, seed=0, **options)
+
+
 def test_build_rebuilds_from_the_json_form():
-    model = create("resnet18", CLASSES, seed=1, input_size=(64, 96), layer="layer3")
-    twin = build(ModelSpec.from_json(model.spec.to_json()))
+    model = create("resnet18", CLASSES, seed=1, input_size=(64, 96), layer="layer3", std=(1, 1, 1))
+    twin = build(ModelSpec.from_json(json.loads(json.dumps(model.spec.to_json()))))
     assert twin.spec == model.spec
     assert twin.target_layer.name == "layer3"
     twin.load_state_dict(model.state_dict())
     pixels = torch.rand(1, 3, 64, 96)
     assert torch.equal(twin.eval()(pixels), model.eval()(pixels))
-
-
-@pytest.mark.parametrize(("name", "near"), [("resnet-18", "resnet18"), ("vit", "vit_"), ("?", "s")])
-def test_unknown_architectures_name_near_ones(name, near):
-    with pytest.raises(InputError, match=rf"expected one of \d+ architectures, got '.*{near}"):
-        create(name, CLASSES, seed=0)
 
 
 def test_build_refuses_a_target_layer_that_is_gone():
@@ -112,9 +93,21 @@ def test_build_refuses_a_target_layer_that_is_gone():
         ("vit_b_16", (64, 48), "not square"),
         ("vit_b_16", (65, 65), "indivisible"),
         ("maxvit_t", (64, 64), "not divisible by partition size"),
-        ("alexnet", (16, 16), "16x16"),
+        ("squeezenet1_1", (8, 8), "8x8"),
     ],
 )
 def test_sizes_the_architecture_refuses(architecture, size, reason):
     with pytest.raises(InputError, match=rf"input size: .*{reason}"):
         create(architecture, CLASSES, seed=0, input_size=size)
+
+
+@pytest.mark.parametrize("make", [defaults, lambda name: create(name, CLASSES, seed=0)])
+def test_unknown_places_name_the_known_ones(make):
+    with pytest.raises(InputError, match="got the place 'keras'; put one of timm:, import:"):
+        make("keras:resnet18")
+
+
+def test_defaults_are_those_of_the_place():
+    assert set(SOURCES) == {"", "timm", "import", "torchscript", "exported"}
+    assert defaults("efficientnet_b7").input_size == (600, 600)
+    assert defaults("import:nowhere:make") == Defaults((224, 224), IMAGENET_MEAN)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ectool.errors import InputError
-from ectool.models.registry import architectures, create
+from ectool.models.registry import create
 from ectool.models.target_layer import (
     TargetLayer,
     find_target_layer,
@@ -13,6 +13,7 @@ from ectool.models.target_layer import (
     named_target_layer,
     token_grid,
 )
+from ectool.models.zoo import architectures
 
 CLASSES = tuple("abcde")
 
@@ -162,7 +163,13 @@ def test_layers_by_name(name):
         ("resnet18", "fc", "an output with a spatial grid, got shape 1x5"),
         ("resnet18", "avgpool", "spatial grid, got shape 1x512x1x1"),
         ("resnet18", "layer4.1.relu", "one output per forward pass, got 2 outputs"),
-        ("vit_b_16", "encoder.ln", "reach the logits, got no gradient at any position"),
+        (
+            "vit_b_16",
+            "encoder.ln",
+            "reach the logits, got no gradient at any position; "
+            "take encoder.layers.encoder_layer_11.ln_1 or encoder.layers.encoder_layer_10 or ",
+        ),
+        ("swin_t", "avgpool", "shape 1x768x1x1; take norm or features or features.7"),
     ],
 )
 def test_layers_that_cannot_be_used(architecture, name, message):
@@ -195,7 +202,10 @@ def test_unused_modules_cannot_be_used():
         ((1, 50, 64), (224, 224), "cls_tokens"),
         ((1, 72, 64), (192, 384), "tokens"),
         ((1, 73, 64), (192, 384), "cls_tokens"),
-        ((1, 51, 64), (224, 224), None),
+        ((1, 51, 64), (224, 224), "cls_tokens"),
+        ((1, 54, 64), (224, 224), "cls_tokens"),
+        ((1, 55, 64), (224, 224), None),
+        ((1, 201, 64), (224, 224), "cls_tokens"),
         ((1, 1, 64), (224, 224), None),
         ((1, 2, 64), (224, 224), None),
     ],
@@ -215,6 +225,50 @@ def test_token_grid_agrees_with_trying_every_shape(size):
         assert token_grid(tokens, size) == (fits[0] if fits else None)
 
 
+def test_windows_side_by_side_are_no_grid():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution, self.inside = nn.Conv2d(3, 4, 1), nn.LayerNorm(4)
+            self.head = nn.Linear(4, 5)
+
+        def forward(self, images):
+            grid = self.convolution(images).permute(0, 2, 3, 1)
+            rows = grid.unflatten(1, (-1, 4)).unflatten(3, (-1, 4))
+            windows = self.inside(rows.transpose(2, 3).flatten(0, 2))
+            return self.head(windows.unflatten(0, (len(images), -1)).mean((1, 2, 3)))
+
+    network = Windows()
+    assert find_target_layer(network, (8, 8)) == TargetLayer("convolution", "nchw")
+    with pytest.raises(InputError, match="spatial grid, got shape 4x4x4x4; take convolution"):
+        named_target_layer(network, (8, 8), "inside")
+
+
+def test_attention_is_no_feature_map():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches, self.norm = nn.Conv2d(3, 16, 4, stride=4), nn.LayerNorm(16)
+            self.to_keys, self.attend = nn.Linear(16, 16), nn.Softmax(-1)
+            self.head = nn.Linear(16, 5)
+
+        def forward(self, images):
+            tokens = self.norm(self.patches(images).flatten(2).transpose(1, 2))
+            keys = self.to_keys(tokens)
+            weights = self.attend((keys @ keys.transpose(1, 2))[:, None])[:, 0]
+            return self.head((weights @ tokens).mean(1))
+
+    assert find_target_layer(Attention(), (16, 16)) == TargetLayer("norm", "tokens")
+
+
+@pytest.mark.parametrize("prefix", range(1, 6))
+def test_to_nchw_leaves_out_every_token_before_the_grid(prefix):
+    tokens = torch.arange(2 * 6 * 5).reshape(2, 6, 5).float()
+    behind = torch.cat([torch.full((2, prefix, 5), -1.0), tokens], 1)
+    grid = TargetLayer("x", "tokens").to_nchw(tokens, (64, 96))
+    assert torch.equal(TargetLayer("x", "cls_tokens").to_nchw(behind, (64, 96)), grid)
+
+
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "tokens", "cls_tokens"])
 def test_to_nchw_moves_each_value_to_its_place(layout):
     grid = torch.arange(2 * 5 * 2 * 3).reshape(2, 5, 2, 3).float()
@@ -230,3 +284,5 @@ def test_to_nchw_moves_each_value_to_its_place(layout):
 def test_to_nchw_refuses_tokens_without_a_grid():
     with pytest.raises(InputError, match="proportions of 64x96, got 7 tokens"):
         TargetLayer("x", "tokens").to_nchw(torch.ones(2, 7, 5), (64, 96))
+    with pytest.raises(InputError, match="proportions of 64x96, got 6 tokens"):
+        TargetLayer("x", "cls_tokens").to_nchw(torch.ones(2, 6, 5), (64, 96))

@@ -20,9 +20,9 @@ HALF_MAX = np.finfo(np.float16).max
 
 
 @pytest.fixture(scope="module")
-def network(model):
+def network(model, few_digits):
     options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu")) as network:
+    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
         yield network
 
 

@@ -1,16 +1,22 @@
 """Models of other programs: their weights go through the stages, or are refused in one line."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 import torchvision
+from miniatures.imagenet9 import write_imagenet9
 from torch import nn
 
 from ectool.artifacts.store import read_manifest
-from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig
-from ectool.errors import InputError, UsageError
+from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig, TrainConfig
+from ectool.datasets.imagenet9 import class_mapping
+from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.models.classifier import Classifier, ModelSpec, to_pixels
-from ectool.stages import evaluate, explain, perturb
+from ectool.models.registry import create
+from ectool.models.zoo import imagenet_class_names
+from ectool.stages import evaluate, explain, perturb, train
 from ectool.stages.inputs import find_model, open_data
 from ectool.stages.networks import check_data, load_folder
 
@@ -161,3 +167,129 @@ def test_a_model_artifact_answers_as_its_network(model, few_options, few_digits,
     with torch.no_grad():
         expected = network(to_pixels(few_digits.images(np.arange(N)))).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class TestOptionsOfCheckpoints:
+    def test_normalisation_and_entry_are_in_the_key(self, options, foreign, tmp_path):
+        path = tmp_path / "both.pth"
+        torch.save({"model": foreign.state_dict(), "model_ema": foreign.state_dict()}, path)
+        output = tmp_path / "adv.zarr"
+        given = {**options, "checkpoint": path, "layer": "layer3", "steps": 0, "output": output}
+        perturb.run(PerturbConfig(**given))
+        for change in ({"entry": "ema"}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}):
+            with pytest.raises(OutputExistsError):
+                perturb.run(PerturbConfig(**given, **change))
+
+    def test_normalisation_counts(self, options, foreign, few_digits, read, tmp_path):
+        given = {**options, "layer": "layer3", "steps": 0, "mean": (0, 0, 0), "std": (1, 1, 1)}
+        path = perturb.run(PerturbConfig(**given, random_start=False, output=tmp_path / "a.zarr"))
+        with torch.no_grad():
+            expected = foreign(to_pixels(few_digits.images(np.arange(N)))).numpy()
+        np.testing.assert_allclose(read(path)["logits_clean"], expected, atol=1e-4)
+
+    @pytest.mark.parametrize(
+        "change", [{"entry": "ema"}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}, {"classes": 10}]
+    )
+    def test_a_model_artifact_knows_them(self, model, few_options, change, tmp_path):
+        config = PerturbConfig(
+            model=str(model), **few_options, **change, output=tmp_path / "adv.zarr"
+        )
+        with pytest.raises(UsageError, match=f"--{next(iter(change))}: .*leave it out"):
+            perturb.run(config)
+
+
+class TestFineTuning:
+    @pytest.fixture
+    def tune(self, checkpoint, few, tmp_path):
+        def run(name, **given):
+            config = TrainConfig(
+                data=f"imagefolder:{few}",
+                split="all",
+                size=32,
+                device="cpu",
+                model="resnet18",
+                layer="layer3",
+                checkpoint=checkpoint,
+                epochs=2,
+                output=tmp_path / name,
+                **given,
+            )
+            return train.run(config)
+
+        return run
+
+    def test_starts_from_the_weights(self, tune, foreign, tmp_path):
+        found = load_folder(tune("still", lr=1e-12, until_epoch=1)).network.state_dict()
+        for name, value in foreign.named_parameters():
+            torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
+        (parent,) = read_manifest(tmp_path / "still").recipe.parents
+        assert (parent.role, parent.kind) == ("checkpoint", "checkpoint")
+
+    def test_with_a_fresh_head(self, tune, foreign):
+        found = load_folder(tune("fresh", lr=1e-12, until_epoch=1, reset_head=True, seed=5)).network
+        torch.testing.assert_close(found.conv1.weight, foreign.conv1.weight, rtol=0, atol=1e-6)
+        assert not torch.allclose(found.fc.weight, foreign.fc.weight, atol=1e-3)
+
+    def test_resumes_to_the_same_bytes(self, tune, tmp_path):
+        tune("half", until_epoch=1)
+        tune("rest", resume=tmp_path / "half")
+        tune("whole")
+        name = "model.safetensors"
+        assert (tmp_path / "rest" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+class TestPrograms:
+    @pytest.fixture(scope="class")
+    def program(self, tmp_path_factory):
+        path = tmp_path_factory.mktemp("program") / "smallcnn.pt"
+        network = create("smallcnn", [str(k) for k in range(10)], seed=0).network.eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.jit.trace(network, torch.rand(2, 3, 32, 32)).save(str(path))
+        return path
+
+    @pytest.fixture
+    def options(self, program, few_options):
+        return {"model": f"torchscript:{program}", "classes": 10, **few_options}
+
+    def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path):
+        config = EvaluateConfig(**options, output=tmp_path / "e", steps=1, bootstrap=100)
+        found = evaluate.read_results(evaluate.run(config, listener))
+        assert set(found) == {"accuracy@original", "robust@2/255", "robust@8/255"}
+        assert "without localization and consistency, for no heatmaps" in listener.notes[0]
+
+    def test_cannot_be_explained(self, options, tmp_path):
+        with pytest.raises(InputError, match="heatmaps"):
+            explain.run(ExplainConfig(**options, output=tmp_path / "cams.zarr"))
+
+
+class TestWiderModels:
+    """Models of the 1,000 classes of ImageNet on the nine of ImageNet-9."""
+
+    def test_answer_over_all_classes_and_are_translated(self, tmp_path, monkeypatch, read):
+        write_imagenet9(tmp_path / "imagenet9", per_class=2, train_per_class=1)
+        monkeypatch.setenv("ECTOOL_DATA", str(tmp_path))
+        network = create("smallcnn", imagenet_class_names(), seed=3, input_size=(48, 48)).network
+        torch.save(network.state_dict(), tmp_path / "w.pth")
+        config = EvaluateConfig(
+            model="smallcnn",
+            checkpoint=tmp_path / "w.pth",
+            classes=1000,
+            data="imagenet9",
+            size=48,
+            device="cpu",
+            steps=1,
+            bootstrap=100,
+            output=tmp_path / "e",
+        )
+        path = evaluate.run(config)
+        dataset = open_data(config, "test")
+        images = to_pixels(dataset.images(np.arange(18)))
+        with torch.no_grad():
+            answers = network.eval()((images - 0.5) / 0.25).argmax(dim=1).numpy()
+        expected = class_mapping()[answers]
+        found = read(path / "predictions.zarr")["original/logits"].argmax(axis=1)
+        np.testing.assert_array_equal(np.where(found == 9, -1, found), expected)
+        maps = read(path / "cams.zarr")
+        assert maps["logits_clean"].shape == (18, 10)
+        assert maps["clean"].any()

@@ -25,9 +25,9 @@ N = 30
 
 
 @pytest.fixture(scope="module")
-def network(model):
+def network(model, few_digits):
     options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu")) as network:
+    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
         yield network
 
 

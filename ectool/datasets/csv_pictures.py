@@ -1,0 +1,142 @@
+"""Anybody's pictures: one row of a CSV file each, with one class or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ectool.datasets.base import SPLITS, DataRequest, Dataset, Labels
+from ectool.datasets.catalogue import Entry, unknown_split
+from ectool.datasets.csv_samples import Sample, read_samples
+from ectool.datasets.drawn_truth import DrawnTruth
+from ectool.datasets.folders import ALL
+from ectool.datasets.picture_files import PictureFiles
+from ectool.datasets.table_rows import line_fault
+from ectool.errors import InputError
+
+
+def open_csv(request: DataRequest) -> Dataset:
+    """Open one split of the pictures that a CSV file lists.
+
+    Columns, in any order, others are ignored:
+
+    - ``path``: the picture, relative to the folder of the file;
+    - ``label``: one class, or several separated by ``;`` (one such row makes the data multi-label);
+      or ``labels``: any number of them (multi-label in any case);
+    - ``split``, optional: train, val | validation | valid, or test. Without it, the hash of the
+      path draws it as in ``imagefolder``;
+    - ``mask``, optional: as ``path``; of a split all pictures have one or none;
+    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the picture as it is displayed,
+      right and bottom exclusive; empty where there is none.
+
+    Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
+    are sorted by name, over all splits; by value where all of them are whole numbers.
+
+    Args:
+        request: ``path``, ``split``, ``view`` and ``root`` count.
+
+    Returns:
+        The data set; sample ids are the paths.
+
+    Raises:
+        InputError: The file, a column, a cell, a picture, a mask or the split is missing or not
+            valid.
+    """
+    file = _find(request)
+    samples, multilabel = read_samples(file)
+    classes = _classes(file, samples)
+    chosen = _choose(file, samples, request.split)
+    paths = [sample.path for sample in chosen]
+    truth = _truth(file, chosen)
+    return PictureFiles(
+        name=f"csv/{file.stem}/{request.split}",
+        folder=file.parent,
+        paths=paths,
+        sample_ids=paths,
+        labels=_labels(chosen, classes, multilabel),
+        classes=tuple(classes),
+        view=request.view,
+        root=request.root,
+        facts={"data": "csv", **(truth.facts() if truth else {})},
+        truth=truth,
+    )
+
+
+def _find(request: DataRequest) -> Path:
+    file = Path(request.path).expanduser()
+    if request.path and file.is_file():
+        return file
+    raise InputError(
+        f"csv:{request.path}",
+        expected="an existing CSV file with the columns path and label",
+        got="no such file" if request.path else "no path",
+        fix="write csv:FILE with the file's path",
+    )
+
+
+def _choose(file: Path, samples: Sequence[Sample], split: str) -> list[Sample]:
+    """Return the samples of a split, whose files are there."""
+    known = {sample.split for sample in samples}
+    if split not in (*known, ALL):
+        raise unknown_split(str(file), split, (*(name for name in SPLITS if name in known), ALL))
+    chosen = [sample for sample in samples if split in (sample.split, ALL)]
+    for sample in chosen:
+        for path in (sample.path, sample.mask):
+            if path and not (file.parent / path).is_file():
+                raise line_fault(
+                    file,
+                    sample.line,
+                    expected=f"a file {file.parent / path}",
+                    got="no such file",
+                    fix="restore it, or correct the row",
+                )
+    return chosen
+
+
+def _classes(file: Path, samples: Sequence[Sample]) -> list[str]:
+    names = sorted({name for sample in samples for name in sample.labels})
+    if not names:
+        raise InputError(
+            str(file), expected="rows with a label", got="none", fix="add a row for every picture"
+        )
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+
+
+def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool) -> Labels:
+    index = {name: number for number, name in enumerate(classes)}
+    if not multilabel:
+        return np.array([index[sample.labels[0]] for sample in samples], np.int64)
+    labels = np.zeros((len(samples), len(classes)), np.int8)
+    for row, sample in enumerate(samples):
+        labels[row, [index[name] for name in sample.labels]] = 1
+    return labels
+
+
+def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
+    """Return the masks and boxes of a split."""
+    paths = [sample.path for sample in samples]
+    masks = boxes = None
+    if any(sample.mask for sample in samples):
+        masks = [sample.mask for sample in samples]
+    if any(sample.box for sample in samples):
+        boxes = [np.array([s.box] if s.box else [], np.float64).reshape(-1, 4) for s in samples]
+    for sample in samples:
+        if masks is not None and not sample.mask:
+            raise line_fault(
+                file,
+                sample.line,
+                expected="a mask, as other pictures of the split have one",
+                got="an empty cell",
+                fix="add the mask, or leave all of them out",
+            )
+    return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
+
+
+CSV = Entry(
+    open=open_csv,
+    summary="Anybody's pictures: a CSV file of paths and labels; splits, masks and boxes optional.",
+    uri="csv:FILE",
+    splits=(*SPLITS, ALL),
+)

@@ -1,0 +1,110 @@
+"""What the rows of a CSV file of pictures say, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.datasets.folders import SPLIT_FOLDERS, drawn_split
+from ectool.datasets.table_rows import BoxCells, Row, line_fault, read_rows
+
+SEPARATOR = ";"
+SEVERAL = "labels"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one row says.
+
+    Attributes:
+        line: Its line, for errors.
+        path: POSIX path of the picture, which is its id.
+        labels: Names of its classes.
+        split: One of ``SPLITS``.
+        mask: POSIX path of its mask, or empty.
+        box: Its box, or None.
+    """
+
+    line: int
+    path: str
+    labels: tuple[str, ...]
+    split: str
+    mask: str
+    box: BoxCells | None
+
+
+def read_samples(file: Path) -> tuple[list[Sample], bool]:
+    """Read all rows of a CSV file; see :func:`ectool.datasets.csv_pictures.open_csv`.
+
+    Args:
+        file: The CSV file.
+
+    Returns:
+        The samples in the order of the file, and whether they are multi-label.
+
+    Raises:
+        InputError: A column or cell is missing or not valid, or a path occurs twice.
+    """
+    samples: dict[str, Sample] = {}
+    several = False
+    for row in read_rows(file, ("path", f"label|{SEVERAL}")):
+        sample = _sample(row)
+        if sample.path in samples:
+            raise row.fault(
+                expected="every path once",
+                got=f"{sample.path} of line {samples[sample.path].line} again",
+                fix=f"keep one of the rows; write several classes as a{SEPARATOR}b",
+            )
+        samples[sample.path] = sample
+        several = several or SEVERAL in row.cells or len(sample.labels) > 1
+    if several:
+        _check_nothing_drawn(file, samples.values())
+    return [*samples.values()], several
+
+
+def _check_nothing_drawn(file: Path, samples: Iterable[Sample]) -> None:
+    """Check that multi-label samples have no truth, which would be nobody knows which class's."""
+    for sample in samples:
+        if sample.mask or sample.box:
+            raise line_fault(
+                file,
+                sample.line,
+                expected="neither mask nor box in a multi-label data set",
+                got=sample.mask or ", ".join(f"{edge:g}" for edge in sample.box or ()),
+                fix="remove these columns: nobody says which class they are of",
+            )
+
+
+def _sample(row: Row) -> Sample:
+    path = row.path("path")
+    if not path:
+        raise row.fault(expected="a path", got="an empty cell", fix="fill it or remove the row")
+    return Sample(row.line, path, _labels(row), _split(row, path), row.path("mask"), row.box())
+
+
+def _labels(row: Row) -> tuple[str, ...]:
+    cell = row.cells.get(SEVERAL, row.cells.get("label", ""))
+    if not cell and SEVERAL in row.cells:
+        return ()
+    names = tuple(name.strip() for name in cell.split(SEPARATOR))
+    if not all(names):
+        raise row.fault(
+            expected="a label",
+            got=f"an empty one in {cell!r}" if cell else "an empty cell",
+            fix=f"fill it, remove the row, or call the column {SEVERAL!r} where none is an answer",
+        )
+    return names
+
+
+def _split(row: Row, path: str) -> str:
+    cell = row.cells.get("split")
+    if cell is None:
+        return drawn_split(path)
+    if cell not in SPLIT_FOLDERS:
+        raise row.fault(
+            expected=f"a split, one of {', '.join(SPLIT_FOLDERS)}",
+            got=repr(cell),
+            fix="correct it, or leave the column out to have the split drawn",
+        )
+    return SPLIT_FOLDERS[cell]

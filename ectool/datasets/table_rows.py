@@ -1,0 +1,131 @@
+"""CSV files row by row, with errors that name the line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path, PurePosixPath
+
+from ectool.errors import InputError
+
+BOX = ("x0", "y0", "x1", "y1")
+BoxCells = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a CSV file.
+
+    Attributes:
+        file: The CSV file.
+        line: Number of the row's last line, from 1.
+        cells: The cells by column, without the white space around them.
+    """
+
+    file: Path
+    line: int
+    cells: Mapping[str, str]
+
+    def fault(self, *, expected: str, got: str, fix: str) -> InputError:
+        """Return an error about this row."""
+        return line_fault(self.file, self.line, expected=expected, got=got, fix=fix)
+
+    def path(self, column: str) -> str:
+        """Return a cell that is a path relative to the folder of the file, empty where it is.
+
+        Raises:
+            InputError: The path is absolute, and with it every id.
+        """
+        cell = self.cells.get(column, "")
+        if PurePosixPath(cell).is_absolute():
+            raise self.fault(
+                expected=f"a {column} relative to {self.file.parent}",
+                got=repr(cell),
+                fix="write relative paths",
+            )
+        return PurePosixPath(cell).as_posix() if cell else ""
+
+    def box(self) -> BoxCells | None:
+        """Return the cells x0, y0, x1 and y1 as numbers, None where all of them are empty.
+
+        Raises:
+            InputError: One of them is no number, or the box is smaller than a pixel.
+        """
+        texts = [self.cells.get(column, "") for column in BOX]
+        if not any(texts):
+            return None
+        try:
+            x0, y0, x1, y1 = (float(text) for text in texts)
+        except ValueError:
+            x0 = y0 = x1 = y1 = float("nan")
+        if not (all(map(isfinite, (x0, y0, x1, y1))) and x1 - x0 >= 1 and y1 - y0 >= 1):
+            raise self.fault(
+                expected="a box x0, y0, x1, y1 of at least one pixel",
+                got=", ".join(texts),
+                fix="give pixels of the picture as it is displayed, right and bottom exclusive",
+            )
+        return x0, y0, x1, y1
+
+
+def line_fault(file: Path, line: int, *, expected: str, got: str, fix: str) -> InputError:
+    """Return an error about a line of a file."""
+    return InputError(f"{file}, line {line}", expected=expected, got=got, fix=fix)
+
+
+def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+    """Read a comma-separated file in UTF-8, with or without BOM, whatever ends its lines.
+
+    The first row is the header; case does not matter there. Empty rows are skipped.
+
+    Args:
+        path: The file.
+        needed: Columns that must be there; of ``a|b`` just one.
+
+    Yields:
+        Its rows.
+
+    Raises:
+        InputError: The file is missing, is no such text, or lacks columns or cells.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            _check_header(path, header, needed)
+            for cells in reader:
+                if any(cells):
+                    yield _row(path, reader.line_num, header, cells)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            str(path),
+            expected="a readable CSV file in UTF-8",
+            got=f"{type(error).__name__} ({error})",
+            fix="save it as comma-separated values in UTF-8",
+        ) from error
+
+
+def _check_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [names for names in needed if sum(n in header for n in names.split("|")) != 1]
+    if len(set(header) & set(BOX)) not in (0, len(BOX)):
+        missing.append(", ".join(BOX))
+    if missing or len(set(header)) < len(header):
+        raise line_fault(
+            path,
+            1,
+            expected=f"columns with one {' and one '.join(missing or ['name each'])}",
+            got=", ".join(header) or "nothing",
+            fix="correct the header",
+        )
+
+
+def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
+    row = Row(path, line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
+    if len(cells) != len(header):
+        raise row.fault(
+            expected=f"{len(header)} cells, as in the header",
+            got=str(len(cells)),
+            fix="put cells that hold a comma in quotes",
+        )
+    return row

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ectool.errors import InputError
+from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.head import head_layers
+from ectool.models.registry import create
+
+CLASSES = tuple("abcde")
+
+
+def classifier(network: nn.Module) -> Classifier:
+    spec = ModelSpec("mine", CLASSES, (4, 4), (0.5,) * 3, (0.5,) * 3, None, None)
+    return Classifier(network, spec)
+
+
+class TwoHeads(nn.Module):
+    """Average the answers of two heads, as a distilled transformer does, behind five tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 3))
+        self.norm = nn.LayerNorm(3)
+        self.first, self.second = nn.Linear(3, 5), nn.Linear(3, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        patches = images.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5)).flatten(2).transpose(1, 2)
+        tokens = self.norm(torch.cat([self.token.expand(len(images), 1, 3), patches], 1))
+        return (self.first(tokens[:, 0]) + self.second(tokens[:, 1])) / 2
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [
+        ("smallcnn", "head"),
+        ("resnet18", "fc"),
+        ("squeezenet1_1", "classifier.1"),
+        ("convnext_tiny", "classifier.2"),
+        ("mobilenet_v3_small", "classifier.3"),
+        ("vit_b_32", "heads.head"),
+    ],
+)
+def test_heads_of_known_networks(architecture, head):
+    side = 32 if architecture == "smallcnn" else 64
+    model = create(architecture, CLASSES, seed=0, input_size=(side, side))
+    assert head_layers(model) == {head}
+    assert model.training
+
+
+def test_two_heads_are_found_and_neither_tokens_nor_the_root_are_taken_for_one():
+    assert head_layers(classifier(TwoHeads())) == {"first", "second"}
+
+
+@pytest.mark.parametrize(
+    ("network", "got"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(48, 7), nn.Softmax(1)), "1 with 7"),
+        (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), "none"),
+    ],
+)
+def test_networks_without_such_a_layer_are_refused(network, got):
+    with pytest.raises(InputError, match=f"head of mine: .* with 5 outputs, got {got};"):
+        head_layers(classifier(network))
