@@ -276,7 +276,9 @@ class RunConfig(ForceOptions, DeviceOptions):
     output: Path | None = option(None, "Folder to write; run/NAME unless given.", keyed=False)
     data: str | None = option(None, "Data set, in place of the file's.", keyed=False)
     miniature: bool = option(
-        False, "Cut pictures and schedule down, to try the whole chain in minutes.", keyed=False
+        False,
+        "Cut network, pictures and schedule down, to try the whole chain in a minute.",
+        keyed=False,
     )
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
 

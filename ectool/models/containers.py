@@ -33,10 +33,12 @@ _WRAPPERS = frozenset(
 _COMPILED = "_orig_mod."
 # torchvision's public DenseNet weights date from when module names could hold a dot.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
-# What training scripts put beside the weights and nothing can be hidden in: options, scores.
+_PATHS = ("pathlib", "pathlib._local")  # the latter since Python 3.13
 _SCALAR = cast(Callable[..., Any], np.float64(0).__reduce__()[0])
+# What training scripts put beside the weights and nothing can be hidden in: options, scores.
 _HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     argparse.Namespace,
+    *((type(Path()), f"{module}.{type(Path()).__name__}") for module in _PATHS),
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64", "bool")),
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),

@@ -1,4 +1,4 @@
-"""An experiment cut down to minutes on any machine: same data set, same chain, next to no training.
+"""An experiment cut down to a minute on any machine: same data set and chain, hardly any training.
 
 What comes out says nothing about the method; it says that the files are there, that every stage
 takes them, and what the report will look like.
@@ -15,7 +15,14 @@ SIDE = 64
 CUT: Mapping[str, Mapping[str, Any]] = {
     SHARED_TABLE: {"size": SIDE},
     EXPERIMENT_TABLE: {"seeds": (0,), "warmup": 0.5, "every": 1},
-    "train": {"epochs": 2, "batch_size": 8, "checkpoint": None, "reset_head": False},
+    "train": {
+        "model": "smallcnn",
+        "layer": None,
+        "checkpoint": None,
+        "reset_head": False,
+        "epochs": 2,
+        "batch_size": 8,
+    },
     "perturb": {"steps": 1},
     "evaluate": {"steps": 1, "eps": (2 / 255,), "bootstrap": 100},
 }
@@ -26,7 +33,7 @@ def miniature(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return an experiment file with its schedule, pictures and attacks cut down.
 
     Args:
-        document: The file's tables; architectures, arms and data sets stay as they are.
+        document: The file's tables; arms and data sets stay as they are.
     """
     names = dict.fromkeys([*document, *CUT])
     cut = {name: {**document.get(name, {}), **CUT.get(name, {})} for name in names}

@@ -79,7 +79,7 @@ def asked(
     Raises:
         InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = load(reference, options)
+    model = load(reference, options, dataset.size)
     if groups is not None and len(model.class_names) == len(mapping := groups()):
         model = group_classes(model, torch.tensor(mapping), dataset.classes)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
@@ -91,8 +91,15 @@ def asked(
         yield model
 
 
-def load(reference: ModelReference, options: ModelOptions) -> Classifier:
+def load(
+    reference: ModelReference, options: ModelOptions, size: tuple[int, int] | None = None
+) -> Classifier:
     """Load a model artifact, or a foreign checkpoint into its architecture.
+
+    Args:
+        reference: The model.
+        options: Target layer, and how a foreign checkpoint is read.
+        size: (height, width) a program is tried with: it does not tell what it was made for.
 
     Raises:
         InputError: The weights do not fit.
@@ -107,6 +114,7 @@ def load(reference: ModelReference, options: ModelOptions) -> Classifier:
         reference.architecture,
         names,
         seed=0,
+        input_size=size if reference.is_opaque else None,
         layer=options.layer,
         mean=options.mean,
         std=options.std,

@@ -238,16 +238,17 @@ class TestFineTuning:
         assert (tmp_path / "rest" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-class TestPrograms:
-    @pytest.fixture(scope="class")
-    def program(self, tmp_path_factory):
-        path = tmp_path_factory.mktemp("program") / "smallcnn.pt"
-        network = create("smallcnn", [str(k) for k in range(10)], seed=0).network.eval()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            torch.jit.trace(network, torch.rand(2, 3, 32, 32)).save(str(path))
-        return path
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    path = tmp_path_factory.mktemp("program") / "smallcnn.pt"
+    network = create("smallcnn", [str(k) for k in range(10)], seed=0).network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(network, torch.rand(2, 3, 32, 32)).save(str(path))
+    return path
 
+
+class TestPrograms:
     @pytest.fixture
     def options(self, program, few_options):
         return {"model": f"torchscript:{program}", "classes": 10, **few_options}
