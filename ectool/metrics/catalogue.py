@@ -11,9 +11,10 @@ VARIANT_MEANING = {
     "mixed_next": "objects on backgrounds of the next class",
     "only_fg": "objects on black",
     "only_bg_t": "backgrounds alone, tiled over the object",
+    "only_bg_b": "backgrounds alone, the object's box black",
     "no_fg": "backgrounds with the object cut out",
 }
-OBJECT_FREE = ("only_bg_t", "no_fg")
+OBJECT_FREE = ("only_bg_t", "only_bg_b", "no_fg")
 """Variants without the object, on which a high accuracy is a bad sign."""
 
 

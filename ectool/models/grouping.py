@@ -60,14 +60,14 @@ def group_classes(
         names: Names of the groups.
 
     Returns:
-        A classifier of ``len(names) + 1`` classes; the last is :data:`OTHER`, which no label is, so
-        that a picture taken for a class outside the groups is taken wrongly.
+        A classifier of the groups. Where some classes belong to none, the last answer is
+        :data:`OTHER`, which no label is, so that a picture taken for one of those is taken wrongly.
     """
     groups = torch.where(mapping < 0, len(names), mapping)
     layer = model.spec.target_layer
     spec = replace(
         model.spec,
-        class_names=(*names, OTHER),
+        class_names=(*names, OTHER) if bool((mapping < 0).any()) else tuple(names),
         target_layer=None if layer is None else f"network.{layer}",
     )
     return Classifier(Grouped(model.network, groups), spec)

@@ -70,7 +70,9 @@ def line_chart(
         ink = f"#a0c00{colour}"
         for x, y in lines if len(lines) > 1 else ():
             axes.plot(x, _scaled(y, percent), color=ink, linestyle=style, linewidth=0.7, alpha=0.45)
-        axes.plot(*_mean(lines, percent), color=ink, linestyle=style, linewidth=2)
+        x, y = _mean(lines, percent)
+        marker = "o" if len(x) == 1 else ""
+        axes.plot(x, y, color=ink, linestyle=style, linewidth=2, marker=marker)
     if percent:
         axes.set_ylim(0, 100)
     else:
@@ -150,7 +152,7 @@ def _figure(title: str, axis: str) -> tuple[Figure, Axes]:
     axes.set_title(title, color=INK, fontsize=10.5, loc="left")
     axes.set_xlabel(axis, color=INK, fontsize=9.5)
     axes.tick_params(colors=INK, labelsize=9.5, length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():

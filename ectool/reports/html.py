@@ -23,6 +23,7 @@ CURVES = (
     ("accuracy", "Training accuracy, %", True),
     ("validation_original", "Validation accuracy, original, %", True),
     ("validation_mixed_rand", "Validation accuracy, mixed_rand, %", True),
+    ("validation_map_original", "Validation mAP, original, %", True),
     ("loss", "Training loss", False),
 )
 """Key in the history, title, whether it is a share."""

@@ -67,7 +67,8 @@ def asked(
     """Load a model and hold it frozen in evaluation mode while the block runs.
 
     Its batch normalisations are folded into its convolutions: nobody trains it any more. A model
-    of more classes answers with the data set's, where it is known which belong together.
+    of other classes answers with the data set's, where it is known which belong together, or
+    where it knows classes of the same names.
 
     Args:
         reference: The model.
@@ -79,9 +80,7 @@ def asked(
     Raises:
         InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = load(reference, options, dataset.size)
-    if groups is not None and len(model.class_names) == len(mapping := groups()):
-        model = group_classes(model, torch.tensor(mapping), dataset.classes)
+    model = _translated(load(reference, options, dataset.size), dataset, groups)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
     keep = model.target_module if model.spec.target_layer is not None else None
     model = model.to(device)
@@ -89,6 +88,17 @@ def asked(
         check_data(model, dataset)
         fold_batch_norm(model, example.to(device), keep=keep)
         yield model
+
+
+def _translated(model: Classifier, dataset: Dataset, groups: Groups) -> Classifier:
+    """Return the model, made to answer with the data set's classes where it knows them."""
+    names, wanted = model.class_names, dataset.classes
+    if groups is not None and len(names) == len(mapping := groups()):
+        return group_classes(model, torch.tensor(mapping), wanted)
+    if names == wanted or not set(wanted) <= set(names):
+        return model
+    place = {name: number for number, name in enumerate(wanted)}
+    return group_classes(model, torch.tensor([place.get(name, -1) for name in names]), wanted)
 
 
 def load(
@@ -157,7 +167,7 @@ def check_data(model: Classifier, dataset: Dataset) -> None:
             f"classes of {dataset.name}",
             expected=f"{len(names)} as the model has",
             got=str(len(dataset.classes)),
-            fix="give the data set that the model was trained on",
+            fix="give the data set that the model was trained on, or name its classes alike",
         )
     if dataset.size != model.input_size:
         _check_size(model, dataset)

@@ -26,14 +26,14 @@ def measured(experiment: Experiment) -> dict[str, Metric]:
     }
 
 
-def metric_order(name: str) -> tuple[int, int, str]:
+def metric_order(name: str) -> tuple[int, int, int, str]:
     """Return where a metric stands: accuracies, robustness, then the catalogue, then others."""
     base, _, detail = name.partition("@")
     if base in BY_VARIANT:
-        return 0, _index(VARIANTS, detail), name
+        return 0, _index(tuple(BY_VARIANT), base), _index(VARIANTS, detail), name
     if base in BY_RADIUS:
-        return 1, 0, name
-    return 2, _index(tuple(METRICS), name), name
+        return 1, _index(tuple(BY_RADIUS), base), 0, name
+    return 2, _index(tuple(METRICS), name), 0, name
 
 
 def _index(known: tuple[str, ...], name: str) -> int:

@@ -170,16 +170,13 @@ def _record(
     """Return the epoch's point on the learning curves."""
     record = {"epoch": epoch + 1, "loss": result.loss, "accuracy": result.accuracy}
     for variant, dataset in validation.items():
-        record[f"validation_{variant}"] = _validate(model, dataset, device)
+        batches = _batches(dataset, device)
+        if is_multilabel(dataset.labels):
+            score = mean_average_precision(*predict(model, batches))
+            record[f"validation_map_{variant}"] = score
+        else:
+            record[f"validation_{variant}"] = accuracy(model, batches)
     return record
-
-
-def _validate(model: Classifier, dataset: Dataset, device: torch.device) -> float:
-    """Return accuracy, or mean average precision where samples have any number of classes."""
-    batches = _batches(dataset, device)
-    if is_multilabel(dataset.labels):
-        return mean_average_precision(*predict(model, batches))
-    return accuracy(model, batches)
 
 
 def _batches(dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,0 +1,199 @@
+"""The chain on data of several labels a sample, against the definitions written out per label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from miniatures.voc import write_voc2007
+from scipy.special import expit
+
+from ectool.config import (
+    DataOptions,
+    EvaluateConfig,
+    ExplainConfig,
+    ModelOptions,
+    PerturbConfig,
+    ScoreConfig,
+    TrainConfig,
+)
+from ectool.explainers import GradCAM
+from ectool.metrics.multilabel import mean_average_precision
+from ectool.models.classifier import to_pixels
+from ectool.stages import evaluate, explain, perturb, score, train
+from ectool.stages.inputs import find_model, open_data
+from ectool.stages.networks import asked
+
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    root = tmp_path_factory.mktemp("voc")
+    write_voc2007(root, per_class=2)
+    return {"data": f"voc2007:{root}", "size": SIDE, "view": "squash", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def dataset(options):
+    return open_data(
+        DataOptions(**{name: options[name] for name in ("data", "size", "view")}), "train"
+    )
+
+
+@pytest.fixture(scope="module")
+def model(options, tmp_path_factory):
+    output = tmp_path_factory.mktemp("model") / "m"
+    return train.run(TrainConfig(**options, epochs=2, batch_size=16, output=output))
+
+
+@pytest.fixture(scope="module")
+def chain(options, model, tmp_path_factory, read):
+    """Samples, heatmaps and weights of the training split."""
+    folder = tmp_path_factory.mktemp("chain")
+    samples = perturb.run(
+        PerturbConfig(
+            **options,
+            model=str(model),
+            steps=2,
+            shard_size=16,
+            batch_size=5,
+            output=folder / "adv.zarr",
+        )
+    )
+    heatmaps = explain.run(
+        ExplainConfig(
+            model=str(model), samples=samples, device="cpu", batch_size=7, output=folder / "c.zarr"
+        )
+    )
+    weights = score.run(ScoreConfig(heatmaps=heatmaps))
+    return {"samples": read(samples), "heatmaps": read(heatmaps), "weights": read(weights)}
+
+
+@pytest.fixture(scope="module")
+def network(model, dataset):
+    options = ModelOptions(model=str(model))
+    with asked(find_model(options), options, torch.device("cpu"), dataset) as network:
+        yield network
+
+
+def present(dataset, row):
+    return np.flatnonzero(dataset.labels[row] == 1)
+
+
+def maps_of(network, image, classes):
+    """Explain one picture, one class at a time."""
+    pixels = to_pixels(image[None])
+    return [GradCAM(network)(pixels, torch.tensor([int(k)])).heatmaps[0] for k in classes]
+
+
+def test_targets_are_the_classes_that_are_there(chain, dataset):
+    target = chain["heatmaps"]["target"]
+    most = (dataset.labels == 1).sum(axis=1).max()
+    assert target.shape == (len(dataset.labels), most)
+    assert most < len(dataset.classes)
+    for row, found in enumerate(target):
+        classes = present(dataset, row)
+        assert found.tolist() == [*classes, *[-1] * (most - len(classes))]
+    np.testing.assert_array_equal(chain["heatmaps"]["label"], dataset.labels)
+
+
+@pytest.mark.parametrize("kind", ["clean", "adversarial"])
+def test_heatmaps_are_those_of_each_class(chain, dataset, network, kind):
+    clean = dataset.images(np.arange(len(dataset.labels)))
+    images = clean if kind == "clean" else chain["samples"]["image"]
+    for row in (0, 3, 8):
+        classes = present(dataset, row)
+        found = chain["heatmaps"][kind][row]
+        for column, expected in enumerate(maps_of(network, images[row], classes)):
+            np.testing.assert_allclose(found[column], expected.numpy(), rtol=2e-3, atol=1e-6)
+        assert not found[len(classes) :].any()
+
+
+def test_background_is_background_for_every_label(chain, dataset, network):
+    images = dataset.images(np.arange(len(dataset.labels)))
+    for row in (0, 3, 8):
+        expected = np.ones((SIDE, SIDE), bool)
+        for heatmap in maps_of(network, images[row], present(dataset, row)):
+            wide = F.interpolate(heatmap[None, None], (SIDE, SIDE), mode="bilinear")[0, 0]
+            expected &= (wide <= wide.flatten().kthvalue(SIDE * SIDE // 2).values).numpy()
+        found = chain["samples"]["background"][row]
+        assert (found != expected).mean() < 0.002  # ties fall either way
+        moved = chain["samples"]["image"][row] != images[row]
+        assert not moved[:, ~found].any()
+
+
+def test_the_attack_raises_the_loss_of_the_labels_that_count(chain, dataset):
+    def losses(logits):
+        counted = dataset.labels >= 0
+        chances = expit(np.where(dataset.labels == 1, logits, -logits).astype(float))
+        return (-np.log(chances) * counted).sum(axis=1) / counted.sum(axis=1)
+
+    samples = chain["samples"]
+    assert (dataset.labels == -1).any()
+    rises = losses(samples["logits_adversarial"]) - losses(samples["logits_clean"])
+    assert rises.mean() > 0
+    assert (rises > -1e-4).mean() > 0.9
+
+
+def test_consistency_is_the_mean_over_labels(chain, dataset):
+    maps, weights = chain["heatmaps"], chain["weights"]
+    for row in range(len(dataset.labels)):
+        expected = []
+        for column, label in enumerate(present(dataset, row)):
+            a, b = (maps[k][row, column].astype(float).ravel() for k in ("clean", "adversarial"))
+            if not a.any() and not b.any():
+                continue  # undefined
+            alike = a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) if a.any() and b.any() else 0
+            expected.append(alike * expit(maps["logits_adversarial"][row, label].astype(float)))
+        found = weights["explanation_consistency"][row]
+        assert found == pytest.approx(np.mean(expected), rel=1e-4) if expected else np.isnan(found)
+    assert np.isnan(weights["similarity"][maps["target"] < 0]).all()
+    assert weights["weight"].mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, write):
+    weights = {**chain["weights"], "weight": np.ones_like(chain["weights"]["weight"])}
+    ones = write(tmp_path / "ones.zarr", "weights", weights)
+    outputs = []
+    for name, given in {"plain": {}, "ones": {"weights": ones}}.items():
+        config = TrainConfig(
+            **options, epochs=2, batch_size=16, until_epoch=1, output=tmp_path / name, **given
+        )
+        outputs.append((train.run(config) / "model.safetensors").read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_evaluation_measures_map_and_each_labels_objects(options, model, dataset, read, tmp_path):
+    config = EvaluateConfig(
+        **options,
+        model=str(model),
+        split="train",
+        eps=(1 / 255,),
+        steps=1,
+        bootstrap=100,
+        output=tmp_path / "e",
+    )
+    found = evaluate.read_results(evaluate.run(config))
+    logits = read(tmp_path / "e" / "predictions.zarr")["original/logits"]
+    for name, interpolation in (("map", "all-points"), ("map11", "11-point")):
+        expected = mean_average_precision(logits, dataset.labels, interpolation=interpolation)
+        assert found[f"{name}@original"]["value"] == pytest.approx(expected)
+    assert {"robust_map@1/255", "label_accuracy@original", "exact_match@original"} <= set(found)
+
+    maps = read(tmp_path / "e" / "cams.zarr")
+    shares = []
+    for row in range(len(dataset.labels)):
+        inside = []
+        for column, label in enumerate(present(dataset, row)):
+            (boxes,) = dataset.annotations(np.array([row]), np.array([label])).boxes
+            truth = np.zeros((SIDE, SIDE), bool)
+            for x0, y0, x1, y1 in boxes:
+                truth[y0:y1, x0:x1] = True
+            heatmap = torch.from_numpy(maps["clean"][row, column].astype(np.float32))
+            wide = F.interpolate(heatmap[None, None], (SIDE, SIDE), mode="bilinear")[0, 0].numpy()
+            if wide.any() and truth.any():
+                inside.append(wide[truth].sum() / wide.sum())
+        shares += [np.mean(inside)] if inside else []
+    assert found["energy_inside"]["value"] == pytest.approx(np.mean(shares), rel=1e-3)
