@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := run/digits
 
-.PHONY: demo test test-slow lint docs bench clean
+.PHONY: demo test test-slow lint docs bench bench-memory clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make docs       write docs/cli.md anew"
 	@echo "make bench      measure speed and memory side by side with the limit and the peers"
+	@echo "make bench-memory  100,000 pictures through perturb, explain and score: half an hour"
 	@echo "make clean      remove the environment and what the demo wrote"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -58,6 +59,10 @@ docs: $(VENV)/installed
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.loading
+
+bench-memory: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.loading --only memory
 
 clean:
 	rm -rf $(VENV) run

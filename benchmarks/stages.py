@@ -12,9 +12,7 @@ benchmarks/results.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +28,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torchvision.models import resnet18
 
-from ectool.artifacts.manifest import Recipe, library_versions
+from benchmarks.table import Row, measure_process, paired, report
+from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ExplainConfig, PerturbConfig
 from ectool.models.classifier import to_pixels
@@ -41,18 +39,6 @@ RESULTS = Path(__file__).with_name("results.json")
 BATCH = 64
 STEPS = 10
 EPS = 8 / 255
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `ratio` is ours over the reference, `wanted` its bound."""
-
-    job: str
-    ours: float
-    reference: float | None
-    unit: str
-    ratio: float | None
-    wanted: str
 
 
 def main() -> None:
@@ -77,7 +63,7 @@ def main() -> None:
             "help": lambda: help_rows(options.runs),
         }
         rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
-    report(rows, everything=not options.only)
+    report(rows, None if options.only else RESULTS)
 
 
 def write_pictures(folder: Path, count: int) -> str:
@@ -109,18 +95,6 @@ def bare_network(checkpoint: Path) -> torch.nn.Module:
 def random_batch(count: int = BATCH) -> torch.Tensor:
     images = np.random.default_rng(0).integers(0, 256, (count, 3, 224, 224), dtype=np.uint8)
     return to_pixels(images)
-
-
-def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -> tuple[float, ...]:
-    """Return the median seconds of each, run in turn after a warm-up."""
-    reference()
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(runs):
-        for call, column in zip((ours, reference), seconds, strict=True):
-            start = time.perf_counter()
-            call()
-            column.append(time.perf_counter() - start)
-    return tuple(statistics.median(column) for column in seconds)
 
 
 def explain_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
@@ -237,34 +211,19 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
     return [row]
 
 
-MEASURED = """
-import sys
-from ectool.cli.main import main
-try:
-    main(sys.argv[1:])
-finally:
-    # Not ru_maxrss: it starts at what the process that forked this one had in memory.
-    status = open("/proc/self/status").read()
-    sys.stderr.write(status.split("VmHWM:")[1].split()[0])
-"""
-
-
 def score_rows(root: Path, pairs: int, runs: int) -> list[Row]:
     heatmaps = write_heatmaps(root / "pairs.zarr", pairs)
-    seconds, kilobytes = [], []
+    seconds, megabytes = [], []
     for run in range(runs):
         output = str(root / f"weights-{run}.zarr")
-        command = ["score", "--heatmaps", str(heatmaps), "--output", output, "--quiet"]
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURED, *command], check=True, capture_output=True, text=True
-        )
-        seconds.append(time.perf_counter() - start)
-        kilobytes.append(int(done.stderr))
+        command = ["score", "--heatmaps", str(heatmaps), "--output", output]
+        took, peak = measure_process(command)
+        seconds.append(took)
+        megabytes.append(peak)
     job = f"score, {pairs:,} pairs of 7x7 maps, whole process"
     return [
         Row(job, statistics.median(seconds), None, "s", None, "< 10"),
-        Row(f"{job}, peak memory", max(kilobytes) / 1024, None, "MB", None, "< 600"),
+        Row(f"{job}, peak memory", max(megabytes), None, "MB", None, "< 600"),
     ]
 
 
@@ -304,23 +263,6 @@ def help_rows(runs: int) -> list[Row]:
     return [
         Row("ectool --help, whole process", statistics.median(seconds), None, "s", None, "<0.5")
     ]
-
-
-def report(rows: list[Row], *, everything: bool) -> None:
-    for row in rows:
-        reference = "" if row.reference is None else f"{row.reference:10.2f}"
-        ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
-        print(f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}")
-    if not everything:
-        return
-    record = {
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "versions": library_versions(),
-        "rows": [asdict(row) for row in rows],
-    }
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ WRITERS = {
     "imagenet9": lambda root: write_imagenet9(root / "imagenet9", per_class=2, train_per_class=4),
 }
 METRICS = {
-    "stl10": {"accuracy@original", "robust@1/255", "explanation_consistency"},
+    "stl10": {"accuracy@original", "robust@2/255", "explanation_consistency"},
     "cub200": {"accuracy@original", "pointing_game", "energy_inside", "mask_iou"},
-    "voc2012": {"map@original", "map11@original", "robust_map@1/255", "pointing_game"},
+    "voc2012": {"map@original", "map11@original", "robust_map@2/255", "pointing_game"},
     "imagenet9": {"accuracy@mixed_rand", "accuracy@only_bg_b", "background_gap", "mask_iou"},
 }
 

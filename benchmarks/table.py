@@ -1,0 +1,79 @@
+"""What all benchmarks share: rows of the table, paired timing, memory of whole processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ectool.artifacts.manifest import library_versions
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `ratio` is ours over the reference, `wanted` its bound."""
+
+    job: str
+    ours: float
+    reference: float | None
+    unit: str
+    ratio: float | None
+    wanted: str
+
+
+def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -> tuple[float, ...]:
+    """Return the median seconds of each, run in turn after a warm-up."""
+    reference()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(runs):
+        for call, column in zip((ours, reference), seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            column.append(time.perf_counter() - start)
+    return tuple(statistics.median(column) for column in seconds)
+
+
+MEASURED = """
+import sys
+from ectool.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    # Not ru_maxrss: it starts at what the process that forked this one had in memory.
+    status = open("/proc/self/status").read()
+    sys.stderr.write(status.split("VmHWM:")[1].split()[0])
+"""
+
+
+def measure_process(arguments: list[str]) -> tuple[float, float]:
+    """Run a command of ectool; return its seconds and its peak memory in MB."""
+    start = time.perf_counter()
+    command = [sys.executable, "-c", MEASURED, *arguments, "--quiet"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return time.perf_counter() - start, int(done.stderr.splitlines()[-1]) / 1024
+
+
+def report(rows: list[Row], record: Path | None) -> None:
+    for row in rows:
+        reference = "" if row.reference is None else f"{row.reference:10.2f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
+        print(f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}")
+    if record is None:
+        return
+    known = {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "versions": library_versions(),
+        "rows": [asdict(row) for row in rows],
+    }
+    record.write_text(json.dumps(known, indent=1) + "\n")
