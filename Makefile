@@ -60,6 +60,7 @@ docs: $(VENV)/installed
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.loading
+	$(BIN)/python -m benchmarks.passes
 
 bench-memory: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.loading --only memory

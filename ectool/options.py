@@ -28,10 +28,10 @@ def parse_list(value: object) -> object:
 
 
 def format_eps(eps: float) -> str:
-    """Write a radius the way papers do, ``8/255``, where it is a whole number of grey levels."""
-    levels = eps * MAX_PIXEL
-    whole = abs(levels - round(levels)) < 1e-6  # far below one grey level
-    return f"{round(levels)}/{MAX_PIXEL}" if whole else f"{eps:g}"
+    """Write a radius the way papers do, ``8/255``, where it is a multiple of half a grey level."""
+    halves = 2 * eps * MAX_PIXEL
+    is_whole = abs(halves - round(halves)) < 1e-6  # far below one grey level
+    return f"{round(halves) / 2:g}/{MAX_PIXEL}" if is_whole else f"{eps:g}"
 
 
 Number = Annotated[float, BeforeValidator(parse_number)]

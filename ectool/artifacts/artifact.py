@@ -163,15 +163,22 @@ class Artifact:
             IntegrityError: The bytes do not match their checksum.
             InputError: The array is not there.
         """
-        if name not in self._raw:
-            self._raw[name] = self.store.raw_rows(name, spec_of(self.kind, name))
-        raw = self._raw[name]
+        raw = self._reader(name)
         if raw is None:
             return self._gather(name, rows)
         try:
             return raw(rows)
         except OSError as error:
             raise self._damaged(name, int(rows[0]), str(error)) from error
+
+    def is_raw(self, name: str) -> bool:
+        """Tell whether any rows of an array can be taken at the cost of reading them alone."""
+        return self._reader(name) is not None
+
+    def _reader(self, name: str) -> RowReader | None:
+        if name not in self._raw:
+            self._raw[name] = self.store.raw_rows(name, spec_of(self.kind, name))
+        return self._raw[name]
 
     def _gather(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
         info = self.arrays[name]

@@ -16,7 +16,7 @@ import torch
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset, Framing, Indices
-from ectool.datasets.picture_arrays import framed
+from ectool.datasets.picture_arrays import Reader, framed
 from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
 from ectool.stages.inputs import check_images, positions
@@ -24,7 +24,6 @@ from ectool.training.augmentation import Augmentation
 from ectool.training.loop import TrainingBatch
 from ectool.training.schedule import epoch_order, shown_perturbed
 
-Images = np.ndarray[Any, np.dtype[np.uint8]]
 SCRATCH_FILE = "perturbed.npy"
 READ_AHEAD = 3
 """Batches that are read before they are needed."""
@@ -37,7 +36,7 @@ class Feed:
         dataset: The clean pictures.
         config: Batch size, seed and the share of perturbed pictures.
         weights: A weight per sample, in the data set's order; 1 each where None.
-        perturbed: Perturbed pictures in the data set's order, where there are any.
+        perturbed: Reads perturbed pictures by the data set's rows, where there are any.
         device: Where batches go.
     """
 
@@ -47,7 +46,7 @@ class Feed:
         config: TrainConfig,
         *,
         weights: list[float] | None,
-        perturbed: Images | None,
+        perturbed: Reader | None,
         device: torch.device,
     ) -> None:
         self.dataset = dataset
@@ -93,7 +92,7 @@ class Feed:
         if self.perturbed is not None:
             chosen = swap[rows]
             images = images.copy()
-            views = self.perturbed[rows[chosen]]
+            views = self.perturbed(rows[chosen])
             images[chosen] = views if framing is None else framed(views, rows[chosen], framing)
         ids = [self.dataset.sample_ids[row] for row in rows]
         return TrainingBatch(
@@ -113,10 +112,11 @@ class Feed:
         return frame
 
 
-def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Images:
-    """Return the samples' pictures in the data set's order, in a memory-mapped scratch file.
+def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
+    """Return a reader of the samples' pictures by the data set's rows.
 
-    A samples artifact is compressed in whole shards, which training would decompress over and over.
+    Pictures that are stored compressed are laid out in a memory-mapped scratch file first:
+    training would decompress whole shards for each of them, over and over.
 
     Raises:
         InputError: The samples miss a training sample, or have pictures of another kind.
@@ -129,10 +129,12 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Image
         where,
         "perturb the whole training split",
     )
+    if samples.is_raw("image"):
+        return lambda rows: samples.take("image", there[rows])
     images = np.lib.format.open_memmap(
         folder / SCRATCH_FILE, "w+", np.uint8, (len(there), *samples.arrays["image"].shape[1:])
     )
     for start, stop in samples.shards:
         inside = (start <= there) & (there < stop)
         images[inside] = samples.read("image", start, stop)[there[inside] - start]
-    return images
+    return lambda rows: images[rows]

@@ -129,9 +129,15 @@ def test_lists_are_separated_by_commas():
 
 @pytest.mark.parametrize(
     ("eps", "text"),
-    [(8 / 255, "8/255"), (1.0, "255/255"), (0.01, "0.01"), (2.5 / 255, "0.00980392")],
+    [
+        (8 / 255, "8/255"),
+        (1.0, "255/255"),
+        (0.01, "0.01"),
+        (2.5 / 255, "2.5/255"),
+        (2.2 / 255, "0.00862745"),
+    ],
 )
-def test_radii_are_written_in_grey_levels_where_they_are_whole(eps, text):
+def test_radii_are_written_in_halves_of_grey_levels_where_they_are(eps, text):
     assert format_eps(eps) == text
 
 
