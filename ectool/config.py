@@ -45,6 +45,7 @@ class ViewOptions(Options):
     fraction: Number = option(
         1.0, "Share of the training pictures of every class that is used.", gt=0, le=1
     )
+    limit: int | None = option(None, "Most pictures of any split, drawn by hash.", ge=1)
     fold: int | None = option(None, "stl10: predefined fold of the training pictures.", ge=0)
     rho: Number = option(
         0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
@@ -135,6 +136,7 @@ class ExplainConfig(ModelOptions, MapOptions, DeviceOptions):
     size: int | None = option(None, "Side of the square view of pictures of many sizes.", ge=8)
     view: Literal["crop", "squash"] | None = option(None, "How pictures become squares.")
     fraction: Number | None = option(None, "Share of the training pictures.", gt=0, le=1)
+    limit: int | None = option(None, "Most pictures of the split.", ge=1)
     fold: int | None = option(None, "stl10: predefined fold.", ge=0)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
     data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
@@ -273,7 +275,9 @@ class RunConfig(ForceOptions, DeviceOptions):
     """Options of `run`."""
 
     file: Path = argument("Experiment file (TOML).")
-    output: Path | None = option(None, "Folder to write; run/NAME unless given.", keyed=False)
+    output: Path | None = option(
+        None, "Folder to write; run/NAME, or run/NAME-miniature, unless given.", keyed=False
+    )
     data: str | None = option(None, "Data set, in place of the file's.", keyed=False)
     miniature: bool = option(
         False,

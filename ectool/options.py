@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_PIXEL = 255
+CHANNELS = 3
 
 
 def parse_number(value: object) -> object:
@@ -27,6 +28,18 @@ def parse_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
 
 
+def parse_channels(value: object) -> object:
+    """Split a comma-separated string into one part per channel.
+
+    Raises:
+        ValueError: There are not three.
+    """
+    parts = parse_list(value)
+    if isinstance(parts, tuple | list) and len(parts) == CHANNELS:
+        return parts
+    raise ValueError("three numbers, such as 0.5,0.5,0.5")
+
+
 def format_eps(eps: float) -> str:
     """Write a radius the way papers do, ``8/255``, where it is a multiple of half a grey level."""
     halves = 2 * eps * MAX_PIXEL
@@ -37,7 +50,7 @@ def format_eps(eps: float) -> str:
 Number = Annotated[float, BeforeValidator(parse_number)]
 Radius = Annotated[Number, Field(gt=0, le=1)]
 RadiusList = Annotated[tuple[Radius, ...], BeforeValidator(parse_list)]
-Channels = Annotated[tuple[Number, Number, Number], BeforeValidator(parse_list)]
+Channels = Annotated[tuple[Number, Number, Number], BeforeValidator(parse_channels)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(parse_list)]
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ectool.errors import InputError, OutputExistsError
+from ectool.errors import EctoolError, InputError, OutputExistsError
 
 TEMPORARY = ".tmp"
 """Suffix of what is being written; a killed process may leave such a file or folder behind."""
@@ -99,6 +99,8 @@ def remove(path: Path) -> None:
 def exclusive(folder: Path, output: Path) -> Iterator[None]:
     """Make a folder and hold its lock, which goes with the process, however that ends.
 
+    A block that fails for its input before anything was written leaves no folder behind.
+
     Raises:
         InputError: Another process holds it.
     """
@@ -111,7 +113,12 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
                 got="another one at work",
                 fix="wait for it or choose another --output",
             )
-        yield
+        try:
+            yield
+        except EctoolError:
+            if not any(path.is_file() for path in folder.rglob("*") if path.name != "lock"):
+                remove(folder)
+            raise
 
 
 def _is_held(lock: IO[str]) -> bool:

@@ -15,7 +15,7 @@ from ectool.artifacts.schema import VERSION
 from ectool.errors import InputError
 
 FILE_NAME = "manifest.json"
-LIBRARIES = ("ectool", "torch", "torchvision", "numpy", "zarr", "h5py", "scikit-learn")
+LIBRARIES = ("ectool", "torch", "torchvision", "numpy", "zarr", "h5py", "scikit-learn", "pillow")
 
 
 class Parent(BaseModel):

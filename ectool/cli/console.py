@@ -37,7 +37,9 @@ class ConsoleReporter:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.console = Console(
+            stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False
+        )
         self.progress = Progress(
             TextColumn("{task.description:>9}"),
             BarColumn(),
@@ -72,6 +74,6 @@ class ConsoleReporter:
 
 def print_error(message: str) -> None:
     """Print one error line, whatever its length."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(
         "error: " + " ".join(message.split()), style="red", markup=False
     )

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import typer
 
@@ -64,16 +64,27 @@ def _lines(value: object, indent: int = 0) -> list[str]:
     pad = "  " * indent
     if isinstance(value, dict):
         pairs = list(value.items())
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+    elif _is_nested(value):
         pairs = list(enumerate(value, 1))
     else:
-        return [pad + (", ".join(map(str, value)) if isinstance(value, list) else str(value))]
+        return [pad + _plain(value)]
     lines = []
     for name, item in pairs:
-        below = _lines(item, indent + 1)
-        is_leaf = len(below) == 1 and not (isinstance(item, dict | list) and item)
+        below = _lines(item, indent + 1) or [_plain(item)]
+        is_leaf = len(below) == 1 and not (isinstance(item, dict) and item) and not _is_nested(item)
         lines += [f"{pad}{name}: {below[0].strip()}"] if is_leaf else [f"{pad}{name}:", *below]
     return lines
+
+
+def _is_nested(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+
+
+def _plain(value: object) -> str:
+    """Return a single value, or a flat list, as one piece of text."""
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
 
 
 _groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}
@@ -122,6 +133,8 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
             raise KeyboardInterrupt
         return "", int(outcome or 0)
     except typer.TyperException as error:
+        if not str(error).strip():  # the help has been shown instead
+            return "", UsageError.exit_code
         fault = _usage(error, arguments)
     except EctoolError as error:
         fault = error

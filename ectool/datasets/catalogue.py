@@ -43,6 +43,8 @@ class Entry:
         variants: Its background variants.
         archives: What to download; nothing where users bring the data or ectool makes them.
         folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
+        has_folds: Whether its training pictures come in predefined folds.
+        splits_at: Returns the splits that are at a path, where every place has its own.
         groups: Returns the class that each class of a wider model belongs to, -1 for none; where
             such models can be asked about the data.
     """
@@ -54,6 +56,8 @@ class Entry:
     variants: tuple[str, ...] = ("original",)
     archives: tuple[Archive, ...] = ()
     folder: str = ""
+    has_folds: bool = False
+    splits_at: Callable[[str], tuple[str, ...]] | None = None
     groups: Callable[[], Int64[np.ndarray, "c"]] | None = None
 
 

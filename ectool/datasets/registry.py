@@ -15,7 +15,7 @@ from ectool.datasets.imagefolder import IMAGE_FOLDER
 from ectool.datasets.imagenet9 import IMAGENET9
 from ectool.datasets.stl10 import STL10
 from ectool.datasets.stored import STORED
-from ectool.datasets.subset import fraction_of
+from ectool.datasets.subset import fraction_of, limited
 from ectool.datasets.torchvision_sets import TORCHVISION
 from ectool.datasets.voc import VOC2007, VOC2012
 from ectool.errors import InputError
@@ -34,13 +34,16 @@ DATASETS: dict[str, Entry] = {
 }
 
 
-def open_dataset(uri: str, request: DataRequest, fraction: float = 1.0) -> Dataset:
+def open_dataset(
+    uri: str, request: DataRequest, fraction: float = 1.0, limit: int | None = None
+) -> Dataset:
     """Open one split and variant of a data set.
 
     Args:
         uri: ``NAME`` or ``NAME:PATH``, e.g. ``digits`` or ``imagefolder:~/birds``.
         request: What to open; its path is taken from the URI.
         fraction: Share of the pictures of a training split that is kept, in (0, 1].
+        limit: Most pictures that are kept of any split; None for all.
 
     Returns:
         The data set.
@@ -51,10 +54,17 @@ def open_dataset(uri: str, request: DataRequest, fraction: float = 1.0) -> Datas
     entry = find_entry(uri)
     if request.variant not in entry.variants:
         raise _unknown(f"variant of {uri}", request.variant, entry.variants)
+    if request.fold is not None and not entry.has_folds:
+        raise InputError(
+            f"--fold {request.fold}",
+            expected="a data set with predefined folds, such as stl10",
+            got=uri,
+            fix="leave it out",
+        )
     dataset = entry.open(replace(request, path=uri.partition(":")[2]))
     if "train" in request.split:
-        return fraction_of(dataset, fraction, request.seed)
-    return dataset
+        dataset = fraction_of(dataset, fraction, request.seed)
+    return limited(dataset, limit, request.seed)
 
 
 def find_entry(uri: str) -> Entry:

@@ -188,5 +188,5 @@ STL10 = Entry(
     uri="stl10[:PATH]",
     splits=tuple(SOURCES),
     archives=(ARCHIVE,),
-    folder="",
+    has_folds=True,
 )

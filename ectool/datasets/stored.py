@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.datasets.arrays import boxes_of
 from ectool.datasets.base import SPLITS, Annotations, DataRequest, Dataset, Indices, Labels
 from ectool.datasets.catalogue import Entry
@@ -116,9 +116,27 @@ def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
     return tuple(map(str, range(labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1)))
 
 
+def stored_splits(path: str) -> tuple[str, ...]:
+    """Return the split that an artifact holds, or those of a folder's artifacts.
+
+    Args:
+        path: What follows the colon of the data URI.
+
+    Returns:
+        Names of splits; the usual ones where nothing tells.
+    """
+    place = Path(path).expanduser()
+    if place.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
+        manifest = read_manifest(place)
+        source = manifest.recipe.source if manifest else None
+        return SPLITS if source is None else (source.split,)
+    found = sorted(one.stem for one in place.glob(f"*{ZARR_SUFFIX}"))
+    return tuple(found) or SPLITS
+
+
 STORED = Entry(
     open=open_stored,
     summary="Decoded pictures that ectool wrote: of `data materialize`, or perturbed ones.",
     uri="zarr:PATH",
-    splits=SPLITS,
+    splits_at=stored_splits,
 )

@@ -93,17 +93,34 @@ def fraction_of(dataset: Dataset, share: float, seed: int) -> Dataset:
         return dataset
     labels = dataset.labels
     group = np.zeros(len(labels), np.int64) if is_multilabel(labels) else labels
-    kept = [_least(dataset, np.flatnonzero(group == g), share, seed) for g in np.unique(group)]
+    members = [np.flatnonzero(group == one) for one in np.unique(group)]
+    kept = [_least(dataset, rows, max(1, round(share * len(rows))), seed) for rows in members]
     return Subset(dataset, np.sort(np.concatenate(kept)))
 
 
+def limited(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
+    """Return at most so many samples, drawn by the hash of seed and sample id.
+
+    Args:
+        dataset: The data set.
+        limit: Most samples; None for all.
+        seed: Seed of the draw.
+
+    Returns:
+        The data set itself where it is no larger.
+    """
+    count = len(dataset.sample_ids)
+    if limit is None or count <= limit:
+        return dataset
+    return Subset(dataset, np.sort(_least(dataset, np.arange(count), limit, seed)))
+
+
 def _least(
-    dataset: Dataset, members: Int64[np.ndarray, "k"], share: float, seed: int
+    dataset: Dataset, members: Int64[np.ndarray, "k"], count: int, seed: int
 ) -> Int64[np.ndarray, "m"]:
-    """Return the share of the members whose hashes are least."""
+    """Return so many of the members whose hashes are least."""
 
     def rank(row: int) -> bytes:
         return hashlib.sha256(f"{seed}/{dataset.sample_ids[row]}".encode()).digest()
 
-    count = max(1, round(share * len(members)))
     return np.array(sorted(members.tolist(), key=rank)[:count], np.int64)

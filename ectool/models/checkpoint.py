@@ -107,7 +107,7 @@ def _check_classes(
                 f"weights {path}",
                 expected=f"a head for {classes} classes",
                 got=f"one for {other.shape[0]} classes ({name})",
-                fix="use weights trained for the same classes, or reset the head",
+                fix="use weights for the same classes, or fine-tune them (train --reset-head)",
             )
 
 

@@ -161,7 +161,13 @@ def _read_safetensors(path: Path) -> StateDict:
 
 def _read_torch(path: Path) -> object:
     if path.suffix not in _TORCH_SUFFIXES:
-        raise _unreadable(path, f"suffix {path.suffix!r}")
+        known = ", ".join((".safetensors", *_TORCH_SUFFIXES))
+        raise InputError(
+            f"weights {path}",
+            expected=f"a file that ends in {known}",
+            got=f"the suffix {path.suffix!r}",
+            fix="rename it, or give a program as --model torchscript:FILE or exported:FILE",
+        )
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             # torch remarks on files it then refuses; the error says more.

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ectool.datasets.base import Dataset, Indices
-from ectool.errors import InputError
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.types import Arrays
 
@@ -38,9 +37,6 @@ class ChallengeWork:
         objects: Pictures with object masks.
         backgrounds: Pictures of backgrounds, of the same size.
         block: Pictures per forward pass.
-
-    Raises:
-        InputError: The pictures have no masks.
     """
 
     def __init__(
@@ -51,13 +47,6 @@ class ChallengeWork:
         self.backgrounds = backgrounds
         self.block = block
         self.device = next(model.parameters()).device
-        if objects.annotations(np.arange(1)).masks is None:
-            raise InputError(
-                "--challenge",
-                expected="a data set with object masks",
-                got=f"{objects.name} without",
-                fix="leave it out",
-            )
 
     def load(self, rows: Indices) -> Batch:
         """Read objects and their masks."""

@@ -10,7 +10,7 @@ from ectool.config import DataCheckConfig, DataOptions
 from ectool.datasets.base import Dataset, Indices, is_multilabel
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, IntegrityError
-from ectool.stages.data_info import open_splits
+from ectool.stages.data_info import kinds_of_truth, open_splits
 from ectool.stages.inputs import open_data
 from ectool.types import SILENT, Reporter
 
@@ -37,20 +37,23 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     bad = 0
     read: dict[str, int] = {}
     for variant in find_entry(config.uri).variants:
-        seen: set[str] = set()
+        seen: set[tuple[str, ...]] = set()
         for split in found:
             dataset = _open(config, split, variant, reporter)
             if dataset is not None:
-                rows = [row for row, name in enumerate(dataset.sample_ids) if name not in seen]
+                # Two splits may share pictures, but know different things of their objects.
+                kinds = tuple(kinds_of_truth(dataset))
+                keys = [(name, *kinds) for name in dataset.sample_ids]
+                rows = [row for row, key in enumerate(keys) if key not in seen]
                 bad += _check(dataset, np.array(rows, np.int64), reporter)
                 read[f"{split}/{variant}"] = len(rows)
-                seen.update(dataset.sample_ids)
+                seen.update(keys)
     if bad:
         raise IntegrityError(
             config.uri,
             expected=f"{sum(read.values())} readable samples",
             got=f"{bad} bad ones, named above",
-            fix="restore these files from the archive, or remove them",
+            fix="restore these files, or make the artifact again with --resume",
         )
     return {"data": config.uri, "bad": 0, "read": read}
 

@@ -20,7 +20,7 @@ def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]: 
     Raises:
         InputError: No split is there.
     """
-    entry = find_entry(config.uri)
+    entry, splits = find_entry(config.uri), splits_of(config.uri)
     found, faults = open_splits(config)
     if not found:
         raise next(iter(faults.values()))
@@ -34,16 +34,22 @@ def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]: 
         "variants": list(entry.variants),
         "splits": {
             split: _describe(found[split]) if split in found else str(faults[split])
-            for split in entry.splits
+            for split in splits
         },
     }
+
+
+def splits_of(uri: str) -> tuple[str, ...]:
+    """Return the splits that may be there."""
+    entry = find_entry(uri)
+    return entry.splits_at(uri.partition(":")[2]) if entry.splits_at else entry.splits
 
 
 def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, InputError]]:
     """Open every split; return those that are there, and why the others are not."""
     found, faults = {}, {}
     view = config.model_dump(include=set(DataOptions.model_fields))
-    for split in find_entry(config.uri).splits:
+    for split in splits_of(config.uri):
         try:
             found[split] = open_data(DataOptions(data=config.uri, **view), split)
         except InputError as error:
@@ -53,8 +59,6 @@ def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, I
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
     """Return counts and truth of a split."""
-    truth = dataset.annotations(np.arange(1))
-    known = [name for name in ("masks", "boxes", "parts") if getattr(truth, name) is not None]
     labels = dataset.labels
     counts = (
         (labels == 1).sum(axis=0)
@@ -66,5 +70,14 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         "per_class": {
             name: int(count) for name, count in zip(dataset.classes, counts, strict=True)
         },
-        "truth": known,
+        "truth": kinds_of_truth(dataset) or ["none"],
     }
+
+
+def kinds_of_truth(dataset: Dataset) -> list[str]:
+    """Return what is known of the objects of a data set, by its first picture."""
+    try:
+        truth = dataset.annotations(np.arange(1))
+    except InputError:
+        return ["damaged"]
+    return [name for name in ("masks", "boxes", "parts") if getattr(truth, name) is not None]

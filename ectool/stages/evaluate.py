@@ -7,7 +7,8 @@ the output folder, made by the same stages as in training; `results.json` is com
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ectool.artifacts import files, folder
@@ -16,6 +17,7 @@ from ectool.artifacts.manifest import FILE_NAME, Recipe
 from ectool.artifacts.partial import up_to_date
 from ectool.config import EvaluateConfig
 from ectool.datasets.labels import check_labelled
+from ectool.errors import EctoolError
 from ectool.stages.bounds import check_bounds, parse_bound
 from ectool.stages.evaluate_parts import ORIGINAL, Parts, open_variants
 from ectool.stages.inputs import find_model
@@ -38,14 +40,28 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
     bounds = [parse_bound(text) for text in config.require]
     parts = Parts(config, find_model(config), open_variants(config, reporter), reporter)
     check_labelled(parts.variants[ORIGINAL], "evaluate a labelled split")
+    if config.challenge:
+        parts.check_challenge()
     recipe = parts.recipe("evaluation", config.output)
     if _is_finished(config, recipe):
         reporter.note(f"{config.output}: {UP_TO_DATE}")
     else:
-        _compute(config, parts, recipe)
+        with _nothing_left(config.output):
+            _compute(config, parts, recipe)
     if bounds:
         check_bounds(read_results(config.output), bounds, config.output / RESULTS_FILE)
     return config.output
+
+
+@contextmanager
+def _nothing_left(output: Path) -> Iterator[None]:
+    """Leave no empty folder behind where the block fails for its input."""
+    try:
+        yield
+    except EctoolError:
+        with suppress(OSError):  # something has been computed
+            output.rmdir()
+        raise
 
 
 def read_results(path: Path) -> dict[str, dict[str, object]]:

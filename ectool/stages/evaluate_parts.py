@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ectool.artifacts.manifest import Recipe
 from ectool.config import (
     DataOptions,
@@ -65,25 +67,28 @@ class Parts:
             work = PredictWork(config, model, self.variants, conditions)
             return map_shards(work, stage, recipe, len(original.sample_ids), self.reporter)
 
-    def challenge(self) -> Path:
-        """Write which objects are recognised on every background.
+    def check_challenge(self) -> None:
+        """Check that objects can be pasted on backgrounds.
 
         Raises:
             InputError: The data set has no object masks, or no pictures of backgrounds.
         """
+        masks = self.variants[ORIGINAL].annotations(np.arange(1)).masks
+        if masks is None or BACKGROUNDS not in self.variants:
+            raise InputError(
+                "--challenge",
+                expected=f"a data set with object masks and the variant {BACKGROUNDS}",
+                got=f"{self.config.data} without",
+                fix="leave it out, or unpack what is missing",
+            )
+
+    def challenge(self) -> Path:
+        """Write which objects are recognised on every background."""
         config, original = self.config, self.variants[ORIGINAL]
         stage = config.model_copy(update={"output": config.output / CHALLENGE})
         recipe = self.recipe("challenge", stage.output)
         if is_done(stage.output, stage, recipe, self.reporter):
             return stage.output
-        if BACKGROUNDS not in self.variants:
-            raise InputError(
-                "--challenge",
-                expected=f"a data set with the variant {BACKGROUNDS}",
-                got=f"{config.data} without",
-                fix="leave it out, or unpack that variant",
-            )
-
         from ectool.stages.challenge_work import ChallengeWork
         from ectool.stages.networks import asked, pick_device
 

@@ -85,6 +85,8 @@ class ExplainWork:
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
         if targets is None:
             targets = logits.argmax(dim=1)
+            if self.width is not None:  # the surest label of several; a row each, like true ones
+                targets, maps = targets[:, None], maps[:, None]
         arrays = {
             "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
             "label": batch.labels,

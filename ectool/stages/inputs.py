@@ -43,7 +43,7 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
         seed=options.data_seed,
         fold=options.fold,
     )
-    dataset = open_dataset(options.data, request, options.fraction)
+    dataset = open_dataset(options.data, request, options.fraction, options.limit)
     if len(dataset.sample_ids) == 0:
         raise InputError(
             f"{options.data} ({split})",
@@ -115,6 +115,20 @@ def find_model(options: ModelOptions) -> ModelReference:
     """
     path, program = Path(options.model), program_file(options.model)
     is_artifact = path.exists() or os.sep in options.model
+    if program is not None and options.checkpoint is not None:
+        raise UsageError(
+            "--checkpoint",
+            expected="none beside a program, which holds its weights",
+            got=str(options.checkpoint),
+            fix="leave it out",
+        )
+    if options.checkpoint is None and path.is_file():
+        raise UsageError(
+            f"--model {options.model}",
+            expected="a model artifact, which is a folder, or an architecture",
+            got="a file",
+            fix="name its architecture, and give the file as --checkpoint",
+        )
     if options.checkpoint is None and program is None and is_artifact:
         _check_plain(options)
         manifest = folder.open_folder(path, "model")
@@ -139,7 +153,7 @@ def find_model(options: ModelOptions) -> ModelReference:
 
 
 def checkpoint_digest(path: Path) -> str:
-    """Return the SHA-256 of a foreign checkpoint.
+    """Return the SHA-256 of a foreign checkpoint or program.
 
     Raises:
         InputError: There is no such file.
@@ -147,7 +161,10 @@ def checkpoint_digest(path: Path) -> str:
     if path.is_file():
         return digest_file(path)
     raise InputError(
-        str(path), expected="a checkpoint file", got="no such file", fix="check --checkpoint"
+        str(path),
+        expected="a file of weights or a program",
+        got="no such file",
+        fix="check the path",
     )
 
 

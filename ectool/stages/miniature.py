@@ -12,8 +12,9 @@ from typing import Any
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE
 
 SIDE = 64
+PICTURES = 64
 CUT: Mapping[str, Mapping[str, Any]] = {
-    SHARED_TABLE: {"size": SIDE},
+    SHARED_TABLE: {"size": SIDE, "limit": PICTURES},
     EXPERIMENT_TABLE: {"seeds": (0,), "warmup": 0.5, "every": 1},
     "train": {
         "model": "smallcnn",
@@ -39,5 +40,6 @@ def miniature(document: Mapping[str, Any]) -> dict[str, Any]:
     cut = {name: {**document.get(name, {}), **CUT.get(name, {})} for name in names}
     for table in cut.values():
         if table is not cut[SHARED_TABLE]:
-            table.pop("size", None)
+            for name in CUT[SHARED_TABLE]:
+                table.pop(name, None)
     return cut

@@ -62,4 +62,6 @@ def _compute(
     groups = find_entry(config.data).groups
     with asked(reference, config, pick_device(config), dataset, groups) as model:
         work = PerturbWork(config, model, dataset, initial)
-        return map_shards(work, config, recipe, len(dataset.sample_ids), reporter)
+        attributes = {"classes": list(dataset.classes)}
+        length = len(dataset.sample_ids)
+        return map_shards(work, config, recipe, length, reporter, attributes)

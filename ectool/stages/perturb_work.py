@@ -176,10 +176,16 @@ class PerturbWork:
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count whole-picture backgrounds, untouched samples and changed predictions."""
-        before = arrays["logits_clean"].argmax(axis=1)
-        after = arrays["logits_adversarial"].argmax(axis=1)
+        answers = (self._answers(arrays[f"logits_{name}"]) for name in ("clean", "adversarial"))
+        flipped = np.not_equal(*answers).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))
         return {
             "whole_picture_background": int(whole.sum()),
-            "flipped_predictions": int((before != after).sum()),
+            "flipped_predictions": int(flipped.sum()),
         }
+
+    def _answers(self, logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the predicted class, or which of several labels are found; a row each."""
+        answers: np.ndarray[Any, Any]
+        answers = logits.argmax(axis=1)[:, None] if self.width is None else logits > 0
+        return answers

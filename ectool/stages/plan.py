@@ -84,11 +84,12 @@ def open_experiment(config: RunConfig) -> Experiment:
     told = {"device", "threads", "force", "data"}
     machine = config.model_dump(include=config.model_fields_set & told, exclude_none=True)
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)
-    folder = config.output or Path("run") / config.file.stem
+    name = config.file.stem + ("-miniature" if config.miniature else "")
+    folder = config.output or Path("run") / name
     experiment = Experiment(table, document, config.file, folder, machine)
     _check_schedule(experiment)
-    for name, arm in table.arms.items():
-        _check_arm(experiment, name, arm)
+    for arm_name, arm in table.arms.items():
+        _check_arm(experiment, arm_name, arm)
     return experiment
 
 

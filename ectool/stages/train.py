@@ -11,7 +11,9 @@ from ectool.artifacts.manifest import Manifest, Recipe
 from ectool.artifacts.partial import up_to_date
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError, UsageError
+from ectool.models.names import program_file
 from ectool.stages.inputs import (
     artifact_parent,
     checkpoint_digest,
@@ -41,6 +43,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         InputError: Data, weights or the resumed model are missing or do not fit each other.
         OutputExistsError: The output exists with another key and `force` is off.
     """
+    _check_network(config)
     resumed = folder.open_folder(config.resume, "model") if config.resume else None
     if resumed is not None:
         config = inherit(config, resumed)
@@ -48,6 +51,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     config = config.model_copy(update={"until_epoch": until, "mix": mix})
     _check_schedule(config, resumed)
     dataset = open_data(config, config.split)
+    check_labelled(dataset, "train on a labelled split")
     _check_data(config, dataset, resumed)
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
@@ -101,6 +105,25 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
             got="others",
             fix="restore them, or train from the start",
         )
+
+
+def _check_network(config: TrainConfig) -> None:
+    """Check that the network can learn, and that what is said of a checkpoint has one."""
+    if program_file(config.model) is not None:
+        raise UsageError(
+            f"--model {config.model}",
+            expected="an architecture that can be trained",
+            got="a program, whose weights are fixed",
+            fix="give the architecture, and its weights as --checkpoint",
+        )
+    for name in ("reset_head", "entry"):
+        if getattr(config, name) and config.checkpoint is None and config.resume is None:
+            raise UsageError(
+                "--" + name.replace("_", "-"),
+                expected="a --checkpoint",
+                got="none",
+                fix="add it, or leave this out",
+            )
 
 
 def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:

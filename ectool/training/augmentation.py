@@ -27,7 +27,7 @@ BINS = 31
 """Magnitudes of RandAugment: 0 to 30."""
 N_OPERATIONS = 2
 _TRIES = 10
-_GREY = [0.0, 0.0, 0.0]
+_BLACK = [0.0, 0.0, 0.0]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _affine(image: Tensor, *, shear: list[float], translate: list[float]) -> Ten
         shear=shear,
         interpolation=InterpolationMode.NEAREST,
         center=center,
-        fill=_GREY,
+        fill=_BLACK,
     )
     return moved
 
@@ -165,7 +165,7 @@ OPERATIONS: dict[str, Operation] = {
     "TranslateY": lambda image, m, s: _affine(
         image, shear=[0.0, 0.0], translate=[0.0, _shift(image.shape[1], m, s)]
     ),
-    "Rotate": lambda image, m, s: F.rotate(image, s * 30 * m, fill=_GREY),
+    "Rotate": lambda image, m, s: F.rotate(image, s * 30 * m, fill=_BLACK),
     "Brightness": lambda image, m, s: F.adjust_brightness(image, 1 + s * 0.9 * m),
     "Color": lambda image, m, s: F.adjust_saturation(image, 1 + s * 0.9 * m),
     "Contrast": lambda image, m, s: F.adjust_contrast(image, 1 + s * 0.9 * m),

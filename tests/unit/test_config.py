@@ -127,6 +127,13 @@ def test_lists_are_separated_by_commas():
     assert options.require == ("a<=1", "b>=2")
 
 
+@pytest.mark.parametrize("text", ["0.5", "0.5,0.5", "0.1,0.2,0.3,0.4", ""])
+def test_channels_are_three_numbers(text):
+    with pytest.raises(UsageError, match=r"--mean: expected three numbers, such as 0\.5"):
+        perturb({"mean": text})
+    assert perturb({"mean": "0.1,0.2,51/255"}).mean == (0.1, 0.2, 0.2)
+
+
 @pytest.mark.parametrize(
     ("eps", "text"),
     [

@@ -68,9 +68,20 @@ def test_robust_objects_are_the_official_ones(root, model, block):
     np.testing.assert_array_equal(work.compute(work.load(np.arange(18)))["robust"], expected)
 
 
-def test_objects_need_masks(root, model):
-    with pytest.raises(InputError, match="--challenge: expected a data set with object masks"):
-        ChallengeWork(model, variant(root, "only_bg_t"), variant(root, "only_bg_t"), 8)
+def test_it_needs_masks_and_backgrounds_before_anything_is_computed(model, few_options, tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save(model.network.state_dict(), path)
+    config = EvaluateConfig(
+        **few_options,
+        model="smallcnn",
+        checkpoint=path,
+        classes=CLASSES,
+        output=tmp_path / "e",
+        challenge=True,
+    )
+    with pytest.raises(InputError, match=r"--challenge: expected .* masks and .* only_bg_t"):
+        evaluate.run(config)
+    assert not (tmp_path / "e").exists()
 
 
 def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from miniatures.voc import write_voc2007
 from PIL import Image
 
 from ectool.artifacts.artifact import Artifact
@@ -134,6 +135,34 @@ def test_a_folder_of_splits_is_one_data_set(uri, tmp_path):
     assert len(dataset_of(f"zarr:{tmp_path / 'copy'}", "test").sample_ids) == 2
     found = data_check.run(DataCheckConfig(uri=f"zarr:{tmp_path / 'copy'}"))
     assert found["read"] == {"train/original": 6, "test/original": 2}
+    for split, count in {"train": 6, "test": 2}.items():
+        one = f"zarr:{tmp_path / 'copy' / split}.zarr"
+        assert data_info.run(DataInfoConfig(uri=one))["splits"][split]["pictures"] == count
+
+
+def test_check_reads_what_another_split_knows_of_the_same_pictures(tmp_path):
+    write_voc2007(tmp_path, per_class=1)
+    masks = tmp_path / "VOCdevkit" / "VOC2007" / "SegmentationClass"
+    name = (masks.parent / "ImageSets" / "Segmentation" / "train.txt").read_text().split()[0]
+    (masks / f"{name}.png").write_bytes(b"garbage")
+    notes = Notes()
+    with pytest.raises(IntegrityError, match="got 1 bad ones"):
+        data_check.run(DataCheckConfig(uri=f"voc2007:{tmp_path}", size=SIDE), notes)
+    assert any(f"seg_train {name}: " in text for text in notes.said)
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_a_limit_keeps_the_same_pictures_of_every_split(uri, limit):
+    whole = dataset_of(uri, "all")
+    part = open_data(DataOptions(data=uri, size=SIDE, limit=limit), "all")
+    assert len(part.sample_ids) == min(limit, 8)
+    more = open_data(DataOptions(data=uri, size=SIDE, limit=limit + 1), "all")
+    assert set(part.sample_ids) <= set(more.sample_ids) <= set(whole.sample_ids)
+
+
+def test_folds_are_refused_where_there_are_none(uri):
+    with pytest.raises(InputError, match="--fold 1: expected a data set with predefined folds"):
+        open_data(DataOptions(data=uri, fold=1), "train")
 
 
 def test_another_split_is_an_error(uri, tmp_path):

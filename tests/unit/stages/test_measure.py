@@ -94,7 +94,12 @@ def test_undefined_values_are_left_out_and_null():
 
 @pytest.mark.parametrize(
     ("eps", "steps", "name"),
-    [(2 / 255, 20, "pgd20-linf-2_255"), (0.1, 5, "pgd5-linf-0.1"), (1.0, 1, "pgd1-linf-255_255")],
+    [
+        (2 / 255, 20, "pgd20-linf-2_255"),
+        (0.1, 5, "pgd5-linf-25.5_255"),
+        (0.11, 5, "pgd5-linf-0.11"),
+        (1.0, 1, "pgd1-linf-255_255"),
+    ],
 )
 def test_conditions_are_named_after_their_attack(eps, steps, name):
     assert condition_of(eps, steps) == name

@@ -153,6 +153,24 @@ def test_consistency_is_the_mean_over_labels(chain, dataset):
     assert weights["weight"].mean() == pytest.approx(1, rel=1e-5)
 
 
+def test_predictions_are_explained_one_each(options, model, dataset, chain, read, tmp_path):
+    samples = perturb.run(
+        PerturbConfig(**options, model=str(model), steps=0, output=tmp_path / "adv.zarr")
+    )
+    path = explain.run(
+        ExplainConfig(
+            model=str(model), samples=samples, targets="prediction", output=tmp_path / "c.zarr"
+        )
+    )
+    maps, n = read(path), len(dataset.labels)
+    assert maps["target"].shape == (n, 1)
+    assert maps["clean"].shape[:2] == (n, 1)
+    np.testing.assert_array_equal(maps["target"][:, 0], maps["logits_clean"].argmax(axis=1))
+    found = read(score.run(ScoreConfig(heatmaps=path)))["stability"]
+    answers = maps["logits_adversarial"][np.arange(n), maps["target"][:, 0]]
+    np.testing.assert_allclose(found[:, 0], expit(answers.astype(float)), rtol=1e-5)
+
+
 def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, write):
     weights = {**chain["weights"], "weight": np.ones_like(chain["weights"]["weight"])}
     ones = write(tmp_path / "ones.zarr", "weights", weights)

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision
 from miniatures.imagenet9 import write_imagenet9
+from miniatures.stl10 import write_stl10
 from torch import nn
 
 from ectool.artifacts.store import read_manifest
@@ -121,7 +122,9 @@ class TestRefusals:
             refused(model="resnet81")
 
     def test_missing_checkpoint(self, refused, tmp_path):
-        with pytest.raises(InputError, match="expected a checkpoint file, got no such file"):
+        with pytest.raises(
+            InputError, match="expected a file of weights or a program, got no such file"
+        ):
             refused(checkpoint=tmp_path / "missing.pth")
 
     def test_missing_artifact(self, refused, tmp_path):
@@ -198,6 +201,36 @@ class TestOptionsOfCheckpoints:
             perturb.run(config)
 
 
+class TestTraining:
+    @pytest.mark.parametrize("given", [{"reset_head": True}, {"entry": "ema"}])
+    def test_what_belongs_to_a_checkpoint_needs_one(self, given, few, tmp_path):
+        config = TrainConfig(data=f"imagefolder:{few}", output=tmp_path / "m", **given)
+        with pytest.raises(UsageError, match="expected a --checkpoint, got none"):
+            train.run(config)
+
+    def test_a_file_of_weights_is_no_model(self, checkpoint, few_options, tmp_path):
+        config = PerturbConfig(**few_options, model=str(checkpoint), output=tmp_path / "a.zarr")
+        with pytest.raises(UsageError, match="give the file as --checkpoint"):
+            perturb.run(config)
+
+    def test_wants_labels(self, tmp_path):
+        write_stl10(tmp_path / "stl10_binary", per_class=1)
+        config = TrainConfig(data=f"stl10:{tmp_path}", split="unlabeled", output=tmp_path / "m")
+        with pytest.raises(InputError, match="expected a label for every picture, got none for"):
+            train.run(config)
+
+    def test_leaves_nothing_behind_that_an_input_error_has_begun(self, few, tmp_path):
+        config = TrainConfig(
+            data=f"imagefolder:{few}",
+            split="all",
+            model="import:no_such_module:make",
+            output=tmp_path / "m",
+        )
+        with pytest.raises(InputError, match="no_such_module"):
+            train.run(config)
+        assert list(tmp_path.iterdir()) == []
+
+
 class TestFineTuning:
     @pytest.fixture
     def tune(self, checkpoint, few, tmp_path):
@@ -258,6 +291,30 @@ class TestPrograms:
         found = evaluate.read_results(evaluate.run(config, listener))
         assert set(found) == {"accuracy@original", "robust@2/255", "robust@8/255"}
         assert "without localization and consistency, for no heatmaps" in listener.notes[0]
+
+    def test_cannot_be_trained(self, program, few, tmp_path):
+        config = TrainConfig(
+            model=f"torchscript:{program}", data=f"imagefolder:{few}", output=tmp_path / "m"
+        )
+        with pytest.raises(UsageError, match="a program, whose weights are fixed"):
+            train.run(config)
+
+    def test_bring_their_own_weights(self, options, program, tmp_path):
+        config = EvaluateConfig(**options, checkpoint=program, output=tmp_path / "e")
+        with pytest.raises(UsageError, match="--checkpoint: expected none beside a program"):
+            evaluate.run(config)
+
+    def test_that_are_not_there_leave_nothing_behind(self, few_options, tmp_path):
+        (tmp_path / "empty.pt").write_bytes(b"nothing")
+        config = EvaluateConfig(
+            **few_options,
+            model=f"torchscript:{tmp_path / 'empty.pt'}",
+            classes=10,
+            output=tmp_path / "e",
+        )
+        with pytest.raises(InputError, match=r"empty\.pt"):
+            evaluate.run(config)
+        assert [path.name for path in tmp_path.iterdir()] == ["empty.pt"]
 
     def test_cannot_be_explained(self, options, tmp_path):
         with pytest.raises(InputError, match="heatmaps"):
