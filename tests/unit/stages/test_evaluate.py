@@ -60,7 +60,7 @@ def test_every_accuracy_is_a_count_in_the_predictions(evaluation, read):
     predictions, metrics = read(evaluation / "predictions.zarr"), metrics_of(evaluation)
     for variant in VARIANTS:
         assert metrics[f"accuracy@{variant}"] == pytest.approx(correct(predictions, variant))
-    for radius, condition in (("2/255", "pgd1-linf-2_255"), ("0.1", "pgd1-linf-25.5_255")):
+    for radius, condition in (("2/255", "pgd1-linf-2_255"), ("25.5/255", "pgd1-linf-25.5_255")):
         assert metrics[f"robust@{radius}"] == pytest.approx(correct(predictions, condition))
     gap = correct(predictions, "mixed_same") - correct(predictions, "mixed_rand")
     assert metrics["background_gap"] == pytest.approx(gap)
