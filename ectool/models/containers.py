@@ -101,7 +101,7 @@ def select_weights(
             f"weights {path}",
             expected=f"an entry {entry!r}",
             got=f"the entries {_some(sorted({name.partition('.')[0] for name in tensors}))}",
-            fix="name one of them, or none for the plain weights",
+            fix="name one of them (--entry), or none for the plain weights",
         )
     best = [prefix for prefix, count in found.items() if count == max(found.values())]
     if len(best) > 1 and max(found.values()) > 0:
@@ -109,7 +109,7 @@ def select_weights(
             f"weights {path}",
             expected="one set of weights",
             got=f"{len(best)}: {', '.join(prefix.rstrip('.') or 'the file' for prefix in best)}",
-            fix="name one of them as the entry",
+            fix="name one of them (--entry)",
         )
     inside = {name: name.removeprefix(best[0]) for name in tensors if name.startswith(best[0])}
     beside = [name for name in tensors if name not in inside]

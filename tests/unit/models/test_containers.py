@@ -123,7 +123,7 @@ def test_entries_that_are_not_there_name_those_that_are(tmp_path, entry):
 
 def test_two_sets_of_weights_need_a_choice(tmp_path):
     content = {"model": STATE, "net": prefixed("", 2)}
-    message = "one set of weights, got 2: net, model; name one of them as the entry"
+    message = "one set of weights, got 2: net, model; name one of them \\(--entry\\)"
     with pytest.raises(InputError, match=message):
         found(content, tmp_path / "two.pth")
     assert_found(content, tmp_path / "two.pth", "net", factor=2)
