@@ -1,5 +1,7 @@
 """Objects on every background against the official evaluation, written out as it is."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.stages import evaluate, train
 from ectool.stages.challenge_work import ChallengeWork
+from ectool.stages.evaluate_parts import open_variants
 
 SIDE = 48
 CLASSES = 9
@@ -82,6 +85,22 @@ def test_it_needs_masks_and_backgrounds_before_anything_is_computed(model, few_o
     with pytest.raises(InputError, match=r"--challenge: expected .* masks and .* only_bg_t"):
         evaluate.run(config)
     assert not (tmp_path / "e").exists()
+
+
+def test_variants_that_are_not_there_are_left_out(root, model, tmp_path, monkeypatch, listener):
+    shutil.copytree(root, tmp_path / "data")
+    folder = tmp_path / "data" / "imagenet9" / "bg_challenge"
+    shutil.rmtree(folder / "mixed_rand")
+    monkeypatch.setenv("ECTOOL_DATA", str(tmp_path / "data"))
+    config = EvaluateConfig(model="-", data="imagenet9", size=SIDE, output=tmp_path / "e")
+    found = open_variants(config, listener)
+    assert "mixed_rand" not in found
+    assert "mixed_same" in found
+    assert listener.notes[0].startswith("without the variant mixed_rand: ")
+    for path in sorted((folder / "no_fg" / "val" / "00_dog").iterdir())[:1]:
+        path.unlink()
+    with pytest.raises(InputError, match="expected the samples of imagenet9/test"):
+        open_variants(config, listener)
 
 
 def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch):

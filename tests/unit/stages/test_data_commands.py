@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from miniatures.cub200 import write_cub200
 from miniatures.voc import write_voc2007
 from PIL import Image
 
@@ -127,6 +130,19 @@ def test_a_materialized_split_is_the_same_data_set(uri, tmp_path, suffix):
     found, expected = ours.annotations(rows), original.annotations(rows)
     np.testing.assert_array_equal(found.masks, expected.masks)
     np.testing.assert_array_equal(np.stack(found.boxes), np.stack(expected.boxes))
+
+
+def test_boxes_without_masks_are_kept(tmp_path):
+    write_cub200(tmp_path, per_class=1)
+    shutil.rmtree(tmp_path / "segmentations")
+    uri = f"cub200:{tmp_path}"
+    path = materialized(uri, tmp_path / "test.zarr", split="test")
+    ours, original = dataset_of(f"zarr:{path}", "test"), dataset_of(uri, "test")
+    rows = np.arange(len(original.sample_ids))
+    found, expected = ours.annotations(rows), original.annotations(rows)
+    assert found.masks is None
+    for box, other in zip(found.boxes, expected.boxes, strict=True):
+        np.testing.assert_array_equal(box, other)
 
 
 def test_a_folder_of_splits_is_one_data_set(uri, tmp_path):

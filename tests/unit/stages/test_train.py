@@ -217,6 +217,24 @@ class TestSamples:
         samples = write_samples(tmp_path / "adv.zarr", dataset, rows, dataset.images(rows))
         assert state(fit(tmp_path / "m", samples=samples)) == state(whole)
 
+    def test_augmented_as_their_originals(self, fit, dataset, tmp_path):
+        rows = np.arange(40)
+        same = write_samples(tmp_path / "a.zarr", dataset, rows, dataset.images(rows))
+        given = {"flip": True, "rand_augment": 9, "until_epoch": 1}
+        plain = state(fit(tmp_path / "m", **given))
+        assert state(fit(tmp_path / "n", samples=same, mix=1, **given)) == plain
+        assert state(fit(tmp_path / "o", until_epoch=1)) != plain
+
+    @pytest.mark.parametrize("order", [np.arange(40), np.arange(40)[::-1]])
+    def test_in_hdf5_are_the_same(self, fit, dataset, order, tmp_path):
+        images = 255 - dataset.images(order)
+        models = [
+            state(fit(tmp_path / suffix, samples=write_samples(path, dataset, order, images)))
+            for suffix in ("zarr", "h5")
+            for path in [tmp_path / f"adv.{suffix}"]
+        ]
+        assert models[0] == models[1]
+
     def test_a_missing_sample_is_named(self, fit, dataset, tmp_path):
         rows = np.arange(39)
         samples = write_samples(tmp_path / "adv.zarr", dataset, rows, dataset.images(rows))
