@@ -8,6 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_PIXEL = 255
 CHANNELS = 3
+WHOLE, HALF = 1.0, 0.5
+SMALL = 4
+"""Grey levels below which radii are written in halves."""
 
 
 def parse_number(value: object) -> object:
@@ -41,10 +44,12 @@ def parse_channels(value: object) -> object:
 
 
 def format_eps(eps: float) -> str:
-    """Write a radius the way papers do, ``8/255``, where it is a multiple of half a grey level."""
-    halves = 2 * eps * MAX_PIXEL
-    is_whole = abs(halves - round(halves)) < 1e-6  # far below one grey level
-    return f"{round(halves) / 2:g}/{MAX_PIXEL}" if is_whole else f"{eps:g}"
+    """Write a radius the way papers do, ``8/255``: in whole grey levels, small ones in halves."""
+    levels = eps * MAX_PIXEL
+    unit = HALF if levels < SMALL else WHOLE
+    nearest = round(levels / unit) * unit
+    is_exact = abs(levels - nearest) < 1e-6  # far below one grey level
+    return f"{nearest:g}/{MAX_PIXEL}" if is_exact else f"{eps:g}"
 
 
 Number = Annotated[float, BeforeValidator(parse_number)]

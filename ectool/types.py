@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
-
-import numpy as np
-
-Arrays = Mapping[str, np.ndarray[Any, Any]]
-"""Arrays by name, all with the sample as axis 0."""
+from typing import Protocol
 
 Advance = Callable[[int], None]
 """Report that so many more items are done."""

@@ -14,10 +14,17 @@ import numpy as np
 
 from ectool.artifacts.hashing import digest_arrays, digest_json
 from ectool.artifacts.manifest import Shard, parse_manifest
-from ectool.artifacts.schema import SCHEMAS, VERSION, ArrayInfo, check, check_finite, spec_of
+from ectool.artifacts.schema import (
+    SCHEMAS,
+    VERSION,
+    ArrayInfo,
+    Arrays,
+    check,
+    check_finite,
+    spec_of,
+)
 from ectool.artifacts.store import RowReader, open_store
 from ectool.errors import InputError, IntegrityError
-from ectool.types import Arrays
 
 FOREIGN_ROWS = 4096
 """Rows read at a time from an artifact that came without a manifest."""

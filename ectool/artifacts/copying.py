@@ -9,10 +9,10 @@ from pathlib import Path
 from ectool.artifacts import hdf5_store, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest
-from ectool.artifacts.schema import SAMPLE, ArraySpec, spec_of
+from ectool.artifacts.schema import SAMPLE, Arrays, ArraySpec, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES
 from ectool.errors import InputError
-from ectool.types import Advance, Arrays
+from ectool.types import Advance
 
 
 def copy(

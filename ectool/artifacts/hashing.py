@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ectool.types import Arrays
+from ectool.artifacts.schema import Arrays
 
 
 def digest_json(value: Any) -> str:  # noqa: ANN401 (anything JSON can hold)

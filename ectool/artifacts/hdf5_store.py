@@ -9,9 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ectool.artifacts.schema import ArrayInfo, ArraySpec
+from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec
 from ectool.errors import InputError
-from ectool.types import Arrays
 
 MANIFEST = "manifest"
 """Root attribute that holds the manifest's JSON."""

@@ -19,10 +19,9 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
-from ectool.artifacts.schema import VERSION, ArraySpec, check_finite, spec_of
+from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import InputError, IntegrityError, OutputExistsError
-from ectool.types import Arrays
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:

@@ -13,6 +13,9 @@ import numpy as np
 
 from ectool.errors import InputError
 
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+"""Arrays by name, all with the sample as axis 0."""
+
 VERSION = 1
 SAMPLE = "sample"
 """Name of axis 0 of every array."""

@@ -26,6 +26,8 @@ PANELS = {
     "CheckpointOptions": "Model",
     "ModelOptions": "Model",
 }
+SHORT = 5
+"""Decimals of a number that is written as it is."""
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}
 
 
@@ -164,9 +166,10 @@ def _is_positional(field: FieldInfo) -> bool:
 
 
 def _format(value: object) -> str:
-    if isinstance(value, float) and 0 < value < 1 and "/" in format_eps(value):
-        return format_eps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return a default as people write it: a fraction of 255 where it has few decimals only so."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:g}" if value == round(value, SHORT) else format_eps(value)
 
 
 def _panel(model: type[Options], name: str) -> str:

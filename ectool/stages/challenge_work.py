@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.types import Arrays
 
 
 @dataclass(frozen=True)

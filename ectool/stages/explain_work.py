@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import check_labelled, most_positives, positives
@@ -17,7 +18,6 @@ from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
-from ectool.types import Arrays
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 HALF_MAX = float(np.finfo(np.float16).max)

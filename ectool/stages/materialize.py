@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.schema import Arrays
 from ectool.config import DataOptions, MaterializeConfig
 from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multilabel
 from ectool.stages.inputs import data_source, open_data
 from ectool.stages.shards import is_done, map_shards
-from ectool.types import SILENT, Arrays, Reporter
+from ectool.types import SILENT, Reporter
 
 NO_CLASS = -1
 """Class of the boxes that fill up a row."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, intersect
 from ectool.attacks.pgd import pgd
 from ectool.attacks.random_start import random_start
@@ -22,7 +23,6 @@ from ectool.explainers import EXPLAINERS, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
-from ectool.types import Arrays
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 

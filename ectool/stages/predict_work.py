@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import full
 from ectool.attacks.pgd import pgd
 from ectool.attacks.random_start import random_start
@@ -16,7 +17,6 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.networks import check_finite
 from ectool.stages.perturb_work import STEP_SHARE
-from ectool.types import Arrays
 
 
 @dataclass(frozen=True)

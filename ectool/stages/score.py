@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
+from ectool.artifacts.schema import Arrays
 from ectool.config import ScoreConfig
 from ectool.consistency.multilabel import (
     LABEL_STABILITIES,
@@ -23,7 +24,7 @@ from ectool.consistency.weights import Weights, explanation_consistency, sample_
 from ectool.errors import InputError
 from ectool.stages.inputs import artifact_parent, positions
 from ectool.stages.shards import is_done
-from ectool.types import SILENT, Arrays, Reporter
+from ectool.types import SILENT, Reporter
 
 Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]
 Pair = tuple[np.ndarray, np.ndarray]

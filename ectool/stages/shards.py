@@ -17,10 +17,11 @@ import numpy as np
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
+from ectool.artifacts.schema import Arrays
 from ectool.config import MapOptions, ShardOptions
 from ectool.datasets.base import Indices
 from ectool.errors import InputError
-from ectool.types import UP_TO_DATE, Advance, Arrays, Reporter
+from ectool.types import UP_TO_DATE, Advance, Reporter
 
 Batch = TypeVar("Batch")
 READ_AHEAD = 2

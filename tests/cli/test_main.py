@@ -58,7 +58,7 @@ class TestHelp:
             "from ectool.cli.main import main\n"
             "try: main(['--help'])\n"
             "except SystemExit: pass\n"
-            "heavy = {'torch', 'torchvision', 'zarr', 'h5py', 'sklearn', 'scipy', 'matplotlib'}\n"
+            "heavy = {'numpy', 'torch', 'torchvision', 'zarr', 'h5py', 'sklearn', 'scipy'}\n"
             "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
         )
         done = subprocess.run(

@@ -142,9 +142,12 @@ def test_channels_are_three_numbers(text):
         (0.01, "0.01"),
         (2.5 / 255, "2.5/255"),
         (2.2 / 255, "0.00862745"),
+        (0.1, "0.1"),
+        (0.5, "0.5"),
+        (0.2, "51/255"),
     ],
 )
-def test_radii_are_written_in_halves_of_grey_levels_where_they_are(eps, text):
+def test_radii_are_written_in_grey_levels_small_ones_in_halves(eps, text):
     assert format_eps(eps) == text
 
 

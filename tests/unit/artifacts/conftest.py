@@ -10,7 +10,7 @@ import pytest
 
 from ectool.artifacts.manifest import DataSource, Parent, Recipe
 from ectool.artifacts.partial import growing
-from ectool.types import Arrays
+from ectool.artifacts.schema import Arrays
 
 ROWS, SHARD = 20, 8
 

@@ -15,10 +15,11 @@ from PIL import Image
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
+from ectool.artifacts.schema import Arrays
 from ectool.config import DataOptions
 from ectool.datasets.base import Dataset
 from ectool.stages.inputs import open_data
-from ectool.types import Advance, Arrays
+from ectool.types import Advance
 
 PER_CLASS, SIDE = 3, 32
 

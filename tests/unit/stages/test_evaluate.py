@@ -60,11 +60,11 @@ def test_every_accuracy_is_a_count_in_the_predictions(evaluation, read):
     predictions, metrics = read(evaluation / "predictions.zarr"), metrics_of(evaluation)
     for variant in VARIANTS:
         assert metrics[f"accuracy@{variant}"] == pytest.approx(correct(predictions, variant))
-    for radius, condition in (("2/255", "pgd1-linf-2_255"), ("25.5/255", "pgd1-linf-25.5_255")):
+    for radius, condition in (("2/255", "pgd1-linf-2_255"), ("0.1", "pgd1-linf-0.1")):
         assert metrics[f"robust@{radius}"] == pytest.approx(correct(predictions, condition))
     gap = correct(predictions, "mixed_same") - correct(predictions, "mixed_rand")
     assert metrics["background_gap"] == pytest.approx(gap)
-    names = {"sample_id", "label", "pgd1-linf-2_255/logits", "pgd1-linf-25.5_255/logits"}
+    names = {"sample_id", "label", "pgd1-linf-2_255/logits", "pgd1-linf-0.1/logits"}
     assert predictions.keys() == names | {f"{variant}/logits" for variant in VARIANTS}
 
 
@@ -92,7 +92,7 @@ def test_data_without_masks_or_variants_has_fewer_metrics(config, bare, tmp_path
         config(tmp_path / "eval", data=f"imagefolder:{bare}", size=32, split="all")
     )
     assert set(metrics_of(folder)) == {
-        *("accuracy@original", "robust@2/255", "robust@25.5/255", "explanation_consistency")
+        *("accuracy@original", "robust@2/255", "robust@0.1", "explanation_consistency")
     }
 
 

@@ -96,8 +96,8 @@ def test_undefined_values_are_left_out_and_null():
     ("eps", "steps", "name"),
     [
         (2 / 255, 20, "pgd20-linf-2_255"),
-        (0.1, 5, "pgd5-linf-25.5_255"),
-        (0.11, 5, "pgd5-linf-0.11"),
+        (0.1, 5, "pgd5-linf-0.1"),
+        (0.5 / 255, 5, "pgd5-linf-0.5_255"),
         (1.0, 1, "pgd1-linf-255_255"),
     ],
 )
