@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and their processes too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PATIENCE = 60
