@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ectool.config import DataCheckConfig, DataOptions
+from ectool.config import DataCheckConfig
 from ectool.datasets.base import Dataset, Indices, is_multilabel
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, IntegrityError
 from ectool.stages.data_info import kinds_of_truth, open_splits
-from ectool.stages.inputs import open_data
+from ectool.stages.inputs import open_data, view_options
 from ectool.types import SILENT, Reporter
 
 BATCH = 64
@@ -59,9 +59,8 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
 
 
 def _open(config: DataCheckConfig, split: str, variant: str, reporter: Reporter) -> Dataset | None:
-    view = config.model_dump(include=set(DataOptions.model_fields))
     try:
-        return open_data(DataOptions(data=config.uri, **view), split, variant)
+        return open_data(view_options(config.uri, config), split, variant)
     except EctoolError as error:
         reporter.note(f"not there: {error}")
         return None

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ectool.config import DataInfoConfig, DataOptions
+from ectool.config import DataInfoConfig
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
-from ectool.stages.inputs import open_data
+from ectool.stages.inputs import open_data, view_options
 from ectool.types import SILENT, Reporter
 
 
@@ -48,10 +48,9 @@ def splits_of(uri: str) -> tuple[str, ...]:
 def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, InputError]]:
     """Open every split; return those that are there, and why the others are not."""
     found, faults = {}, {}
-    view = config.model_dump(include=set(DataOptions.model_fields))
     for split in splits_of(config.uri):
         try:
-            found[split] = open_data(DataOptions(data=config.uri, **view), split)
+            found[split] = open_data(view_options(config.uri, config), split)
         except InputError as error:
             faults[split] = error
     return found, faults

@@ -12,7 +12,7 @@ from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.manifest import DataSource, Parent
-from ectool.config import DataOptions, ModelOptions
+from ectool.config import DataOptions, ModelOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
@@ -52,6 +52,11 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
             fix="choose another --split or --data",
         )
     return dataset
+
+
+def view_options(uri: str, view: ViewOptions) -> DataOptions:
+    """Return the options that open the data set of a URI in the way `view` tells."""
+    return DataOptions(data=uri, **view.model_dump(include=set(ViewOptions.model_fields)))
 
 
 def source_options(source: DataSource) -> DataOptions:

@@ -11,9 +11,9 @@ import numpy as np
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.schema import Arrays
-from ectool.config import DataOptions, MaterializeConfig
+from ectool.config import MaterializeConfig
 from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multilabel
-from ectool.stages.inputs import data_source, open_data
+from ectool.stages.inputs import data_source, open_data, view_options
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -34,9 +34,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
         InputError: The data set is missing or invalid.
         OutputExistsError: The output exists with another key and `force` is off.
     """
-    options = DataOptions(
-        data=config.uri, **config.model_dump(include=set(DataOptions.model_fields))
-    )
+    options = view_options(config.uri, config)
     dataset = open_data(options, config.split, config.variant)
     recipe = Recipe(
         kind="pictures",

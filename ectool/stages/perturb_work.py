@@ -104,11 +104,8 @@ class PerturbWork:
     def _start(self, rows: Indices) -> Images | None:
         if self.initial is None or self.start_rows is None:
             return None
-        there = self.start_rows[rows]
-        first, last = int(there.min()), int(there.max()) + 1
-        images: Images = self.initial.read("image", first, last)
-        chosen: Images = images[there - first]
-        return chosen
+        images: Images = self.initial.take("image", self.start_rows[rows])
+        return images
 
     def compute(self, batch: Batch) -> Arrays:
         """Attack a batch."""
