@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.artifacts.schema import Arrays
-from ectool.config import DataOptions
+from ectool.config import DataOptions, ModelOptions
 from ectool.datasets.base import Dataset
-from ectool.stages.inputs import open_data
+from ectool.models.classifier import Classifier
+from ectool.stages.inputs import find_model, open_data
+from ectool.stages.networks import asked
 from ectool.types import Advance
 
 PER_CLASS, SIDE = 3, 32
@@ -81,6 +84,14 @@ def few_options(few: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def few_digits(few: Path, data_root: Path) -> Dataset:
     return open_data(DataOptions(data=f"imagefolder:{few}", size=SIDE), "all")
+
+
+@pytest.fixture(scope="module")
+def network(model: Path, few_digits: Dataset) -> Iterator[Classifier]:
+    """Return the model as the stages ask it about `few`."""
+    options = ModelOptions(model=str(model))
+    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
+        yield network
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,16 @@ import torch
 import zarr
 
 from ectool.artifacts.store import read_manifest
-from ectool.config import ExplainConfig, ModelOptions, PerturbConfig
+from ectool.config import ExplainConfig, PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import explain, perturb
-from ectool.stages.inputs import find_model
-from ectool.stages.networks import asked, load_folder
+from ectool.stages.networks import load_folder
 from ectool.types import SILENT
 
 N = 30
 HALF_MAX = np.finfo(np.float16).max
-
-
-@pytest.fixture(scope="module")
-def network(model, few_digits):
-    options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
-        yield network
 
 
 @pytest.fixture(scope="module")

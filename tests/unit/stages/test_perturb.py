@@ -10,25 +10,16 @@ from torch.nn import functional as F
 
 from ectool.artifacts.store import read_manifest
 from ectool.attacks.masks import otsu
-from ectool.config import ModelOptions, PerturbConfig
+from ectool.config import PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import perturb
-from ectool.stages.inputs import find_model
-from ectool.stages.networks import asked
 from ectool.types import SILENT
 
 RULES = ("quantile", "fraction", "otsu", "inverse", "object", "full")
 LEVELS = 6
 N = 30
-
-
-@pytest.fixture(scope="module")
-def network(model, few_digits):
-    options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
-        yield network
 
 
 @pytest.fixture(scope="module")
