@@ -6,11 +6,13 @@ against them, and the fields that can change a result (`keyed`) enter the artifa
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
+from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, RadiusList, TextList, argument, option
 
 
@@ -85,7 +87,74 @@ class ModelOptions(CheckpointOptions):
         keyed=False,
     )
     classes: int | None = option(None, "Number of classes of the checkpoint.", ge=2, keyed=False)
-    layer: str | None = option(None, "Target layer; found automatically unless given.")
+    layer: TextList = option(
+        (), "Target layer, or several whose heatmaps are fused; found automatically unless given."
+    )
+
+
+METHODS = (
+    "gradcam",
+    "gradcam++",
+    "xgradcam",
+    "hirescam",
+    "layercam",
+    "gradcam-elementwise",
+    "eigencam",
+    "eigengradcam",
+    "cam",
+    "ablationcam",
+    "scorecam",
+    "excitation-backprop",
+    "fullgrad",
+    "input-x-gradient",
+    "integrated-gradients",
+    "smoothgrad",
+    "guided-backprop",
+    "occlusion",
+    "rise",
+    "attention-rollout",
+    "transformer-relevance",
+)
+METHOD_GROUP = "ectool.explainers"
+"""Entry points under which installed packages offer further methods."""
+
+
+def check_method(name: str) -> str:
+    """Refuse a method that neither ectool nor an installed package has.
+
+    Raises:
+        ValueError: What was expected.
+    """
+    if name in METHODS or entry_points(group=METHOD_GROUP, name=name):
+        return name
+    raise ValueError(f"one of {', '.join(METHODS)}, or an entry point of {METHOD_GROUP}")
+
+
+class HeatmapOptions(Options):
+    """How heatmaps are made."""
+
+    method: Annotated[str, AfterValidator(check_method)] = option(
+        "gradcam", f"Method: {', '.join(METHODS)}, or one that an installed package offers."
+    )
+    compat: Literal["pytorch-grad-cam"] | None = option(
+        None, "Compute what another program does where it differs from the publication."
+    )
+    fuse: Literal["mean", "max"] = option("mean", "How heatmaps of several layers become one.")
+    smooth: Literal["aug", "eigen"] | None = option(
+        None, "Average over six changes of the picture, or keep the first principal component."
+    )
+    passes: int | None = option(
+        None, "Path steps, noisy copies or masks of methods that repeat passes.", ge=1
+    )
+    noise: Number | None = option(
+        None, "smoothgrad: standard deviation of the noise, as a share of the range.", ge=0
+    )
+    window: int | None = option(None, "occlusion: side of the window in pixels.", ge=1)
+    stride: int | None = option(None, "occlusion: step of the window in pixels.", ge=1)
+    draw_seed: int = option(0, "Seed of methods that draw masks or noise.", ge=0)
+    precision: Literal["fp32", "bf16"] = option(
+        "fp32", "Arithmetic of the network; of perturb the steps alone."
+    )
 
 
 class ShardOptions(ForceOptions):
@@ -103,31 +172,126 @@ class MapOptions(ShardOptions, OutputOptions):
     batch_size: int = option(64, "Samples that are read and computed at a time.", ge=1, keyed=False)
 
 
-MaskRule = Literal["quantile", "fraction", "otsu", "object", "inverse", "full"]
+MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
+LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
+Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "explanation"]
+
+_BOUNDED = frozenset({"norm", "eps"})
+_AIMED = frozenset({"loss", "target_class"})
+_ITERATED = _BOUNDED | {"steps", "random_start", "restarts", "init"}
+ATTACK_OPTIONS: dict[str, frozenset[str]] = {
+    "fgsm": _BOUNDED | _AIMED,
+    "pgd": _ITERATED | _AIMED | {"alpha"},
+    "mim": _ITERATED | _AIMED | {"alpha", "decay"},
+    "apgd": _ITERATED | _AIMED,
+    "noise": _BOUNDED,
+    "blur": frozenset({"sigma"}),
+    "fill": frozenset({"fill_color"}),
+    "explanation": _ITERATED | {"alpha"},
+}
+"""What each attack listens to, besides the mask."""
 
 
-class PerturbConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
+class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `perturb`."""
 
     split: str = option("train", "Split of the data set.")
-    attack: Literal["pgd"] = option("pgd", "Attack.")
-    norm: Literal["linf"] = option("linf", "Norm of the ball.")
-    eps: Number = option(16 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0, le=1)
-    alpha: Number | None = option(None, "Step size; 2.5 eps / steps unless given.", gt=0, le=1)
+    attack: Attack = option("pgd", "Attack.")
+    norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
+    eps: Number = option(16 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0)
+    alpha: Number | None = option(
+        None, "Step size; 2.5 eps / steps (mim: eps / steps) unless given.", gt=0
+    )
     steps: int | None = option(None, "Steps; 2 with --init, 5 without, unless given.", ge=0)
-    random_start: bool = option(True, "Start at a random point of the ball.")
+    random_start: bool | None = option(
+        None, "Start at a random point of the ball; unless given, all attacks with steps but mim."
+    )
+    restarts: int = option(1, "Starts, of which each sample's worst result is kept.", ge=1)
     init: Path | None = option(
         None, "Samples of an earlier round to start from (warm start).", keyed=False
     )
+    loss: Literal["auto", "ce", "bce", "margin", "dlr"] = option(
+        "auto", "Loss that is raised; ce, and bce for several labels, unless given."
+    )
+    target_class: Literal["least-likely", "second", "random"] | None = option(
+        None, "Wrong class that the attack leads to; just away from the true one unless given."
+    )
+    decay: Number = option(1.0, "mim: share of the last step's momentum that is kept.", ge=0)
+    sigma: Number | None = option(
+        None, "blur: standard deviation in pixels; 1/16 of the height unless given.", gt=0
+    )
+    fill_color: Channels | None = option(
+        None, "fill: colour in [0, 1]; the background's own mean unless given."
+    )
     mask: MaskRule = option("quantile", "What counts as background.")
     mask_level: Number = option(
-        0.5, "Quantile, or fraction of the maximum, of the mask rule.", ge=0, le=1
+        0.5, "Quantile, fraction of the maximum, or threshold, of the mask rule.", ge=0
     )
-    method: Literal["gradcam"] = option("gradcam", "Heatmap that the mask is made of.")
-    seed: int = option(0, "Seed of the random start.", ge=0)
+    dilate: int = option(0, "Pixels by which the object grows in every direction.", ge=0)
+    soft: int = option(0, "Pixels over which eps rises from the object's edge to its value.", ge=0)
+    seed: int = option(0, "Seed of random starts, random target classes and noise.", ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> PerturbConfig:
+        """Refuse what the attack or the mask does not listen to, and radii that cannot be meant.
+
+        Raises:
+            UsageError: The first such option.
+        """
+        self._check_attack()
+        self._check_ball()
+        self._check_mask()
+        return self
+
+    def _check_attack(self) -> None:
+        known = frozenset[str]().union(*ATTACK_OPTIONS.values())
+        for name in sorted(known - ATTACK_OPTIONS[self.attack]):
+            if self._is_given(name):
+                takers = [a for a, options in ATTACK_OPTIONS.items() if name in options]
+                raise _misfit(
+                    name,
+                    f"an attack that listens to it ({', '.join(takers)})",
+                    f"--attack {self.attack}",
+                    "leave it out",
+                )
+
+    def _check_ball(self) -> None:
+        if self.norm == "l2" and not self._is_given("eps"):
+            raise _misfit("eps", "a radius in the l2 norm", "none", "give one, such as --eps 1")
+        for name in ("eps", "alpha"):
+            value = getattr(self, name)
+            if self.norm == "linf" and value is not None and value > 1:
+                expected = "less than or equal to 1"
+                raise _misfit(name, expected, f"{value:g}", "give it in pixel units, e.g. 8/255")
+        if self.fill_color is not None and not all(0 <= c <= 1 for c in self.fill_color):
+            got = ",".join(f"{c:g}" for c in self.fill_color)
+            raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
+        if self.attack == "explanation" and self.random_start is False and self.init is None:
+            expected = "a start beside the clean picture, where the change has no gradient"
+            raise _misfit("no_random_start", expected, "the clean picture", "leave it out")
+
+    def _check_mask(self) -> None:
+        if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):
+            expected = "a mask rule with a level"
+            raise _misfit("mask_level", expected, f"--mask {self.mask}", "leave it out")
+        if self.mask == "threshold" and not self._is_given("mask_level"):
+            expected = "a level on the heatmaps' scale"
+            raise _misfit("mask_level", expected, "none", "give one, or choose --mask fraction")
+        if self.mask != "threshold" and self.mask_level > 1:
+            expected, got = "less than or equal to 1", f"{self.mask_level:g}"
+            raise _misfit("mask_level", expected, got, "give a share")
+
+    def _is_given(self, name: str) -> bool:
+        """Tell whether an option was set to something else than nothing."""
+        return name in self.model_fields_set and getattr(self, name) is not None
 
 
-class ExplainConfig(ModelOptions, MapOptions, DeviceOptions):
+def _misfit(name: str, expected: str, got: str, fix: str) -> UsageError:
+    """Return the error for an option that does not fit the others."""
+    return UsageError("--" + name.replace("_", "-"), expected=expected, got=got, fix=fix)
+
+
+class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `explain`."""
 
     samples: Path | None = option(None, "Samples artifact: explain both of each pair.", keyed=False)
@@ -140,8 +304,10 @@ class ExplainConfig(ModelOptions, MapOptions, DeviceOptions):
     fold: int | None = option(None, "stl10: predefined fold.", ge=0)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
     data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
-    method: Literal["gradcam"] = option("gradcam", "Explanation method.")
     targets: Literal["label", "prediction"] = option("label", "Class that is explained.")
+    store_size: Literal["layer", "pixels"] | None = option(
+        None, "Resolution of the stored maps; the method's own unless given."
+    )
 
     def data_options(self, source: DataOptions) -> DataOptions:
         """Return which data to read: what was given here, else what `source` says."""
@@ -211,6 +377,9 @@ class EvaluateConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
     split: str = option("test", "Split of the data set.")
     eps: RadiusList = option((2 / 255, 8 / 255), "Radii of the robustness attack.")
     steps: int = option(20, "Steps of the robustness attack.", ge=1)
+    restarts: int = option(
+        1, "Starts of the robustness attack; what one of them changed is not tried again.", ge=1
+    )
     challenge: bool = option(
         False, "Paste every object on every background (only_bg_t) as well; costs their product."
     )

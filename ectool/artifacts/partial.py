@@ -79,7 +79,11 @@ class PartialArtifact:
 
     def missing(self) -> list[int]:
         """Return the numbers of the shards that are not finished."""
-        return [number for number in range(len(self.ranges)) if not self._marker(number).exists()]
+        return [number for number in range(len(self.ranges)) if self.is_missing(number)]
+
+    def is_missing(self, number: int) -> bool:
+        """Tell whether a shard is not finished."""
+        return not self._marker(number).exists()
 
     def write(self, number: int, arrays: Arrays, findings: dict[str, int]) -> None:
         """Write a whole shard, then its marker.
@@ -105,16 +109,19 @@ class PartialArtifact:
         shard = Shard(start=start, stop=stop, digest=digest_arrays(arrays), findings=findings)
         files.write_atomic(self._marker(number), shard.model_dump_json().encode())
 
-    def publish(self, findings: Mapping[str, float] | None = None) -> Path:
+    def publish(
+        self, findings: Mapping[str, float] | None = None, recipe: Recipe | None = None
+    ) -> Path:
         """Verify, write the manifest, flush and rename.
 
         Args:
             findings: What the stage noticed of the whole.
+            recipe: What it is made of, where that was not known in full when it began to grow.
 
         Raises:
             IntegrityError: A shard does not read back as written; it will be computed again.
         """
-        manifest = self._manifest(findings or {})
+        manifest = self._manifest(recipe or self.recipe, findings or {})
         files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
         self._verify()
         files.publish(self._finished(manifest), self.output)
@@ -141,13 +148,11 @@ class PartialArtifact:
         with Artifact(self.store) as artifact:
             return copy(artifact, self.folder / "store.h5", manifest)
 
-    def _manifest(self, findings: Mapping[str, float]) -> Manifest:
+    def _manifest(self, recipe: Recipe, findings: Mapping[str, float]) -> Manifest:
         """Gather the markers into a manifest."""
         texts = [self._marker(number).read_text() for number in range(len(self.ranges))]
         shards = tuple(Shard.model_validate_json(text) for text in texts)
-        return make_manifest(
-            self.recipe, length=self.length, shards=shards, findings=dict(findings)
-        )
+        return make_manifest(recipe, length=self.length, shards=shards, findings=dict(findings))
 
     def _marker(self, number: int) -> Path:
         return self.folder / "shards" / f"{number:06d}.json"

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
+from torch.nn import functional as F
 
 OTSU_BINS = 256
 
@@ -53,6 +54,19 @@ def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tenso
         True where a pixel may move.
     """
     return heatmaps <= share * heatmaps.amax(dim=(1, 2), keepdim=True)
+
+
+def threshold(heatmaps: Float[Tensor, "n h w"], level: float) -> Bool[Tensor, "n h w"]:
+    """Take the pixels at or below one level for all pictures: ``background = heatmap <= level``.
+
+    Args:
+        heatmaps: Non-negative heatmaps upsampled to the size of the pictures.
+        level: On the heatmaps' raw scale, which belongs to model and method.
+
+    Returns:
+        True where a pixel may move.
+    """
+    return heatmaps <= level
 
 
 def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
@@ -131,27 +145,71 @@ def intersect(
     return objects.index_add_(0, samples, (~backgrounds).int()) == 0
 
 
+def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h w"]:
+    """Grow the object, and so shrink the background, by some pixels in every direction.
+
+    A dilation of the object by a square of ``2 * pixels + 1``: what stays background is more than
+    ``pixels`` away from the object, in the greater of both coordinates. Nothing lies outside the
+    picture.
+
+    Args:
+        background: True where a pixel may move.
+        pixels: At least 0.
+
+    Returns:
+        The smaller background.
+    """
+    # By rows, then by columns: the square is their product.
+    kernel = 2 * pixels + 1
+    objects = (~background).float()
+    objects = F.max_pool2d(objects, (kernel, 1), stride=1, padding=(pixels, 0))
+    return F.max_pool2d(objects, (1, kernel), stride=1, padding=(0, pixels)) == 0
+
+
+def soften(background: Bool[Tensor, "n h w"], pixels: int) -> Float[Tensor, "n h w"]:
+    """Turn the background's edge into a ramp of some pixels.
+
+    ``weight = min(d / (pixels + 1), 1)`` with d the distance to the object in pixels, in the
+    greater of both coordinates: 0 on the object, ``1 / (pixels + 1)`` beside it. That is the mean
+    of the backgrounds dilated by 0 to ``pixels``.
+
+    Args:
+        background: True where a pixel may move.
+        pixels: Width of the ramp, at least 0; with 0 the edge stays hard.
+
+    Returns:
+        Weights in [0, 1], greater than 0 exactly on the background.
+    """
+    steps, still = torch.zeros_like(background, dtype=torch.float32), background
+    for _ in range(pixels + 1):
+        steps += still
+        still = dilate(still, 1)
+    return steps / (pixels + 1)
+
+
 @dataclass(frozen=True)
 class BackgroundRule:
     """A rule together with what it has to be fed.
 
     Attributes:
         source: What the mask is made from: upsampled heatmaps, object masks, or only their shape.
-        compute: Maps the source and the rule's level (quantile or fraction; ignored by the
-            others) to the mask.
+        compute: Maps the source and the rule's level to the mask.
+        has_level: Whether there is one; the other rules ignore what they are given.
     """
 
     source: Literal["heatmap", "object", "shape"]
     compute: Callable[[Tensor, float], Tensor]
+    has_level: bool = True
 
 
 BACKGROUND_RULES: dict[str, BackgroundRule] = {
     "quantile": BackgroundRule("heatmap", quantile),
     "fraction": BackgroundRule("heatmap", fraction),
-    "otsu": BackgroundRule("heatmap", lambda heatmaps, _: otsu(heatmaps)),
+    "threshold": BackgroundRule("heatmap", threshold),
+    "otsu": BackgroundRule("heatmap", lambda heatmaps, _: otsu(heatmaps), has_level=False),
     "inverse": BackgroundRule("heatmap", inverse),
-    "object": BackgroundRule("object", lambda objects, _: outside_object(objects)),
-    "full": BackgroundRule("shape", lambda like, _: full(like)),
+    "object": BackgroundRule("object", lambda objects, _: outside_object(objects), has_level=False),
+    "full": BackgroundRule("shape", lambda like, _: full(like), has_level=False),
 }
 
 

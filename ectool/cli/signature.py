@@ -25,6 +25,7 @@ PANELS = {
     "ViewOptions": "Data",
     "CheckpointOptions": "Model",
     "ModelOptions": "Model",
+    "HeatmapOptions": "Heatmaps",
 }
 SHORT = 5
 """Decimals of a number that is written as it is."""

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ectool.explainers.base import Targets
+from ectool.explainers.base import choose_targets
+from ectool.explainers.gradients import target_gradient
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks, frozen, graph_free
 from ectool.models.target_layer import TargetLayer
@@ -64,14 +65,14 @@ class OpenHead:
             targets: A class for each image, on the logits' device; -1 stands for none.
 
         Returns:
-            Gradients as a grid, of no meaning for an image without a target.
+            Gradients as a grid, 0 for an image without a target.
 
-        Cost: one backward pass of the head.
+        Raises:
+            InputError: No derivative leads through the head.
+
+        Cost: one backward pass of the head; none where no image has a target.
         """
-        column = targets[:, None]
-        wanted = (column >= 0).to(self.answer.dtype)
-        chosen = torch.zeros_like(self.answer).scatter_(1, column.clamp(min=0), wanted)
-        (gradients,) = torch.autograd.grad(self.answer, self.output, chosen, retain_graph=True)
+        gradients = target_gradient(self.answer, self.output, targets, retain_graph=True)
         return self.layer.to_nchw(gradients, self.image_size)
 
 
@@ -85,7 +86,7 @@ def run_forward(
         images: RGB in [0, 1].
 
     Returns:
-        Activations as a grid, which the head may have overwritten in place; and logits.
+        Activations as a grid, and logits.
 
     Cost: one forward pass without a graph.
     """
@@ -93,7 +94,7 @@ def run_forward(
 
     def record(_module: nn.Module, _arguments: tuple[object, ...], output: object) -> None:
         if isinstance(output, Tensor):
-            recorded.append(output)
+            recorded.append(output.clone())  # the head may overwrite its input
 
     with graph_free(), frozen(model), forward_hooks([model.target_module], record):
         logits = model(images)
@@ -159,13 +160,6 @@ def run_head_backward(
     with open_head(model, images, substitute) as head:
         gradients = head.gradients(choose_targets(head.logits, targets))
         return HeadPass(head.activations, gradients, head.logits)
-
-
-def choose_targets(
-    logits: Float[Tensor, "n c"], targets: Targets
-) -> Int[Tensor, "n"] | Int[Tensor, "n k"]:
-    """Return ``targets`` as indices, or the predicted classes where there are none."""
-    return logits.argmax(1) if targets is None else targets.to(logits.device, torch.int64)
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Bring heatmaps from a layer's resolution to that of the images."""
+"""Bring heatmaps from one resolution to another."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 
 def upsample(
-    heatmaps: Float[Tensor, "n h w"], size: tuple[int, int]
-) -> Float[Tensor, "n height width"]:
+    heatmaps: Float[Tensor, "n *k h w"], size: tuple[int, int]
+) -> Float[Tensor, "n *k height width"]:
     """Interpolate bilinearly, pixel centres aligned (``align_corners=False``).
 
     Args:
@@ -19,4 +19,22 @@ def upsample(
     Returns:
         Heatmaps on the same scale; values stay within the range of each map.
     """
-    return F.interpolate(heatmaps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    flat = heatmaps.reshape(-1, 1, *heatmaps.shape[-2:])
+    resized = F.interpolate(flat, size=size, mode="bilinear", align_corners=False)
+    return resized.view(*heatmaps.shape[:-2], *size)
+
+
+def average_cells(
+    heatmaps: Float[Tensor, "n *k h w"], size: tuple[int, int]
+) -> Float[Tensor, "n *k height width"]:
+    """Average over the cells of a coarser grid.
+
+    Args:
+        heatmaps: On any scale.
+        size: (height, width) of the grid; where it does not divide the map, cells overlap by one.
+
+    Returns:
+        Heatmaps on the same scale.
+    """
+    flat = heatmaps.reshape(-1, 1, *heatmaps.shape[-2:])
+    return F.adaptive_avg_pool2d(flat, size).view(*heatmaps.shape[:-2], *size)

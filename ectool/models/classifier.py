@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
@@ -91,15 +91,19 @@ class Classifier(nn.Module):
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C).
         spec: What the network is.
+        further_layers: Layers that heatmaps are drawn from besides that of ``spec``.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+    def __init__(
+        self, network: nn.Module, spec: ModelSpec, further_layers: Iterable[TargetLayer] = ()
+    ) -> None:
         super().__init__()
         self.network = network
         self.spec = spec
+        self.further_layers = tuple(further_layers)
         # Not part of the weights: the specification is their one source.
         self.register_buffer("mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
@@ -108,14 +112,17 @@ class Classifier(nn.Module):
         """Classify a batch.
 
         Args:
-            pixels: RGB in [0, 1], on the model's device and of its type.
+            pixels: RGB in [0, 1], on the model's device, in float32 also where the network's
+                weights are of another type: grey levels are finer than half precision.
 
         Returns:
             Logits, one column per class name.
 
         Cost: one forward pass.
         """
-        return cast(Tensor, self.network((pixels - self.mean) / self.std))
+        normalised = (pixels - self.mean) / self.std
+        like = next(self.network.parameters(), normalised)
+        return cast(Tensor, self.network(normalised.to(like.dtype)))
 
     @property
     def architecture(self) -> str:
@@ -147,6 +154,17 @@ class Classifier(nn.Module):
     def target_module(self) -> nn.Module:
         """Return the module behind :attr:`target_layer`; raises like it."""
         return self.network.get_submodule(self.target_layer.name)
+
+    def each_layer(self) -> tuple[Classifier, ...]:
+        """Return this classifier once for each layer, with that as its target layer.
+
+        All share network and weights.
+        """
+        specs = [
+            replace(self.spec, target_layer=layer.name, layout=layer.layout)
+            for layer in self.further_layers
+        ]
+        return (self, *(Classifier(self.network, spec).to(self.mean.device) for spec in specs))
 
 
 def to_pixels(

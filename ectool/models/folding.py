@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ class _Pair(NamedTuple):
 
 
 def fold_batch_norm(
-    network: nn.Module, example: Float[Tensor, "n c h w"], *, keep: nn.Module | None = None
+    network: nn.Module, example: Float[Tensor, "n c h w"], *, keep: Collection[nn.Module] = ()
 ) -> int:
     """Multiply each batch normalisation into the convolution whose output it takes, in place.
 
@@ -36,7 +37,7 @@ def fold_batch_norm(
     Args:
         network: A network in evaluation mode that nobody trains any more.
         example: Pixels to watch and compare the network with.
-        keep: A module whose output has to stay what it is, such as the target layer.
+        keep: Modules whose output has to stay what it is, such as the target layer.
 
     Returns:
         The number of folded pairs; 0 also where folding would have changed the outputs.
@@ -44,7 +45,7 @@ def fold_batch_norm(
     Cost: two forward passes of ``example``.
     """
     watched, before = _watch(network, example)
-    pairs = [pair for pair in watched if pair.convolution is not keep]
+    pairs = [pair for pair in watched if pair.convolution not in keep]
     names = {module: name for name, module in network.named_modules()}
     for convolution, normalisation in pairs:
         network.set_submodule(names[convolution], fuse_conv_bn_eval(convolution, normalisation))
@@ -60,16 +61,19 @@ def fold_batch_norm(
 
 def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:
     """Return the pairs of modules that each run once, one right after the other, and the output."""
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+    made: dict[int, tuple[nn.Conv2d, Tensor, int]] = {}
     pairs: list[_Pair] = []
     calls: Counter[nn.Module] = Counter()
 
     def note(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         calls[module] += 1
         if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
-            made[id(output)] = module, output  # held, so that no other tensor gets its id
+            # Held, so that no other tensor gets its id; its version tells what is overwritten.
+            made[id(output)] = module, output, output._version
         elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
-            pairs.append(_Pair(made[id(inputs[0])][0], module))
+            convolution, unchanged, version = made[id(inputs[0])]
+            if unchanged._version == version:
+                pairs.append(_Pair(convolution, module))
 
     kinds = (nn.Conv2d, nn.BatchNorm2d)
     modules = [module for module in network.modules() if isinstance(module, kinds)]

@@ -65,9 +65,15 @@ def group_classes(
     """
     groups = torch.where(mapping < 0, len(names), mapping)
     layer = model.spec.target_layer
+    further = [replace(other, name=_inner(other.name)) for other in model.further_layers]
     spec = replace(
         model.spec,
         class_names=(*names, OTHER) if bool((mapping < 0).any()) else tuple(names),
-        target_layer=None if layer is None else f"network.{layer}",
+        target_layer=None if layer is None else _inner(layer),
     )
-    return Classifier(Grouped(model.network, groups), spec)
+    return Classifier(Grouped(model.network, groups), spec, further)
+
+
+def _inner(layer: str) -> str:
+    """Return a layer's name as seen from outside of :class:`Grouped`."""
+    return f"network.{layer}"

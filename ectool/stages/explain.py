@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.manifest import Parent, Recipe
 from ectool.config import DataOptions, ExplainConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.registry import find_entry
@@ -15,6 +16,7 @@ from ectool.stages.inputs import (
     artifact_parent,
     data_source,
     find_model,
+    method_key,
     open_data,
     source_options,
 )
@@ -22,33 +24,62 @@ from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What heatmaps are made of.
+
+    Attributes:
+        reference: The model.
+        options: How the data set was opened.
+        split: Its split.
+        dataset: The clean pictures.
+    """
+
+    reference: ModelReference
+    options: DataOptions
+    split: str
+    dataset: Dataset
+
+
 def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
     """Explain a split of a data set and write the heatmaps artifact.
 
-    Cost per picture: 1 forward where a pooled linear head follows the target layer, otherwise
-    also the head's backward pass.
+    Cost per picture: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
+    linear head follows the target layer, otherwise also the head's backward pass.
 
     Raises:
         InputError: Model, data or samples are missing or do not fit each other.
+        UsageError: The method does not know an option.
         OutputExistsError: The output exists with another key and `force` is off.
     """
     reference = find_model(config)
     samples = Artifact(config.samples, "samples") if config.samples else None
     options, split = find_data(config, samples)
-    dataset = open_data(options, split)
-    parents = [reference.parent(config.output)]
-    if samples is not None:
-        parents.append(artifact_parent("samples", samples, config.output))
-    recipe = Recipe(
-        kind="heatmaps",
-        stage="explain",
-        config={**config.keyed(), **options.keyed(), "split": split},
-        parents=tuple(parents),
-        source=data_source(options, split, dataset),
-    )
+    inputs = Inputs(reference, options, split, open_data(options, split))
+    parent = artifact_parent("samples", samples, config.output) if samples else None
+    recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):
         return config.output
-    return _compute(config, reference, dataset, samples, recipe, reporter)
+    return _compute(config, inputs, samples, recipe, reporter)
+
+
+def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> Recipe:
+    """Return what determines a heatmaps artifact."""
+    parents = [inputs.reference.parent(config.output)]
+    if samples is not None:
+        parents.append(samples)
+    return Recipe(
+        kind="heatmaps",
+        stage="explain",
+        config={
+            **config.keyed(),
+            **inputs.options.keyed(),
+            "split": inputs.split,
+            **method_key(config.method),
+        },
+        parents=tuple(parents),
+        source=data_source(inputs.options, inputs.split, inputs.dataset),
+    )
 
 
 def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOptions, str]:
@@ -74,8 +105,7 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
 
 def _compute(
     config: ExplainConfig,
-    reference: ModelReference,
-    dataset: Dataset,
+    inputs: Inputs,
     samples: Artifact | None,
     recipe: Recipe,
     reporter: Reporter,
@@ -83,7 +113,7 @@ def _compute(
     from ectool.stages.explain_work import ExplainWork
     from ectool.stages.networks import asked, pick_device
 
-    groups = find_entry(recipe.source.data).groups if recipe.source else None
-    with asked(reference, config, pick_device(config), dataset, groups) as model:
-        work = ExplainWork(config, model, dataset, samples)
+    device, groups = pick_device(config), find_entry(inputs.options.data).groups
+    with asked(inputs.reference, config, device, inputs.dataset, groups) as model:
+        work = ExplainWork(config, model, inputs.dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.manifest import DataSource, Parent
-from ectool.config import DataOptions, ModelOptions, ViewOptions
+from ectool.config import METHOD_GROUP, METHODS, DataOptions, ModelOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
@@ -83,6 +84,21 @@ def parent_of(role: str, path: Path, kind: str, id: str, output: Path) -> Parent
 def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:
     """Describe an array artifact as an input."""
     return parent_of(role, artifact.path, artifact.kind, artifact.id, output)
+
+
+def method_entry(name: str) -> EntryPoint:
+    """Return where an installed package offers a method that is not ours."""
+    return next(iter(entry_points(group=METHOD_GROUP, name=name)))
+
+
+def method_key(name: str) -> dict[str, str]:
+    """Return what the key of an artifact holds of a method that is not ours: who made it."""
+    if name in METHODS:
+        return {}
+    entry = method_entry(name)
+    return {
+        "method_maker": f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    }
 
 
 @dataclass(frozen=True)

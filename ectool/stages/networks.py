@@ -82,7 +82,8 @@ def asked(
     """
     model = _translated(load(reference, options, dataset.size), dataset, groups)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
-    keep = model.target_module if model.spec.target_layer is not None else None
+    has_layers = model.spec.target_layer is not None
+    keep = [at.target_module for at in model.each_layer()] if has_layers else []
     model = model.to(device)
     with frozen(model):
         check_data(model, dataset)
@@ -115,8 +116,22 @@ def load(
         InputError: The weights do not fit.
         IntegrityError: The artifact's files are not what was written.
     """
+    first, *further = options.layer or (None,)
+    model = _load(reference, options, first, size)
+    model.further_layers = tuple(
+        named_target_layer(model.network, model.input_size, layer) for layer in further
+    )
+    return model
+
+
+def _load(
+    reference: ModelReference,
+    options: ModelOptions,
+    layer: str | None,
+    size: tuple[int, int] | None,
+) -> Classifier:
     if reference.architecture is None:
-        return _load_artifact(reference.path, options.layer)
+        return _load_artifact(reference.path, layer)
     public = imagenet_class_names()
     count = reference.classes or 0
     names = public if count == len(public) else tuple(map(str, range(count)))
@@ -125,7 +140,7 @@ def load(
         names,
         seed=0,
         input_size=size if reference.is_opaque else None,
-        layer=options.layer,
+        layer=layer,
         mean=options.mean,
         std=options.std,
     )

@@ -14,6 +14,7 @@ from ectool.stages.inputs import (
     artifact_parent,
     data_source,
     find_model,
+    method_key,
     open_data,
 )
 from ectool.stages.shards import is_done, map_shards
@@ -39,7 +40,7 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
     recipe = Recipe(
         kind="samples",
         stage="perturb",
-        config=config.keyed(),
+        config={**config.keyed(), **method_key(config.method)},
         parents=tuple(parents),
         source=data_source(config, config.split, dataset),
     )

@@ -12,24 +12,19 @@ from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
-from ectool.attacks.masks import BACKGROUND_RULES, intersect
-from ectool.attacks.pgd import pgd
-from ectool.attacks.random_start import random_start
+from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import check_labelled, most_positives, positives
 from ectool.errors import InputError
-from ectool.explainers import EXPLAINERS, upsample
+from ectool.explainers import upsample
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.attacking import Attacker, Clean
+from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
-
-COLD_STEPS = 5
-WARM_STEPS = 2
-STEP_SHARE = 2.5
-"""Steps add up to this many radii unless --alpha is given, after Madry et al. 2018."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +60,9 @@ class PerturbWork:
         many = is_multilabel(dataset.labels)
         self.width = most_positives(dataset.labels) if many else None
         self.rule = BACKGROUND_RULES[config.mask]
-        self.explainer = EXPLAINERS[config.method](model)
+        self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
-        self.steps = config.steps
-        if self.steps is None:
-            self.steps = COLD_STEPS if initial is None else WARM_STEPS
-        self.alpha = config.alpha or STEP_SHARE * config.eps / max(self.steps, 1)
+        self.attacker = Attacker(config, model, model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
 
     def _rows_of(self, initial: Artifact) -> Indices:
@@ -114,15 +106,17 @@ class PerturbWork:
         pixels = to_pixels(images)
         logits, background = self._background(pixels, labels, batch)
         check_finite(logits, batch.sample_ids)
-        attack = pgd(
-            self.model,
-            images,
-            labels,
-            background=background,
-            eps=self.config.eps,
-            alpha=self.alpha,
-            steps=self.steps or 0,
-            start=self._begin(pixels, batch),
+        background = dilate(background, self.config.dilate)
+        start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
+        attack = self.attacker(
+            Clean(
+                sample_ids=batch.sample_ids,
+                pixels=pixels,
+                labels=labels,
+                weight=soften(background, self.config.soft) if self.config.soft else background,
+                logits=logits,
+                start=start,
+            )
         )
         check_finite(attack.logits, batch.sample_ids)
         return {
@@ -159,17 +153,6 @@ class PerturbWork:
         samples = pairs.nonzero()[:, 0]
         background = intersect(self.rule.compute(source, level), samples, len(targets))
         return explanation.logits, background
-
-    def _begin(self, pixels: Tensor, batch: Batch) -> Tensor:
-        """Return where the attack starts: last round's samples, a random point, or the picture."""
-        if batch.start is not None:
-            return torch.from_numpy(batch.start).to(self.device)
-        if not self.config.random_start:
-            return pixels
-        _, channels, height, width = pixels.shape
-        shape = (channels, height, width)
-        noise = random_start(batch.sample_ids, self.config.seed, shape, self.config.eps)
-        return pixels + noise.to(self.device)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count whole-picture backgrounds, untouched samples and changed predictions."""

@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
+from ectool.attacks.ball import Ball, LinfBall
+from ectool.attacks.losses import find_loss
 from ectool.attacks.masks import full
-from ectool.attacks.pgd import pgd
-from ectool.attacks.random_start import random_start
+from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.pgd import Settings, pgd
+from ectool.attacks.random_start import start_streams
+from ectool.attacks.until_fooled import until_fooled
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.attacking import STEP_SHARE
 from ectool.stages.networks import check_finite
-from ectool.stages.perturb_work import STEP_SHARE
 
 
 @dataclass(frozen=True)
@@ -76,24 +81,34 @@ class PredictWork:
         return arrays
 
     def _attacked(self, batch: Batch, eps: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the logits after PGD on the whole picture from a random start."""
-        images = torch.from_numpy(batch.variants["original"]).to(
-            self.device, memory_format=torch.channels_last
-        )
-        pixels = to_pixels(images)
-        _, channels, height, width = images.shape
-        noise = random_start(batch.sample_ids, self.config.seed, (channels, height, width), eps).to(
-            self.device
-        )
-        attack = pgd(
-            self.model,
-            images,
-            torch.from_numpy(batch.labels).to(self.device),
-            background=full(pixels[:, 0]),
-            eps=eps,
-            alpha=STEP_SHARE * eps / self.config.steps,
-            steps=self.config.steps,
-            start=pixels + noise,
+        """Return the logits after PGD on the whole picture from random starts.
+
+        Those of the first start that changed the answer to a wrong one, else of the last.
+        """
+        pixels = to_pixels(batch.variants["original"], self.device)
+        labels = torch.from_numpy(batch.labels).to(self.device)
+        several = labels.ndim > 1
+        loss = find_loss("auto", len(self.model.class_names), several=several)
+        steps, seed = self.config.steps, self.config.seed
+
+        def start(ball: Ball, rows: Tensor, restart: int) -> Tensor:
+            ids = [batch.sample_ids[row] for row in rows.tolist()]
+            return ball.random_point(start_streams(ids, seed, restart))
+
+        def is_wrong(logits: Tensor, rows: Tensor) -> Tensor:
+            if several:
+                return (((logits > 0) != (labels[rows] > 0)) & (labels[rows] >= 0)).any(1)
+            return logits.argmax(1) != labels[rows]
+
+        attack = until_fooled(
+            pgd,
+            LinfBall.around(pixels, full(pixels[:, 0]), eps),
+            LabelLoss(self.model, loss, labels),
+            start,
+            Settings(steps=steps, alpha=STEP_SHARE * eps / steps),
+            judge=self.model,
+            fooled=is_wrong,
+            restarts=self.config.restarts,
         )
         check_finite(attack.logits, batch.sample_ids)
         return attack.logits.cpu().numpy()

@@ -7,11 +7,12 @@ computes. Batches never cross shards, so a resumed run sees the very batches of 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_dat
 from ectool.artifacts.schema import Arrays
 from ectool.config import MapOptions, ShardOptions
 from ectool.datasets.base import Indices
-from ectool.errors import InputError
 from ectool.types import UP_TO_DATE, Advance, Reporter
 
 Batch = TypeVar("Batch")
@@ -42,6 +42,41 @@ class Work(Protocol[Batch]):
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count what is worth telling of a finished shard."""
         ...
+
+
+class JointWork(Protocol[Batch]):
+    """What a stage does to one batch of rows to make several artifacts of it at once."""
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs; called in a reader thread."""
+        ...
+
+    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
+        """Return the batch's rows of every array, for each of the artifacts."""
+        ...
+
+    def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
+        """Count what is worth telling of a finished shard of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone(Generic[Batch]):
+    """Work for one artifact, as the loop for several takes it."""
+
+    work: Work[Batch]
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs."""
+        return self.work.load(rows)
+
+    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
+        """Return the batch's rows."""
+        return (self.work.compute(batch),)
+
+    def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
+        """Count what is worth telling."""
+        return tuple(self.work.findings(part) for part in arrays)
 
 
 def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
@@ -72,8 +107,6 @@ def map_shards(
 ) -> Path:
     """Compute the missing shards of an artifact and publish it.
 
-    Memory: two shards and three batches, whatever `length` is.
-
     Args:
         work: What to do to a batch.
         options: Where to write, and how much at a time.
@@ -85,46 +118,76 @@ def map_shards(
     Raises:
         InputError: There are no samples.
     """
-    output, shard_size = options.output, options.shard_size
-    if length == 0:
-        raise InputError(
-            str(output), expected="at least one sample", got="none", fix="check the stage's input"
-        )
     with growing(
-        output, recipe, length=length, shard_size=shard_size, attributes=attributes
+        options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
     ) as partial:
-        plan = _plan(partial, options.batch_size)
-        rows = sum(len(batch) for _, batch in plan)
-        if rows < length:
-            reporter.note(f"{output}: going on, {rows} of {length} samples to go")
-        with reporter.task(recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
-            written: Future[None] | None = None
-            for number, arrays in _computed(work, plan, advance):
-                if written is not None:
-                    written.result()
-                written = writer.submit(partial.write, number, arrays, work.findings(arrays))
-            if written is not None:
-                written.result()
+        fill(Alone(work), (partial,), options.batch_size, reporter)
         return partial.publish()
 
 
-def _plan(partial: PartialArtifact, batch_size: int) -> list[tuple[int, Indices]]:
-    """Return (shard number, rows) of every batch to compute; no batch crosses a shard."""
+def fill(
+    work: JointWork[Batch],
+    partials: tuple[PartialArtifact, ...],
+    batch_size: int,
+    reporter: Reporter,
+) -> None:
+    """Compute the shards that are missing in any of several artifacts in the making.
+
+    Memory: two shards and three batches, whatever their length is.
+
+    Args:
+        work: What to do to a batch.
+        partials: The artifacts, of the same samples in shards of the same size.
+        batch_size: Samples that are read and computed at a time.
+        reporter: Whom to tell.
+    """
+    first = partials[0]
+    missing = sorted({number for partial in partials for number in partial.missing()})
+    plan = _plan([(number, *first.ranges[number]) for number in missing], batch_size)
+    rows = sum(len(batch) for _, batch in plan)
+    if rows < first.length:
+        reporter.note(f"{first.output}: going on, {rows} of {first.length} samples to go")
+    with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        for number, arrays in _computed(work, plan, advance):
+            if written is not None:
+                written.result()
+            written = writer.submit(_write, partials, number, arrays, work.findings(arrays))
+        if written is not None:
+            written.result()
+
+
+def _write(
+    partials: tuple[PartialArtifact, ...],
+    number: int,
+    arrays: tuple[Arrays, ...],
+    findings: tuple[dict[str, int], ...],
+) -> None:
+    """Write a shard of each artifact that misses it."""
+    for partial, part, found in zip(partials, arrays, findings, strict=True):
+        if partial.is_missing(number):
+            partial.write(number, part, found)
+
+
+def _plan(shards: list[tuple[int, int, int]], batch_size: int) -> list[tuple[int, Indices]]:
+    """Return (shard number, rows) of every batch of the shards (number, first row, end).
+
+    No batch crosses a shard.
+    """
     return [
         (number, np.arange(first, min(first + batch_size, stop)))
-        for number in partial.missing()
-        for start, stop in [partial.ranges[number]]
+        for number, start, stop in shards
         for first in range(start, stop, batch_size)
     ]
 
 
 def _computed(
-    work: Work[Batch], plan: list[tuple[int, Indices]], advance: Advance
-) -> Iterator[tuple[int, Arrays]]:
+    work: JointWork[Batch], plan: list[tuple[int, Indices]], advance: Advance
+) -> Iterator[tuple[int, tuple[Arrays, ...]]]:
     """Yield (shard number, arrays) of every finished shard, loading batches ahead."""
     with ThreadPoolExecutor(1) as reader:
         ahead = deque(reader.submit(work.load, rows) for _, rows in plan[:READ_AHEAD])
-        parts: list[Arrays] = []
+        parts: list[tuple[Arrays, ...]] = []
         for position, (number, rows) in enumerate(plan):
             batch = ahead.popleft().result()
             for _, later in plan[position + READ_AHEAD : position + READ_AHEAD + 1]:
@@ -132,5 +195,9 @@ def _computed(
             parts.append(work.compute(batch))
             advance(len(rows))
             if position + 1 == len(plan) or plan[position + 1][0] != number:
-                yield number, {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+                yield number, tuple(_joined(batches) for batches in zip(*parts, strict=True))
                 parts = []
+
+
+def _joined(batches: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

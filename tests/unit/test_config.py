@@ -155,14 +155,18 @@ def test_radii_are_written_in_grey_levels_small_ones_in_halves(eps, text):
     ("model", "name", "registry"),
     [
         (PerturbConfig, "mask", BACKGROUND_RULES),
-        (PerturbConfig, "method", EXPLAINERS),
-        (ExplainConfig, "method", EXPLAINERS),
         (ScoreConfig, "similarity", SIMILARITIES),
         (ScoreConfig, "stability", STABILITIES),
     ],
 )
 def test_choices_are_the_registrys(model, name, registry):
     assert set(get_args(model.model_fields[name].annotation)) == set(registry)
+
+
+def test_methods_are_the_registrys():
+    assert tuple(EXPLAINERS) == config.METHODS
+    with pytest.raises(ValidationError, match=r"or an entry point of ectool\.explainers"):
+        ExplainConfig(**NEEDED, method="gradcamera")
 
 
 NOT_KEYED = {

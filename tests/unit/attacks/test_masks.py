@@ -8,10 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from ectool.attacks.masks import (
     BACKGROUND_RULES,
+    dilate,
     fraction,
     full,
     intersect,
@@ -19,6 +21,8 @@ from ectool.attacks.masks import (
     otsu,
     outside_object,
     quantile,
+    soften,
+    threshold,
 )
 
 
@@ -168,3 +172,41 @@ def test_a_sample_without_a_pair_is_background_throughout():
     nothing = torch.zeros(2, 3, 4, dtype=torch.bool)
     background = intersect(nothing, torch.tensor([2, 2]), 4)
     assert background.flatten(1).all(1).tolist() == [True, True, False, True]
+
+
+def test_threshold_is_one_level_for_all():
+    heatmaps = maps()
+    assert torch.equal(threshold(heatmaps, 0.7), heatmaps <= 0.7)
+    assert threshold(torch.zeros(1, 2, 2), 0.0).all()
+
+
+def blobs(seed: int = 0) -> torch.Tensor:
+    """Backgrounds around small objects; one without an object, and one that is all object."""
+    draw = np.random.default_rng(seed)
+    objects = np.stack([draw.random((11, 14)) < share for share in (0.01, 0.03, 0.1, 0.0, 1.0)])
+    return torch.from_numpy(~objects)
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 3, 20])
+def test_dilation_equals_that_of_scipy(pixels):
+    side = 2 * pixels + 1
+    for background, found in zip(blobs(), dilate(blobs(), pixels), strict=True):
+        expected = ndimage.binary_dilation(~background.numpy(), np.ones((side, side)))
+        np.testing.assert_array_equal(found, ~expected)
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 4])
+def test_soft_weights_are_the_distance_to_the_object(pixels):
+    for background, found in zip(blobs(), soften(blobs(), pixels), strict=True):
+        distance = ndimage.distance_transform_cdt(background.numpy(), metric="chessboard")
+        if background.all():
+            distance = np.full(background.shape, np.inf)  # scipy has none where nothing is near
+        np.testing.assert_allclose(found, np.minimum(distance / (pixels + 1), 1), atol=1e-6)
+        assert torch.equal(found > 0, background)
+
+
+@pytest.mark.parametrize("change", [dilate, soften])
+def test_dilated_and_soft_masks_look_at_one_sample_at_a_time(change):
+    whole = change(blobs(), 2)
+    parts = torch.cat([change(one[None], 2) for one in blobs()])
+    assert torch.equal(whole, parts)

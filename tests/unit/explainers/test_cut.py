@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ectool.explainers.cut import choose_targets, run_forward, run_head_backward
+from ectool.explainers.base import choose_targets
+from ectool.explainers.cut import run_forward, run_head_backward
 
 LAYOUTS = ["nchw", "nhwc", "tokens", "cls_tokens"]
 KINDS = ["pooled", "deep", "in-place"]

@@ -14,7 +14,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from ectool.explainers import GradCAM
-from ectool.explainers.grad_cam import pooled_linear_head
+from ectool.explainers.gradient_cam import gradient_cam
+from ectool.explainers.linear_head import pooled_linear_head
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 
@@ -64,6 +65,40 @@ def test_pytorch_grad_cam(architecture, images, targets):
         expected = peer(images, [ClassifierOutputTarget(target) for target in targets.tolist()])
     assert (heatmaps.amax((1, 2)) > 0).any()
     np.testing.assert_allclose(scaled(heatmaps), expected, atol=1e-4)
+
+
+PEERS = {
+    "gradcam++": pytorch_grad_cam.GradCAMPlusPlus,
+    "xgradcam": pytorch_grad_cam.XGradCAM,
+    "hirescam": pytorch_grad_cam.HiResCAM,
+    "layercam": pytorch_grad_cam.LayerCAM,
+    "gradcam-elementwise": pytorch_grad_cam.GradCAMElementWise,
+    "eigengradcam": pytorch_grad_cam.EigenGradCAM,
+    "eigencam": pytorch_grad_cam.EigenCAM,
+}
+
+
+@pytest.mark.parametrize("eigen", [False, True])
+@pytest.mark.parametrize("method", PEERS)
+@pytest.mark.parametrize("head", ["pooled", "deep"])
+def test_the_family_in_pytorch_grad_cam_before_it_scales(make, head, method, eigen, targets):
+    model, images = make(head), torch.rand(3, 3, 8, 12, generator=torch.Generator().manual_seed(1))
+    heatmaps = gradient_cam(method, model, compat=True, eigen=eigen)(images, targets).heatmaps
+    classes = [ClassifierOutputTarget(target) for target in targets.tolist()]
+    with PEERS[method](model.eval(), [model.target_module]) as peer:
+        peer(images, classes)
+        held = peer.activations_and_grads
+        activations, gradients = (
+            part[0].numpy() if part else None for part in (held.activations, held.gradients)
+        )
+        found = (images, model.target_module, classes, activations, gradients, eigen)
+        expected = torch.tensor(peer.get_cam_image(*found))
+    if eigen or "eigen" in method:  # theirs has any sign
+        agrees = (expected * heatmaps).sum((1, 2), keepdim=True) >= 0
+        expected = expected.where(agrees, -expected)
+    scale = expected.abs().max().item()
+    assert scale > 0
+    torch.testing.assert_close(heatmaps, expected.relu(), rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "convnext_tiny", "vgg11", "swin_t"])

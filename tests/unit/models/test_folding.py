@@ -92,8 +92,8 @@ def test_what_another_module_listens_to_is_put_back(quirk: str) -> None:
 
 def test_the_target_layer_keeps_its_output() -> None:
     network = stirred(Net())
-    assert fold_batch_norm(network, EXAMPLE, keep=network.get_submodule("conv")) == 0
-    assert fold_batch_norm(network, EXAMPLE, keep=network.get_submodule("norm")) == 1
+    assert fold_batch_norm(network, EXAMPLE, keep=[network.get_submodule("conv")]) == 0
+    assert fold_batch_norm(network, EXAMPLE, keep=[network.get_submodule("norm")]) == 1
 
 
 def test_batch_statistics_are_not_folded() -> None:
@@ -105,7 +105,7 @@ def test_batch_statistics_are_not_folded() -> None:
 def test_parameters_stay_frozen_and_channels_last() -> None:
     model = create("resnet18", ["a", "b"], seed=0, input_size=(32, 32))
     with frozen(model):
-        fold_batch_norm(model, EXAMPLE, keep=model.target_module)
+        fold_batch_norm(model, EXAMPLE, keep=[model.target_module])
         assert not any(parameter.requires_grad for parameter in model.parameters())
         weight = model.network.get_submodule("conv1").weight
         assert isinstance(weight, Tensor)

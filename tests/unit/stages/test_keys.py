@@ -44,6 +44,24 @@ OTHER = {
     "cap": 3.0,
     "floor": 0.25,
     "bootstrap": 200,
+    "method": "hirescam",
+    "compat": "pytorch-grad-cam",
+    "fuse": "max",
+    "smooth": "aug",
+    "passes": 3,
+    "noise": 0.25,
+    "window": 5,
+    "stride": 2,
+    "draw_seed": 4,
+    "precision": "bf16",
+    "store_size": "pixels",
+    "attack": "mim",
+    "norm": "l2",
+    "loss": "margin",
+    "target_class": "second",
+    "restarts": 2,
+    "dilate": 1,
+    "soft": 1,
 }
 """Another valid value of every keyed option; where stages differ in type, see `other`."""
 UNKEYED = {"batch_size": 5, "device": "cpu", "threads": 3, "resume": False, "force": False}
@@ -59,8 +77,13 @@ def other(stage, name):
     return (OTHER[name],) if (stage, name) == ("evaluate", "eps") else OTHER[name]
 
 
-REFUSED = ("entry", "mean", "std", "fold", "challenge")
-"""Refused with a model artifact and an image folder."""
+def needed(name):
+    """Return what another value needs besides."""
+    return {"eps": 1.0} if name == "norm" else {}
+
+
+REFUSED = ("entry", "mean", "std", "fold", "challenge", "decay", "sigma", "fill_color")
+"""Refused with a model artifact, an image folder, and the default attack."""
 CASES = [
     (stage, name)
     for stage, (model, _) in STAGES.items()
@@ -104,7 +127,7 @@ def call(outputs, stage, reporter, **changes):
 @pytest.mark.parametrize(("stage", "name"), CASES)
 def test_every_option_that_counts_is_in_the_key(stage, name, outputs, listener):
     with pytest.raises(OutputExistsError):
-        call(outputs, stage, listener, **{name: other(stage, name)})
+        call(outputs, stage, listener, **{name: other(stage, name), **needed(name)})
     assert (listener.notes, listener.tasks) == ([], [])
 
 

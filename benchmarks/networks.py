@@ -1,0 +1,75 @@
+"""The same network as the stages prepare it, as its author left it, and as a bare limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchvision.models import get_model
+
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.folding import fold_batch_norm
+from ectool.models.modes import frozen
+from ectool.models.registry import create
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Networks:
+    """One set of weights, three ways.
+
+    Attributes:
+        ours: Frozen, folded and channels last, as `ectool.stages.networks.asked` yields it.
+        plain: A contiguous network as the peers' examples use it, on normalised input.
+        bare: The same, frozen and channels last: what a forward pass costs at least.
+        pixels: A batch for ours, in [0, 1], channels last.
+        images: The same batch normalised and contiguous, for the peers.
+        labels: The predicted class of each.
+    """
+
+    ours: Classifier
+    plain: nn.Module
+    bare: nn.Module
+    pixels: torch.Tensor
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def forward(self) -> None:
+        """Run the bare network once over the batch."""
+        with torch.no_grad():
+            self.bare(self.images_last)
+
+    @property
+    def images_last(self) -> torch.Tensor:
+        """Return the normalised batch, channels last."""
+        return self.images.contiguous(memory_format=torch.channels_last)
+
+
+def prepare(architecture: str, side: int, count: int, device: str) -> Networks:
+    """Make a network with random weights, and noise for it to look at."""
+    names = [str(number) for number in range(CLASSES)]
+    ours = create(architecture, names, seed=0, input_size=(side, side))
+    state = ours.network.state_dict()
+    plain, bare = (
+        get_model(architecture, num_classes=CLASSES, **_size(architecture, side)) for _ in "pb"
+    )
+    for network in (plain, bare):
+        network.load_state_dict(state)
+        network.eval().to(device)
+    bare.requires_grad_(False).to(memory_format=torch.channels_last)
+    ours.to(device).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
+    pixels = to_pixels(noise.to(device))
+    with frozen(ours):
+        fold_batch_norm(ours, pixels[:1], keep=[ours.target_module])
+    images = ((pixels - ours.mean) / ours.std).contiguous()
+    with torch.no_grad():  # classes of which there is evidence: others' maps are mostly zero
+        labels = ours(pixels).argmax(1)
+    return Networks(ours, plain, bare, pixels, images, labels)
+
+
+def _size(architecture: str, side: int) -> dict[str, int]:
+    return {"image_size": side} if architecture.startswith("vit") else {}

@@ -1,0 +1,80 @@
+"""Draw the pictures of docs/explainers.md: what each method makes of one digit before a texture.
+
+    python -m docs.make_explainers [--work FOLDER]
+
+`ectool train` makes a small CNN and a small vision transformer first (minutes); the latter is
+explained by the methods that read attention.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.config import METHODS, DataOptions, TrainConfig
+from ectool.explainers import EXPLAINERS, upsample
+from ectool.explainers.making import make_explainer
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages import train
+from ectool.stages.inputs import open_data
+from ectool.stages.networks import load_folder
+
+FOLDER = Path(__file__).with_name("explainers")
+NEEDS_ATTENTION = ("attention-rollout", "transformer-relevance")
+CNN = {"model": "smallcnn"}
+VIT = {"model": "import:docs.networks:small_vit", "optimizer": "adamw", "lr": 2e-3}
+DATA = {"data": "digits", "rho": 0.3}
+DIGIT = 3
+
+
+def main() -> None:
+    """Draw all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("run/docs"), help="for the networks")
+    work = parser.parse_args().work
+    FOLDER.mkdir(exist_ok=True)
+    cnn, vit = trained(work / "cnn", CNN), trained(work / "vit", VIT)
+    for method in METHODS:
+        draw(method, vit if method in NEEDS_ATTENTION else cnn)
+
+
+def trained(output: Path, options: dict[str, object]) -> Classifier:
+    """Train a network on the digits, or take the one that is there."""
+    config = TrainConfig(output=output, epochs=30, **DATA, **options)
+    return load_folder(train.run(config)).eval()
+
+
+def one_digit() -> Tensor:
+    """Return a test picture of the digit."""
+    digits = open_data(DataOptions(**DATA), "test")
+    return to_pixels(digits.images(np.flatnonzero(digits.labels == DIGIT)[:1]))
+
+
+def draw(method: str, model: Classifier) -> None:
+    """Write picture, raw map and overlay side by side."""
+    pixels = one_digit()
+    explainer = make_explainer(method, EXPLAINERS[method], model, {})
+    heatmap = explainer(pixels, torch.tensor([DIGIT])).heatmaps
+    picture = pixels[0].permute(1, 2, 0).numpy()
+    figure, axes = plt.subplots(1, 3, figsize=(6, 2.3), dpi=100)
+    own = f"{heatmap.shape[1]} × {heatmap.shape[2]}, greatest {heatmap.max():.3g}"
+    axes[0].imshow(picture)
+    axes[1].imshow(heatmap[0], cmap="magma", vmin=0)
+    axes[2].imshow(picture)
+    whole = upsample(heatmap, (picture.shape[0], picture.shape[1]))[0]
+    axes[2].imshow(whole, cmap="magma", alpha=0.6, vmin=0)
+    for axis, title in zip(axes, (f"class {DIGIT}", own, "overlay"), strict=True):
+        axis.set_title(title, fontsize=8)
+        axis.axis("off")
+    figure.tight_layout()
+    figure.savefig(FOLDER / f"{method}.png")
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Auto-PGD: projected ascent that chooses its own step size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ectool.attacks.ball import Ball, Pixels, enter
+from ectool.attacks.losses import Losses
+from ectool.attacks.objectives import Objective, value_and_gradient
+from ectool.attacks.pgd import Settings
+
+FIRST_STEP = 2.0
+"""Length of the first steps in radii."""
+MOMENTUM = 0.75
+RISES = 0.75
+"""Share of the steps since the last checkpoint that have to raise the score."""
+FIRST_LEG, SHORTER, LEAST_LEG = 0.22, 0.03, 0.06
+"""Length of the first leg between checkpoints, by how much legs shrink, and the shortest, as
+shares of all steps."""
+
+
+@dataclass
+class _Search:
+    """Where the search stands, for every picture of the batch.
+
+    Attributes:
+        current: Where the next step begins.
+        gradient: The gradient there.
+        length: Length of the next step.
+        best: The picture of the greatest score so far.
+        best_gradient: The gradient there.
+        best_score: Its score.
+        last_score: Score of the last step; 0 before the first, as in the authors' code.
+        rises: How often the score rose since the last checkpoint.
+        known_best: The greatest score at the last checkpoint.
+        was_halved: Whether the length was halved at the last checkpoint.
+    """
+
+    current: Pixels
+    gradient: Pixels
+    length: Float[Tensor, "n 1 1 1"]
+    best: Pixels
+    best_gradient: Pixels
+    best_score: Losses
+    last_score: Losses
+    rises: Int64[Tensor, "n"]
+    known_best: Losses
+    was_halved: Tensor
+
+    def note(self, pixels: Pixels, gradient: Pixels, score: Losses) -> None:
+        """Remember a step's result."""
+        better = score > self.best_score
+        self.best = _choose(better, pixels, self.best)
+        self.best_gradient = _choose(better, gradient, self.best_gradient)
+        self.best_score = torch.where(better, score, self.best_score)
+        self.rises = self.rises + (score > self.last_score)
+        self.current, self.gradient, self.last_score = pixels, gradient, score
+
+    def check(self, steps: int) -> None:
+        """Halve the step and go back to the best picture where progress is too small."""
+        oscillates = self.rises <= RISES * steps
+        stalls = ~self.was_halved & (self.known_best >= self.best_score)
+        halved = oscillates | stalls
+        self.length = torch.where(halved[:, None, None, None], self.length / 2, self.length)
+        self.current = _choose(halved, self.best, self.current)
+        self.gradient = _choose(halved, self.best_gradient, self.gradient)
+        self.was_halved, self.known_best = halved, self.best_score
+        self.rises = torch.zeros_like(self.rises)
+
+
+def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
+    """Climb with Auto-PGD and return the best picture seen (Croce & Hein 2020, arXiv 2003.01690).
+
+    ``z = project(x_t + length * direction(g_t))``,
+    ``x_{t+1} = project(x_t + a * (z - x_t) + (1 - a) * (x_t - x_{t-1}))`` with a = 0.75, and 1 in
+    the first step. The length begins at ``2 * eps``. At checkpoints it is halved, and the search
+    goes back to the best picture, where the score rose in at most 3/4 of the steps since the last
+    checkpoint, or where the best score and the length are as they were there. All of it is decided
+    for each picture, without waiting for the device.
+
+    As in the authors' code, and other than in the paper, the first checkpoint counts the first
+    step as a rise where its score is positive, and the bound 3/4 itself does not suffice.
+
+    Args:
+        ball: Where the result has to lie.
+        objective: What is raised.
+        start: Where to begin; a random point at the distance eps in the paper.
+        settings: ``steps``.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: (steps + 1) × (forward + backward to the input).
+    """
+    search = _begin(ball, objective, enter(ball, start))
+    previous, since = search.current, 0
+    checks = checkpoints(settings.steps)
+    for step in range(1, settings.steps + 1):
+        ahead = _step(ball, search, previous, MOMENTUM if step > 1 else 1.0)
+        previous, since = search.current, since + 1
+        value, gradient = value_and_gradient(objective, ahead)
+        search.note(ahead, gradient, value.score)
+        if step in checks:
+            search.check(since)
+            since = 0
+    return search.best
+
+
+def checkpoints(steps: int) -> set[int]:
+    """Return after which steps the step size is decided on: after 22 %, then ever sooner.
+
+    Args:
+        steps: Number of all steps.
+    """
+    leg, shorter, least = (max(int(s * steps), 1) for s in (FIRST_LEG, SHORTER, LEAST_LEG))
+    found, step = set(), leg
+    while step <= steps:
+        found.add(step)
+        leg = max(leg - shorter, least)
+        step += leg
+    return found
+
+
+def _begin(ball: Ball, objective: Objective, start: Pixels) -> _Search:
+    value, gradient = value_and_gradient(objective, start)
+    score = value.score
+    return _Search(
+        current=start,
+        gradient=gradient,
+        length=score.new_full((len(score), 1, 1, 1), FIRST_STEP * ball.eps).to(start),
+        best=start,
+        best_gradient=gradient,
+        best_score=score,
+        last_score=torch.zeros_like(score),
+        rises=torch.zeros_like(score, dtype=torch.int64),
+        known_best=score,
+        was_halved=torch.ones_like(score, dtype=torch.bool),
+    )
+
+
+def _step(ball: Ball, search: _Search, previous: Pixels, momentum: float) -> Pixels:
+    """Return where the next step leads."""
+    current = search.current
+    ahead = ball.project_(current + search.length * ball.steepest(search.gradient))
+    moved = current + (ahead - current) * momentum + (current - previous) * (1 - momentum)
+    return ball.project_(moved)
+
+
+def _choose(condition: Tensor, ours: Pixels, theirs: Pixels) -> Pixels:
+    return torch.where(condition[:, None, None, None], ours, theirs)

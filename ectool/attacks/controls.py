@@ -1,0 +1,103 @@
+"""Changes of the background that follow no gradient: noise, blur and fill."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from ectool.attacks.ball import Ball, Pixels, enter
+from ectool.attacks.objectives import Objective
+from ectool.attacks.pgd import Settings
+
+BLUR_SHARE = 1 / 16
+"""Standard deviation of the blur as a share of the picture's height."""
+TRUNCATE = 4.0
+"""Where the Gaussian is cut off, in standard deviations."""
+
+
+def noise(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
+    """Return the start: a random point of the ball, which no gradient has moved.
+
+    Args:
+        ball: Where the result has to lie.
+        objective: Not used.
+        start: A point drawn uniformly in the ball.
+        settings: Not used.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: none.
+    """
+    return enter(ball, start)
+
+
+def blur(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
+    """Blur the background with a Gaussian that no pixel of the object leaks into.
+
+    ``x + weight * (G(b * x) / G(b) - x)`` with b the background and G the convolution with a
+    Gaussian of ``sigma`` pixels, cut off at 4 sigma: a mean over the background around.
+
+    Args:
+        ball: The clean pictures and the background; give a ball of radius 1, since a blur is
+            bounded by no eps.
+        objective: Not used.
+        start: Not used.
+        settings: ``sigma``.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: none.
+    """
+    background = _background(ball)
+    sigma = settings.sigma or BLUR_SHARE * background.shape[2]
+    total, share = _smooth(ball.clean * background, sigma), _smooth(background, sigma)
+    # Where no background is near, there is nothing to be blurred and the weight is 0.
+    return _blend(ball, total / share.where(share > 0, 1))
+
+
+def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
+    """Fill the background with one colour: ``x + weight * (color - x)``.
+
+    Args:
+        ball: The clean pictures and the background; give a ball of radius 1.
+        objective: Not used.
+        start: Not used.
+        settings: ``color``; each background's own mean if None.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: none.
+    """
+    if settings.color is not None:
+        return _blend(ball, ball.clean.new_tensor(settings.color).view(1, -1, 1, 1))
+    background = _background(ball)
+    count = background.sum((2, 3), keepdim=True).clamp(min=1)
+    return _blend(ball, (ball.clean * background).sum((2, 3), keepdim=True) / count)
+
+
+def _background(ball: Ball) -> Float[Tensor, "n 1 h w"]:
+    return (ball.weight[:, None] > 0).to(ball.clean.dtype)
+
+
+def _blend(ball: Ball, replacement: Float[Tensor, "_ c _ _"]) -> Pixels:
+    share = ball.weight[:, None].to(ball.clean.dtype)
+    return enter(ball, ball.clean + share * (replacement - ball.clean))
+
+
+def _smooth(pictures: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
+    """Convolve with a Gaussian, with zeros around the picture."""
+    reach = math.ceil(TRUNCATE * sigma)
+    offsets = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = kernel / kernel.sum()
+    n, c, h, w = pictures.shape
+    planes = pictures.reshape(n * c, 1, h, w)
+    planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    return F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(n, c, h, w)

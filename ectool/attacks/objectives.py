@@ -1,0 +1,158 @@
+"""What an attack climbs: a loss of the labels, or the change of the explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from ectool.attacks.ball import Pixels
+from ectool.attacks.losses import Logits, Loss, Losses, margin
+from ectool.models.objective import Labels
+
+Model = Callable[[Tensor], Tensor]
+Maps = Float[Tensor, "n h w"] | Float[Tensor, "n k h w"]
+Explain = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Maps pixels to heatmaps and logits, both with a graph back to the pixels."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an objective says of some pictures.
+
+    Attributes:
+        climbed: The number whose gradient is followed, with its graph.
+        score: The number by which results are compared, without a graph; minus infinity for a
+            picture that may not be a result.
+    """
+
+    climbed: Losses
+    score: Losses
+
+
+@runtime_checkable  # for the checks of types in tests
+class Objective(Protocol):
+    """What an attack makes as great as it can, one number per picture."""
+
+    def __call__(self, pixels: Pixels) -> Value:
+        """Evaluate pictures."""
+        ...
+
+    def allows(self, logits: Logits) -> Bool[Tensor, "n"] | None:
+        """Tell which pictures may be a result, by their logits; None for all."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelLoss:
+    """The loss of the true labels, or of target labels.
+
+    Attributes:
+        model: Maps pixels to logits; asked as it is, so freeze its parameters and put it into
+            evaluation mode before.
+        loss: What is raised.
+        labels: True class of every picture; or present (1), absent (0), uncounted (-1) classes.
+        targets: Labels to reach, or None.
+    """
+
+    model: Model
+    loss: Loss
+    labels: Labels
+    targets: Labels | None = None
+
+    def __call__(self, pixels: Pixels) -> Value:
+        """Evaluate pictures; 1 forward."""
+        losses = self.loss.compute(_at_least_float32(self.model(pixels)), self.labels, self.targets)
+        return Value(losses, losses.detach())
+
+    def allows(self, logits: Logits) -> None:
+        """Allow all pictures."""
+
+    def take(self, rows: Int64[Tensor, "m"]) -> LabelLoss:
+        """Return the loss of some pictures."""
+        targets = None if self.targets is None else self.targets[rows]
+        return LabelLoss(self.model, self.loss, self.labels[rows], targets)
+
+
+@dataclass(frozen=True)
+class HeatmapChange:
+    """How far the explanation moves while the answer stays.
+
+    ``climbed = 1 - cos(h(x), h(clean)) - max(violation, 0)`` with ``violation`` the margin by which
+    the answer is another than that to the clean picture; ``score = 1 - cos`` where the answer
+    stays. After Ghorbani et al. 2019 (arXiv 1710.10547), with the cosine by which consistency is
+    measured in place of their losses, and with a penalty that leads back across the boundary
+    besides their rule to keep the last picture of the same answer. The mean over a picture's maps
+    where it has several. A map that is zero where the clean one is not has changed by 1; where the
+    clean one is zero, nothing can be measured and nothing changes.
+
+    Attributes:
+        explain: Maps pixels to heatmaps and logits with a graph; has to be differentiable.
+        heatmaps: Those of the clean pictures.
+        answers: What the model answers to them: classes (n,), or for several labels 1 for those
+            that are found and 0 for the others (n, c).
+    """
+
+    explain: Explain
+    heatmaps: Maps
+    answers: Labels
+
+    def __call__(self, pixels: Pixels) -> Value:
+        """Evaluate pictures; 1 forward and 1 backward of the head."""
+        heatmaps, logits = self.explain(pixels)
+        change = heatmap_change(heatmaps, self.heatmaps)
+        violation = margin(_at_least_float32(logits), self.answers)
+        kept = self.allows(logits.detach())
+        score = change.detach().masked_fill(~kept, -float("inf"))
+        return Value(change - violation.relu(), score)
+
+    def allows(self, logits: Logits) -> Bool[Tensor, "n"]:
+        """Allow pictures with the same answer as the clean ones."""
+        if self.answers.ndim == 1:
+            return logits.argmax(1) == self.answers
+        return ((logits > 0) == (self.answers > 0)).all(1)
+
+
+def heatmap_change(heatmaps: Maps, clean: Maps) -> Losses:
+    """Return ``1 - cos(heatmaps, clean)`` of every picture, the mean over maps that are not zero.
+
+    Args:
+        heatmaps: Non-negative maps, with or without a graph.
+        clean: Those they are compared with; zero maps stand for none.
+
+    Returns:
+        Numbers in [0, 1]; 0 where all clean maps are zero.
+    """
+    ours, theirs = (maps.flatten(-2).float() for maps in (heatmaps, clean))
+    exists = theirs.any(-1)
+    change = (1 - F.cosine_similarity(ours, theirs, dim=-1)).where(exists, 0)
+    if change.ndim == 1:
+        return change
+    return change.sum(1) / exists.sum(1).clamp(min=1)
+
+
+def value_and_gradient(objective: Objective, pixels: Pixels) -> tuple[Value, Pixels]:
+    """Differentiate ``sum_i climbed_i`` with respect to the pixels alone.
+
+    The sum, not the mean, so that a picture's gradient is the same in every batch.
+
+    Returns:
+        The value, without a graph, and the gradient; no parameter's ``grad`` is touched.
+
+    Cost: 1 forward + 1 backward to the input, for a loss of the labels.
+    """
+    with torch.enable_grad():
+        leaf = pixels.detach().requires_grad_()
+        value = objective(leaf)
+        (gradient,) = torch.autograd.grad(value.climbed.sum(), leaf)
+    return Value(value.climbed.detach(), value.score), gradient
+
+
+def _at_least_float32(logits: Logits) -> Logits:
+    """Return logits in which losses of half-precision models do not lose further digits."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
