@@ -1,4 +1,4 @@
-"""The transformer of the pictures in docs/explainers.md: `--model import:docs.networks:small_vit`."""
+"""The transformer of the pictures in docs/explainers.md: `import:docs.networks:small_vit`."""
 
 from __future__ import annotations
 

@@ -192,6 +192,12 @@ ATTACK_OPTIONS: dict[str, frozenset[str]] = {
 """What each attack listens to, besides the mask."""
 
 
+def unheard_options(attack: str) -> frozenset[str]:
+    """Return the options that other attacks listen to, and this one does not."""
+    heard = ATTACK_OPTIONS.get(attack, frozenset())
+    return frozenset[str]().union(*ATTACK_OPTIONS.values()) - heard
+
+
 class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `perturb`."""
 
@@ -230,6 +236,11 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     dilate: int = option(0, "Pixels by which the object grows in every direction.", ge=0)
     soft: int = option(0, "Pixels over which eps rises from the object's edge to its value.", ge=0)
     seed: int = option(0, "Seed of random starts, random target classes and noise.", ge=0)
+    heatmaps: Path | None = option(
+        None,
+        "Heatmaps artifact to write in the same pass, as `explain --samples` would.",
+        keyed=False,
+    )
 
     @model_validator(mode="after")
     def _check(self) -> PerturbConfig:
@@ -244,8 +255,7 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         return self
 
     def _check_attack(self) -> None:
-        known = frozenset[str]().union(*ATTACK_OPTIONS.values())
-        for name in sorted(known - ATTACK_OPTIONS[self.attack]):
+        for name in sorted(unheard_options(self.attack)):
             if self._is_given(name):
                 takers = [a for a, options in ATTACK_OPTIONS.items() if name in options]
                 raise _misfit(

@@ -13,8 +13,9 @@ from ectool.config import (
     PerturbConfig,
     ScoreConfig,
     TrainConfig,
+    unheard_options,
 )
-from ectool.stages import evaluate, explain, perturb, score, train
+from ectool.stages import evaluate, explain, one_pass, perturb, score, train
 from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
 from ectool.stages.plan import Experiment
 from ectool.types import Reporter
@@ -60,8 +61,12 @@ class Chain:
 
     def _round(self, model: Path, folder: Path, last: Path | None, until: int) -> Path:
         """Perturb, explain, score, and train on; return the new model."""
-        samples = self._perturb(model, folder / SAMPLES, last and last / SAMPLES)
-        heatmaps = self._explain(model, folder / HEATMAPS, samples)
+        perturbing = self._perturb_config(model, folder / SAMPLES, last and last / SAMPLES)
+        explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
+        if one_pass.agree(perturbing, explaining):
+            perturbing = perturbing.model_copy(update={"heatmaps": explaining.output})
+        samples = perturb.run(perturbing, self.reporter)
+        heatmaps = explain.run(explaining, self.reporter)
         weights = self._score(heatmaps, last and last / WEIGHTS)
         return self._train(
             folder / MODEL,
@@ -71,15 +76,17 @@ class Chain:
             until_epoch=until,
         )
 
-    def _perturb(self, model: Path, output: Path, init: Path | None) -> Path:
-        given = {**self.arm.perturb, "seed": self.seed, "model": str(model)}
-        config = self.experiment.stage(PerturbConfig, "perturb", **given, init=init, output=output)
-        return perturb.run(config, self.reporter)
+    def _perturb_config(self, model: Path, output: Path, init: Path | None) -> PerturbConfig:
+        """Return the options of perturb; attacks that have a start take the last round's."""
+        given = {**self.arm.perturb, "seed": self.seed, "model": str(model), "output": output}
+        cold = self.experiment.stage(PerturbConfig, "perturb", **given)
+        if "init" in unheard_options(cold.attack):
+            return cold
+        return self.experiment.stage(PerturbConfig, "perturb", **given, init=init)
 
-    def _explain(self, model: Path, output: Path, samples: Path) -> Path:
-        given = {**self.arm.explain, "model": str(model), "samples": samples}
-        config = self.experiment.stage(ExplainConfig, "explain", **given, output=output)
-        return explain.run(config, self.reporter)
+    def _explain_config(self, model: Path, output: Path, samples: Path) -> ExplainConfig:
+        given = {**self.arm.explain, "model": str(model), "samples": samples, "output": output}
+        return self.experiment.stage(ExplainConfig, "explain", **given)
 
     def _score(self, heatmaps: Path, previous: Path | None) -> Path:
         given = {**self.arm.score, "heatmaps": heatmaps, "previous": previous}

@@ -11,7 +11,7 @@ from torch import Tensor
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
 from ectool.attacks.losses import TARGET_CLASSES, find_loss
-from ectool.attacks.objectives import HeatmapChange, LabelLoss, Objective
+from ectool.attacks.objectives import HeatmapChange, LabelLoss, Model, Objective
 from ectool.attacks.perturbation import Perturbed, perturb
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
@@ -83,8 +83,12 @@ class Attacker:
         self.loss = find_loss(config.loss, classes, several=several, targeted=targeted)
         self.settings = self._settings()
 
-    def __call__(self, clean: Clean) -> Perturbed:
+    def __call__(self, clean: Clean, judge: Model | None = None) -> Perturbed:
         """Attack a batch.
+
+        Args:
+            clean: The batch.
+            judge: Answers in place of the judge, as it would, and sees what it is asked.
 
         Cost: see the attack; `restarts` times that, and 1 forward for the logits of each result.
         """
@@ -96,7 +100,7 @@ class Attacker:
             self._objective(clean),
             self._starts(ball, clean),
             self.settings,
-            judge=self.judge,
+            judge=judge or self.judge,
         )
 
     def _settings(self) -> Settings:

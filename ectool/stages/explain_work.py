@@ -14,16 +14,14 @@ from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import check_labelled, most_positives, positives
-from ectool.explainers.cut import run_forward
-from ectool.explainers.upsampling import average_cells, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.explaining import explainer_of, find_method
+from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
+from ectool.stages.map_storage import Maps, MapStorage
 from ectool.stages.networks import check_finite
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
-HALF_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,8 @@ class ExplainWork:
         self.dataset = dataset
         self.samples = samples
         self.explainer = explainer_of(config, self.model)
-        self.is_half = find_method(config.method).grid == "layer"
+        self.storage = MapStorage(config, self.model)
+        self.findings = self.storage.findings
         self.device = next(model.parameters()).device
         self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
         if samples is not None:
@@ -65,7 +64,6 @@ class ExplainWork:
             check_labelled(dataset, "explain predictions (--targets prediction)")
         many = is_multilabel(dataset.labels)
         self.width = most_positives(dataset.labels) if many else None
-        self.layer_size: tuple[int, int] | None = None
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
 
     def load(self, rows: Indices) -> Batch:
@@ -113,38 +111,9 @@ class ExplainWork:
 
     def _explain(
         self, images: Images, targets: Tensor | None, sample_ids: list[str]
-    ) -> tuple[np.ndarray[Any, np.dtype[np.floating[Any]]], Tensor]:
-        """Return maps as they are stored, and float32 logits.
-
-        Maps of a layer are float16, saturated at its largest number. Others are spread over many
-        pixels, each too little for float16.
-        """
+    ) -> tuple[Maps, Tensor]:
+        """Return maps as they are stored, and float32 logits."""
         pixels = to_pixels(images, self.device)
         explanation = self.explainer(pixels, targets)
         check_finite(explanation.logits, sample_ids)
-        maps = self._resized(explanation.heatmaps, pixels)
-        if self.is_half:
-            maps = maps.clamp(max=HALF_MAX).half()
-        return maps.cpu().numpy(), explanation.logits.float()
-
-    def _resized(self, maps: Tensor, pixels: Tensor) -> Tensor:
-        """Bring maps to the resolution that was asked for."""
-        if self.config.store_size == "pixels":
-            return upsample(maps, (pixels.shape[2], pixels.shape[3]))
-        if self.config.store_size is None or self.is_half:
-            return maps
-        if self.layer_size is None:
-            activations, _ = run_forward(self.model, pixels[:1])
-            self.layer_size = activations.shape[2], activations.shape[3]
-        return average_cells(maps, self.layer_size)
-
-    def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count maps that are zero everywhere or too large for float16."""
-        found = {}
-        for name in ("clean", "adversarial"):
-            if name in arrays:
-                highest = arrays[name].max(axis=(-2, -1))[arrays["target"] >= 0]
-                found[f"zero_maps_{name}"] = int((highest == 0).sum())
-                saturated = self.is_half & (highest == HALF_MAX)
-                found[f"saturated_maps_{name}"] = int(saturated.sum())
-        return found
+        return self.storage.pack(explanation.heatmaps, pixels), explanation.logits.float()

@@ -17,6 +17,7 @@ from ectool.stages.inputs import (
     method_key,
     open_data,
 )
+from ectool.stages.one_pass import Pair
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -24,8 +25,9 @@ from ectool.types import SILENT, Reporter
 def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
     """Perturb a split of a data set and write the samples artifact.
 
-    Cost per sample: 1 forward for logits and heatmap, `steps` forward and input-gradient
-    passes, 1 forward for the logits of the result.
+    Cost per sample: 1 forward for logits and heatmap (more with costlier methods), what the attack
+    costs (docs/method.md; PGD: `steps` forward and input-gradient passes), 1 forward for the
+    logits of the result. With `heatmaps` these two also serve the explanation of both pictures.
 
     Raises:
         InputError: Model, data or earlier samples are missing or do not fit each other.
@@ -44,9 +46,17 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
         parents=tuple(parents),
         source=data_source(config, config.split, dataset),
     )
-    if is_done(config.output, config, recipe, reporter):
-        return config.output
-    return _compute(config, reference, dataset, initial, recipe, reporter)
+    pair = None
+    if config.heatmaps is not None:
+        pair = Pair(config, config.heatmaps, reference, dataset, recipe)
+    if not is_done(config.output, config, recipe, reporter):
+        if pair is not None and pair.is_open():
+            pair.compute(initial, reporter)
+            return config.output
+        _compute(config, reference, dataset, initial, recipe, reporter)
+    if pair is not None:
+        pair.complete(reporter)
+    return config.output
 
 
 def _compute(
@@ -56,7 +66,7 @@ def _compute(
     initial: Artifact | None,
     recipe: Recipe,
     reporter: Reporter,
-) -> Path:
+) -> None:
     from ectool.stages.networks import asked, pick_device
     from ectool.stages.perturb_work import PerturbWork
 
@@ -65,4 +75,4 @@ def _compute(
         work = PerturbWork(config, model, dataset, initial)
         attributes = {"classes": list(dataset.classes)}
         length = len(dataset.sample_ids)
-        return map_shards(work, config, recipe, length, reporter, attributes)
+        map_shards(work, config, recipe, length, reporter, attributes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,16 @@ from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import check_labelled, most_positives, positives
 from ectool.errors import InputError
-from ectool.explainers import upsample
+from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import in_precision
 from ectool.stages.attacking import Attacker, Clean
 from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.networks import check_finite
 
+Judge = Callable[[Tensor, Tensor], Tensor]
+"""Returns the logits of pictures, given their true classes and the pixels."""
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -36,6 +40,23 @@ class Batch:
     images: Images
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
     start: Images | None
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A batch after the attack.
+
+    Attributes:
+        arrays: Its rows of the samples artifact.
+        images: The perturbed pictures, as they are on the device.
+        targets: The true classes, one each or a row of several with -1 for none.
+        clean: Heatmaps of the clean pictures for these classes, where they were needed.
+    """
+
+    arrays: Arrays
+    images: Tensor
+    targets: Tensor
+    clean: Explanation | None
 
 
 class PerturbWork:
@@ -62,7 +83,7 @@ class PerturbWork:
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
-        self.attacker = Attacker(config, model, model, self.width)
+        self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
 
     def _rows_of(self, initial: Artifact) -> Indices:
@@ -101,25 +122,41 @@ class PerturbWork:
 
     def compute(self, batch: Batch) -> Arrays:
         """Attack a batch."""
+        return self.attack(batch).arrays
+
+    def attack(
+        self, batch: Batch, *, explain: bool = False, judge: Judge | None = None
+    ) -> Attacked:
+        """Attack a batch.
+
+        Args:
+            batch: The batch.
+            explain: Draw heatmaps of the clean pictures also where the mask needs none.
+            judge: Answers pictures, of which it is told the true classes, in place of the model.
+        """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
-        labels = torch.from_numpy(batch.labels).to(self.device)
-        pixels = to_pixels(images)
-        logits, background = self._background(pixels, labels, batch)
+        pixels, targets = to_pixels(images), self._targets(batch.labels)
+        explanation = None
+        if explain or self.rule.source == "heatmap":
+            explanation = self.explainer(pixels, targets)
+        logits = self._ask(pixels) if explanation is None else explanation.logits
         check_finite(logits, batch.sample_ids)
-        background = dilate(background, self.config.dilate)
-        start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
-        attack = self.attacker(
-            Clean(
-                sample_ids=batch.sample_ids,
-                pixels=pixels,
-                labels=labels,
-                weight=soften(background, self.config.soft) if self.config.soft else background,
-                logits=logits,
-                start=start,
-            )
+        background = dilate(
+            self._background(pixels, targets, explanation, batch), self.config.dilate
         )
+        start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
+        clean = Clean(
+            sample_ids=batch.sample_ids,
+            pixels=pixels,
+            labels=torch.from_numpy(batch.labels).to(self.device),
+            weight=soften(background, self.config.soft) if self.config.soft else background,
+            logits=logits,
+            start=start,
+        )
+        answer = None if judge is None else partial(judge, targets)
+        attack = self.attacker(clean, answer)
         check_finite(attack.logits, batch.sample_ids)
-        return {
+        arrays = {
             "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
             "label": batch.labels,
             "image": attack.images.contiguous().cpu().numpy(),
@@ -127,32 +164,31 @@ class PerturbWork:
             "logits_clean": logits.float().cpu().numpy(),
             "logits_adversarial": attack.logits.cpu().numpy(),
         }
+        return Attacked(arrays, attack.images, targets, explanation)
 
-    def _background(self, pixels: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the clean logits and the mask of what may move."""
-        if self.rule.source == "heatmap":
-            return self._unexplained(pixels, labels, batch)
+    def _ask(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
-            logits = self.model(pixels)
-        source = pixels[:, 0]
-        if batch.objects is not None:
-            source = torch.from_numpy(batch.objects).to(self.device)
-        return logits, self.rule.compute(source, self.config.mask_level)
+            logits: Tensor = self.model(pixels)
+        return logits
 
-    def _unexplained(self, pixels: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the clean logits and what the rule leaves of the heatmaps of every true label."""
-        level, size = self.config.mask_level, self.dataset.size
-        if self.width is None:
-            explanation = self.explainer(pixels, labels)
-            source = upsample(explanation.heatmaps, size)
-            return explanation.logits, self.rule.compute(source, level)
-        targets = torch.from_numpy(positives(batch.labels, self.width)).to(self.device)
-        explanation = self.explainer(pixels, targets)
+    def _targets(self, labels: Labels) -> Tensor:
+        """Return the true classes: one each, or of multi-label data a row each."""
+        rows = labels if self.width is None else positives(labels, self.width)
+        return torch.from_numpy(rows).to(self.device)
+
+    def _background(
+        self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: Batch
+    ) -> Tensor:
+        """Return what may move: what the rule leaves of the maps of every true label."""
+        level = self.config.mask_level
+        if batch.objects is not None:
+            return self.rule.compute(torch.from_numpy(batch.objects).to(self.device), level)
+        if explanation is None or self.rule.source != "heatmap":
+            return self.rule.compute(pixels[:, 0], level)
         pairs = targets >= 0
-        source = upsample(explanation.heatmaps[pairs], size)
-        samples = pairs.nonzero()[:, 0]
-        background = intersect(self.rule.compute(source, level), samples, len(targets))
-        return explanation.logits, background
+        maps = upsample(explanation.heatmaps[pairs], self.dataset.size)
+        masks = self.rule.compute(maps, level)
+        return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count whole-picture backgrounds, untouched samples and changed predictions."""

@@ -15,6 +15,7 @@ from ectool.config import (
     ExperimentConfig,
     RunConfig,
     TrainConfig,
+    unheard_options,
 )
 from ectool.errors import UsageError
 from ectool.settings import Config, read_toml, stage_table, validate, variables
@@ -43,10 +44,16 @@ class Experiment:
     machine: Mapping[str, Any]
 
     def stage(self, model: type[Config], name: str, /, **given: object) -> Config:
-        """Return a stage's configuration: file < environment < machine < what is given here."""
+        """Return a stage's configuration: file < environment < machine < what is given here.
+
+        Where another attack is given, what it does not listen to is left out of the file's table.
+        """
         fields = model.model_fields
         machine = {key: value for key, value in self.machine.items() if key in fields}
         table = stage_table(self.document, name, self.file)
+        if "attack" in given:
+            unheard = unheard_options(str(given["attack"]))
+            table = {key: value for key, value in table.items() if key not in unheard}
         return validate(model, {**table, **variables(model, name), **machine, **given}, name)
 
     @property

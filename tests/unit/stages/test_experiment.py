@@ -8,7 +8,7 @@ import pytest
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.folder import open_folder
-from ectool.config import RunConfig, ScoreConfig, TrainConfig
+from ectool.config import PerturbConfig, RunConfig, ScoreConfig, TrainConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.stages import experiment, plan
 from ectool.stages.layout import EXPERIMENT_FILE, ExperimentRecord
@@ -247,6 +247,16 @@ class TestOpen:
         found = opened(tmp_path, text, device="cpu")
         config = found.stage(TrainConfig, "train", output="o")
         assert (config.device, config.threads, config.force) == ("cpu", 3, False)
+
+    def test_an_arm_of_another_attack_drops_what_that_does_not_listen_to(self, tmp_path):
+        text = MINIMAL + "[perturb]\neps = 0.1\nsteps = 4\nmask = 'otsu'\n"
+        arm = "[experiment.arms.blurred]\nreweight = 'consistency'\nperturb.attack = 'blur'\n"
+        found = opened(tmp_path, text + arm)
+        changed = found.config.arms["blurred"].perturb
+        config = found.stage(PerturbConfig, "perturb", model="m", output="o", **changed)
+        assert (config.attack, config.steps, config.mask) == ("blur", None, "otsu")
+        table = found.stage(PerturbConfig, "perturb", model="m", output="o")
+        assert (table.attack, table.steps, table.eps) == ("pgd", 4, 0.1)
 
     def test_force_reaches_the_stages(self, tmp_path):
         found = opened(tmp_path, MINIMAL, force=True)
