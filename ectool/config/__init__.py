@@ -1,0 +1,86 @@
+"""One frozen configuration model per stage: the single source of flags, keys, defaults and help.
+
+The command line makes its flags from these models, TOML files and environment variables are checked
+against them, and the fields that can change a result (`keyed`) enter the artifact's key.
+"""
+
+from __future__ import annotations
+
+from ectool.config.groups import (
+    DataOptions,
+    DeviceOptions,
+    MapOptions,
+    ModelOptions,
+    ShardOptions,
+    ViewOptions,
+)
+from ectool.config.heatmaps import METHOD_GROUP, METHODS, HeatmapOptions
+from ectool.config.perturb import (
+    ATTACK_OPTIONS,
+    LEVELLESS_MASKS,
+    Attack,
+    PerturbConfig,
+    unheard_options,
+)
+from ectool.config.services import (
+    WARMUP_FOLDER,
+    ArmConfig,
+    ConvertConfig,
+    DataCheckConfig,
+    DataInfoConfig,
+    DataListConfig,
+    DoctorConfig,
+    ExperimentConfig,
+    InspectConfig,
+    MaterializeConfig,
+    ReportConfig,
+    RunConfig,
+)
+from ectool.config.stages import EvaluateConfig, ExplainConfig, ScoreConfig, TrainConfig
+from ectool.options import Options
+
+STAGES: dict[str, type[Options]] = {
+    "perturb": PerturbConfig,
+    "explain": ExplainConfig,
+    "score": ScoreConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+}
+SHARED_TABLE = "defaults"
+EXPERIMENT_TABLE = "experiment"
+
+__all__ = [
+    "ATTACK_OPTIONS",
+    "EXPERIMENT_TABLE",
+    "LEVELLESS_MASKS",
+    "METHODS",
+    "METHOD_GROUP",
+    "SHARED_TABLE",
+    "STAGES",
+    "WARMUP_FOLDER",
+    "ArmConfig",
+    "Attack",
+    "ConvertConfig",
+    "DataCheckConfig",
+    "DataInfoConfig",
+    "DataListConfig",
+    "DataOptions",
+    "DeviceOptions",
+    "DoctorConfig",
+    "EvaluateConfig",
+    "ExperimentConfig",
+    "ExplainConfig",
+    "HeatmapOptions",
+    "InspectConfig",
+    "MapOptions",
+    "MaterializeConfig",
+    "ModelOptions",
+    "PerturbConfig",
+    "ReportConfig",
+    "RunConfig",
+    "ScoreConfig",
+    "ShardOptions",
+    "TrainConfig",
+    "ViewOptions",
+    "unheard_options",
+]

@@ -1,0 +1,141 @@
+"""Options of `perturb`, and which of them each attack and mask listens to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
+from ectool.config.heatmaps import HeatmapOptions
+from ectool.errors import UsageError
+from ectool.options import Channels, Number, option
+
+MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
+LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
+Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "explanation"]
+
+_BOUNDED = frozenset({"norm", "eps"})
+_AIMED = frozenset({"loss", "target_class"})
+_ITERATED = _BOUNDED | {"steps", "random_start", "restarts", "init"}
+ATTACK_OPTIONS: dict[str, frozenset[str]] = {
+    "fgsm": _BOUNDED | _AIMED,
+    "pgd": _ITERATED | _AIMED | {"alpha"},
+    "mim": _ITERATED | _AIMED | {"alpha", "decay"},
+    "apgd": _ITERATED | _AIMED,
+    "noise": _BOUNDED,
+    "blur": frozenset({"sigma"}),
+    "fill": frozenset({"fill_color"}),
+    "explanation": _ITERATED | {"alpha"},
+}
+"""What each attack listens to, besides the mask."""
+
+
+def unheard_options(attack: str) -> frozenset[str]:
+    """Return the options that other attacks listen to, and this one does not."""
+    heard = ATTACK_OPTIONS.get(attack, frozenset())
+    return frozenset[str]().union(*ATTACK_OPTIONS.values()) - heard
+
+
+class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
+    """Options of `perturb`."""
+
+    split: str = option("train", "Split of the data set.")
+    attack: Attack = option("pgd", "Attack.")
+    norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
+    eps: Number = option(16 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0)
+    alpha: Number | None = option(
+        None, "Step size; 2.5 eps / steps (mim: eps / steps) unless given.", gt=0
+    )
+    steps: int | None = option(None, "Steps; 2 with --init, 5 without, unless given.", ge=0)
+    random_start: bool | None = option(
+        None, "Start at a random point of the ball; unless given, all attacks with steps but mim."
+    )
+    restarts: int = option(1, "Starts, of which each sample's worst result is kept.", ge=1)
+    init: Path | None = option(
+        None, "Samples of an earlier round to start from (warm start).", keyed=False
+    )
+    loss: Literal["auto", "ce", "bce", "margin", "dlr"] = option(
+        "auto", "Loss that is raised; ce, and bce for several labels, unless given."
+    )
+    target_class: Literal["least-likely", "second", "random"] | None = option(
+        None, "Wrong class that the attack leads to; just away from the true one unless given."
+    )
+    decay: Number = option(1.0, "mim: share of the last step's momentum that is kept.", ge=0)
+    sigma: Number | None = option(
+        None, "blur: standard deviation in pixels; 1/16 of the height unless given.", gt=0
+    )
+    fill_color: Channels | None = option(
+        None, "fill: colour in [0, 1]; the background's own mean unless given."
+    )
+    mask: MaskRule = option("quantile", "What counts as background.")
+    mask_level: Number = option(
+        0.5, "Quantile, fraction of the maximum, or threshold, of the mask rule.", ge=0
+    )
+    dilate: int = option(0, "Pixels by which the object grows in every direction.", ge=0)
+    soft: int = option(0, "Pixels over which eps rises from the object's edge to its value.", ge=0)
+    seed: int = option(0, "Seed of random starts, random target classes and noise.", ge=0)
+    heatmaps: Path | None = option(
+        None,
+        "Heatmaps artifact to write in the same pass, as `explain --samples` would.",
+        keyed=False,
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> PerturbConfig:
+        """Refuse what the attack or the mask does not listen to, and radii that cannot be meant.
+
+        Raises:
+            UsageError: The first such option.
+        """
+        self._check_attack()
+        self._check_ball()
+        self._check_mask()
+        return self
+
+    def _check_attack(self) -> None:
+        for name in sorted(unheard_options(self.attack)):
+            if self._is_given(name):
+                takers = [a for a, options in ATTACK_OPTIONS.items() if name in options]
+                raise _misfit(
+                    name,
+                    f"an attack that listens to it ({', '.join(takers)})",
+                    f"--attack {self.attack}",
+                    "leave it out",
+                )
+
+    def _check_ball(self) -> None:
+        if self.norm == "l2" and not self._is_given("eps"):
+            raise _misfit("eps", "a radius in the l2 norm", "none", "give one, such as --eps 1")
+        for name in ("eps", "alpha"):
+            value = getattr(self, name)
+            if self.norm == "linf" and value is not None and value > 1:
+                expected = "less than or equal to 1"
+                raise _misfit(name, expected, f"{value:g}", "give it in pixel units, e.g. 8/255")
+        if self.fill_color is not None and not all(0 <= c <= 1 for c in self.fill_color):
+            got = ",".join(f"{c:g}" for c in self.fill_color)
+            raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
+        if self.attack == "explanation" and self.random_start is False and self.init is None:
+            expected = "a start beside the clean picture, where the change has no gradient"
+            raise _misfit("no_random_start", expected, "the clean picture", "leave it out")
+
+    def _check_mask(self) -> None:
+        if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):
+            expected = "a mask rule with a level"
+            raise _misfit("mask_level", expected, f"--mask {self.mask}", "leave it out")
+        if self.mask == "threshold" and not self._is_given("mask_level"):
+            expected = "a level on the heatmaps' scale"
+            raise _misfit("mask_level", expected, "none", "give one, or choose --mask fraction")
+        if self.mask != "threshold" and self.mask_level > 1:
+            expected, got = "less than or equal to 1", f"{self.mask_level:g}"
+            raise _misfit("mask_level", expected, got, "give a share")
+
+    def _is_given(self, name: str) -> bool:
+        """Tell whether an option was set to something else than nothing."""
+        return name in self.model_fields_set and getattr(self, name) is not None
+
+
+def _misfit(name: str, expected: str, got: str, fix: str) -> UsageError:
+    """Return the error for an option that does not fit the others."""
+    return UsageError("--" + name.replace("_", "-"), expected=expected, got=got, fix=fix)
