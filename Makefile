@@ -58,6 +58,10 @@ docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_cli
 
 bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.heatmaps
+	$(BIN)/python -m benchmarks.perturbation_cams
+	$(BIN)/python -m benchmarks.attacks
+	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.passes

@@ -19,12 +19,13 @@ import torch
 import torchcam.methods
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from benchmarks.networks import Networks, prepare
-from benchmarks.table import Row, paired, report
+from benchmarks.networks import Networks, compare, prepare
+from benchmarks.table import Row, report
 from ectool.explainers import EXPLAINERS
 from ectool.models.precision import in_precision
 
 SIDE = 224
+JOB = "gradcam, ResNet-50, 224"
 FAMILY = {
     "gradcam": pytorch_grad_cam.GradCAM,
     "gradcam++": pytorch_grad_cam.GradCAMPlusPlus,
@@ -54,31 +55,6 @@ def main() -> None:
     rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
     keep = not options.only and options.device == "cpu"
     report(rows, Path(__file__).with_suffix(".json") if keep else None)
-
-
-def row(
-    job: str,
-    networks: Networks,
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
-    runs: int,
-    wanted: str,
-) -> Row:
-    """Compare two ways to explain the batch, in images per second."""
-    mine, reference = paired(finished(ours, networks), finished(theirs, networks), runs)
-    rates = len(networks.images) / mine, len(networks.images) / reference
-    return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
-
-
-def finished(call: Callable[[], object], networks: Networks) -> Callable[[], None]:
-    """Return a call that ends when the device has done its work."""
-
-    def wait() -> None:
-        call()
-        if networks.images.is_cuda:
-            torch.cuda.synchronize()
-
-    return wait
 
 
 def explain(networks: Networks, method: str = "gradcam") -> Callable[[], object]:
@@ -115,14 +91,16 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
         ),
     }
     return [
-        row(f"gradcam, ResNet-50, 224 / {name}", networks, explain(networks), call, runs, wanted)
+        compare(
+            f"gradcam, ResNet-50, 224 / {name}", networks, explain(networks), call, runs, wanted
+        )
         for name, (call, wanted) in peers.items()
     ]
 
 
 def limit_rows(networks: Networks, runs: int) -> list[Row]:
-    job = "gradcam, ResNet-50, 224 / bare forward, channels last"
-    return [row(job, networks, explain(networks), networks.forward, runs, ">= 0.9")]
+    job = f"{JOB} / bare forward, channels last"
+    return [compare(job, networks, explain(networks), networks.forward, runs, ">= 0.9")]
 
 
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
@@ -131,8 +109,8 @@ def precision_rows(networks: Networks, runs: int) -> list[Row]:
     full = explain(networks)
     arguments = networks.pixels, networks.labels
     half(*arguments)
-    job = "gradcam, ResNet-50, 224, bf16 / fp32"
-    speed = row(job, networks, lambda: half(*arguments), full, runs, ">= 1.6")
+    job = f"{JOB}, bf16 / fp32"
+    speed = compare(job, networks, lambda: half(*arguments), full, runs, ">= 1.6")
     maps, reference = half(*arguments).heatmaps, full().heatmaps
     alike = torch.cosine_similarity(maps.flatten(1), reference.flatten(1)).mean().item()
     return [speed, Row(f"{job}: mean cosine of the maps", alike, None, "", None, ">= 0.995")]
@@ -143,7 +121,7 @@ def family_rows(networks: Networks, runs: int) -> list[Row]:
     for method in list(FAMILY)[1:]:
         job = f"{method}, ResNet-50, 224 / pytorch-grad-cam"
         call = explain(networks, method)
-        rows.append(row(job, networks, call, peer_cam(networks, method), runs, ">= 5"))
+        rows.append(compare(job, networks, call, peer_cam(networks, method), runs, ">= 5"))
 
 
 def transformer_rows(networks: Networks, runs: int) -> list[Row]:
@@ -157,7 +135,7 @@ def transformer_rows(networks: Networks, runs: int) -> list[Row]:
     targets = [ClassifierOutputTarget(label) for label in networks.labels.tolist()]
     call = lambda: cam(input_tensor=networks.images, targets=targets)  # noqa: E731
     return [
-        row(
+        compare(
             "gradcam, ViT-B/16, 224 / pytorch-grad-cam",
             networks,
             explain(networks),
@@ -165,7 +143,7 @@ def transformer_rows(networks: Networks, runs: int) -> list[Row]:
             runs,
             ">= 2.5",
         ),
-        row(
+        compare(
             "gradcam, ViT-B/16, 224 / bare forward",
             networks,
             explain(networks),

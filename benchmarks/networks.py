@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torchvision.models import get_model
 
+from benchmarks.table import Row, paired
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
 from ectool.models.modes import frozen
@@ -69,6 +71,31 @@ def prepare(architecture: str, side: int, count: int, device: str) -> Networks:
     with torch.no_grad():  # classes of which there is evidence: others' maps are mostly zero
         labels = ours(pixels).argmax(1)
     return Networks(ours, plain, bare, pixels, images, labels)
+
+
+def compare(
+    job: str,
+    networks: Networks,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    runs: int,
+    wanted: str,
+) -> Row:
+    """Compare two ways to explain the batch, in images per second."""
+    mine, reference = paired(finished(ours, networks), finished(theirs, networks), runs)
+    rates = len(networks.images) / mine, len(networks.images) / reference
+    return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
+
+
+def finished(call: Callable[[], object], networks: Networks) -> Callable[[], None]:
+    """Return a call that ends when the device has done its work."""
+
+    def wait() -> None:
+        call()
+        if networks.images.is_cuda:
+            torch.cuda.synchronize()
+
+    return wait
 
 
 def _size(architecture: str, side: int) -> dict[str, int]:
