@@ -51,24 +51,27 @@ class HeatmapOptions(Options):
     """How heatmaps are made."""
 
     method: Annotated[str, AfterValidator(check_method)] = option(
-        "gradcam", f"Method: {', '.join(METHODS)}, or one that an installed package offers."
+        "gradcam",
+        f"{', '.join(METHODS)}, or one that an installed package offers; see docs/explainers.md.",
     )
     compat: Literal["pytorch-grad-cam"] | None = option(
-        None, "Compute what another program does where it differs from the publication."
+        None, "Compute what another program does where it differs from the paper: gradcam++."
     )
-    fuse: Literal["mean", "max"] = option("mean", "How heatmaps of several layers become one.")
+    fuse: Literal["mean", "max"] = option("mean", "How heatmaps of several --layer become one.")
     smooth: Literal["aug", "eigen"] | None = option(
         None, "Average over six changes of the picture, or keep the first principal component."
     )
     passes: int | None = option(
-        None, "Path steps, noisy copies or masks of methods that repeat passes.", ge=1
+        None,
+        "integrated-gradients: path steps; smoothgrad: noisy copies; rise: masks.",
+        ge=1,
     )
     noise: Number | None = option(
         None, "smoothgrad: standard deviation of the noise, as a share of the range.", ge=0
     )
     window: int | None = option(None, "occlusion: side of the window in pixels.", ge=1)
     stride: int | None = option(None, "occlusion: step of the window in pixels.", ge=1)
-    draw_seed: int = option(0, "Seed of methods that draw masks or noise.", ge=0)
+    draw_seed: int = option(0, "rise, smoothgrad: seed of the masks or the noise.", ge=0)
     precision: Literal["fp32", "bf16"] = option(
-        "fp32", "Arithmetic of the network; of perturb the steps alone."
+        "fp32", "Arithmetic of the network; perturb uses it for the attack's steps alone."
     )

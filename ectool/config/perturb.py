@@ -42,15 +42,19 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     """Options of `perturb`."""
 
     split: str = option("train", "Split of the data set.")
-    attack: Attack = option("pgd", "Attack.")
+    attack: Attack = option(
+        "pgd", "How the background is moved; noise, blur and fill are controls. See docs/method.md."
+    )
     norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
-    eps: Number = option(16 / 255, "Radius of the ball in pixel units, e.g. 8/255.", gt=0)
+    eps: Number = option(
+        16 / 255, "Radius of the ball in pixel units, e.g. 8/255; blur and fill have none.", gt=0
+    )
     alpha: Number | None = option(
         None, "Step size; 2.5 eps / steps (mim: eps / steps) unless given.", gt=0
     )
     steps: int | None = option(None, "Steps; 2 with --init, 5 without, unless given.", ge=0)
     random_start: bool | None = option(
-        None, "Start at a random point of the ball; unless given, all attacks with steps but mim."
+        None, "Start at a random point of the ball; unless given, pgd, apgd and explanation do."
     )
     restarts: int = option(1, "Starts, of which each sample's worst result is kept.", ge=1)
     init: Path | None = option(

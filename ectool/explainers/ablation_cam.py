@@ -39,7 +39,7 @@ class AblationCAM:
         self.model = model
         self.linear_head = LinearHead(model)
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -65,7 +65,7 @@ class AblationCAM:
         return Explanation(heatmaps, torch.cat([part.logits for part in parts]))
 
     def _closed_form(
-        self, linear: nn.Linear, images: Float[Tensor, "n 3 h w"], targets: Targets
+        self, linear: nn.Linear, images: Float[Tensor, "n ch h w"], targets: Targets
     ) -> Explanation:
         activations, logits = run_forward(self.model, images)
         classes = choose_targets(logits, targets)
@@ -75,7 +75,7 @@ class AblationCAM:
         weights = _share(contributions, logits.gather(1, columns)[:, :, None])
         return Explanation(weighted_map(weights, activations, classes), logits)
 
-    def _ablate(self, image: Float[Tensor, "1 3 h w"], targets: Targets) -> Explanation:
+    def _ablate(self, image: Float[Tensor, "1 ch h w"], targets: Targets) -> Explanation:
         """Explain one image by setting its channels to zero, some in each pass of the head."""
         size = image.shape[2], image.shape[3]
         with open_replay(self.model, image) as replay:

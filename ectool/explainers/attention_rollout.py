@@ -31,7 +31,7 @@ class AttentionRollout:
         self.model = model
         self._transformer = Transformer(model)
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:

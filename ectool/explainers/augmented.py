@@ -27,7 +27,7 @@ class Augmented:
         self.model = model
         self.explainer = explainer
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch; see :class:`ectool.explainers.base.Explainer`.
 
         Returns:

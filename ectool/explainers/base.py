@@ -33,7 +33,7 @@ class Explanation:
 class Explainer(Protocol):
     """Explain images, one class or several each, for the model it was made for."""
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -75,8 +75,8 @@ def choose_targets(
 
 
 def explain_targets(
-    explain: Callable[[Float[Tensor, "m 3 h w"], Int[Tensor, "m"]], Float[Tensor, "m i j"]],
-    images: Float[Tensor, "n 3 h w"],
+    explain: Callable[[Float[Tensor, "m ch h w"], Int[Tensor, "m"]], Float[Tensor, "m i j"]],
+    images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n *k"],
 ) -> Float[Tensor, "n *k i j"]:
     """Draw the maps of every target with a function that draws one for each image.

@@ -26,7 +26,7 @@ class ClassActivationMap(GradientCAM):
     def __init__(self, model: Classifier) -> None:
         super().__init__(model, CAM_RULES["gradcam"])
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch, see :class:`GradientCAM`.
 
         Raises:

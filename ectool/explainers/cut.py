@@ -77,7 +77,7 @@ class OpenHead:
 
 
 def run_forward(
-    model: Classifier, images: Float[Tensor, "n 3 h w"]
+    model: Classifier, images: Float[Tensor, "n ch h w"]
 ) -> tuple[Float[Tensor, "n c i j"], Float[Tensor, "n classes"]]:
     """Return the target layer's activations and the logits.
 
@@ -105,7 +105,7 @@ def run_forward(
 @contextmanager
 def open_head(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     substitute: Callable[[Tensor], Tensor] = Tensor.detach,
 ) -> Iterator[OpenHead]:
     """Run a model once and hold its head open for any number of backward passes.
@@ -140,7 +140,7 @@ def open_head(
 
 def run_head_backward(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     targets: Int[Tensor, "n"] | None = None,
     substitute: Callable[[Tensor], Tensor] = Tensor.detach,
 ) -> HeadPass:

@@ -29,7 +29,7 @@ class DifferentiableGradCAM:
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:

@@ -39,7 +39,7 @@ class FullGrad:
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -74,10 +74,10 @@ class FullGrad:
 
 def full_gradient(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n"],
     visit: Visit,
-) -> Float32[Tensor, "n 3 h w"]:
+) -> Float32[Tensor, "n ch h w"]:
     """Decompose each image's logit into pieces of the input and of every bias, signed.
 
     ``f(x) = sum z * df/dz + sum_l sum b_l * df/db_l`` with z the normalised pixels and b_l the

@@ -32,7 +32,7 @@ class FusedLayers:
         self.explainers = explainers
         self.how = how
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch; see :class:`ectool.explainers.base.Explainer`.
 
         Cost: that of the method for each layer.

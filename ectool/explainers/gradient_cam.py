@@ -39,7 +39,7 @@ class GradientCAM:
         self.rule = rule
         self.linear_head = LinearHead(model)
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:

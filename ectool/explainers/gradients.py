@@ -18,6 +18,10 @@ Run = Callable[[Classifier, Tensor], tuple[Tensor, Tensor]]
 """Return a leaf that stands for the images, and the logits with a graph that goes back to it."""
 
 
+class NoGradientError(InputError):
+    """A network through which no derivative leads."""
+
+
 def gradient(
     scores: Float[Tensor, "..."],
     inputs: Float[Tensor, "..."],
@@ -37,7 +41,7 @@ def gradient(
         The gradient, of the shape of ``inputs``; no parameter's ``grad`` is touched.
 
     Raises:
-        InputError: No derivative leads from the scores to the inputs.
+        NoGradientError: No derivative leads from the scores to the inputs.
 
     Cost: one backward pass.
     """
@@ -73,7 +77,7 @@ def target_gradient(
         The gradient, 0 for an image without a target.
 
     Raises:
-        InputError: No derivative leads from the logits to the inputs.
+        NoGradientError: No derivative leads from the logits to the inputs.
 
     Cost: one backward pass; none where no image has a target.
     """
@@ -86,8 +90,8 @@ def target_gradient(
 
 
 def run_with_graph(
-    model: Classifier, images: Float[Tensor, "n 3 h w"]
-) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c"]]:
+    model: Classifier, images: Float[Tensor, "n ch h w"]
+) -> tuple[Float[Tensor, "n ch h w"], Float[Tensor, "n c"]]:
     """Return a copy of the images as a leaf, and the logits with a graph that goes back to it.
 
     Args:
@@ -107,7 +111,7 @@ def run_with_graph(
 
 def explain_by_gradient(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     targets: Targets,
     reduce: Callable[[Tensor], Tensor],
     run: Run = run_with_graph,
@@ -138,7 +142,7 @@ def explain_by_gradient(
 
 def explain_each(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     targets: Targets,
     draw: Callable[[Tensor, Tensor], Tensor],
 ) -> Explanation:
@@ -180,8 +184,8 @@ def draw_columns(
     return maps.where(wanted, 0).view(*classes.shape, *maps.shape[2:])
 
 
-def _not_differentiable(got: str) -> InputError:
-    return InputError(
+def _not_differentiable(got: str) -> NoGradientError:
+    return NoGradientError(
         "model",
         expected="logits with a gradient with respect to what is explained",
         got=got,

@@ -37,7 +37,7 @@ class GuidedBackprop:
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -57,8 +57,8 @@ class GuidedBackprop:
 
 
 def guided_gradient(
-    model: Classifier, images: Float[Tensor, "n 3 h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n 3 h w"]:
+    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
+) -> Float32[Tensor, "n ch h w"]:
     """Return the guided gradient with respect to the pixels, signed and for each channel.
 
     Args:

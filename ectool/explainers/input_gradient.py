@@ -26,7 +26,7 @@ class InputXGradient:
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -50,8 +50,8 @@ class InputXGradient:
 
 
 def input_x_gradient(
-    model: Classifier, images: Float[Tensor, "n 3 h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n 3 h w"]:
+    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
+) -> Float32[Tensor, "n ch h w"]:
     """Return ``images * d logits[classes] / d images``, signed and for each channel.
 
     Args:
@@ -68,8 +68,8 @@ def input_x_gradient(
 
 
 def pixel_gradient(
-    model: Classifier, images: Float[Tensor, "n 3 h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n 3 h w"]:
+    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
+) -> Float32[Tensor, "n ch h w"]:
     """Return ``d logits[classes] / d images`` (Simonyan et al. 2014, arXiv 1312.6034), signed.
 
     The logits are summed over the batch, not averaged, so that an image's gradient is the same in

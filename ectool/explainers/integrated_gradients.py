@@ -34,7 +34,7 @@ class IntegratedGradients:
         self.model = model
         self.passes = passes
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -60,11 +60,11 @@ class IntegratedGradients:
 
 def integrated_gradients(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n"],
     *,
     passes: int,
-) -> Float32[Tensor, "n 3 h w"]:
+) -> Float32[Tensor, "n ch h w"]:
     """Return integrated gradients from a black picture, signed and for each channel.
 
     Args:

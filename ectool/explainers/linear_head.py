@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.explainers.cut import HeadPass, run_head_backward
+from ectool.explainers.gradients import NoGradientError
 from ectool.models.classifier import Classifier
 
 # Bounds of the numerical test for a pooled linear head, in units of the arithmetic's epsilon.
@@ -31,7 +32,7 @@ class LinearHead:
         self._linear: nn.Linear | None = None
         self._is_tested = False
 
-    def find(self, images: Float[Tensor, "n 3 h w"]) -> nn.Linear | None:
+    def find(self, images: Float[Tensor, "n ch h w"]) -> nn.Linear | None:
         """Return the layer, or None where the head is of another kind.
 
         Args:
@@ -45,7 +46,7 @@ class LinearHead:
         return self._linear
 
 
-def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 3 h w"]) -> nn.Linear | None:
+def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> nn.Linear | None:
     """Find the linear layer that is all there is, but for averaging, behind the target layer.
 
     True of a layer (W, b) if for random activations A, far out on both sides of zero, every
@@ -66,7 +67,10 @@ def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 3 h w"]) -> nn
         noise = torch.randn(activations.shape, generator=generator).to(activations)
         return noise * (_PROBE_SCALE * (1 + activations.abs().amax()))
 
-    head = run_head_backward(model, image, substitute=randomize)
+    try:
+        head = run_head_backward(model, image, substitute=randomize)
+    except NoGradientError:
+        return None
     shape = (head.logits.shape[1], head.activations.shape[1])
     for module in model.network.modules():
         if not isinstance(module, nn.Linear) or module.weight.shape != shape:

@@ -39,19 +39,20 @@ def make_explainer(
     """
     for option in options:
         if option not in method.options:
-            raise _unknown(name, option)
+            raise UsageError(
+                f"--{option}",
+                expected=f"an option that --method {name} has",
+                got=f"--{option}, which it does not",
+                fix="leave it out, or choose another --method (docs/explainers.md)",
+            )
     classifier = unwrap(model)
     if not classifier.further_layers:
         return method.make(classifier, **options)
     if method.grid != "layer":
-        raise _unknown(name, "layer")
+        raise UsageError(
+            "--layer",
+            expected=f"none for --method {name}, which draws at no layer",
+            got=f"{1 + len(classifier.further_layers)} of them",
+            fix="leave it out, or choose a method of the CAM family",
+        )
     return FusedLayers([method.make(view, **options) for view in classifier.each_layer()], fuse)
-
-
-def _unknown(name: str, option: str) -> UsageError:
-    return UsageError(
-        f"--{option}",
-        expected=f"an option that --method {name} has",
-        got=f"--{option}, which it does not",
-        fix="leave it out, or choose another --method (docs/explainers.md)",
-    )

@@ -18,15 +18,15 @@ Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m h w"]]
 _PIXELS, _ACCELERATOR_PIXELS = 12 * 224**2, 128 * 224**2
 
 
-def pass_size(images: Float[Tensor, "n 3 h w"]) -> int:
+def pass_size(images: Float[Tensor, "n ch h w"]) -> int:
     """Return how many perturbed images go through a model at once: what bounds the memory."""
     pixels = _PIXELS if images.device.type == "cpu" else _ACCELERATOR_PIXELS
     return max(1, pixels // images.shape[2:].numel())
 
 
 def fade(
-    model: Classifier, images: Float[Tensor, "m 3 h w"], masks: Float[Tensor, "#m h w"]
-) -> Float[Tensor, "m 3 h w"]:
+    model: Classifier, images: Float[Tensor, "m ch h w"], masks: Float[Tensor, "#m h w"]
+) -> Float[Tensor, "m ch h w"]:
     """Return ``mean + (images - mean) * masks``, with the mean colour the model subtracts.
 
     In what the network sees, normalised images, that is ``images * masks``.
@@ -44,7 +44,7 @@ def fade(
 
 def score_pairs(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     pairs: Int[Tensor, "p 2"],
     draw: Draw,
     classes: Int[Tensor, "n k"],

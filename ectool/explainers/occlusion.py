@@ -35,7 +35,7 @@ class Occlusion:
         self.window = window
         self.stride = stride
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -63,7 +63,7 @@ class Occlusion:
 
 def occlude(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n *k"],
     logits: Float[Tensor, "n c"],
     *,

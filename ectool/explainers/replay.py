@@ -92,7 +92,7 @@ class Replay:
     """
 
     model: Classifier
-    image: Float[Tensor, "1 3 h w"]
+    image: Float[Tensor, "1 ch h w"]
     output: Float[Tensor, "1 ..."]
     logits: Float[Tensor, "1 classes"]
     calls: list[_Call]
@@ -116,7 +116,7 @@ class Replay:
 
 
 @contextmanager
-def open_replay(model: Classifier, image: Float[Tensor, "1 3 h w"]) -> Iterator[Replay]:
+def open_replay(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> Iterator[Replay]:
     """Run a model on one image and hold it ready to run its head on other activations.
 
     The head is run by calling the model once more while every module that was done before the

@@ -45,7 +45,7 @@ class RISE:
         self.passes = passes
         self.seed = seed
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -71,7 +71,7 @@ class RISE:
         return Explanation(heatmaps.view(*classes.shape, *images.shape[2:]), logits)
 
     def _saliency(
-        self, images: Float[Tensor, "n 3 h w"], classes: Int[Tensor, "n k"]
+        self, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n k"]
     ) -> Float[Tensor, "n k h w"]:
         """Return the mean of the masks, each weighted by the probability it leaves."""
         count, size = len(images), (images.shape[2], images.shape[3])

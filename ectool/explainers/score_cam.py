@@ -35,7 +35,7 @@ class ScoreCAM:
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -58,7 +58,7 @@ class ScoreCAM:
 
     def _scores(
         self,
-        images: Float[Tensor, "n 3 h w"],
+        images: Float[Tensor, "n ch h w"],
         activations: Float[Tensor, "n c i j"],
         classes: Int[Tensor, "n k"],
     ) -> Float[Tensor, "n c k"]:

@@ -39,7 +39,7 @@ class SmoothGrad:
         self.noise = noise
         self.seed = seed
 
-    def __call__(self, images: Float[Tensor, "n 3 h w"], targets: Targets = None) -> Explanation:
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
@@ -69,13 +69,13 @@ class SmoothGrad:
 
 def smooth_gradient(
     model: Classifier,
-    images: Float[Tensor, "n 3 h w"],
+    images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n"],
     *,
     passes: int,
     noise: float,
     seed: int,
-) -> Float32[Tensor, "n 3 h w"]:
+) -> Float32[Tensor, "n ch h w"]:
     """Return the mean gradient of noisy copies, signed and for each channel.
 
     Args:

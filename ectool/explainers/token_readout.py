@@ -46,7 +46,7 @@ class Transformer:
         self.model = model
         self._readout: TokenReadout | None = None
 
-    def readout(self, images: Float[Tensor, "n 3 h w"]) -> TokenReadout:
+    def readout(self, images: Float[Tensor, "n ch h w"]) -> TokenReadout:
         """Return what :func:`find_readout` finds for images of this size, and remember it."""
         size = images.shape[2], images.shape[3]
         if self._readout is None or self._readout.image_size != size:

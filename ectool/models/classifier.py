@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ectool.errors import InputError
 from ectool.models.target_layer import Layout, TargetLayer, no_target_layer
 
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]
+"""A number for each colour channel: three, or one for networks that see grey."""
 T = TypeVar("T")
 
 
@@ -105,10 +106,10 @@ class Classifier(nn.Module):
         self.spec = spec
         self.further_layers = tuple(further_layers)
         # Not part of the weights: the specification is their one source.
-        self.register_buffer("mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(spec.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(-1, 1, 1), persistent=False)
 
-    def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+    def forward(self, pixels: Float[Tensor, "n ch h w"]) -> Float[Tensor, "n c"]:
         """Classify a batch.
 
         Args:
@@ -190,8 +191,10 @@ def _optional(convert: Callable[[Any], T], value: object) -> T | None:
 
 
 def _channels(values: Iterable[float]) -> Channels:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
+    channels = tuple(float(value) for value in values)
+    if len(channels) not in (1, 3):
+        raise ValueError(f"{len(channels)} colour channels")
+    return channels
 
 
 def _layout(value: str) -> Layout:

@@ -56,7 +56,7 @@ def test_all_layers_explain_the_predicted_class(two_layers, images):
 
 
 def test_methods_without_layers_and_unknown_options_are_refused(two_layers):
-    with pytest.raises(UsageError, match="--layer: expected an option that --method own has"):
+    with pytest.raises(UsageError, match="--layer: expected none for --method own"):
         make_explainer("own", Method(EXPLAINERS["gradcam"].make, "own"), two_layers, {})
     with pytest.raises(UsageError, match="--window: expected an option that --method gradcam has"):
         make_explainer("gradcam", EXPLAINERS["gradcam"], two_layers, {"window": 3})
