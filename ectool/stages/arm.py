@@ -65,9 +65,11 @@ class Chain:
         explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
         if one_pass.agree(perturbing, explaining):
             perturbing = perturbing.model_copy(update={"heatmaps": explaining.output})
-        samples = perturb.run(perturbing, self.reporter)
-        heatmaps = explain.run(explaining, self.reporter)
-        weights = self._score(heatmaps, last and last / WEIGHTS)
+            samples = perturb.run(perturbing, self.reporter)
+        else:
+            samples = perturb.run(perturbing, self.reporter)
+            explain.run(explaining, self.reporter)
+        weights = self._score(explaining.output, last and last / WEIGHTS)
         return self._train(
             folder / MODEL,
             resume=model,

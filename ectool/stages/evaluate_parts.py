@@ -12,7 +12,6 @@ from ectool.config import (
     DataOptions,
     DeviceOptions,
     EvaluateConfig,
-    ExplainConfig,
     ModelOptions,
     PerturbConfig,
     ScoreConfig,
@@ -20,7 +19,7 @@ from ectool.config import (
 from ectool.datasets.base import Dataset
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
-from ectool.stages import explain, perturb, score
+from ectool.stages import perturb, score
 from ectool.stages.inputs import ModelReference, data_source, open_data
 from ectool.stages.layout import CHALLENGE, HEATMAPS, PREDICTIONS, SAMPLES
 from ectool.stages.measure import condition_of
@@ -114,7 +113,8 @@ class Parts:
         names = {*ModelOptions.model_fields, *DeviceOptions.model_fields, "batch_size"}
         shared = config.model_dump(include={*names, "shard_size", "force", "resume"})
         data = config.model_dump(include=set(DataOptions.model_fields))
-        samples = perturb.run(
+        heatmaps = config.output / HEATMAPS
+        perturb.run(
             PerturbConfig(
                 **shared,
                 **data,
@@ -122,11 +122,8 @@ class Parts:
                 split=config.split,
                 seed=config.seed,
                 output=config.output / SAMPLES,
+                heatmaps=heatmaps,
             ),
-            self.reporter,
-        )
-        heatmaps = explain.run(
-            ExplainConfig(**shared, samples=samples, output=config.output / HEATMAPS),
             self.reporter,
         )
         scoring = ScoreConfig(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,3 +141,24 @@ def test_methods_without_gradients_explain_them(method):
     expected = explainer(method, model)(images).heatmaps
     model.network.head = nn.Sequential(model.network.head, Detach())
     torch.testing.assert_close(explainer(method, model)(images).heatmaps, expected)
+
+
+def resident_megabytes() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own account")
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_is_flat_over_ten_thousand_pictures(method):
+    explain, batch = explainer(method, network(3, 4, 2).float()), 250
+    pictures = torch.rand(batch, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(2000 // batch):
+        explain(pictures)
+    gc.collect()
+    settled = resident_megabytes()
+    for _ in range(8000 // batch):
+        explain(pictures)
+    gc.collect()
+    assert resident_megabytes() - settled < 16
