@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +22,33 @@ SPLIT = "validation"
 SHARD = 64
 
 Tree = dict[str, bytes]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coverage_leaves_zarr_alone() -> None:
+    """Trace nothing in zarr's threads: no line of ours runs there, and it doubles a test's time."""
+    trace = threading.gettrace()
+    if trace is None:
+        return
+
+    def trace_others(frame: FrameType, event: str, argument: Any) -> Any:
+        if threading.current_thread().name.startswith("zarr"):
+            sys.settrace(None)
+            return None
+        return trace(frame, event, argument)
+
+    threading.settrace(trace_others)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Have no file survive a power cut; thousands of them cost minutes on a slow disk.
+
+    The processes that `tests/cli`, `tests/faults` and `tests/pipelines` start do wait for it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 def _tree(root: Path) -> Tree:
@@ -50,6 +83,30 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ECTOOL_DATA", str(root))
         yield root
+
+
+@pytest.fixture(scope="session")
+def zygote_socket() -> Iterator[str]:
+    """Return the address of the process that forks commands; they share its imports, nothing else.
+
+    What starts a command there, see `forked.py`, waits three seconds less than for a new Python.
+    """
+    # In a folder of its own, because the path of a socket must not be long.
+    with tempfile.TemporaryDirectory() as folder:
+        address = str(Path(folder) / "zygote")
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py")), address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield address
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 @pytest.fixture(scope="session")

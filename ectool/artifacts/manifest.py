@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,7 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
     return manifest
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that can change a result."""
     found = {"python": platform.python_version()}

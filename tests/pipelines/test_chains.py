@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = Path(sys.executable).parent
 CUT = """
 [defaults]
 data = "digits"
+limit = 200
+shard_size = 128
 [experiment]
 seeds = [0]
 warmup = 0.34
@@ -32,7 +35,7 @@ eps = [0.00784313725490196]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(data_root, tmp_path_factory):
     """A folder with the cut-down experiment file and its result from `ectool run`."""
     folder = tmp_path_factory.mktemp("chains")
     (folder / "cut.toml").write_text(CUT)
@@ -40,22 +43,26 @@ def place(tmp_path_factory):
     return folder
 
 
-def environment(folder):
-    bin_folder = str(Path(sys.executable).parent)
-    return {
+@pytest.fixture(scope="module")
+def forked(zygote_socket, tmp_path_factory):
+    """A folder with an `ectool` that the zygote runs: every command is a process of its own."""
+    folder = tmp_path_factory.mktemp("bin")
+    command = f'exec "{sys.executable}" -IS "{ROOT}/tests/forked.py" "{zygote_socket}" "$@"'
+    (folder / "ectool").write_text(f"#!/bin/sh\n{command}\n")
+    (folder / "ectool").chmod(0o755)
+    return folder
+
+
+def run(folder, *command, programs=INSTALLED):
+    environment = {
         **os.environ,
-        "PATH": bin_folder + os.pathsep + os.environ["PATH"],
-        "ECTOOL_DATA": str(folder / "data"),
-        "OMP_NUM_THREADS": "1",
+        "PATH": os.pathsep.join([str(programs), str(INSTALLED), os.environ["PATH"]]),
         "SEEDS": "0",
         "EPOCHS": "3",
         "WARMUP": "2",
     }
-
-
-def run(folder, *command):
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -95,8 +102,9 @@ def test_second_run_does_nothing_and_says_so_in_two_seconds(place):
     assert {p: p.stat().st_mtime_ns for p in (place / "toml").rglob("*.safetensors")} == before
 
 
-def test_shell_script_gives_the_same_bytes(place):
-    run(place, "sh", str(ROOT / "pipelines/digits.sh"), "cut.toml", "shell")
+def test_shell_script_gives_the_same_bytes(place, forked):
+    script = str(ROOT / "pipelines/digits.sh")
+    run(place, "sh", script, "cut.toml", "shell", programs=forked)
     check_same(place, "shell")
     results = "seed-0/consistency/eval/results.json"
     assert json.loads((place / "shell" / results).read_text()) == json.loads(
@@ -104,7 +112,7 @@ def test_shell_script_gives_the_same_bytes(place):
     )
 
 
-def test_makefile_gives_the_same_bytes(place):
+def test_makefile_gives_the_same_bytes(place, forked):
     mk = str(ROOT / "pipelines/digits.mk")
-    run(place, "make", "-f", mk, "models", "CONFIG=cut.toml", "OUT=make")
+    run(place, "make", "-f", mk, "models", "CONFIG=cut.toml", "OUT=make", programs=forked)
     check_same(place, "make")

@@ -16,10 +16,10 @@ from ectool.stages import experiment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WRITERS = {
-    "stl10": lambda root: write_stl10(root / "stl10_binary", per_class=11),
+    "stl10": lambda root: write_stl10(root / "stl10_binary", per_class=4),
     "cub200": lambda root: write_cub200(root, per_class=2),
-    "voc2012": lambda root: write_voc2012(root, per_class=2),
-    "imagenet9": lambda root: write_imagenet9(root / "imagenet9", per_class=2, train_per_class=4),
+    "voc2012": lambda root: write_voc2012(root, per_class=1),
+    "imagenet9": lambda root: write_imagenet9(root / "imagenet9", per_class=1, train_per_class=2),
 }
 METRICS = {
     "stl10": {"accuracy@original", "robust@2/255", "explanation_consistency"},

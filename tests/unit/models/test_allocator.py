@@ -11,6 +11,7 @@ import pytest
 from ectool.models.allocator import keep_freed_memory
 
 FAULTS = """
+import resource
 import torch
 from ectool.models.allocator import keep_freed_memory
 if {told}:

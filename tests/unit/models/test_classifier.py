@@ -70,7 +70,7 @@ def test_spec_misses_no_field_silently(field):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("layout", "hwc"), ("mean", [0.5]), ("input_size", 3), ("std", ["x", 1, 1])],
+    [("layout", "hwc"), ("mean", [0.5, 0.5]), ("input_size", 3), ("std", ["x", 1, 1])],
 )
 def test_spec_rejects_other_kinds(field, value):
     with pytest.raises(InputError, match="model description"):

@@ -45,7 +45,12 @@ EXAMPLE = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 @pytest.mark.parametrize(
     ("architecture", "pairs"),
-    [("smallcnn", 4), ("resnet18", 20), ("mobilenet_v2", 52), ("vgg16_bn", 13)],
+    [
+        ("smallcnn", 4),
+        ("resnet18", 20),
+        ("mobilenet_v2", 52),
+        ("import:narrow_networks:vgg16_bn", 13),
+    ],
 )
 def test_every_pair_is_folded_and_the_answers_stay(architecture: str, pairs: int) -> None:
     model = stirred(create(architecture, ["a", "b"], seed=0, input_size=(32, 32)))

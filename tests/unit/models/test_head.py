@@ -40,7 +40,7 @@ class TwoHeads(nn.Module):
         ("squeezenet1_1", "classifier.1"),
         ("convnext_tiny", "classifier.2"),
         ("mobilenet_v3_small", "classifier.3"),
-        ("vit_b_32", "heads.head"),
+        ("import:narrow_networks:vit", "heads.head"),
     ],
 )
 def test_heads_of_known_networks(architecture, head):

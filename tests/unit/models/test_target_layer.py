@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
 
 from ectool.errors import InputError
+from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 from ectool.models.target_layer import (
     TargetLayer,
@@ -58,10 +61,16 @@ FAMILIES = {
 }
 
 
+@cache
+def known(architecture: str) -> Classifier:
+    """Make a network once for all tests that only look at it."""
+    size = (32, 32) if architecture == "smallcnn" else (64, 64)
+    return create(architecture, CLASSES, seed=0, input_size=size)
+
+
 @pytest.mark.parametrize("architecture", EXPECTED)
 def test_the_layer_the_field_would_choose(architecture):
-    size = (32, 32) if architecture == "smallcnn" else (64, 64)
-    model = create(architecture, CLASSES, seed=0, input_size=size)
+    model = known(architecture)
     assert (model.target_layer.name, model.target_layer.layout) == EXPECTED[architecture]
 
 
@@ -75,15 +84,13 @@ def test_every_architecture_has_a_layer(architecture):
 
 
 def test_proportions_of_the_image_decide_the_grid():
-    model = create("resnet18", CLASSES, seed=0, input_size=(64, 160))
-    assert model.target_layer == TargetLayer("layer4", "nchw")
-    model = create("swin_t", CLASSES, seed=0, input_size=(64, 160))
-    assert model.target_layer == TargetLayer("norm", "nhwc")
+    wide = (64, 160)
+    assert find_target_layer(known("resnet18").network, wide) == TargetLayer("layer4", "nchw")
+    assert find_target_layer(known("swin_t").network, wide) == TargetLayer("norm", "nhwc")
 
 
 def test_a_single_position_is_no_grid():
-    model = create("resnet18", CLASSES, seed=0, input_size=(32, 32))
-    assert model.target_layer.name == "layer3"
+    assert find_target_layer(known("resnet18").network, (32, 32)).name == "layer3"
 
 
 def test_layers_called_twice_are_passed_over():
@@ -174,7 +181,7 @@ def test_layers_by_name(name):
 )
 def test_layers_that_cannot_be_used(architecture, name, message):
     with pytest.raises(InputError, match=message):
-        create(architecture, CLASSES, seed=0, input_size=(64, 64), layer=name)
+        named_target_layer(known(architecture).network, (64, 64), name)
 
 
 def test_unused_modules_cannot_be_used():

@@ -107,12 +107,12 @@ def read() -> Callable[[Path], Arrays]:
 
 @pytest.fixture(scope="session")
 def write() -> Callable[..., Path]:
-    """Return a function that writes arrays as an artifact of ectool's own."""
+    """Return a function that writes arrays as an artifact of ectool's own, in a few shards."""
 
-    def write_all(path: Path, kind: str, arrays: Arrays, shard_size: int = 8) -> Path:
+    def write_all(path: Path, kind: str, arrays: Arrays, shard_size: int | None = None) -> Path:
         rows = len(arrays["sample_id"])
         recipe = Recipe(kind=kind, stage="test", config={"path": str(path)})
-        with growing(path, recipe, length=rows, shard_size=shard_size) as partial:
+        with growing(path, recipe, length=rows, shard_size=shard_size or -(-rows // 4)) as partial:
             for number, (start, stop) in enumerate(partial.ranges):
                 partial.write(number, {n: a[start:stop] for n, a in arrays.items()}, {})
             return partial.publish()

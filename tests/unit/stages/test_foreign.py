@@ -53,12 +53,12 @@ def write_foreign(writer, folder, arrays, **options):
     return (write_zarr if writer == "zarr" else write_h5py)(folder, arrays, **options)
 
 
-@pytest.fixture
-def ours(write, read, tmp_path):
+@pytest.fixture(scope="module")
+def ours(write, read, tmp_path_factory):
     """The weights that come of an artifact of our own."""
     arrays = make_arrays()
     arrays["sample_id"] = np.array(arrays["sample_id"], dtype=np.dtypes.StringDType())
-    path = write(tmp_path / "ours" / "cams.zarr", "heatmaps", arrays)
+    path = write(tmp_path_factory.mktemp("ours") / "cams.zarr", "heatmaps", arrays)
     return read(score.run(ScoreConfig(heatmaps=path)))
 
 

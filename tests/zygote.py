@@ -1,0 +1,118 @@
+"""A process that has imported everything once and forks itself for every command.
+
+A request comes over a connection to its socket: one line of JSON (`argv`, `cwd`, `environment`)
+beside the descriptors of the command's stdout and stderr. For a crash at a chosen moment it has
+`folder` and `crash_at` as well: the command kills itself (SIGKILL) before its Nth change of a file
+below `folder`. Two lines come back: the process id, then how it ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import itertools
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+MODULES = (
+    "torchvision",
+    "h5py",
+    "ectool.artifacts.zarr_store",
+    "ectool.artifacts.hdf5_store",
+    "PIL.PngImagePlugin",
+    "ectool.cli.console",
+    "ectool.cli.main",
+    "ectool.stages.evaluate",
+    "ectool.stages.explain_work",
+    "ectool.stages.perturb_work",
+    "ectool.stages.predict_work",
+    "ectool.stages.train",
+    "ectool.stages.train_work",
+)
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
+
+
+def serve(listener: socket.socket) -> socket.socket | None:
+    """Fork for every connection; return it in the child, and None when stdin is closed."""
+    while listener in select.select([listener, sys.stdin], [], [])[0]:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            return connection
+        connection.close()
+    return None
+
+
+def answer(connection: socket.socket) -> None:
+    """Fork once more, into the command, and tell of it."""
+    message, streams, _, _ = socket.recv_fds(connection, 65536, 2)
+    while not message.endswith(b"\n"):
+        message += connection.recv(65536)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        run(json.loads(message), streams)
+    tell(connection, {"pid": child})
+    tell(connection, {"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+
+
+def tell(connection: socket.socket, message: dict[str, int]) -> None:
+    connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def crash_before(folder: str, moment: int) -> None:
+    """Kill this process right before it changes a file below a folder for the Nth time."""
+    count = itertools.count(1)
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & 3
+        if not (writes or event in CHANGES) or isinstance(arguments[0], int):
+            return
+        if os.fsdecode(arguments[0]).startswith(folder) and next(count) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def run(request: dict[str, Any], streams: list[int]) -> None:
+    """Run the command line as `python -m ectool` does."""
+    for stream, descriptor in enumerate(streams, start=1):
+        os.dup2(descriptor, stream)
+        os.close(descriptor)  # or a reader of this stream waits for its end forever
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    if "crash_at" in request:
+        crash_before(request["folder"], request["crash_at"])
+    code: object = 1
+    try:
+        importlib.import_module("ectool.cli.main").main(request["argv"])
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tearing down the imported libraries would cost more than the command itself.
+    os._exit(code if isinstance(code, int) else code is not None)
+
+
+if __name__ == "__main__":
+    for name in MODULES:
+        importlib.import_module(name)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who answer
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(sys.argv[1])
+        listener.listen()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        if (connection := serve(listener)) is not None:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            answer(connection)
+            os._exit(0)
