@@ -10,9 +10,9 @@ from ectool.explainers.base import Explanation, Targets, choose_targets
 from ectool.explainers.channel_weights import weighted_map
 from ectool.explainers.cut import run_forward
 from ectool.explainers.linear_head import LinearHead
-from ectool.explainers.masking import pass_size
 from ectool.explainers.replay import Replay, open_replay
 from ectool.models.classifier import Classifier
+from ectool.models.passes import pass_size
 
 # Passes of the head that take the room of one of the whole model.
 _HEADS = 4

@@ -10,18 +10,10 @@ from torch import Tensor
 
 from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen, graph_free
+from ectool.models.passes import pass_size
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m h w"]]
 """Makes masks, given the numbers of the images they are for and their own."""
-
-# A processor's cores are busy with a dozen pictures of 224, an accelerator waits for more.
-_PIXELS, _ACCELERATOR_PIXELS = 12 * 224**2, 128 * 224**2
-
-
-def pass_size(images: Float[Tensor, "n ch h w"]) -> int:
-    """Return how many perturbed images go through a model at once: what bounds the memory."""
-    pixels = _PIXELS if images.device.type == "cpu" else _ACCELERATOR_PIXELS
-    return max(1, pixels // images.shape[2:].numel())
 
 
 def fade(

@@ -1,9 +1,10 @@
-"""Does the heatmap lie on the object: pointing game, energy inside, mask IoU.
+"""Does the heatmap lie on the object: pointing game, energy inside, relevance rank, mask IoU.
 
 Heatmaps arrive raw, at layer resolution, and are upsampled here, a bounded number at a time.
 Every score is one float per sample. It is NaN where the mask holds no object: there is nothing to
 find. A heatmap that is zero everywhere points nowhere, so it misses the pointing game and overlaps
-with nothing, but its energy has no distribution and is NaN; ``is_zero_map`` counts such maps.
+with nothing, but its energy has no distribution, its pixels have no order, and both are NaN;
+``is_zero_map`` counts such maps.
 """
 
 from __future__ import annotations
@@ -13,34 +14,20 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
 
-from ectool.errors import InputError
+from ectool.metrics.heatmaps import (
+    Heatmaps,
+    Upsampled,
+    check_maps,
+    check_paired,
+    is_zero_map,
+    upsampled_parts,
+)
 
-Heatmaps = Float[np.ndarray, "n h w"]
 Masks = Bool[np.ndarray, "m height width"]
-Upsampled = Float[np.ndarray, "n height width"]
 Scores = Float64[np.ndarray, "n"]
 
-_PIXELS_AT_ONCE = 2**21
 _POINTING_SIDE = 224
-
-
-def upsample_bilinear(heatmaps: Heatmaps, size: tuple[int, int]) -> Upsampled:
-    """Resize heatmaps bilinearly, as torch does with ``align_corners=False``.
-
-    ``rows @ heatmap @ columns.T`` with the two matrices of one-dimensional interpolation.
-
-    Args:
-        heatmaps: Heatmaps at layer resolution.
-        size: (height, width) wanted, in pixels.
-
-    Returns:
-        Heatmaps of that size, float32 (float64 where the input is).
-    """
-    dtype = np.result_type(heatmaps.dtype, np.float32)
-    rows = _interpolation(heatmaps.shape[1], size[0]).astype(dtype)
-    columns = _interpolation(heatmaps.shape[2], size[1]).astype(dtype)
-    upsampled: Upsampled = rows @ heatmaps.astype(dtype) @ columns.T
-    return upsampled
+_DIFFICULT_SHARE = 0.25
 
 
 def box_masks(
@@ -61,16 +48,45 @@ def box_masks(
     return rows[:, :, None] & columns[:, None, :]
 
 
-def is_zero_map(heatmaps: Heatmaps) -> Bool[np.ndarray, "n"]:
-    """Tell which heatmaps are zero everywhere.
+def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndarray, "n 2"]:
+    """Return where each heatmap is greatest.
 
     Args:
-        heatmaps: Raw heatmaps, at least 0.
+        heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
+        size: (height, width) of the pictures in pixels.
 
     Returns:
-        True for heatmaps without any evidence.
+        (x, y) of the first maximum in row-major order of the upsampled heatmap, in pixels from 0;
+        NaN for a zero map.
+
+    Raises:
+        InputError: A heatmap is negative or not finite.
     """
-    return np.logical_not(heatmaps.any(axis=(1, 2)))
+    check_maps(heatmaps)
+    positions = np.full((len(heatmaps), 2), np.nan)
+    for part, upsampled in upsampled_parts(heatmaps, size):
+        rows, columns = _peaks(upsampled)
+        positions[part] = np.stack([columns, rows], axis=1)
+    positions[is_zero_map(heatmaps)] = np.nan
+    return positions
+
+
+def is_difficult(masks: Masks, has_other_class: Bool[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+    """Tell which samples belong to the difficult ones of the pointing game.
+
+    Those whose objects cover less than a quarter of the picture, while another class is there too
+    (Zhang et al. 2016, section 4.1, who add up the areas of boxes). NaN in the place of the others
+    restricts ``pointing_game``, or any score here, to them.
+
+    Args:
+        masks: Objects of the class that is asked about.
+        has_other_class: Whether the picture shows an object of another class.
+
+    Returns:
+        True for difficult samples.
+    """
+    area = masks.mean(axis=(1, 2))
+    return np.asarray((area > 0) & (area < _DIFFICULT_SHARE) & has_other_class)
 
 
 def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) -> Scores:
@@ -95,8 +111,7 @@ def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) 
     radius = tolerance * min(masks.shape[1:]) / _POINTING_SIDE
 
     def hits(upsampled: Upsampled, objects: Masks) -> Scores:
-        points = np.unravel_index(_flat(upsampled).argmax(axis=1), objects.shape[1:])
-        row, column = (axis[:, None, None] for axis in points)
+        row, column = (axis[:, None, None] for axis in _peaks(upsampled))
         y, x = np.ogrid[: objects.shape[1], : objects.shape[2]]
         near = (y - row) ** 2 + (x - column) ** 2 <= radius**2
         hit = (near & objects).any(axis=(1, 2))
@@ -108,9 +123,15 @@ def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) 
 def energy_inside(heatmaps: Heatmaps, masks: Masks) -> Scores:
     """Return the share of each heatmap's energy that falls on the object.
 
-    ``sum(heatmap * mask) / sum(heatmap)`` of the upsampled heatmap: the energy-based pointing
-    game of Wang et al., Score-CAM, CVPRW 2020, https://arxiv.org/abs/1910.01279, with the mask
-    in place of the box (``box_masks`` gives theirs).
+    ``sum(heatmap * mask) / sum(heatmap)`` of the upsampled heatmap. One formula has three names:
+
+    - energy-based pointing game, Wang et al., Score-CAM, CVPRW 2020,
+      https://arxiv.org/abs/1910.01279, of boxes (``box_masks``);
+    - content heatmap, Pillai and Pirsiavash, AAAI 2021, and Pillai et al. (CGC), CVPR 2022,
+      https://arxiv.org/abs/2110.00527, of boxes; their program skips heatmaps that sum to zero, as
+      NaN does here, and does not count them, as ``is_zero_map`` does;
+    - relevance mass accuracy, Arras et al. (CLEVR-XAI) 2022, https://arxiv.org/abs/2003.07258, of
+      masks; heatmaps are at least 0 here, so that signs play no part.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -129,6 +150,37 @@ def energy_inside(heatmaps: Heatmaps, masks: Masks) -> Scores:
         share = np.full(len(total), np.nan)
         np.divide(inside, total, out=share, where=total > 0)
         return share
+
+    return _score_in_parts(shares, heatmaps, masks)
+
+
+def relevance_rank(heatmaps: Heatmaps, masks: Masks) -> Scores:
+    """Return the share of the object among as many of the most relevant pixels as it has.
+
+    ``|top K pixels of the heatmap and mask| / K`` with K the object's pixels: relevance rank
+    accuracy, Arras et al. (CLEVR-XAI) 2022, https://arxiv.org/abs/2003.07258. Deviation: of
+    pixels equal to the K-th each counts with the same share, the mean over all orders of them.
+
+    Args:
+        heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
+        masks: Object masks at picture resolution.
+
+    Returns:
+        Shares, 0 to 1; NaN for a zero map, which ranks nothing, or without an object.
+
+    Raises:
+        InputError: Heatmaps and masks differ in number, or a heatmap is negative or not finite.
+    """
+
+    def shares(upsampled: Upsampled, objects: Masks) -> Scores:
+        values, inside = _flat(upsampled), objects.reshape(len(objects), -1)
+        size = inside.sum(axis=1)
+        last = np.sort(values, axis=1)[np.arange(len(size)), -np.maximum(size, 1)][:, None]
+        is_above, is_tied = values > last, values == last
+        places = size - is_above.sum(axis=1)
+        on_tied = places * (is_tied & inside).sum(axis=1) / is_tied.sum(axis=1)
+        share = ((is_above & inside).sum(axis=1) + on_tied) / np.maximum(size, 1)
+        return np.where(is_zero_map(upsampled), np.nan, share)
 
     return _score_in_parts(shares, heatmaps, masks)
 
@@ -166,39 +218,19 @@ def _score_in_parts(
     heatmaps: Heatmaps,
     masks: Masks,
 ) -> Scores:
-    _check(heatmaps, masks)
-    height, width = masks.shape[1:]
-    step = max(1, _PIXELS_AT_ONCE // (height * width))
+    check_paired(heatmaps, masks, "object masks")
+    check_maps(heatmaps)
     scores = np.empty(len(heatmaps))
-    for start in range(0, len(heatmaps), step):
-        part = slice(start, start + step)
-        scores[part] = score(upsample_bilinear(heatmaps[part], (height, width)), masks[part])
+    for part, upsampled in upsampled_parts(heatmaps, (masks.shape[1], masks.shape[2])):
+        scores[part] = score(upsampled, masks[part])
     scores[~masks.any(axis=(1, 2))] = np.nan
     return scores
 
 
-def _check(heatmaps: Heatmaps, masks: Masks) -> None:
-    if len(heatmaps) != len(masks):
-        raise InputError(
-            "object masks",
-            expected=f"{len(heatmaps)}, one per heatmap",
-            got=str(len(masks)),
-            fix="join heatmaps and masks on their sample ids first",
-        )
-    bad = ~(np.isfinite(heatmaps) & (heatmaps >= 0)).all(axis=(1, 2))
-    if bad.any():
-        raise InputError(
-            f"heatmap {int(bad.argmax())}",
-            expected="finite values of at least 0",
-            got="negative or non-finite values",
-            fix="apply ReLU to the heatmaps and check the model for overflow",
-        )
-
-
-def _interpolation(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    position = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
-    distance = np.abs(position[:, None] - np.arange(source))
-    return np.asarray(np.maximum(1 - distance, 0))
+def _peaks(upsampled: Upsampled) -> tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]:
+    """Return row and column of each first maximum."""
+    rows, columns = np.unravel_index(_flat(upsampled).argmax(axis=1), upsampled.shape[1:])
+    return rows, columns
 
 
 def _flat(maps: Upsampled) -> Float[np.ndarray, "n pixels"]:

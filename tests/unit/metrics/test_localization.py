@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score
 
 from ectool.errors import InputError
-from ectool.metrics import localization
+from ectool.metrics import heatmaps as maps
+from ectool.metrics.heatmaps import is_zero_map, upsample_bilinear
 from ectool.metrics.localization import (
     box_masks,
     energy_inside,
-    is_zero_map,
+    is_difficult,
     mask_iou,
+    peak_positions,
     pointing_game,
-    upsample_bilinear,
+    relevance_rank,
 )
 
-SCORES = [pointing_game, energy_inside, mask_iou]
+SCORES = [pointing_game, energy_inside, relevance_rank, mask_iou]
 
 
 def torch_upsample(heatmaps, size):
@@ -96,6 +98,50 @@ def test_energy_inside_redone_pixel_by_pixel():
         assert share == pytest.approx(inside / heatmap.sum(), rel=1e-5)
 
 
+def slow_relevance_rank(heatmap, mask):
+    """Average over every order of equal pixels, by drawing many."""
+    generator, k, shares = np.random.default_rng(0), int(mask.sum()), []
+    for _ in range(400):
+        shuffled = generator.permutation(heatmap.size)
+        descending = shuffled[np.argsort(-heatmap.ravel()[shuffled], kind="stable")]
+        shares.append(mask.ravel()[descending[:k]].mean())
+    return np.mean(shares)
+
+
+def test_relevance_rank_redone_by_ranking_pixels():
+    heatmaps, masks = random_case(7, n=12, source=(20, 30))
+    ranked = np.maximum(heatmaps, 1e-9) + np.arange(600).reshape(20, 30) * 1e-6
+    for heatmap, mask, share in zip(ranked, masks, relevance_rank(ranked, masks), strict=True):
+        top = np.argsort(-heatmap.ravel())[: mask.sum()]
+        assert share == pytest.approx(mask.ravel()[top].mean())
+
+
+def test_relevance_rank_is_the_mean_over_orders_of_equal_pixels():
+    heatmaps = np.random.default_rng(0).integers(0, 3, (4, 6, 7)).astype(np.float32)
+    masks = np.random.default_rng(1).random((4, 6, 7)) < 0.4
+    expected = [slow_relevance_rank(*pair) for pair in zip(heatmaps, masks, strict=True)]
+    np.testing.assert_allclose(relevance_rank(heatmaps, masks), expected, atol=0.02)
+
+
+def test_peaks_are_the_first_maxima_of_the_upsampled_maps():
+    heatmaps, _ = random_case(8, n=5)
+    heatmaps[2] = 0
+    positions = peak_positions(heatmaps, (20, 30))
+    for row, upsampled in enumerate(torch_upsample(heatmaps, (20, 30)).astype(np.float32)):
+        if row == 2:
+            assert np.isnan(positions[row]).all()
+            continue
+        x, y = positions[row].astype(int)
+        assert upsampled[y, x] == pytest.approx(upsampled.max(), rel=1e-5)
+
+
+def test_small_objects_beside_other_classes_are_difficult():
+    masks = np.zeros((4, 8, 8), np.bool_)
+    masks[0, :2, :7] = masks[1, :2] = masks[2, :2, :7] = True  # 14, 16 and 14 of 64 pixels
+    others = np.array([True, True, False, True])
+    assert is_difficult(masks, others).tolist() == [True, False, False, False]
+
+
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
 def test_mask_iou_is_the_jaccard_index_of_the_thresholded_map(threshold):
     heatmaps, masks = random_case(2)
@@ -151,6 +197,7 @@ def test_a_zero_map_misses_overlaps_nothing_and_has_no_energy():
     assert pointing_game(heatmaps, masks).tolist() == [0, 1]
     assert mask_iou(heatmaps, masks)[0] == 0
     assert np.isnan(energy_inside(heatmaps, masks)).tolist() == [True, False]
+    assert np.isnan(relevance_rank(heatmaps, masks)).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -170,7 +217,7 @@ def test_scores_do_not_depend_on_scale_order_or_parts(score, factor, seed):
     np.testing.assert_allclose(score(factor * heatmaps, masks), expected)
     np.testing.assert_array_equal(score(heatmaps[order], masks[order]), expected[order])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(localization, "_PIXELS_AT_ONCE", 2 * 20 * 30)
+        patch.setattr(maps, "_PIXELS_AT_ONCE", 2 * 20 * 30)
         np.testing.assert_array_equal(score(heatmaps, masks), expected)
 
 

@@ -1,0 +1,108 @@
+"""Common corruptions of pictures (Hendrycks and Dietterich, ICLR 2019), on the processor.
+
+"Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
+https://arxiv.org/abs/1903.12261. Every kind is a function of a picture, a severity from 1 to 5
+and a generator; formulas and constants are those of the authors' programs, for three sizes of
+picture (see `Severities`). Of their nineteen kinds two are missing: frost needs photographs, and
+spatter a pipeline of edge detection. What differs in all kinds: results are rounded to the nearest
+level (theirs are cut off) once, at the end, and stay as they are (ImageNet-C's were then saved as
+JPEG of quality 85).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy.random import Generator
+
+from ectool.corruptions.blur import (
+    defocus_blur,
+    gaussian_blur,
+    glass_blur,
+    motion_blur,
+    zoom_blur,
+)
+from ectool.corruptions.digital import (
+    contrast,
+    elastic_transform,
+    jpeg_compression,
+    pixelate,
+    saturate,
+)
+from ectool.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
+from ectool.corruptions.pixels import Image
+from ectool.corruptions.severities import SEVERITIES
+from ectool.corruptions.weather import brightness, fog, snow
+from ectool.seeding import stream
+
+Corruption = Callable[[Image, int, Generator], Image]
+
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian_noise": gaussian_noise,
+    "shot_noise": shot_noise,
+    "impulse_noise": impulse_noise,
+    "defocus_blur": defocus_blur,
+    "glass_blur": glass_blur,
+    "motion_blur": motion_blur,
+    "zoom_blur": zoom_blur,
+    "snow": snow,
+    "fog": fog,
+    "brightness": brightness,
+    "contrast": contrast,
+    "elastic_transform": elastic_transform,
+    "pixelate": pixelate,
+    "jpeg_compression": jpeg_compression,
+    "speckle_noise": speckle_noise,
+    "gaussian_blur": gaussian_blur,
+    "saturate": saturate,
+}
+HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "saturate")
+"""Kinds that ImageNet-C keeps for validation; the corruption error is taken of the others."""
+BENCHMARK_KINDS = tuple(kind for kind in CORRUPTIONS if kind not in HELD_OUT_KINDS)
+"""Kinds of the corruption error: ImageNet-C's fifteen without frost."""
+
+
+def corrupt(
+    images: UInt8[np.ndarray, "n 3 h w"],
+    kind: str,
+    severity: int,
+    *,
+    sample_ids: Sequence[str],
+    seed: int,
+) -> UInt8[np.ndarray, "n 3 h w"]:
+    """Corrupt pictures, each with random numbers of its own.
+
+    They are drawn from (seed, sample id, kind), so neither batch nor order changes a picture, and
+    all severities of a kind take the same draws.
+
+    Args:
+        images: Pictures of one size.
+        kind: One of `CORRUPTIONS`.
+        severity: 1 (mild) to 5 (strong).
+        sample_ids: Stable identifiers of the samples.
+        seed: Seed of the whole run.
+
+    Returns:
+        The corrupted pictures.
+
+    Raises:
+        KeyError: There is no such kind.
+        InputError: The severity is none of the five.
+    """
+    corruption = CORRUPTIONS[kind]
+    corrupted = np.empty_like(images)
+    for out, image, sample_id in zip(corrupted, images, sample_ids, strict=True):
+        out[:] = corruption(image, severity, stream(seed, sample_id, kind))
+    return corrupted
+
+
+__all__ = [
+    "BENCHMARK_KINDS",
+    "CORRUPTIONS",
+    "HELD_OUT_KINDS",
+    "SEVERITIES",
+    "Corruption",
+    "corrupt",
+]

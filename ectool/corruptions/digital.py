@@ -1,0 +1,141 @@
+"""What processing does to pictures: contrast, saturation, stretching, pixels, JPEG."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+from jaxtyping import Float64
+from numpy.random import Generator
+from scipy import ndimage
+
+from ectool.corruptions.filters import smooth
+from ectool.corruptions.pixels import Image, to_levels, to_unit
+from ectool.corruptions.severities import Severities
+
+CONTRAST = Severities(
+    cifar_c=(0.75, 0.5, 0.4, 0.3, 0.15),
+    tiny_imagenet_c=(0.4, 0.3, 0.2, 0.1, 0.05),
+    imagenet_c=(0.4, 0.3, 0.2, 0.1, 0.05),
+)
+SATURATION = Severities(
+    cifar_c=((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2)),
+    tiny_imagenet_c=((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (30.0, 0.2)),
+    imagenet_c=((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2)),
+)
+"""Factor and offset: the first two severities take colour away, the others add it."""
+ELASTIC = Severities(
+    cifar_c=(
+        (0.0, 0.0, 2.56),
+        (1.6, 6.4, 2.24),
+        (2.56, 1.92, 1.92),
+        (3.2, 1.28, 1.6),
+        (3.2, 0.96, 0.96),
+    ),
+    tiny_imagenet_c=(
+        (0.0, 0.0, 5.12),
+        (3.2, 19.2, 3.84),
+        (6.4, 5.12, 3.84),
+        (6.4, 1.92, 1.92),
+        (10.24, 1.92, 1.28),
+    ),
+    imagenet_c=(
+        (488.0, 170.8, 24.4),
+        (488.0, 19.52, 48.8),
+        (12.2, 2.44, 4.88),
+        (17.08, 2.44, 4.88),
+        (29.28, 2.44, 4.88),
+    ),
+)
+"""Strength and sigma of the displacement, jitter of the affine map, all in pixels."""
+PIXELATE = Severities(
+    cifar_c=(0.95, 0.9, 0.85, 0.75, 0.65),
+    tiny_imagenet_c=(0.9, 0.8, 0.7, 0.6, 0.5),
+    imagenet_c=(0.6, 0.5, 0.4, 0.3, 0.25),
+)
+JPEG_QUALITY = Severities(
+    cifar_c=(80, 65, 58, 50, 40),
+    tiny_imagenet_c=(65, 58, 50, 40, 25),
+    imagenet_c=(25, 18, 15, 10, 7),
+)
+
+Field = Float64[np.ndarray, "2 h w"]
+
+
+def contrast(image: Image, severity: int, _: Generator) -> Image:
+    """Pull every channel to its mean: ``mean + factor * (x - mean)``."""
+    planes = to_unit(image)
+    mean = planes.mean(axis=(1, 2), keepdims=True)
+    return to_levels(mean + CONTRAST.of(image, severity) * (planes - mean))
+
+
+def saturate(image: Image, severity: int, _: Generator) -> Image:
+    """Change the saturation of HSV to ``clip(factor * saturation + offset, 0, 1)``.
+
+    ``x = value * (1 - saturation * depth)``, where ``depth`` says how much a channel lacks at this
+    hue. Grey has the hue of red, so an offset above 0 turns it reddish, as the authors' does.
+    """
+    factor, offset = SATURATION.of(image, severity)
+    planes = to_unit(image)
+    value = planes.max(axis=0)
+    chroma = value - planes.min(axis=0)
+    grey = chroma == 0
+    red = np.array([0, 1, 1], np.float32)[:, None, None]
+    depth = np.where(grey, red, (value - planes) / np.where(grey, 1, chroma))
+    saturation = chroma / np.where(value == 0, 1, value)
+    return to_levels(value * (1 - np.clip(factor * saturation + offset, 0, 1) * depth))
+
+
+def elastic_transform(image: Image, severity: int, generator: Generator) -> Image:
+    """Stretch the picture: a random affine map and a smooth random displacement.
+
+    Both moves are made in one bilinear interpolation (the authors interpolate twice), the border
+    mirrored about its pixels. The affine map takes three points, two thirds of the picture's
+    shorter side apart, each somewhere within the jitter.
+    """
+    strength, sigma, jitter = ELASTIC.of(image, severity)
+    size = image.shape[1:]
+    displacement = strength * smooth(generator.uniform(-1, 1, (2, *size)), sigma)
+    places = _affine(np.indices(size) + displacement, jitter, generator)
+    planes = [
+        ndimage.map_coordinates(plane, places, order=1, mode="mirror") for plane in to_unit(image)
+    ]
+    return to_levels(np.stack(planes))
+
+
+def pixelate(image: Image, severity: int, _: Generator) -> Image:
+    """Shrink the picture and enlarge it again, both with boxes."""
+    share = PIXELATE.of(image, severity)
+    height, width = image.shape[1:]
+    box = PIL.Image.Resampling.BOX
+    small = _to_pil(image).resize((max(1, int(width * share)), max(1, int(height * share))), box)
+    return _from_pil(small.resize((width, height), box))
+
+
+def jpeg_compression(image: Image, severity: int, _: Generator) -> Image:
+    """Compress the picture as JPEG; which bits come back is up to the installed libjpeg."""
+    buffer = BytesIO()
+    _to_pil(image).save(buffer, "JPEG", quality=JPEG_QUALITY.of(image, severity))
+    with PIL.Image.open(buffer) as compressed:
+        return _from_pil(compressed)
+
+
+def _affine(places: Field, jitter: float, generator: Generator) -> Field:
+    """Return where the affine map took places (row, column) from."""
+    height, width = places.shape[1:]
+    centre = np.array([height // 2, width // 2])
+    third = min(height, width) // 3
+    before = centre + third * np.array([[1, 1], [1, -1], [-1, -1]])
+    after = before + generator.uniform(-jitter, jitter, (3, 2))
+    back = np.linalg.solve(np.column_stack([after, np.ones(3)]), before)
+    by_row, by_column, offset = back[:, :, None, None]
+    return np.asarray(by_row * places[0] + by_column * places[1] + offset)
+
+
+def _to_pil(image: Image) -> PIL.Image.Image:
+    return PIL.Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def _from_pil(picture: PIL.Image.Image) -> Image:
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))

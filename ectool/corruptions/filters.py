@@ -1,0 +1,137 @@
+"""The filters that blurs and weather are made of; on any number of planes at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Integer
+from scipy import fft, ndimage
+
+Planes = Float32[np.ndarray, "n h w"]
+Fields = Float64[np.ndarray, "n h w"]
+
+
+def gaussian(planes: Planes, sigma: float) -> Planes:
+    """Blur with a Gaussian of sigma pixels, cut at 4 sigma, the border repeated."""
+    blurred: Planes = ndimage.gaussian_filter(planes, (0, sigma, sigma), mode="nearest")
+    return blurred
+
+
+def smooth(fields: Fields, sigma: float) -> Fields:
+    """Blur with a Gaussian of sigma pixels, cut at 3 sigma, the border mirrored with its pixels.
+
+    Such a blur only scales the coefficients of the cosine transform, so the cost does not depend
+    on sigma, which may exceed the fields.
+    """
+    if sigma == 0:
+        return fields
+    at = np.arange(-int(3 * sigma + 0.5), int(3 * sigma + 0.5) + 1)
+    weights = np.exp(-(at**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    by_row, by_column = (
+        (np.cos(np.pi / length * np.outer(np.arange(length), at)) * weights).sum(axis=1)
+        for length in fields.shape[1:]
+    )
+    spectrum = fft.dctn(fields, axes=(1, 2)) * np.outer(by_row, by_column)
+    smoothed: Fields = fft.idctn(spectrum, axes=(1, 2))
+    return smoothed
+
+
+def disk(radius: float, sigma: float) -> Float64[np.ndarray, "k k"]:
+    """Return a disk that sums to 1, its edge smoothed with a small Gaussian.
+
+    Args:
+        radius: Of the disk, in pixels.
+        sigma: Of the Gaussian, in pixels; 3 taps wide up to a radius of 8, then 5.
+    """
+    taps = 1 if radius <= 8 else 2
+    reach = math.ceil(radius) + taps
+    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    sharp = (y**2 + x**2 <= radius**2).astype(np.float64)
+    sharp /= sharp.sum()
+    blurred: Float64[np.ndarray, "k k"] = ndimage.gaussian_filter(sharp, sigma, radius=taps)
+    return blurred
+
+
+def correlate(planes: Planes, kernel: Float[np.ndarray, "k k"]) -> Planes:
+    """Correlate with a symmetric kernel of odd side, the border mirrored about its pixels.
+
+    By the fast Fourier transform, so the cost hardly depends on the kernel.
+    """
+    height, width = planes.shape[1:]
+    reach = len(kernel) // 2
+    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    size = [fft.next_fast_len(length, real=True) for length in padded.shape[1:]]
+    product = fft.rfft2(padded, size) * fft.rfft2(kernel.astype(np.float32), size)
+    whole: Planes = fft.irfft2(product, size)
+    return whole[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
+
+
+def motion(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
+    """Blur along a ray, as ImageMagick's ``-motion-blur`` does, the border repeated.
+
+    ``sum_i weight_i * planes[y + dy_i, x + dx_i]`` over the ``2 * radius + 1`` pixels of the ray
+    from each pixel in the direction of the angle; ``weight_i`` falls as a half Gaussian,
+    ``exp(-i^2 / (2 * sigma^2))``, and sums to 1.
+
+    Args:
+        planes: What to blur.
+        radius: Half the length of the ray, in pixels.
+        sigma: Of the half Gaussian, in pixels.
+        angle: Of the ray, in degrees, from the rows' direction downwards.
+    """
+    weights, rows, columns = _ray(radius, sigma, angle)
+    height, width = planes.shape[1:]
+    reach = 2 * radius
+    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    blurred = np.zeros_like(planes)
+    for weight, row, column in zip(weights, rows + reach, columns + reach, strict=True):
+        blurred += weight * padded[:, row : row + height, column : column + width]
+    return blurred
+
+
+def _ray(
+    radius: int, sigma: float, angle: float
+) -> tuple[Float32[np.ndarray, "k"], Integer[np.ndarray, "k"], Integer[np.ndarray, "k"]]:
+    """Return weight, row and column of every pixel of the ray."""
+    at = np.arange(2 * radius + 1)
+    weights = np.exp(-(at**2) / (2 * sigma**2))
+    turn = math.radians(angle)
+    rows, columns = (
+        np.ceil(at * part - 0.5).astype(int) for part in (math.sin(turn), math.cos(turn))
+    )
+    return (weights / weights.sum()).astype(np.float32), rows, columns
+
+
+def zoom(planes: Planes, factor: float) -> Planes:
+    """Enlarge the centre bilinearly to the size of the whole.
+
+    Args:
+        planes: What to enlarge.
+        factor: At least 1.
+    """
+    rows, columns = (_places(length, factor) for length in planes.shape[1:])
+    return _between(_between(planes, rows, 1), columns, 2)
+
+
+def _places(length: int, factor: float) -> Float64[np.ndarray, "length"]:
+    """Return where in a row each pixel of its enlarged centre comes from.
+
+    The centre's first and last pixel become those of the enlarged centre, which is then trimmed.
+    """
+    kept = math.ceil(length / factor)
+    enlarged = round(kept * factor)
+    trimmed = (enlarged - length) // 2 + np.arange(length)
+    return (length - kept) // 2 + trimmed * ((kept - 1) / max(enlarged - 1, 1))
+
+
+def _between(planes: Planes, places: Float64[np.ndarray, "k"], axis: int) -> Planes:
+    """Interpolate linearly along an axis."""
+    low = np.floor(places).astype(int)
+    high = np.minimum(low + 1, planes.shape[axis] - 1)
+    rest = (places - low).astype(np.float32)
+    rest = rest[:, None] if axis == 1 else rest
+    lower = np.take(planes, low, axis)
+    between: Planes = lower + rest * (np.take(planes, high, axis) - lower)
+    return between

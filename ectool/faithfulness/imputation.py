@@ -1,0 +1,171 @@
+"""Fill removed pixels from their neighbours, for all pictures at once.
+
+The equations of Rong et al. are a discrete Laplace equation: symmetric and positive definite, with
+one system for each picture and mask. They are solved by conjugate gradients, preconditioned by one
+V-cycle of multigrid, so that the number of iterations (about ten) does not grow with the holes. All
+pictures and channels lie side by side as channels of one tensor, channels last, the layout in which
+depthwise convolutions are fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+Planes = Float[Tensor, "1 planes h w"]
+Coarser = Float[Tensor, "1 planes i j"]
+
+TOLERANCE = 3e-4
+"""Estimated error at which the iteration ends, in the norm of the system's energy."""
+
+_MOST_ITERATIONS = 100
+# Twelve times the weights of the definition: whole numbers, whose sums are exact in float32.
+_NEIGHBOURS = ((1.0, 2.0, 1.0), (2.0, 0.0, 2.0), (1.0, 2.0, 1.0))
+_BILINEAR = (0.25, 0.75, 0.75, 0.25)  # from one grid to the next finer one
+_DAMPING = 0.8
+_COARSEST = 4
+
+
+def impute(
+    images: Float[Tensor, "n ch h w"], kept: Bool[Tensor, "n h w"]
+) -> Float[Tensor, "n ch h w"]:
+    """Replace removed pixels by the weighted mean of their eight neighbours, removed or not.
+
+    For every removed pixel u, ``sum_v w_uv (x_v - x_u) = 0`` over its neighbours v in the picture,
+    w 1/6 beside and above, 1/12 along the diagonals: the linear imputation of Rong et al. 2022
+    (ROAD, arXiv 2202.00449), section 4.2, before noise is added.
+
+    Args:
+        images: Pictures.
+        kept: True where a pixel stays; at least one in each picture.
+
+    Returns:
+        Pictures; kept pixels are the same bits, removed ones within 1e-3 of the exact solution
+        (for values in [0, 1]).
+
+    Cost: no forward pass; about ten V-cycles. Memory: about twenty times that of the pictures.
+    """
+    known = _planes(kept[:, None].to(images.dtype).expand_as(images))
+    values = _planes(images)
+    mean = _total(values * known) / _total(known)
+    # Around the mean, so that what is removed starts at 0, where the first residual is exact.
+    around = (values - mean) * known
+    removed = 1 - known
+    levels = _levels(removed, known)
+    filled = _conjugate_gradients(levels, removed * _sum_neighbours(around)) + mean
+    return torch.where(kept[:, None], images, filled.view(images.shape))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The equations on one grid: ``diagonal * x - neighbours = right`` wherever it is ``removed``.
+
+    Attributes:
+        removed: 1 for unknown pixels, or cells that hold some; elsewhere 0, as x is.
+        diagonal: What a cell's own value is multiplied with.
+        step: Step of damped Jacobi relaxation, ``damping * removed / diagonal``.
+    """
+
+    removed: Planes
+    diagonal: Planes
+    step: Planes
+
+    def apply(self, x: Planes) -> Planes:
+        """Return the left side of the equations."""
+        return (self.diagonal * x).sub_(_sum_neighbours(x)).mul_(self.removed)
+
+    def relax(self, x: Planes, right: Planes) -> Planes:
+        """Return x after one step of damped Jacobi relaxation."""
+        return _sum_neighbours(x).add_(right).mul_(self.step).add_(x, alpha=1 - _DAMPING)
+
+
+def _levels(removed: Planes, known: Planes) -> list[_Level]:
+    """Return the equations on every grid, the finest first.
+
+    On coarser grids, what ties an unknown pixel to known neighbours is carried over as a weight
+    on the diagonal, as the Galerkin product of the equations would.
+    """
+    ties = removed * _sum_neighbours(known)
+    levels = [_level(removed, _sum_neighbours(torch.ones_like(removed)))]
+    while min(removed.shape[2:]) >= _COARSEST:
+        ties, removed = _restrict(ties), F.max_pool2d(removed, 2)
+        levels.append(_level(removed, _sum_neighbours(torch.ones_like(removed)).add_(ties)))
+    return levels
+
+
+def _level(removed: Planes, diagonal: Planes) -> _Level:
+    return _Level(removed, diagonal, _DAMPING * removed / diagonal)
+
+
+def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
+    """Solve the finest level's equations for every plane by itself; overwrites their right side."""
+    x = torch.zeros_like(residual)
+    correction = _v_cycle(levels, residual)
+    direction, energy = correction.clone(), _total(residual * correction)
+    for _ in range(_MOST_ITERATIONS):
+        # About the squared error in the energy norm, which bounds that of every single pixel.
+        if not bool((energy > TOLERANCE**2).any()):
+            break
+        image = levels[0].apply(direction)
+        length = _divide(energy, _total(direction * image))
+        x.addcmul_(length, direction)
+        residual.addcmul_(-length, image)
+        correction = _v_cycle(levels, residual)
+        previous, energy = energy, _total(residual * correction)
+        direction.mul_(_divide(energy, previous)).add_(correction)
+    return x
+
+
+def _v_cycle(levels: list[_Level], right: Planes) -> Planes:
+    """Return roughly the solution: relaxed from 0, corrected from the coarser grid, relaxed."""
+    level, coarser = levels[0], levels[1:]
+    x = level.step * right
+    if not coarser:
+        return x
+    residual = right - level.apply(x)
+    correction = _v_cycle(coarser, _restrict(residual).mul_(coarser[0].removed))
+    x.addcmul_(level.removed, _prolong(correction, right))
+    return level.relax(x, right)
+
+
+def _sum_neighbours(x: Planes) -> Planes:
+    kernel = x.new_tensor(_NEIGHBOURS).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+
+
+def _restrict(x: Planes) -> Coarser:
+    """Sum onto the next coarser grid: the transpose of bilinear interpolation."""
+    return F.conv2d(x, _bilinear(x), stride=2, padding=1, groups=x.shape[1])
+
+
+def _prolong(x: Coarser, like: Planes) -> Planes:
+    """Interpolate bilinearly onto the next finer grid."""
+    odd = (like.shape[2] - 2 * x.shape[2], like.shape[3] - 2 * x.shape[3])
+    return F.conv_transpose2d(
+        x, _bilinear(x), stride=2, padding=1, output_padding=odd, groups=x.shape[1]
+    )
+
+
+def _bilinear(x: Coarser) -> Float[Tensor, "planes 1 4 4"]:
+    line = x.new_tensor(_BILINEAR)
+    return torch.outer(line, line).expand(x.shape[1], 1, 4, 4)
+
+
+def _planes(images: Float[Tensor, "n ch h w"]) -> Planes:
+    planes = images.reshape(1, -1, *images.shape[2:])
+    return planes.contiguous(memory_format=torch.channels_last)
+
+
+def _total(x: Planes) -> Float[Tensor, "1 planes 1 1"]:
+    return x.sum((2, 3), keepdim=True)
+
+
+def _divide(
+    numerator: Float[Tensor, "1 planes 1 1"], denominator: Float[Tensor, "1 planes 1 1"]
+) -> Float[Tensor, "1 planes 1 1"]:
+    """Divide; 0 where the denominator is 0, which is where nothing is left to be solved."""
+    return torch.where(denominator > 0, numerator / denominator, 0)

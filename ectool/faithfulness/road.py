@@ -1,0 +1,104 @@
+"""ROAD: remove and debias, the class's probability while pixels are imputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ectool.errors import InputError
+from ectool.faithfulness.answers import ask
+from ectool.faithfulness.curves import Curves
+from ectool.faithfulness.imputation import impute
+from ectool.faithfulness.regions import Heatmaps, pixel_ranks
+from ectool.faithfulness.substrates import Images
+from ectool.seeding import stream
+
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Shares of the pixels that are removed in the paper's benchmark."""
+NOISE = 0.01
+"""Standard deviation of the noise on imputed pixels in the authors' code."""
+
+Order = Literal["morf", "lerf"]
+"""Most relevant first, or least relevant first."""
+
+
+def road(
+    model: nn.Module,
+    images: Images,
+    heatmaps: Heatmaps,
+    targets: Int[Tensor, "n"],
+    sample_ids: Sequence[str],
+    *,
+    order: Order = "morf",
+    shares: Sequence[float] = SHARES,
+    noise: float = NOISE,
+    seed: int = 0,
+) -> Curves:
+    """Remove pixels and impute them, so that the shape of the hole tells nothing.
+
+    Rong et al. 2022 (arXiv 2202.00449): of a picture the ``int(share * pixels)`` most (MoRF) or
+    least (LeRF) relevant pixels are removed, filled by
+    :func:`~ectool.faithfulness.imputation.impute`, and normal noise is added to them. The paper
+    reports the mean of ``correct`` for each share. Deviations: noise belongs to (seed, sample id)
+    and is one field for all shares; for equally relevant pixels see
+    :func:`~ectool.faithfulness.regions.pixel_ranks` (theirs are drawn).
+
+    Args:
+        model: Maps pixels in [0, 1] to logits; left as found.
+        images: RGB in [0, 1], on the model's device.
+        heatmaps: On any scale and at any resolution.
+        targets: The class of each picture; of several labels each is a row of its own.
+        sample_ids: Identifiers of the samples.
+        order: Which pixels are removed first.
+        shares: Shares of the pixels to remove, from 0 to below 1, ascending.
+        noise: Standard deviation of the noise, in pixels of [0, 1].
+        seed: Seed of the noise.
+
+    Returns:
+        Curves; good heatmaps have low ones in MoRF order and high ones in LeRF order.
+
+    Raises:
+        InputError: A share is not in [0, 1), or they do not ascend.
+
+    Cost: a forward pass and an imputation for each picture and share.
+    """
+    _check(shares)
+    pixels = images.shape[2:].numel()
+    counts = torch.tensor([int(share * pixels) for share in shares], device=images.device)
+    ranks = pixel_ranks(heatmaps, (images.shape[2], images.shape[3]))
+    ranks = ranks if order == "morf" else pixels - 1 - ranks
+    fields = noise * _normal(images, sample_ids, seed)
+
+    def draw(rows: Int[Tensor, "m"], points: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
+        kept = ranks[rows] >= counts[points, None, None]
+        filled = impute(images[rows], kept)
+        return torch.where(kept[:, None], filled, filled + fields[rows])
+
+    answers = ask(model, images, len(shares), draw, targets)
+    removed = torch.tensor(shares, device=images.device)
+    return Curves(removed, answers.probabilities, answers.correct)
+
+
+def _normal(images: Images, sample_ids: Sequence[str], seed: int) -> Images:
+    fields = [
+        stream(seed, sample_id, "road").standard_normal(images.shape[1:], np.float32)
+        for sample_id in sample_ids
+    ]
+    return torch.from_numpy(np.stack(fields)).to(images)
+
+
+def _check(shares: Sequence[float]) -> None:
+    ascending = all(low < high for low, high in pairwise(shares))
+    if not (shares and ascending and shares[0] >= 0 and shares[-1] < 1):
+        raise InputError(
+            "shares of removed pixels",
+            expected="ascending numbers from 0 to below 1",
+            got=", ".join(str(share) for share in shares) or "none",
+            fix="leave at least one pixel to impute from",
+        )

@@ -1,0 +1,64 @@
+"""What takes the place of pixels that are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+from torch.nn import functional as F
+
+from ectool.models.classifier import Classifier
+from ectool.seeding import stream
+
+Images = Float[Tensor, "n ch h w"]
+
+_BLUR_SIDE, _BLUR_SIGMA = 11, 5.0
+
+
+def mean_colour(model: Classifier, images: Images) -> Images:
+    """Return pictures of the colour that the model subtracts: zero in what the network sees."""
+    return model.mean.to(images).expand_as(images)
+
+
+def black(images: Images) -> Images:
+    """Return black pictures."""
+    return torch.zeros_like(images)
+
+
+def blurred(model: Classifier, images: Images) -> Images:
+    """Blur pictures as the authors of RISE do for insertion.
+
+    ``mean + G * (x - mean)``, G their kernel of 11 x 11 pixels (``gkern(11, 5)``: a Gaussian of 5
+    pixels folded back at the kernel's edges), with zeros around. It is linear, so the same as their
+    blur of normalised pictures. Its size is in pixels, whatever the size of the pictures.
+
+    Args:
+        model: Whose mean colour lies around the pictures.
+        images: RGB in [0, 1].
+
+    Returns:
+        Blurred pictures.
+    """
+    delta = np.zeros(_BLUR_SIDE)
+    delta[_BLUR_SIDE // 2] = 1
+    line = torch.from_numpy(gaussian_filter1d(delta, _BLUR_SIGMA)).to(images)
+    mean = model.mean.to(images)
+    channels, reach = images.shape[1], _BLUR_SIDE // 2
+    planes = images - mean
+    for shape, padding in (((1, 1, -1, 1), (reach, 0)), ((1, 1, 1, -1), (0, reach))):
+        kernel = line.view(shape).expand(channels, -1, -1, -1)
+        planes = F.conv2d(planes, kernel, padding=padding, groups=channels)
+    return planes + mean
+
+
+def uniform_noise(images: Images, sample_ids: Sequence[str], seed: int) -> Images:
+    """Draw every value of every picture uniformly from [0, 1), from (seed, sample id)."""
+    fields = [
+        stream(seed, sample_id, "uniform substrate").random(images.shape[1:], np.float32)
+        for sample_id in sample_ids
+    ]
+    return torch.from_numpy(np.stack(fields)).to(images)

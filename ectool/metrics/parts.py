@@ -1,0 +1,118 @@
+"""Do a class's heatmaps point at the same part of every object: location instability.
+
+Zhang et al., Interpretable Convolutional Neural Networks, CVPR 2018,
+https://arxiv.org/abs/1710.00935, section 4.4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Float64, Integer
+
+from ectool.metrics.heatmaps import Heatmaps, check_paired
+from ectool.metrics.localization import peak_positions
+from ectool.metrics.statistics import Estimate, bootstrap_rows
+
+Distances = Float64[np.ndarray, "n p"]
+
+
+def part_distances(
+    heatmaps: Heatmaps, parts: Float[np.ndarray, "m p 3"], size: tuple[int, int]
+) -> Distances:
+    """Return how far each heatmap's peak is from each part, as a share of the diagonal.
+
+    ``sqrt((x_peak - x_part)^2 + (y_peak - y_part)^2) / sqrt(width^2 + height^2)``.
+
+    Args:
+        heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
+        parts: (x, y, visible) of the parts in pixels of the pictures, in one order.
+        size: (height, width) of the pictures in pixels.
+
+    Returns:
+        Distances; NaN for a part that is not visible, or for a zero map.
+
+    Raises:
+        InputError: Heatmaps and parts differ in number, or a heatmap is negative or not finite.
+    """
+    check_paired(heatmaps, parts, "parts")
+    away = parts[:, :, :2] - peak_positions(heatmaps, size)[:, None]
+    distances = np.hypot(away[..., 0], away[..., 1]) / np.hypot(*size)
+    return np.where(parts[:, :, 2] > 0, distances, np.nan)
+
+
+def location_instability(distances: Distances, labels: Integer[np.ndarray, "m"]) -> float:
+    """Return how much the distance between peak and part varies within a class.
+
+    ``mean over classes c and parts p of std_{i of class c} distances[i, p]``. Zhang et al. take the
+    deviation over the pictures of one category for every filter of a layer, with the peak of the
+    filter's map; here a picture's heatmap takes the place of the filter. A map drawn from one
+    filter serves as well. Which parts of which classes count: those seen in two pictures or more.
+
+    Args:
+        distances: See ``part_distances``; NaN does not count.
+        labels: Classes of the samples.
+
+    Returns:
+        The instability, at least 0, the lower the steadier; NaN where nothing counts.
+    """
+    return float(_instabilities(distances, labels, np.arange(len(distances))[None])[0])
+
+
+def location_instability_interval(
+    distances: Distances,
+    labels: Integer[np.ndarray, "m"],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate ``location_instability`` with its percentile bootstrap interval over samples.
+
+    A resample that holds a picture twice has less spread, so with few pictures of each class the
+    interval leans downwards.
+
+    Args:
+        distances: See ``part_distances``; NaN does not count.
+        labels: Classes of the samples.
+        confidence: Probability the interval covers, 0 to 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+        The estimate; value NaN where nothing counts.
+    """
+    return bootstrap_rows(
+        lambda rows: _instabilities(distances, labels, rows),
+        len(distances),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def _instabilities(
+    distances: Distances, labels: Integer[np.ndarray, "m"], rows: Integer[np.ndarray, "r n"]
+) -> Float64[np.ndarray, "r"]:
+    """Return the instability of each resample."""
+    classes, group = np.unique(labels, return_inverse=True)
+    total, count = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
+    cells = group[rows] + len(classes) * np.arange(len(rows))[:, None]
+    for distance in distances.T:
+        known = ~np.isnan(distance[rows])
+        deviation = _deviations(
+            distance[rows][known], cells[known], len(rows) * len(classes)
+        ).reshape(len(rows), -1)
+        total += np.nansum(deviation, axis=1)
+        count += (~np.isnan(deviation)).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _deviations(
+    values: Float64[np.ndarray, "v"], cells: Integer[np.ndarray, "v"], count: int
+) -> Float64[np.ndarray, "cells"]:
+    """Return the standard deviation in each cell; NaN for cells of fewer than two values."""
+    held = np.bincount(cells, minlength=count)
+    mean = np.bincount(cells, weights=values, minlength=count) / np.maximum(held, 1)
+    square = (values - mean[cells]) ** 2
+    variance = np.bincount(cells, weights=square, minlength=count) / np.maximum(held, 1)
+    return np.where(held > 1, np.sqrt(variance), np.nan)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ectool.faithfulness.average_drop import ConfidenceChanges, confidence_changes
+
+
+def test_drop_and_increase_redone_picture_by_picture(model, images, heatmaps, targets):
+    heatmaps = heatmaps[:, :4, :6]
+    changes = confidence_changes(model, images, 7 * heatmaps, targets)
+    for row, target in enumerate(targets.tolist()):
+        normalised = ((images[row] - model.mean) / model.std)[None]
+        mask = F.interpolate(heatmaps[row][None, None], (16, 24), mode="bilinear")
+        clean, seen = (
+            model.network(picture).softmax(1)[0, target].item()
+            for picture in (normalised, normalised * mask / mask.max())
+        )
+        assert changes.drop[row].item() == pytest.approx(max(0, clean - seen) / clean, abs=1e-5)
+        assert changes.increase[row].item() == float(clean < seen)
+    assert 0 < changes.increase.sum() < len(images)
+
+
+def test_a_map_of_ones_changes_nothing_and_one_of_zeros_hides_all(model, images, targets):
+    ones = confidence_changes(model, images, torch.ones(5, 1, 1), targets)
+    torch.testing.assert_close(ones.explained, ones.clean)
+    zeros = confidence_changes(model, images, torch.zeros(5, 2, 2), targets)
+    grey = model(model.mean.expand_as(images)).softmax(1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(zeros.explained, grey)
+
+
+def test_the_drop_is_a_share_of_the_clean_probability():
+    changes = ConfidenceChanges(torch.tensor([0.8, 0.2]), torch.tensor([0.2, 0.4]))
+    torch.testing.assert_close(changes.drop, torch.tensor([0.75, 0]))
+    assert changes.increase.tolist() == [0, 1]

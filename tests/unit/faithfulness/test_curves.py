@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch.nn import functional as F
+
+from ectool.errors import InputError
+from ectool.faithfulness.curves import Curves, deletion, insertion, pixel_flipping
+from ectool.faithfulness.substrates import black, uniform_noise
+
+
+def causal_metric(model, image, heatmap, target, mode, step):
+    """Redo the authors' `CausalMetric.single_run` on a normalised picture."""
+    pixels = image.shape[1] * image.shape[2]
+    normalised = ((image - model.mean) / model.std)[None]
+    impulse = np.zeros((11, 11))
+    impulse[5, 5] = 1
+    kernel = torch.zeros(3, 3, 11, 11)
+    for channel in range(3):
+        kernel[channel, channel] = torch.from_numpy(gaussian_filter(impulse, 5))
+    if mode == "del":
+        start, finish = normalised.clone(), torch.zeros_like(normalised)
+    else:
+        start, finish = F.conv2d(normalised, kernel, padding=5), normalised
+    order = np.flip(np.argsort(heatmap.flatten().numpy()))
+    scores = []
+    for point in range((pixels + step - 1) // step + 1):
+        scores.append(model.network(start).softmax(1)[0, target].item())
+        chosen = order[step * point : step * (point + 1)].copy()
+        start.view(3, pixels)[:, chosen] = finish.reshape(3, pixels)[:, chosen]
+    curve = np.array(scores)
+    return curve, (curve.sum() - curve[0] / 2 - curve[-1] / 2) / (len(curve) - 1)
+
+
+@pytest.mark.parametrize(("measure", "mode"), [(deletion, "del"), (insertion, "ins")])
+def test_the_protocol_of_rise(measure, mode, model, images, heatmaps, targets):
+    curves = measure(model, images, heatmaps, targets, steps=12)
+    assert curves.probabilities.std(1).min() > 1e-3
+    for row in range(len(images)):
+        expected, auc = causal_metric(
+            model, images[row], heatmaps[row], int(targets[row]), mode, 16 * 24 // 12
+        )
+        np.testing.assert_allclose(curves.probabilities[row], expected, atol=1e-5)
+        assert curves.auc[row].item() == pytest.approx(auc, abs=1e-5)
+
+
+def test_insertion_ends_and_deletion_begins_with_the_picture(model, images, heatmaps, targets):
+    answers = model(images).softmax(1)
+    clean = answers.gather(1, targets[:, None])[:, 0]
+    into = insertion(model, images, heatmaps, targets, steps=7)  # 7 does not divide the pixels
+    out = deletion(model, images, heatmaps, targets, steps=7)
+    torch.testing.assert_close(into.probabilities[:, -1], clean)
+    torch.testing.assert_close(out.probabilities[:, 0], clean)
+    assert torch.equal(out.correct[:, 0], answers.argmax(1) == targets)
+    assert out.shares[[0, -1]].tolist() == [0, 1]
+
+
+def test_deletion_to_another_colour(model, images, heatmaps, targets):
+    curves = deletion(model, images, heatmaps, targets, steps=2, substrate=black(images))
+    expected = model(torch.zeros_like(images)).softmax(1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(curves.probabilities[:, -1], expected)
+
+
+@pytest.mark.parametrize("patch", [1, 5])
+def test_pixel_flipping_redone_patch_by_patch(patch, model, images, heatmaps, targets, sample_ids):
+    noise = uniform_noise(images, sample_ids, 0)
+    coarse = heatmaps if patch == 1 else heatmaps[:, :4, :6]
+    relevance = F.interpolate(coarse[:, None], (16, 24), mode="bilinear")[:, 0]
+    curves = pixel_flipping(model, images, coarse, targets, patch=patch, steps=6, substrate=noise)
+    for row in range(len(images)):
+        corners = [(y, x) for y in range(0, 16, patch) for x in range(0, 24, patch)]
+        means = [relevance[row, y : y + patch, x : x + patch].mean().item() for y, x in corners]
+        picture, expected = images[row].clone(), []
+        for place in [None, *np.argsort(means)[::-1][:6]]:
+            if place is not None:
+                y, x = corners[place]
+                hidden = (slice(None), slice(y, y + patch), slice(x, x + patch))
+                picture[hidden] = noise[row][hidden]
+            expected.append(model(picture[None]).softmax(1)[0, targets[row]].item())
+        np.testing.assert_allclose(curves.probabilities[row], expected, atol=1e-5)
+        aopc = np.mean([expected[0] - value for value in expected])
+        assert curves.aopc[row].item() == pytest.approx(aopc, abs=1e-5)
+
+
+def test_no_more_patches_are_flipped_than_there_are(model, images, heatmaps, targets):
+    curves = pixel_flipping(model, images, heatmaps, targets, patch=12, steps=100)
+    assert curves.shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    grey = model(model.mean.expand_as(images)).softmax(1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(curves.probabilities[:, -1], grey)
+
+
+@pytest.mark.parametrize("patch", [0, 17])
+def test_a_patch_fits_into_the_picture(patch, model, images, heatmaps, targets):
+    with pytest.raises(InputError, match="patch: expected 1 to 16 pixels"):
+        pixel_flipping(model, images, heatmaps, targets, patch=patch)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_size_of_a_pass_changes_nothing(size, model, images, heatmaps, targets, monkeypatch):
+    expected = deletion(model, images, heatmaps, targets, steps=5)
+    rows: list[int] = []
+    handle = model.register_forward_hook(lambda _m, _a, output: rows.append(len(output)))
+    monkeypatch.setattr("ectool.faithfulness.answers.pass_size", lambda _: size)
+    found = deletion(model, images, heatmaps, targets, steps=5)
+    handle.remove()
+    torch.testing.assert_close(found.probabilities, expected.probabilities)
+    assert sum(rows) == 5 * 6
+    assert rows[:-1] == [size] * (len(rows) - 1)
+
+
+def test_pictures_do_not_depend_on_each_other(model, images, heatmaps, targets):
+    together = insertion(model, images, heatmaps, targets, steps=4)
+    alone = insertion(model, images[3:4], heatmaps[3:4], targets[3:4], steps=4)
+    torch.testing.assert_close(together.probabilities[3:4], alone.probabilities)
+
+
+def test_only_the_order_of_a_heatmap_counts(model, images, heatmaps, targets):
+    expected = deletion(model, images, heatmaps, targets, steps=6)
+    found = deletion(model, images, 8 * heatmaps**3 - 1, targets, steps=6)
+    torch.testing.assert_close(found.probabilities, expected.probabilities)
+
+
+def test_the_area_is_over_the_width():
+    probabilities = torch.tensor([[1.0, 0.5, 0.5]])
+    curves = Curves(torch.tensor([0.1, 0.3, 0.7]), probabilities, probabilities > 0)
+    assert curves.auc.item() == pytest.approx((0.75 * 0.2 + 0.5 * 0.4) / 0.6)
+
+
+def test_the_model_is_left_as_found(model, images, heatmaps, targets):
+    model.train()
+    try:
+        deletion(model, images, heatmaps, targets, steps=1)
+        assert all(module.training for module in model.modules())
+    finally:
+        model.eval()

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ectool.errors import InputError
+from ectool.faithfulness.road import road
+
+
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_road_redone_picture_by_picture(
+    order, model, images, heatmaps, targets, sample_ids, solve_exactly
+):
+    shares = (0.0, 0.3, 0.8)
+    curves = road(
+        model, images, heatmaps, targets, sample_ids, order=order, shares=shares, noise=0.0
+    )
+    relevance = heatmaps.flatten(1)
+    for row in range(len(images)):
+        for column, share in enumerate(shares):
+            kept = torch.ones(16 * 24, dtype=torch.bool)
+            ranked = relevance[row].argsort(descending=order == "morf")
+            kept[ranked[: int(share * 16 * 24)]] = False
+            picture = solve_exactly(images[row], kept.view(16, 24)) if share else images[row]
+            answer = model(picture[None]).softmax(1)[0]
+            found = curves.probabilities[row, column].item()
+            assert found == pytest.approx(answer[targets[row]].item(), abs=2e-3)
+            assert curves.correct[row, column].item() == (answer.argmax() == targets[row]).item()
+    torch.testing.assert_close(curves.shares, torch.tensor(shares))
+
+
+def test_noise_is_that_of_the_sample_on_removed_pixels_alone(
+    model, images, heatmaps, targets, sample_ids
+):
+    seen: list[torch.Tensor] = []
+    handle = model.register_forward_pre_hook(lambda _m, given: seen.append(given[0]))
+    for noise in (0.0, 0.1):
+        road(model, images, heatmaps, targets, sample_ids, shares=(0.4, 0.5), noise=noise)
+    road(model, images[3:], heatmaps[3:], targets[3:], sample_ids[3:], shares=(0.5,), noise=0.1)
+    handle.remove()
+    clear, noisy, alone = seen
+    added = noisy - clear
+    removed = (added != 0).any(1)
+    assert removed.sum((1, 2)).tolist() == [int(0.4 * 384), 192] * 5
+    assert added[1::2][:, :, :].std() == pytest.approx(0.1 * 0.5**0.5, rel=0.1)
+    torch.testing.assert_close(alone, noisy[7::2], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 1.0), (-0.1, 0.5), (0.5, 0.2)])
+def test_shares_ascend_and_leave_something(shares, model, images, heatmaps, targets, sample_ids):
+    with pytest.raises(InputError, match="ascending numbers from 0 to below 1"):
+        road(model, images, heatmaps, targets, sample_ids, shares=shares)
