@@ -10,12 +10,21 @@ from ectool.options import Options
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its configuration, the module whose `run` it calls, its help."""
+    """One command.
+
+    Attributes:
+        model: Its configuration.
+        module: Module of `ectool.stages` whose `run` it calls.
+        help: What it does.
+        panel: Part of the help it is listed in.
+        table: Entry of what it returns whose entries people read as the rows of a table.
+    """
 
     model: type[Options]
     module: str
     help: str
     panel: str
+    table: str | None = None
 
 
 STAGES = "Stages"
@@ -59,6 +68,13 @@ COMMANDS = {
     ),
     "report": Command(
         config.ReportConfig, "report", "Write the report of a finished experiment.", SERVICES
+    ),
+    "compare": Command(
+        config.CompareConfig,
+        "compare",
+        "Test on which metrics two evaluations of the same pictures differ.",
+        SERVICES,
+        table="metrics",
     ),
     "data list": Command(
         config.DataListConfig, "data_list", "List the data sets that can be named.", SERVICES

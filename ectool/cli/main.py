@@ -17,6 +17,7 @@ import typer
 from ectool import config, settings
 from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.signature import with_signature
+from ectool.cli.table import table_lines
 from ectool.errors import EctoolError, UsageError
 
 EXIT_BUG = 1
@@ -46,17 +47,20 @@ def _call(name: str, **values: Any) -> str:  # noqa: ANN401 (typer fills them)
     )
     stage = importlib.import_module(f"ectool.stages.{command.module}")
     result = stage.run(options, ConsoleReporter(quiet=values["quiet_"]))
-    return _text(result, as_json=values["json_"]) + "\n"
+    return _text(result, as_json=values["json_"], table=command.table) + "\n"
 
 
-def _text(result: Path | dict[str, Any], *, as_json: bool) -> str:
+def _text(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> str:
     """Return a path, or what is known of the artifact there; a mapping as lines or JSON."""
-    if isinstance(result, Path) and not as_json:
-        return str(result)
     if isinstance(result, Path):
+        if not as_json:
+            return str(result)
         describe = importlib.import_module("ectool.stages.describe")
-        result = describe.artifact(result)
-    return json.dumps(result, indent=1) if as_json else "\n".join(_lines(result))
+        result = dict(describe.artifact(result))
+    if as_json:
+        return json.dumps(result, indent=1)
+    rows = [] if table is None else table_lines(result[table])
+    return "\n".join(_lines({n: v for n, v in result.items() if n != table}) + rows)
 
 
 def _lines(value: object, indent: int = 0) -> list[str]:

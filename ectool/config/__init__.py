@@ -25,6 +25,7 @@ from ectool.config.perturb import (
 from ectool.config.services import (
     WARMUP_FOLDER,
     ArmConfig,
+    CompareConfig,
     ConvertConfig,
     DataCheckConfig,
     DataInfoConfig,
@@ -60,6 +61,7 @@ __all__ = [
     "WARMUP_FOLDER",
     "ArmConfig",
     "Attack",
+    "CompareConfig",
     "ConvertConfig",
     "DataCheckConfig",
     "DataInfoConfig",

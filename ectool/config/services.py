@@ -86,6 +86,15 @@ class ReportConfig(Options):
     )
 
 
+class CompareConfig(Options):
+    """Options of `compare`."""
+
+    a: Path = argument("Evaluation folder A, the reference.")
+    b: Path = argument("Evaluation folder B, of another model on the same pictures.")
+    bootstrap: int = option(10_000, "Paired bootstrap resamples behind each interval.", ge=100)
+    seed: int = option(0, "Seed of the bootstrap.", ge=0)
+
+
 class DataListConfig(Options):
     """Options of `data list`: none."""
 

@@ -24,13 +24,15 @@ class MetricInfo:
 
     Attributes:
         label: Name for tables.
-        definition: One line; the range is always [0, 1] (differences: [-1, 1]).
+        definition: One line.
         higher_is_better: Which way is good.
+        is_share: Whether the range is [0, 1] (differences: [-1, 1]), to be read as percent.
     """
 
     label: str
     definition: str
     higher_is_better: bool
+    is_share: bool = True
 
 
 BY_VARIANT = {
@@ -57,6 +59,36 @@ BY_RADIUS = {
 }
 """Label and definition of what is measured under attack, `NAME@EPS`."""
 METRICS: dict[str, MetricInfo] = {
+    "top5_accuracy": MetricInfo(
+        "top-5 accuracy",
+        "share whose class is among the five of the highest logits",
+        higher_is_better=True,
+    ),
+    "balanced_accuracy": MetricInfo(
+        "balanced accuracy",
+        "mean over classes of the share of their pictures classified correctly; interval by "
+        "bootstrap within the classes",
+        higher_is_better=True,
+    ),
+    "nll": MetricInfo(
+        "negative log-likelihood",
+        "mean cross-entropy of the true class, in nats",
+        higher_is_better=False,
+        is_share=False,
+    ),
+    "brier": MetricInfo(
+        "Brier score",
+        "mean over pictures of the squared differences between probabilities and truth, summed "
+        "over classes: 0 to 2 (Brier 1950)",
+        higher_is_better=False,
+        is_share=False,
+    ),
+    "ece": MetricInfo(
+        "calibration error",
+        "mean distance between confidence and accuracy over 15 bins of equal width (ECE, Guo et "
+        "al. 2017), no temperature fitted",
+        higher_is_better=False,
+    ),
     "background_gap": MetricInfo(
         "background gap",
         "accuracy on mixed_same minus accuracy on mixed_rand (BG-Gap, Xiao et al. 2021)",
@@ -77,6 +109,12 @@ METRICS: dict[str, MetricInfo] = {
     "energy_inside": MetricInfo(
         "energy inside the object",
         "share of the heatmap's sum that lies on the object (Wang et al. 2020)",
+        higher_is_better=True,
+    ),
+    "relevance_rank": MetricInfo(
+        "relevance rank",
+        "share of the object's K pixels that are among the K highest of the heatmap "
+        "(Arras et al. 2022)",
         higher_is_better=True,
     ),
     "mask_iou": MetricInfo(

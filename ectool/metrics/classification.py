@@ -1,11 +1,37 @@
-"""Right or wrong, sample by sample."""
+"""Right or wrong: sample by sample, class by class, and in the worst group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Float64, Int64, Integer
 
 from ectool.errors import InputError
+from ectool.metrics.statistics import Estimate, Statistic, percentile_interval
+
+_DRAWS_AT_ONCE = 2**21
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """A class's line in the table of classes.
+
+    Attributes:
+        name: Name of the class.
+        accuracy: Share of its samples that are classified correctly (recall); NaN without samples.
+        low: Lower end of Wilson's interval; NaN likewise.
+        high: Upper end of it.
+        n: Number of samples.
+    """
+
+    name: str
+    accuracy: float
+    low: float
+    high: float
+    n: int
 
 
 def is_correct(
@@ -25,9 +51,36 @@ def is_correct(
     Raises:
         InputError: A label lies outside the classes.
     """
-    _check_labels(labels, logits.shape[1])
+    check_labels(labels, logits.shape[1])
     undefined = np.isnan(logits).any(axis=1)
     return np.asarray((logits.argmax(axis=1) == labels) & ~undefined)
+
+
+def is_correct_top_k(
+    logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"], k: int
+) -> Bool[np.ndarray, "n"]:
+    """Tell for every sample whether its label is among the k classes of the highest logits.
+
+    Of equal logits the first classes count, so that k = 1 is ``is_correct``; scikit-learn's
+    ``top_k_accuracy_score``, equal otherwise, takes the last ones. A row that holds a NaN is wrong.
+
+    Args:
+        logits: Scores of every class; any increasing function of them gives the same answer.
+        labels: True classes, 0 to c - 1.
+        k: How many classes are guessed, at least 1; with c or more every sample is right.
+
+    Returns:
+        True where the label is among them.
+
+    Raises:
+        InputError: A label lies outside the classes.
+    """
+    check_labels(labels, logits.shape[1])
+    own = np.take_along_axis(logits, labels[:, None].astype(np.int64), axis=1)
+    is_earlier = np.arange(logits.shape[1]) < labels[:, None]
+    ahead = (logits > own) | ((logits == own) & is_earlier)
+    undefined = np.isnan(logits).any(axis=1)
+    return np.asarray((ahead.sum(axis=1) < k) & ~undefined)
 
 
 def accuracy(logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"]) -> float:
@@ -48,7 +101,140 @@ def accuracy(logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"])
     return float(is_correct(logits, labels).mean())
 
 
-def _check_labels(labels: Integer[np.ndarray, "n"], classes: int) -> None:
+def balanced_accuracy(
+    correct: Bool[np.ndarray, "n"],
+    labels: Integer[np.ndarray, "m"],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate the mean over classes of the share of their samples that is classified correctly.
+
+    ``mean over classes of mean(correct[labels == class])``, over the classes that have samples, as
+    scikit-learn's ``balanced_accuracy_score``. The percentile bootstrap is stratified: every
+    class keeps its number of samples, so that none drops out of a resample.
+
+    Args:
+        correct: Whether each sample is classified correctly.
+        labels: True classes.
+        confidence: Probability the interval covers, 0 to 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+        The estimate, 0 to 1; NaN without samples. A class of one sample has no spread in a
+        stratified bootstrap, so with few samples a class the interval is too narrow.
+
+    Raises:
+        InputError: The arrays differ in length.
+    """
+    return _over_strata(np.mean, correct, labels, confidence, resamples, seed)
+
+
+def worst_group_accuracy(
+    correct: Bool[np.ndarray, "n"],
+    groups: Integer[np.ndarray, "m"],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate the accuracy of the group of samples that is classified worst.
+
+    ``min over groups of mean(correct[groups == group])`` (Sagawa et al., ICLR 2020,
+    https://arxiv.org/abs/1911.08731). The percentile bootstrap is stratified by group, and each
+    resample has its own worst group; the least of many noisy numbers is low, so with many or small
+    groups the interval leans downwards.
+
+    Args:
+        correct: Whether each sample is classified correctly.
+        groups: Number of the group each sample belongs to; any integers.
+        confidence: Probability the interval covers, 0 to 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+        The estimate, 0 to 1, with the number of all samples; NaN without samples.
+
+    Raises:
+        InputError: The arrays differ in length.
+    """
+    return _over_strata(np.min, correct, groups, confidence, resamples, seed)
+
+
+def class_accuracies(
+    correct: Bool[np.ndarray, "n"],
+    labels: Integer[np.ndarray, "m"],
+    names: Sequence[str],
+    *,
+    confidence: float = 0.95,
+) -> tuple[ClassAccuracy, ...]:
+    """Return accuracy and number of samples class by class.
+
+    Args:
+        correct: Whether each sample is classified correctly.
+        labels: True classes, 0 to the number of names - 1.
+        names: Names of the classes.
+        confidence: Probability each interval covers, 0 to 1.
+
+    Returns:
+        One line per class, in the order of the names; intervals are those of Wilson.
+
+    Raises:
+        InputError: The arrays differ in length, or a label lies outside the classes.
+    """
+    _check_paired(correct, labels)
+    check_labels(labels, len(names))
+    totals = np.bincount(labels, minlength=len(names))
+    hits = np.bincount(labels[correct], minlength=len(names))
+    shares = [
+        wilson_interval(int(hit), int(total), confidence=confidence)
+        for hit, total in zip(hits, totals, strict=True)
+    ]
+    return tuple(
+        ClassAccuracy(name, share.value, share.low, share.high, share.n)
+        for name, share in zip(names, shares, strict=True)
+    )
+
+
+def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
+    """Estimate a share with Wilson's score interval, which holds for few samples as well.
+
+    ``centre -+ half`` with ``centre = (hits + z^2 / 2) / (n + z^2)`` and
+    ``half = z / (n + z^2) * sqrt(hits * (n - hits) / n + z^2 / 4)``, z the normal quantile of
+    ``(1 + confidence) / 2`` (Wilson 1927, doi 10.1080/01621459.1927.10502953). Unlike the bootstrap
+    it has a width where all samples are right.
+
+    Args:
+        hits: Number of samples that are right, 0 to n.
+        n: Number of samples.
+        confidence: Probability the interval covers, 0 to 1.
+
+    Returns:
+        The estimate, within 0 and 1; NaN without samples.
+    """
+    if n == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
+    # Where none or all are right, an end is exact; rounding would miss it by the last digit.
+    low = float(centre - half) if hits > 0 else 0.0
+    high = float(centre + half) if hits < n else 1.0
+    return Estimate(hits / n, low, high, n)
+
+
+def check_labels(labels: Integer[np.ndarray, "n"], classes: int) -> None:
+    """Check that every label is one of the classes.
+
+    Args:
+        labels: True classes.
+        classes: Number of classes.
+
+    Raises:
+        InputError: A label is not 0 to classes - 1.
+    """
     outside = labels[(labels < 0) | (labels >= classes)]
     if outside.size:
         raise InputError(
@@ -56,4 +242,50 @@ def _check_labels(labels: Integer[np.ndarray, "n"], classes: int) -> None:
             expected=f"classes 0 to {classes - 1}, one per column of the logits",
             got=str(outside[0]),
             fix="evaluate the model on the data set it was made for",
+        )
+
+
+def _over_strata(
+    statistic: Statistic,
+    correct: Bool[np.ndarray, "n"],
+    strata: Integer[np.ndarray, "m"],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """Estimate a statistic of the accuracies of strata by stratified percentile bootstrap."""
+    _check_paired(correct, strata)
+    n = len(correct)
+    if n == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    _, number, totals = np.unique(strata, return_inverse=True, return_counts=True)
+    shares = np.bincount(number[correct], minlength=len(totals)) / totals
+    value = float(statistic(shares[None], -1)[0])
+    if n == 1:
+        return Estimate(value, float("nan"), float("nan"), n)
+    drawn = [statistic(part, -1) for part in _resampled_shares(shares, totals, resamples, seed)]
+    return Estimate(value, *percentile_interval(np.concatenate(drawn), confidence), n)
+
+
+def _resampled_shares(
+    shares: Float64[np.ndarray, "s"], totals: Int64[np.ndarray, "s"], resamples: int, seed: int
+) -> Iterator[Float64[np.ndarray, "r s"]]:
+    """Draw the accuracy of every stratum in each resample, a bounded number at a time.
+
+    Drawing n of n samples with replacement, of which a share is right, is a binomial number.
+    """
+    generator = np.random.default_rng(seed)
+    step = max(1, _DRAWS_AT_ONCE // len(totals))
+    for start in range(0, resamples, step):
+        size = (min(step, resamples - start), len(totals))
+        yield generator.binomial(totals, shares, size) / totals
+
+
+def _check_paired(correct: Bool[np.ndarray, "n"], others: Integer[np.ndarray, "m"]) -> None:
+    if len(correct) != len(others):
+        raise InputError(
+            "labels or groups",
+            expected=f"{len(correct)}, one per sample",
+            got=str(len(others)),
+            fix="join both on their sample ids first",
         )

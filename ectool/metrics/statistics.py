@@ -102,7 +102,7 @@ def bootstrap_difference(
     Raises:
         InputError: The sides differ in length.
     """
-    a, b = _drop_undefined(_paired(first, second))
+    a, b = _drop_undefined(paired(first, second))
     return bootstrap_rows(
         lambda rows: statistic(a[rows], -1) - statistic(b[rows], -1),
         len(a),
@@ -142,16 +142,49 @@ def bootstrap_rows(
     value = float(statistic(np.arange(n)[None])[0])
     if n == 1 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"), n)
+    drawn = resample(statistic, n, resamples=resamples, seed=seed)
+    low, high = percentile_interval(drawn, confidence)
+    return Estimate(value, low, high, n)
+
+
+def resample(
+    statistic: RowStatistic, n: int, *, resamples: int = 2000, seed: int = 0
+) -> Float64[np.ndarray, "r"]:
+    """Return a statistic of bootstrap resamples of n samples.
+
+    Args:
+        statistic: As ``bootstrap_rows`` calls it.
+        n: Number of samples, at least 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling; the same seed draws the same resamples.
+
+    Returns:
+        One number per resample.
+    """
     generator = np.random.default_rng(seed)
     step = max(1, _VALUES_AT_ONCE // n)
-    resampled = np.concatenate(
+    return np.concatenate(
         [
             statistic(generator.integers(n, size=(min(step, resamples - start), n)))
             for start in range(0, resamples, step)
         ]
     )
+
+
+def percentile_interval(
+    resampled: Float64[np.ndarray, "r"], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the two-sided percentile interval of a resampled statistic.
+
+    Args:
+        resampled: The statistic of every resample; NaN where it is undefined.
+        confidence: Probability the interval covers, 0 to 1.
+
+    Returns:
+        Quantiles ``(1 -+ confidence) / 2`` of the defined values.
+    """
     low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high), n)
+    return float(low), float(high)
 
 
 def mean_interval(values: Sample, *, confidence: float = 0.95) -> Estimate:
@@ -194,8 +227,31 @@ def paired_difference(first: Sample, second: Sample, *, confidence: float = 0.95
     Raises:
         InputError: The sides differ in length.
     """
-    a, b = _paired(first, second)
+    a, b = paired(first, second)
     return mean_interval(a - b, confidence=confidence)
+
+
+def paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:
+    """Put the values of both sides of a comparison beside each other.
+
+    Args:
+        first: One value per sample or seed.
+        second: Values of the same samples or seeds, in the same order.
+
+    Returns:
+        Both as rows.
+
+    Raises:
+        InputError: The sides differ in length.
+    """
+    if len(first) != len(second):
+        raise InputError(
+            "paired values",
+            expected=f"{len(first)} on both sides, one per sample or seed",
+            got=f"{len(second)} on the second",
+            fix="join both sides on their ids first",
+        )
+    return np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
 
 
 def mean_per_sample(
@@ -215,17 +271,6 @@ def mean_per_sample(
     total = np.bincount(samples[known], weights=values[known], minlength=count)
     pairs = np.bincount(samples[known], minlength=count)
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
-
-
-def _paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:
-    if len(first) != len(second):
-        raise InputError(
-            "paired values",
-            expected=f"{len(first)} on both sides, one per sample or seed",
-            got=f"{len(second)} on the second",
-            fix="join both sides on their ids first",
-        )
-    return np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
 
 
 def _drop_undefined(columns: Float64[np.ndarray, "k n"]) -> Float64[np.ndarray, "k m"]:

@@ -53,11 +53,12 @@ def compare(difference: Interval, *, higher_is_better: bool) -> Difference:
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is called, means and wants; its values lie in [0, 1] or [-1, 1]."""
+    """What a metric is called, means and wants; shares, and differences of them, are percent."""
 
     label: str
     definition: str
     higher_is_better: bool
+    is_share: bool = True
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Keys:
     title, reference, seeds, epochs, warmup_epochs, every: The experiment.
     unit: What the numbers of `arms.*.metrics` are counted in.
-    metrics.NAME: `label`, `definition`, `higher_is_better`.
+    metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`.
     arms.ARM.metrics.NAME: `values` by seed; `mean`, `low`, `high` (95 % t interval over seeds) and
         `n`; `difference` against the reference, paired by seed, with the same four and `verdict`
         (`better`, `worse`, or null where the interval includes zero); null for the reference.
@@ -28,7 +28,7 @@ from typing import Any
 from ectool.reports.content import Arm, Content, Interval, Result, Sheet
 from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
 
-UNIT = "share of 1; the page shows percent and percentage points"
+UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
 PICTURES = ("image", "perturbed", "clean", "adversarial")
 
 

@@ -52,7 +52,7 @@ def render(content: Content) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     environment.filters |= {
-        "percent": numbers.percent,
+        "quantity": numbers.quantity,
         "bounds": numbers.bounds,
         "mark": numbers.mark,
         "plain": numbers.plain,

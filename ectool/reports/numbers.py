@@ -21,19 +21,19 @@ def percent(share: float, *, signed: bool = False) -> str:
         share: The share; NaN gives `-`.
         signed: Whether to write the sign always, also of what rounds to zero: `-0.0` lies below.
     """
-    if not math.isfinite(share):
-        return ABSENT
-    text = f"{abs(share) * 100:.1f}"
-    if share > 0 and signed:
-        return "+" + text
-    return MINUS + text if share < 0 and (signed or float(text)) else text
+    return _fixed(share * 100, 1, signed=signed)
 
 
-def bounds(interval: Interval, *, signed: bool = False) -> str:
-    """Write an interval's bounds as percent; `-` where there are none."""
+def quantity(value: float, is_share: bool = True, *, signed: bool = False) -> str:
+    """Write a metric's value: a share as `percent`, any other number with three decimals."""
+    return percent(value, signed=signed) if is_share else _fixed(value, 3, signed=signed)
+
+
+def bounds(interval: Interval, is_share: bool = True, *, signed: bool = False) -> str:
+    """Write an interval's bounds as `quantity` does; `-` where there are none."""
     if not interval.bounded:
         return ABSENT
-    low, high = (percent(bound, signed=signed) for bound in (interval.low, interval.high))
+    low, high = (quantity(b, is_share, signed=signed) for b in (interval.low, interval.high))
     return f"[{low}, {high}]"
 
 
@@ -47,3 +47,12 @@ def plain(value: float) -> str:
     if not math.isfinite(value):
         return ABSENT
     return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def _fixed(value: float, decimals: int, *, signed: bool) -> str:
+    if not math.isfinite(value):
+        return ABSENT
+    text = f"{abs(value):.{decimals}f}"
+    if value > 0 and signed:
+        return "+" + text
+    return MINUS + text if value < 0 and (signed or float(text)) else text

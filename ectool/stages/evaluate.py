@@ -19,10 +19,17 @@ from ectool.config import EvaluateConfig
 from ectool.datasets.labels import check_labelled
 from ectool.errors import EctoolError
 from ectool.stages.bounds import check_bounds, parse_bound
-from ectool.stages.evaluate_parts import ORIGINAL, Parts, open_variants
+from ectool.stages.evaluate_parts import Parts, open_variants
 from ectool.stages.inputs import find_model
 from ectool.stages.layout import PREDICTIONS, RESULTS_FILE
-from ectool.stages.measure import Evaluated, class_table, estimates, summarize
+from ectool.stages.measure import (
+    ORIGINAL,
+    Evaluated,
+    attack_conditions,
+    estimates,
+    summarize,
+    tables,
+)
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 
@@ -97,16 +104,20 @@ def _compute(config: EvaluateConfig, parts: Parts, recipe: Recipe) -> None:
             for name, (path, kind) in _artifacts(config, parts).items()
         }
         evaluated = Evaluated(
-            dataset=dataset, config=config, variants=tuple(parts.variants), **made
+            variants=tuple(parts.variants),
+            attacks=attack_conditions(config.eps, config.steps),
+            dataset=dataset,
+            **made,
         )
-        metrics, classes = summarize(estimates(evaluated)), class_table(evaluated)
+        found = estimates(evaluated, resamples=config.bootstrap, seed=config.seed)
+        details = tables(evaluated, dataset.classes)
     results = {
         "schema": "evaluation",
         "version": 1,
         "data": {"name": config.data, "split": config.split, "fingerprint": dataset.fingerprint},
         "model": parts.reference.id,
-        "metrics": metrics,
-        **({"classes": classes} if classes else {}),
+        "metrics": summarize(found),
+        **details,
     }
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())

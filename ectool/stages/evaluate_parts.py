@@ -22,11 +22,10 @@ from ectool.errors import InputError
 from ectool.stages import perturb, score
 from ectool.stages.inputs import ModelReference, data_source, open_data
 from ectool.stages.layout import CHALLENGE, HEATMAPS, PREDICTIONS, SAMPLES
-from ectool.stages.measure import condition_of
+from ectool.stages.measure import ORIGINAL, condition_of
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import Reporter
 
-ORIGINAL = "original"
 BACKGROUNDS = "only_bg_t"
 PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
 PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}

@@ -65,6 +65,27 @@ def source_options(source: DataSource) -> DataOptions:
     return DataOptions(data=source.data, **source.options)
 
 
+def reopen_data(source: DataSource, where: Path) -> Dataset:
+    """Open the data set of an artifact again.
+
+    Args:
+        source: What the artifact's manifest says of its data.
+        where: The artifact, for the message.
+
+    Raises:
+        InputError: The data are missing, or not the same any more.
+    """
+    dataset = open_data(source_options(source), source.split)
+    if dataset.fingerprint != source.fingerprint:
+        raise InputError(
+            f"{source.data} ({source.split})",
+            expected=f"the data of {where}, fingerprint {source.fingerprint[:12]}",
+            got=dataset.fingerprint[:12],
+            fix="point ECTOOL_DATA or the data set's path at the same data",
+        )
+    return dataset
+
+
 def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSource:
     """Describe an open data set for the manifest."""
     return DataSource(

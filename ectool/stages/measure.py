@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from ectool.artifacts.artifact import Artifact
-from ectool.config import EvaluateConfig
 from ectool.datasets.base import Annotations, Dataset, is_multilabel
 from ectool.metrics import multilabel
+from ectool.metrics.calibration import (
+    ReliabilityBin,
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability_table,
+)
 from ectool.metrics.catalogue import describe
-from ectool.metrics.classification import is_correct
+from ectool.metrics.classification import (
+    ClassAccuracy,
+    balanced_accuracy,
+    class_accuracies,
+    is_correct,
+    is_correct_top_k,
+)
 from ectool.metrics.debiasing import background_gaps
-from ectool.metrics.localization import box_masks, energy_inside, mask_iou, pointing_game
+from ectool.metrics.localization import (
+    box_masks,
+    energy_inside,
+    mask_iou,
+    pointing_game,
+    relevance_rank,
+)
+from ectool.metrics.multilabel import ClassResult
 from ectool.metrics.ranking import Interpolation
 from ectool.metrics.statistics import Estimate, bootstrap_interval, mean_per_sample
 from ectool.options import format_eps
+from ectool.stages.inputs import positions
 
 Values = Float[np.ndarray, "n"]
+Table = list[dict[str, object]]
+ORIGINAL = "original"
+TOP = 5
 LOCALIZATION = {
     "pointing_game": pointing_game,
     "energy_inside": energy_inside,
+    "relevance_rank": relevance_rank,
     "mask_iou": mask_iou,
 }
 MEAN_AVERAGE_PRECISION: Mapping[str, Interpolation] = {"map": "all-points", "map11": "11-point"}
@@ -37,31 +61,38 @@ class Evaluated:
 
     Attributes:
         predictions: Logits of every condition.
-        dataset: The pictures.
-        config: Options of the evaluation.
         variants: Names of the background variants, which are conditions too.
+        attacks: Condition of every attack, by its radius as papers write it.
+        dataset: The pictures; None where they are not at hand, then without localization.
         heatmaps: Clean and perturbed heatmaps, where the model can be explained.
         weights: Explanation consistency, likewise.
         challenge: Objects that are recognised on every background, where that was asked for.
     """
 
     predictions: Artifact
-    dataset: Dataset
-    config: EvaluateConfig
     variants: tuple[str, ...]
+    attacks: Mapping[str, str]
+    dataset: Dataset | None = None
     heatmaps: Artifact | None = None
     weights: Artifact | None = None
     challenge: Artifact | None = None
 
-    @property
-    def attacks(self) -> Mapping[str, str]:
-        """Return the condition of every attack, by its radius as papers write it."""
-        steps = self.config.steps
-        return {format_eps(eps): condition_of(eps, steps) for eps in self.config.eps}
-
     def logits(self, condition: str) -> Float[np.ndarray, "n c"]:
         """Return what the model answered under a condition."""
         return self.predictions.read(f"{condition}/logits")
+
+    def order_in(self, artifact: Artifact) -> np.ndarray:
+        """Return where each sample of the predictions lies in another artifact.
+
+        Raises:
+            InputError: One is not there.
+        """
+        return positions(
+            self.predictions.sample_ids,
+            artifact.sample_ids,
+            str(artifact.path),
+            "evaluate again into a new --output",
+        )
 
 
 def condition_of(eps: float, steps: int) -> str:
@@ -69,29 +100,46 @@ def condition_of(eps: float, steps: int) -> str:
     return f"pgd{steps}-linf-{format_eps(eps).replace('/', '_')}"
 
 
-def estimates(evaluated: Evaluated) -> dict[str, Estimate]:
+def attack_conditions(radii: Sequence[float], steps: int) -> dict[str, str]:
+    """Return the condition of every attack, by its radius as papers write it."""
+    return {format_eps(eps): condition_of(eps, steps) for eps in radii}
+
+
+def estimates(evaluated: Evaluated, *, resamples: int, seed: int) -> dict[str, Estimate]:
     """Return every metric with its bootstrap interval over samples."""
     labels = evaluated.predictions.read("label")
-    several = is_multilabel(labels)
-    found = _ranked(evaluated, labels.astype(np.int8)) if several else {}
-    columns = _right_labels(evaluated, labels) if several else _right(evaluated, labels)
-    if evaluated.challenge is not None:
-        columns["background_robustness"] = evaluated.challenge.read("robust")
-    if evaluated.heatmaps is not None:
-        columns |= localization(evaluated.heatmaps, evaluated.dataset)
-    if evaluated.weights is not None:
-        columns["explanation_consistency"] = evaluated.weights.read("explanation_consistency")
-    config = evaluated.config
-    return found | {
-        name: bootstrap_interval(
-            np.asarray(column, np.float64), resamples=config.bootstrap, seed=config.seed
-        )
-        for name, column in columns.items()
+    means = {
+        name: bootstrap_interval(column, resamples=resamples, seed=seed)
+        for name, column in columns(evaluated).items()
     }
+    if is_multilabel(labels):
+        return _ranked(evaluated, labels.astype(np.int8), resamples, seed) | means
+    return means | _over_all(evaluated, labels, resamples, seed)
+
+
+def columns(evaluated: Evaluated) -> dict[str, Values]:
+    """Return every metric that is a mean over samples, as one value for each of them.
+
+    Returns:
+        Columns in the order of the predictions; NaN where a metric of a sample is undefined.
+    """
+    labels = evaluated.predictions.read("label")
+    found = (_right_labels if is_multilabel(labels) else _right)(evaluated, labels)
+    if evaluated.challenge is not None:
+        robust = evaluated.challenge.read("robust")
+        found["background_robustness"] = robust[evaluated.order_in(evaluated.challenge)]
+    if evaluated.heatmaps is not None and evaluated.dataset is not None:
+        order = evaluated.order_in(evaluated.heatmaps)
+        scores = localization(evaluated.heatmaps, evaluated.dataset)
+        found |= {name: score[order] for name, score in scores.items()}
+    if evaluated.weights is not None:
+        consistency = evaluated.weights.read("explanation_consistency")
+        found["explanation_consistency"] = consistency[evaluated.order_in(evaluated.weights)]
+    return {name: np.asarray(column, np.float64) for name, column in found.items()}
 
 
 def _right(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Tell of every sample whether it is classified correctly, and its background gap."""
+    """Tell of every sample whether it is classified correctly, and how its answer scores."""
     conditions = {
         **{f"accuracy@{name}": name for name in evaluated.variants},
         **{f"robust@{eps}": condition for eps, condition in evaluated.attacks.items()},
@@ -101,7 +149,30 @@ def _right(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
         found["background_gap"] = background_gaps(
             found["accuracy@mixed_same"], found["accuracy@mixed_rand"]
         )
+    return found | _scored(evaluated.logits(ORIGINAL), labels)
+
+
+def _scored(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Score the answer to every original picture, beyond right or wrong."""
+    found = {
+        "nll": negative_log_likelihood(logits, labels),
+        "brier": brier_score(logits, labels),
+    }
+    if logits.shape[1] > TOP:
+        found["top5_accuracy"] = is_correct_top_k(logits, labels, TOP)
     return found
+
+
+def _over_all(
+    evaluated: Evaluated, labels: np.ndarray, resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Return the metrics of the original pictures that are no means over samples."""
+    logits = evaluated.logits(ORIGINAL)
+    correct = is_correct(logits, labels)
+    return {
+        "balanced_accuracy": balanced_accuracy(correct, labels, resamples=resamples, seed=seed),
+        "ece": expected_calibration_error(logits, labels, resamples=resamples, seed=seed),
+    }
 
 
 def _right_labels(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -114,9 +185,10 @@ def _right_labels(evaluated: Evaluated, labels: np.ndarray) -> dict[str, np.ndar
     return found
 
 
-def _ranked(evaluated: Evaluated, labels: np.ndarray) -> dict[str, Estimate]:
+def _ranked(
+    evaluated: Evaluated, labels: np.ndarray, resamples: int, seed: int
+) -> dict[str, Estimate]:
     """Return mean average precision both ways, of every variant and under every attack."""
-    config = evaluated.config
     conditions = {
         **{f"@{name}": name for name in evaluated.variants},
         **{f"robust@{eps}": condition for eps, condition in evaluated.attacks.items()},
@@ -130,21 +202,30 @@ def _ranked(evaluated: Evaluated, labels: np.ndarray) -> dict[str, Estimate]:
                 evaluated.logits(condition),
                 labels,
                 interpolation=interpolation,
-                resamples=config.bootstrap,
-                seed=config.seed,
+                resamples=resamples,
+                seed=seed,
             )
     return found
 
 
-def class_table(evaluated: Evaluated) -> list[dict[str, object]]:
-    """Return average precision and counts of every class; nothing for single-label data."""
-    labels = evaluated.predictions.read("label")
-    if not is_multilabel(labels):
-        return []
-    lines = multilabel.class_table(
-        evaluated.logits("original"), labels.astype(np.int8), evaluated.dataset.classes
-    )
-    return [{**asdict(line), "average_precision": number(line.average_precision)} for line in lines]
+def tables(evaluated: Evaluated, classes: Sequence[str]) -> dict[str, Table]:
+    """Return what the original pictures say class by class and, of one label each, confidence."""
+    labels, logits = evaluated.predictions.read("label"), evaluated.logits(ORIGINAL)
+    if is_multilabel(labels):
+        return {"classes": _table(multilabel.class_table(logits, labels.astype(np.int8), classes))}
+    accuracies = class_accuracies(is_correct(logits, labels), labels, classes)
+    return {
+        "classes": _table(accuracies),
+        "reliability": _table(reliability_table(logits, labels)),
+    }
+
+
+def _table(lines: Sequence[ClassAccuracy | ClassResult | ReliabilityBin]) -> Table:
+    """Return the lines of a table as JSON values."""
+    return [
+        {name: number(v) if isinstance(v, float) else v for name, v in asdict(line).items()}
+        for line in lines
+    ]
 
 
 def localization(heatmaps: Artifact, dataset: Dataset) -> dict[str, Values]:
@@ -198,6 +279,7 @@ def summarize(found: Mapping[str, Estimate]) -> dict[str, dict[str, object]]:
             "label": info.label,
             "definition": info.definition,
             "higher_is_better": info.higher_is_better,
+            "is_share": info.is_share,
         }
     return summary
 

@@ -21,6 +21,7 @@ def measured(experiment: Experiment) -> dict[str, Metric]:
             label=str(found[name]["label"]),
             definition=str(found[name]["definition"]),
             higher_is_better=bool(found[name]["higher_is_better"]),
+            is_share=bool(found[name].get("is_share", True)),
         )
         for name in sorted(found, key=metric_order)
     }

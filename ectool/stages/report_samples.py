@@ -13,7 +13,7 @@ from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
 from ectool.reports.content import Sample, Sheet
 from ectool.reports.selection import Choice, choose
-from ectool.stages.inputs import open_data, positions, source_options
+from ectool.stages.inputs import positions, reopen_data
 from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.report_runs import Experiment
 
@@ -69,15 +69,7 @@ def _open_data(perturbed: Artifact) -> Dataset:
             got="none",
             fix="make them with `ectool perturb`",
         )
-    dataset = open_data(source_options(source), source.split)
-    if dataset.fingerprint != source.fingerprint:
-        raise InputError(
-            f"{source.data} ({source.split})",
-            expected=f"the data of {perturbed.path}, fingerprint {source.fingerprint[:12]}",
-            got=dataset.fingerprint[:12],
-            fix="point ECTOOL_DATA or the data set's path at the same data",
-        )
-    return dataset
+    return reopen_data(source, perturbed.path)
 
 
 def _read_samples(round_: RoundData) -> list[Sample]:

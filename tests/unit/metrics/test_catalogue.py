@@ -36,3 +36,8 @@ def test_labels_tell_metrics_apart():
 def test_an_unknown_metric_has_no_description():
     with pytest.raises(KeyError, match="nonsense"):
         describe("nonsense@original")
+
+
+def test_only_scores_of_probabilities_are_no_shares():
+    assert [name for name, info in METRICS.items() if not info.is_share] == ["nll", "brier"]
+    assert describe("accuracy@original").is_share

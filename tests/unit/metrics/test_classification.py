@@ -1,14 +1,30 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import accuracy_score
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    recall_score,
+    top_k_accuracy_score,
+)
 
 from ectool.errors import InputError
-from ectool.metrics.classification import accuracy, is_correct
+from ectool.metrics.classification import (
+    accuracy,
+    balanced_accuracy,
+    class_accuracies,
+    is_correct,
+    is_correct_top_k,
+    wilson_interval,
+    worst_group_accuracy,
+)
 
 
 @given(
@@ -43,3 +59,132 @@ def test_no_samples_have_no_accuracy():
 def test_a_label_outside_the_classes_is_an_error(label):
     with pytest.raises(InputError, match=f"classes 0 to 2.*got {label}"):
         is_correct(np.zeros((2, 3)), np.array([0, label]))
+
+
+def draw(samples=400, classes=7, seed=0):
+    """Return logits and labels of unequally frequent classes, about half of them right."""
+    generator = np.random.default_rng(seed)
+    labels = generator.choice(classes, samples, p=np.arange(1, classes + 1) / 28)
+    logits = generator.normal(size=(samples, classes))
+    logits[np.arange(samples), labels] += 1.2
+    return logits, labels
+
+
+class TestTopK:
+    @pytest.mark.parametrize("k", [1, 2, 5, 6])
+    def test_is_scikit_learns(self, k):
+        logits, labels = draw()
+        expected = top_k_accuracy_score(labels, logits, k=k)
+        assert is_correct_top_k(logits, labels, k).mean() == pytest.approx(expected)
+
+    @given(
+        hnp.arrays(np.float32, (9, 4), elements=st.sampled_from([0, 1, 2, np.nan])),
+        hnp.arrays(np.int64, 9, elements=st.integers(0, 3)),
+    )
+    def test_grows_with_k_from_the_prediction_to_everything_defined(self, logits, labels):
+        rows = [is_correct_top_k(logits, labels, k) for k in (1, 2, 3, 4)]
+        assert (rows[0] == is_correct(logits, labels)).all()
+        assert all((less <= more).all() for less, more in pairwise(rows))
+        assert (rows[3] == ~np.isnan(logits).any(axis=1)).all()
+
+    def test_of_equal_logits_the_first_count(self):
+        logits = np.zeros((4, 4))
+        assert is_correct_top_k(logits, np.arange(4), 2).tolist() == [True, True, False, False]
+
+    def test_a_label_outside_the_classes_is_an_error(self):
+        with pytest.raises(InputError, match=r"classes 0 to 2.*got 3"):
+            is_correct_top_k(np.zeros((2, 3)), np.array([0, 3]), 2)
+
+
+def resampled_within(correct, groups, statistic, resamples=1500):
+    """Redo the stratified bootstrap by drawing samples, group by group."""
+    generator = np.random.default_rng(5)
+    values = [correct[groups == group] for group in np.unique(groups)]
+    return np.array(
+        [statistic([generator.choice(v, len(v)).mean() for v in values]) for _ in range(resamples)]
+    )
+
+
+class TestBalanced:
+    def test_is_scikit_learns_and_leaves_out_classes_without_samples(self):
+        logits, labels = draw()
+        labels = labels + (labels > 2)  # nothing is of class 3
+        predicted = np.where(is_correct(logits, labels % 7), labels, labels - 1)
+        found = balanced_accuracy(predicted == labels, labels)
+        seen = recall_score(labels, predicted, labels=np.unique(labels), average="macro")
+        assert found.value == pytest.approx(seen)
+        assert found.n == 400
+
+    def test_is_scikit_learns_balanced_accuracy(self):
+        logits, labels = draw(seed=2)
+        found = balanced_accuracy(is_correct(logits, labels), labels)
+        assert found.value == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+
+    @pytest.mark.parametrize(
+        ("estimate", "statistic"), [(balanced_accuracy, np.mean), (worst_group_accuracy, np.min)]
+    )
+    def test_intervals_are_quantiles_of_resamples_within_the_groups(self, estimate, statistic):
+        logits, labels = draw(120, seed=1)
+        correct = is_correct(logits, labels)
+        found = estimate(correct, labels, resamples=4000)
+        low, high = np.quantile(resampled_within(correct, labels, statistic), [0.025, 0.975])
+        assert (found.low, found.high) == pytest.approx((low, high), abs=0.025)
+
+    def test_the_seed_decides(self):
+        logits, labels = draw()
+        correct = is_correct(logits, labels)
+        one, same, other = (balanced_accuracy(correct, labels, seed=s) for s in (0, 0, 1))
+        assert one == same
+        assert one != other
+
+
+class TestWorstGroup:
+    def test_is_the_least_accuracy_of_any_group(self):
+        logits, labels = draw()
+        correct, groups = is_correct(logits, labels), labels * 1000 - 3
+        found = worst_group_accuracy(correct, groups)
+        assert found.value == min(recall_score(labels, logits.argmax(1), average=None))
+        assert found.low <= found.value <= found.high
+
+    def test_one_group_is_the_accuracy(self):
+        correct = np.arange(40) % 4 > 0
+        assert worst_group_accuracy(correct, np.zeros(40, int)).value == 0.75
+
+    @pytest.mark.parametrize("n", [0, 1])
+    def test_too_few_samples_have_no_interval(self, n):
+        found = worst_group_accuracy(np.ones(n, np.bool_), np.zeros(n, int))
+        assert np.isnan([found.low, found.high]).all()
+        assert np.isnan(found.value) if n == 0 else found.value == 1
+
+    def test_groups_of_other_samples_are_an_error(self):
+        with pytest.raises(InputError, match="expected 3, one per sample, got 2"):
+            worst_group_accuracy(np.ones(3, np.bool_), np.zeros(2, int))
+
+
+class TestClasses:
+    def test_accuracy_is_scikit_learns_recall(self):
+        logits, labels = draw()
+        names = tuple("abcdefg")
+        lines = class_accuracies(is_correct(logits, labels), labels, names)
+        assert tuple(line.name for line in lines) == names
+        expected = recall_score(labels, logits.argmax(1), average=None)
+        assert [line.accuracy for line in lines] == pytest.approx(expected.tolist())
+        assert [line.n for line in lines] == np.bincount(labels).tolist()
+        assert all(line.low < line.accuracy < line.high for line in lines)
+
+    def test_a_class_without_samples_has_no_accuracy(self):
+        (_, empty) = class_accuracies(np.array([True]), np.array([0]), ("a", "b"))
+        assert np.isnan([empty.accuracy, empty.low, empty.high]).all()
+        assert empty.n == 0
+
+    def test_a_label_without_a_name_is_an_error(self):
+        with pytest.raises(InputError, match=r"classes 0 to 1.*got 2"):
+            class_accuracies(np.array([True]), np.array([2]), ("a", "b"))
+
+    @given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
+    def test_interval_is_scipys(self, n, data, confidence):
+        hits = data.draw(st.integers(0, n))
+        expected = binomtest(hits, n).proportion_ci(confidence, method="wilson")
+        found = wilson_interval(hits, n, confidence=confidence)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert 0 <= found.low <= found.value <= found.high <= 1

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ectool.reports.content import Difference, Interval
-from ectool.reports.numbers import bounds, mark, percent, plain
+from ectool.reports.numbers import bounds, mark, percent, plain, quantity
 
 NAN = float("nan")
 
@@ -33,6 +33,17 @@ def test_bounds():
     assert bounds(Interval(0.1, 0.05, 0.15, 3)) == "[5.0, 15.0]"
     assert bounds(Interval(0.1, -0.05, 0.25, 3), signed=True) == "[\N{MINUS SIGN}5.0, +25.0]"
     assert bounds(Interval(0.1, NAN, NAN, 1)) == "-"
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [(0.4567, False, "0.457"), (1.2, True, "+1.200"), (-0.05, True, "\N{MINUS SIGN}0.050")],
+)
+def test_what_is_no_share_is_no_percent(value, signed, text):
+    assert quantity(value, is_share=False, signed=signed) == text
+    assert quantity(value, signed=signed) == percent(value, signed=signed)
+    interval = Interval(value, value, value, 3)
+    assert bounds(interval, is_share=False, signed=signed) == f"[{text}, {text}]"
 
 
 @pytest.mark.parametrize(("verdict", "word"), [("better", "better"), ("worse", "worse")])

@@ -7,6 +7,13 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    log_loss,
+    top_k_accuracy_score,
+)
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
@@ -22,7 +29,11 @@ from ectool.errors import (
 from ectool.stages import evaluate
 from ectool.stages.inputs import open_data
 
-QUICK = {"eps": (2 / 255, 0.1), "steps": 1, "bootstrap": 100, "shard_size": 64, "device": "cpu"}
+N = 100
+QUICK = {
+    **{"limit": N, "shard_size": 64, "device": "cpu"},
+    **{"eps": (2 / 255, 0.1), "steps": 1, "bootstrap": 100},
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +83,7 @@ def test_energy_and_consistency_are_means_over_the_samples(evaluation, read):
     metrics = metrics_of(evaluation)
     scored = read(evaluation / "weights.zarr")["explanation_consistency"]
     assert metrics["explanation_consistency"] == pytest.approx(np.nanmean(scored), rel=1e-5)
-    dataset = open_data(DataOptions(), "validation")
+    dataset = open_data(DataOptions(limit=N), "validation")
     maps = read(evaluation / "cams.zarr")
     assert maps["sample_id"].tolist() == list(dataset.sample_ids)
     assert 0 < metrics["energy_inside"] < 1
@@ -83,7 +94,7 @@ def test_energy_and_consistency_are_means_over_the_samples(evaluation, read):
 def test_every_metric_has_an_interval_and_a_meaning(evaluation):
     for name, entry in evaluate.read_results(evaluation).items():
         assert entry["low"] <= entry["value"] <= entry["high"], name
-        assert entry["n"] <= 200
+        assert entry["n"] <= N
         assert entry["definition"]
 
 
@@ -92,14 +103,43 @@ def test_data_without_masks_or_variants_has_fewer_metrics(config, bare, tmp_path
         config(tmp_path / "eval", data=f"imagefolder:{bare}", size=32, split="all")
     )
     assert set(metrics_of(folder)) == {
-        *("accuracy@original", "robust@2/255", "robust@0.1", "explanation_consistency")
+        *("accuracy@original", "robust@2/255", "robust@0.1", "explanation_consistency"),
+        *("top5_accuracy", "balanced_accuracy", "nll", "brier", "ece"),
     }
+
+
+def test_probabilities_are_scored_as_scikit_learn_does(evaluation, read):
+    predictions, metrics = read(evaluation / "predictions.zarr"), metrics_of(evaluation)
+    logits, labels = predictions["original/logits"], predictions["label"]
+    chances, classes = softmax(logits.astype(np.float64), axis=1), np.arange(10)
+    expected = {
+        "nll": log_loss(labels, chances, labels=classes),
+        "brier": brier_score_loss(labels, chances, labels=classes, scale_by_half=False),
+        "balanced_accuracy": balanced_accuracy_score(labels, logits.argmax(axis=1)),
+        "top5_accuracy": top_k_accuracy_score(labels, logits, k=5, labels=classes),
+    }
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+
+
+def test_tables_tell_of_every_class_and_every_confidence(evaluation, read):
+    results = json.loads((evaluation / "results.json").read_text())
+    assert [line["name"] for line in results["classes"]] == [str(digit) for digit in range(10)]
+    assert sum(line["n"] for line in results["classes"]) == N
+    means = [line["accuracy"] for line in results["classes"]]
+    assert np.mean(means) == pytest.approx(results["metrics"]["balanced_accuracy"]["value"])
+    bins = results["reliability"]
+    assert (len(bins), sum(line["n"] for line in bins)) == (15, N)
+    gaps = [
+        line["n"] / N * abs(line["accuracy"] - line["confidence"]) for line in bins if line["n"]
+    ]
+    assert sum(gaps) == pytest.approx(results["metrics"]["ece"]["value"])
+    assert all(line["accuracy"] is None for line in bins if not line["n"])
 
 
 def test_the_chain_reaches_the_model(evaluation):
     manifest = read_manifest(evaluation)
     assert [parent.role for parent in manifest.recipe.parents] == ["model"]
-    assert (manifest.length, list(manifest.files)) == (200, ["results.json"])
+    assert (manifest.length, list(manifest.files)) == (N, ["results.json"])
     assert sorted(path.name for path in evaluation.iterdir()) == [
         *("adv.zarr", "cams.zarr", "manifest.json", "predictions.zarr", "results.json"),
         "weights.zarr",
@@ -130,7 +170,7 @@ class TestGate:
         text = json.loads((own / "results.json").read_text())
         text["metrics"]["mask_iou"]["value"] = None
         (own / "results.json").write_text(json.dumps(text))
-        evaluate.folder.seal(own, read_manifest(own).recipe, length=200)
+        evaluate.folder.seal(own, read_manifest(own).recipe, length=N)
         with pytest.raises(QualityGateError, match="mask_iou: expected >= 0, got undefined"):
             evaluate.run(config(own, require=("mask_iou>=0",)))
 
@@ -205,7 +245,7 @@ def test_another_number_of_classes(config, pictures, tmp_path):
 
 
 def test_predictions_do_not_depend_on_the_batch(config, few, read, tmp_path):
-    options = {"data": f"imagefolder:{few}", "size": 32, "split": "all"}
+    options = {"data": f"imagefolder:{few}", "size": 32, "split": "all", "eps": (2 / 255,)}
     one, other = (
         read(evaluate.run(config(tmp_path / str(n), batch_size=n, **options)) / "predictions.zarr")
         for n in (1, 30)

@@ -50,6 +50,16 @@ def energy(heatmap, mask):
     return heatmap[mask].sum() / heatmap.sum() if heatmap.any() else math.nan
 
 
+def rank(heatmap, mask):
+    """Take as many pixels as the object has, the most relevant ones; ties by halves and thirds."""
+    if not heatmap.any():
+        return math.nan
+    wanted, last = mask.sum(), np.sort(heatmap, axis=None)[-mask.sum()]
+    above, tied = heatmap > last, heatmap == last
+    share = (wanted - above.sum()) / tied.sum()
+    return ((above & mask).sum() + share * (tied & mask).sum()) / wanted
+
+
 def iou(heatmap, mask):
     region = (heatmap >= 0.5 * heatmap.max()) & (heatmap.max() > 0)
     return (region & mask).sum() / (region | mask).sum()
@@ -57,7 +67,12 @@ def iou(heatmap, mask):
 
 @pytest.mark.parametrize(
     ("name", "definition"),
-    [("pointing_game", is_hit), ("energy_inside", energy), ("mask_iou", iou)],
+    [
+        ("pointing_game", is_hit),
+        ("energy_inside", energy),
+        ("relevance_rank", rank),
+        ("mask_iou", iou),
+    ],
 )
 def test_localization_is_that_of_the_heatmaps(name, definition, evaluation, pictures_of):
     values = np.array([definition(heatmap, mask) for heatmap, mask in pictures_of])

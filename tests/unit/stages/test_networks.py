@@ -22,6 +22,8 @@ from ectool.stages.inputs import find_model, open_data
 from ectool.stages.networks import check_data, load_folder
 
 N = 30
+NAME = "shufflenet_v2_x0_5"
+"""The smallest network of torchvision's zoo."""
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +31,19 @@ def foreign():
     """A network as torchvision makes it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return torchvision.models.resnet18(num_classes=10).eval()
+        return torchvision.models.shufflenet_v2_x0_5(num_classes=10).eval()
 
 
 @pytest.fixture(scope="module")
 def checkpoint(foreign, tmp_path_factory):
-    path = tmp_path_factory.mktemp("checkpoint") / "resnet18.pth"
+    path = tmp_path_factory.mktemp("checkpoint") / "shufflenet.pth"
     torch.save(foreign.state_dict(), path)
     return path
 
 
 @pytest.fixture(scope="module")
 def options(few_options, checkpoint):
-    return {"model": "resnet18", "checkpoint": checkpoint, "classes": 10, **few_options}
+    return {"model": NAME, "checkpoint": checkpoint, "classes": 10, **few_options}
 
 
 def logits_of(network, images):
@@ -65,10 +67,11 @@ class TestForeignCheckpoint:
         right = (expected.argmax(axis=1) == few_digits.labels).mean()
         assert results["accuracy@original"]["value"] == pytest.approx(right)
         (parent,) = read_manifest(path).recipe.parents
-        assert (parent.kind, parent.id[:12]) == ("checkpoint", "resnet18:10:")
+        assert parent.kind == "checkpoint"
+        assert parent.id.startswith(f"{NAME}:10:")
 
     def test_is_perturbed_and_explained(self, options, foreign, few_digits, read, tmp_path):
-        options = {**options, "layer": "layer3"}
+        options = {**options, "layer": "stage3"}
         samples = perturb.run(PerturbConfig(**options, output=tmp_path / "adv.zarr", steps=1))
         arrays = read(samples)
         expected = logits_of(foreign, arrays["image"])
@@ -177,14 +180,14 @@ class TestOptionsOfCheckpoints:
         path = tmp_path / "both.pth"
         torch.save({"model": foreign.state_dict(), "model_ema": foreign.state_dict()}, path)
         output = tmp_path / "adv.zarr"
-        given = {**options, "checkpoint": path, "layer": "layer3", "steps": 0, "output": output}
+        given = {**options, "checkpoint": path, "layer": "stage3", "steps": 0, "output": output}
         perturb.run(PerturbConfig(**given))
         for change in ({"entry": "ema"}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}):
             with pytest.raises(OutputExistsError):
                 perturb.run(PerturbConfig(**given, **change))
 
     def test_normalisation_counts(self, options, foreign, few_digits, read, tmp_path):
-        given = {**options, "layer": "layer3", "steps": 0, "mean": (0, 0, 0), "std": (1, 1, 1)}
+        given = {**options, "layer": "stage3", "steps": 0, "mean": (0, 0, 0), "std": (1, 1, 1)}
         path = perturb.run(PerturbConfig(**given, random_start=False, output=tmp_path / "a.zarr"))
         with torch.no_grad():
             expected = foreign(to_pixels(few_digits.images(np.arange(N)))).numpy()
@@ -240,8 +243,8 @@ class TestFineTuning:
                 split="all",
                 size=32,
                 device="cpu",
-                model="resnet18",
-                layer="layer3",
+                model=NAME,
+                layer="stage3",
                 checkpoint=checkpoint,
                 epochs=2,
                 output=tmp_path / name,
@@ -260,7 +263,9 @@ class TestFineTuning:
 
     def test_with_a_fresh_head(self, tune, foreign):
         found = load_folder(tune("fresh", lr=1e-12, until_epoch=1, reset_head=True, seed=5)).network
-        torch.testing.assert_close(found.conv1.weight, foreign.conv1.weight, rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            found.conv1[0].weight, foreign.conv1[0].weight, rtol=0, atol=1e-6
+        )
         assert not torch.allclose(found.fc.weight, foreign.fc.weight, atol=1e-3)
 
     def test_resumes_to_the_same_bytes(self, tune, tmp_path):
@@ -289,7 +294,10 @@ class TestPrograms:
     def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path):
         config = EvaluateConfig(**options, output=tmp_path / "e", steps=1, bootstrap=100)
         found = evaluate.read_results(evaluate.run(config, listener))
-        assert set(found) == {"accuracy@original", "robust@2/255", "robust@8/255"}
+        assert set(found) == {
+            *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy"),
+            *("balanced_accuracy", "nll", "brier", "ece"),
+        }
         assert "without localization and consistency, for no heatmaps" in listener.notes[0]
 
     def test_cannot_be_trained(self, program, few, tmp_path):

@@ -370,6 +370,21 @@ def copy_of(experiment: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(experiment, tmp_path / "copy"))
 
 
+def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
+    root = copy_of(experiment, tmp_path)
+    for path in root.glob("seed-*/*/eval"):
+        results = json.loads((path / "results.json").read_text())
+        value = {"value": 1.25, "label": "NLL", "definition": "in nats", "higher_is_better": False}
+        results["metrics"]["nll"] = {**value, "is_share": False}
+        (path / "results.json").write_text(json.dumps(results))
+        folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
+    page = report.run(ReportConfig(experiment=root)).read_text()
+    assert cells(page)["NLL ↓ lower is better"] == [
+        *("1.250 [1.250, 1.250]", "1.250 [1.250, 1.250]", "0.000 [0.000, 0.000]")
+    ]
+    assert cells(page)["accuracy, original ↑ higher is better"][0].startswith("55.0 [")
+
+
 def test_missing_experiment(tmp_path):
     with pytest.raises(InputError, match=r"no experiment\.json in it; check the path"):
         report.run(ReportConfig(experiment=tmp_path))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import binomtest
+
+from ectool.errors import InputError
+from ectool.metrics.comparison import holm, mcnemar, paired_bootstrap
+from ectool.metrics.statistics import bootstrap_difference
+
+P_VALUES = hnp.arrays(np.float64, st.integers(0, 12), elements=st.floats(0, 1))
+
+
+class TestMcNemar:
+    @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 5))
+    def test_is_the_binomial_test_of_what_only_one_gets_right(self, only_a, only_b, both):
+        counts = (only_a, only_b, both, 3)
+        a, b = (np.repeat(side, counts) for side in ([1, 0, 1, 0], [0, 1, 1, 0]))
+        found = mcnemar(a == 1, b == 1)
+        assert (found.only_first, found.only_second) == (only_a, only_b)
+        trials = only_a + only_b
+        expected = binomtest(only_a, trials, 0.5).pvalue if trials else 1
+        assert found.p_value == pytest.approx(expected)
+        assert mcnemar(b == 1, a == 1).p_value == found.p_value
+
+    def test_tiny_p_values_are_exact(self):
+        a, b = np.ones(800, np.bool_), np.zeros(800, np.bool_)
+        assert mcnemar(a, b).p_value == pytest.approx(2 * 0.5**800, rel=1e-9)
+
+    def test_sides_of_different_length_are_an_error(self):
+        with pytest.raises(InputError, match=r"expected 3 on both sides.*got 2"):
+            mcnemar(np.ones(3, np.bool_), np.ones(2, np.bool_))
+
+
+class TestPairedBootstrap:
+    def test_interval_is_that_of_the_paired_difference(self):
+        a, b = np.random.default_rng(0).random((2, 80))
+        found = paired_bootstrap(a, b, seed=4).estimate
+        expected = bootstrap_difference(b, a, seed=4)
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        )
+        assert found.n == 80
+
+    @pytest.mark.parametrize("shift", [0, 0.02, -0.06, 0.1])
+    def test_p_value_counts_the_resamples_beyond_zero(self, shift):
+        generator = np.random.default_rng(1)
+        a = generator.random(60)
+        b = a + generator.normal(shift, 0.2, 60)
+        found, redone = paired_bootstrap(a, b), np.random.default_rng(8)
+        means = np.array([(b - a)[redone.integers(60, size=60)].mean() for _ in range(20000)])
+        expected = min(1, 2 * min((means <= 0).mean(), (means >= 0).mean()))
+        assert found.p_value == pytest.approx(expected, abs=0.04)
+
+    @given(st.integers(0, 10**6))
+    def test_p_value_and_interval_agree(self, seed):
+        a, b = np.random.default_rng(seed).normal(size=(2, 12))
+        found = paired_bootstrap(a, b, resamples=400, seed=seed)
+        if abs(found.p_value - 0.05) > 2 / 401:
+            assert (found.p_value < 0.05) == found.estimate.excludes_zero
+
+    def test_swapping_the_sides_changes_the_sign_alone(self):
+        a, b = np.random.default_rng(2).random((2, 50))
+        one, other = paired_bootstrap(a, b), paired_bootstrap(b, a)
+        assert one.estimate.value == -other.estimate.value
+        assert one.p_value == other.p_value
+
+    def test_equal_sides_do_not_differ_and_constant_shifts_always_do(self):
+        a = np.arange(10.0)
+        assert paired_bootstrap(a, a).p_value == 1
+        assert paired_bootstrap(a, a + 1, resamples=99).p_value == 2 / 100
+
+    def test_a_sample_undefined_on_one_side_is_left_out_of_both(self):
+        a, b = np.array([1, np.nan, 3, 4, 5]), np.array([2, 2, np.nan, 4, 9])
+        found, rest = paired_bootstrap(a, b), paired_bootstrap(a[[0, 3, 4]], b[[0, 3, 4]])
+        assert found == rest
+        assert (found.estimate.value, found.estimate.n) == (pytest.approx(5 / 3), 3)
+
+    @pytest.mark.parametrize("n", [0, 1])
+    def test_too_few_samples_are_no_test(self, n):
+        found = paired_bootstrap(np.zeros(n), np.ones(n))
+        assert np.isnan([found.p_value, found.estimate.low, found.estimate.high]).all()
+        assert found.estimate.n == n
+        assert np.isnan(found.estimate.value) if n == 0 else found.estimate.value == 1
+
+
+def holm_by_hand(p_values):
+    """Return for each p-value the least level at which Holm's step-down test rejects it."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, running = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = running
+    return corrected
+
+
+class TestHolm:
+    @given(P_VALUES)
+    def test_is_the_step_down_definition(self, p_values):
+        assert holm(p_values).tolist() == pytest.approx(holm_by_hand(p_values.tolist()))
+
+    def test_values_of_p_adjust_in_r(self):
+        found = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+        assert found.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+    @given(P_VALUES)
+    def test_lies_between_the_value_and_bonferronis(self, p_values):
+        found = holm(p_values)
+        assert (found >= p_values).all()
+        assert (found <= np.minimum(1, p_values * len(p_values)) + 1e-12).all()
+
+    def test_tests_that_could_not_be_made_do_not_count(self):
+        found = holm(np.array([np.nan, 0.01, np.nan, 0.04]))
+        np.testing.assert_allclose(found, [np.nan, 0.02, np.nan, 0.04])

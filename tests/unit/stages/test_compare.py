@@ -1,0 +1,262 @@
+"""Two evaluations of thirty digits, written by hand, and every test between them redone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from ectool.artifacts import folder
+from ectool.artifacts.manifest import Recipe
+from ectool.cli.main import main
+from ectool.config import CompareConfig, DataOptions
+from ectool.errors import InputError
+from ectool.stages import compare
+from ectool.stages.inputs import data_source
+from ectool.stages.measure import Evaluated, columns, condition_of
+
+N, CLASSES, SIDE, MAP = 30, 10, 32, 4
+EPS, STEPS = (2 / 255, 8 / 255), 5
+
+
+@pytest.fixture(scope="module")
+def make(write, few, few_digits):
+    """Return a function that writes an evaluation of `few` by a model of a certain skill."""
+    options = DataOptions(data=f"imagefolder:{few}", size=SIDE)
+    source = data_source(options, "all", few_digits)
+
+    def evaluation(
+        path, skill, seed, *, reverse=False, known=None, arrays=(), data=None, **changes
+    ):
+        generator = np.random.default_rng(seed)
+        order = slice(None, None, -1) if reverse else slice(None)
+        names = np.array(known or few_digits.sample_ids, np.dtypes.StringDType())
+        ids, labels = {"sample_id": names[order]}, few_digits.labels[order]
+        config = {
+            "eps": list(EPS),
+            "steps": STEPS,
+            "restarts": 1,
+            "variants": {"original": source.fingerprint},
+            **changes,
+        }
+        right = np.eye(CLASSES)[few_digits.labels]
+        conditions = ["original", *(condition_of(eps, config["steps"]) for eps in config["eps"])]
+        logits = {
+            f"{name}/logits": (generator.normal(size=(N, CLASSES)) + skill * right)[order].astype(
+                "f"
+            )
+            for name in conditions
+        }
+        write(path / "predictions.zarr", "predictions", {**ids, "label": labels, **logits})
+        maps = generator.random((N, MAP, MAP)).astype(np.float16)[order]
+        consistency = (generator.random(N) * skill / 4).astype("f")
+        consistency[3] = np.nan
+        own = {
+            "heatmaps": {
+                "label": labels,
+                "target": labels,
+                "clean": maps,
+                "logits_clean": logits["original/logits"],
+            },
+            "weights": {
+                "similarity": consistency[order],
+                "stability": consistency[order],
+                "explanation_consistency": consistency[order],
+                "weight": np.ones(N, "f"),
+            },
+        }
+        files = {"heatmaps": "cams.zarr", "weights": "weights.zarr"}
+        for kind in arrays:
+            write(path / files[kind], kind, ids | own[kind])
+        (path / "results.json").write_text("{}")
+        own_source = source.model_copy(update={"data": data or source.data})
+        recipe = Recipe(kind="evaluation", stage="evaluate", config=config, source=own_source)
+        folder.seal(path, recipe, length=N)
+        return path
+
+    return evaluation
+
+
+BOTH = ("heatmaps", "weights")
+
+
+@pytest.fixture(scope="module")
+def pair(make, tmp_path_factory):
+    root = tmp_path_factory.mktemp("pair")
+    a = make(root / "a", skill=1, seed=0, arrays=BOTH)
+    return a, make(root / "b", skill=4, seed=1, arrays=BOTH)
+
+
+@pytest.fixture(scope="module")
+def found(pair):
+    return compare.run(CompareConfig(a=pair[0], b=pair[1], bootstrap=500))
+
+
+def read_logits(read, path, condition="original"):
+    return read(path / "predictions.zarr")[f"{condition}/logits"].astype(float)
+
+
+def test_every_metric_of_both_is_compared(found):
+    assert set(found["metrics"]) == {
+        *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy", "nll", "brier"),
+        *("pointing_game", "energy_inside", "relevance_rank", "mask_iou"),
+        "explanation_consistency",
+    }
+
+
+def test_right_and_wrong_are_tested_exactly(found, pair, read, few_digits):
+    for name, condition in {
+        "accuracy@original": "original",
+        "robust@2/255": "pgd5-linf-2_255",
+    }.items():
+        a, b = (read_logits(read, p, condition).argmax(1) == few_digits.labels for p in pair)
+        entry = found["metrics"][name]
+        assert (entry["a"], entry["b"]) == (a.mean(), b.mean())
+        assert entry["difference"] == pytest.approx(b.mean() - a.mean())
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        assert entry["p_value"] == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)
+        assert (entry["test"], entry["n"]) == ("McNemar", N)
+
+
+def test_other_metrics_are_resampled_where_both_are_defined(found, pair, read):
+    a, b = (read(p / "weights.zarr")["explanation_consistency"].astype(float) for p in pair)
+    entry, generator = found["metrics"]["explanation_consistency"], np.random.default_rng(5)
+    differences = (b - a)[~np.isnan(b - a)]
+    assert (entry["test"], entry["n"]) == ("bootstrap", N - 1)
+    assert entry["difference"] == pytest.approx(differences.mean())
+    rows = generator.integers(N - 1, size=(4000, N - 1))
+    low, high = np.quantile(differences[rows].mean(axis=1), [0.025, 0.975])
+    assert (entry["low"], entry["high"]) == pytest.approx((low, high), abs=0.03)
+
+
+def test_correction_is_over_all_metrics(found):
+    entries = sorted(found["metrics"].values(), key=lambda entry: entry["p_value"])
+    assert len(entries) == 11
+    assert entries[0]["p_holm"] == pytest.approx(11 * entries[0]["p_value"])
+    corrected = [entry["p_holm"] for entry in entries]
+    assert corrected == sorted(corrected)
+
+
+def test_better_is_what_the_metric_wants_and_only_beyond_chance(found):
+    metrics = found["metrics"]
+    assert metrics["nll"]["difference"] < 0
+    assert [metrics[name]["better"] for name in ("accuracy@original", "nll", "brier")] == ["b"] * 3
+    for entry in metrics.values():
+        assert (entry["better"] is not None) == (entry["p_holm"] < found["level"])
+    assert metrics["mask_iou"]["better"] is None
+
+
+def test_swapping_them_swaps_the_verdict(found, pair):
+    swapped = compare.run(CompareConfig(a=pair[1], b=pair[0], bootstrap=500))
+    for name, entry in swapped["metrics"].items():
+        other = found["metrics"][name]
+        assert entry["difference"] == pytest.approx(-other["difference"])
+        assert entry["p_value"] == other["p_value"]
+        assert entry["better"] == {"a": "b", "b": "a", None: None}[other["better"]]
+
+
+def test_an_evaluation_does_not_differ_from_itself(pair):
+    for entry in compare.run(CompareConfig(a=pair[0], b=pair[0]))["metrics"].values():
+        assert (entry["difference"], entry["low"], entry["high"]) == (0, 0, 0)
+        assert (entry["p_holm"], entry["better"]) == (1, None)
+
+
+def test_samples_are_joined_on_their_ids(make, found, pair, tmp_path):
+    turned = make(tmp_path / "b", skill=4, seed=1, arrays=("weights",), reverse=True)
+    again = compare.run(CompareConfig(a=pair[0], b=turned, bootstrap=500))
+    for name, entry in again["metrics"].items():
+        assert {**entry, "p_holm": 0, "better": 0} == {
+            **found["metrics"][name],
+            "p_holm": 0,
+            "better": 0,
+        }
+    assert "explanation_consistency" in again["metrics"]
+    assert "mask_iou" not in again["metrics"]
+
+
+@pytest.mark.parametrize("only", ["a", "b"])
+def test_a_sample_that_only_one_has_is_named(make, pair, few_digits, tmp_path, only):
+    other = [*few_digits.sample_ids[:-1], "stranger"]
+    strange = make(tmp_path / "x", skill=1, seed=2, known=other)
+    config = {"a": strange, "b": pair[0]} if only == "a" else {"a": pair[0], "b": strange}
+    with pytest.raises(InputError, match=r"1 missing, the first .*; evaluate both models on the"):
+        compare.run(CompareConfig(**config))
+
+
+def test_other_pictures_are_refused(make, pair, tmp_path):
+    other = make(tmp_path / "x", skill=1, seed=2, variants={"original": "f" * 64})
+    with pytest.raises(InputError, match=r"expected the original pictures of .*got ffffffffffff;"):
+        compare.run(CompareConfig(a=pair[0], b=other))
+
+
+@pytest.mark.parametrize(("option", "value"), [("steps", 7), ("restarts", 2)])
+def test_unequal_attacks_are_not_compared(make, pair, tmp_path, listener, option, value):
+    other = make(tmp_path / "x", skill=1, seed=2, **{option: value})
+    metrics = compare.run(CompareConfig(a=pair[0], b=other), listener)["metrics"]
+    assert not any(name.startswith("robust") for name in metrics)
+    (note,) = listener.notes
+    assert f"attacked with --{option}" in note
+
+
+def test_radii_of_one_are_left_out(make, pair, tmp_path):
+    other = make(tmp_path / "x", skill=1, seed=2, eps=[8 / 255, 0.3])
+    names = compare.run(CompareConfig(a=pair[0], b=other))["metrics"]
+    assert [name for name in names if name.startswith("robust")] == ["robust@8/255"]
+
+
+def test_without_the_pictures_there_is_no_localization(make, pair, tmp_path, listener):
+    gone = f"imagefolder:{tmp_path / 'gone'}"
+    moved = make(tmp_path / "x", skill=1, seed=2, arrays=BOTH, data=gone)
+    names = compare.run(CompareConfig(a=moved, b=pair[1]), listener)["metrics"]
+    assert "mask_iou" not in names
+    assert "explanation_consistency" in names
+    assert listener.notes[0].startswith("without localization: ")
+
+
+def test_no_evaluation(tmp_path, pair):
+    with pytest.raises(InputError, match="expected evaluation artifact, got no folder"):
+        compare.run(CompareConfig(a=pair[0], b=tmp_path / "nothing"))
+
+
+def test_columns_follow_the_predictions(write, make, read, tmp_path):
+    path = make(tmp_path / "e", skill=2, seed=3, arrays=("weights",))
+    weights = {name: values[::-1] for name, values in read(path / "weights.zarr").items()}
+    turned = write(tmp_path / "turned.zarr", "weights", weights)
+    with (
+        compare.Artifact(path / "predictions.zarr") as predictions,
+        compare.Artifact(turned) as other,
+    ):
+        found = columns(Evaluated(predictions, ("original",), {}, weights=other))
+    np.testing.assert_array_equal(
+        found["explanation_consistency"], weights["explanation_consistency"][::-1]
+    )
+
+
+class TestCommandLine:
+    def call(self, capsys, *arguments):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out
+
+    def test_json_is_one_document(self, capsys, pair, found):
+        code, out = self.call(capsys, *pair, "--bootstrap", "500", "--json")
+        assert code == 0
+        assert json.loads(out) == found
+
+    def test_people_read_a_table(self, capsys, pair, found):
+        code, out = self.call(capsys, *pair, "--bootstrap", "500")
+        lines = out.splitlines()
+        assert code == 0
+        assert lines[:3] == [f"a: {pair[0]}", f"b: {pair[1]}", "level: 0.05"]
+        assert lines[3].split() == list(found["metrics"]["nll"])
+        rows = {line.split()[0]: line.split()[1:] for line in lines[4:]}
+        assert list(rows) == list(found["metrics"])
+        assert rows["accuracy@original"][0] == f"{found['metrics']['accuracy@original']['a']:.4f}"
+        assert rows["nll"][-1] == "b"
+        assert len({len(line) for line in lines[3:]}) == 1
+
+    def test_a_missing_evaluation_is_exit_3(self, capsys, pair, tmp_path):
+        assert self.call(capsys, pair[0], tmp_path / "nothing")[0] == 3
