@@ -92,18 +92,29 @@ def compare(
     limit is no limit unless it has ours as well.
     """
 
-    def settled() -> None:
+    if as_it_comes:
+        ours, theirs = with_own_memory(ours, theirs)
+    else:
+        keep_freed_memory()
+    mine, reference = paired(finished(ours, networks), finished(theirs, networks), runs)
+    rates = len(networks.images) / mine, len(networks.images) / reference
+    return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
+
+
+def with_own_memory(
+    ours: Callable[[], object], theirs: Callable[[], object]
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return calls of which ours keeps freed memory, as our stages do, and the peer's does not."""
+
+    def mine() -> None:
         keep_freed_memory()
         ours()
 
-    def reference_call() -> None:
-        if as_it_comes:
-            restore_allocator()
+    def reference() -> None:
+        restore_allocator()
         theirs()
 
-    mine, reference = paired(finished(settled, networks), finished(reference_call, networks), runs)
-    rates = len(networks.images) / mine, len(networks.images) / reference
-    return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
+    return mine, reference
 
 
 def restore_allocator() -> None:

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torchvision.models import ResNet, resnet50
 
+from benchmarks.networks import with_own_memory
 from benchmarks.table import Row, paired, report
 from ectool.explainers.ablation_cam import AblationCAM
 from ectool.explainers.score_cam import ScoreCAM
-from ectool.models.allocator import keep_freed_memory
 from ectool.models.classifier import Classifier
 from ectool.models.folding import fold_batch_norm
 from ectool.models.registry import create
@@ -78,7 +78,6 @@ def rows(runs: int, only: str) -> list[Row]:
 
 
 def our_model(layer: str) -> Classifier:
-    keep_freed_memory()
     model = create("resnet50", [str(number) for number in range(1000)], seed=0, layer=layer).eval()
     fold_batch_norm(model, pictures(), keep=[model.target_module])
     return model.to(memory_format=torch.channels_last)
@@ -112,11 +111,11 @@ def ablation_rows(layer: str, runs: int, wanted: str) -> list[Row]:
     # Stopped, it leaves its ablation layer in the network: each run, and the warm-up, has its own.
     networks = iter([their_model() for _ in range(runs + 1)])
     answers = TIMED + 1  # the first one is that of the image as it is
-    mine, part = paired(
+    calls = with_own_memory(
         lambda: explain(pictures(), labels),
         lambda: peer("AblationCAM", next(networks), layer, answers),
-        runs,
     )
+    mine, part = paired(*calls, runs)
     # Two passes of the image as it is, then those with a channel ablated.
     whole = part * (CHANNELS[layer] + 2) / (TIMED + 2)
     job = f"ablationcam, ResNet-50, 224, {layer}, in memory / pytorch-grad-cam"
@@ -127,11 +126,11 @@ def score_rows(runs: int) -> list[Row]:
     """Time a layer of few channels, in whole: a masked image costs the same for any layer."""
     model, network, labels = our_model("layer1"), their_model(), torch.tensor([CLASS])
     explain = ScoreCAM(model)
-    mine, theirs = paired(
+    calls = with_own_memory(
         lambda: explain(pictures(), labels),
         lambda: peer("ScoreCAM", network, "layer1", CHANNELS["layer1"]),
-        runs,
     )
+    mine, theirs = paired(*calls, runs)
     job = "scorecam, ResNet-50, 224, layer1, in memory / pytorch-grad-cam"
     return [Row(job, mine, theirs, "s/image", theirs / mine, ">= 1.5")]
 
