@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ectool.errors import InputError
 from ectool.explainers.base import choose_targets
 from ectool.explainers.gradients import target_gradient
 from ectool.models.classifier import Classifier
@@ -98,7 +99,7 @@ def run_forward(
 
     with graph_free(), frozen(model), forward_hooks([model.target_module], record):
         logits = model(images)
-    (activations,) = recorded
+    activations = _only(recorded, model)
     return model.target_layer.to_nchw(activations, _size(images)), logits
 
 
@@ -134,7 +135,7 @@ def open_head(
         with forward_hooks([model.target_module], cut):
             logits = model(images)
         torch.set_grad_enabled(False)
-        (leaf,) = leaves
+        leaf = _only(leaves, model)
         yield OpenHead(model.target_layer, _size(images), leaf, logits)
 
 
@@ -160,6 +161,18 @@ def run_head_backward(
     with open_head(model, images, substitute) as head:
         gradients = head.gradients(choose_targets(head.logits, targets))
         return HeadPass(head.activations, gradients, head.logits)
+
+
+def _only(outputs: list[Tensor], model: Classifier) -> Tensor:
+    """Return the one output of the target layer."""
+    if len(outputs) == 1:
+        return outputs[0]
+    raise InputError(
+        f"target layer {model.target_layer.name}",
+        expected="a layer with one output per forward pass",
+        got=f"{len(outputs)} outputs",
+        fix="choose a layer that is not used twice (--layer)",
+    )
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
+from ectool.errors import InputError
 from ectool.explainers.base import choose_targets
 from ectool.explainers.cut import run_forward, run_head_backward
 
@@ -64,3 +66,13 @@ def test_choose_targets():
     chosen = choose_targets(logits, torch.tensor([2, 1], dtype=torch.int32))
     assert chosen.tolist() == [2, 1]
     assert chosen.dtype == torch.int64
+
+
+def test_a_layer_that_runs_twice_is_refused(wrap, images):
+    shared = nn.Conv2d(3, 3, 3, padding=1)
+    model = wrap(shared, nn.Sequential(shared, nn.Flatten(), nn.Linear(3 * 8 * 12, 5)))
+    for run in (run_forward, run_head_backward):
+        with pytest.raises(
+            InputError, match=r"target layer trunk: .* one output .*2 outputs"
+        ):
+            run(model, images)
