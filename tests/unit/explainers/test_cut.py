@@ -72,7 +72,5 @@ def test_a_layer_that_runs_twice_is_refused(wrap, images):
     shared = nn.Conv2d(3, 3, 3, padding=1)
     model = wrap(shared, nn.Sequential(shared, nn.Flatten(), nn.Linear(3 * 8 * 12, 5)))
     for run in (run_forward, run_head_backward):
-        with pytest.raises(
-            InputError, match=r"target layer trunk: .* one output .*2 outputs"
-        ):
+        with pytest.raises(InputError, match=r"target layer trunk: .* one output .*2 outputs"):
             run(model, images)
