@@ -40,12 +40,7 @@ class AblationCAM:
         self.linear_head = LinearHead(model)
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch.
-
-        Args:
-            images: RGB in [0, 1], on the model's device and of its type.
-            targets: The class to explain of each image, or k of them; -1 stands for none, and its
-                heatmap is zero. Default: the predicted one.
+        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits.

@@ -37,7 +37,7 @@ class Explainer(Protocol):
         """Explain a batch.
 
         Args:
-            images: RGB in [0, 1].
+            images: RGB in [0, 1], on the model's device.
             targets: The class to explain of each image, or k of them; -1 stands for none, and its
                 heatmap is zero. Default: the predicted one.
 

@@ -99,7 +99,7 @@ def run_forward(
 
     with graph_free(), frozen(model), forward_hooks([model.target_module], record):
         logits = model(images)
-    activations = _only(recorded, model)
+    activations = only_output(recorded, model)
     return model.target_layer.to_nchw(activations, _size(images)), logits
 
 
@@ -135,7 +135,7 @@ def open_head(
         with forward_hooks([model.target_module], cut):
             logits = model(images)
         torch.set_grad_enabled(False)
-        leaf = _only(leaves, model)
+        leaf = only_output(leaves, model)
         yield OpenHead(model.target_layer, _size(images), leaf, logits)
 
 
@@ -163,8 +163,12 @@ def run_head_backward(
         return HeadPass(head.activations, gradients, head.logits)
 
 
-def _only(outputs: list[Tensor], model: Classifier) -> Tensor:
-    """Return the one output of the target layer."""
+def only_output(outputs: list[Tensor], model: Classifier) -> Tensor:
+    """Return the one output that the target layer had in a pass.
+
+    Raises:
+        InputError: It ran not exactly once.
+    """
     if len(outputs) == 1:
         return outputs[0]
     raise InputError(

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ectool.explainers.base import Explanation, Targets, choose_targets
+from ectool.explainers.cut import only_output
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks, frozen
 from ectool.models.target_layer import TargetLayer
@@ -58,7 +59,7 @@ class DifferentiableGradCAM:
         with torch.inference_mode(False), torch.enable_grad(), frozen(self.model):
             with forward_hooks([self.model.target_module], record):
                 logits = self.model(images)
-            (output,) = recorded
+            output = only_output(recorded, self.model)
             classes = choose_targets(logits.detach(), targets)
             alpha = _alpha(layer, size, output, logits, classes)
             activations = layer.to_nchw(output, size).float()
