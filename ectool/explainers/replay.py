@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ectool.explainers.cut import only_output
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks, frozen, graph_free
 
@@ -147,7 +148,7 @@ def open_replay(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> Iterator
     with graph_free(), frozen(model):
         with _overridden(watched), forward_hooks([model.target_module], finish):
             logits = model(image.expand(_COPIES, -1, -1, -1))
-        (output,) = outputs
+        output = only_output(outputs, model)
         yield Replay(model, image, output, logits[:1], recorder.calls)
 
 
