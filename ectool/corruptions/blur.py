@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Integer
 from numpy.random import Generator
 
-from ectool.corruptions.filters import correlate, disk, gaussian, motion, zoom
+from ectool.corruptions.filters import correlate, disk, gaussian, mean_of_zooms, motion
 from ectool.corruptions.pixels import Image, to_levels, to_unit
 from ectool.corruptions.severities import Severities
 
@@ -75,12 +75,8 @@ def motion_blur(image: Image, severity: int, generator: Generator) -> Image:
 def zoom_blur(image: Image, severity: int, _: Generator) -> Image:
     """Average the picture and its zooms: ``(x + sum_f zoom(x, f)) / (1 + number of f)``."""
     end, step = ZOOM.of(image, severity)
-    factors = np.arange(1, end, step)
-    planes = to_unit(image)
-    total = planes.copy()
-    for factor in factors:
-        total += zoom(planes, factor)
-    return to_levels(total / (1 + len(factors)))
+    factors = tuple(np.arange(1, end, step).tolist())
+    return to_levels(mean_of_zooms(to_unit(image), factors))
 
 
 def gaussian_blur(image: Image, severity: int, _: Generator) -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer
-from scipy import fft, ndimage
+from scipy import fft, ndimage, sparse
 
 Planes = Float32[np.ndarray, "n h w"]
 Fields = Float64[np.ndarray, "n h w"]
@@ -38,6 +39,7 @@ def smooth(fields: Fields, sigma: float) -> Fields:
     return smoothed
 
 
+@lru_cache(maxsize=16)
 def disk(radius: float, sigma: float) -> Float64[np.ndarray, "k k"]:
     """Return a disk that sums to 1, its edge smoothed with a small Gaussian.
 
@@ -113,6 +115,42 @@ def zoom(planes: Planes, factor: float) -> Planes:
     """
     rows, columns = (_places(length, factor) for length in planes.shape[1:])
     return _between(_between(planes, rows, 1), columns, 2)
+
+
+def mean_of_zooms(planes: Planes, factors: tuple[float, ...]) -> Planes:
+    """Return ``(planes + sum_f zoom(planes, f)) / (1 + number of factors)``.
+
+    A zoom multiplies by a matrix of two weights a row from either side. All factors' matrices
+    beside each other make one product a side, which is several times as fast as one after another.
+
+    Args:
+        planes: What to enlarge.
+        factors: Each at least 1.
+    """
+    count, height, width = planes.shape
+    on_rows = _zooms(height, factors) @ planes.transpose(1, 0, 2).reshape(height, -1)
+    on_rows = on_rows.reshape(len(factors), height, count, width).transpose(0, 3, 2, 1)
+    beside = _zooms(width, factors, is_beside=True)
+    total = beside @ on_rows.reshape(len(factors) * width, -1)
+    zooms = total.reshape(width, count, height).transpose(1, 2, 0)
+    mean: Planes = (planes + zooms) / np.float32(1 + len(factors))
+    return mean
+
+
+@lru_cache(maxsize=32)
+def _zooms(length: int, factors: tuple[float, ...], *, is_beside: bool = False) -> sparse.csr_array:
+    """Return the matrices that zoom rows of pixels, below or beside each other."""
+    places = np.stack([_places(length, factor) for factor in factors])
+    low = np.floor(places).astype(int)
+    high = np.minimum(low + 1, length - 1)
+    number, pixel = np.indices(places.shape)
+    shift = number * length
+    rows, offset = (pixel, shift) if is_beside else (pixel + shift, 0)
+    shape = (length, length * len(factors)) if is_beside else (length * len(factors), length)
+    rest = places - low
+    weights = np.stack([1 - rest, rest]).astype(np.float32).ravel()
+    at = np.stack([rows, rows]).ravel(), np.stack([low + offset, high + offset]).ravel()
+    return sparse.csr_array((weights, at), shape)
 
 
 def _places(length: int, factor: float) -> Float64[np.ndarray, "length"]:

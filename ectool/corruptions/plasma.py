@@ -27,10 +27,10 @@ def plasma(side: int, decay: float, generator: Generator) -> Float64[np.ndarray,
     while step > 1:
         half = step // 2
         corners = heights[::step, ::step]
-        below, right = np.roll(corners, -1, axis=0), np.roll(corners, -1, axis=1)
+        below, right = _rolled(corners, -1, axis=0), _rolled(corners, -1, axis=1)
         noise = generator.uniform(-amplitude, amplitude, (3, *corners.shape))
-        centres = (corners + below + right + np.roll(below, -1, axis=1)) / 4 + noise[0]
-        above, left = np.roll(centres, 1, axis=0), np.roll(centres, 1, axis=1)
+        centres = (corners + below + right + _rolled(below, -1, axis=1)) / 4 + noise[0]
+        above, left = _rolled(centres, 1, axis=0), _rolled(centres, 1, axis=1)
         heights[half::step, half::step] = centres
         heights[::step, half::step] = (corners + right + centres + above) / 4 + noise[1]
         heights[half::step, ::step] = (corners + below + centres + left) / 4 + noise[2]
@@ -38,3 +38,11 @@ def plasma(side: int, decay: float, generator: Generator) -> Float64[np.ndarray,
     heights -= heights.min()
     heights /= heights.max()
     return heights
+
+
+def _rolled(
+    grid: Float64[np.ndarray, "side side"], places: int, axis: int
+) -> Float64[np.ndarray, "side side"]:
+    """Return what `np.roll` does, in a fraction of its time for small grids."""
+    ends = (grid[-places:], grid[:-places]) if axis == 0 else (grid[:, -places:], grid[:, :-places])
+    return np.concatenate(ends, axis)

@@ -7,7 +7,15 @@ import pytest
 from scipy import ndimage
 from skimage.filters import gaussian as skimage_gaussian
 
-from ectool.corruptions.filters import correlate, disk, gaussian, motion, smooth, zoom
+from ectool.corruptions.filters import (
+    correlate,
+    disk,
+    gaussian,
+    mean_of_zooms,
+    motion,
+    smooth,
+    zoom,
+)
 
 PLANES = np.random.default_rng(0).random((2, 13, 18), np.float32)
 
@@ -73,3 +81,10 @@ def test_zoom_is_the_trimmed_zoom_of_the_centre(side, factor):
     trim = (len(enlarged) - side) // 2
     expected = enlarged[trim : trim + side, trim : trim + side]
     np.testing.assert_allclose(zoom(planes, factor)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("factors", [(1.0,), (1.0, 1.03, 1.26), (1.31, 2.0)])
+def test_the_mean_of_zooms_is_that_of_one_after_another(factors):
+    total = PLANES + sum(zoom(PLANES, factor) for factor in factors)
+    found = mean_of_zooms(PLANES, factors)
+    np.testing.assert_allclose(found, total / (1 + len(factors)), rtol=0, atol=1e-6)
