@@ -8,10 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ectool.faithfulness.answers import ask
+from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.regions import Heatmaps, upsample
-from ectool.faithfulness.substrates import Images
-from ectool.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -20,26 +18,24 @@ class ConfidenceChanges:
 
     Attributes:
         clean: Of the picture as it is.
-        explained: Of the picture seen through the heatmap.
+        masked: Of the picture seen through the heatmap.
     """
 
     clean: Float[Tensor, "n"]
-    explained: Float[Tensor, "n"]
+    masked: Float[Tensor, "n"]
 
     @property
     def drop(self) -> Float[Tensor, "n"]:
-        """Return ``max(0, clean - explained) / clean``, in [0, 1]; the mean is "average drop"."""
-        return (self.clean - self.explained).clamp(min=0) / self.clean
+        """Return ``max(0, clean - masked) / clean``, in [0, 1]; the mean is "average drop"."""
+        return (self.clean - self.masked).clamp(min=0) / self.clean
 
     @property
     def increase(self) -> Float[Tensor, "n"]:
-        """Return 1 where ``explained > clean``, else 0; the mean is "increase in confidence"."""
-        return (self.explained > self.clean).float()
+        """Return 1 where ``masked > clean``, else 0; the mean is "increase in confidence"."""
+        return (self.masked > self.clean).float()
 
 
-def confidence_changes(
-    model: Classifier, images: Images, heatmaps: Heatmaps, targets: Int[Tensor, "n"]
-) -> ConfidenceChanges:
+def confidence_changes(explained: Explained, heatmaps: Heatmaps) -> ConfidenceChanges:
     """Compare the picture with itself seen through its heatmap.
 
     Chattopadhay et al. 2018 (Grad-CAM++, arXiv 1710.11063), section 4.1: the explanation map is
@@ -47,24 +43,23 @@ def confidence_changes(
     ``mean + (images - mean) * heatmap / max(heatmap)``. A heatmap of zeros hides all.
 
     Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1], on the model's device.
+        explained: Pictures, classes and model.
         heatmaps: At least 0, on any scale and at any resolution.
-        targets: The class of each picture; of several labels each is a row of its own.
 
     Returns:
         Both probabilities, and what follows from them.
 
-    Cost: 2 forward passes for each picture.
+    Cost: a forward pass for each picture besides that of the clean one.
     """
-    maps = upsample(heatmaps, (images.shape[2], images.shape[3]))
+    images = explained.images
+    maps = upsample(heatmaps, explained.size)
     peak = maps.amax((1, 2), keepdim=True)
-    shares = maps / peak.where(peak > 0, 1)
-    visible = torch.stack([torch.ones_like(shares), shares], 1).to(images)
-    mean = model.mean.to(images)
+    shares = (maps / peak.where(peak > 0, 1)).to(images)
+    mean = explained.model.mean.to(images)
 
-    def draw(rows: Int[Tensor, "m"], versions: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
-        return torch.lerp(mean, images[rows], visible[rows, versions][:, None])
+    def draw(rows: Int[Tensor, "m"], _: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
+        return torch.lerp(mean, images[rows], shares[rows][:, None])
 
-    clean, explained = ask(model, images, 2, draw, targets).probabilities.unbind(1)
-    return ConfidenceChanges(clean, explained)
+    masked = explained.ask(1, draw)
+    clean = explained.clean.answers
+    return ConfidenceChanges(clean.probabilities[:, 0], masked.probabilities[:, 0])

@@ -1,7 +1,14 @@
-"""Insertion, deletion and pixel flipping: the class's probability while pixels come or go."""
+"""Insertion, deletion and pixel flipping: the class's probability while pixels come or go.
+
+All take the pictures that are explained, and heatmaps on any scale and at any resolution: only the
+order of the upsampled pixels counts. `steps` is how many times pixels or patches change, and
+`substrate` what is there instead of the picture. Both ends of a curve are asked once for all maps;
+besides, it costs a forward pass for each picture and point in between.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +16,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import ask
+from ectool.faithfulness.answers import Explained, Version
 from ectool.faithfulness.regions import Heatmaps, patch_ranks, pixel_ranks
-from ectool.faithfulness.substrates import Images, blurred, mean_colour
-from ectool.models.classifier import Classifier
+from ectool.faithfulness.substrates import Images
 
-STEPS = 224
-"""The paper's: one row's worth of pixels at a time, of pictures of 224."""
 PATCH, PATCH_STEPS = 9, 100
 """Side and number of the patches in the experiments of Samek et al."""
 
@@ -50,12 +54,10 @@ class Curves:
 
 
 def deletion(
-    model: Classifier,
-    images: Images,
+    explained: Explained,
     heatmaps: Heatmaps,
-    targets: Int[Tensor, "n"],
     *,
-    steps: int = STEPS,
+    steps: int | None = None,
     substrate: Images | None = None,
 ) -> Curves:
     """Delete the most relevant pixels first (Petsiuk et al. 2018, RISE, arXiv 1806.07421).
@@ -67,29 +69,23 @@ def deletion(
     steps, not left to the last. They explain the predicted class; here it is given.
 
     Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1], on the model's device.
-        heatmaps: On any scale and at any resolution.
-        targets: The class of each picture; of several labels each is a row of its own.
-        steps: How many times pixels are deleted.
-        substrate: What takes their place. Default: the model's mean colour, as in the paper.
+        explained: Pictures, classes and model.
+        heatmaps: One for each picture.
+        steps: Default: one row's worth of pixels at a time, as in the paper.
+        substrate: Default: the model's mean colour, as in the paper.
 
     Returns:
         Curves; the lower ``auc`` the better.
-
-    Cost: ``steps + 1`` forward passes for each picture.
     """
-    finish = mean_colour(model, images) if substrate is None else substrate
-    return _replace(model, images, finish, heatmaps, targets, steps)
+    finish = explained.mean_coloured if substrate is None else explained.version(substrate)
+    return _replace(explained, explained.clean, finish, heatmaps, steps)
 
 
 def insertion(
-    model: Classifier,
-    images: Images,
+    explained: Explained,
     heatmaps: Heatmaps,
-    targets: Int[Tensor, "n"],
     *,
-    steps: int = STEPS,
+    steps: int | None = None,
     substrate: Images | None = None,
 ) -> Curves:
     """Insert the most relevant pixels first into a blurred picture (Petsiuk et al. 2018).
@@ -98,27 +94,21 @@ def insertion(
     as the authors' ``CausalMetric(mode="ins")``.
 
     Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1], on the model's device.
-        heatmaps: On any scale and at any resolution.
-        targets: The class of each picture; of several labels each is a row of its own.
-        steps: How many times pixels are inserted.
-        substrate: What it begins with. Default: :func:`~ectool.faithfulness.substrates.blurred`.
+        explained: Pictures, classes and model.
+        heatmaps: One for each picture.
+        steps: Default: one row's worth of pixels at a time, as in the paper.
+        substrate: Default: :func:`~ectool.faithfulness.substrates.blurred`, as in the paper.
 
     Returns:
         Curves; the higher ``auc`` the better.
-
-    Cost: ``steps + 1`` forward passes for each picture.
     """
-    start = blurred(model, images) if substrate is None else substrate
-    return _replace(model, start, images, heatmaps, targets, steps)
+    start = explained.blurred if substrate is None else explained.version(substrate)
+    return _replace(explained, start, explained.clean, heatmaps, steps)
 
 
 def pixel_flipping(
-    model: Classifier,
-    images: Images,
+    explained: Explained,
     heatmaps: Heatmaps,
-    targets: Int[Tensor, "n"],
     *,
     patch: int = PATCH,
     steps: int = PATCH_STEPS,
@@ -132,69 +122,66 @@ def pixel_flipping(
     logit; here it is its probability.
 
     Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1], on the model's device.
-        heatmaps: On any scale and at any resolution.
-        targets: The class of each picture; of several labels each is a row of its own.
+        explained: Pictures, classes and model.
+        heatmaps: One for each picture.
         patch: Side of the patches in pixels.
         steps: How many patches are replaced; at most all there are.
-        substrate: What takes their place. Default: the model's mean colour.
+        substrate: Default: the model's mean colour.
 
     Returns:
         Curves; the higher ``aopc`` the better.
 
     Raises:
         InputError: A patch is larger than the pictures.
-
-    Cost: ``steps + 1`` forward passes for each picture.
     """
-    if not 1 <= patch <= min(images.shape[2:]):
+    shorter = min(explained.size)
+    if not 1 <= patch <= shorter:
         raise InputError(
             "patch",
-            expected=f"1 to {min(images.shape[2:])} pixels, the pictures' shorter side",
+            expected=f"1 to {shorter} pixels, the pictures' shorter side",
             got=str(patch),
             fix="take a smaller patch",
         )
-    finish = mean_colour(model, images) if substrate is None else substrate
-    ranks = patch_ranks(heatmaps, _size(images), patch)
-    patches = int(ranks[:1].max()) + 1 if len(ranks) else 1
-    counts = torch.arange(min(steps, patches) + 1, device=images.device)
-    return _follow(model, images, finish, ranks, counts, patches, targets)
+    finish = explained.mean_coloured if substrate is None else explained.version(substrate)
+    ranks = patch_ranks(heatmaps, explained.size, patch)
+    patches = math.prod(-(-side // patch) for side in explained.size)
+    counts = torch.arange(min(steps, patches) + 1, device=ranks.device)
+    return _follow(explained, explained.clean, finish, ranks, counts, patches)
 
 
 def _replace(
-    model: Classifier,
-    start: Images,
-    finish: Images,
-    heatmaps: Heatmaps,
-    targets: Int[Tensor, "n"],
-    steps: int,
+    explained: Explained, start: Version, finish: Version, heatmaps: Heatmaps, steps: int | None
 ) -> Curves:
     """Go from ``start`` to ``finish`` in steps of equally many pixels."""
-    height, width = _size(start)
-    counts = torch.arange(steps + 1, device=start.device) * (height * width) // steps
-    ranks = pixel_ranks(heatmaps, (height, width))
-    return _follow(model, start, finish, ranks, counts, height * width, targets)
+    ranks = pixel_ranks(heatmaps, explained.size)
+    pixels, steps = math.prod(explained.size), steps or explained.size[0]
+    counts = torch.arange(steps + 1, device=ranks.device) * pixels // steps
+    return _follow(explained, start, finish, ranks, counts, pixels)
 
 
 def _follow(
-    model: Classifier,
-    start: Images,
-    finish: Images,
+    explained: Explained,
+    start: Version,
+    finish: Version,
     ranks: Int[Tensor, "n h w"],
     counts: Int[Tensor, "points"],
     regions: int,
-    targets: Int[Tensor, "n"],
 ) -> Curves:
-    """Ask about the pictures in which the first ``counts`` of all ``regions`` are replaced."""
+    """Ask about the pictures in which the first ``counts`` of all ``regions`` are replaced.
+
+    ``counts`` ascend from 0; what is known of ``start`` and ``finish`` is not asked again.
+    """
+    is_between = (counts > 0) & (counts < regions)
+    between = counts[is_between]
 
     def draw(rows: Int[Tensor, "m"], points: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
-        is_replaced = ranks[rows] < counts[points, None, None]
-        return torch.where(is_replaced[:, None], finish[rows], start[rows])
+        is_replaced = ranks[rows] < between[points, None, None]
+        return torch.where(is_replaced[:, None], finish.images[rows], start.images[rows])
 
-    answers = ask(model, start, len(counts), draw, targets)
-    return Curves(counts / regions, answers.probabilities, answers.correct)
-
-
-def _size(images: Images) -> tuple[int, int]:
-    return images.shape[2], images.shape[3]
+    parts = (start.answers, explained.ask(len(between), draw), finish.answers)
+    columns = is_between.cumsum(0) + (counts == regions)
+    return Curves(
+        counts / regions,
+        torch.cat([part.probabilities for part in parts], 1)[:, columns],
+        torch.cat([part.correct for part in parts], 1)[:, columns],
+    )

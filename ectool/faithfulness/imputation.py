@@ -2,8 +2,8 @@
 
 The equations of Rong et al. are a discrete Laplace equation: symmetric and positive definite, with
 one system for each picture and mask. They are solved by conjugate gradients, preconditioned by one
-V-cycle of multigrid, so that the number of iterations (about ten) does not grow with the holes. All
-pictures and channels lie side by side as channels of one tensor, channels last, the layout in which
+V-cycle of multigrid, so that the number of iterations (six to nine) hardly grows with the holes.
+Pictures and channels lie side by side as channels of one tensor, channels last, the layout in which
 depthwise convolutions are fast.
 """
 
@@ -19,15 +19,16 @@ from torch.nn import functional as F
 Planes = Float[Tensor, "1 planes h w"]
 Coarser = Float[Tensor, "1 planes i j"]
 
-TOLERANCE = 3e-4
+TOLERANCE = 1e-3
 """Estimated error at which the iteration ends, in the norm of the system's energy."""
 
 _MOST_ITERATIONS = 100
 # Twelve times the weights of the definition: whole numbers, whose sums are exact in float32.
 _NEIGHBOURS = ((1.0, 2.0, 1.0), (2.0, 0.0, 2.0), (1.0, 2.0, 1.0))
 _BILINEAR = (0.25, 0.75, 0.75, 0.25)  # from one grid to the next finer one
-_DAMPING = 0.8
 _COARSEST = 4
+# What the iteration touches has to stay in a processor's cache, and its registers hold 16 planes.
+_CACHED, _VECTOR = 2**20, 16
 
 
 def impute(
@@ -47,40 +48,49 @@ def impute(
         Pictures; kept pixels are the same bits, removed ones within 1e-3 of the exact solution
         (for values in [0, 1]).
 
-    Cost: no forward pass; about ten V-cycles. Memory: about twenty times that of the pictures.
+    Cost: no forward pass; six to nine V-cycles. Memory: a few times that of the pictures on a
+    processor, about twenty times on an accelerator.
     """
-    known = _planes(kept[:, None].to(images.dtype).expand_as(images))
-    values = _planes(images)
+    planes = images.reshape(1, -1, *images.shape[2:])
+    known = kept[:, None].expand_as(images).reshape_as(planes)
+    size = _block_size(planes)
+    blocks = zip(torch.split(planes, size, 1), torch.split(known, size, 1), strict=True)
+    filled = torch.cat([_fill(*block) for block in blocks], 1)
+    return torch.where(kept[:, None], images, filled.view(images.shape))
+
+
+def _block_size(planes: Planes) -> int:
+    """Return how many planes are solved at a time; an accelerator wants them all."""
+    if planes.device.type != "cpu":
+        return max(1, planes.shape[1])
+    return max(1, _CACHED // planes.shape[2:].numel() // _VECTOR) * _VECTOR
+
+
+def _fill(planes: Planes, is_known: Bool[Tensor, "1 planes h w"]) -> Planes:
+    """Return planes whose unknown pixels are solved for."""
+    values = planes.contiguous(memory_format=torch.channels_last)
+    known = is_known.to(values.dtype, memory_format=torch.channels_last)
     mean = _total(values * known) / _total(known)
     # Around the mean, so that what is removed starts at 0, where the first residual is exact.
-    around = (values - mean) * known
-    removed = 1 - known
+    around, removed = (values - mean).mul_(known), 1 - known
     levels = _levels(removed, known)
-    filled = _conjugate_gradients(levels, removed * _sum_neighbours(around)) + mean
-    return torch.where(kept[:, None], images, filled.view(images.shape))
+    return _conjugate_gradients(levels, _sum_neighbours(around).mul_(removed)).add_(mean)
 
 
 @dataclass(frozen=True)
 class _Level:
-    """The equations on one grid: ``diagonal * x - neighbours = right`` wherever it is ``removed``.
+    """The equations on one grid: ``diagonal * x - neighbours = right`` for the unknown cells.
 
     Attributes:
-        removed: 1 for unknown pixels, or cells that hold some; elsewhere 0, as x is.
         diagonal: What a cell's own value is multiplied with.
-        step: Step of damped Jacobi relaxation, ``damping * removed / diagonal``.
+        inverse: 1 / diagonal for unknown pixels, or cells that hold some; elsewhere 0, as x is.
+        share: What each unknown cell takes of its coarser cells, so that a constant comes through
+            as it is, also beside known cells and at the picture's edge; elsewhere 0.
     """
 
-    removed: Planes
     diagonal: Planes
-    step: Planes
-
-    def apply(self, x: Planes) -> Planes:
-        """Return the left side of the equations."""
-        return (self.diagonal * x).sub_(_sum_neighbours(x)).mul_(self.removed)
-
-    def relax(self, x: Planes, right: Planes) -> Planes:
-        """Return x after one step of damped Jacobi relaxation."""
-        return _sum_neighbours(x).add_(right).mul_(self.step).add_(x, alpha=1 - _DAMPING)
+    inverse: Planes
+    share: Planes
 
 
 def _levels(removed: Planes, known: Planes) -> list[_Level]:
@@ -89,20 +99,23 @@ def _levels(removed: Planes, known: Planes) -> list[_Level]:
     On coarser grids, what ties an unknown pixel to known neighbours is carried over as a weight
     on the diagonal, as the Galerkin product of the equations would.
     """
-    ties = removed * _sum_neighbours(known)
-    levels = [_level(removed, _sum_neighbours(torch.ones_like(removed)))]
+    ties = _sum_neighbours(known).mul_(removed)
+    diagonal = _sum_neighbours(torch.ones_like(removed))
+    levels = []
     while min(removed.shape[2:]) >= _COARSEST:
-        ties, removed = _restrict(ties), F.max_pool2d(removed, 2)
-        levels.append(_level(removed, _sum_neighbours(torch.ones_like(removed)).add_(ties)))
-    return levels
-
-
-def _level(removed: Planes, diagonal: Planes) -> _Level:
-    return _Level(removed, diagonal, _DAMPING * removed / diagonal)
+        coarser = F.max_pool2d(removed, 2)
+        share = _divide(removed, _prolong(coarser, removed))
+        levels.append(_Level(diagonal, _divide(removed, diagonal), share))
+        ties, removed = _restrict(ties * share), coarser
+        diagonal = _sum_neighbours(removed).add_(ties)
+    return [*levels, _Level(diagonal, _divide(removed, diagonal), removed)]
 
 
 def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
-    """Solve the finest level's equations for every plane by itself; overwrites their right side."""
+    """Solve the finest level's equations for every plane by itself; overwrites their right side.
+
+    Beside unknown pixels the residual holds anything: nothing there is ever read.
+    """
     x = torch.zeros_like(residual)
     correction = _v_cycle(levels, residual)
     direction, energy = correction.clone(), _total(residual * correction)
@@ -110,7 +123,7 @@ def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
         # About the squared error in the energy norm, which bounds that of every single pixel.
         if not bool((energy > TOLERANCE**2).any()):
             break
-        image = levels[0].apply(direction)
+        image = (levels[0].diagonal * direction).sub_(_sum_neighbours(direction))
         length = _divide(energy, _total(direction * image))
         x.addcmul_(length, direction)
         residual.addcmul_(-length, image)
@@ -121,15 +134,18 @@ def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
 
 
 def _v_cycle(levels: list[_Level], right: Planes) -> Planes:
-    """Return roughly the solution: relaxed from 0, corrected from the coarser grid, relaxed."""
+    """Return roughly the solution: relaxed from 0, corrected from the coarser grid, relaxed.
+
+    Relaxation is Jacobi's: undamped it divides whatever no coarser grid shows by three at least,
+    and from 0 it leaves the sum of the neighbours as residual.
+    """
     level, coarser = levels[0], levels[1:]
-    x = level.step * right
+    x = level.inverse * right
     if not coarser:
         return x
-    residual = right - level.apply(x)
-    correction = _v_cycle(coarser, _restrict(residual).mul_(coarser[0].removed))
-    x.addcmul_(level.removed, _prolong(correction, right))
-    return level.relax(x, right)
+    residual = _sum_neighbours(x).mul_(level.share)
+    x.addcmul_(level.share, _prolong(_v_cycle(coarser, _restrict(residual)), right))
+    return _sum_neighbours(x).add_(right).mul_(level.inverse)
 
 
 def _sum_neighbours(x: Planes) -> Planes:
@@ -155,17 +171,12 @@ def _bilinear(x: Coarser) -> Float[Tensor, "planes 1 4 4"]:
     return torch.outer(line, line).expand(x.shape[1], 1, 4, 4)
 
 
-def _planes(images: Float[Tensor, "n ch h w"]) -> Planes:
-    planes = images.reshape(1, -1, *images.shape[2:])
-    return planes.contiguous(memory_format=torch.channels_last)
-
-
 def _total(x: Planes) -> Float[Tensor, "1 planes 1 1"]:
     return x.sum((2, 3), keepdim=True)
 
 
 def _divide(
-    numerator: Float[Tensor, "1 planes 1 1"], denominator: Float[Tensor, "1 planes 1 1"]
-) -> Float[Tensor, "1 planes 1 1"]:
+    numerator: Float[Tensor, "1 planes #h #w"], denominator: Float[Tensor, "1 planes #h #w"]
+) -> Float[Tensor, "1 planes #h #w"]:
     """Divide; 0 where the denominator is 0, which is where nothing is left to be solved."""
     return torch.where(denominator > 0, numerator / denominator, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -9,10 +10,10 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import ask
+from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.curves import Curves
 from ectool.faithfulness.imputation import impute
 from ectool.faithfulness.regions import Heatmaps, pixel_ranks
@@ -29,10 +30,8 @@ Order = Literal["morf", "lerf"]
 
 
 def road(
-    model: nn.Module,
-    images: Images,
+    explained: Explained,
     heatmaps: Heatmaps,
-    targets: Int[Tensor, "n"],
     sample_ids: Sequence[str],
     *,
     order: Order = "morf",
@@ -50,10 +49,8 @@ def road(
     :func:`~ectool.faithfulness.regions.pixel_ranks` (theirs are drawn).
 
     Args:
-        model: Maps pixels in [0, 1] to logits; left as found.
-        images: RGB in [0, 1], on the model's device.
+        explained: Pictures, classes and model.
         heatmaps: On any scale and at any resolution.
-        targets: The class of each picture; of several labels each is a row of its own.
         sample_ids: Identifiers of the samples.
         order: Which pixels are removed first.
         shares: Shares of the pixels to remove, from 0 to below 1, ascending.
@@ -69,9 +66,9 @@ def road(
     Cost: a forward pass and an imputation for each picture and share.
     """
     _check(shares)
-    pixels = images.shape[2:].numel()
+    images, pixels = explained.images, math.prod(explained.size)
     counts = torch.tensor([int(share * pixels) for share in shares], device=images.device)
-    ranks = pixel_ranks(heatmaps, (images.shape[2], images.shape[3]))
+    ranks = pixel_ranks(heatmaps, explained.size)
     ranks = ranks if order == "morf" else pixels - 1 - ranks
     fields = noise * _normal(images, sample_ids, seed)
 
@@ -80,7 +77,7 @@ def road(
         filled = impute(images[rows], kept)
         return torch.where(kept[:, None], filled, filled + fields[rows])
 
-    answers = ask(model, images, len(shares), draw, targets)
+    answers = explained.ask(len(shares), draw)
     removed = torch.tensor(shares, device=images.device)
     return Curves(removed, answers.probabilities, answers.correct)
 

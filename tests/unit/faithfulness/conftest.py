@@ -11,6 +11,7 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
+from ectool.faithfulness.answers import Explained
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 
@@ -39,6 +40,11 @@ def heatmaps() -> Tensor:
 @pytest.fixture(scope="session")
 def targets() -> Tensor:
     return torch.tensor([0, 1, 2, 3, 0])
+
+
+@pytest.fixture
+def explained(model: Classifier, images: Tensor, targets: Tensor) -> Explained:
+    return Explained(model, images, targets)
 
 
 @pytest.fixture(scope="session")

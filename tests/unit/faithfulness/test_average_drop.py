@@ -7,9 +7,9 @@ from torch.nn import functional as F
 from ectool.faithfulness.average_drop import ConfidenceChanges, confidence_changes
 
 
-def test_drop_and_increase_redone_picture_by_picture(model, images, heatmaps, targets):
+def test_drop_and_increase_redone_picture_by_picture(explained, model, images, heatmaps, targets):
     heatmaps = heatmaps[:, :4, :6]
-    changes = confidence_changes(model, images, 7 * heatmaps, targets)
+    changes = confidence_changes(explained, 7 * heatmaps)
     for row, target in enumerate(targets.tolist()):
         normalised = ((images[row] - model.mean) / model.std)[None]
         mask = F.interpolate(heatmaps[row][None, None], (16, 24), mode="bilinear")
@@ -22,12 +22,12 @@ def test_drop_and_increase_redone_picture_by_picture(model, images, heatmaps, ta
     assert 0 < changes.increase.sum() < len(images)
 
 
-def test_a_map_of_ones_changes_nothing_and_one_of_zeros_hides_all(model, images, targets):
-    ones = confidence_changes(model, images, torch.ones(5, 1, 1), targets)
-    torch.testing.assert_close(ones.explained, ones.clean)
-    zeros = confidence_changes(model, images, torch.zeros(5, 2, 2), targets)
+def test_a_map_of_ones_changes_nothing_one_of_zeros_hides_all(explained, model, images, targets):
+    ones = confidence_changes(explained, torch.ones(5, 1, 1))
+    torch.testing.assert_close(ones.masked, ones.clean)
+    zeros = confidence_changes(explained, torch.zeros(5, 2, 2))
     grey = model(model.mean.expand_as(images)).softmax(1).gather(1, targets[:, None])[:, 0]
-    torch.testing.assert_close(zeros.explained, grey)
+    torch.testing.assert_close(zeros.masked, grey)
 
 
 def test_the_drop_is_a_share_of_the_clean_probability():

@@ -7,8 +7,18 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from ectool.errors import InputError
+from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.curves import Curves, deletion, insertion, pixel_flipping
 from ectool.faithfulness.substrates import black, uniform_noise
+
+
+@pytest.fixture
+def asked(model):
+    """Return the numbers of pictures of every pass from now on."""
+    rows: list[int] = []
+    handle = model.register_forward_hook(lambda _m, _a, output: rows.append(len(output)))
+    yield rows
+    handle.remove()
 
 
 def causal_metric(model, image, heatmap, target, mode, step):
@@ -35,8 +45,8 @@ def causal_metric(model, image, heatmap, target, mode, step):
 
 
 @pytest.mark.parametrize(("measure", "mode"), [(deletion, "del"), (insertion, "ins")])
-def test_the_protocol_of_rise(measure, mode, model, images, heatmaps, targets):
-    curves = measure(model, images, heatmaps, targets, steps=12)
+def test_the_protocol_of_rise(measure, mode, explained, model, images, heatmaps, targets):
+    curves = measure(explained, heatmaps, steps=12)
     assert curves.probabilities.std(1).min() > 1e-3
     for row in range(len(images)):
         expected, auc = causal_metric(
@@ -46,29 +56,33 @@ def test_the_protocol_of_rise(measure, mode, model, images, heatmaps, targets):
         assert curves.auc[row].item() == pytest.approx(auc, abs=1e-5)
 
 
-def test_insertion_ends_and_deletion_begins_with_the_picture(model, images, heatmaps, targets):
+def test_insertion_ends_and_deletion_begins_with_the_picture(
+    explained, model, images, heatmaps, targets
+):
     answers = model(images).softmax(1)
     clean = answers.gather(1, targets[:, None])[:, 0]
-    into = insertion(model, images, heatmaps, targets, steps=7)  # 7 does not divide the pixels
-    out = deletion(model, images, heatmaps, targets, steps=7)
+    into = insertion(explained, heatmaps, steps=7)  # 7 does not divide the pixels
+    out = deletion(explained, heatmaps, steps=7)
     torch.testing.assert_close(into.probabilities[:, -1], clean)
     torch.testing.assert_close(out.probabilities[:, 0], clean)
     assert torch.equal(out.correct[:, 0], answers.argmax(1) == targets)
     assert out.shares[[0, -1]].tolist() == [0, 1]
 
 
-def test_deletion_to_another_colour(model, images, heatmaps, targets):
-    curves = deletion(model, images, heatmaps, targets, steps=2, substrate=black(images))
+def test_deletion_to_another_colour(explained, model, images, heatmaps, targets):
+    curves = deletion(explained, heatmaps, steps=2, substrate=black(images))
     expected = model(torch.zeros_like(images)).softmax(1).gather(1, targets[:, None])[:, 0]
     torch.testing.assert_close(curves.probabilities[:, -1], expected)
 
 
 @pytest.mark.parametrize("patch", [1, 5])
-def test_pixel_flipping_redone_patch_by_patch(patch, model, images, heatmaps, targets, sample_ids):
+def test_pixel_flipping_redone_patch_by_patch(
+    patch, explained, model, images, heatmaps, targets, sample_ids
+):
     noise = uniform_noise(images, sample_ids, 0)
     coarse = heatmaps if patch == 1 else heatmaps[:, :4, :6]
     relevance = F.interpolate(coarse[:, None], (16, 24), mode="bilinear")[:, 0]
-    curves = pixel_flipping(model, images, coarse, targets, patch=patch, steps=6, substrate=noise)
+    curves = pixel_flipping(explained, coarse, patch=patch, steps=6, substrate=noise)
     for row in range(len(images)):
         corners = [(y, x) for y in range(0, 16, patch) for x in range(0, 24, patch)]
         means = [relevance[row, y : y + patch, x : x + patch].mean().item() for y, x in corners]
@@ -84,41 +98,65 @@ def test_pixel_flipping_redone_patch_by_patch(patch, model, images, heatmaps, ta
         assert curves.aopc[row].item() == pytest.approx(aopc, abs=1e-5)
 
 
-def test_no_more_patches_are_flipped_than_there_are(model, images, heatmaps, targets):
-    curves = pixel_flipping(model, images, heatmaps, targets, patch=12, steps=100)
+def test_no_more_patches_are_flipped_than_there_are(explained, model, images, heatmaps, targets):
+    curves = pixel_flipping(explained, heatmaps, patch=12, steps=100)
     assert curves.shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
     grey = model(model.mean.expand_as(images)).softmax(1).gather(1, targets[:, None])[:, 0]
     torch.testing.assert_close(curves.probabilities[:, -1], grey)
 
 
 @pytest.mark.parametrize("patch", [0, 17])
-def test_a_patch_fits_into_the_picture(patch, model, images, heatmaps, targets):
+def test_a_patch_fits_into_the_picture(patch, explained, heatmaps):
     with pytest.raises(InputError, match="patch: expected 1 to 16 pixels"):
-        pixel_flipping(model, images, heatmaps, targets, patch=patch)
+        pixel_flipping(explained, heatmaps, patch=patch)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_the_size_of_a_pass_changes_nothing(size, model, images, heatmaps, targets, monkeypatch):
-    expected = deletion(model, images, heatmaps, targets, steps=5)
-    rows: list[int] = []
-    handle = model.register_forward_hook(lambda _m, _a, output: rows.append(len(output)))
+def test_the_size_of_a_pass_changes_nothing(
+    size, explained, model, images, heatmaps, targets, asked, monkeypatch
+):
+    expected = deletion(Explained(model, images, targets), heatmaps, steps=5)
     monkeypatch.setattr("ectool.faithfulness.answers.pass_size", lambda _: size)
-    found = deletion(model, images, heatmaps, targets, steps=5)
-    handle.remove()
+    asked.clear()
+    found = deletion(explained, heatmaps, steps=5)
     torch.testing.assert_close(found.probabilities, expected.probabilities)
-    assert sum(rows) == 5 * 6
-    assert rows[:-1] == [size] * (len(rows) - 1)
+    assert sum(asked) == 5 * 6
+    assert max(asked) <= size
 
 
-def test_pictures_do_not_depend_on_each_other(model, images, heatmaps, targets):
-    together = insertion(model, images, heatmaps, targets, steps=4)
-    alone = insertion(model, images[3:4], heatmaps[3:4], targets[3:4], steps=4)
+def test_what_curves_share_is_asked_once(explained, heatmaps, asked):
+    for maps in (heatmaps, heatmaps.flip(0)):
+        asked.clear()
+        deletion(explained, maps, steps=4)
+        insertion(explained, maps, steps=4)
+        pixel_flipping(explained, maps, patch=8)  # 6 patches
+    assert sum(asked) == 5 * (3 + 3 + 5)
+
+
+@pytest.mark.parametrize("steps", [1, 500])
+def test_as_many_steps_as_one_likes(steps, explained, heatmaps):
+    curves = deletion(explained, heatmaps, steps=steps)
+    assert curves.probabilities.shape == (5, steps + 1)
+    ends = torch.cat([explained.clean.answers.probabilities] * 2, 1)
+    ends[:, 1] = explained.mean_coloured.answers.probabilities[:, 0]
+    assert torch.equal(curves.probabilities[:, [0, -1]], ends)
+
+
+def test_a_row_of_pixels_at_a_time(explained, heatmaps):
+    curves = insertion(explained, heatmaps)
+    torch.testing.assert_close(curves.shares, torch.arange(17) / 16)
+
+
+def test_pictures_do_not_depend_on_each_other(explained, model, images, heatmaps, targets):
+    together = insertion(explained, heatmaps, steps=4)
+    last = Explained(model, images[3:4], targets[3:4])
+    alone = insertion(last, heatmaps[3:4], steps=4)
     torch.testing.assert_close(together.probabilities[3:4], alone.probabilities)
 
 
-def test_only_the_order_of_a_heatmap_counts(model, images, heatmaps, targets):
-    expected = deletion(model, images, heatmaps, targets, steps=6)
-    found = deletion(model, images, 8 * heatmaps**3 - 1, targets, steps=6)
+def test_only_the_order_of_a_heatmap_counts(explained, heatmaps):
+    expected = deletion(explained, heatmaps, steps=6)
+    found = deletion(explained, 8 * heatmaps**3 - 1, steps=6)
     torch.testing.assert_close(found.probabilities, expected.probabilities)
 
 
@@ -128,10 +166,10 @@ def test_the_area_is_over_the_width():
     assert curves.auc.item() == pytest.approx((0.75 * 0.2 + 0.5 * 0.4) / 0.6)
 
 
-def test_the_model_is_left_as_found(model, images, heatmaps, targets):
+def test_the_model_is_left_as_found(explained, model, heatmaps):
     model.train()
     try:
-        deletion(model, images, heatmaps, targets, steps=1)
+        deletion(explained, heatmaps, steps=1)
         assert all(module.training for module in model.modules())
     finally:
         model.eval()

@@ -57,6 +57,13 @@ def test_pictures_do_not_depend_on_each_other():
     torch.testing.assert_close(together[2:3], impute(images[2:3], kept[2:3]), rtol=0, atol=1e-3)
 
 
+def test_blocks_change_nothing(monkeypatch):
+    images, kept = pictures(7), masks(0.7, 7, (3, 3))
+    together = impute(images, kept)
+    monkeypatch.setattr("ectool.faithfulness.imputation._CACHED", 0)  # the least: 16 of 21 planes
+    torch.testing.assert_close(impute(images, kept), together, rtol=0, atol=1e-3)
+
+
 def test_one_pixel_that_is_left_fills_the_picture():
     kept = torch.zeros(1, *SIZE, dtype=torch.bool)
     kept[0, 30, 3] = True

@@ -4,17 +4,16 @@ import pytest
 import torch
 
 from ectool.errors import InputError
+from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.road import road
 
 
 @pytest.mark.parametrize("order", ["morf", "lerf"])
 def test_road_redone_picture_by_picture(
-    order, model, images, heatmaps, targets, sample_ids, solve_exactly
+    order, explained, model, images, heatmaps, targets, sample_ids, solve_exactly
 ):
     shares = (0.0, 0.3, 0.8)
-    curves = road(
-        model, images, heatmaps, targets, sample_ids, order=order, shares=shares, noise=0.0
-    )
+    curves = road(explained, heatmaps, sample_ids, order=order, shares=shares, noise=0.0)
     relevance = heatmaps.flatten(1)
     for row in range(len(images)):
         for column, share in enumerate(shares):
@@ -30,13 +29,14 @@ def test_road_redone_picture_by_picture(
 
 
 def test_noise_is_that_of_the_sample_on_removed_pixels_alone(
-    model, images, heatmaps, targets, sample_ids
+    explained, model, images, heatmaps, targets, sample_ids
 ):
     seen: list[torch.Tensor] = []
     handle = model.register_forward_pre_hook(lambda _m, given: seen.append(given[0]))
     for noise in (0.0, 0.1):
-        road(model, images, heatmaps, targets, sample_ids, shares=(0.4, 0.5), noise=noise)
-    road(model, images[3:], heatmaps[3:], targets[3:], sample_ids[3:], shares=(0.5,), noise=0.1)
+        road(explained, heatmaps, sample_ids, shares=(0.4, 0.5), noise=noise)
+    last = Explained(model, images[3:], targets[3:])
+    road(last, heatmaps[3:], sample_ids[3:], shares=(0.5,), noise=0.1)
     handle.remove()
     clear, noisy, alone = seen
     added = noisy - clear
@@ -47,6 +47,6 @@ def test_noise_is_that_of_the_sample_on_removed_pixels_alone(
 
 
 @pytest.mark.parametrize("shares", [(), (0.5, 1.0), (-0.1, 0.5), (0.5, 0.2)])
-def test_shares_ascend_and_leave_something(shares, model, images, heatmaps, targets, sample_ids):
+def test_shares_ascend_and_leave_something(shares, explained, heatmaps, sample_ids):
     with pytest.raises(InputError, match="ascending numbers from 0 to below 1"):
-        road(model, images, heatmaps, targets, sample_ids, shares=shares)
+        road(explained, heatmaps, sample_ids, shares=shares)
