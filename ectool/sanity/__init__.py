@@ -1,0 +1,13 @@
+"""Do heatmaps depend on what the network learned: networks some of whose weights are random.
+
+Adebayo et al. 2018, "Sanity Checks for Saliency Maps", https://arxiv.org/abs/1810.03292. Blocks of
+layers (:func:`find_blocks`) get weights that nobody trained (:func:`draw_weights`), in a copy of
+the classifier that shares all the others with it (:func:`with_weights`).
+"""
+
+from __future__ import annotations
+
+from ectool.sanity.blocks import Block, find_blocks
+from ectool.sanity.randomization import Weights, draw_weights, with_weights
+
+__all__ = ["Block", "Weights", "draw_weights", "find_blocks", "with_weights"]

@@ -1,0 +1,93 @@
+"""Weights that nobody trained, and networks that have some of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from ectool.models.classifier import Classifier
+from ectool.seeding import stream
+
+Weights = Mapping[str, Mapping[str, Tensor]]
+"""Tensors by the name of the module and by their own name in it."""
+RESET = "reset_parameters"
+"""What modules of torch and of other libraries call their initialisation."""
+
+
+def draw_weights(network: nn.Module, modules: Iterable[str], seed: int) -> Weights:
+    """Draw new weights for some modules.
+
+    By the module's own initialisation where it has one (``reset_parameters``, which also forgets
+    the statistics of a batch normalisation), else the trained weights in random order. Every
+    module draws from (seed, its name), so the weights depend neither on order nor on device.
+
+    Args:
+        network: Where the modules are; left as found, and so is the global generator.
+        modules: Their names.
+        seed: Seed of the draws.
+
+    Returns:
+        The weights of these modules' own, like the present ones in device and type.
+
+    Memory: these weights.
+    """
+    return {name: _drawn(network.get_submodule(name), name, seed) for name in modules}
+
+
+def with_weights(model: Classifier, weights: Weights) -> Classifier:
+    """Return a copy of a classifier in which some modules of the network have other weights.
+
+    Args:
+        model: The classifier, left as it is.
+        weights: As :func:`draw_weights` returns them, for names in ``model.network``.
+
+    Returns:
+        A classifier that shares these weights with whoever holds them, and all others with
+        ``model``; do not train it.
+
+    Memory: none but that of the structure.
+    """
+    # What is in the memo counts as copied already.
+    memo = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    for name, tensors in weights.items():
+        present = _own_tensors(model.network.get_submodule(name))
+        for key, tensor in tensors.items():
+            is_parameter = isinstance(present[key], nn.Parameter)
+            memo[id(present[key])] = (
+                nn.Parameter(tensor, present[key].requires_grad) if is_parameter else tensor
+            )
+    return copy.deepcopy(model, memo)
+
+
+def _drawn(module: nn.Module, name: str, seed: int) -> dict[str, Tensor]:
+    own = int(stream(seed, name, "sanity").integers(2**63))
+    drawn = _reset(module, own) if hasattr(module, RESET) else _permuted(module, own)
+    present = _own_tensors(module)
+    return {key: tensor.detach().to(present[key]) for key, tensor in drawn.items()}
+
+
+def _reset(module: nn.Module, seed: int) -> dict[str, Tensor]:
+    """Return what the module's own initialisation makes, always drawn on the processor."""
+    fresh = copy.deepcopy(module).cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        getattr(fresh, RESET)()
+    return _own_tensors(fresh)
+
+
+def _permuted(module: nn.Module, seed: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    permuted = {}
+    for key, parameter in module.named_parameters(recurse=False):
+        order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+        permuted[key] = parameter.flatten()[order].view(parameter.shape)
+    return permuted
+
+
+def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    own = chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    return dict(own)
