@@ -70,6 +70,19 @@ class Annotations:
     parts: Float[np.ndarray, "b p 3"] | None = None
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Groups of samples whose accuracies are told apart.
+
+    Attributes:
+        names: Name of each group.
+        of_samples: Group of every sample, as an index into `names`.
+    """
+
+    names: tuple[str, ...]
+    of_samples: Int64[np.ndarray, "n"]
+
+
 class Dataset(Protocol):
     """One split and variant of a data set, read by index, in whole batches.
 
@@ -99,6 +112,11 @@ class Dataset(Protocol):
         Of multi-label data: 1 for every class that is there, 0 for those that are not, -1 for
         those that do not count.
         """
+        ...
+
+    @property
+    def groups(self) -> Groups | None:
+        """Return the groups of the samples, where the data set has any."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ectool.datasets.base import SPLITS, DataRequest, Dataset, Labels
+from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.csv_samples import Sample, read_samples
 from ectool.datasets.drawn_truth import DrawnTruth
@@ -29,7 +29,9 @@ def open_csv(request: DataRequest) -> Dataset:
       path draws it as in ``imagefolder``;
     - ``mask``, optional: as ``path``; of a split all pictures have one or none;
     - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the picture as it is displayed,
-      right and bottom exclusive; empty where there is none.
+      right and bottom exclusive; empty where there is none;
+    - ``group``, optional: name of the group whose accuracy is told apart, such as class and
+      background; of a split all pictures have one or none.
 
     Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
     are sorted by name, over all splits; by value where all of them are whole numbers.
@@ -49,7 +51,8 @@ def open_csv(request: DataRequest) -> Dataset:
     classes = _classes(file, samples)
     chosen = _choose(file, samples, request.split)
     paths = [sample.path for sample in chosen]
-    truth = _truth(file, chosen)
+    truth, groups = _truth(file, chosen), _groups(file, chosen)
+    grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
     return PictureFiles(
         name=f"csv/{file.stem}/{request.split}",
         folder=file.parent,
@@ -59,8 +62,9 @@ def open_csv(request: DataRequest) -> Dataset:
         classes=tuple(classes),
         view=request.view,
         root=request.root,
-        facts={"data": "csv", **(truth.facts() if truth else {})},
+        facts={"data": "csv", **(truth.facts() if truth else {}), **grouped},
         truth=truth,
+        groups=groups,
     )
 
 
@@ -120,18 +124,32 @@ def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
     masks = boxes = None
     if any(sample.mask for sample in samples):
         masks = [sample.mask for sample in samples]
+        _check_whole(file, samples, "mask")
     if any(sample.box for sample in samples):
         boxes = [np.array([s.box] if s.box else [], np.float64).reshape(-1, 4) for s in samples]
+    return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
+
+
+def _groups(file: Path, samples: Sequence[Sample]) -> Groups | None:
+    """Return the groups of a split, sorted by name."""
+    names = sorted({sample.group for sample in samples if sample.group})
+    if not names:
+        return None
+    _check_whole(file, samples, "group")
+    return Groups(tuple(names), np.array([names.index(s.group) for s in samples], np.int64))
+
+
+def _check_whole(file: Path, samples: Sequence[Sample], column: str) -> None:
+    """Check that every picture of a split has what others of it have."""
     for sample in samples:
-        if masks is not None and not sample.mask:
+        if not getattr(sample, column):
             raise line_fault(
                 file,
                 sample.line,
-                expected="a mask, as other pictures of the split have one",
+                expected=f"a {column}, as other pictures of the split have one",
                 got="an empty cell",
-                fix="add the mask, or leave all of them out",
+                fix=f"add the {column}, or leave all of them out",
             )
-    return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
 
 
 CSV = Entry(

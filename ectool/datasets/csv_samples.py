@@ -24,6 +24,7 @@ class Sample:
         split: One of ``SPLITS``.
         mask: POSIX path of its mask, or empty.
         box: Its box, or None.
+        group: Name of its group, or empty.
     """
 
     line: int
@@ -32,6 +33,7 @@ class Sample:
     split: str
     mask: str
     box: BoxCells | None
+    group: str
 
 
 def read_samples(file: Path) -> tuple[list[Sample], bool]:
@@ -80,7 +82,15 @@ def _sample(row: Row) -> Sample:
     path = row.path("path")
     if not path:
         raise row.fault(expected="a path", got="an empty cell", fix="fill it or remove the row")
-    return Sample(row.line, path, _labels(row), _split(row, path), row.path("mask"), row.box())
+    return Sample(
+        line=row.line,
+        path=path,
+        labels=_labels(row),
+        split=_split(row, path),
+        mask=row.path("mask"),
+        box=row.box(),
+        group=row.cells.get("group", ""),
+    )
 
 
 def _labels(row: Row) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from ectool.datasets.base import (
     DataRequest,
     Dataset,
     Framing,
+    Groups,
     Indices,
 )
 from ectool.datasets.catalogue import Entry
@@ -42,6 +43,9 @@ from ectool.errors import InputError, IntegrityError
 
 GENERATOR_VERSION = 2
 CLASSES = tuple(str(digit) for digit in range(10))
+BACKGROUNDS = ("own", "other")
+FAMILY = "family"
+"""Purpose of the numbers that choose the background's texture."""
 COUNTS = {"train": 997, "validation": 200, "test": 600}
 SOURCE_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 RECORD = np.dtype(
@@ -129,6 +133,18 @@ class Digits:
     def labels(self) -> Int64[np.ndarray, "n"]:
         """Return the digit on every picture."""
         return self._records["label"].astype(np.int64)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Return the groups of class and background: that of the class, or another's.
+
+        They are those of the `original` pictures, whatever the variant shows.
+        """
+        request, labels = self._request, self.labels
+        names = tuple(f"{digit}, {kind} background" for digit in CLASSES for kind in BACKGROUNDS)
+        draws = (Draw(request.seed, sample_id) for sample_id in self.sample_ids)
+        is_other = np.array([not _is_own(request, draw) for draw in draws], np.int64)
+        return Groups(names, len(BACKGROUNDS) * labels + is_other)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -259,13 +275,18 @@ def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
 
 def _background(request: DataRequest, label: int, draw: Draw) -> Picture:
     """Draw the texture that a variant puts behind the object."""
-    share, other, anyone = draw("family", 3)
+    _, other, anyone = draw(FAMILY, 3)
     mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
     if request.variant in mixed:
         return paint(mixed[request.variant], draw("mixed background", PAINT_DRAWS))
     unlike = (label + 1 + int(9 * other)) % 10
-    family = label if share < request.rho else unlike
+    family = label if _is_own(request, draw) else unlike
     return paint(family, draw("background", PAINT_DRAWS))
+
+
+def _is_own(request: DataRequest, draw: Draw) -> bool:
+    """Tell whether the background of the original picture is of its class's family."""
+    return bool(draw(FAMILY, 3)[0] < request.rho)
 
 
 DIGITS = Entry(

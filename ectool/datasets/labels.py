@@ -7,6 +7,7 @@ from jaxtyping import Int8, Int64
 
 from ectool.datasets.base import Dataset, Labels, is_multilabel
 from ectool.errors import InputError
+from ectool.seeding import stream
 
 NO_TARGET = -1
 
@@ -45,3 +46,15 @@ def check_labelled(dataset: Dataset, fix: str) -> None:
         got=f"none for {dataset.sample_ids[int((labels < 0).argmax())]!r}",
         fix=fix,
     )
+
+
+def shuffled(labels: Labels, seed: int) -> Labels:
+    """Return the labels in a random order, so that none tells anything of its picture.
+
+    Args:
+        labels: True classes, of one label each or of several.
+        seed: Seed of the order.
+    """
+    order = stream(seed, "shuffled labels").permutation(len(labels))
+    drawn: Labels = labels[order]
+    return drawn

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ectool.datasets.base import Annotations, Framing, Indices, Labels
+from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.views import View
 
 Reader = Callable[[Indices], np.ndarray]
@@ -34,6 +34,7 @@ class PictureArrays:
         read: Returns pictures (b, 3, h, w), 0 to 255, by index.
         digest: Returns the fingerprint; called once, when somebody asks.
         truth: Returns where the objects are.
+        groups: Groups of the samples, where there are any.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PictureArrays:
     read: Reader
     digest: Callable[[], str]
     truth: Callable[[Indices, Indices | None], Annotations] = no_annotations
+    groups: Groups | None = None
 
     @cached_property
     def fingerprint(self) -> str:

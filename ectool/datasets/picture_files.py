@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from ectool.datasets.arrays import boxes_of
-from ectool.datasets.base import Annotations, Framing, Indices, Labels
+from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.pictures import read_picture
 from ectool.datasets.views import Placement, View
@@ -69,6 +69,7 @@ class PictureFiles:
         root: Folder under which content digests are remembered.
         facts: JSON values that, with the files' contents, determine the data set.
         truth: Where the objects are, where anybody drew it.
+        groups: Groups of the samples, where there are any; `facts` tells them.
     """
 
     name: str
@@ -81,6 +82,7 @@ class PictureFiles:
     root: Path
     facts: Mapping[str, object]
     truth: Truth | None = None
+    groups: Groups | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -10,7 +10,15 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ectool.datasets.base import Annotations, Dataset, Framing, Indices, Labels, is_multilabel
+from ectool.datasets.base import (
+    Annotations,
+    Dataset,
+    Framing,
+    Groups,
+    Indices,
+    Labels,
+    is_multilabel,
+)
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.views import Box
 
@@ -47,6 +55,12 @@ class Subset:
         """Return the true classes."""
         labels: Labels = self.whole.labels[self.rows]
         return labels
+
+    @property
+    def groups(self) -> Groups | None:
+        """Return the groups of the samples, all of those of the whole."""
+        whole = self.whole.groups
+        return None if whole is None else Groups(whole.names, whole.of_samples[self.rows])
 
     @property
     def size(self) -> tuple[int, int]:

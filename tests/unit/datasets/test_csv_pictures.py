@@ -234,3 +234,20 @@ def test_a_small_network_can_tell_the_miniatures_classes_apart(insects):
     means = np.stack([known[labels == label].mean(0) for label in range(3)])
     nearest = ((asked[:, None] - means) ** 2).sum(2).argmin(1)
     assert np.mean(nearest == truth) > 0.8
+
+
+def test_groups_are_those_of_the_column(pictures):
+    rows = "path,label,group\na.png,x,wet\nb.png,x,dry\nc.png,y,wet\n"
+    data = open_text(pictures, rows)
+    assert data.groups.names == ("dry", "wet")
+    assert data.groups.of_samples.tolist() == [1, 0, 1]
+    other = open_text(pictures, rows.replace("b.png,x,dry", "b.png,x,wet"))
+    assert other.fingerprint != data.fingerprint
+    assert open_text(pictures, "path,label\na.png,x\n").groups is None
+
+
+def test_a_picture_without_a_group_is_an_error(pictures):
+    with pytest.raises(
+        InputError, match="line 3: expected a group, as other pictures of the split"
+    ):
+        open_text(pictures, "path,label,group\na.png,x,wet\nb.png,x,\n")

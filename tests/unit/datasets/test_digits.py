@@ -335,3 +335,20 @@ def test_foreign_source_digits_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SOURCE_SHA256", "0" * 64)
     with pytest.raises(IntegrityError, match="scikit-learn's digits: expected SHA-256 000"):
         ask(tmp_path).images(np.arange(1))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
+def test_groups_tell_whether_the_background_goes_with_the_class(root, rho):
+    data = ask(root, rho=rho)
+    groups = data.groups
+    assert len(set(groups.names)) == 20
+    shown = [groups.names[group] for group in groups.of_samples]
+    assert [name[0] for name in shown] == [str(label) for label in data.labels]
+    own = np.array([name[3:] == "own background" for name in shown])
+    # Where every background is its class's own, exactly those pictures stay the same.
+    whole = ask(root, rho=1.0)
+    same = (data.images(np.arange(200)) == whole.images(np.arange(200))).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(own, same)
+    np.testing.assert_array_equal(
+        ask(root, variant="no_fg", rho=rho).groups.of_samples, groups.of_samples
+    )

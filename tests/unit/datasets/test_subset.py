@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ectool.datasets.base import Annotations
+from ectool.datasets.base import Annotations, Groups
 from ectool.datasets.picture_arrays import PictureArrays
 from ectool.datasets.subset import fraction_of
 
@@ -105,3 +105,12 @@ def test_multi_label_samples_are_drawn_as_one_class(whole):
     assert len(part.sample_ids) == COUNT // 2
     assert part.labels.shape == (COUNT // 2, 2)
     assert part.labels.dtype == np.int8
+
+
+def test_groups_stay_with_their_samples(whole):
+    assert fraction_of(whole, 0.5, seed=0).groups is None
+    groups = Groups(("a", "b"), np.arange(COUNT) % 2)
+    part = fraction_of(replace(whole, groups=groups), 0.5, seed=0)
+    expected = [IDS.index(sample_id) % 2 for sample_id in part.sample_ids]
+    assert part.groups.of_samples.tolist() == expected
+    assert part.groups.names == ("a", "b")

@@ -1,0 +1,140 @@
+"""Pictures that several models look at: decoded once, then read from the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ectool.datasets.base import Annotations, Dataset, Framing, Groups, Indices, Labels
+from ectool.datasets.picture_files import PictureFiles
+from ectool.datasets.subset import Subset
+
+SPARE = 2
+"""How often the pictures have to fit on the disk, which has to hold what is made of them too."""
+
+
+class SharedPictures:
+    """A data set each of whose pictures is decoded when it is asked for first, and never again.
+
+    Decoded pictures lie in a file. It is not memory-mapped: pages that were read would count as
+    this process's memory until somebody else asks for it.
+
+    Args:
+        source: The data set.
+        file: Descriptor of an empty file that nobody else uses.
+    """
+
+    def __init__(self, source: Dataset, file: int) -> None:
+        self._source = source
+        self._file = file
+        self._row_bytes = picture_bytes(source)
+        self._known = np.zeros(len(source.sample_ids), np.bool_)
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """Return the short name for people."""
+        return self._source.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the class names."""
+        return self._source.classes
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """Return the unique identifiers."""
+        return self._source.sample_ids
+
+    @property
+    def labels(self) -> Labels:
+        """Return the true classes."""
+        return self._source.labels
+
+    @property
+    def groups(self) -> Groups | None:
+        """Return the groups of the samples."""
+        return self._source.groups
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) in pixels."""
+        return self._source.size
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the data set: its bytes are the same."""
+        return self._source.fingerprint
+
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return pictures; what `framing` shows of them is decoded each time."""
+        if framing is not None:
+            return self._source.images(indices, framing)
+        if not self._known[indices].all():
+            self._decode(indices)
+        pictures = np.empty((len(indices), 3, *self.size), np.uint8)
+        for row, index in enumerate(indices):
+            os.preadv(self._file, [pictures[row].data], int(index) * self._row_bytes)
+        return pictures
+
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
+        """Return where the objects are."""
+        return self._source.annotations(indices, targets)
+
+    def _decode(self, indices: Indices) -> None:
+        """Write the pictures that are not there yet."""
+        with self._lock:
+            missing = np.unique(indices[~self._known[indices]])
+            for index, picture in zip(missing, self._source.images(missing), strict=True):
+                offset = int(index) * self._row_bytes
+                if os.pwrite(self._file, picture.tobytes(), offset) < self._row_bytes:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._known[missing] = True
+
+
+@contextmanager
+def shared(datasets: Mapping[str, Dataset], folder: Path) -> Iterator[dict[str, Dataset]]:
+    """Yield data sets that decode each of their pictures once at most, with the same bytes.
+
+    Pictures that are not decoded from files are left alone, and so are all where the disk has
+    little room. Memory: none beyond the data sets'; disk: the decoded pictures, while the block
+    runs, whatever ends it.
+
+    Args:
+        datasets: By name.
+        folder: Where decoded pictures go, in files without a name.
+    """
+    costly = {name: dataset for name, dataset in datasets.items() if _is_decoded(dataset)}
+    needed = sum(picture_bytes(one) * len(one.sample_ids) for one in costly.values())
+    if needed * SPARE > shutil.disk_usage(folder).free:
+        costly = {}
+    found = dict(datasets)
+    with ExitStack() as stack:
+        for name, dataset in costly.items():
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))
+            found[name] = SharedPictures(dataset, file.fileno())
+        yield found
+
+
+def picture_bytes(dataset: Dataset) -> int:
+    """Return the size of one decoded picture."""
+    height, width = dataset.size
+    return 3 * height * width
+
+
+def _is_decoded(dataset: Dataset) -> bool:
+    """Tell whether pictures are decoded from files each time they are asked for."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.whole
+    return isinstance(dataset, PictureFiles)
