@@ -5,15 +5,16 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := run/digits
 
-.PHONY: demo test test-slow lint docs bench bench-memory clean
+.PHONY: demo test test-slow test-browser lint docs bench bench-memory clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
 	@echo "make test       install what tests need, run them"
 	@echo "make test-slow  run the long checks as well"
+	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
 	@echo "make lint       style, types, import layers, generated documents"
-	@echo "make docs       write docs/cli.md anew"
+	@echo "make docs       write docs/cli.md and the metrics of docs/evaluation.md anew"
 	@echo "make bench      measure speed and memory side by side with the limit and the peers"
 	@echo "make bench-memory  100,000 pictures through perturb, explain and score: half an hour"
 	@echo "make clean      remove the environment and what the demo wrote"
@@ -27,6 +28,10 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(INSTALL) -e ".[test]"
 	# torchattacks asks for a requests release from 2021; it needs none of it.
 	$(INSTALL) --no-deps torchattacks
+	@touch $@
+
+$(VENV)/installed-browser: $(VENV)/installed-test
+	$(INSTALL) -e ".[browser]"
 	@touch $@
 
 $(VENV)/installed-lint: $(VENV)/installed
@@ -45,7 +50,10 @@ test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 test-slow: $(VENV)/installed-test
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -m "not browser"
+
+test-browser: $(VENV)/installed-browser
+	$(BIN)/pytest -m browser tests/browser
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
@@ -53,9 +61,11 @@ lint: $(VENV)/installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.make_cli --check
+	$(BIN)/python -m docs.make_metrics --check
 
 docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_cli
+	$(BIN)/python -m docs.make_metrics
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.heatmaps
@@ -65,6 +75,9 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.passes
+	$(BIN)/python -m benchmarks.robustness
+	$(BIN)/python -m benchmarks.faithfulness
+	$(BIN)/python -m benchmarks.audit
 
 bench-memory: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.loading --only memory

@@ -27,7 +27,7 @@ JSON document with `--json`; everything else goes to stderr.
 | 0 | done, or already up to date |
 | 1 | a bug; with a traceback |
 | 2 | usage: an unknown flag, key or value |
-| 3 | missing or invalid input |
+| 3 | missing or invalid input; of several models, some failed |
 | 4 | the output exists with another key; `--force` moves it aside |
 | 5 | integrity failure: bytes are not what was written |
 | 6 | a bound of `evaluate --require` was missed |

@@ -45,6 +45,12 @@ class InputError(EctoolError):
     exit_code = 3
 
 
+class FailedModelsError(EctoolError):
+    """Some of many models could not be evaluated; the others have been."""
+
+    exit_code = 3
+
+
 class OutputExistsError(EctoolError):
     """The output is there already, made with another key."""
 

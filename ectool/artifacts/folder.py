@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,10 +44,19 @@ def seal(
     *,
     findings: Mapping[str, float] | None = None,
     length: int = 0,
+    only: Collection[str] | None = None,
 ) -> Manifest:
-    """Write the manifest of a folder whose files are complete."""
+    """Write the manifest of a folder whose files are complete.
+
+    Args:
+        folder: The folder.
+        recipe: What it is made of.
+        findings: What the stage noticed.
+        length: Number of samples.
+        only: Names of the files that belong to the artifact; all that are there unless given.
+    """
     files.remove(folder / (FILE_NAME + files.TEMPORARY))
-    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    names = sorted(only or (path.name for path in folder.iterdir() if path.is_file()))
     digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
     manifest = make_manifest(recipe, files=digests, findings=dict(findings or {}), length=length)
     files.write_atomic(folder / FILE_NAME, manifest.to_bytes())

@@ -97,6 +97,38 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
         "label": LABEL,
         "*/logits": LOGITS,
     },
+    "sanity": {
+        "sample_id": ID,
+        "label": LABEL,
+        "*/rank_correlation": SCORE,
+        "*/ssim": SCORE,
+    },
+    "stability": {
+        "sample_id": ID,
+        "label": LABEL,
+        "consistency_attack": SCORE,
+        "consistency_noise": SCORE,
+        "consistency_jpeg": SCORE,
+        "sensitivity_max": SCORE,
+    },
+    "agreement": {
+        "sample_id": ID,
+        "label": LABEL,
+        "rank_correlation": SCORE,
+        "ssim": SCORE,
+        "top_iou": SCORE,
+    },
+    "faithfulness": {
+        "sample_id": ID,
+        "label": LABEL,
+        "*/deletion": ArraySpec("f", (SAMPLE, "step")),
+        "*/insertion": ArraySpec("f", (SAMPLE, "step")),
+        "*/pixel_flipping": ArraySpec("f", (SAMPLE, "patch")),
+        "*/road_morf": ArraySpec("b", (SAMPLE, "share")),
+        "*/road_lerf": ArraySpec("b", (SAMPLE, "share")),
+        "*/average_drop": SCORE,
+        "*/increase_in_confidence": SCORE,
+    },
 }
 """Array specifications by schema; `*/logits` stands for one array per condition."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ectool.attacks.ball import Ball, Pixels, enter
 from ectool.attacks.losses import Losses
-from ectool.attacks.objectives import Objective, value_and_gradient
+from ectool.attacks.objectives import Objective, Value, value_and_gradient
 from ectool.attacks.pgd import Settings
 
 FIRST_STEP = 2.0
@@ -38,6 +38,8 @@ class _Search:
         rises: How often the score rose since the last checkpoint.
         known_best: The greatest score at the last checkpoint.
         was_halved: Whether the length was halved at the last checkpoint.
+        last_success: The last picture that was a success; any other before the first.
+        succeeded: Whether there was one.
     """
 
     current: Pixels
@@ -49,16 +51,22 @@ class _Search:
     last_score: Losses
     rises: Int64[Tensor, "n"]
     known_best: Losses
-    was_halved: Tensor
+    was_halved: Bool[Tensor, "n"]
+    last_success: Pixels
+    succeeded: Bool[Tensor, "n"]
 
-    def note(self, pixels: Pixels, gradient: Pixels, score: Losses) -> None:
+    def note(self, pixels: Pixels, gradient: Pixels, value: Value) -> None:
         """Remember a step's result."""
+        score = value.score
         better = score > self.best_score
         self.best = _choose(better, pixels, self.best)
         self.best_gradient = _choose(better, gradient, self.best_gradient)
         self.best_score = torch.where(better, score, self.best_score)
         self.rises = self.rises + (score > self.last_score)
         self.current, self.gradient, self.last_score = pixels, gradient, score
+        if value.success is not None:
+            self.last_success = _choose(value.success, pixels, self.last_success)
+            self.succeeded = self.succeeded | value.success
 
     def check(self, steps: int) -> None:
         """Halve the step and go back to the best picture where progress is too small."""
@@ -71,9 +79,16 @@ class _Search:
         self.was_halved, self.known_best = halved, self.best_score
         self.rises = torch.zeros_like(self.rises)
 
+    def result(self) -> Pixels:
+        """Return the last success, or where there was none the picture of the greatest score."""
+        return _choose(self.succeeded, self.last_success, self.best)
+
 
 def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
     """Climb with Auto-PGD and return the best picture seen (Croce & Hein 2020, arXiv 2003.01690).
+
+    The best is the one of the greatest score; where the objective tells of success, the last one
+    that was a success, as in the authors' code.
 
     ``z = project(x_t + length * direction(g_t))``,
     ``x_{t+1} = project(x_t + a * (z - x_t) + (1 - a) * (x_t - x_{t-1}))`` with a = 0.75, and 1 in
@@ -103,11 +118,11 @@ def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
         ahead = _step(ball, search, previous, MOMENTUM if step > 1 else 1.0)
         previous, since = search.current, since + 1
         value, gradient = value_and_gradient(objective, ahead)
-        search.note(ahead, gradient, value.score)
+        search.note(ahead, gradient, value)
         if step in checks:
             search.check(since)
             since = 0
-    return search.best
+    return search.result()
 
 
 def checkpoints(steps: int) -> set[int]:
@@ -139,6 +154,8 @@ def _begin(ball: Ball, objective: Objective, start: Pixels) -> _Search:
         rises=torch.zeros_like(score, dtype=torch.int64),
         known_best=score,
         was_halved=torch.ones_like(score, dtype=torch.bool),
+        last_success=start,
+        succeeded=torch.zeros_like(score, dtype=torch.bool),
     )
 
 

@@ -122,7 +122,20 @@ def least_likely(logits: Logits, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n
 
 def second(logits: Logits, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
     """Return the class of the greatest logit but for the label: the nearest mistake."""
-    return logits.masked_fill(_is_label(logits, labels), -float("inf")).argmax(1)
+    return likeliest_errors(logits, labels, 1)[:, 0]
+
+
+def likeliest_errors(
+    logits: Logits, labels: Int64[Tensor, "n"], count: int
+) -> Int64[Tensor, "n count"]:
+    """Return the classes of the greatest logits but for the label, the greatest first.
+
+    Args:
+        logits: Answers to the clean pictures.
+        labels: True classes.
+        count: How many, fewer than there are classes.
+    """
+    return logits.masked_fill(_is_label(logits, labels), -float("inf")).topk(count).indices
 
 
 Choice = Callable[[Tensor, Tensor, Sequence[str], int], Tensor]

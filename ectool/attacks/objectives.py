@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -29,10 +29,13 @@ class Value:
         climbed: The number whose gradient is followed, with its graph.
         score: The number by which results are compared, without a graph; minus infinity for a
             picture that may not be a result.
+        success: Whether each picture is all that is wanted, whatever its score; None where only
+            the score counts.
     """
 
     climbed: Losses
     score: Losses
+    success: Bool[Tensor, "n"] | None = None
 
 
 @runtime_checkable  # for the checks of types in tests
@@ -58,25 +61,35 @@ class LabelLoss:
         loss: What is raised.
         labels: True class of every picture; or present (1), absent (0), uncounted (-1) classes.
         targets: Labels to reach, or None.
+        wants_error: Whether any wrong answer is a success, and the loss only the way there.
     """
 
     model: Model
     loss: Loss
     labels: Labels
     targets: Labels | None = None
+    wants_error: bool = False
 
     def __call__(self, pixels: Pixels) -> Value:
         """Evaluate pictures; 1 forward."""
-        losses = self.loss.compute(_at_least_float32(self.model(pixels)), self.labels, self.targets)
-        return Value(losses, losses.detach())
+        logits = _at_least_float32(self.model(pixels))
+        losses = self.loss.compute(logits, self.labels, self.targets)
+        success = self.is_wrong(logits.detach()) if self.wants_error else None
+        return Value(losses, losses.detach(), success)
 
     def allows(self, logits: Logits) -> None:
         """Allow all pictures."""
 
+    def is_wrong(self, logits: Logits) -> Bool[Tensor, "n"]:
+        """Tell which answers are not the true class, or wrong in a label that counts."""
+        if self.labels.ndim == 1:
+            return logits.argmax(1) != self.labels
+        return (((logits > 0) != (self.labels > 0)) & (self.labels >= 0)).any(1)
+
     def take(self, rows: Int64[Tensor, "m"]) -> LabelLoss:
         """Return the loss of some pictures."""
         targets = None if self.targets is None else self.targets[rows]
-        return LabelLoss(self.model, self.loss, self.labels[rows], targets)
+        return replace(self, labels=self.labels[rows], targets=targets)
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ def value_and_gradient(objective: Objective, pixels: Pixels) -> tuple[Value, Pix
         leaf = pixels.detach().requires_grad_()
         value = objective(leaf)
         (gradient,) = torch.autograd.grad(value.climbed.sum(), leaf)
-    return Value(value.climbed.detach(), value.score), gradient
+    return replace(value, climbed=value.climbed.detach()), gradient
 
 
 def _at_least_float32(logits: Logits) -> Logits:

@@ -2,73 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from ectool.attacks.ball import Ball
 from ectool.attacks.objectives import LabelLoss, Model
-from ectool.attacks.perturbation import Method, Perturbed, finish
+from ectool.attacks.perturbation import Method
 from ectool.attacks.pgd import Settings
 
 Start = Callable[[Ball, Tensor, int], Tensor]
-"""Maps a ball, the numbers of its pictures and that of the restart to where it begins."""
-Fooled = Callable[[Tensor, Tensor], Tensor]
-"""Maps the judge's logits and the numbers of their pictures to whether it is fooled."""
+"""Maps a ball, the numbers of its pictures and that of the attempt to where it begins."""
 
 
 def until_fooled(
     method: Method,
     ball: Ball,
-    objective: LabelLoss,
+    objectives: Sequence[LabelLoss],
     start: Start,
     settings: Settings,
     *,
     judge: Model,
-    fooled: Fooled,
     restarts: int = 1,
     every: int | None = None,
-) -> Perturbed:
-    """Attack each picture until one of its results fools the judge.
+) -> Float32[Tensor, "n k"]:
+    """Attack each picture until the judge's answer to one of the results is wrong.
 
-    Pictures that are done leave the batch; no other one's result depends on that, beyond the
-    arithmetic of the device. With ``every`` each restart is cut into legs of so many steps, and the
-    rounded picture at the end of each leg is a result too. This measures success; samples to learn
-    from have to come from attacks of one length.
+    Each restart climbs every objective, such as the losses towards several targets. Pictures that
+    are done leave the batch; no other one's result depends on that, beyond the arithmetic of the
+    device. With ``every`` each attempt is cut into legs of so many steps, and the picture at the
+    end of each leg is a result too. Results are not rounded to grey levels, which would undo small
+    radii: an L2 radius of 0.5 is a third of a level per value at 224 px. This measures success;
+    samples to learn from have to come from attacks of one length.
 
     Args:
         method: The attack; with ``every`` one that may be cut into legs, such as pgd.
         ball: Where the results have to lie.
-        objective: What is raised.
-        start: Where a restart begins.
+        objectives: What is raised, one after the other; of the same labels.
+        start: Where an attempt begins.
         settings: How the attack goes about it.
         judge: The model that has to be fooled.
-        fooled: Whether it is.
-        restarts: How many starts are tried, at least 1.
+        restarts: How often each objective is climbed, at least 1.
         every: Steps of a leg, at least 1; all of them unless given.
 
     Returns:
-        Of every picture the first result that fools the judge, or else its last one.
+        Of every picture the judge's logits of the first result that fools it, or else the last.
 
     Cost: for each picture that of the attack and 1 forward per leg, until it is fooled. One wait
     for the device per leg.
     """
     todo = torch.arange(len(ball.clean), device=ball.clean.device)
-    results: list[tuple[Tensor, Perturbed]] = []
-    for restart in range(restarts):
-        current = start(ball, todo, restart)
+    results: list[tuple[Tensor, Tensor]] = []
+    for attempt, objective in enumerate([*objectives] * restarts):
+        if len(todo) < len(objective.labels):
+            objective = objective.take(todo)
+        current = start(ball, todo, attempt)
         for leg in _legs(settings, every):
-            pixels = method(ball, objective, current, leg)
-            found = finish(ball, pixels, judge, objective.allows)
-            results.append((todo, found))
-            left = (~fooled(found.logits, todo)).nonzero()[:, 0]
+            current = method(ball, objective, current, leg)
+            logits = _ask(judge, current)
+            results.append((todo, logits))
+            left = (~objective.is_wrong(logits)).nonzero()[:, 0]
             if len(left) == 0:
                 return _last_of_each(results)
             if len(left) < len(todo):
-                ball, objective = ball.take(left), objective.take(left)
-            todo, current = todo[left], pixels[left]
+                ball, objective, current = ball.take(left), objective.take(left), current[left]
+                todo = todo[left]
     return _last_of_each(results)
 
 
@@ -79,10 +80,14 @@ def _legs(settings: Settings, every: int | None) -> Iterator[Settings]:
         yield replace(settings, steps=min(every or steps, settings.steps - first))
 
 
-def _last_of_each(results: list[tuple[Tensor, Perturbed]]) -> Perturbed:
-    """Write results over each other, the first of which is of all pictures."""
-    (_, first), *others = results
-    images, logits = first.images.clone(), first.logits.clone()
+def _ask(judge: Model, pixels: Tensor) -> Float32[Tensor, "n k"]:
+    with torch.no_grad():
+        return judge(pixels).float()
+
+
+def _last_of_each(results: list[tuple[Tensor, Tensor]]) -> Float32[Tensor, "n k"]:
+    """Write logits over each other, the first of which are of all pictures."""
+    (_, logits), *others = results
     for rows, found in others:
-        images[rows], logits[rows] = found.images, found.logits
-    return Perturbed(images, logits)
+        logits = logits.index_copy(0, rows, found)
+    return logits

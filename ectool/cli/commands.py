@@ -57,7 +57,7 @@ COMMANDS = {
     "evaluate": Command(
         config.EvaluateConfig,
         "evaluate",
-        "Measure accuracy, background gap, robustness, localization and consistency.",
+        "Measure accuracy, debiasing, robustness and explanations of one model or many.",
         STAGES,
     ),
     "run": Command(
@@ -67,7 +67,10 @@ COMMANDS = {
         SERVICES,
     ),
     "report": Command(
-        config.ReportConfig, "report", "Write the report of a finished experiment.", SERVICES
+        config.ReportConfig,
+        "report",
+        "Write one page about experiments, evaluations and audits.",
+        SERVICES,
     ),
     "compare": Command(
         config.CompareConfig,
@@ -75,6 +78,13 @@ COMMANDS = {
         "Test on which metrics two evaluations of the same pictures differ.",
         SERVICES,
         table="metrics",
+    ),
+    "agree": Command(
+        config.AgreeConfig,
+        "agree",
+        "Measure how alike the heatmaps of two artifacts are, picture by picture.",
+        SERVICES,
+        table="agreement",
     ),
     "data list": Command(
         config.DataListConfig, "data_list", "List the data sets that can be named.", SERVICES

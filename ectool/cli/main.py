@@ -19,6 +19,7 @@ from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.signature import with_signature
 from ectool.cli.table import table_lines
 from ectool.errors import EctoolError, UsageError
+from ectool.options import Options, is_argument
 
 EXIT_BUG = 1
 EXIT_INTERRUPT = 130
@@ -41,13 +42,20 @@ def _call(name: str, **values: Any) -> str:  # noqa: ANN401 (typer fills them)
     from ectool.cli.console import ConsoleReporter
 
     command = COMMANDS[name]
-    flags = {key: value for key, value in values.items() if not key.endswith("_")}
+    flags = {key: _flag(command.model, key, v) for key, v in values.items() if key[-1] != "_"}
     options = settings.resolve(
         command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
     )
     stage = importlib.import_module(f"ectool.stages.{command.module}")
     result = stage.run(options, ConsoleReporter(quiet=values["quiet_"]))
     return _text(result, as_json=values["json_"], table=command.table) + "\n"
+
+
+def _flag(model: type[Options], name: str, value: object) -> object:
+    """Return what a flag was given; one that was repeated is as good as commas in one."""
+    if isinstance(value, list) and not is_argument(model, name):
+        return ",".join(value)
+    return value
 
 
 def _text(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> str:

@@ -54,8 +54,8 @@ def with_signature(
 ) -> Callable[..., str]:
     """Give a function the flags of a configuration model and those that all commands share.
 
-    Values arrive as text (flags that take none: as bool), and None where they were not given: the
-    model alone parses and checks them.
+    Values arrive as text (flags that take none: as bool; lists, which may be repeated: as a list
+    of texts), and None where they were not given: the model alone parses and checks them.
     """
     parameters = [_parameter(model, name) for name in model.model_fields]
     parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
@@ -78,12 +78,14 @@ def describe_option(model: type[Options], name: str) -> tuple[str, str, str]:
 def _parameter(model: type[Options], name: str) -> inspect.Parameter:
     """Return the command-line parameter of a field."""
     flag, metavar, help_text = describe_option(model, name)
-    is_switch = plain_type(model.model_fields[name].annotation) is bool
+    kind = plain_type(model.model_fields[name].annotation)
+    is_switch, is_list = kind is bool, get_origin(kind) is tuple
+    taken: Any = bool if is_switch else list[str] if is_list else str
     info: Any
     if is_argument(model, name):
         info = typer.Argument(help=help_text, metavar=flag, show_default=False)
         return inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, info]
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[taken, info]
         )
     info = typer.Option(
         f"{flag}/--no-{flag[2:]}" if is_switch else flag,
@@ -92,12 +94,11 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
         show_default=False,
         rich_help_panel=_panel(model, name),
     )
-    kind: Any = bool if is_switch else str
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, info],
+        annotation=Annotated[taken | None, info],
     )
 
 

@@ -6,6 +6,13 @@ against them, and the fields that can change a result (`keyed`) enter the artifa
 
 from __future__ import annotations
 
+from ectool.config.evaluate import (
+    BENCHMARK_CORRUPTIONS,
+    CORRUPTIONS,
+    SUITES,
+    EvaluateAttack,
+    EvaluateConfig,
+)
 from ectool.config.groups import (
     DataOptions,
     DeviceOptions,
@@ -23,7 +30,9 @@ from ectool.config.perturb import (
     unheard_options,
 )
 from ectool.config.services import (
+    REMOVAL_BASELINES,
     WARMUP_FOLDER,
+    AgreeConfig,
     ArmConfig,
     CompareConfig,
     ConvertConfig,
@@ -37,7 +46,7 @@ from ectool.config.services import (
     ReportConfig,
     RunConfig,
 )
-from ectool.config.stages import EvaluateConfig, ExplainConfig, ScoreConfig, TrainConfig
+from ectool.config.stages import ExplainConfig, ScoreConfig, TrainConfig
 from ectool.options import Options
 
 STAGES: dict[str, type[Options]] = {
@@ -52,13 +61,18 @@ EXPERIMENT_TABLE = "experiment"
 
 __all__ = [
     "ATTACK_OPTIONS",
+    "BENCHMARK_CORRUPTIONS",
+    "CORRUPTIONS",
     "EXPERIMENT_TABLE",
     "LEVELLESS_MASKS",
     "METHODS",
     "METHOD_GROUP",
+    "REMOVAL_BASELINES",
     "SHARED_TABLE",
     "STAGES",
+    "SUITES",
     "WARMUP_FOLDER",
+    "AgreeConfig",
     "ArmConfig",
     "Attack",
     "CompareConfig",
@@ -69,6 +83,7 @@ __all__ = [
     "DataOptions",
     "DeviceOptions",
     "DoctorConfig",
+    "EvaluateAttack",
     "EvaluateConfig",
     "ExperimentConfig",
     "ExplainConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ectool.config.groups import DeviceOptions, ForceOptions, MapOptions, ViewOptions
 from ectool.options import Number, Options, argument, option
@@ -77,12 +77,26 @@ class RunConfig(ForceOptions, DeviceOptions):
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
 
 
+def several(value: object) -> object:
+    """Return a single path as a tuple of one."""
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(several), Field(min_length=1)]
+
+
 class ReportConfig(Options):
     """Options of `report`."""
 
-    experiment: Path = argument("Folder that `ectool run` wrote.")
+    paths: Paths = argument("Folders of experiments, evaluations or audits.")
     output: Path | None = option(
-        None, "Report to write; report.html in that folder unless given.", keyed=False
+        None, "Report to write; report.html in the first folder unless given.", keyed=False
+    )
+    figures: Path | None = option(
+        None, "Folder to write figures for papers to (PNG, SVG, PDF).", keyed=False
+    )
+    tables: Path | None = option(
+        None, "Folder to write tables for papers to (LaTeX, Markdown).", keyed=False
     )
 
 
@@ -92,6 +106,15 @@ class CompareConfig(Options):
     a: Path = argument("Evaluation folder A, the reference.")
     b: Path = argument("Evaluation folder B, of another model on the same pictures.")
     bootstrap: int = option(10_000, "Paired bootstrap resamples behind each interval.", ge=100)
+    seed: int = option(0, "Seed of the bootstrap.", ge=0)
+
+
+class AgreeConfig(Options):
+    """Options of `agree`."""
+
+    a: Path = argument("Heatmaps artifact A.")
+    b: Path = argument("Heatmaps artifact B, of the same pictures and classes.")
+    bootstrap: int = option(10_000, "Bootstrap resamples behind each interval.", ge=100)
     seed: int = option(0, "Seed of the bootstrap.", ge=0)
 
 
@@ -109,12 +132,24 @@ class DataCheckConfig(DataInfoConfig):
     """Options of `data check`."""
 
 
+REMOVAL_BASELINES = ("random", "centre")
+"""What can be removed instead of what heatmaps show, to compare with."""
+
+
 class MaterializeConfig(ViewOptions, MapOptions):
     """Options of `data materialize`."""
 
     uri: str = argument("Data set: NAME or NAME:PATH.")
     split: str = option("train", "Split of the data set.")
     variant: str = option("original", "Background variant of the data set.")
+    remove: str | None = option(
+        None,
+        "Heatmaps artifact, whose most relevant pixels are removed; or random, or centre.",
+        keyed=False,
+    )
+    share: Number | None = option(
+        None, "Share of the pixels that --remove gives the mean colour.", gt=0, le=1
+    )
 
 
 class InspectConfig(Options):

@@ -1,9 +1,11 @@
-"""Options of the other stages: explain, score, train, evaluate."""
+"""Options of explain, score and train."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from ectool.config.groups import (
     CheckpointOptions,
@@ -15,7 +17,7 @@ from ectool.config.groups import (
     ShardOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
-from ectool.options import Number, RadiusList, TextList, option
+from ectool.options import Number, TextList, option
 
 
 class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
@@ -66,6 +68,22 @@ class ScoreConfig(ShardOptions):
     shard_size: int = option(65536, "Samples per shard of the weights artifact.", ge=1)
 
 
+def check_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse names of no logger, and drop repetitions.
+
+    Raises:
+        ValueError: What was expected.
+    """
+    if not set(names) <= set(LOGGERS):
+        raise ValueError(f"any of {', '.join(LOGGERS)}")
+    return tuple(dict.fromkeys(names))
+
+
+LOGGERS = ("tensorboard", "mlflow", "wandb")
+"""Programs that a training can be logged to, each an extra of the same name."""
+Loggers = Annotated[TextList, AfterValidator(check_loggers)]
+
+
 class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     """Options of `train`."""
 
@@ -74,6 +92,9 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     )
     reset_head: bool = option(False, "Start the last layer anew: for other classes.")
     split: str = option("train", "Split that is learned from.")
+    shuffle_labels: bool = option(
+        False, "Give every picture the label of another one, drawn by the seed: a sanity check."
+    )
     layer: str | None = option(None, "Target layer; found automatically unless given.")
     epochs: int = option(30, "Length of the whole schedule.", ge=1)
     until_epoch: int | None = option(None, "Epoch to stop at; the last one unless given.", ge=1)
@@ -96,22 +117,6 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     lr_warmup: Number = option(0.2, "Share of the steps in which the rate rises.", ge=0, lt=1)
     batch_size: int = option(32, "Samples per step.", ge=1)
     seed: int = option(0, "Seed of the initial weights and of the order.", ge=0)
-
-
-class EvaluateConfig(ModelOptions, DataOptions, MapOptions, DeviceOptions):
-    """Options of `evaluate`."""
-
-    split: str = option("test", "Split of the data set.")
-    eps: RadiusList = option((2 / 255, 8 / 255), "Radii of the robustness attack.")
-    steps: int = option(20, "Steps of the robustness attack.", ge=1)
-    restarts: int = option(
-        1, "Starts of the robustness attack; what one of them changed is not tried again.", ge=1
-    )
-    challenge: bool = option(
-        False, "Paste every object on every background (only_bg_t) as well; costs their product."
-    )
-    bootstrap: int = option(1000, "Bootstrap resamples behind each interval.", ge=100)
-    seed: int = option(0, "Seed of random starts and of the bootstrap.", ge=0)
-    require: TextList = option(
-        (), "Bounds to meet, e.g. 'background_gap<=0.1,robust@2/255>=0.3'.", keyed=False
+    log: Loggers = option(
+        (), f"Log every epoch to any of {', '.join(LOGGERS)}; none unless given.", keyed=False
     )

@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float, Float64, Int64, Integer
 from ectool.errors import InputError
 from ectool.metrics.statistics import Estimate, Statistic, percentile_interval
 
+OTHER = "(other)"
+"""What an answer is called that is none of the classes, as models of more classes give it."""
+
 _DRAWS_AT_ONCE = 2**21
 
 
@@ -31,6 +34,21 @@ class ClassAccuracy:
     accuracy: float
     low: float
     high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ConfusionCell:
+    """A cell of the confusion matrix.
+
+    Attributes:
+        truth: Name of the true class.
+        predicted: Name of the class of the highest logit, or `OTHER`.
+        n: Number of samples.
+    """
+
+    truth: str
+    predicted: str
     n: int
 
 
@@ -195,6 +213,32 @@ def class_accuracies(
     return tuple(
         ClassAccuracy(name, share.value, share.low, share.high, share.n)
         for name, share in zip(names, shares, strict=True)
+    )
+
+
+def confusion(
+    logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"], names: Sequence[str]
+) -> tuple[ConfusionCell, ...]:
+    """Count the samples of each class that are taken for each class.
+
+    Args:
+        logits: Scores of every class; of equal highest ones the first counts.
+        labels: True classes, 0 to c - 1.
+        names: Names of the classes; further logits are answers that are none of them.
+
+    Returns:
+        The cells that are not 0, row by row: of c squared there are at most as many as samples.
+
+    Raises:
+        InputError: A label lies outside the classes.
+    """
+    check_labels(labels, len(names))
+    answers = np.minimum(logits.argmax(axis=1), len(names))
+    pairs = np.stack([labels, answers], axis=1)
+    cells, counts = np.unique(pairs, axis=0, return_counts=True)
+    return tuple(
+        ConfusionCell(names[truth], [*names, OTHER][predicted], int(n))
+        for (truth, predicted), n in zip(cells.tolist(), counts, strict=True)
     )
 
 

@@ -148,18 +148,22 @@ def bootstrap_rows(
 
 
 def resample(
-    statistic: RowStatistic, n: int, *, resamples: int = 2000, seed: int = 0
-) -> Float64[np.ndarray, "r"]:
+    statistic: Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r *k"]],
+    n: int,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Float64[np.ndarray, "r *k"]:
     """Return a statistic of bootstrap resamples of n samples.
 
     Args:
-        statistic: As ``bootstrap_rows`` calls it.
+        statistic: As ``bootstrap_rows`` calls it; it may return several numbers for each.
         n: Number of samples, at least 1.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same seed draws the same resamples.
 
     Returns:
-        One number per resample.
+        One number per resample, or as many as the statistic has.
     """
     generator = np.random.default_rng(seed)
     step = max(1, _VALUES_AT_ONCE // n)

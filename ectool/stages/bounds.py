@@ -1,42 +1,163 @@
-"""Bounds that an evaluation has to meet, for gates in continuous integration."""
+"""Bounds that evaluations have to meet, for gates in continuous integration.
+
+Shares are bounded in percent, as tables show them; results hold them in [0, 1].
+"""
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from ectool.errors import QualityGateError, UsageError
+from ectool.metrics.catalogue import FAMILIES, METRICS, MetricInfo, describe, suite_of
 
-Bound = tuple[str, str, float]
-"""Metric, sign and number."""
-BOUND = re.compile(r"^(?P<metric>\S+?)(?P<sign><=|>=)(?P<bound>\S+)$")
+FORM = re.compile(r"(?P<metric>\S+?)\s*(?P<sign><=|>=)\s*(?P<number>[^\s%]+)\s*(?P<percent>%?)")
 SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
+ALIASES = {"accuracy": "accuracy@original", "bg_gap": "background_gap"}
+"""Other names under which a metric can be bounded."""
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a metric has to meet.
+
+    Attributes:
+        metric: Its name in the results.
+        sign: `<=` or `>=`.
+        number: In the unit of the results: shares in [0, 1].
+        is_share: Whether people read it as percent.
+    """
+
+    metric: str
+    sign: str
+    number: float
+    is_share: bool
+
+    def is_met(self, value: object) -> bool:
+        """Tell whether a value of the results meets it; one that is undefined does not."""
+        return isinstance(value, int | float) and SIGNS[self.sign](value, self.number)
+
+    def unit(self, value: object) -> str:
+        """Write a value of the results the way people read it."""
+        if not isinstance(value, int | float):
+            return "undefined"
+        return f"{value * PERCENT:.6g} %" if self.is_share else f"{value:.6g}"
+
+
+def parse_bounds(texts: Iterable[str], suites: Sequence[str]) -> list[Bound]:
+    """Read the bounds of an evaluation.
+
+    Args:
+        texts: As `parse_bound` takes them.
+        suites: Suites that will be measured.
+
+    Raises:
+        UsageError: One is not valid, or its metric belongs to none of the suites.
+    """
+    bounds = [parse_bound(text) for text in texts]
+    for bound in bounds:
+        suite = suite_of(bound.metric)
+        if suite not in suites:
+            raise UsageError(
+                "--require",
+                expected=f"a metric of {', '.join(suites)}",
+                got=f"{bound.metric!r} of {suite}",
+                fix=f"add {suite} to --suite",
+            )
+    return bounds
 
 
 def parse_bound(text: str) -> Bound:
-    """Read a bound such as `robust@2/255>=0.3` as (metric, sign, number).
+    """Read a bound such as `bg_gap<=10`, `robust@2/255>=30%` or `nll<=0.5`.
+
+    A number without % between 0 and 1 is refused for a share: it may be meant either way.
 
     Raises:
-        UsageError: It is not of that form.
+        UsageError: It is not of that form, its metric does not exist, or it is ambiguous.
     """
-    match = BOUND.match(text.strip())
-    try:
-        if match is None:
-            raise ValueError(text)
-        return match["metric"], match["sign"], float(match["bound"])
-    except ValueError:
+    match = FORM.fullmatch(text.strip())
+    number = math.nan if match is None else _number(match["number"])
+    if match is None or not math.isfinite(number):
         raise UsageError(
             "--require",
             expected="METRIC<=NUMBER or METRIC>=NUMBER",
             got=repr(text),
-            fix="write e.g. background_gap<=0.1",
-        ) from None
+            fix="write e.g. bg_gap<=10, in percent",
+        )
+    metric = ALIASES.get(match["metric"], match["metric"])
+    info = _known(metric)
+    if not info.is_share:
+        return _plain(Bound(metric, match["sign"], number, is_share=False), match)
+    if not match["percent"] and 0 < abs(number) < 1:
+        raise _ambiguous(match, number)
+    return Bound(metric, match["sign"], number / PERCENT, is_share=True)
+
+
+def _number(text: str) -> float:
+    """Return the number that a text stands for, NaN where it stands for none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _known(metric: str) -> MetricInfo:
+    """Return what a metric is."""
+    try:
+        return describe(metric)
+    except (KeyError, ValueError):  # no such metric, or a detail that is not spelled like that
+        pass
+    known = {alias: alias for alias in ALIASES} | _names_by_base()
+    close = get_close_matches(metric.partition("@")[0], known, n=1)
+    raise UsageError(
+        "--require",
+        expected="a metric of docs/evaluation.md",
+        got=repr(metric),
+        fix=f"write {known[close[0]]!r}" if close else "name one of them",
+    )
+
+
+def _names_by_base() -> dict[str, str]:
+    """Return a name for what stands before the @ of any metric; one without a detail, if any."""
+    names = (name for table in (FAMILIES, METRICS) for own in table.values() for name in own)
+    return {name.partition("@")[0]: name for name in names}
+
+
+def _plain(bound: Bound, match: re.Match[str]) -> Bound:
+    """Return a bound of a metric that is no share; percent of it means nothing."""
+    if not match["percent"]:
+        return bound
+    raise UsageError(
+        "--require",
+        expected=f"a plain number for {bound.metric}, which is no share",
+        got=repr(match[0]),
+        fix="leave out the %",
+    )
+
+
+def _ambiguous(match: re.Match[str], number: float) -> UsageError:
+    """Return the error for a share that may be meant as such or as percent."""
+    start = match["metric"] + match["sign"]
+    return UsageError(
+        "--require",
+        expected="a share in percent",
+        got=repr(match[0]),
+        fix=f"write {start}{number * PERCENT:g} for the share {number:g}, "
+        f"or {start}{match['number']}% for {number:g} percent",
+    )
 
 
 def check_bounds(
-    metrics: Mapping[str, Mapping[str, object]], bounds: list[Bound], where: Path
+    metrics: Mapping[str, Mapping[str, object]],
+    bounds: Sequence[Bound],
+    where: Path,
+    model: str = "",
 ) -> None:
     """Compare an evaluation's metrics with bounds.
 
@@ -44,24 +165,26 @@ def check_bounds(
         metrics: Entries of the results by metric.
         bounds: What they have to meet.
         where: File of the results.
+        model: Name of the model, where there are several.
 
     Raises:
         UsageError: A bound names a metric that was not measured.
         QualityGateError: The first bound that is missed.
     """
-    for metric, sign, bound in bounds:
-        if metric not in metrics:
+    start = f"{model}: " if model else ""
+    for bound in bounds:
+        if bound.metric not in metrics:
             raise UsageError(
-                "--require",
+                f"{start}--require",
                 expected="one of " + ", ".join(metrics),
-                got=repr(metric),
+                got=repr(bound.metric),
                 fix="name a measured metric",
             )
-        value = metrics[metric]["value"]
-        if not isinstance(value, float) or not SIGNS[sign](value, bound):
+        value = metrics[bound.metric]["value"]
+        if not bound.is_met(value):
             raise QualityGateError(
-                metric,
-                expected=f"{sign} {bound:g}",
-                got="undefined" if value is None else f"{value:.4f}",
+                start + bound.metric,
+                expected=f"{bound.sign} {bound.unit(bound.number)}",
+                got=bound.unit(value),
                 fix=f"see {where}",
             )

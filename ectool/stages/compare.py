@@ -9,25 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.manifest import DataSource
-from ectool.config import CompareConfig
+from ectool.artifacts.manifest import DataSource, Manifest
+from ectool.artifacts.store import read_manifest
+from ectool.config import CompareConfig, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.catalogue import describe
 from ectool.metrics.comparison import holm, mcnemar, paired_bootstrap
+from ectool.stages.evaluation import read_results
 from ectool.stages.inputs import positions, reopen_data
-from ectool.stages.layout import CHALLENGE, HEATMAPS, PREDICTIONS, WEIGHTS
-from ectool.stages.measure import Evaluated, Values, attack_conditions, columns, number
+from ectool.stages.layout import HEATMAPS
+from ectool.stages.measure import columns
+from ectool.stages.suites.base import Evaluated
+from ectool.stages.suites.tables import number
 from ectool.types import SILENT, Reporter
 
+Column = Float64[np.ndarray, "n"]
 LEVEL = 0.05
 """Family-wise error below which a difference counts as more than chance."""
-OPTIONAL = {"heatmaps": HEATMAPS, "weights": WEIGHTS, "challenge": CHALLENGE}
-ATTACK = ("steps", "restarts")
-"""Options that have to agree for robust accuracies to be of one attack."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,13 @@ class Evaluation:
 
     Attributes:
         path: Its folder.
-        config: Options and, as `variants`, fingerprints it was made with.
         source: The original pictures.
+        results: What its `results.json` says.
     """
 
     path: Path
-    config: Mapping[str, Any]
     source: DataSource
-
-    def has(self, name: str) -> bool:
-        """Tell whether an artifact is among those it was measured from."""
-        return (self.path / name).exists()
+    results: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,15 @@ class Common:
     """What both evaluations have.
 
     Attributes:
+        suites: What both measured.
         variants: Background variants.
-        attacks: Condition of every attack, by its radius.
-        artifacts: File by kind of the artifacts that they were measured from.
+        parts: Schema by file of the artifacts that they were measured from in the same way.
         dataset: The original pictures, where objects can be looked for.
     """
 
+    suites: tuple[str, ...]
     variants: tuple[str, ...]
-    attacks: Mapping[str, str]
-    artifacts: Mapping[str, str]
+    parts: Mapping[str, str]
     dataset: Dataset | None
 
 
@@ -100,21 +99,22 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         InputError: There is no finished evaluation.
     """
-    recipe = folder.open_folder(path, "evaluation").recipe
-    if recipe.source is None:
+    source = folder.open_folder(path, "evaluation").recipe.source
+    if source is None:
         raise InputError(
             str(path),
             expected="an evaluation that names its data set",
             got="none",
             fix="make it with `ectool evaluate`",
         )
-    return Evaluation(path, recipe.config, recipe.source)
+    return Evaluation(path, source, read_results(path))
 
 
 def _check_same_data(a: Evaluation, b: Evaluation) -> None:
     """Check that both are of the same pictures, in every variant that both have."""
-    for variant, print_a in a.config["variants"].items():
-        print_b = b.config["variants"].get(variant, print_a)
+    prints_b = b.results["data"]["variants"]
+    for variant, print_a in a.results["data"]["variants"].items():
+        print_b = prints_b.get(variant, print_a)
         if print_a != print_b:
             raise InputError(
                 str(b.path),
@@ -126,26 +126,32 @@ def _check_same_data(a: Evaluation, b: Evaluation) -> None:
 
 def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
     """Find what both evaluations have."""
-    kinds = {k: name for k, name in OPTIONAL.items() if a.has(name) and b.has(name)}
+    parts = {}
+    for file in a.results["parts"]:
+        if file in b.results["parts"]:
+            first, second = read_manifest(a.path / file), read_manifest(b.path / file)
+            if first is not None and second is not None and _were_made_alike(first, second):
+                parts[file] = first.kind
+            else:
+                reporter.note(f"without {file}: made with other options in {a.path} and {b.path}")
     return Common(
-        variants=tuple(name for name in a.config["variants"] if name in b.config["variants"]),
-        attacks=_common_attacks(a, b, reporter),
-        artifacts={"predictions": PREDICTIONS, **kinds},
-        dataset=_pictures(a, reporter) if "heatmaps" in kinds else None,
+        suites=tuple(name for name in a.results["suites"] if name in b.results["suites"]),
+        variants=tuple(
+            name for name in a.results["data"]["variants"] if name in b.results["data"]["variants"]
+        ),
+        parts=parts,
+        dataset=_pictures(a, reporter) if HEATMAPS in parts else None,
     )
 
 
-def _common_attacks(a: Evaluation, b: Evaluation, reporter: Reporter) -> dict[str, str]:
-    """Return the attacks of both; none where they were not equally strong."""
-    for name in ATTACK:
-        if a.config[name] != b.config[name]:
-            reporter.note(
-                f"without robust accuracy: attacked with --{name} {a.config[name]} in {a.path}, "
-                f"{b.config[name]} in {b.path}"
-            )
-            return {}
-    radii = [eps for eps in a.config["eps"] if eps in b.config["eps"]]
-    return attack_conditions(radii, a.config["steps"])
+def _were_made_alike(a: Manifest, b: Manifest) -> bool:
+    """Tell whether two artifacts differ in the model alone, whose own options may differ too."""
+    ignored = set(ModelOptions.model_fields) | {"shard_size", "variants"}
+    first, second = (
+        {name: value for name, value in manifest.recipe.config.items() if name not in ignored}
+        for manifest in (a, b)
+    )
+    return first == second
 
 
 def _pictures(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
@@ -159,14 +165,14 @@ def _pictures(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
 
 def _paired_columns(
     a: Evaluation, b: Evaluation, common: Common
-) -> dict[str, tuple[Values, Values]]:
+) -> dict[str, tuple[Column, Column]]:
     """Return the columns of both evaluations, their samples in one order."""
     with _opened(a, common) as first, _opened(b, common) as second:
-        ids, others = first.predictions.sample_ids, second.predictions.sample_ids
+        ids, others = first.sample_ids, second.sample_ids
         fix = "evaluate both models on the same samples"
         positions(others, ids, str(a.path), fix)
         order = positions(ids, others, str(b.path), fix)
-        left, right = columns(first), columns(second)
+        left, right = columns(first, common.suites), columns(second, common.suites)
     return {name: (left[name], right[name][order]) for name in left if name in right}
 
 
@@ -174,16 +180,20 @@ def _paired_columns(
 def _opened(evaluation: Evaluation, common: Common) -> Iterator[Evaluated]:
     """Open those artifacts of an evaluation that both have."""
     with ExitStack() as stack:
-        made = {
-            kind: stack.enter_context(Artifact(evaluation.path / name, kind))
-            for kind, name in common.artifacts.items()
+        parts = {
+            file: stack.enter_context(Artifact(evaluation.path / file, kind))
+            for file, kind in common.parts.items()
         }
         yield Evaluated(
-            variants=common.variants, attacks=common.attacks, dataset=common.dataset, **made
+            variants=common.variants,
+            parts=parts,
+            config=evaluation.results["configuration"],
+            classes=(),
+            dataset=common.dataset,
         )
 
 
-def _tested(first: Values, second: Values, config: CompareConfig) -> dict[str, Any]:
+def _tested(first: Column, second: Column, config: CompareConfig) -> dict[str, Any]:
     """Test whether a metric differs over the samples where both sides are defined."""
     known = ~(np.isnan(first) | np.isnan(second))
     a, b = first[known], second[known]

@@ -6,7 +6,6 @@ chain of commands in `pipelines/` does.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ectool.artifacts import files
@@ -15,7 +14,8 @@ from ectool.stages import report
 from ectool.stages.arm import Chain
 from ectool.stages.layout import EXPERIMENT_FILE, ExperimentRecord, RunRecord
 from ectool.stages.plan import Experiment, open_experiment
-from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
+from ectool.stages.watch import Watch
+from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Path:
@@ -37,35 +37,10 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Path:
     is_new = _record(experiment, runs) or watch.computed
     page = experiment.folder / report.PAGE_FILE
     if config.report and (is_new or not page.exists()):
-        report.run(ReportConfig(experiment=experiment.folder), reporter)
+        report.run(ReportConfig(paths=(experiment.folder,)), reporter)
     elif not is_new:
         reporter.note(f"{experiment.folder}: {watch.up_to_date} artifacts, {UP_TO_DATE}")
     return experiment.folder
-
-
-class Watch:
-    """Passes a stage's reports on, but counts what is up to date instead of saying it each time.
-
-    Args:
-        reporter: Where reports go.
-    """
-
-    def __init__(self, reporter: Reporter) -> None:
-        self.reporter = reporter
-        self.up_to_date = 0
-        self.computed = False
-
-    def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a progress display: something is being computed."""
-        self.computed = True
-        return self.reporter.task(description, total)
-
-    def note(self, message: str) -> None:
-        """Count an artifact that is up to date; pass on everything else."""
-        if message.endswith(UP_TO_DATE):
-            self.up_to_date += 1
-        else:
-            self.reporter.note(message)
 
 
 def _record(experiment: Experiment, runs: list[RunRecord]) -> bool:

@@ -16,6 +16,7 @@ import torch
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset, Framing, Indices
+from ectool.datasets.labels import shuffled
 from ectool.datasets.picture_arrays import Reader, framed
 from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
@@ -53,7 +54,10 @@ class Feed:
         self.config = config
         self.samples = len(dataset.sample_ids)
         self.weights = torch.ones(self.samples) if weights is None else torch.tensor(weights)
-        self.labels = torch.tensor(dataset.labels)
+        labels = dataset.labels
+        self.labels = torch.tensor(
+            shuffled(labels, config.seed) if config.shuffle_labels else labels
+        )
         self.perturbed = perturbed
         self.device = device
         self.augmentation = Augmentation(

@@ -14,10 +14,15 @@ HISTORY_FILE = "history.json"
 
 RESULTS_FILE = "results.json"
 PREDICTIONS = "predictions.zarr"
+BACKGROUNDS = "backgrounds.zarr"
 CHALLENGE = "challenge.zarr"
+ATTACKS, CORRUPTIONS, REPLACED = "attacks", "corruptions", "replaced"
+"""Folders of an evaluation: an artifact for every attack, corruption, or share of background."""
 
 SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
 """The artifacts of a round, and of an evaluation's measurement of consistency."""
+VALIDATION_HEATMAPS = "validation_cams.zarr"
+"""Heatmaps of the pictures that an evaluation's thresholds are tuned on."""
 
 EXPERIMENT_FILE = "experiment.json"
 

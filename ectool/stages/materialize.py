@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.schema import Arrays
-from ectool.config import MaterializeConfig
+from ectool.config import REMOVAL_BASELINES, MaterializeConfig
 from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multilabel
-from ectool.stages.inputs import data_source, open_data, view_options
+from ectool.datasets.picture_arrays import Reader
+from ectool.errors import UsageError
+from ectool.stages.inputs import artifact_parent, data_source, open_data, view_options
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -31,22 +34,50 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
     Masks are written where each picture has one object class; multi-label data keep their boxes.
 
     Raises:
-        InputError: The data set is missing or invalid.
+        InputError: The data set is missing or invalid, or heatmaps miss a picture.
+        UsageError: One of `remove` and `share` is missing.
         OutputExistsError: The output exists with another key and `force` is off.
     """
+    if (config.remove is None) != (config.share is None):
+        raise UsageError(
+            "--remove and --share",
+            expected="both of them, or none",
+            got="one",
+            fix="tell what is removed, and which share of the pixels",
+        )
     options = view_options(config.uri, config)
     dataset = open_data(options, config.split, config.variant)
     recipe = Recipe(
         kind="pictures",
         stage="materialize",
-        config=config.keyed(),
         source=data_source(options, config.split, dataset),
+        **_made_of(config),
     )
     if is_done(config.output, config, recipe, reporter):
         return config.output
     length = len(dataset.sample_ids)
     attributes = {"classes": list(dataset.classes)}
-    return map_shards(CopyWork(dataset), config, recipe, length, reporter, attributes)
+    work = CopyWork(dataset, _reader(config, dataset))
+    return map_shards(work, config, recipe, length, reporter, attributes)
+
+
+def _made_of(config: MaterializeConfig) -> dict[str, Any]:
+    """Return options and inputs that determine the pictures: heatmaps are one, a word is not."""
+    if config.remove in (None, *REMOVAL_BASELINES):
+        return {"config": {**config.keyed(), "remove": config.remove}}
+    with Artifact(Path(str(config.remove)), "heatmaps") as heatmaps:
+        parent = artifact_parent("heatmaps", heatmaps, config.output)
+    return {"config": {**config.keyed(), "remove": parent.role}, "parents": (parent,)}
+
+
+def _reader(config: MaterializeConfig, dataset: Dataset) -> Reader:
+    """Return what reads the pictures, without their most relevant pixels where that is asked."""
+    if config.remove is None or config.share is None:
+        return dataset.images
+    from ectool.stages.removal import RemovedPixels, relevance_of
+
+    relevance = relevance_of(config.remove, dataset, config.data_seed)
+    return RemovedPixels(dataset, relevance, config.share)
 
 
 @dataclass(frozen=True)
@@ -65,10 +96,12 @@ class CopyWork:
 
     Args:
         dataset: The pictures.
+        read: Reads them by rows.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, read: Reader) -> None:
         self.dataset = dataset
+        self.read = read
         self.many = is_multilabel(dataset.labels)
         first = dataset.annotations(np.arange(1))
         self.has_masks = first.masks is not None and not self.many
@@ -87,7 +120,7 @@ class CopyWork:
         return Batch(
             sample_ids=[self.dataset.sample_ids[row] for row in rows],
             labels=self.dataset.labels[rows],
-            images=self.dataset.images(rows),
+            images=self.read(rows),
             masks=found.masks,
             objects=list(objects_of(self.dataset, rows)) if self.has_boxes else None,
         )

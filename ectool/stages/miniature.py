@@ -25,7 +25,7 @@ CUT: Mapping[str, Mapping[str, Any]] = {
         "batch_size": 8,
     },
     "perturb": {"steps": 1},
-    "evaluate": {"steps": 1, "eps": (2 / 255,), "bootstrap": 100},
+    "evaluate": {"steps": 1, "eps": (2 / 255,), "subset": 8, "bootstrap": 100},
 }
 """What replaces the file's own values, table by table."""
 

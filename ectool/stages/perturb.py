@@ -33,8 +33,12 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
         InputError: Model, data or earlier samples are missing or do not fit each other.
         OutputExistsError: The output exists with another key and `force` is off.
     """
+    return perturb(config, open_data(config, config.split), reporter)
+
+
+def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path:
+    """Perturb pictures that have been opened, as the options tell."""
     reference = find_model(config)
-    dataset = open_data(config, config.split)
     initial = Artifact(config.init, "samples") if config.init else None
     parents = [reference.parent(config.output)]
     if initial is not None:

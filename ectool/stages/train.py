@@ -22,6 +22,7 @@ from ectool.stages.inputs import (
     parent_of,
     positions,
 )
+from ectool.stages.loggers import LoggedRun, check_installed, logging
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 FREE = ("until_epoch", "mix")
@@ -59,6 +60,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     if up_to_date(config.output, recipe, force=config.force):
         reporter.note(f"{config.output}: {UP_TO_DATE}")
         return config.output
+    check_installed(config.log)
     values = None if weights is None else joined_weights(weights, dataset)
 
     from ectool.stages.feed import Feed, perturbed_images
@@ -66,11 +68,17 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     from ectool.stages.train_work import train
 
     device = pick_device(config)
-    with folder.building(config.output, recipe) as partial:
+    logged = LoggedRun(config.output, recipe.key, config.model_dump(mode="json"))
+    with (
+        folder.building(config.output, recipe) as partial,
+        logging(config.log, logged, _start(resumed)) as log,
+    ):
         shown = None if samples is None else perturbed_images(samples, dataset, partial.scratch)
         feed = Feed(dataset, config, weights=values, perturbed=shown, device=device)
-        train(config, feed, validation_sets(config), partial, reporter)
-        return partial.publish()
+        train(config, feed, validation_sets(config), partial, reporter, log)
+        output = partial.publish()
+        log.artifact = folder.open_folder(output, "model").id
+        return output
 
 
 def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
@@ -127,7 +135,7 @@ def _check_network(config: TrainConfig) -> None:
 
 
 def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
-    start = int(resumed.recipe.config["until_epoch"]) if resumed else 0
+    start = _start(resumed)
     until = config.until_epoch or config.epochs
     if not start < until <= config.epochs:
         raise UsageError(
@@ -136,6 +144,11 @@ def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
             got=str(until),
             fix="change --until-epoch, or resume an earlier model",
         )
+
+
+def _start(resumed: Manifest | None) -> int:
+    """Return how many epochs of the schedule are done."""
+    return int(resumed.recipe.config["until_epoch"]) if resumed else 0
 
 
 def make_recipe(

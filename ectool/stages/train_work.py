@@ -17,6 +17,7 @@ from torch import Tensor
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
+from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
 from ectool.metrics.multilabel import mean_average_precision
@@ -26,6 +27,7 @@ from ectool.models.registry import create
 from ectool.seeding import stream
 from ectool.stages.feed import Feed
 from ectool.stages.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
+from ectool.stages.loggers import Log
 from ectool.stages.networks import load_folder
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
@@ -64,6 +66,7 @@ def train(
     validation: dict[str, Dataset],
     partial: PartialFolder,
     reporter: Reporter,
+    log: Log,
 ) -> None:
     """Train the missing epochs and leave the finished model in the partial folder's store."""
     trainer = _start(config, feed.dataset, partial, feed.device)
@@ -71,6 +74,7 @@ def train(
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
+            log.record(_measures(trainer.history, schedule, feed))  # what has been saved
             with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
                 result = train_epoch(
                     trainer.model,
@@ -85,6 +89,20 @@ def train(
                 files.remove(_checkpoint(partial, epoch))
             advance(feed.samples)
     trainer.save(partial.store)
+    log.record(_measures(trainer.history, schedule, feed))
+
+
+def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
+    """Return what is logged of each epoch: its history, its last learning rate, its weights."""
+    effective = effective_sample_size(feed.weights.numpy())
+    return [
+        {
+            **entry,
+            "learning_rate": schedule.rate(int(entry["epoch"]) - 1, feed.steps - 1),
+            "effective_sample_size": effective,
+        }
+        for entry in history
+    ]
 
 
 @contextmanager

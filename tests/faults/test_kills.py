@@ -47,7 +47,9 @@ def commands(model, samples, heatmaps, pictures, tmp_path_factory):
         "train": ["train", "--data", folder, *shape, "--epochs", 5, "--batch-size", 16],
         "evaluate": [
             *("evaluate", "--model", trained, "--data", folder, *shape, "--split", "train"),
-            *("--shard-size", 16, "--eps", "2/255", "--steps", 1, "--bootstrap", 100),
+            *("--suite", "classification,robustness,localization", "--attacks", "pgd"),
+            *("--eps", "2/255", "--eps-l2", "", "--steps", 1, "--corruptions", ""),
+            *("--shard-size", 16, "--bootstrap", 100),
         ],
     }
 

@@ -29,8 +29,13 @@ epochs = 3
 [perturb]
 steps = 1
 [evaluate]
+suite = ["classification", "debiasing", "robustness", "localization"]
+attacks = ["pgd"]
 steps = 1
 eps = [0.00784313725490196]
+eps_l2 = []
+corruptions = []
+replaced = []
 """
 
 

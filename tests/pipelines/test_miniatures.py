@@ -39,5 +39,6 @@ def test_a_pipeline_runs_on_a_miniature(name, tmp_path, monkeypatch):
     folder = experiment.run(config)
     report = json.loads((folder / "report.json").read_text())
     assert set(report["metrics"]) >= METRICS[name]
-    assert set(report["arms"]) == {"plain", "consistency", "weights_only", "samples_only"}
+    (compared,) = report["experiments"]
+    assert set(compared["arms"]) == {"plain", "consistency", "weights_only", "samples_only"}
     assert (folder / "strip.png").stat().st_size > 1000

@@ -7,7 +7,7 @@ import torch
 
 from ectool.attacks.apgd import apgd, checkpoints
 from ectool.attacks.ball import BALLS
-from ectool.attacks.losses import LOSSES
+from ectool.attacks.losses import LOSSES, likeliest_errors
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings, pgd
 
@@ -46,6 +46,31 @@ def test_the_best_picture_of_all_steps_is_returned(norm, model, batch):
     best = torch.stack(seen)[losses.argmax(0), torch.arange(len(labels))]
     assert torch.equal(found, best)
     assert not (found - clean)[~background.unsqueeze(1).expand_as(found)].any()
+
+
+@pytest.mark.parametrize("norm", BALLS)
+def test_a_wrong_answer_counts_for_more_than_the_score_where_it_is_wanted(norm, torn):
+    model, ball, labels = torn
+    ball = BALLS[norm].around(ball.clean, ball.weight, ball.eps if norm == "linf" else 0.15)
+    seen = []
+
+    def watched(pixels):
+        seen.append(pixels.detach().clone())
+        return model(pixels)
+
+    ranked = likeliest_errors(model(ball.clean), labels, 3)[:, 2]
+    plain, wanting = (
+        LabelLoss(watched, LOSSES["margin"], labels, ranked, wants_error=wants)
+        for wants in (False, True)
+    )
+    best = apgd(ball, plain, ball.clean, Settings(steps=12))
+    seen.clear()
+    found = apgd(ball, wanting, ball.clean, Settings(steps=12))
+    wrong = torch.stack([plain.is_wrong(model(pixels)) for pixels in seen])
+    assert 0 < wrong.any(0).sum() < len(labels)
+    for row, steps in enumerate(wrong.unbind(1)):
+        last = steps.nonzero()[:, 0].tolist()
+        assert torch.equal(found[row], seen[last[-1]][row] if last else best[row])
 
 
 def test_no_step_returns_the_start(model, batch):

@@ -7,6 +7,7 @@ keeps them in float32 has the same.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ import torchattacks
 
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS
-from ectool.attacks.losses import LOSSES
+from ectool.attacks.losses import LOSSES, likeliest_errors
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings
 
@@ -52,6 +53,15 @@ def foolbox():
         warnings.simplefilter("ignore")  # it imports a name that SciPy has moved
         import foolbox
     return foolbox
+
+
+def at_the_distance_1(norm, shape):
+    """What the peer's Auto-PGD draws for its start."""
+    if norm == "linf":
+        draw = 2 * torch.rand(shape) - 1
+        return draw / draw.abs().amax((1, 2, 3), keepdim=True)
+    draw = torch.randn(shape)
+    return draw / (draw.square().sum((1, 2, 3), keepdim=True).sqrt() + 1e-12)
 
 
 def close(found, expected, atol=1e-10):
@@ -129,17 +139,34 @@ def test_apgd_equals_torchattacks(norm, loss, steps, data, model):
     torch.manual_seed(3)
     expected, _, score, _ = theirs.attack_single_run(clean, labels)
     torch.manual_seed(3)
-    if norm == "linf":
-        draw = 2 * torch.rand(clean.shape) - 1
-        draw = draw / draw.abs().amax((1, 2, 3), keepdim=True)
-    else:
-        draw = torch.randn(clean.shape)
-        draw = draw / (draw.square().sum((1, 2, 3), keepdim=True).sqrt() + 1e-12)
+    start = clean + eps * at_the_distance_1(norm, clean.shape)
     objective = LabelLoss(model, LOSSES[loss], labels)
-    start = clean + eps * draw
     found = ATTACKS["apgd"].run(whole(norm, clean), objective, start, Settings(steps))
     close(objective(found).score, score, atol=1e-5)
     close(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", BALLS)
+@pytest.mark.parametrize("row", [0, 4])
+def test_targeted_apgd_equals_torchattacks(norm, row, data, precise):
+    """One picture at a time, for the peer takes the first one's L2 step for all."""
+    clean, eps, steps = data[0][row, None], EPS[norm], 20
+    labels = precise(clean).argmax(1)
+    name = {"linf": "Linf", "l2": "L2"}[norm]
+    theirs = torchattacks.APGDT(precise, name, eps=eps, steps=steps, n_classes=5)
+    for number, targets in enumerate(likeliest_errors(precise(clean), labels, 3).unbind(1)):
+        theirs.target_class = number + 2
+        torch.manual_seed(3)
+        expected, right, score, _ = theirs.attack_single_run(clean, labels)
+        torch.manual_seed(3)
+        start = clean + eps * at_the_distance_1(norm, clean.shape)
+        objective = LabelLoss(precise, LOSSES["dlr"], labels, targets)
+        found = ATTACKS["apgd"].run(whole(norm, clean), objective, start, Settings(steps))
+        close(objective(found).score, score, atol=1e-6)
+        close(found, expected, atol=1e-4)
+        wanting = replace(objective, wants_error=True)
+        fooling = ATTACKS["apgd"].run(whole(norm, clean), wanting, start, Settings(steps))
+        assert torch.equal(precise(fooling).argmax(1) == labels, right)
 
 
 def test_pgd_in_float32_equals_torchattacks(model, batch):

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    confusion_matrix,
     recall_score,
     top_k_accuracy_score,
 )
@@ -20,6 +21,7 @@ from ectool.metrics.classification import (
     accuracy,
     balanced_accuracy,
     class_accuracies,
+    confusion,
     is_correct,
     is_correct_top_k,
     wilson_interval,
@@ -188,3 +190,24 @@ class TestClasses:
         found = wilson_interval(hits, n, confidence=confidence)
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
         assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+class TestConfusion:
+    def test_cells_are_scikit_learns_without_the_empty_ones(self):
+        logits, labels = draw()
+        names = tuple("abcdefg")
+        expected = confusion_matrix(labels, logits.argmax(1), labels=range(len(names)))
+        found = np.zeros_like(expected)
+        for cell in confusion(logits, labels, names):
+            assert cell.n > 0
+            found[names.index(cell.truth), names.index(cell.predicted)] += cell.n
+        np.testing.assert_array_equal(found, expected)
+
+    def test_answers_beyond_the_classes_are_others(self):
+        (right, other) = confusion(np.eye(4)[[0, 3, 2]], np.array([0, 1, 1]), ("a", "b"))
+        assert (right.truth, right.predicted, right.n) == ("a", "a", 1)
+        assert (other.truth, other.predicted, other.n) == ("b", "(other)", 2)
+
+    def test_a_label_without_a_name_is_an_error(self):
+        with pytest.raises(InputError, match=r"classes 0 to 1.*got 2"):
+            confusion(np.eye(2)[:1], np.array([2]), ("a", "b"))

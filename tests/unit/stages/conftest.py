@@ -82,6 +82,16 @@ def few_options(few: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def quick_evaluation() -> dict[str, Any]:
+    """Return the options of an evaluation that looks at everything but the costly suites."""
+    return {
+        "suite": ("classification", "debiasing", "robustness", "localization", "stability"),
+        **{"attacks": ("pgd",), "steps": 1, "eps_l2": (), "corruptions": (), "bootstrap": 100},
+        **{"replaced": (), "explainers": ()},
+    }
+
+
+@pytest.fixture(scope="session")
 def few_digits(few: Path, data_root: Path) -> Dataset:
     return open_data(DataOptions(data=f"imagefolder:{few}", size=SIDE), "all")
 
@@ -109,9 +119,11 @@ def read() -> Callable[[Path], Arrays]:
 def write() -> Callable[..., Path]:
     """Return a function that writes arrays as an artifact of ectool's own, in a few shards."""
 
-    def write_all(path: Path, kind: str, arrays: Arrays, shard_size: int | None = None) -> Path:
+    def write_all(
+        path: Path, kind: str, arrays: Arrays, shard_size: int | None = None, **config: object
+    ) -> Path:
         rows = len(arrays["sample_id"])
-        recipe = Recipe(kind=kind, stage="test", config={"path": str(path)})
+        recipe = Recipe(kind=kind, stage="test", config=config)
         with growing(path, recipe, length=rows, shard_size=shard_size or -(-rows // 4)) as partial:
             for number, (start, stop) in enumerate(partial.ranges):
                 partial.write(number, {n: a[start:stop] for n, a in arrays.items()}, {})

@@ -17,7 +17,7 @@ from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.stages import evaluate, train
 from ectool.stages.challenge_work import ChallengeWork
-from ectool.stages.evaluate_parts import open_variants
+from ectool.stages.evaluation import open_variants, read_metrics
 
 SIDE = 48
 CLASSES = 9
@@ -103,14 +103,13 @@ def test_variants_that_are_not_there_are_left_out(root, model, tmp_path, monkeyp
         open_variants(config, listener)
 
 
-def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch):
+def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch, quick_evaluation):
     monkeypatch.setenv("ECTOOL_DATA", str(root))
     data = {"data": "imagenet9", "size": SIDE, "view": "squash", "device": "cpu"}
     trained = train.run(TrainConfig(**data, epochs=1, output=tmp_path / "m"))
-    config = EvaluateConfig(
-        **data, model=str(trained), output=tmp_path / "e", steps=1, bootstrap=100, challenge=True
-    )
-    found = evaluate.read_results(evaluate.run(config))
+    given = {**quick_evaluation, "suite": "debiasing", "challenge": True}
+    config = EvaluateConfig(**data, **given, model=str(trained), output=tmp_path / "e")
+    found = read_metrics(evaluate.run(config))
     assert found["background_robustness"]["n"] == 18
     assert found["accuracy@only_bg_b"]["n"] == 18
     assert found["background_gap"]["n"] == 18

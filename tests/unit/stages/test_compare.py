@@ -11,14 +11,15 @@ from scipy.stats import binomtest
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import Recipe
 from ectool.cli.main import main
-from ectool.config import CompareConfig, DataOptions
+from ectool.config import CompareConfig, DataOptions, EvaluateConfig
 from ectool.errors import InputError
 from ectool.stages import compare
 from ectool.stages.inputs import data_source
-from ectool.stages.measure import Evaluated, columns, condition_of
+from ectool.stages.measure import columns
+from ectool.stages.suites.base import Evaluated
 
 N, CLASSES, SIDE, MAP = 30, 10, 32, 4
-EPS, STEPS = (2 / 255, 8 / 255), 5
+RADII = ("2/255", "8/255")
 
 
 @pytest.fixture(scope="module")
@@ -28,58 +29,76 @@ def make(write, few, few_digits):
     source = data_source(options, "all", few_digits)
 
     def evaluation(
-        path, skill, seed, *, reverse=False, known=None, arrays=(), data=None, **changes
+        path,
+        skill,
+        seed,
+        *,
+        reverse=False,
+        known=None,
+        arrays=(),
+        data=None,
+        fingerprint=None,
+        radii=RADII,
+        steps=5,
+        **attack,
     ):
         generator = np.random.default_rng(seed)
         order = slice(None, None, -1) if reverse else slice(None)
         names = np.array(known or few_digits.sample_ids, np.dtypes.StringDType())
         ids, labels = {"sample_id": names[order]}, few_digits.labels[order]
-        config = {
-            "eps": list(EPS),
-            "steps": STEPS,
-            "restarts": 1,
-            "variants": {"original": source.fingerprint},
-            **changes,
-        }
         right = np.eye(CLASSES)[few_digits.labels]
-        conditions = ["original", *(condition_of(eps, config["steps"]) for eps in config["eps"])]
-        logits = {
-            f"{name}/logits": (generator.normal(size=(N, CLASSES)) + skill * right)[order].astype(
-                "f"
-            )
-            for name in conditions
-        }
-        write(path / "predictions.zarr", "predictions", {**ids, "label": labels, **logits})
+
+        def predictions(name):
+            noise = generator.normal(size=(N, CLASSES))
+            logits = (noise + skill * right)[order].astype("f")
+            return {**ids, "label": labels, f"{name}/logits": logits}
+
+        original = predictions("original")
+        kinds = {"predictions.zarr": "predictions"}
+        write(path / "predictions.zarr", "predictions", original)
+        for radius in radii:
+            name = f"pgd{steps}-linf-{radius.replace('/', '_')}"
+            kinds[f"attacks/{name}.zarr"] = "predictions"
+            attacked = predictions(name)
+            write(path / f"attacks/{name}.zarr", "predictions", attacked, steps=steps, **attack)
         maps = generator.random((N, MAP, MAP)).astype(np.float16)[order]
         consistency = (generator.random(N) * skill / 4).astype("f")
         consistency[3] = np.nan
         own = {
-            "heatmaps": {
+            "cams.zarr": {
                 "label": labels,
                 "target": labels,
                 "clean": maps,
-                "logits_clean": logits["original/logits"],
+                "logits_clean": original["original/logits"],
             },
-            "weights": {
+            "weights.zarr": {
                 "similarity": consistency[order],
                 "stability": consistency[order],
                 "explanation_consistency": consistency[order],
                 "weight": np.ones(N, "f"),
             },
         }
-        files = {"heatmaps": "cams.zarr", "weights": "weights.zarr"}
-        for kind in arrays:
-            write(path / files[kind], kind, ids | own[kind])
-        (path / "results.json").write_text("{}")
+        for file in arrays:
+            kinds[file] = {"cams.zarr": "heatmaps", "weights.zarr": "weights"}[file]
+            write(path / file, kinds[file], ids | own[file])
+        results = {
+            "data": {"variants": {"original": fingerprint or source.fingerprint}},
+            "suites": ["classification", "robustness", "localization", "stability"],
+            "parts": dict.fromkeys(kinds, ""),
+            "configuration": EvaluateConfig(
+                model="-", output=path, eps=radii, steps=steps, attacks="pgd", corruptions=()
+            ).keyed(),
+        }
+        (path / "results.json").write_text(json.dumps(results))
         own_source = source.model_copy(update={"data": data or source.data})
-        recipe = Recipe(kind="evaluation", stage="evaluate", config=config, source=own_source)
+        recipe = Recipe(kind="evaluation", stage="evaluate", config={}, source=own_source)
         folder.seal(path, recipe, length=N)
         return path
 
     return evaluation
 
 
-BOTH = ("heatmaps", "weights")
+BOTH = ("cams.zarr", "weights.zarr")
 
 
 @pytest.fixture(scope="module")
@@ -94,24 +113,25 @@ def found(pair):
     return compare.run(CompareConfig(a=pair[0], b=pair[1], bootstrap=500))
 
 
-def read_logits(read, path, condition="original"):
-    return read(path / "predictions.zarr")[f"{condition}/logits"].astype(float)
+def read_logits(read, path, file, condition):
+    return read(path / file)[f"{condition}/logits"].astype(float)
 
 
 def test_every_metric_of_both_is_compared(found):
     assert set(found["metrics"]) == {
         *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy", "nll", "brier"),
-        *("pointing_game", "energy_inside", "relevance_rank", "mask_iou"),
+        *("robust_area@linf", "pointing_game", "energy_inside", "content_heatmap", "zero_maps"),
+        *("relevance_rank", "mask_iou"),
         "explanation_consistency",
     }
 
 
 def test_right_and_wrong_are_tested_exactly(found, pair, read, few_digits):
-    for name, condition in {
-        "accuracy@original": "original",
-        "robust@2/255": "pgd5-linf-2_255",
-    }.items():
-        a, b = (read_logits(read, p, condition).argmax(1) == few_digits.labels for p in pair)
+    for name, *where in (
+        ("accuracy@original", "predictions.zarr", "original"),
+        ("robust@2/255", "attacks/pgd5-linf-2_255.zarr", "pgd5-linf-2_255"),
+    ):
+        a, b = (read_logits(read, p, *where).argmax(1) == few_digits.labels for p in pair)
         entry = found["metrics"][name]
         assert (entry["a"], entry["b"]) == (a.mean(), b.mean())
         assert entry["difference"] == pytest.approx(b.mean() - a.mean())
@@ -133,8 +153,8 @@ def test_other_metrics_are_resampled_where_both_are_defined(found, pair, read):
 
 def test_correction_is_over_all_metrics(found):
     entries = sorted(found["metrics"].values(), key=lambda entry: entry["p_value"])
-    assert len(entries) == 11
-    assert entries[0]["p_holm"] == pytest.approx(11 * entries[0]["p_value"])
+    assert len(entries) == 14
+    assert entries[0]["p_holm"] == pytest.approx(14 * entries[0]["p_value"])
     corrected = [entry["p_holm"] for entry in entries]
     assert corrected == sorted(corrected)
 
@@ -164,7 +184,7 @@ def test_an_evaluation_does_not_differ_from_itself(pair):
 
 
 def test_samples_are_joined_on_their_ids(make, found, pair, tmp_path):
-    turned = make(tmp_path / "b", skill=4, seed=1, arrays=("weights",), reverse=True)
+    turned = make(tmp_path / "b", skill=4, seed=1, arrays=("weights.zarr",), reverse=True)
     again = compare.run(CompareConfig(a=pair[0], b=turned, bootstrap=500))
     for name, entry in again["metrics"].items():
         assert {**entry, "p_holm": 0, "better": 0} == {
@@ -186,22 +206,22 @@ def test_a_sample_that_only_one_has_is_named(make, pair, few_digits, tmp_path, o
 
 
 def test_other_pictures_are_refused(make, pair, tmp_path):
-    other = make(tmp_path / "x", skill=1, seed=2, variants={"original": "f" * 64})
+    other = make(tmp_path / "x", skill=1, seed=2, fingerprint="f" * 64)
     with pytest.raises(InputError, match=r"expected the original pictures of .*got ffffffffffff;"):
         compare.run(CompareConfig(a=pair[0], b=other))
 
 
-@pytest.mark.parametrize(("option", "value"), [("steps", 7), ("restarts", 2)])
-def test_unequal_attacks_are_not_compared(make, pair, tmp_path, listener, option, value):
-    other = make(tmp_path / "x", skill=1, seed=2, **{option: value})
+def test_unequal_attacks_are_not_compared(make, pair, tmp_path, listener):
+    other = make(tmp_path / "x", skill=1, seed=2, restarts=2)
     metrics = compare.run(CompareConfig(a=pair[0], b=other), listener)["metrics"]
     assert not any(name.startswith("robust") for name in metrics)
-    (note,) = listener.notes
-    assert f"attacked with --{option}" in note
+    assert listener.notes[0].startswith("without attacks/pgd5-linf-2_255.zarr: made with other")
 
 
-def test_radii_of_one_are_left_out(make, pair, tmp_path):
-    other = make(tmp_path / "x", skill=1, seed=2, eps=[8 / 255, 0.3])
+def test_attacks_of_one_are_left_out(make, pair, tmp_path):
+    stronger = make(tmp_path / "x", skill=1, seed=2, steps=7)
+    assert "robust@2/255" not in compare.run(CompareConfig(a=pair[0], b=stronger))["metrics"]
+    other = make(tmp_path / "y", skill=1, seed=2, radii=("8/255", "0.3"))
     names = compare.run(CompareConfig(a=pair[0], b=other))["metrics"]
     assert [name for name in names if name.startswith("robust")] == ["robust@8/255"]
 
@@ -221,14 +241,16 @@ def test_no_evaluation(tmp_path, pair):
 
 
 def test_columns_follow_the_predictions(write, make, read, tmp_path):
-    path = make(tmp_path / "e", skill=2, seed=3, arrays=("weights",))
+    path = make(tmp_path / "e", skill=2, seed=3, arrays=("weights.zarr",))
     weights = {name: values[::-1] for name, values in read(path / "weights.zarr").items()}
     turned = write(tmp_path / "turned.zarr", "weights", weights)
     with (
         compare.Artifact(path / "predictions.zarr") as predictions,
         compare.Artifact(turned) as other,
     ):
-        found = columns(Evaluated(predictions, ("original",), {}, weights=other))
+        parts = {"predictions.zarr": predictions, "weights.zarr": other}
+        evaluated = Evaluated(("original",), parts, config={}, classes=())
+        found = columns(evaluated, ("classification", "stability"))
     np.testing.assert_array_equal(
         found["explanation_consistency"], weights["explanation_consistency"][::-1]
     )

@@ -225,7 +225,7 @@ def test_boxes_of_many_classes_are_asked_for_by_class(tmp_path, write):
         [[0, 0, 2, 2]],
         [],
     ]
-    copied = materialize.CopyWork(dataset)
+    copied = materialize.CopyWork(dataset, dataset.images)
     again = copied.compute(copied.load(np.array([0, 1])))
     np.testing.assert_array_equal(again["box"], boxes)
     np.testing.assert_array_equal(again["box_class"], arrays["box_class"])

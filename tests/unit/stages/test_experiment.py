@@ -45,8 +45,14 @@ eps = "8/255"
 
 [evaluate]
 split = "train"
+suite = ["classification", "robustness", "stability"]
+attacks = ["pgd"]
 steps = 1
 eps = "2/255"
+eps_l2 = []
+corruptions = []
+explainers = []
+subset = 4
 bootstrap = 100
 """
 
@@ -276,19 +282,3 @@ def test_the_last_round_is_as_long_as_what_is_left(tmp_path, warmup, epochs, eve
     text = f"[experiment]\nwarmup = {warmup}\nevery = {every}\n[experiment.arms.a]\n"
     found = opened(tmp_path, f"{text}[train]\nepochs = {epochs}\n")
     assert found.stops == stops
-
-
-class TestWatch:
-    def test_counts_what_is_up_to_date_and_passes_on_the_rest(self):
-        recorder = Recorder()
-        watch = experiment.Watch(recorder)
-        watch.note("a: up to date")
-        watch.note("look here")
-        assert (watch.up_to_date, recorder.notes, watch.computed) == (1, ["look here"], False)
-
-    def test_a_task_is_a_computation(self):
-        recorder = Recorder()
-        watch = experiment.Watch(recorder)
-        with watch.task("train", 3) as advance:
-            advance(1)
-        assert (recorder.tasks, watch.computed) == (["train"], True)

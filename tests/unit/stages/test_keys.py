@@ -12,12 +12,15 @@ from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreCon
 from ectool.errors import OutputExistsError
 from ectool.options import is_keyed
 from ectool.stages import evaluate, explain, perturb, score
+from ectool.stages.evaluation import describe, open_variants
+from ectool.stages.inputs import find_model
+from ectool.stages.suites.base import Subject
+from ectool.types import SILENT
 
 STAGES = {
     "perturb": (PerturbConfig, perturb),
     "explain": (ExplainConfig, explain),
     "score": (ScoreConfig, score),
-    "evaluate": (EvaluateConfig, evaluate),
 }
 OTHER = {
     "shard_size": 16,
@@ -63,7 +66,20 @@ OTHER = {
     "dilate": 1,
     "soft": 1,
 }
-"""Another valid value of every keyed option; where stages differ in type, see `other`."""
+"""Another valid value of every keyed option of perturb, explain and score."""
+OF_EVALUATION = {
+    "eps": (1 / 255,),
+    "eps_l2": (0.25,),
+    "suite": ("sanity",),
+    "attacks": ("fgsm",),
+    "corruptions": ("fog",),
+    "replaced": (0.1,),
+    "challenge": True,
+    "validation_split": "train",
+    "explainers": ("cam",),
+    "subset": 5,
+}
+"""The same of those of an evaluation that others do not have, or of another type."""
 UNKEYED = {"batch_size": 5, "device": "cpu", "threads": 3, "resume": False, "force": False}
 
 
@@ -71,10 +87,6 @@ def keyed(model):
     """Name the keyed options that have more than one valid value."""
     fields = model.model_fields.items()
     return [n for n, field in fields if is_keyed(model, n) and len(get_args(field.annotation)) != 1]
-
-
-def other(stage, name):
-    return (OTHER[name],) if (stage, name) == ("evaluate", "eps") else OTHER[name]
 
 
 def needed(name):
@@ -105,14 +117,6 @@ def outputs(model, few_options, tmp_path_factory):
             "output": root / "cams.zarr",
         },
         "score": {"heatmaps": root / "cams.zarr", "output": root / "weights.zarr"},
-        "evaluate": {
-            "model": str(model),
-            **data,
-            "steps": 1,
-            "bootstrap": 100,
-            "eps": (2 / 255,),
-            "output": root / "eval",
-        },
     }
     for stage, (config, module) in STAGES.items():
         module.run(config(**options[stage]))
@@ -127,7 +131,7 @@ def call(outputs, stage, reporter, **changes):
 @pytest.mark.parametrize(("stage", "name"), CASES)
 def test_every_option_that_counts_is_in_the_key(stage, name, outputs, listener):
     with pytest.raises(OutputExistsError):
-        call(outputs, stage, listener, **{name: other(stage, name), **needed(name)})
+        call(outputs, stage, listener, **{name: OTHER[name], **needed(name)})
     assert (listener.notes, listener.tasks) == ([], [])
 
 
@@ -153,7 +157,7 @@ def test_nor_is_where_things_lie(stage, outputs, listener, tmp_path):
     assert listener.tasks == []
 
 
-@pytest.mark.parametrize("stage", ["perturb", "explain", "evaluate"])
+@pytest.mark.parametrize("stage", ["perturb", "explain"])
 def test_pictures_are_in_the_key(stage, outputs, listener, few, tmp_path):
     shutil.copytree(few, tmp_path / "copy")
     data = {"data": f"imagefolder:{tmp_path / 'copy'}", "split": "all"}
@@ -165,3 +169,48 @@ def test_pictures_are_in_the_key(stage, outputs, listener, few, tmp_path):
     Image.fromarray(pixels).save(picture)
     with pytest.raises(OutputExistsError):
         call(outputs, stage, listener, **data)
+
+
+@pytest.fixture(scope="module")
+def evaluation_key(model, few_options, tmp_path_factory):
+    """Return a function that computes an evaluation's key from its options."""
+    given = {"model": str(model), **few_options, "output": tmp_path_factory.mktemp("e") / "eval"}
+
+    def key(**changes):
+        config = EvaluateConfig(**{**given, **changes})
+        variants = open_variants(config, SILENT)
+        return describe(Subject(config, find_model(config), variants, SILENT)).key
+
+    return key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in keyed(EvaluateConfig) if n not in ("entry", "mean", "std", "fold", "split")],
+)
+def test_every_option_of_an_evaluation_is_in_its_key(name, evaluation_key):
+    value = OF_EVALUATION.get(name, OTHER.get(name))
+    assert evaluation_key(**{name: value}) != evaluation_key()
+
+
+def test_the_machine_and_the_bounds_are_not(evaluation_key):
+    free = {"batch_size": 5, "threads": 3, "resume": True, "force": True, "require": ("a>=1",)}
+    for name, value in free.items():
+        assert evaluation_key(**{name: value}) == evaluation_key()
+
+
+def test_an_evaluation_of_the_same_pictures_grows_and_of_others_is_refused(
+    model, few_options, few, tmp_path, listener
+):
+    given = {"model": str(model), **few_options, "bootstrap": 100, "output": tmp_path / "eval"}
+    evaluate.run(EvaluateConfig(**given, suite="classification"))
+    before = (tmp_path / "eval" / "predictions.zarr" / "manifest.json").stat().st_mtime_ns
+    evaluate.run(EvaluateConfig(**given, suite="classification,localization"), listener)
+    assert (tmp_path / "eval" / "predictions.zarr" / "manifest.json").stat().st_mtime_ns == before
+    assert "perturb" in dict(listener.tasks)
+    assert "evaluate" not in dict(listener.tasks)
+    shutil.copytree(few, tmp_path / "copy")
+    next((tmp_path / "copy" / "3").iterdir()).unlink()
+    others = {**given, "data": f"imagefolder:{tmp_path / 'copy'}"}
+    with pytest.raises(OutputExistsError):
+        evaluate.run(EvaluateConfig(**others, suite="classification"))

@@ -10,17 +10,17 @@ from torch.nn import functional as F
 from ectool.config import EvaluateConfig
 from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages import evaluate
-from ectool.stages.measure import condition_of, summarize
+from ectool.stages.evaluation import read_metrics
+from ectool.stages.measure import summarize
 
 N, SIDE = 30, 32
 
 
 @pytest.fixture(scope="module")
-def config(model, few_options):
+def config(model, few_options, quick_evaluation):
     def make(output):
-        return EvaluateConfig(
-            model=str(model), **few_options, output=output, eps=(4 / 255,), steps=1, bootstrap=100
-        )
+        given = {"model": str(model), "output": output, "eps": (4 / 255,)}
+        return EvaluateConfig(**few_options, **quick_evaluation, **given)
 
     return make
 
@@ -76,21 +76,21 @@ def iou(heatmap, mask):
 )
 def test_localization_is_that_of_the_heatmaps(name, definition, evaluation, pictures_of):
     values = np.array([definition(heatmap, mask) for heatmap, mask in pictures_of])
-    found = evaluate.read_results(evaluation)[name]
+    found = read_metrics(evaluation)[name]
     assert found["value"] == pytest.approx(np.nanmean(values), abs=1e-3)
     assert found["n"] == np.isfinite(values).sum()
 
 
 def test_intervals_are_quantiles_of_resampled_means(evaluation, read):
-    predictions = read(evaluation / "predictions.zarr")
-    for metric, condition in (
-        ("accuracy@original", "original"),
-        ("robust@4/255", "pgd1-linf-4_255"),
+    for metric, file, condition in (
+        ("accuracy@original", "predictions.zarr", "original"),
+        ("robust@4/255", "attacks/pgd1-linf-4_255.zarr", "pgd1-linf-4_255"),
     ):
+        predictions = read(evaluation / file)
         hits = predictions[f"{condition}/logits"].argmax(axis=1) == predictions["label"]
         generator = np.random.default_rng(7)
         means = [hits[generator.integers(N, size=N)].mean() for _ in range(5000)]
-        found = evaluate.read_results(evaluation)[metric]
+        found = read_metrics(evaluation)[metric]
         assert found["value"] == pytest.approx(hits.mean())
         assert found["low"] <= found["value"] <= found["high"]
         for name, quantile in (("low", 0.025), ("high", 0.975)):
@@ -105,16 +105,3 @@ def test_undefined_values_are_left_out_and_null():
     assert summary["energy_inside"]["higher_is_better"]
     empty = summary["mask_iou"]
     assert [empty[name] for name in ("value", "low", "high", "n")] == [None, None, None, 0]
-
-
-@pytest.mark.parametrize(
-    ("eps", "steps", "name"),
-    [
-        (2 / 255, 20, "pgd20-linf-2_255"),
-        (0.1, 5, "pgd5-linf-0.1"),
-        (0.5 / 255, 5, "pgd5-linf-0.5_255"),
-        (1.0, 1, "pgd1-linf-255_255"),
-    ],
-)
-def test_conditions_are_named_after_their_attack(eps, steps, name):
-    assert condition_of(eps, steps) == name

@@ -22,6 +22,7 @@ from ectool.explainers import GradCAM
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.classifier import to_pixels
 from ectool.stages import evaluate, explain, perturb, score, train
+from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import find_model, open_data
 from ectool.stages.networks import asked
 
@@ -183,17 +184,18 @@ def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, w
     assert outputs[0] == outputs[1]
 
 
-def test_evaluation_measures_map_and_each_labels_objects(options, model, dataset, read, tmp_path):
+def test_evaluation_measures_map_and_each_labels_objects(
+    options, model, dataset, read, tmp_path, quick_evaluation
+):
     config = EvaluateConfig(
         **options,
         model=str(model),
+        **quick_evaluation,
         split="train",
         eps=(1 / 255,),
-        steps=1,
-        bootstrap=100,
         output=tmp_path / "e",
     )
-    found = evaluate.read_results(evaluate.run(config))
+    found = read_metrics(evaluate.run(config))
     logits = read(tmp_path / "e" / "predictions.zarr")["original/logits"]
     for name, interpolation in (("map", "all-points"), ("map11", "11-point")):
         expected = mean_average_precision(logits, dataset.labels, interpolation=interpolation)

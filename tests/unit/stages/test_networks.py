@@ -18,6 +18,7 @@ from ectool.models.classifier import Classifier, ModelSpec, to_pixels
 from ectool.models.registry import create
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import evaluate, explain, perturb, train
+from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import find_model, open_data
 from ectool.stages.networks import check_data, load_folder
 
@@ -55,15 +56,15 @@ def logits_of(network, images):
 
 
 class TestForeignCheckpoint:
-    def test_is_evaluated(self, options, foreign, few_digits, read, tmp_path):
+    def test_is_evaluated(self, options, foreign, few_digits, read, tmp_path, quick_evaluation):
         config = EvaluateConfig(
-            **options, output=tmp_path / "eval", eps=(2 / 255,), steps=1, bootstrap=100
+            **options, **quick_evaluation, output=tmp_path / "eval", eps=(2 / 255,)
         )
         path = evaluate.run(config)
         predicted = read(path / "predictions.zarr")["original/logits"]
         expected = logits_of(foreign, few_digits.images(np.arange(N)))
         np.testing.assert_allclose(predicted, expected, atol=1e-4)
-        results = evaluate.read_results(path)
+        results = read_metrics(path)
         right = (expected.argmax(axis=1) == few_digits.labels).mean()
         assert results["accuracy@original"]["value"] == pytest.approx(right)
         (parent,) = read_manifest(path).recipe.parents
@@ -291,11 +292,12 @@ class TestPrograms:
     def options(self, program, few_options):
         return {"model": f"torchscript:{program}", "classes": 10, **few_options}
 
-    def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path):
-        config = EvaluateConfig(**options, output=tmp_path / "e", steps=1, bootstrap=100)
-        found = evaluate.read_results(evaluate.run(config, listener))
+    def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path, quick_evaluation):
+        config = EvaluateConfig(**options, **quick_evaluation, output=tmp_path / "e")
+        found = read_metrics(evaluate.run(config, listener))
         assert set(found) == {
             *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy"),
+            *("robust_background@2/255", "robust_background@8/255", "robust_area@linf"),
             *("balanced_accuracy", "nll", "brier", "ece"),
         }
         assert "without localization and consistency, for no heatmaps" in listener.notes[0]
@@ -332,7 +334,9 @@ class TestPrograms:
 class TestWiderModels:
     """Models of the 1,000 classes of ImageNet on the nine of ImageNet-9."""
 
-    def test_answer_over_all_classes_and_are_translated(self, tmp_path, monkeypatch, read):
+    def test_answer_over_all_classes_and_are_translated(
+        self, tmp_path, monkeypatch, read, quick_evaluation
+    ):
         write_imagenet9(tmp_path / "imagenet9", per_class=2, train_per_class=1)
         monkeypatch.setenv("ECTOOL_DATA", str(tmp_path))
         network = create("smallcnn", imagenet_class_names(), seed=3, input_size=(48, 48)).network
@@ -344,8 +348,7 @@ class TestWiderModels:
             data="imagenet9",
             size=48,
             device="cpu",
-            steps=1,
-            bootstrap=100,
+            **quick_evaluation,
             output=tmp_path / "e",
         )
         path = evaluate.run(config)

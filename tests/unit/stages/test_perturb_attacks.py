@@ -14,16 +14,13 @@ from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS
 from ectool.attacks.losses import LOSSES, TARGET_CLASSES
 from ectool.attacks.masks import BACKGROUND_RULES
-from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, EvaluateConfig, PerturbConfig
+from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, PerturbConfig
 from ectool.errors import UsageError
 from ectool.explainers.differentiable import DifferentiableGradCAM
 from ectool.models.classifier import to_pixels
 from ectool.models.objective import sample_losses
 from ectool.stages.attacking import Attacker, Clean
-from ectool.stages.evaluate_parts import open_variants
 from ectool.stages.perturb_work import PerturbWork
-from ectool.stages.predict_work import PredictWork
-from ectool.types import SILENT
 
 N = 30
 ROWS = np.arange(N)
@@ -215,31 +212,6 @@ class TestOptions:
         assert bounded == {name for name, kind in ATTACKS.items() if kind.bounded}
         choices = get_args(PerturbConfig.model_fields["target_class"].annotation)[0]
         assert set(get_args(choices)) == set(TARGET_CLASSES)
-
-
-class TestRobustness:
-    def test_the_first_success_is_kept_or_else_the_last(self, network, few_options, tmp_path):
-        options = {name: value for name, value in few_options.items() if name != "split"}
-        found = {}
-        for restarts in (1, 4):
-            config = EvaluateConfig(
-                **options,
-                model="unused",
-                split="all",
-                output=tmp_path,
-                eps=(3 / 255,),
-                steps=1,
-                restarts=restarts,
-            )
-            variants = open_variants(config, SILENT)
-            work = PredictWork(config, network, variants, ("attacked",))
-            arrays = work.compute(work.load(ROWS))
-            found[restarts] = arrays["attacked/logits"]
-        labels = variants["original"].labels
-        wrong = {r: logits.argmax(1) != labels for r, logits in found.items()}
-        assert 0 < wrong[1].sum() <= wrong[4].sum() < N
-        np.testing.assert_array_equal(found[4][wrong[1]], found[1][wrong[1]])
-        assert (found[4][~wrong[4]] != found[1][~wrong[4]]).any(1).all()
 
 
 @pytest.mark.parametrize("attack", ["explanation", "pgd"])

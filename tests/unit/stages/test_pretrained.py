@@ -13,6 +13,7 @@ from skimage import data
 from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import evaluate, explain, perturb, score
+from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import open_data
 
 pytest.importorskip("efficientnet_lite_pytorch")
@@ -82,11 +83,10 @@ def test_the_stages_run_and_the_answers_are_right(options, read, tmp_path):
     assert ((found["explanation_consistency"] > 0) & (found["explanation_consistency"] < 1)).all()
 
 
-def test_it_is_evaluated(options, tmp_path):
-    config = EvaluateConfig(
-        **options, eps=(1 / 255,), steps=1, bootstrap=100, output=tmp_path / "eval"
-    )
-    found = evaluate.read_results(evaluate.run(config))
+def test_it_is_evaluated(options, quick_evaluation, tmp_path):
+    given = {**quick_evaluation, "eps": (1 / 255,), "subset": 1}
+    config = EvaluateConfig(**options, **given, output=tmp_path / "eval")
+    found = read_metrics(evaluate.run(config))
     assert found["accuracy@original"]["value"] == 3 / 5
     assert 0 < found["explanation_consistency"]["value"] < 1
 

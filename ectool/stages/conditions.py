@@ -1,0 +1,113 @@
+"""Names of attacks and corruptions in artifacts, metrics and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+from ectool.options import format_eps
+from ectool.stages.layout import ATTACKS, CORRUPTIONS
+
+Norm = Literal["linf", "l2"]
+
+RADII: Mapping[str, Norm] = {"eps": "linf", "eps_l2": "l2"}
+"""Norm of the radii of each option."""
+STEPLESS = ("fgsm", "autoattack")
+"""Attacks that --steps does not apply to."""
+NOT_OF_SEVERAL = ("apgd-ce", "apgd-t", "autoattack")
+"""Attacks that are defined for one label a sample."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An attack at a radius.
+
+    Attributes:
+        attack: One of `EVALUATION_ATTACKS`.
+        norm: In which norm it is bounded.
+        eps: Radius in pixel units.
+        steps: Steps of attacks that take several.
+        only_background: Whether it is confined to the pixels outside the object.
+    """
+
+    attack: str
+    norm: Norm
+    eps: float
+    steps: int
+    only_background: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name the condition in predictions, e.g. `pgd20-linf-2_255`."""
+        steps = "" if self.attack in STEPLESS else str(self.steps)
+        where = "-background" * self.only_background
+        return f"{self.attack}{steps}-{self.norm}-{self._eps.replace('/', '_')}{where}"
+
+    @property
+    def file(self) -> str:
+        """Return where its artifact lies in an evaluation."""
+        return f"{ATTACKS}/{self.name}.zarr"
+
+    @property
+    def radius(self) -> str:
+        """Write the radius as metrics do: `2/255`, in the L2 norm `l2-0.5`."""
+        return self._eps if self.norm == "linf" else f"{self.norm}-{self._eps}"
+
+    @property
+    def kind(self) -> str:
+        """Name what is done at growing radii: the attack, or that it spares the object."""
+        return "background" if self.only_background else self.attack
+
+    @property
+    def base(self) -> str:
+        """Name the robust accuracy without the radius: plain `robust` is that under PGD."""
+        return "robust" if self.kind == "pgd" else f"robust_{self.kind}"
+
+    def key(self, restarts: int, seed: int) -> dict[str, Any]:
+        """Return what determines the answers besides model and data.
+
+        Args:
+            restarts: How often attacks of ours start, if at random.
+            seed: Seed of the starts.
+        """
+        found: dict[str, Any] = {"attack": self.attack, "norm": self.norm, "eps": self.eps}
+        if self.attack not in STEPLESS:
+            found |= {"steps": self.steps, "restarts": restarts}
+        if self.attack != "fgsm":
+            found["seed"] = seed
+        return found | ({"only_background": True} if self.only_background else {})
+
+    @property
+    def _eps(self) -> str:
+        return format_eps(self.eps) if self.norm == "linf" else f"{self.eps:g}"
+
+
+def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Return the attacks on whole pictures that the options of an evaluation ask for."""
+    return tuple(
+        Condition(attack, norm, eps, options["steps"])
+        for (name, norm), attack in product(RADII.items(), options["attacks"])
+        for eps in sorted(set(options[name]))
+    )
+
+
+def background_conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Return PGD on the background alone at every L-inf radius, where PGD is asked for."""
+    if "pgd" not in options["attacks"]:
+        return ()
+    return tuple(
+        Condition("pgd", "linf", eps, options["steps"], only_background=True)
+        for eps in sorted(set(options["eps"]))
+    )
+
+
+def corruption_file(kind: str) -> str:
+    """Return where the answers under a corruption lie in an evaluation."""
+    return f"{CORRUPTIONS}/{kind}.zarr"
+
+
+def severity_name(severity: int) -> str:
+    """Name a severity in the answers under a corruption, e.g. `severity-1`."""
+    return f"severity-{severity}"

@@ -1,0 +1,232 @@
+"""One model on one split: the artifacts of its suites, and the results computed from them.
+
+The artifacts behind the metrics lie inside the output folder (`suites.base`); `results.json` is
+computed from them, so that a change of what is measured computes only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts import files, folder
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
+from ectool.artifacts.partial import up_to_date
+from ectool.artifacts.store import read_manifest
+from ectool.config import EvaluateConfig
+from ectool.datasets.base import Dataset
+from ectool.datasets.labels import check_labelled
+from ectool.datasets.registry import find_entry
+from ectool.errors import EctoolError, InputError
+from ectool.stages.inputs import find_model, method_key, open_data, parent_of
+from ectool.stages.layout import CORRUPTIONS, PREDICTIONS, RESULTS_FILE
+from ectool.stages.measure import metrics, tables
+from ectool.stages.suites import SUITES
+from ectool.stages.suites.base import ORIGINAL, Evaluated, Part, Resampling, Subject
+from ectool.stages.suites.classification import PREDICTED
+from ectool.types import UP_TO_DATE, Reporter
+
+VERSION = 2
+"""Version of `results.json`, see docs/evaluation.md."""
+EXPLAINED = {"localization", "faithfulness", "sanity", "stability"}
+"""Suites that need heatmaps."""
+BASELINE = "corruption_baseline"
+"""Role of the evaluation whose errors under corruption are the unit of mCE."""
+
+
+def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter) -> None:
+    """Evaluate a model on a data set that has been opened in its variants.
+
+    An evaluation of the same model on the same pictures that is there already keeps its parts;
+    what the options ask for beyond them is computed.
+
+    Raises:
+        InputError: The model is missing, or does not fit the data.
+        OutputExistsError: The output exists, is of something else, and `force` is off.
+    """
+    with Subject(config, find_model(config), variants, reporter) as subject:
+        check_labelled(subject.original, "evaluate a labelled split")
+        recipe = describe(subject)
+        if _is_finished(config, recipe):
+            reporter.note(f"{config.output}: {UP_TO_DATE}")
+        else:
+            with _nothing_left(config.output):
+                _compute(subject, _parts(subject), recipe)
+
+
+def _parts(subject: Subject) -> dict[str, Part]:
+    """Return by file what the suites are measured from, each part once, the predictions first."""
+    found = {PREDICTED.file: PREDICTED}
+    for suite in subject.config.suite:
+        found |= {part.file: part for part in SUITES[suite].parts(subject)}
+    return found
+
+
+def describe(subject: Subject) -> Recipe:
+    """Return what determines the results of an evaluation."""
+    config = subject.config
+    prints = {name: dataset.fingerprint for name, dataset in subject.variants.items()}
+    options = {**config.keyed(), **method_key(config.method), "variants": prints}
+    recipe = subject.recipe("evaluation", config.output, options)
+    baseline = config.corruption_baseline
+    if baseline is None:
+        return recipe
+    found = folder.open_folder(baseline, "evaluation").id
+    parent = parent_of(BASELINE, baseline, "evaluation", found, config.output)
+    return recipe.model_copy(update={"parents": (*recipe.parents, parent)})
+
+
+@contextmanager
+def _nothing_left(output: Path) -> Iterator[None]:
+    """Leave no empty folder behind where the block fails for its input."""
+    try:
+        yield
+    except EctoolError:
+        with suppress(OSError):  # something has been computed
+            output.rmdir()
+        raise
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Return what `results.json` of a finished evaluation says.
+
+    Raises:
+        InputError: There is no finished evaluation.
+        IntegrityError: The file is not what was written.
+    """
+    manifest = folder.open_folder(path, "evaluation")
+    text = folder.verify_file(path / RESULTS_FILE, manifest).read_text(encoding="utf-8")
+    results: dict[str, Any] = json.loads(text)
+    return results
+
+
+def read_metrics(path: Path) -> dict[str, dict[str, object]]:
+    """Return the metrics of a finished evaluation by name."""
+    found: dict[str, dict[str, object]] = read_results(path)["metrics"]
+    return found
+
+
+def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
+    """Tell whether nothing is to be done; `--resume` looks into the parts even then."""
+    if _may_grow(config.output, recipe) and not config.force:
+        return False
+    return up_to_date(config.output, recipe, force=config.force) and not config.resume
+
+
+def _may_grow(output: Path, recipe: Recipe) -> bool:
+    """Tell whether a folder is an evaluation of the same model and pictures, to be filled up."""
+    if not output.is_dir():
+        return False
+    if not (output / FILE_NAME).exists():  # begun, but not finished
+        names = [path.name for path in output.iterdir()]
+        return not names or any(name.startswith(PREDICTIONS) for name in names)
+    found = read_manifest(output)
+    if found is None or found.key == recipe.key:
+        return False
+    return _subject_of(found.recipe) == _subject_of(recipe)
+
+
+def _subject_of(recipe: Recipe) -> tuple[str, list[str], str | None]:
+    """Return what tells evaluations of different models or pictures apart."""
+    fingerprint = recipe.source.fingerprint if recipe.source else None
+    models = [parent.id for parent in recipe.parents if parent.role == "model"]
+    return recipe.kind, models, fingerprint
+
+
+def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> None:
+    """Make the artifacts that are missing, then the results."""
+    output = subject.config.output
+    if subject.reference.is_opaque and EXPLAINED & set(subject.config.suite):
+        subject.reporter.note(
+            f"{subject.config.model}: without localization and consistency, for no heatmaps can be "
+            "drawn of a program; give the architecture and its weights"
+        )
+    files.make_folder(output)
+    made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
+    with ExitStack() as stack:
+        artifacts = {
+            file: stack.enter_context(Artifact(path, parts[file].kind))
+            for file, path in made.items()
+        }
+        baseline = {
+            path.name: stack.enter_context(Artifact(path, "predictions"))
+            for path in _baseline_parts(subject.config)
+        }
+        results = _results(subject, artifacts, baseline)
+    files.remove(output / FILE_NAME)  # results of other options are no longer vouched for
+    text = json.dumps(results, indent=1, allow_nan=False) + "\n"
+    files.write_atomic(output / RESULTS_FILE, text.encode())
+    length = len(subject.original.sample_ids)
+    folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+
+
+def _baseline_parts(config: EvaluateConfig) -> list[Path]:
+    """Return the answers of the model that mCE compares with: clean, and under each corruption."""
+    if config.corruption_baseline is None:
+        return []
+    parts = sorted((config.corruption_baseline / CORRUPTIONS).glob("*.zarr"))
+    return [config.corruption_baseline / PREDICTIONS, *parts]
+
+
+def _results(
+    subject: Subject, artifacts: Mapping[str, Artifact], baseline: Mapping[str, Artifact]
+) -> dict[str, object]:
+    """Return what `results.json` says."""
+    config, original = subject.config, subject.original
+    evaluated = Evaluated(
+        variants=tuple(subject.variants),
+        parts=artifacts,
+        config=config.keyed(),
+        classes=original.classes,
+        dataset=original,
+        baseline=baseline,
+    )
+    resampling = Resampling(config.bootstrap, config.seed)
+    prints = {name: dataset.fingerprint for name, dataset in subject.variants.items()}
+    return {
+        "schema": "evaluation",
+        "version": VERSION,
+        "model": {"id": subject.reference.id, "architecture": subject.reference.architecture},
+        "data": {
+            "name": config.data,
+            "split": config.split,
+            "fingerprint": original.fingerprint,
+            "variants": prints,
+        },
+        "configuration": config.keyed(),
+        "versions": library_versions(),
+        "suites": list(config.suite),
+        "parts": {file: artifact.id for file, artifact in artifacts.items()},
+        "metrics": metrics(evaluated, config.suite, resampling),
+        **tables(evaluated, config.suite, resampling),
+    }
+
+
+def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Dataset]:
+    """Open every background variant of the split that is there; all show the same samples.
+
+    Raises:
+        InputError: The original pictures are missing, or a variant holds other samples.
+    """
+    original = open_data(config, config.split)
+    found = {ORIGINAL: original}
+    for name in find_entry(config.data).variants:
+        if name == ORIGINAL:
+            continue
+        try:
+            found[name] = open_data(config, config.split, name)
+        except InputError as error:
+            reporter.note(f"without the variant {name}: {error}")
+            continue
+        if list(found[name].sample_ids) != list(original.sample_ids):
+            raise InputError(
+                found[name].name,
+                expected=f"the samples of {original.name}",
+                got="others",
+                fix="unpack both variants anew",
+            )
+    return found

@@ -1,0 +1,29 @@
+"""By what faithfulness is measured: fixed, so that models and methods compare."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FaithfulnessProtocol:
+    """Shares and patches of the papers.
+
+    Attributes:
+        shares: Shares of the pixels that ROAD removes (Rong et al. 2022).
+        patch: Side in pixels of the patches that pixel flipping replaces (Samek et al. 2017).
+        patches: How many of them it replaces, at most.
+    """
+
+    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    patch: int = 9
+    patches: int = 100
+
+    def patch_in(self, size: tuple[int, int]) -> int:
+        """Return the side of patches that fit into pictures of a size."""
+        return min(self.patch, *size)
+
+    def patches_in(self, size: tuple[int, int]) -> int:
+        """Return how many patches pictures of a size have."""
+        return math.prod(-(-side // self.patch_in(size)) for side in size)

@@ -1,0 +1,59 @@
+"""Pictures of a data set batch by batch, with the classes whose heatmaps are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
+from ectool.datasets.labels import most_positives, positives
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few samples."""
+
+    sample_ids: list[str]
+    labels: Labels
+    images: np.ndarray[Any, np.dtype[np.uint8]]
+
+    @property
+    def columns(self) -> Arrays:
+        """Return what every artifact says of its samples."""
+        return {
+            "sample_id": np.array(self.sample_ids, dtype=np.dtypes.StringDType()),
+            "label": self.labels,
+        }
+
+
+class LabelledPictures:
+    """Reads batches, and tells which classes are explained: the true ones.
+
+    Args:
+        dataset: The pictures.
+        device: Where the classes go.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self.dataset = dataset
+        self.device = device
+        many = is_multilabel(dataset.labels)
+        self.width = most_positives(dataset.labels) if many else None
+
+    def load(self, rows: Indices) -> Batch:
+        """Read samples."""
+        return Batch(
+            sample_ids=[self.dataset.sample_ids[row] for row in rows],
+            labels=self.dataset.labels[rows],
+            images=self.dataset.images(rows),
+        )
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the true classes: one each, or of multi-label data a row each."""
+        rows = batch.labels if self.width is None else positives(batch.labels, self.width)
+        return torch.from_numpy(rows).to(self.device)

@@ -1,0 +1,101 @@
+"""What the sanity suite does to one batch: explain it by networks that are partly random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ectool.artifacts.schema import Arrays
+from ectool.config import HeatmapOptions
+from ectool.datasets.base import Dataset, Indices
+from ectool.explainers import Explainer
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import in_precision
+from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
+from ectool.stages.explaining import explainer_of
+from ectool.stages.labelled import Batch, LabelledPictures
+from ectool.stages.map_agreement import AGREEMENTS, agree
+from ectool.stages.networks import check_finite
+
+MODES = ("cascading", "independent")
+"""All blocks from the head down to one are random, or that one alone."""
+SIMILARITIES = ("rank_correlation", "ssim")
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """A network some of whose blocks are random.
+
+    Attributes:
+        conditions: What it stands for: `NUMBER-BLOCK/MODE`, blocks counted from the head. The
+            first block's network stands for both modes.
+        explainer: Explains it.
+    """
+
+    conditions: tuple[str, ...]
+    explainer: Explainer
+
+
+class SanityWork:
+    """Compares heatmaps of a network with those of networks that are partly random.
+
+    Cost: 2 explanations for each block. Memory: the weights twice, and one structure a network.
+
+    Args:
+        options: How heatmaps are made.
+        model: A frozen classifier.
+        dataset: The pictures.
+        seed: Seed of the random weights.
+    """
+
+    def __init__(
+        self, options: HeatmapOptions, model: Classifier, dataset: Dataset, seed: int
+    ) -> None:
+        self.options = options
+        self.model = in_precision(model, options.precision)
+        self.device = next(model.parameters()).device
+        self.pictures = LabelledPictures(dataset, self.device)
+        self.explainer = explainer_of(options, self.model)
+        self.randomised = tuple(self._randomised(dataset.size, seed))
+
+    def _randomised(self, size: tuple[int, int], seed: int) -> Iterator[Randomised]:
+        """Make the network random block by block, from the head to the input."""
+        so_far: Weights = {}
+        for number, block in enumerate(find_blocks(self.model.network, size), 1):
+            own = draw_weights(self.model.network, block.modules, seed)
+            so_far = {**so_far, **own}
+            cascading, independent = (f"{number}-{block.name}/{mode}" for mode in MODES)
+            if number == 1:
+                yield self._with((cascading, independent), own)
+            else:
+                yield self._with((cascading,), so_far)
+                yield self._with((independent,), own)
+
+    def _with(self, conditions: tuple[str, ...], weights: Weights) -> Randomised:
+        return Randomised(conditions, explainer_of(self.options, with_weights(self.model, weights)))
+
+    def load(self, rows: Indices) -> Batch:
+        """Read samples."""
+        return self.pictures.load(rows)
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return how alike the heatmaps are to those of every random network."""
+        pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
+        trained = self.explainer(pixels, targets)
+        check_finite(trained.logits, batch.sample_ids)
+        arrays = dict(batch.columns)
+        for network in self.randomised:
+            maps = network.explainer(pixels, targets).heatmaps
+            for name in SIMILARITIES:
+                found = agree(AGREEMENTS[name], trained.heatmaps, maps, targets.cpu().numpy())
+                for condition in network.conditions:
+                    arrays[f"{condition}/{name}"] = found
+        return arrays
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count the samples whose own heatmap shows nothing."""
+        condition = self.randomised[0].conditions[0]
+        found = arrays[f"{condition}/{SIMILARITIES[0]}"]
+        return {"undefined_heatmaps": int(np.isnan(found).sum())}

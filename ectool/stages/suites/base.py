@@ -1,0 +1,288 @@
+"""What a suite is: the artifacts it is measured from, and the metrics that are computed of them.
+
+Parts lie inside the evaluation's folder. Each is keyed by what determines it alone, so that a
+further metric, attack or suite computes what is missing, and every metric can be computed again
+without the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.config import EvaluateConfig, ModelOptions
+from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.registry import find_entry
+from ectool.datasets.subset import limited
+from ectool.metrics.statistics import Estimate
+from ectool.stages.inputs import ModelReference, artifact_parent, data_source
+from ectool.stages.layout import PREDICTIONS
+from ectool.stages.shards import Work, is_done, map_shards
+from ectool.types import Reporter
+
+if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
+    from ectool.models.classifier import Classifier
+
+ORIGINAL = "original"
+
+Values = Bool[np.ndarray, "n"] | Float[np.ndarray, "n"]
+Columns = dict[str, Values]
+"""Metrics that are means over samples, as one value for each of them, NaN where undefined."""
+Table = list[dict[str, object]]
+
+
+@dataclass
+class Subject:
+    """What is evaluated: one model on one split, in every background variant of it.
+
+    A context: the model is loaded when it is asked for first, and let go of at the end.
+
+    Attributes:
+        config: Options of the evaluation.
+        reference: The model.
+        variants: The data set in every background variant that is there.
+        reporter: Whom to tell.
+    """
+
+    config: EvaluateConfig
+    reference: ModelReference
+    variants: Mapping[str, Dataset]
+    reporter: Reporter
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Subject:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.__dict__.pop("model", None)
+        self._held.close()
+
+    @property
+    def original(self) -> Dataset:
+        """Return the pictures as they are."""
+        return self.variants[ORIGINAL]
+
+    @cached_property
+    def subset(self) -> Dataset:
+        """Return the samples that the costly suites look at, drawn by hash."""
+        return limited(self.original, self.config.subset, self.config.seed)
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Tell whether samples have any number of classes each."""
+        return is_multilabel(self.original.labels)
+
+    @cached_property
+    def model(self) -> Classifier:
+        """Return the model, frozen, its batch normalisations folded."""
+        from ectool.stages.networks import asked, pick_device
+
+        groups, device = find_entry(self.config.data).groups, pick_device(self.config)
+        return self._held.enter_context(
+            asked(self.reference, self.config, device, self.original, groups)
+        )
+
+    def path(self, file: str) -> Path:
+        """Return where a part lies."""
+        return self.config.output / file
+
+    def recipe(
+        self,
+        kind: str,
+        output: Path,
+        options: Mapping[str, Any],
+        *,
+        dataset: Dataset | None = None,
+        parents: tuple[str, ...] = (),
+    ) -> Recipe:
+        """Describe what determines an artifact of the evaluation.
+
+        Args:
+            kind: Its schema.
+            output: Where it will lie.
+            options: What changes it besides model and data.
+            dataset: The samples it is of; all of them unless given.
+            parents: Files of the parts it is made of.
+        """
+        config = self.config
+        found = [self.reference.parent(output)]
+        for file in parents:
+            with Artifact(self.path(file)) as artifact:
+                found.append(artifact_parent(Path(file).stem, artifact, output))
+        model = ModelOptions.model_fields
+        return Recipe(
+            kind=kind,
+            stage="evaluate",
+            config={n: v for n, v in config.keyed().items() if n in model} | dict(options),
+            parents=tuple(found),
+            source=data_source(config, config.split, dataset or self.original),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """An artifact that an evaluation is measured from.
+
+    Attributes:
+        file: Its path inside the evaluation's folder.
+        kind: Its schema.
+        make: Makes what is missing of it at a path.
+    """
+
+    file: str
+    kind: str
+    make: Callable[[Subject, Path], Path]
+
+
+def mapped(
+    file: str,
+    kind: str,
+    work: Callable[[Subject], Work[Any]],
+    *,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    parents: tuple[str, ...] = (),
+    only_subset: bool = False,
+) -> Part:
+    """Return a part that is made of pictures batch by batch.
+
+    Args:
+        file: Its path inside the evaluation's folder.
+        kind: Its schema.
+        work: Returns what is done to a batch; called only where something is missing.
+        options: What determines it besides model and data: JSON values.
+        parents: Files of the parts it is made of, which come before it.
+        only_subset: Whether it is of the samples that costly suites look at.
+    """
+
+    def make(subject: Subject, path: Path) -> Path:
+        dataset = subject.subset if only_subset else subject.original
+        recipe = subject.recipe(kind, path, options, dataset=dataset, parents=parents)
+        stage = subject.config.model_copy(update={"output": path})
+        if is_done(path, stage, recipe, subject.reporter):
+            return path
+        length = len(dataset.sample_ids)
+        return map_shards(work(subject), stage, recipe, length, subject.reporter)
+
+    return Part(file, kind, make)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What metrics are computed from.
+
+    Attributes:
+        variants: Names of the background variants.
+        parts: The artifacts by file, the predictions among them.
+        config: Keyed options of the evaluation.
+        classes: Names of the classes.
+        dataset: The pictures; None where they are not at hand.
+        baseline: Corruptions of the model that mCE compares with, by file.
+    """
+
+    variants: tuple[str, ...]
+    parts: Mapping[str, Artifact]
+    config: Mapping[str, Any]
+    classes: tuple[str, ...]
+    dataset: Dataset | None = None
+    baseline: Mapping[str, Artifact] = field(default_factory=dict)
+
+    @property
+    def predictions(self) -> Artifact:
+        """Return the predictions, whose samples and order are those of all columns."""
+        return self.parts[PREDICTIONS]
+
+    @cached_property
+    def sample_ids(self) -> list[str]:
+        """Return the sample ids."""
+        return self.predictions.sample_ids
+
+    @cached_property
+    def labels(self) -> np.ndarray[Any, Any]:
+        """Return the true classes: int64 (n,), or int8 (n, c) of several labels."""
+        labels = self.predictions.read("label")
+        return labels.astype(np.int8) if is_multilabel(labels) else labels
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Tell whether samples have any number of classes each."""
+        return is_multilabel(self.labels)
+
+    def has(self, file: str) -> bool:
+        """Tell whether a part is there."""
+        return file in self.parts
+
+    def read(self, file: str, array: str) -> np.ndarray[Any, Any]:
+        """Return an array of a part, its rows in the order of the predictions.
+
+        Returns:
+            Floats hold NaN for samples that the part does not have; anything else becomes float64
+            where some are missing.
+        """
+        return self.ordered(file, self.parts[file].read(array))
+
+    def ordered(self, file: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return one value or row for each sample of a part in the order of the predictions."""
+        artifact = self.parts[file]
+        if artifact.sample_ids == self.sample_ids:
+            return values
+        rows = {name: row for row, name in enumerate(artifact.sample_ids)}
+        order = np.array([rows.get(name, -1) for name in self.sample_ids])
+        found: np.ndarray[Any, Any] = values[order]
+        if (order < 0).any():
+            found = found.astype(np.result_type(found.dtype, np.float64), copy=False)
+            found[order < 0] = np.nan
+        return found
+
+    def logits(self, file: str, condition: str) -> Float[np.ndarray, "n c"]:
+        """Return what the model answered under a condition."""
+        return self.read(file, f"{condition}/logits")
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the bootstrap draws.
+
+    Attributes:
+        resamples: How often.
+        seed: Seed of the draws.
+    """
+
+    resamples: int
+    seed: int
+
+
+def no_estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:  # noqa: ARG001 (protocol)
+    """Return no metric: all are means over samples."""
+    return {}
+
+
+def no_tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
+    """Return no table."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Metrics that belong together. Everything but `parts` uses the parts that are there.
+
+    Attributes:
+        parts: Returns what the suite is measured from, each after those it is made of.
+        columns: Returns every metric that is a mean over samples, in the order of the predictions.
+        estimates: Returns the other metrics.
+        tables: Returns what a single number does not say, for results and reports.
+    """
+
+    parts: Callable[[Subject], tuple[Part, ...]]
+    columns: Callable[[Evaluated], Columns]
+    estimates: Callable[[Evaluated, Resampling], dict[str, Estimate]] = no_estimates
+    tables: Callable[[Evaluated, Resampling], dict[str, Table]] = no_tables

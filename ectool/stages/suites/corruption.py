@@ -1,0 +1,172 @@
+"""Accuracy under common corruptions, and the corruption error in units of another model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from ectool.artifacts.artifact import Artifact
+from ectool.config import BENCHMARK_CORRUPTIONS
+from ectool.corruptions import SEVERITIES
+from ectool.errors import InputError
+from ectool.metrics.classification import is_correct
+from ectool.metrics.robustness import (
+    correctness_under_corruption,
+    corruption_errors,
+    error_rates,
+    relative_corruption_errors,
+)
+from ectool.metrics.statistics import bootstrap_interval
+from ectool.stages.conditions import corruption_file, severity_name
+from ectool.stages.layout import PREDICTIONS
+from ectool.stages.shards import Work
+from ectool.stages.suites.base import (
+    ORIGINAL,
+    Evaluated,
+    Part,
+    Resampling,
+    Subject,
+    Table,
+    Values,
+    mapped,
+)
+from ectool.stages.suites.tables import interval
+
+SEVERITY_NAMES = tuple(severity_name(severity) for severity in SEVERITIES)
+
+
+def corruption_parts(subject: Subject) -> tuple[Part, ...]:
+    """Return the answers under every corruption; none of several labels a sample.
+
+    Raises:
+        InputError: The evaluation that mCE compares with lacks a corruption.
+    """
+    config = subject.config
+    if config.corruptions and subject.is_multilabel:
+        subject.reporter.note("without corruptions: they are measured of one label a sample")
+        return ()
+    if config.corruption_baseline is not None:
+        _check_baseline(config.corruption_baseline, config.corruptions)
+    return tuple(
+        mapped(
+            corruption_file(kind),
+            "predictions",
+            partial(_predict, kind),
+            options={"corruption": kind, "seed": config.seed},
+        )
+        for kind in config.corruptions
+    )
+
+
+def _check_baseline(baseline: Path, kinds: Sequence[str]) -> None:
+    missing = [kind for kind in kinds if not (baseline / corruption_file(kind)).exists()]
+    if missing:
+        raise InputError(
+            f"--corruption-baseline {baseline}",
+            expected=f"an evaluation under {', '.join(kinds)}",
+            got=f"none under {', '.join(missing)}",
+            fix="evaluate that model with the same --corruptions",
+        )
+
+
+def _predict(kind: str, subject: Subject) -> Work[Any]:
+    from ectool.stages.corruption_work import CorruptionWork
+
+    return CorruptionWork(subject.model, subject.original, kind, subject.config.seed)
+
+
+def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
+    """Return of every sample under which share of corruptions it is recognised, and its errors.
+
+    Over all kinds only those of the benchmark count, not those it holds out.
+    """
+    correct = {kind: _correct(evaluated, kind) for kind in _measured(evaluated)}
+    found = {
+        f"corruption_accuracy@{kind}": correctness_under_corruption(right[None])
+        for kind, right in correct.items()
+    }
+    counted = [kind for kind in correct if kind in BENCHMARK_CORRUPTIONS]
+    if not counted:
+        return found
+    every = np.stack([correct[kind] for kind in counted])
+    found["corruption_accuracy"] = correctness_under_corruption(every)
+    return found | _errors(evaluated, every, counted)
+
+
+def corruption_curves(evaluated: Evaluated, resampling: Resampling) -> Table:
+    """Return accuracy over the severity of each corruption."""
+    return [
+        {
+            "curve": "corruption",
+            "corruption": kind,
+            "severity": severity,
+            **mean_interval(right, resampling),
+        }
+        for kind in _measured(evaluated)
+        for severity, right in zip(SEVERITIES, _correct(evaluated, kind), strict=True)
+    ]
+
+
+def mean_interval(
+    correct: Bool[np.ndarray, "n"], resampling: Resampling
+) -> dict[str, float | int | None]:
+    """Return a share of samples and its interval, for a line of a table."""
+    found = bootstrap_interval(correct, resamples=resampling.resamples, seed=resampling.seed)
+    return interval(found)
+
+
+def _measured(evaluated: Evaluated) -> list[str]:
+    kinds: list[str] = evaluated.config["corruptions"]
+    return [kind for kind in kinds if evaluated.has(corruption_file(kind))]
+
+
+def _correct(evaluated: Evaluated, kind: str) -> Bool[np.ndarray, "severities n"]:
+    answers = [evaluated.logits(corruption_file(kind), name) for name in SEVERITY_NAMES]
+    return np.stack([is_correct(logits, evaluated.labels) for logits in answers])
+
+
+def _errors(
+    evaluated: Evaluated, correct: Bool[np.ndarray, "kinds severities n"], kinds: Sequence[str]
+) -> dict[str, Values]:
+    """Return each sample's part in mCE and relative mCE; nothing without a baseline.
+
+    Raises:
+        InputError: The baseline was evaluated on other samples.
+    """
+    baseline = evaluated.baseline
+    if not baseline:
+        return {}
+    rates = np.stack(
+        [
+            _error_rates(evaluated, baseline[PurePath(corruption_file(kind)).name], SEVERITY_NAMES)
+            for kind in kinds
+        ]
+    )
+    found = {"mce": corruption_errors(correct, rates)}
+    if PREDICTIONS in baseline:
+        (clean,) = _error_rates(evaluated, baseline[PREDICTIONS], (ORIGINAL,))
+        right = is_correct(evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels)
+        found["relative_mce"] = relative_corruption_errors(correct, right, rates, float(clean))
+    return found
+
+
+def _error_rates(
+    evaluated: Evaluated, artifact: Artifact, answers: Sequence[str]
+) -> Float64[np.ndarray, "answers"]:
+    """Return the error rate of another model's answers under each of some conditions."""
+    if set(artifact.sample_ids) != set(evaluated.sample_ids):
+        raise InputError(
+            f"--corruption-baseline: {artifact.path}",
+            expected=f"the {len(evaluated.sample_ids)} samples of this evaluation",
+            got=f"{len(artifact.sample_ids)}, not the same",
+            fix="evaluate that model on the same data and split",
+        )
+    labels = artifact.read("label")
+    right = np.stack([is_correct(artifact.read(f"{name}/logits"), labels) for name in answers])
+    rates: Float64[np.ndarray, "answers"] = error_rates(right[None])[0]
+    return rates

@@ -1,0 +1,170 @@
+"""How much the background decides: accuracies on other backgrounds, their gap, the challenge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ectool.errors import InputError
+from ectool.metrics.classification import is_correct
+from ectool.metrics.debiasing import background_gaps
+from ectool.metrics.statistics import Estimate, bootstrap_interval
+from ectool.stages.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
+from ectool.stages.shards import Work
+from ectool.stages.suites.base import (
+    ORIGINAL,
+    Columns,
+    Evaluated,
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    mapped,
+)
+from ectool.stages.suites.classification import accuracies, mean_average_precisions
+from ectool.stages.suites.tables import interval
+
+BARE_BACKGROUND = "only_bg_t"
+OTHER_BACKGROUND = "mixed_rand"
+"""Variants whose pictures are pasted behind the objects: by the challenge, and share by share."""
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return the answers on other backgrounds, whole and in part, and the challenge if asked for.
+
+    Raises:
+        InputError: The challenge is asked for, but there are no masks or no bare backgrounds.
+    """
+    others = {name: data for name, data in subject.variants.items() if name != ORIGINAL}
+    found = []
+    if others:
+        prints = {name: dataset.fingerprint for name, dataset in others.items()}
+        found.append(mapped(BACKGROUNDS, "predictions", _predict, options={"variants": prints}))
+    if OTHER_BACKGROUND in others and _has_masks(subject):
+        found += [_replaced_part(subject, share) for share in subject.config.replaced]
+    if subject.config.challenge:
+        _check_challenge(subject)
+        prints = {BARE_BACKGROUND: subject.variants[BARE_BACKGROUND].fingerprint}
+        found.append(mapped(CHALLENGE, "challenge", _paste, options={"variants": prints}))
+    return tuple(found)
+
+
+def _predict(subject: Subject) -> Work[Any]:
+    from ectool.stages.predict_work import PredictWork
+
+    others = {name: data for name, data in subject.variants.items() if name != ORIGINAL}
+    return PredictWork(subject.model, others)
+
+
+def _has_masks(subject: Subject) -> bool:
+    return subject.original.annotations(np.arange(1)).masks is not None
+
+
+def _replaced_part(subject: Subject, share: float) -> Part:
+    """Return the answers where a share of the background is replaced."""
+    other, seed = subject.variants[OTHER_BACKGROUND], subject.config.seed
+
+    def work(subject: Subject) -> Work[Any]:
+        from ectool.stages.replaced_work import ReplacedWork
+
+        return ReplacedWork(
+            subject.model,
+            subject.original,
+            other,
+            share=share,
+            seed=seed,
+            condition=condition_of(share),
+        )
+
+    options = {"variants": {OTHER_BACKGROUND: other.fingerprint}, "share": share, "seed": seed}
+    return mapped(file_of(share), "predictions", work, options=options)
+
+
+def condition_of(share: float) -> str:
+    """Name the condition of a share of replaced background, e.g. `replaced-0.25`."""
+    return f"replaced-{share:g}"
+
+
+def file_of(share: float) -> str:
+    """Return the part that holds the answers at a share of replaced background."""
+    return f"{REPLACED}/{share:g}.zarr"
+
+
+def _check_challenge(subject: Subject) -> None:
+    if not _has_masks(subject) or BARE_BACKGROUND not in subject.variants:
+        raise InputError(
+            "--challenge",
+            expected=f"a data set with object masks and the variant {BARE_BACKGROUND}",
+            got=f"{subject.config.data} without",
+            fix="leave it out, or unpack what is missing",
+        )
+
+
+def _paste(subject: Subject) -> Work[Any]:
+    from ectool.stages.challenge_work import ChallengeWork
+
+    backgrounds = subject.variants[BARE_BACKGROUND]
+    return ChallengeWork(subject.model, subject.original, backgrounds, subject.config.batch_size)
+
+
+def columns(evaluated: Evaluated) -> Columns:
+    """Tell of every sample on which backgrounds it is classified correctly."""
+    found: Columns = {}
+    for name in _others(evaluated):
+        found |= accuracies(evaluated.logits(BACKGROUNDS, name), evaluated.labels, name)
+    if {"accuracy@mixed_rand", "accuracy@mixed_same"} <= found.keys():
+        found["background_gap"] = background_gaps(
+            found["accuracy@mixed_same"], found["accuracy@mixed_rand"]
+        )
+    for _, name, logits in _replaced(evaluated):
+        found |= accuracies(logits, evaluated.labels, name)
+    if evaluated.has(CHALLENGE):
+        found["background_robustness"] = evaluated.read(CHALLENGE, "robust")
+    return found
+
+
+def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
+    """Return mean average precision on other backgrounds, of several labels."""
+    found: dict[str, Estimate] = {}
+    if evaluated.is_multilabel:
+        for name in _others(evaluated):
+            logits = evaluated.logits(BACKGROUNDS, name)
+            found |= mean_average_precisions(logits, evaluated.labels, name, resampling)
+    return found
+
+
+def _others(evaluated: Evaluated) -> list[str]:
+    if not evaluated.has(BACKGROUNDS):
+        return []
+    return [name for name in evaluated.variants if name != ORIGINAL]
+
+
+def _replaced(evaluated: Evaluated) -> Iterator[tuple[float, str, np.ndarray]]:
+    """Yield share, condition and answers of every share of replaced background."""
+    for share in sorted(evaluated.config["replaced"]):
+        if evaluated.has(file_of(share)):
+            name = condition_of(share)
+            yield share, name, evaluated.logits(file_of(share), name)
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+    """Return accuracy over the share of the background that is replaced."""
+    found = [(share, logits) for share, _, logits in _replaced(evaluated)]
+    if not found or evaluated.is_multilabel:
+        return {}
+    points = [(0.0, evaluated.logits(PREDICTIONS, ORIGINAL)), *found]
+    lines: Table = []
+    for share, logits in points:
+        estimate = bootstrap_interval(
+            is_correct(logits, evaluated.labels),
+            resamples=resampling.resamples,
+            seed=resampling.seed,
+        )
+        lines.append({"curve": REPLACED, "share": share, **interval(estimate)})
+    return {"curves": lines}
+
+
+SUITE = Suite(parts, columns, estimates, tables)

@@ -1,0 +1,84 @@
+"""Heatmaps beside the objects that they should find, a bounded number at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ectool.artifacts.artifact import Artifact
+from ectool.datasets.base import Annotations, Dataset
+from ectool.metrics.localization import box_masks
+
+ROWS = 512
+"""Samples at a time."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Heatmaps of consecutive samples, one for each explained label, and where its objects are.
+
+    Attributes:
+        start: First sample.
+        count: Number of samples.
+        samples: Sample that each heatmap is of, 0 for the first.
+        maps: Raw heatmaps, float32.
+        truth: Where the objects of each heatmap's class are.
+        has_other_class: Whether each heatmap's picture shows an object of another class; None
+            where samples have one label each, which does not tell.
+        size: (height, width) of the pictures.
+    """
+
+    start: int
+    count: int
+    samples: np.ndarray[Any, np.dtype[np.int64]]
+    maps: np.ndarray[Any, np.dtype[np.float32]]
+    truth: Annotations
+    has_other_class: np.ndarray[Any, np.dtype[np.bool_]] | None
+    size: tuple[int, int]
+
+    @property
+    def boxes(self) -> list[np.ndarray[Any, np.dtype[np.int64]]] | None:
+        """Return the boxes of each heatmap's objects, where somebody drew them."""
+        if len(self.samples) == 0:
+            return []
+        return None if self.truth.boxes is None else list(self.truth.boxes)
+
+    @property
+    def masks(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return where the objects are: masks, else filled boxes, else None."""
+        return self.filled_boxes if self.truth.masks is None else self.truth.masks
+
+    @property
+    def filled_boxes(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return the pixels in any box of each heatmap's objects, where somebody drew them."""
+        if self.boxes is None:
+            return None
+        filled = np.zeros((len(self.boxes), *self.size), np.bool_)
+        for row, boxes in enumerate(self.boxes):
+            filled[row] = box_masks(boxes, self.size).any(axis=0)
+        return filled
+
+
+def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
+    """Yield all heatmaps of the clean pictures with the truth about them.
+
+    Args:
+        heatmaps: Of all samples of the data set, in its order.
+        dataset: The pictures.
+    """
+    for start in range(0, len(heatmaps), ROWS):
+        stop = min(start + ROWS, len(heatmaps))
+        rows = np.arange(start, stop)
+        maps = heatmaps.read("clean", start, stop).astype(np.float32)
+        targets = heatmaps.read("target", start, stop).astype(np.int64)
+        samples, chosen, others = rows - start, None, None
+        if targets.ndim == 2:
+            is_explained = targets >= 0
+            samples, maps = np.nonzero(is_explained)[0], maps[is_explained]
+            chosen = targets[is_explained]
+            others = (dataset.labels[rows] == 1).sum(axis=1)[samples] > 1
+        truth = dataset.annotations(rows[samples], chosen)
+        yield Block(start, len(rows), samples, maps, truth, others, dataset.size)

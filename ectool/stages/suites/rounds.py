@@ -1,0 +1,67 @@
+"""The round of perturb, explain and score that heatmaps and their consistency are measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ectool.config import (
+    DataOptions,
+    DeviceOptions,
+    HeatmapOptions,
+    ModelOptions,
+    PerturbConfig,
+    ScoreConfig,
+)
+from ectool.stages import perturb, score
+from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
+from ectool.stages.suites.base import Part, Subject
+
+PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
+PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
+"""How consistency is measured: fixed, so that models compare however they were trained."""
+
+
+def _perturb(subject: Subject, path: Path) -> Path:
+    """Perturb the split, and explain both pictures of every pair in the same pass."""
+    config = subject.config
+    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
+    names = {name for group in groups for name in group.model_fields}
+    shared = config.model_dump(
+        include={*names, "split", "seed", "batch_size", "shard_size", "force", "resume"}
+    )
+    heatmaps = subject.path(HEATMAPS)
+    return perturb.perturb(
+        PerturbConfig(**shared, **PROTOCOL_ATTACK, output=path, heatmaps=heatmaps),
+        subject.original,
+        subject.reporter,
+    )
+
+
+def _explained(subject: Subject, path: Path) -> Path:  # noqa: ARG001 (protocol)
+    """Return the heatmaps, which the samples came with."""
+    return path
+
+
+def _score(subject: Subject, path: Path) -> Path:
+    config = subject.config
+    scoring = ScoreConfig(
+        heatmaps=subject.path(HEATMAPS),
+        output=path,
+        force=config.force,
+        resume=config.resume,
+        **PROTOCOL_SCORE,
+    )
+    return score.run(scoring, subject.reporter)
+
+
+def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
+    """Return perturbed samples and heatmaps of both pictures; none of a model without layers."""
+    if subject.reference.is_opaque:
+        return ()
+    return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)
+
+
+def consistency_parts(subject: Subject) -> tuple[Part, ...]:
+    """Return what `heatmap_parts` does, and the explanation consistency of every pair."""
+    heatmaps = heatmap_parts(subject)
+    return (*heatmaps, Part(WEIGHTS, "weights", _score)) if heatmaps else ()

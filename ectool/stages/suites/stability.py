@@ -1,0 +1,130 @@
+"""Whether explanations stay when nothing that matters changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from ectool.config import HeatmapOptions, PerturbConfig
+from ectool.errors import EctoolError
+from ectool.metrics.statistics import bootstrap_interval
+from ectool.stages.layout import WEIGHTS
+from ectool.stages.shards import Work
+from ectool.stages.stability_protocol import StabilityProtocol
+from ectool.stages.suites.base import (
+    Evaluated,
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    Values,
+    mapped,
+)
+from ectool.stages.suites.heatmap_key import heatmap_key
+from ectool.stages.suites.rounds import PROTOCOL_ATTACK, consistency_parts
+from ectool.stages.suites.tables import interval
+
+STABILITY = "stability.zarr"
+AGREEMENT = "agreement"
+"""Folder with an artifact for every method that the audited one is compared with."""
+ATTACK = {**PROTOCOL_ATTACK, "attack": "explanation", "restarts": 3}
+"""The attack on the explanation, from several starts, beside the protocol's on the labels."""
+PROTOCOL = StabilityProtocol()
+MEASURES = ("consistency_noise", "consistency_jpeg", "sensitivity_max")
+SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return what changed pictures and other methods are compared by; none without layers."""
+    if subject.reference.is_opaque:
+        return ()
+    config = subject.config
+    options = {**heatmap_key(config), **ATTACK, **asdict(PROTOCOL), "seed": config.seed}
+    measured = mapped(STABILITY, "stability", _measure, options=options, only_subset=True)
+    return (*consistency_parts(subject), measured, *_agreements(subject))
+
+
+def _measure(subject: Subject) -> Work[Any]:
+    from ectool.stages.stability_work import StabilityWork
+
+    config = subject.config
+    shared = config.model_dump(include={*HeatmapOptions.model_fields, "model", "seed"})
+    attack = PerturbConfig(**shared, **ATTACK, output=subject.path(STABILITY))
+    return StabilityWork(attack, PROTOCOL, subject.model, subject.subset)
+
+
+def _agreements(subject: Subject) -> Iterator[Part]:
+    """Yield the likeness to every other method; undefined where one does not fit the network.
+
+    That is written down as well, so that nobody has to load the network to find it out again.
+    """
+    config = subject.config
+    for method in config.explainers:
+        other = HeatmapOptions(method=method, precision=config.precision)
+        file = f"{AGREEMENT}/{method}.zarr"
+        if method == config.method:
+            continue
+        options = {**heatmap_key(config), "other": heatmap_key(other)}
+        yield mapped(file, "agreement", partial(_compare, other), options=options, only_subset=True)
+
+
+def _compare(other: HeatmapOptions, subject: Subject) -> Work[Any]:
+    from ectool.stages.agreement_work import AgreementWork, check_fits
+
+    fitting: HeatmapOptions | None = other
+    try:
+        check_fits(other, subject.model, subject.subset.size)
+    except EctoolError as error:
+        subject.reporter.note(f"without agreement@{other.method}: {error}")
+        fitting = None
+    return AgreementWork(subject.config, fitting, subject.model, subject.subset)
+
+
+def columns(evaluated: Evaluated) -> dict[str, Values]:
+    """Return consistency under each change, max-sensitivity, agreement with other methods."""
+    found: dict[str, Values] = {}
+    if evaluated.has(WEIGHTS):
+        found["explanation_consistency"] = _values(evaluated, WEIGHTS, "explanation_consistency")
+    if evaluated.has(STABILITY):
+        found |= {name: _values(evaluated, STABILITY, name) for name in MEASURES}
+    if evaluated.has(WEIGHTS) and evaluated.has(STABILITY):
+        attacked = _values(evaluated, STABILITY, "consistency_attack")
+        found["consistency_worst"] = np.minimum(found["explanation_consistency"], attacked)
+    for method, file in _methods(evaluated).items():
+        found[f"agreement@{method}"] = _values(evaluated, file, "rank_correlation")
+    return found
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+    """Return how alike the heatmaps of other methods are, by each similarity."""
+    lines: Table = []
+    for method, file in _methods(evaluated).items():
+        for similarity in SIMILARITIES:
+            values = _values(evaluated, file, similarity)
+            found = bootstrap_interval(values, resamples=resampling.resamples, seed=resampling.seed)
+            lines.append({"method": method, "similarity": similarity, **interval(found)})
+    return {"agreement": lines} if lines else {}
+
+
+def _methods(evaluated: Evaluated) -> dict[str, str]:
+    """Return the files of the methods that the audited one could be compared with."""
+    paths = (PurePosixPath(file) for file in evaluated.parts)
+    return {
+        path.stem: str(path)
+        for path in paths
+        if path.parts[0] == AGREEMENT
+        and not np.isnan(_values(evaluated, str(path), "rank_correlation")).all()
+    }
+
+
+def _values(evaluated: Evaluated, file: str, array: str) -> Values:
+    return evaluated.read(file, array).astype(np.float64)
+
+
+SUITE = Suite(parts, columns, tables=tables)

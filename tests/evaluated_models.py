@@ -1,0 +1,182 @@
+"""Reports of models that nobody trained, with every table and metric that a page or paper shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ectool.reports.content import Arm, Experiment, Interval, Metric, Result
+from ectool.reports.evaluation import Evaluation
+from ectool.reports.report import Entry, Provenance, Report
+
+CLASSES = ("water bird", "land_bird", "50 % & {others}")
+METRICS = {
+    "accuracy@original": ("classification", Metric("accuracy, original", "share right", True)),
+    "nll": ("classification", Metric("negative log-likelihood", "in nats", False, False)),
+    "ece": ("classification", Metric("calibration error", "ECE", False)),
+    "accuracy@mixed_rand": ("debiasing", Metric("accuracy, mixed_rand", "share right", True)),
+    "background_gap": ("debiasing", Metric("background gap", "difference", False)),
+    "robust@2/255": ("robustness", Metric("robust accuracy, 2/255", "share right", True)),
+    "robust@8/255": ("robustness", Metric("robust accuracy, 8/255", "share right", True)),
+    "robust@l2-0.5": ("robustness", Metric("robust accuracy, l2-0.5", "share right", True)),
+    "robust_worst@2/255": (
+        "robustness",
+        Metric("robust accuracy (worst), 2/255", "share right", True),
+    ),
+    "corruption_accuracy@fog": ("robustness", Metric("accuracy, fog", "mean", True)),
+    "corruption_accuracy@motion_blur": ("robustness", Metric("accuracy, blur", "mean", True)),
+    "explanation_consistency": ("stability", Metric("explanation consistency", "E", True)),
+}
+VALUES = (0.91, 0.31, 0.04, 0.74, 0.12, 0.61, 0.22, 0.55, 0.5, 0.7, 0.6, 0.8)
+SUITES = {name: suite for name, (suite, _) in METRICS.items()}
+MEANINGS = {name: metric for name, (_, metric) in METRICS.items()}
+PICTURES = 600
+
+
+def report_of(
+    names: Sequence[str],
+    *,
+    groups: Sequence[str] | None = None,
+    experiments: Sequence[Experiment] = (),
+) -> Report:
+    """Return a report of models by their names."""
+    entries = [
+        Entry(evaluation_of(name, seed), group, "digits/test")
+        for seed, (name, group) in enumerate(zip(names, groups or names, strict=True))
+    ]
+    provenance = Provenance(data=(), versions={}, settings={}, command="ectool report")
+    return Report(
+        title="Report",
+        metrics=MEANINGS,
+        suites=SUITES,
+        entries=tuple(entries),
+        failures=(),
+        experiments=tuple(experiments),
+        gallery=(),
+        provenance=provenance,
+    )
+
+
+def evaluation_of(name: str, seed: int = 0, **tables: Sequence[Mapping[str, Any]]) -> Evaluation:
+    """Return what was found of a model; no two seeds give the same numbers."""
+    generator = np.random.default_rng(seed)
+    values = {}
+    for metric, value in zip(METRICS, VALUES, strict=True):
+        mean = value * float(generator.uniform(0.8, 1.05))
+        values[metric] = Interval(mean, mean - 0.02, mean + 0.03, PICTURES)
+    made = {
+        "classes": _classes(generator),
+        "reliability": _reliability(generator),
+        "confusion": _confusion(generator),
+        "curves": _strengths(generator),
+        "faithfulness_curves": _curves(generator),
+    }
+    return Evaluation(name, MEANINGS, values, SUITES, made | tables)
+
+
+def experiment_of(arms: Sequence[str], seeds: int = 3, epochs: int = 10) -> Experiment:
+    """Return an experiment of arms by their names; the first is the reference."""
+    return Experiment(
+        title="Digits",
+        reference=arms[0],
+        seeds=tuple(range(seeds)),
+        epochs=epochs,
+        warmup_epochs=2,
+        every=1,
+        metrics=MEANINGS,
+        arms=tuple(_arm(name, number, seeds, epochs) for number, name in enumerate(arms)),
+        sheet=None,
+    )
+
+
+def _arm(name: str, number: int, seeds: int, epochs: int) -> Arm:
+    generator = np.random.default_rng(number)
+    results = {}
+    for metric, value in zip(METRICS, VALUES, strict=True):
+        values = dict(enumerate(value * generator.uniform(0.9, 1, seeds)))
+        mean = float(np.mean(list(values.values())))
+        results[metric] = Result(values, Interval(mean, mean - 0.04, mean + 0.04, seeds), None)
+    histories = {
+        seed: [
+            {"epoch": epoch, "loss": 2 / (epoch + number + generator.uniform(0, 0.5)),
+             "accuracy": 1 - 0.9 / (epoch + generator.uniform(0, 0.5))}
+            for epoch in range(1, epochs + 1)
+        ]
+        for seed in range(seeds)
+    }  # fmt: skip
+    return Arm(name, {}, results, histories, rounds={})
+
+
+def _line(value: float, n: int = PICTURES) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.03, "high": value + 0.03, "n": n}
+
+
+def _classes(generator: np.random.Generator) -> list[dict[str, Any]]:
+    shares = generator.uniform(0.6, 0.95, len(CLASSES)).tolist()
+    return [
+        {"name": name, "accuracy": share, "low": share - 0.06, "high": share + 0.05, "n": 200}
+        for name, share in zip(CLASSES, shares, strict=True)
+    ]
+
+
+def _reliability(generator: np.random.Generator) -> list[dict[str, Any]]:
+    edges = np.linspace(0, 1, 16)
+    n = [0, 0, 0, 5, 8, 12, 15, 20, 25, 30, 40, 55, 80, 120, 190]
+    lines = []
+    for low, high, count in zip(edges[:-1], edges[1:], n, strict=True):
+        middle = (low + high) / 2
+        right = float(np.clip(middle - generator.uniform(-0.05, 0.12), 0, 1))
+        lines.append(
+            {
+                "low": float(low),
+                "high": float(high),
+                "confidence": float(middle) if count else None,
+                "accuracy": right if count else None,
+                "n": count,
+            }
+        )
+    return lines
+
+
+def _confusion(generator: np.random.Generator) -> list[dict[str, Any]]:
+    return [
+        {
+            "truth": a,
+            "label": a,
+            "predicted": b,
+            "n": int(generator.integers(150, 180) if a == b else 20),
+        }
+        for a in CLASSES
+        for b in CLASSES
+        if (a, b) != (CLASSES[0], CLASSES[2])
+    ]
+
+
+def _strengths(generator: np.random.Generator) -> list[dict[str, Any]]:
+    attacks = (("pgd", "linf", 255), ("apgd-t", "linf", 255), ("pgd", "l2", 4))
+    lines = [
+        {"curve": "robustness", "attack": attack, "norm": norm, "eps": level / scale,
+         **_line(0.9 / (1 + level * float(generator.uniform(0.2, 0.4))))}
+        for attack, norm, scale in attacks
+        for level in (0, 1, 2, 8)
+    ]  # fmt: skip
+    return lines + [
+        {"curve": "corruption", "corruption": kind, "severity": severity,
+         **_line(0.9 - float(generator.uniform(0.05, 0.1)) * severity)}
+        for kind in ("fog", "motion_blur")
+        for severity in range(1, 6)
+    ]  # fmt: skip
+
+
+def _curves(generator: np.random.Generator) -> list[dict[str, Any]]:
+    lines = []
+    for curve, sign in (("deletion", -1), ("insertion", 1)):
+        for maps, rate in (("method", 6.0), ("centre", 4.0), ("random", 2.5)):
+            for share in np.linspace(0, 1, 21).tolist():
+                fallen = 0.9 * math.exp(-rate * share) + float(generator.uniform(0, 0.01))
+                value = fallen if sign < 0 else 0.95 - fallen
+                lines.append({"curve": curve, "maps": maps, "share": share, **_line(value)})
+    return lines
