@@ -1,42 +1,42 @@
-"""Charts as SVG to put into a page, in the page's own colours, light or dark."""
+"""Charts to put into a page, in the page's own colours, light or dark."""
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ectool.reports.content import Interval
 from ectool.reports.pictures import COLORMAP
+from ectool.reports.svg import COLOURS, FAINT, INK, PAGE, ink, new_figure, to_svg
 
 Line = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
 """Positions and values."""
 
-ARM_COLOURS = 6
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
-"""Dash patterns in points; arms differ by colour and by pattern."""
-SIZE = (4.2, 2.7)
-"""Width and height in inches; the page stretches charts to its columns."""
-FRAME = (0.14, 0.17, 0.845, 0.72)
-"""Where the axes lie: left, bottom, width, height, as shares of the size."""
+"""Dash patterns in points; lines differ by colour and by pattern."""
+MOST_SHADED = 4
+"""Groups up to which intervals are shaded; more shades hide each other."""
+MARKERS = ("o", "s", "^", "D")
 
-# The renderer wants fixed colours, the page decides them: these stand for CSS values.
-INK, FAINT, PAGE = "#a0b001", "#a0b002", "#a0b003"
-STAND_INS = {INK: "currentColor", FAINT: "var(--line)", PAGE: "var(--page)"} | {
-    f"#a0c00{number}": f"var(--arm-{number})" for number in range(ARM_COLOURS)
-}
+
+@dataclass(frozen=True)
+class Curve:
+    """Values at positions, and their intervals, NaN where there are none."""
+
+    x: Float[np.ndarray, "n"]
+    y: Float[np.ndarray, "n"]
+    low: Float[np.ndarray, "n"]
+    high: Float[np.ndarray, "n"]
 
 
 def arm_style(number: int) -> tuple[int, tuple[float, ...]]:
-    """Return the number of an arm's colour and its dash pattern."""
-    return number % ARM_COLOURS, DASHES[number % len(DASHES)]
+    """Return the number of the colour and the dash pattern of an arm, or group of models."""
+    return number % COLOURS, DASHES[number % len(DASHES)]
 
 
 def line_chart(
@@ -61,23 +61,28 @@ def line_chart(
     Returns:
         An `<svg>` element.
     """
-    figure, axes = _figure(title, axis)
+    figure, axes = new_figure(title, axis)
     if mark is not None:
         axes.axvline(mark, color=FAINT, linewidth=1.2, dashes=(2, 2))
     for number, lines in groups:
-        colour, dashes = arm_style(number)
-        style = (0, dashes or None)
-        ink = f"#a0c00{colour}"
-        for x, y in lines if len(lines) > 1 else ():
-            axes.plot(x, _scaled(y, percent), color=ink, linestyle=style, linewidth=0.7, alpha=0.45)
-        x, y = _mean(lines, percent)
-        marker = "o" if len(x) == 1 else ""
-        axes.plot(x, y, color=ink, linestyle=style, linewidth=2, marker=marker)
+        _draw_group(axes, number, lines, percent=percent)
     if percent:
         axes.set_ylim(0, 100)
     else:
         axes.set_ylim(bottom=0)
-    return _svg(figure, label)
+    return to_svg(figure, label)
+
+
+def _draw_group(axes: Axes, number: int, lines: Sequence[Line], *, percent: bool) -> None:
+    """Draw the lines of a group, if several, and their mean."""
+    colour, dashes = arm_style(number)
+    style = (0, dashes or None)
+    for x, y in lines if len(lines) > 1 else ():
+        values = _scaled(y, percent)
+        axes.plot(x, values, color=ink(colour), linestyle=style, linewidth=0.7, alpha=0.45)
+    x, y = _mean(lines, percent)
+    marker = "o" if len(x) == 1 else ""
+    axes.plot(x, y, color=ink(colour), linestyle=style, linewidth=2, marker=marker)
 
 
 def _scaled(values: Float[np.ndarray, "n"], percent: bool) -> Float[np.ndarray, "n"]:
@@ -113,7 +118,7 @@ def density_chart(
     Returns:
         An `<svg>` element.
     """
-    figure, axes = _figure(title, "round")
+    figure, axes = new_figure(title, "round")
     axes.grid(visible=False)
     place = np.log2 if logarithmic else np.asarray
     low, high = float(place(edges[0])), float(place(edges[-1]))
@@ -133,7 +138,7 @@ def density_chart(
     if logarithmic:
         ticks = range(round(low), round(high) + 1, 2)
         axes.set_yticks(list(ticks), [f"{2.0**tick:g}" for tick in ticks])
-    return _svg(figure, label)
+    return to_svg(figure, label)
 
 
 def _outlined(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
@@ -143,46 +148,80 @@ def _outlined(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
     axes.plot(x, y, color=INK, linewidth=width, marker=marker, markersize=4)
 
 
-def _figure(title: str, axis: str) -> tuple[Figure, Axes]:
-    """Return an empty chart in the house's style."""
-    figure = Figure(figsize=SIZE)
-    figure.patch.set_visible(False)
-    axes = figure.add_axes(FRAME)
-    axes.patch.set_visible(False)
-    axes.set_title(title, color=INK, fontsize=10.5, loc="left")
-    axes.set_xlabel(axis, color=INK, fontsize=9.5)
-    axes.tick_params(colors=INK, labelsize=9.5, length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    return figure, axes
+def curve_chart(
+    groups: Sequence[tuple[int, Sequence[Curve]]],
+    *,
+    title: str,
+    label: str,
+    axis: str,
+    percent: bool,
+    diagonal: bool = False,
+) -> str:
+    """Draw groups of curves like `line_chart`, and the interval of each where there is room.
+
+    Args:
+        groups: Number of the group, which gives the style, and its curves.
+        title: Title.
+        label: Text for people who do not see the chart; no two charts of a page share one.
+        axis: Name of the horizontal axis.
+        percent: Whether values are shares.
+        diagonal: Whether to mark where values equal positions; both are shares then.
+
+    Returns:
+        An `<svg>` element.
+    """
+    figure, axes = new_figure(title, axis)
+    if diagonal:
+        axes.plot([0, 1], [0, 100], color=FAINT, linewidth=1.2, dashes=(2, 2))
+    for number, curves in groups:
+        _draw_group(axes, number, [(curve.x, curve.y) for curve in curves], percent=percent)
+        if len(curves) == 1 and len(groups) <= MOST_SHADED:
+            low, high = (_scaled(v, percent) for v in (curves[0].low, curves[0].high))
+            shade = ink(arm_style(number)[0])
+            axes.fill_between(curves[0].x, low, high, color=shade, alpha=0.13, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    if diagonal:
+        axes.set(xlim=(0, 1.02), ylim=(0, 100))
+    return to_svg(figure, label)
 
 
-def _svg(figure: Figure, label: str) -> str:
-    """Return a chart as an element that takes its colours and its font from the page."""
-    buffer = io.StringIO()
-    # Names inside the element are made from the salt: the same each time, and unique in a page.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
-        unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=unsaid)
-    return _element(buffer.getvalue(), label)
+def scatter_chart(
+    groups: Sequence[tuple[int, Sequence[tuple[Interval, Interval]]]],
+    *,
+    title: str,
+    label: str,
+    axis: str,
+    percent: tuple[bool, bool],
+) -> str:
+    """Draw models by two metrics, with their intervals and the number of their group.
+
+    Args:
+        groups: Number of the group, counted from 0, and the metrics of each of its models.
+        title: Title, which names the vertical metric.
+        label: Text for people who do not see the chart; no two charts of a page share one.
+        axis: Name of the horizontal metric.
+        percent: Whether the horizontal and the vertical metric are shares.
+
+    Returns:
+        An `<svg>` element.
+    """
+    figure, axes = new_figure(title, axis)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    for number, points in groups:
+        colour, marker = ink(arm_style(number)[0]), MARKERS[number % len(MARKERS)]
+        for pair in points:
+            x, y = (100 * v.mean if p else v.mean for v, p in zip(pair, percent, strict=True))
+            reach = [_reach(v, p) for v, p in zip(pair, percent, strict=True)]
+            axes.errorbar(x, y, reach[1], reach[0], color=colour, elinewidth=0.8, alpha=0.55)
+            axes.plot(x, y, color=colour, marker=marker, markersize=6, linestyle="")
+            axes.annotate(str(number + 1), (x, y), (6, 4), textcoords="offset points", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    return to_svg(figure, label)
 
 
-def _element(text: str, label: str) -> str:
-    """Turn an SVG file into an element of a page: no header, no fixed size, no global names."""
-    text = text[text.index("<svg") :]
-    for pattern in (
-        r"<metadata>.*?</metadata>",
-        r"<style.*?</style>",
-        r' xmlns(:\w+)?="[^"]*"',
-        r"(?<=<g) id=\"[^\"]*\"",
-        r'(?<=<svg) width="[^"]*" height="[^"]*"',
-        r' version="[^"]*"',
-        r"font-family: [^;\"]*; ?",
-    ):
-        text = re.sub(pattern, "", text, flags=re.DOTALL)
-    for stand_in, value in STAND_INS.items():
-        text = text.replace(stand_in, value)
-    return text.replace("<svg", f'<svg class="chart" role="img" aria-label="{html.escape(label)}"')
+def _reach(interval: Interval, percent: bool) -> Float[np.ndarray, "2 1"]:
+    """Return how far an interval reaches below and above its value; 0 where there is none."""
+    ends = (interval.mean - interval.low, interval.high - interval.mean)
+    reach: Float[np.ndarray, "2 1"]
+    reach = np.nan_to_num(np.array(ends), nan=0.0, posinf=0.0).clip(0)[:, None]
+    return reach * 100 if percent else reach

@@ -1,4 +1,4 @@
-"""What a report says, before it is drawn: the one source of the page and of `report.json`."""
+"""What a report says of an experiment, before it is drawn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+PIXEL_ART = 64
+"""Pictures up to this side are stored losslessly and enlarged without smoothing."""
+MAX_SIDE = 128
+"""Larger pictures are reduced to this side."""
 
 Verdict = Literal["better", "worse"]
 History = Sequence[Mapping[str, float]]
@@ -127,15 +132,16 @@ class Arm:
 
 @dataclass(frozen=True)
 class Sample:
-    """A training picture, its perturbed twin and both heatmaps.
+    """A picture, its perturbed twin and both heatmaps, as one model sees them.
 
     Attributes:
         sample_id: Its identifier.
-        choice: Why it is shown: `least consistent`, `most consistent` or `random`.
+        choice: Why it is shown, such as `least consistent`.
         label: Name of the true class, the one that is explained.
         predicted: Names of the classes predicted for the picture and for its twin.
+        correct: Whether these are right.
         consistency: Explanation consistency, in [0, 1].
-        weight: Weight in the next training epochs.
+        weight: Weight that training would give it.
         image: The picture.
         perturbed: Its twin.
         clean: Heatmap of the picture, raw, at the target layer's resolution.
@@ -146,6 +152,7 @@ class Sample:
     choice: str
     label: str
     predicted: tuple[str, str]
+    correct: tuple[bool, bool]
     consistency: float
     weight: float
     image: UInt8[np.ndarray, "3 h w"] = field(repr=False)
@@ -157,6 +164,11 @@ class Sample:
     def scale(self) -> float:
         """Return the largest value of both heatmaps, the top of their common scale."""
         return float(max(self.clean.max(), self.adversarial.max()))
+
+    @property
+    def is_small(self) -> bool:
+        """Tell whether the picture is so small that its pixels should be seen."""
+        return bool(max(self.image.shape[1:]) <= PIXEL_ART)
 
 
 @dataclass(frozen=True)
@@ -181,25 +193,8 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """What made the numbers.
-
-    Attributes:
-        data: Data sets, splits and fingerprints.
-        versions: Library versions, by name.
-        settings: Options of each stage, by stage.
-        command: Command that made the report.
-    """
-
-    data: tuple[str, ...]
-    versions: Mapping[str, str]
-    settings: Mapping[str, Mapping[str, Any]]
-    command: str
-
-
-@dataclass(frozen=True)
-class Content:
-    """Everything a report says."""
+class Experiment:
+    """Arms over seeds: what `ectool run` left behind."""
 
     title: str
     reference: str
@@ -210,4 +205,3 @@ class Content:
     metrics: Mapping[str, Metric]
     arms: tuple[Arm, ...]
     sheet: Sheet | None
-    provenance: Provenance

@@ -1,17 +1,25 @@
 """`report.json`: the numbers of a report for programs.
 
 Keys:
-    title, reference, seeds, epochs, warmup_epochs, every: The experiment.
-    unit: What the numbers of `arms.*.metrics` are counted in.
-    metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`.
-    arms.ARM.metrics.NAME: `values` by seed; `mean`, `low`, `high` (95 % t interval over seeds) and
-        `n`; `difference` against the reference, paired by seed, with the same four and `verdict`
-        (`better`, `worse`, or null where the interval includes zero); null for the reference.
-    arms.ARM.settings: What the arm changes.
-    arms.ARM.history.SEED: One entry per epoch.
-    arms.ARM.rounds.SEED: One entry per round, as `content.Round` says.
-    bins: Edges of the histograms in `rounds`.
-    samples: The samples that the page shows, without their pictures; null without rounds.
+    title: Title.
+    unit: What the numbers of metrics are counted in.
+    metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`.
+    models: Evaluated models: `name`, `group` (what runs of several seeds have in common), `data`,
+        `metrics` (`value`, `low`, `high` (95 % bootstrap interval over samples) and `n`), and the
+        further tables of the evaluation in `tables`.
+    failures: Models that could not be evaluated: `name`, `error`.
+    experiments: What `ectool run` compared:
+        title, reference, seeds, epochs, warmup_epochs, every: The experiment.
+        arms.ARM.metrics.NAME: `values` by seed; `mean`, `low`, `high` (95 % t interval over seeds)
+            and `n`; `difference` against the reference, paired by seed, with the same four and
+            `verdict` (`better`, `worse`, or null where the interval includes zero); null for the
+            reference.
+        arms.ARM.settings: What the arm changes.
+        arms.ARM.history.SEED: One entry per epoch.
+        arms.ARM.rounds.SEED: One entry per round, as `content.Round` says.
+        bins: Edges of the histograms in `rounds`.
+        samples: Training samples that the page shows, without their pictures; null without rounds.
+    gallery: Evaluated samples that the page shows, without their pictures, by model.
     provenance: `data`, `versions`, `settings`, `command`.
 
 Undefined numbers are null.
@@ -25,32 +33,63 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ectool.reports.content import Arm, Content, Interval, Result, Sheet
+from ectool.reports.content import Arm, Experiment, Interval, Result, Sample, Sheet
+from ectool.reports.report import Entry, Report
 from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
 
 UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
 PICTURES = ("image", "perturbed", "clean", "adversarial")
 
 
-def to_json(content: Content) -> str:
+def to_json(report: Report) -> str:
     """Return the document of a report as JSON text."""
     document = {
         "schema": "report",
-        "version": 1,
-        "title": content.title,
-        "reference": content.reference,
-        "seeds": content.seeds,
-        "epochs": content.epochs,
-        "warmup_epochs": content.warmup_epochs,
-        "every": content.every,
+        "version": 2,
+        "title": report.title,
         "unit": UNIT,
-        "metrics": {name: asdict(metric) for name, metric in content.metrics.items()},
-        "arms": {arm.name: _arm(arm) for arm in content.arms},
-        "bins": {"explanation_consistency": CONSISTENCY_EDGES, "weight": WEIGHT_EDGES},
-        "samples": _sheet(content.sheet) if content.sheet else None,
-        "provenance": asdict(content.provenance),
+        "metrics": {
+            name: {**asdict(metric), "suite": report.suites[name]}
+            for name, metric in report.metrics.items()
+        },
+        "models": [_model(entry) for entry in report.entries],
+        "failures": [asdict(failure) for failure in report.failures],
+        "experiments": [_experiment(experiment) for experiment in report.experiments],
+        "gallery": [
+            {model: _sample(sample) for model, sample in exhibit.seen.items()}
+            for exhibit in report.gallery
+        ],
+        "provenance": asdict(report.provenance),
     }
     return json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _model(entry: Entry) -> dict[str, Any]:
+    values = entry.evaluation.values
+    return {
+        "name": entry.name,
+        "group": entry.group,
+        "data": entry.data,
+        "metrics": {
+            name: {"value": v.mean, "low": v.low, "high": v.high, "n": v.n}
+            for name, v in values.items()
+        },
+        "tables": entry.evaluation.tables,
+    }
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "title": experiment.title,
+        "reference": experiment.reference,
+        "seeds": experiment.seeds,
+        "epochs": experiment.epochs,
+        "warmup_epochs": experiment.warmup_epochs,
+        "every": experiment.every,
+        "arms": {arm.name: _arm(arm) for arm in experiment.arms},
+        "bins": {"explanation_consistency": CONSISTENCY_EDGES, "weight": WEIGHT_EDGES},
+        "samples": _sheet(experiment.sheet) if experiment.sheet else None,
+    }
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
@@ -80,12 +119,13 @@ def _interval(interval: Interval) -> dict[str, Any]:
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:
-    samples = [
-        {name: value for name, value in vars(sample).items() if name not in PICTURES}
-        | {"scale": sample.scale}
-        for sample in sheet.samples
-    ]
-    return {**vars(sheet), "samples": samples}
+    return {**vars(sheet), "samples": [_sample(sample) for sample in sheet.samples]}
+
+
+def _sample(sample: Sample) -> dict[str, Any]:
+    """Return what is known of a sample, without its pictures."""
+    known = {name: value for name, value in vars(sample).items() if name not in PICTURES}
+    return {**known, "scale": sample.scale}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (anything JSON can hold)

@@ -2,166 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from itertools import groupby
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ectool.reports import numbers
-from ectool.reports.charts import Line, arm_style, density_chart, line_chart
-from ectool.reports.content import Arm, Content, Round, Sample, Sheet
-from ectool.reports.pictures import OPACITY, amplification, data_uri, palette, tiles
-from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
-
-TEMPLATE = "report.html.jinja"
-CURVES = (
-    ("accuracy", "Training accuracy, %", True),
-    ("validation_original", "Validation accuracy, original, %", True),
-    ("validation_mixed_rand", "Validation accuracy, mixed_rand, %", True),
-    ("validation_map_original", "Validation mAP, original, %", True),
-    ("loss", "Training loss", False),
+from ectool.reports.arms import show_experiment
+from ectool.reports.charts import arm_style
+from ectool.reports.classes import class_tables, confusions
+from ectool.reports.comparisons import (
+    MOST_GROUPS,
+    faithfulness_curves,
+    orders,
+    reliability_diagram,
+    strength_curves,
+    trade_offs,
 )
-"""Key in the history, title, whether it is a share."""
+from ectool.reports.further import further_tables, spelled
+from ectool.reports.gallery import show_gallery
+from ectool.reports.leaderboard import by_suite, columns, group_numbers
+from ectool.reports.pictures import OPACITY, data_uri, palette
+from ectool.reports.report import Report
+
+PACKAGE = "ectool.reports"
+TEMPLATE = "report.html.jinja"
+SCRIPTS = ("state", "theme", "tables", "leaderboard", "drawing", "gallery", "sample", "page")
+"""Files of the page's script, in order; none of it is needed to read the numbers."""
 
 
-@dataclass(frozen=True)
-class ShownSample:
-    """A sample and its five pictures as `data:` URIs."""
-
-    sample: Sample
-    pictures: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ShownSheet:
-    """The samples of a sheet by class, and what the pictures have in common."""
-
-    sheet: Sheet
-    factor: int
-    by_class: list[tuple[str, list[ShownSample]]]
-
-
-def render(content: Content) -> str:
+def render(report: Report) -> str:
     """Return the page of a report."""
     environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader(PACKAGE, "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
     environment.filters |= {
         "quantity": numbers.quantity,
         "bounds": numbers.bounds,
         "mark": numbers.mark,
         "plain": numbers.plain,
+        "spelled": spelled,
     }
-    source = files("ectool.reports").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(source).render(_view(content)) + "\n"
+    return environment.get_template(TEMPLATE).render(_view(report)) + "\n"
 
 
-def _view(content: Content) -> dict[str, Any]:
+def _view(report: Report) -> dict[str, Any]:
     """Return what the template shows."""
+    script = _script()
+    found = columns(report)
     return {
-        "content": content,
-        "styles": {arm.name: arm_style(number) for number, arm in enumerate(content.arms)},
-        "curves": [Markup(chart) for chart in learning_curves(content)],
-        "rounds": {
-            arm.name: [Markup(chart) for chart in round_charts(number, arm)]
-            for number, arm in enumerate(content.arms)
-            if any(arm.rounds.values())
-        },
-        "summaries": {a.name: verdicts(a) for a in content.arms if a.name != content.reference},
-        "shown": show(content.sheet) if content.sheet else None,
+        "report": report,
+        "style": Markup(_read("templates/style.css")),
+        "script": Markup(script),
+        "script_digest": _digest(script),
+        "columns": found,
+        "by_suite": by_suite(found),
+        "groups": group_numbers(report),
+        "look": arm_style,
+        "most_groups": MOST_GROUPS,
+        "curves": _markup(strength_curves(report)),
+        "faithfulness": _markup(faithfulness_curves(report)),
+        "orders": [(name, arm_style(number)) for number, name in enumerate(orders(report))],
+        "trade_offs": [Markup(chart) for chart in trade_offs(report)],
+        "reliability": Markup(reliability_diagram(report) or ""),
+        "class_tables": class_tables(report),
+        "confusions": confusions(report),
+        "further": further_tables(report),
+        "gallery": show_gallery(report),
+        "experiments": [
+            show_experiment(experiment, f"-{number}" if number > 1 else "")
+            for number, experiment in enumerate(report.experiments, 1)
+        ],
         "legend_bar": data_uri(np.repeat(palette()[None, ::4], 4, axis=0)),
         "opacity": OPACITY,
         "nan": float("nan"),
     }
 
 
-def verdicts(arm: Arm) -> dict[str, int]:
-    """Count the metrics on which an arm differs from the reference."""
-    found = [r.difference.verdict for r in arm.results.values() if r.difference is not None]
-    return {name: found.count(name) for name in ("better", "worse")} | {"all": len(found)}
+def _markup(charts: Mapping[str, Sequence[str]]) -> dict[str, list[Markup]]:
+    """Return charts as what needs no escaping."""
+    return {name: [Markup(chart) for chart in of_name] for name, of_name in charts.items()}
 
 
-def learning_curves(content: Content) -> Iterator[str]:
-    """Draw the measures that were taken while training."""
-    for key, title, percent in CURVES:
-        lines = [(number, history_lines(arm, key)) for number, arm in enumerate(content.arms)]
-        groups = [(number, found) for number, found in lines if found]
-        if groups:
-            mark = content.warmup_epochs if any(arm.rounds for arm in content.arms) else None
-            yield line_chart(
-                groups,
-                title=title,
-                label=f"{title}, by epoch, for each arm",
-                axis="epoch",
-                percent=percent,
-                mark=mark,
-            )
+def _script() -> str:
+    """Return the page's script: all files in one scope of their own."""
+    parts = [_read(f"scripts/{name}.js") for name in SCRIPTS]
+    return "\n".join(['(() => {\n"use strict";', *parts, "})();"])
 
 
-def history_lines(arm: Arm, key: str) -> list[Line]:
-    """Return a measure over the epochs for each seed that has it."""
-    lines = []
-    for history in arm.histories.values():
-        points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
-        if points:
-            x, y = np.array(points, dtype=np.float64).T
-            lines.append((x, y))
-    return lines
+def _digest(script: str) -> str:
+    """Return what the page's policy calls the one script that may run."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return "sha256-" + base64.b64encode(digest).decode()
 
 
-def round_charts(number: int, arm: Arm) -> Iterator[str]:
-    """Draw explanation consistency, weights and effective sample size over the rounds."""
-    seeds = [rounds for rounds in arm.rounds.values() if rounds]
-    length = min(len(rounds) for rounds in seeds)
-    by_round = [[rounds[index] for rounds in seeds] for index in range(length)]
-    for name, title, edges in (
-        ("consistency", "Explanation consistency", CONSISTENCY_EDGES),
-        ("weight", "Weight (logarithmic)", WEIGHT_EDGES),
-    ):
-        shares, quantiles = _pooled(by_round, name)
-        yield density_chart(
-            shares,
-            quantiles,
-            edges,
-            title=title,
-            label=f"{title} of the samples in each round, arm {arm.name}",
-            logarithmic=name == "weight",
-        )
-    yield line_chart(
-        [(number, [_sample_sizes(rounds) for rounds in seeds])],
-        title="Effective sample size, % of the samples",
-        label=f"Effective sample size in each round, arm {arm.name}",
-        axis="round",
-        percent=True,
-    )
-
-
-def _pooled(by_round: list[list[Round]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the histograms over all seeds as shares, and the means of their quantiles."""
-    spreads = [[getattr(one, name) for one in same] for same in by_round]
-    counts = np.array([np.sum([s.counts for s in same], axis=0) for same in spreads])
-    quantiles = np.array([np.mean([s.quantiles for s in same], axis=0) for same in spreads])
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), quantiles
-
-
-def _sample_sizes(rounds: Sequence[Round]) -> Line:
-    positions = np.array([one.number for one in rounds], dtype=np.float64)
-    return positions, np.array([one.effective_sample_size / one.samples for one in rounds])
-
-
-def show(sheet: Sheet) -> ShownSheet:
-    """Make the pictures of a sheet."""
-    factor = amplification(sheet.samples)
-    by_class = [
-        (
-            label,
-            [ShownSample(s, tuple(data_uri(tile) for tile in tiles(s, factor))) for s in samples],
-        )
-        for label, samples in groupby(sheet.samples, key=lambda sample: sample.label)
-    ]
-    return ShownSheet(sheet, factor, by_class)
+def _read(name: str) -> str:
+    return files(PACKAGE).joinpath(name).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 from PIL import Image
 
-from ectool.reports.content import Sample
+from ectool.reports.content import MAX_SIDE, PIXEL_ART, Sample
 
 Picture = UInt8[np.ndarray, "3 h w"]
 Pixels = UInt8[np.ndarray, "h w 3"]
@@ -22,10 +22,6 @@ COLORMAP = "viridis"
 """Uniform in lightness and safe for colour-blind people."""
 OPACITY = 0.6
 """Share of the heatmap's colour in an overlay; the rest is the picture in grey."""
-PIXEL_ART = 64
-"""Pictures up to this side are stored losslessly and enlarged without smoothing."""
-MAX_SIDE = 128
-"""Larger pictures are reduced to this side."""
 
 
 def tiles(sample: Sample, factor: int) -> tuple[Pixels, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 LEAST, MOST, RANDOM = "least consistent", "most consistent", "random"
+SPREAD = "evenly spread"
 MAX_CLASSES = 10
 """Classes shown of a data set that has more, evenly spread."""
 
@@ -33,20 +34,58 @@ def choose(
     Returns:
         Choices, sorted by class; a class of fewer than three samples shows what it has.
     """
-    classes = np.unique(label[~np.isnan(consistency)])
-    shown = np.unique(np.linspace(0, len(classes) - 1, MAX_CLASSES).astype(int))
     return [
         choice
-        for number in (classes[shown].tolist() if len(classes) else [])
+        for number in _shown_classes(label, consistency)
         for choice in _choose_of_class(label, consistency, number, seed)
     ]
+
+
+def spread(
+    label: Int[np.ndarray, "n"], consistency: Float[np.ndarray, "n"], *, count: int
+) -> list[Choice]:
+    """Choose samples of each class, evenly spread from the least to the most consistent.
+
+    Args:
+        label: True classes.
+        consistency: Explanation consistency; samples where it is NaN are not chosen.
+        count: Samples to choose in all; at least one of each class that is shown.
+
+    Returns:
+        Choices, sorted by class, the least consistent first.
+    """
+    classes = _shown_classes(label, consistency)
+    of_class = max(1, count // max(1, len(classes)))
+    choices = []
+    for number in classes:
+        ordered = _ordered(label, consistency, number)
+        places = np.unique(np.linspace(0, len(ordered) - 1, of_class).round().astype(int))
+        choices += [Choice(int(row), SPREAD) for row in ordered[places]]
+    return choices
+
+
+def _shown_classes(label: Int[np.ndarray, "n"], consistency: Float[np.ndarray, "n"]) -> list[int]:
+    """Return the classes of samples that can be chosen; of many some, evenly spread."""
+    classes = np.unique(label[~np.isnan(consistency)])
+    if len(classes) == 0:
+        return []
+    shown = np.unique(np.linspace(0, len(classes) - 1, MAX_CLASSES).astype(int))
+    found: list[int] = classes[shown].tolist()
+    return found
+
+
+def _ordered(
+    label: Int[np.ndarray, "n"], consistency: Float[np.ndarray, "n"], number: int
+) -> Int[np.ndarray, "k"]:
+    """Return the rows of a class, the least consistent first."""
+    rows = np.flatnonzero((label == number) & ~np.isnan(consistency))
+    return rows[np.argsort(consistency[rows], kind="stable")]
 
 
 def _choose_of_class(
     label: Int[np.ndarray, "n"], consistency: Float[np.ndarray, "n"], number: int, seed: int
 ) -> list[Choice]:
-    rows = np.flatnonzero((label == number) & ~np.isnan(consistency))
-    ordered = rows[np.argsort(consistency[rows], kind="stable")]
+    ordered = _ordered(label, consistency, number)
     choices = [Choice(int(ordered[0]), LEAST)]
     if len(ordered) > 1:
         choices.append(Choice(int(ordered[-1]), MOST))

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
-from ectool.reports.content import Sample
+from ectool.reports.content import PIXEL_ART, Sample
 from ectool.reports.numbers import plain
-from ectool.reports.pictures import PIXEL_ART, Pixels, amplification, tiles
+from ectool.reports.pictures import Pixels, amplification, tiles
 from ectool.reports.selection import LEAST, MOST
 
 TILE, GAP, MARGIN = 128, 8, 16

@@ -1,22 +1,27 @@
-"""`report`: one page about a whole experiment, its numbers for programs, and a strip of samples."""
+"""`report`: one page about experiments, evaluations and audits, and its numbers for programs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ectool.artifacts import files
 from ectool.config import ReportConfig
 from ectool.errors import UsageError
-from ectool.reports.content import Arm, Content
+from ectool.reports.content import Arm, Experiment
+from ectool.reports.report import Report
+from ectool.stages.report_gallery import read_gallery
 from ectool.stages.report_metrics import measured, results_of
+from ectool.stages.report_origin import read_provenance
 from ectool.stages.report_runs import (
-    read_experiment,
+    FinishedExperiment,
+    artifacts_of,
     read_history,
-    read_provenance,
     read_rounds,
 )
 from ectool.stages.report_samples import read_sheet
-from ectool.types import SILENT, Reporter
+from ectool.stages.report_sources import Sources, read_sources
+from ectool.types import SILENT, Advance, Reporter
 
 PAGE_FILE = "report.html"
 JSON_FILE = "report.json"
@@ -28,14 +33,14 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
     """Write the page, and `report.json` and `strip.png` beside it; return the page's path.
 
     An earlier report is replaced: it holds nothing that cannot be made again in seconds. There
-    is no strip without rounds.
+    is no strip without rounds of an experiment.
 
     Raises:
-        InputError: The folder holds no finished experiment, or its data are not at hand.
-        IntegrityError: A file of the experiment is not what was written.
+        InputError: A folder holds nothing that is finished, or its data are not at hand.
+        IntegrityError: A file in it is not what was written.
         UsageError: The output is no HTML file.
     """
-    output = config.output or config.experiment / PAGE_FILE
+    output = config.output or config.paths[0] / PAGE_FILE
     if output.suffix.lower() not in PAGE_SUFFIXES:
         raise UsageError(
             f"--output {output}",
@@ -43,54 +48,102 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
             got=output.suffix or "no suffix",
             fix="change --output",
         )
-    _write(read_content(config.experiment, reporter), output)
+    report = read_report(config, reporter)
+    _write_extras(report, config)
+    _write(report, output)
     return output
 
 
-def read_content(path: Path, reporter: Reporter = SILENT) -> Content:
-    """Read everything that the report of an experiment says.
+def read_report(config: ReportConfig, reporter: Reporter = SILENT) -> Report:
+    """Read everything that a report says.
 
     Raises:
-        InputError: The folder holds no finished experiment, or its data are not at hand.
-        IntegrityError: A file of the experiment is not what was written.
+        InputError: A folder holds nothing that is finished, or its data are not at hand.
+        IntegrityError: A file in it is not what was written.
     """
-    experiment = read_experiment(path)
-    metrics = measured(experiment)
-    with reporter.task("report", sum(len(run.rounds) for run in experiment.runs)) as advance:
-        arms = tuple(
-            Arm(
-                name=name,
-                settings=settings,
-                results=results_of(experiment, name, metrics),
-                histories={run.seed: read_history(run) for run in experiment.runs_of(name)},
-                rounds={
-                    run.seed: read_rounds(run, advance)
-                    for run in experiment.runs_of(name)
-                    if run.rounds
-                },
-            )
-            for name, settings in experiment.record.arms.items()
+    sources = read_sources(config.paths)
+    metrics, suites = measured(entry.evaluation for entry in sources.entries)
+    runs = [run for experiment in sources.experiments for run in experiment.runs]
+    with reporter.task("report", sum(len(run.rounds) for run in runs)) as advance:
+        experiments = tuple(_read_experiment(one, advance) for one in sources.experiments)
+    artifacts = [path for run in runs for path in artifacts_of(run)]
+    names = [path.resolve().name for path in config.paths]
+    return Report(
+        title=_title(sources, names),
+        metrics=metrics,
+        suites=suites,
+        entries=tuple(sources.entries),
+        failures=tuple(sources.failures),
+        experiments=experiments,
+        gallery=read_gallery(sources.folders),
+        provenance=read_provenance(
+            [*artifacts, *sources.folders.values()], " ".join(["ectool report", *names])
+        ),
+    )
+
+
+def _title(sources: Sources, names: list[str]) -> str:
+    """Return the title of the one experiment, else what is compared."""
+    if len(names) == 1 and sources.experiments:
+        return sources.experiments[0].record.title
+    return "Evaluation of " + ", ".join(names)
+
+
+def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
+    """Read what a report says of the arms of an experiment."""
+    metrics, _ = measured(run.evaluation for run in experiment.runs)
+    arms = tuple(
+        Arm(
+            name=name,
+            settings=settings,
+            results=results_of(experiment, name, metrics),
+            histories={run.seed: read_history(run) for run in experiment.runs_of(name)},
+            rounds={
+                run.seed: read_rounds(run, advance)
+                for run in experiment.runs_of(name)
+                if run.rounds
+            },
         )
-    return Content(
+        for name, settings in experiment.record.arms.items()
+    )
+    return Experiment(
         **experiment.record.model_dump(exclude={"arms", "runs"}),
         metrics=metrics,
         arms=arms,
         sheet=read_sheet(experiment),
-        provenance=read_provenance(experiment),
     )
 
 
-def _write(content: Content, output: Path) -> None:
+def _write_extras(report: Report, config: ReportConfig) -> None:
+    """Write the figures and tables for papers that are asked for."""
+    if config.figures is not None:
+        from ectool.reports.figures import figures  # here, as importing matplotlib takes long
+
+        _write_files(config.figures, figures(report))
+    if config.tables is not None:
+        from ectool.reports.paper_tables import paper_tables
+
+        _write_files(config.tables, paper_tables(report))
+
+
+def _write_files(target: Path, found: Mapping[str, bytes]) -> None:
+    files.make_folder(target)
+    for name, content in found.items():
+        files.write_atomic(target / name, content)
+
+
+def _write(report: Report, output: Path) -> None:
     """Write the page last: where it is, the rest is there too."""
     from ectool.reports.document import to_json  # here, as importing matplotlib takes long
     from ectool.reports.html import render
     from ectool.reports.strip import pick, strip
 
-    page, document = render(content), to_json(content)
+    page, document = render(report), to_json(report)
     output.parent.mkdir(parents=True, exist_ok=True)
     picture = output.with_name(STRIP_FILE)
     files.remove(picture)
-    if content.sheet is not None:
-        files.write_atomic(picture, strip(pick(content.sheet.samples)))
+    sheet = next((one.sheet for one in report.experiments if one.sheet), None)
+    if sheet is not None:
+        files.write_atomic(picture, strip(pick(sheet.samples)))
     files.write_atomic(output.with_name(JSON_FILE), document.encode())
     files.write_atomic(output, page.encode())

@@ -1,40 +1,29 @@
-"""What a report compares: every metric of every arm, over seeds, against the reference."""
+"""What a report compares: the metrics of all models, and of every arm over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ectool.datasets.base import VARIANTS
-from ectool.metrics.catalogue import BY_RADIUS, BY_VARIANT, METRICS
+from ectool.config.evaluate import SUITES
 from ectool.metrics.statistics import Estimate, mean_interval, paired_difference
 from ectool.reports.content import Interval, Metric, Result, compare
-from ectool.stages.report_runs import Experiment
+from ectool.reports.evaluation import Evaluation
+from ectool.reports.leaderboard import HEADLINES
+from ectool.stages.report_runs import FinishedExperiment
 
 
-def measured(experiment: Experiment) -> dict[str, Metric]:
-    """Return every metric that some run was evaluated on, in the order of the table."""
-    found = {name: entry for run in experiment.runs for name, entry in run.metrics.items()}
-    return {
-        name: Metric(
-            label=str(found[name]["label"]),
-            definition=str(found[name]["definition"]),
-            higher_is_better=bool(found[name]["higher_is_better"]),
-            is_share=bool(found[name].get("is_share", True)),
-        )
-        for name in sorted(found, key=metric_order)
-    }
-
-
-def metric_order(name: str) -> tuple[int, int, int, str]:
-    """Return where a metric stands: accuracies, robustness, then the catalogue, then others."""
-    base, _, detail = name.partition("@")
-    if base in BY_VARIANT:
-        return 0, _index(tuple(BY_VARIANT), base), _index(VARIANTS, detail), name
-    if base in BY_RADIUS:
-        return 1, _index(tuple(BY_RADIUS), base), 0, name
-    return 2, _index(tuple(METRICS), name), 0, name
+def measured(evaluations: Iterable[Evaluation]) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Return every metric that some model was evaluated on, and its suite, in the order to show."""
+    metrics: dict[str, Metric] = {}
+    suites: dict[str, str] = {}
+    for evaluation in evaluations:
+        metrics |= {n: m for n, m in evaluation.metrics.items() if n not in metrics}
+        suites |= evaluation.suites
+    places = {n: (_index(SUITES, suites[n]), _index(HEADLINES, n)) for n in metrics}
+    order = sorted(metrics, key=places.__getitem__)
+    return {name: metrics[name] for name in order}, {name: suites[name] for name in order}
 
 
 def _index(known: tuple[str, ...], name: str) -> int:
@@ -42,13 +31,13 @@ def _index(known: tuple[str, ...], name: str) -> int:
 
 
 def results_of(
-    experiment: Experiment, arm: str, metrics: Mapping[str, Metric]
+    experiment: FinishedExperiment, arm: str, metrics: Mapping[str, Metric]
 ) -> dict[str, Result]:
     """Return the results of an arm on the metrics, against the experiment's reference."""
     return {name: _result(experiment, arm, name, metric) for name, metric in metrics.items()}
 
 
-def _result(experiment: Experiment, arm: str, name: str, metric: Metric) -> Result:
+def _result(experiment: FinishedExperiment, arm: str, name: str, metric: Metric) -> Result:
     """Return one metric of one arm; differences are taken between runs of the same seed."""
     values = values_of(experiment, arm, name)
     interval = _interval(mean_interval(np.array(list(values.values()))))
@@ -63,13 +52,9 @@ def _result(experiment: Experiment, arm: str, name: str, metric: Metric) -> Resu
     return Result(values, interval, compared)
 
 
-def values_of(experiment: Experiment, arm: str, name: str) -> dict[int, float]:
+def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:
     """Return a metric by seed; NaN where it is undefined or was not measured."""
-    values: dict[int, float] = {}
-    for run in experiment.runs_of(arm):
-        value = run.metrics.get(name, {}).get("value")
-        values[run.seed] = float(value) if isinstance(value, (int, float)) else float("nan")
-    return values
+    return {run.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
 
 
 def _interval(estimate: Estimate) -> Interval:

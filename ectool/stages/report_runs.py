@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.manifest import Manifest
-from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError
-from ectool.reports.content import History, Provenance, Round
+from ectool.reports.content import History, Round
+from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.rounds import summarize_round
-from ectool.stages.evaluate import read_results
+from ectool.stages.evaluation import read_results
 from ectool.stages.layout import (
     EXPERIMENT_FILE,
     HEATMAPS,
@@ -28,9 +25,6 @@ from ectool.stages.layout import (
 )
 from ectool.types import Advance
 
-SHOWN_DIGITS = 12
-"""Digits of a fingerprint that are enough to tell data sets apart."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -40,21 +34,21 @@ class Run:
         seed: The seed.
         arm: Name of the arm.
         model: Model artifact after the last epoch.
-        evaluation: Its evaluation.
+        folder: Folder of its evaluation.
         rounds: Folder of every round.
-        metrics: Entries of the evaluation's results, by metric.
+        evaluation: What the evaluation found.
     """
 
     seed: int
     arm: str
     model: Path
-    evaluation: Path
+    folder: Path
     rounds: tuple[Path, ...]
-    metrics: Mapping[str, Mapping[str, object]]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
-class Experiment:
+class FinishedExperiment:
     """An experiment's folder, its record, and its runs."""
 
     path: Path
@@ -66,7 +60,7 @@ class Experiment:
         return [run for run in self.runs if run.arm == arm]
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: Path) -> FinishedExperiment:
     """Read an experiment's record and the results of its runs.
 
     Raises:
@@ -79,13 +73,15 @@ def read_experiment(path: Path) -> Experiment:
             seed=run.seed,
             arm=run.arm,
             model=path / run.model,
-            evaluation=path / run.evaluation,
+            folder=path / run.evaluation,
             rounds=tuple(path / one for one in run.rounds),
-            metrics=read_results(path / run.evaluation),
+            evaluation=from_results(
+                f"{run.arm}, seed {run.seed}", read_results(path / run.evaluation)
+            ),
         )
         for run in record.runs
     )
-    return Experiment(path, record, runs)
+    return FinishedExperiment(path, record, runs)
 
 
 def _read_record(file: Path) -> ExperimentRecord:
@@ -146,51 +142,8 @@ def read_rounds(run: Run, advance: Advance) -> list[Round]:
     return rounds
 
 
-def read_provenance(experiment: Experiment) -> Provenance:
-    """Return the data, versions and options behind an experiment, from its manifests."""
-    manifests = [
-        manifest
-        for run in experiment.runs
-        for path in _artifacts(run)
-        if (manifest := read_manifest(path)) is not None
-    ]
-    return Provenance(
-        data=_data(manifests),
-        versions=_versions(manifests),
-        settings=_settings(manifests),
-        command=f"ectool report {experiment.path.resolve().name}",
-    )
-
-
-def _artifacts(run: Run) -> list[Path]:
+def artifacts_of(run: Run) -> list[Path]:
     """Return the artifacts that tell how a run was made: of the rounds, those of the last."""
     names = (SAMPLES, HEATMAPS, WEIGHTS)
     last = [one / name for one in run.rounds[-1:] for name in names]
-    return [run.model, *last, run.evaluation]
-
-
-def _data(manifests: Sequence[Manifest]) -> tuple[str, ...]:
-    """Return data set, split and fingerprint, each once."""
-    sources = [m.recipe.source for m in manifests if m.recipe.source is not None]
-    texts = [f"{s.data} ({s.split}, {s.fingerprint[:SHOWN_DIGITS]})" for s in sources]
-    return tuple(dict.fromkeys(texts))
-
-
-def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
-    """Return the version of each library; all of them where runs disagree."""
-    found: dict[str, dict[str, None]] = {}
-    for manifest in manifests:
-        for name, version in manifest.versions.items():
-            found.setdefault(name, {})[version] = None
-    return {name: " and ".join(versions) for name, versions in found.items()}
-
-
-def _settings(manifests: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
-    """Return the options of each stage that all its artifacts share."""
-    shared: dict[str, dict[str, Any]] = {}
-    for manifest in manifests:
-        config = manifest.recipe.config
-        known = shared.setdefault(manifest.recipe.stage, config)
-        same = {name: value for name, value in known.items() if config.get(name) == value}
-        shared[manifest.recipe.stage] = same
-    return shared
+    return [run.model, *last, run.folder]

@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from ectool.reports.content import Sample
+from ectool.reports.content import Experiment, Interval, Metric, Sample
+from ectool.reports.evaluation import Evaluation
+from ectool.reports.report import Entry, Exhibit, Failure, Provenance, Report
 
 MakeSample = Callable[..., Sample]
+MakeReport = Callable[..., Report]
+NAN = math.nan
+METRICS = {
+    "accuracy@original": (Metric("accuracy, original", "share right", True), "classification"),
+    "nll": (Metric("NLL", "in nats", False, is_share=False), "classification"),
+    "background_gap": (Metric("background gap", "a difference", False), "debiasing"),
+    "robust@2/255": (Metric("robust accuracy, 2/255", "under attack", True), "robustness"),
+    "robust@8/255": (Metric("robust accuracy, 8/255", "under attack", True), "robustness"),
+    "explanation_consistency": (Metric("explanation consistency", "E", True), "stability"),
+}
 
 
 @pytest.fixture
@@ -22,6 +35,7 @@ def make_sample() -> MakeSample:
             "choice": "least consistent",
             "label": "cat",
             "predicted": ("cat", "dog"),
+            "correct": (True, False),
             "consistency": 0.25,
             "weight": 1.5,
             "image": image,
@@ -30,5 +44,52 @@ def make_sample() -> MakeSample:
             "adversarial": generator.random((4, 4), dtype=np.float32),
         }
         return Sample(**(fields | given))
+
+    return make
+
+
+@pytest.fixture
+def make_evaluation() -> Callable[..., Evaluation]:
+    """Return a function that makes an evaluation of the values by metric that it is given."""
+
+    def make(name: str = "a", values: dict[str, float] | None = None, **tables) -> Evaluation:
+        found = {"accuracy@original": 0.5} if values is None else values
+        return Evaluation(
+            name=name,
+            metrics={key: METRICS[key][0] for key in found},
+            values={key: Interval(v, v - 0.1, v + 0.1, 100) for key, v in found.items()},
+            suites={key: METRICS[key][1] for key in found},
+            tables=tables,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_report() -> MakeReport:
+    """Return a function that makes a report of evaluations and of what else it is given."""
+
+    def make(
+        *evaluations: Evaluation,
+        groups: dict[str, str] | None = None,
+        experiments: tuple[Experiment, ...] = (),
+        gallery: tuple[Exhibit, ...] = (),
+        failures: tuple[Failure, ...] = (),
+        provenance: Provenance | None = None,
+        title: str = "Größe <b>",
+    ) -> Report:
+        metrics = {n: m for one in evaluations for n, m in one.metrics.items()}
+        groups = groups or {}
+        return Report(
+            title=title,
+            metrics=metrics,
+            suites={name: METRICS[name][1] for name in metrics},
+            entries=tuple(Entry(e, groups.get(e.name, e.name), "data") for e in evaluations),
+            failures=failures,
+            experiments=experiments,
+            gallery=gallery,
+            provenance=provenance
+            or Provenance(("data",), {"numpy": "2"}, {"train": {"seed": None}}, "command"),
+        )
 
     return make

@@ -5,8 +5,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from ectool.reports.charts import ARM_COLOURS, arm_style, density_chart, line_chart
+from ectool.reports.charts import (
+    arm_style,
+    density_chart,
+    line_chart,
+)
 from ectool.reports.rounds import WEIGHT_EDGES
+from ectool.reports.svg import COLOURS
 
 X = np.arange(1.0, 5.0)
 
@@ -82,7 +87,7 @@ def test_chart_is_the_same_each_time_and_its_names_are_its_own():
 
 
 def test_arms_differ_in_colour_and_pattern():
-    styles = [arm_style(number) for number in range(2 * ARM_COLOURS)]
+    styles = [arm_style(number) for number in range(2 * COLOURS)]
     assert len(set(styles)) == len(styles)
     assert styles[0][0] != styles[1][0]
     assert styles[0][1] != styles[1][1]

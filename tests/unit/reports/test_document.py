@@ -1,32 +1,33 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
+import pytest
 
 from ectool.reports.content import (
     Arm,
-    Content,
+    Experiment,
     Interval,
     Metric,
-    Provenance,
     Result,
     Sheet,
     compare,
 )
 from ectool.reports.document import to_json
-from ectool.reports.html import render
+from ectool.reports.report import Exhibit, Failure
 
-NAN = float("nan")
+NAN = math.nan
 
 
-def content(sheet: Sheet | None = None) -> Content:
+def experiment(sheet: Sheet | None = None) -> Experiment:
     interval = Interval(NAN, NAN, NAN, 1)
     results = {
         "plain": Result({0: NAN}, interval, None),
         "other": Result({0: 0.5}, interval, compare(interval, higher_is_better=True)),
     }
-    return Content(
+    return Experiment(
         title="Größe",
         reference="plain",
         seeds=(0,),
@@ -36,14 +37,14 @@ def content(sheet: Sheet | None = None) -> Content:
         metrics={"m": Metric("metric", "what it is", higher_is_better=True)},
         arms=tuple(Arm(name, {}, {"m": result}, {0: []}, {}) for name, result in results.items()),
         sheet=sheet,
-        provenance=Provenance(("data",), {"numpy": "2"}, {"train": {"seed": None}}, "command"),
     )
 
 
-def test_undefined_numbers_are_null():
-    document = json.loads(to_json(content()))
-    found = document["arms"]["plain"]["metrics"]["m"]
-    assert found == {
+def test_undefined_numbers_are_null(make_report):
+    document = json.loads(to_json(make_report(experiments=(experiment(),), title="Größe")))
+    assert document["title"] == "Größe"
+    (found,) = document["experiments"]
+    assert found["arms"]["plain"]["metrics"]["m"] == {
         "values": {"0": None},
         "mean": None,
         "low": None,
@@ -51,39 +52,46 @@ def test_undefined_numbers_are_null():
         "n": 1,
         "difference": None,
     }
-    other = document["arms"]["other"]["metrics"]["m"]["difference"]
+    other = found["arms"]["other"]["metrics"]["m"]["difference"]
     assert other == {"mean": None, "low": None, "high": None, "n": 1, "verdict": None}
-    assert document["samples"] is None
-    assert document["title"] == "Größe"
+    assert found["samples"] is None
 
 
-def test_samples_come_without_their_pictures(make_sample):
+def test_samples_come_without_their_pictures(make_report, make_sample):
     sample = make_sample(clean=np.full((2, 2), 3.0, np.float32))
-    sheet = Sheet("other", 0, 4, 0, 7, (sample,))
-    found = json.loads(to_json(content(sheet)))["samples"]
-    assert found["round"] == 4
-    assert found["samples"] == [
-        {
-            "sample_id": "train/0",
-            "choice": "least consistent",
-            "label": "cat",
-            "predicted": ["cat", "dog"],
-            "consistency": 0.25,
-            "weight": 1.5,
-            "scale": 3.0,
-        }
-    ]
+    known = {
+        "sample_id": "train/0",
+        "choice": "least consistent",
+        "label": "cat",
+        "predicted": ["cat", "dog"],
+        "correct": [True, False],
+        "consistency": 0.25,
+        "weight": 1.5,
+        "scale": 3.0,
+    }
+    report = make_report(
+        experiments=(experiment(Sheet("other", 0, 4, 0, 7, (sample,))),),
+        gallery=(Exhibit({"a": sample}),),
+    )
+    document = json.loads(to_json(report))
+    assert document["experiments"][0]["samples"]["round"] == 4
+    assert document["experiments"][0]["samples"]["samples"] == [known]
+    assert document["gallery"] == [{"a": known}]
 
 
-def test_page_without_histories_rounds_and_samples():
-    page = render(content())
-    assert '<h2 id="results">' in page
-    assert 'id="training"' not in page
-    assert 'id="samples"' not in page
-
-
-def test_page_with_samples(make_sample):
-    page = render(content(Sheet("other", 0, 4, 0, 7, (make_sample(), make_sample(seed=1)))))
-    assert page.count("data:image/png;base64,") == 2 * 5 + 1
-    assert "1 of 7 classes" in page
-    assert "amplified 63 times" in page
+def test_models(make_report, make_evaluation):
+    one = make_evaluation("a, seed 0", {"nll": 1.5}, classes=[{"name": "cat", "accuracy": None}])
+    failed = Failure("b", "no weights")
+    document = json.loads(to_json(make_report(one, groups={one.name: "a"}, failures=(failed,))))
+    (model,) = document["models"]
+    assert (model["name"], model["group"], model["data"]) == ("a, seed 0", "a", "data")
+    assert model["metrics"]["nll"] == {
+        "value": 1.5,
+        "low": pytest.approx(1.4),
+        "high": 1.6,
+        "n": 100,
+    }
+    assert model["tables"] == {"classes": [{"name": "cat", "accuracy": None}]}
+    assert document["metrics"]["nll"]["suite"] == "classification"
+    assert document["metrics"]["nll"]["is_share"] is False
+    assert document["failures"] == [{"name": "b", "error": "no weights"}]

@@ -1,4 +1,4 @@
-"""A miniature experiment, written through the artifacts layer, and the report about it."""
+"""Pages about a miniature experiment, which is written through the artifacts layer."""
 
 from __future__ import annotations
 
@@ -11,142 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from written_evaluations import (
+    CLASSES,
+    METRICS,
+    SIDE,
+    N,
+    write_experiment,
+    write_pictures,
+)
 
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import growing
 from ectool.config import DataOptions, ReportConfig
 from ectool.errors import InputError, IntegrityError, UsageError
-from ectool.metrics.catalogue import describe
 from ectool.stages import report
-from ectool.stages.inputs import data_source, open_data
 
-CLASSES = ("<script>alert(1)<", 'b" onerror="x')
-SIDE, PER_CLASS, MAP = 16, 4, 4
-N = PER_CLASS * len(CLASSES)
 T_95_DF2 = 4.302652729911275
 """0.975 quantile of Student's t with 2 degrees of freedom."""
-
-ACCURACY = {"plain": (0.50, 0.55, 0.60), "weighted": (0.70, 0.74, 0.81)}
-GAP = {"plain": (0.30, 0.31, 0.32), "weighted": (0.40, 0.42, 0.41)}
-ROBUST = {"plain": (0.20, 0.50, 0.30), "weighted": (0.40, 0.30, 0.50)}
-METRICS = {"accuracy@original": ACCURACY, "background_gap": GAP, "robust@2/255": ROBUST}
-
-
-def write_pictures(root: Path) -> None:
-    generator = np.random.default_rng(0)
-    for name in CLASSES:
-        for split in ("train", "test"):
-            target = root / split / name
-            target.mkdir(parents=True)
-            for number in range(PER_CLASS):
-                pixels = generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(target / f"{number} & <i>.png")
-
-
-def write_array_artifact(path, kind, stage, arrays, source, findings=None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(kind=kind, stage=stage, config={"option": stage}, source=source)
-    with growing(path, recipe, length=N, shard_size=3) as partial:
-        for number, (start, stop) in enumerate(partial.ranges):
-            partial.write(number, {k: v[start:stop] for k, v in arrays.items()}, {})
-        partial.publish(findings)
-
-
-def write_round(path: Path, options: DataOptions, number: int) -> None:
-    dataset = open_data(options, "train")
-    source = data_source(options, "train", dataset)
-    generator = np.random.default_rng(number)
-    images = dataset.images(np.arange(N))
-    moved = images.astype(int) + generator.integers(-2, 3, images.shape)
-    logits = generator.normal(size=(N, 2)).astype(np.float32)
-    common = {"sample_id": np.array(dataset.sample_ids), "label": dataset.labels}
-    samples = {
-        **common,
-        "image": np.clip(moved, 0, 255).astype(np.uint8),
-        "background": np.ones((N, SIDE, SIDE), bool),
-        "logits_clean": logits,
-        "logits_adversarial": -logits,
-    }
-    write_array_artifact(path / "adv.zarr", "samples", "perturb", samples, source)
-    maps = generator.random((2, N, MAP, MAP)).astype(np.float16)
-    heatmaps = {
-        **common,
-        "target": dataset.labels,
-        "clean": maps[0],
-        "adversarial": maps[1],
-        "logits_clean": logits,
-        "logits_adversarial": -logits,
-    }
-    write_array_artifact(path / "cams.zarr", "heatmaps", "explain", heatmaps, source)
-    # The order of the weights is their own: everything must be joined on the sample id.
-    consistency = (np.arange(N, dtype=np.float32) + 1) / 10
-    consistency[0] = np.nan
-    scores = {
-        "sample_id": common["sample_id"][::-1],
-        "similarity": consistency,
-        "stability": np.ones(N, np.float32),
-        "explanation_consistency": consistency,
-        "weight": np.linspace(0.5, 1.5, N, dtype=np.float32),
-    }
-    findings = {"effective_sample_size": 7.25, "capped_weights": 1.0, "undefined_similarity": 1.0}
-    write_array_artifact(path / "weights.zarr", "weights", "score", scores, source, findings)
-
-
-def write_model(path: Path, seed: int) -> None:
-    path.mkdir(parents=True)
-    history = [
-        {"epoch": e, "loss": 2.0 / e + seed, "accuracy": e / 10, "validation_original": e / 20}
-        for e in range(1, 5)
-    ]
-    (path / "history.json").write_text(json.dumps(history))
-    folder.seal(path, Recipe(kind="model", stage="train", config={"seed": seed, "epochs": 4}))
-
-
-def write_evaluation(path: Path, arm: str, seed: int) -> None:
-    path.mkdir(parents=True)
-    metrics = {}
-    for name, values in METRICS.items():
-        info = describe(name)
-        metrics[name] = {
-            "value": values[arm][seed],
-            "low": None,
-            "high": None,
-            "n": 600,
-            "label": info.label,
-            "definition": info.definition,
-            "higher_is_better": info.higher_is_better,
-        }
-    (path / "results.json").write_text(json.dumps({"metrics": metrics}))
-    folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
-
-
-def write_experiment(root: Path, options: DataOptions, seeds: tuple[int, ...], rounds: int) -> Path:
-    runs = []
-    for seed in seeds:
-        for arm in ("plain", "weighted"):
-            base = root / f"seed-{seed}" / arm
-            write_model(base / "model", seed)
-            write_evaluation(base / "eval", arm, seed)
-            made = rounds if arm == "weighted" else 0
-            for number in range(1, made + 1):
-                write_round(base / str(number), options, number)
-            names = {"model": "model", "evaluation": "eval"}
-            paths = {k: str((base / v).relative_to(root)) for k, v in names.items()}
-            numbers = [str((base / str(r)).relative_to(root)) for r in range(1, made + 1)]
-            runs.append({"seed": seed, "arm": arm, **paths, "rounds": numbers})
-    record = {
-        "title": "Title <b> & co",
-        "reference": "plain",
-        "epochs": 4,
-        "warmup_epochs": 2,
-        "every": 1,
-        "seeds": list(seeds),
-        "arms": {"plain": {"reweight": "uniform"}, "weighted": {"reweight": "consistency"}},
-        "runs": runs,
-    }
-    (root / "experiment.json").write_text(json.dumps(record))
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -160,13 +41,15 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DataOptions:
 def experiment(tmp_path_factory: pytest.TempPathFactory, options: DataOptions) -> Path:
     root = tmp_path_factory.mktemp("made") / "experiment"
     write_experiment(root, options, (0, 1, 2), 2)
-    report.run(ReportConfig(experiment=root))
+    report.run(ReportConfig(paths=root))
     return root
 
 
 @pytest.fixture(scope="session")
 def document(experiment: Path) -> dict:
-    return json.loads((experiment / "report.json").read_text())
+    found = json.loads((experiment / "report.json").read_text())
+    (arms,) = found["experiments"]
+    return found | arms
 
 
 @pytest.fixture(scope="session")
@@ -289,7 +172,8 @@ def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
 def test_names_are_escaped(page, tags):
     assert "&lt;script&gt;alert(1)&lt;" in page
     assert "Title &lt;b&gt; &amp; co" in page
-    assert not {"script", "b", "i"} & {tag for tag, _ in tags}
+    assert not {"i"} & {tag for tag, _ in tags}
+    assert [attributes for tag, attributes in tags if tag == "script"] == [{}]
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
 
 
@@ -305,7 +189,7 @@ def test_page_is_accessible(tags):
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
     charts = [a for tag, a in tags if tag == "svg" and a.get("class") == "chart"]
-    assert len(charts) == 3 + 3
+    assert len(charts) == 3 + 3 + 2  # learning, rounds, robustness and the trade-off
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
@@ -332,22 +216,24 @@ def test_strip_is_a_picture(experiment):
 def test_equal_experiments_give_equal_bytes(experiment, tmp_path):
     copy = tmp_path / "experiment"
     shutil.copytree(experiment, copy, ignore=shutil.ignore_patterns("report.*", "strip.png"))
-    report.run(ReportConfig(experiment=copy))
+    report.run(ReportConfig(paths=copy))
     for name in ("report.html", "report.json", "strip.png"):
         assert (copy / name).read_bytes() == (experiment / name).read_bytes()
 
 
 def test_output_goes_where_it_is_wanted(experiment, tmp_path):
     output = tmp_path / "new" / "page.html"
-    assert report.run(ReportConfig(experiment=experiment, output=output)) == output
+    assert report.run(ReportConfig(paths=experiment, output=output)) == output
     names = sorted(path.name for path in output.parent.iterdir())
     assert names == ["page.html", "report.json", "strip.png"]
 
 
 def test_one_seed_has_no_intervals_and_no_verdicts(options, tmp_path):
     root = write_experiment(tmp_path / "one", options, (0,), 1)
-    page = report.run(ReportConfig(experiment=root)).read_text()
-    found = json.loads((root / "report.json").read_text())["arms"]["weighted"]["metrics"]
+    page = report.run(ReportConfig(paths=root)).read_text()
+    found = json.loads((root / "report.json").read_text())["experiments"][0]["arms"]["weighted"][
+        "metrics"
+    ]
     entry = found["accuracy@original"]
     assert (entry["mean"], entry["low"], entry["high"], entry["n"]) == (0.70, None, None, 1)
     assert entry["difference"]["mean"] == pytest.approx(0.2)
@@ -359,10 +245,10 @@ def test_one_seed_has_no_intervals_and_no_verdicts(options, tmp_path):
 def test_experiment_without_rounds(options, tmp_path):
     root = write_experiment(tmp_path / "none", options, (0, 1), 0)
     (root / "strip.png").write_bytes(b"of an earlier report")
-    page = report.run(ReportConfig(experiment=root)).read_text()
+    page = report.run(ReportConfig(paths=root)).read_text()
     assert 'id="rounds"' not in page
     assert 'id="samples"' not in page
-    assert json.loads((root / "report.json").read_text())["samples"] is None
+    assert json.loads((root / "report.json").read_text())["experiments"][0]["samples"] is None
     assert not (root / "strip.png").exists()
 
 
@@ -374,11 +260,12 @@ def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
     root = copy_of(experiment, tmp_path)
     for path in root.glob("seed-*/*/eval"):
         results = json.loads((path / "results.json").read_text())
-        value = {"value": 1.25, "label": "NLL", "definition": "in nats", "higher_is_better": False}
-        results["metrics"]["nll"] = {**value, "is_share": False}
+        entry = results["metrics"]["accuracy@original"]
+        changes = {"value": 1.25, "label": "NLL", "higher_is_better": False, "is_share": False}
+        results["metrics"]["nll"] = entry | changes
         (path / "results.json").write_text(json.dumps(results))
         folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
-    page = report.run(ReportConfig(experiment=root)).read_text()
+    page = report.run(ReportConfig(paths=root)).read_text()
     assert cells(page)["NLL ↓ lower is better"] == [
         *("1.250 [1.250, 1.250]", "1.250 [1.250, 1.250]", "0.000 [0.000, 0.000]")
     ]
@@ -387,9 +274,9 @@ def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
 
 def test_missing_experiment(tmp_path):
     with pytest.raises(InputError, match=r"no experiment\.json in it; check the path"):
-        report.run(ReportConfig(experiment=tmp_path))
+        report.run(ReportConfig(paths=tmp_path))
     with pytest.raises(InputError, match="no such folder"):
-        report.run(ReportConfig(experiment=tmp_path / "nowhere"))
+        report.run(ReportConfig(paths=tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -404,7 +291,7 @@ def test_invalid_record(experiment, tmp_path, change, message):
     record = json.loads((root / "experiment.json").read_text())
     (root / "experiment.json").write_text(json.dumps(record | change))
     with pytest.raises(InputError, match=message):
-        report.run(ReportConfig(experiment=root))
+        report.run(ReportConfig(paths=root))
 
 
 def test_changed_results_are_noticed(experiment, tmp_path):
@@ -412,7 +299,7 @@ def test_changed_results_are_noticed(experiment, tmp_path):
     results = root / "seed-1" / "plain" / "eval" / "results.json"
     results.write_text(results.read_text().replace("0.55", "0.95"))
     with pytest.raises(IntegrityError, match=r"results\.json"):
-        report.run(ReportConfig(experiment=root))
+        report.run(ReportConfig(paths=root))
 
 
 def test_other_data_are_noticed(options, tmp_path):
@@ -422,9 +309,9 @@ def test_other_data_are_noticed(options, tmp_path):
     root = write_experiment(tmp_path / "moved", own, (0,), 1)
     next((pictures / "train" / CLASSES[0]).iterdir()).unlink()
     with pytest.raises(InputError, match=r"expected the data of .*adv\.zarr, fingerprint"):
-        report.run(ReportConfig(experiment=root))
+        report.run(ReportConfig(paths=root))
 
 
 def test_output_must_be_a_page(experiment):
     with pytest.raises(UsageError, match=r"ends in \.html or \.htm, got \.json"):
-        report.run(ReportConfig(experiment=experiment, output=experiment / "experiment.json"))
+        report.run(ReportConfig(paths=experiment, output=experiment / "experiment.json"))

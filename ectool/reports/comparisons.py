@@ -1,0 +1,177 @@
+"""Charts that compare models: curves over strength, trade-offs, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ectool.reports.charts import Curve, curve_chart, scatter_chart
+from ectool.reports.content import Interval
+from ectool.reports.evaluation import Row, interval_of
+from ectool.reports.leaderboard import group_numbers
+from ectool.reports.report import Entry, Report
+from ectool.reports.strengths import Panel, strength_panels
+
+MOST_GROUPS = 12
+"""Groups that a chart shows; more cannot be told apart."""
+LEAST_IN_BIN = 10
+"""Samples from which the accuracy of a bin of confidence is worth drawing."""
+FAITHFULNESS = "faithfulness_curves"
+"""Table of an evaluation with the answers while pixels are changed."""
+TRADE_OFFS = (
+    ("accuracy@original", ("background_gap",)),
+    ("explanation_consistency", ("robust_worst@", "robust@")),
+)
+"""Metric along the horizontal axis, and beginnings of that along the vertical one."""
+
+Groups = Mapping[int, Sequence[Entry]]
+
+
+def groups_of(report: Report) -> dict[int, list[Entry]]:
+    """Return the models of the groups that charts show, by the group's number."""
+    found: dict[int, list[Entry]] = {}
+    for entry in report.entries:
+        found.setdefault(group_numbers(report)[entry.group], []).append(entry)
+    return {number: found[number] for number in list(found)[:MOST_GROUPS]}
+
+
+def strength_curves(report: Report) -> dict[str, list[str]]:
+    """Draw accuracy over strength, by what the charts have in common."""
+    groups = groups_of(report)
+    return {
+        name: [_panel_chart(name, panel, groups) for panel in panels]
+        for name, panels in strength_panels(report).items()
+    }
+
+
+def _panel_chart(name: str, panel: Panel, groups: Groups) -> str:
+    return curve_chart(
+        [
+            (number, curves)
+            for number, entries in groups.items()
+            if (
+                curves := [_curve(*panel.curves[e.name]) for e in entries if e.name in panel.curves]
+            )
+        ],
+        title=f"{panel.title}, %",
+        label=f"{name}: {panel.title}, by {panel.across}, for each model",
+        axis=panel.across,
+        percent=True,
+    )
+
+
+def _curve(positions: Sequence[float], values: Sequence[Interval]) -> Curve:
+    columns = ([getattr(value, name) for value in values] for name in ("mean", "low", "high"))
+    return Curve(np.array(positions), *(np.array(column, np.float64) for column in columns))
+
+
+def faithfulness_curves(report: Report) -> dict[str, list[str]]:
+    """Draw how each group's answers fall or rise while pixels are changed, beside the controls.
+
+    Returns:
+        A chart for each kind of curve, by group; a line for each `maps` of the table.
+    """
+    names = list(group_numbers(report))
+    return {
+        names[number]: [_changed_pixels(report, names[number], *one) for one in by_curve.items()]
+        for number, entries in groups_of(report).items()
+        if (by_curve := _by_curve(entries))
+    }
+
+
+def orders(report: Report) -> list[str]:
+    """Return whose order of the pixels there are curves of: the method's, and the controls'."""
+    rows = (row for e in report.entries for row in e.evaluation.tables.get(FAITHFULNESS, ()))
+    return list(dict.fromkeys(row["maps"] for row in rows))
+
+
+def _by_curve(entries: Sequence[Entry]) -> dict[str, dict[str, list[Curve]]]:
+    """Return the curves of models by kind and by whose order of the pixels they follow."""
+    found: dict[str, dict[str, list[Curve]]] = {}
+    for entry in entries:
+        lines: dict[tuple[str, str], list[Row]] = {}
+        for row in entry.evaluation.tables.get(FAITHFULNESS, ()):
+            lines.setdefault((row["curve"], row["maps"]), []).append(row)
+        for (curve, maps), rows in lines.items():
+            found.setdefault(curve, {}).setdefault(maps, []).append(_of_rows(rows))
+    return found
+
+
+def _of_rows(rows: Sequence[Row]) -> Curve:
+    return _curve([row["share"] for row in rows], [interval_of(row) for row in rows])
+
+
+def _changed_pixels(
+    report: Report, group: str, curve: str, by_maps: Mapping[str, Sequence[Curve]]
+) -> str:
+    maps = orders(report)
+    title = report.metrics[curve].label if curve in report.metrics else curve
+    return curve_chart(
+        [(maps.index(name), found) for name, found in by_maps.items()],
+        title=f"{title}, %",
+        label=f"{title} of {group}, by the share of pixels changed",
+        axis="share of pixels changed",
+        percent=True,
+    )
+
+
+def trade_offs(report: Report) -> Iterator[str]:
+    """Draw the models by two metrics that pull against each other."""
+    for across, beginnings in TRADE_OFFS:
+        found = (n for start in beginnings for n in report.metrics if n.startswith(start))
+        up = next(found, None)
+        if across not in report.metrics or up is None:
+            continue
+        metrics = [report.metrics[name] for name in (across, up)]
+        names = [metric.label + (", %" if metric.is_share else "") for metric in metrics]
+        yield scatter_chart(
+            [
+                (number, _points(entries, across, up))
+                for number, entries in groups_of(report).items()
+            ],
+            title=names[1],
+            label=f"{names[1]} against {names[0]}, for each model",
+            axis=names[0],
+            percent=(metrics[0].is_share, metrics[1].is_share),
+        )
+
+
+def _points(entries: Sequence[Entry], across: str, up: str) -> list[tuple[Interval, Interval]]:
+    values = [entry.evaluation.values for entry in entries]
+    return [(v[across], v[up]) for v in values if across in v and up in v]
+
+
+def reliability_diagram(report: Report) -> str | None:
+    """Draw accuracy against confidence; None where no evaluation tells."""
+    curves = {
+        number: found
+        for number, entries in groups_of(report).items()
+        if (found := [curve for entry in entries if (curve := _reliability(entry))])
+    }
+    if not curves:
+        return None
+    return curve_chart(
+        [(number, _on_common_bins(found)) for number, found in curves.items()],
+        title="Accuracy, %, by confidence",
+        label="Accuracy by confidence, for each model; a calibrated one follows the diagonal",
+        axis="confidence",
+        percent=True,
+        diagonal=True,
+    )
+
+
+def _reliability(entry: Entry) -> Curve | None:
+    rows = entry.evaluation.tables.get("reliability")
+    if not rows:
+        return None
+    nan = np.full(len(rows), math.nan)
+    centres = [(row["low"] + row["high"]) / 2 for row in rows]
+    accuracy = [row["accuracy"] if row["n"] >= LEAST_IN_BIN else math.nan for row in rows]
+    return Curve(np.array(centres), np.array(accuracy), nan, nan)
+
+
+def _on_common_bins(curves: Sequence[Curve]) -> list[Curve]:
+    """Return the curves that have the bins of the first, of which a mean can be taken."""
+    return [curve for curve in curves if np.array_equal(curve.x, curves[0].x)]

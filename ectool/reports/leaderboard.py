@@ -1,0 +1,135 @@
+"""The leaderboard: models by metrics, the best of each marked, and every metric as a plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ectool.reports.content import Interval, Metric
+from ectool.reports.report import Entry, Report
+
+HEADLINES = (
+    "accuracy@original",
+    "map@original",
+    "ece",
+    "background_gap",
+    "accuracy@mixed_rand",
+    "robust@2/255",
+    "robust_map@2/255",
+    "mce",
+    "pointing_game",
+    "energy_inside",
+    "insertion",
+    "deletion",
+    "explanation_consistency",
+)
+"""Metrics that a page shows before it is asked for others."""
+MARGIN = 0.04
+"""Share of a plot's width that stays free at both ends."""
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """Where a value and its interval lie in a plot, as percent of its width."""
+
+    low: float
+    value: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of one model."""
+
+    value: Interval
+    is_best: bool
+    whisker: Whisker | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of all models.
+
+    Attributes:
+        name: Its name.
+        metric: What it is.
+        suite: Suite that it belongs to.
+        is_headline: Whether it is among the first that a reader looks for.
+        cells: One for each model, in their order.
+        axis: Values at the left and at the right end of its plot.
+    """
+
+    name: str
+    metric: Metric
+    suite: str
+    is_headline: bool
+    cells: tuple[Cell, ...]
+    axis: tuple[float, float]
+
+
+def columns(report: Report) -> list[Column]:
+    """Return the columns of the leaderboard."""
+    return [_column(report, name, metric) for name, metric in report.metrics.items()]
+
+
+def _column(report: Report, name: str, metric: Metric) -> Column:
+    values = [_value(entry, name) for entry in report.entries]
+    axis = _axis(values)
+    best = _best([interval.mean for interval in values], metric.higher_is_better)
+    return Column(
+        name=name,
+        metric=metric,
+        suite=report.suites[name],
+        is_headline=name in HEADLINES,
+        cells=tuple(Cell(v, v.mean == best, _whisker(v, axis)) for v in values),
+        axis=axis,
+    )
+
+
+def _value(entry: Entry, name: str) -> Interval:
+    nothing = Interval(math.nan, math.nan, math.nan, 0)
+    return entry.evaluation.values.get(name, nothing)
+
+
+def _best(values: Sequence[float], higher_is_better: bool) -> float:
+    """Return the best value; NaN where there is nothing to compare."""
+    known = [value for value in values if math.isfinite(value)]
+    if len(set(known)) < 2:
+        return math.nan
+    return max(known) if higher_is_better else min(known)
+
+
+def _axis(values: Sequence[Interval]) -> tuple[float, float]:
+    """Return the least and the greatest of all values and bounds."""
+    numbers = [n for v in values for n in (v.low, v.mean, v.high) if math.isfinite(n)]
+    return (min(numbers), max(numbers)) if numbers else (math.nan, math.nan)
+
+
+def _whisker(value: Interval, axis: tuple[float, float]) -> Whisker | None:
+    """Return where to draw a value; None where it is undefined."""
+    if not math.isfinite(value.mean):
+        return None
+    ends = (value.low, value.high) if value.bounded else (value.mean, value.mean)
+    low, middle, high = (_place(number, axis) for number in (ends[0], value.mean, ends[1]))
+    return Whisker(low, middle, high)
+
+
+def _place(number: float, axis: tuple[float, float]) -> float:
+    width = axis[1] - axis[0]
+    share = (number - axis[0]) / width if width > 0 else 0.5
+    return round(100 * (MARGIN + (1 - 2 * MARGIN) * share), 1)
+
+
+def by_suite(found: Sequence[Column]) -> Mapping[str, list[Column]]:
+    """Return the columns of each suite."""
+    suites: dict[str, list[Column]] = {}
+    for column in found:
+        suites.setdefault(column.suite, []).append(column)
+    return suites
+
+
+def group_numbers(report: Report) -> dict[str, int]:
+    """Return the number of each group of models, which decides how it is drawn."""
+    names = dict.fromkeys(entry.group for entry in report.entries)
+    return {name: number for number, name in enumerate(names)}

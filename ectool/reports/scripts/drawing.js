@@ -1,0 +1,99 @@
+// Pictures, differences and heatmaps, drawn from what the page holds of a sample.
+const VIEWS = {
+  picture: "picture",
+  perturbed: "perturbed",
+  difference: "difference",
+  heatmap: "heatmap",
+  "perturbed-heatmap": "heatmap of perturbed",
+  overlay: "overlay",
+  "perturbed-overlay": "overlay of perturbed",
+};
+const GREY = 128;
+const BYTES = 255;
+
+const decoded = new Map();
+const requests = new WeakMap();
+
+// Return the pixels of a `data:` URI; each is decoded once.
+function pixelsOf(uri) {
+  if (!decoded.has(uri)) decoded.set(uri, decode(uri));
+  return decoded.get(uri);
+}
+
+async function decode(uri) {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+// Draw one view of a sample as a model sees it; `data` holds what all samples have in common.
+async function draw(canvas, view, uri, seen, data) {
+  const request = {};
+  requests.set(canvas, request);
+  const [picture, difference] = await Promise.all([uri, seen.difference].map(pixelsOf));
+  if (requests.get(canvas) !== request) return; // something else is wanted by now
+  const { width, height } = picture;
+  const isPerturbed = view.startsWith("perturbed");
+  const base = isPerturbed ? perturbed(picture, difference, data.factor) : picture;
+  const shown = view === "difference" ? difference : new ImageData(width, height);
+  if (view === "picture" || view === "perturbed") shown.data.set(base.data);
+  else if (view !== "difference") {
+    const heatmap = isPerturbed ? seen.adversarial : seen.clean;
+    const opacity = view.endsWith("overlay") ? data.opacity : 1;
+    colour(shown, base, enlarged(heatmap, width, height), data.palette, opacity);
+  }
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d").putImageData(shown, 0, 0);
+  canvas.dataset.view = view;
+}
+
+// The page holds no perturbed pictures: they are the picture plus the amplified difference.
+function perturbed(picture, difference, factor) {
+  const result = new ImageData(picture.width, picture.height);
+  for (let at = 0; at < result.data.length; at += 1) {
+    const isOpacity = at % 4 === 3;
+    result.data[at] = isOpacity ? BYTES : picture.data[at] + (difference.data[at] - GREY) / factor;
+  }
+  return result;
+}
+
+// Interpolate a heatmap bilinearly, as the figures of this tool do.
+function enlarged({ width, height, levels }, toWidth, toHeight) {
+  const values = bytesOf(levels);
+  const result = new Float32Array(toWidth * toHeight);
+  const place = (at, to, from) => Math.min(Math.max(((at + 0.5) * from) / to - 0.5, 0), from - 1);
+  for (let row = 0; row < toHeight; row += 1) {
+    const y = place(row, toHeight, height);
+    const top = Math.floor(y);
+    const below = Math.min(top + 1, height - 1);
+    for (let column = 0; column < toWidth; column += 1) {
+      const x = place(column, toWidth, width);
+      const left = Math.floor(x);
+      const right = Math.min(left + 1, width - 1);
+      const mix = (line) =>
+        values[line * width + left] * (1 - x + left) + values[line * width + right] * (x - left);
+      result[row * toWidth + column] = mix(top) * (1 - y + top) + mix(below) * (y - top);
+    }
+  }
+  return result;
+}
+
+// Lay the colours of a heatmap over a picture in grey (ITU-R 601).
+function colour(result, base, heat, palette, opacity) {
+  for (let pixel = 0; pixel < heat.length; pixel += 1) {
+    const at = 4 * pixel;
+    const grey = 0.299 * base.data[at] + 0.587 * base.data[at + 1] + 0.114 * base.data[at + 2];
+    const entry = 3 * Math.round(heat[pixel]);
+    for (let channel = 0; channel < 3; channel += 1) {
+      result.data[at + channel] = opacity * palette[entry + channel] + (1 - opacity) * grey;
+    }
+    result.data[at + 3] = BYTES;
+  }
+}

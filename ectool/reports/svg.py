@@ -1,0 +1,74 @@
+"""Charts as SVG elements that take their colours and their font from the page around them."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+COLOURS = 6
+SIZE = (4.2, 2.7)
+"""Width and height in inches; the page stretches charts to its columns."""
+FRAME = (0.14, 0.17, 0.845, 0.72)
+"""Where the axes lie: left, bottom, width, height, as shares of the size."""
+
+# The renderer wants fixed colours, the page decides them: these stand for CSS values.
+INK, FAINT, PAGE = "#a0b001", "#a0b002", "#a0b003"
+STAND_INS = {INK: "currentColor", FAINT: "var(--line)", PAGE: "var(--page)"} | {
+    f"#a0c00{number}": f"var(--arm-{number})" for number in range(COLOURS)
+}
+
+
+def ink(colour: int) -> str:
+    """Return what stands for one of the page's colours of lines."""
+    return f"#a0c00{colour}"
+
+
+def new_figure(title: str, axis: str) -> tuple[Figure, Axes]:
+    """Return an empty chart in the house's style."""
+    figure = Figure(figsize=SIZE)
+    figure.patch.set_visible(False)
+    axes = figure.add_axes(FRAME)
+    axes.patch.set_visible(False)
+    axes.set_title(title, color=INK, fontsize=10.5, loc="left")
+    axes.set_xlabel(axis, color=INK, fontsize=9.5)
+    axes.tick_params(colors=INK, labelsize=9.5, length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure, axes
+
+
+def to_svg(figure: Figure, label: str) -> str:
+    """Return a chart as an element that takes its colours and its font from the page."""
+    buffer = io.StringIO()
+    # Names inside the element are made from the salt: the same each time, and unique in a page.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
+        unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=unsaid)
+    return _element(buffer.getvalue(), label)
+
+
+def _element(text: str, label: str) -> str:
+    """Turn an SVG file into an element of a page: no header, no fixed size, no global names."""
+    text = text[text.index("<svg") :]
+    for pattern in (
+        r"<metadata>.*?</metadata>",
+        r"<style.*?</style>",
+        r' xmlns(:\w+)?="[^"]*"',
+        r"(?<=<g) id=\"[^\"]*\"",
+        r'(?<=<svg) width="[^"]*" height="[^"]*"',
+        r' version="[^"]*"',
+        r"font-family: [^;\"]*; ?",
+    ):
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    for stand_in, value in STAND_INS.items():
+        text = text.replace(stand_in, value)
+    return text.replace("<svg", f'<svg class="chart" role="img" aria-label="{html.escape(label)}"')

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+from ectool.reports.content import Interval
+from ectool.reports.evaluation import from_results
+
+RESULTS = {
+    "schema": "evaluation",
+    "version": 2,
+    "model": {"id": "0"},
+    "suites": ["classification"],
+    "metrics": {
+        "nll": {
+            "suite": "classification",
+            "value": 0.5,
+            "low": None,
+            "high": 0.75,
+            "n": 20,
+            "label": "negative log-likelihood",
+            "definition": "in nats",
+            "higher_is_better": False,
+            "is_share": False,
+        }
+    },
+    "classes": [{"name": "cat", "accuracy": None}],
+}
+
+
+def test_from_results():
+    found = from_results("model", RESULTS)
+    assert found.name == "model"
+    assert found.value("nll") == 0.5
+    assert math.isnan(found.values["nll"].low)
+    assert not found.values["nll"].bounded
+    assert (found.values["nll"].high, found.values["nll"].n) == (0.75, 20)
+    assert found.metrics["nll"].label == "negative log-likelihood"
+    assert not found.metrics["nll"].higher_is_better
+    assert found.suites == {"nll": "classification"}
+    assert found.tables == {"classes": RESULTS["classes"]}
+
+
+def test_what_was_not_measured_is_nan():
+    assert math.isnan(from_results("model", RESULTS).value("ece"))
+    assert isinstance(from_results("model", RESULTS).values["nll"], Interval)
