@@ -1,0 +1,136 @@
+"""Measure `ectool evaluate --models` against evaluating the same models one by one.
+
+    python -m benchmarks.audit [--models N] [--suite NAMES] [--limit N] [--only JOB]
+
+Networks of random weights, each an artifact of its own, on the test pictures of `digits`: made in
+memory, and as PNG files, which many models at once decode only once. One process evaluates each
+model by itself, and then all of them at once. The less there is to compute, the more everything
+else counts, hence the short default of --suite. Memory is the process's own after each model.
+Prints a table; without --only also writes benchmarks/audit.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.table import Row, run_jobs, save
+from ectool.artifacts import folder
+from ectool.artifacts.manifest import Recipe
+from ectool.config import DataOptions, EvaluateConfig
+from ectool.models.checkpoint import save_weights
+from ectool.models.registry import create
+from ectool.stages import audit, evaluate
+from ectool.stages.inputs import open_data
+from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.types import Advance, SilentReporter
+
+SIDE = 32
+SUITE = "classification,debiasing,localization"
+WARM = 5
+"""Models after which memory has to stay as it is."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, default=40)
+    parser.add_argument("--suite", default=SUITE)
+    parser.add_argument("--limit", type=int, help="most pictures")
+    parser.add_argument("--only", default="", help="rows whose job begins like this")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ectool-bench-") as place:
+        os.environ["ECTOOL_DATA"] = place
+        root = Path(place)
+        for seed in range(options.models):
+            write_model(root / f"runs/{seed}/model", seed)
+        given = {"suite": options.suite, "limit": options.limit, "size": SIDE}
+        jobs: dict[str, Callable[[], list[Row]]] = {
+            "digits": lambda: rows_of("digits", root, {**given, "data": "digits"}),
+            "files": lambda: rows_of("files", root, {**given, "data": write_files(root / "png")}),
+        }
+        rows = run_jobs(jobs, options.only)
+    save(rows, None if options.only else Path(__file__).with_suffix(".json"))
+
+
+def write_model(output: Path, seed: int) -> None:
+    """Write a model artifact of random weights."""
+    model = create("smallcnn", tuple("0123456789"), seed=seed, input_size=(SIDE, SIDE))
+    recipe = Recipe(kind="model", stage="train", config={"seed": seed})
+    with folder.building(output, recipe) as partial:
+        partial.store.mkdir()
+        save_weights(model, partial.store / WEIGHTS_FILE)
+        (partial.store / SPEC_FILE).write_text(json.dumps(model.spec.to_json()))
+        partial.publish()
+
+
+def write_files(place: Path) -> str:
+    """Write the test digits as an image folder."""
+    digits = open_data(DataOptions(), "test")
+    for row, label in enumerate(digits.labels):
+        target = place / "test" / digits.classes[label]
+        target.mkdir(parents=True, exist_ok=True)
+        (picture,) = digits.images(np.array([row]))
+        Image.fromarray(picture.transpose(1, 2, 0)).save(target / f"{row:04d}.png")
+    return f"imagefolder:{place}"
+
+
+class Memory(SilentReporter):
+    """Remembers the process's memory in MB after every model."""
+
+    def __init__(self) -> None:
+        self.megabytes: list[float] = []
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 (protocol)
+        def advance(_: int) -> None:
+            if description == "models":
+                self.megabytes.append(resident())
+
+        yield advance
+
+
+def resident() -> float:
+    """Return the memory of this process in MB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def rows_of(job: str, root: Path, given: dict[str, object]) -> list[Row]:
+    """Return time and memory of all models at once, on one data set."""
+    models = sorted((root / "runs").glob("*/model"), key=lambda path: int(path.parent.name))
+    first = EvaluateConfig(**given, model=str(models[0]), output=root / job / "warm-up")
+    evaluate.run(first)
+    start = time.perf_counter()
+    for number, model in enumerate(models):
+        own = {"model": str(model), "output": root / job / "single" / str(number)}
+        evaluate.run(first.model_copy(update=own))
+    single = time.perf_counter() - start
+    memory = Memory()
+    everything = {"models": (f"{root}/runs/*/model",), "output": root / job / "audit"}
+    config = EvaluateConfig(**given, **everything)
+    start = time.perf_counter()
+    audit.run(config, memory)
+    together = time.perf_counter() - start
+    start = time.perf_counter()
+    audit.run(config)
+    again = time.perf_counter() - start
+    name = f"{job}, {len(models)} models at once"
+    grown = memory.megabytes[-1] - memory.megabytes[min(WARM, len(models)) - 1]
+    return [
+        Row(f"{name} / one by one", together, single, "s", together / single, "<= 1.05"),
+        Row(f"{name}, all up to date", again / len(models) * 1000, None, "ms/model", None, ""),
+        Row(f"{name}: growth after model {WARM}", grown, memory.megabytes[-1], "MB", None, "< 20"),
+    ]
+
+
+if __name__ == "__main__":
+    main()

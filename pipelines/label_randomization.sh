@@ -1,0 +1,34 @@
+#!/bin/sh
+# Label randomisation (Adebayo et al. 2018): a network learns the pictures by heart, with shuffled
+# labels. Heatmaps that explain what was learned must look different from those of a network that
+# learned the true ones; where they agree, they show the picture and not the network. Two networks
+# of other initial weights and the true labels tell how much agreement there is without shuffling.
+# Calling it again goes on from what is there.
+#
+#     pipelines/label_randomization.sh [CONFIG [OUTPUT]]
+#
+# CONFIG says how to train and explain. DATA names the pictures and VIEW has the flags that open
+# them, e.g. '--size 96'. The shuffled labels need many EPOCHS: history.json of the model tells
+# whether they have been learned. To try it in seconds: EPOCHS=1 SEEDS=0 VIEW='--limit 60'.
+set -eu
+config=${1:-pipelines/digits.toml}
+out=${2:-run/label_randomization}
+: "${DATA:=digits}" "${VIEW:=}" "${EPOCHS:=200}" "${SEEDS:=0 1 2}"
+
+# shellcheck disable=SC2086 # VIEW holds any number of flags
+for seed in $SEEDS; do
+    base=$out/seed-$seed
+    for arm in true again shuffled; do
+        flags="--seed $seed"
+        [ "$arm" != again ] || flags="--seed $((seed + 1000))"
+        [ "$arm" != shuffled ] || flags="--seed $seed --shuffle-labels"
+        ectool train --config "$config" --data "$DATA" $VIEW $flags --epochs "$EPOCHS" \
+            --output "$base/$arm/model"
+        ectool explain --config "$config" --data "$DATA" $VIEW --model "$base/$arm/model" \
+            --split test --output "$base/$arm/cams.zarr"
+    done
+    for arm in again shuffled; do
+        echo "seed $seed, true and $arm:"
+        ectool agree "$base/true/cams.zarr" "$base/$arm/cams.zarr"
+    done
+done
