@@ -128,7 +128,7 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
         ("gradcam++", "layercam"), "stability: methods that --method is compared with."
     )
     subset: int = option(
-        1000, "faithfulness, sanity, stability: most samples looked at, drawn by hash.", ge=1
+        500, "faithfulness, sanity, stability: most samples looked at, drawn by hash.", ge=1
     )
     bootstrap: int = option(1000, "Bootstrap resamples behind each interval.", ge=100)
     seed: int = option(0, "Seed of everything that is drawn, and of the bootstrap.", ge=0)

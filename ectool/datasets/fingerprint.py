@@ -12,9 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 
 _MEMO_FOLDER = ".fingerprints"
+
+
+def fingerprints(datasets: Mapping[str, Dataset]) -> dict[str, str]:
+    """Return the fingerprints of data sets by their names."""
+    return {name: dataset.fingerprint for name, dataset in datasets.items()}
 
 
 def digest_of(parts: Mapping[str, object]) -> str:

@@ -9,7 +9,7 @@ with nothing, but its energy has no distribution, its pixels have no order, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
@@ -46,6 +46,24 @@ def box_masks(
     y, x = np.arange(size[0]), np.arange(size[1])
     rows, columns = (y0 <= y) & (y < y1), (x0 <= x) & (x < x1)
     return rows[:, :, None] & columns[:, None, :]
+
+
+def filled_boxes(
+    boxes: Sequence[Integer[np.ndarray, "_ 4"]], size: tuple[int, int]
+) -> Bool[np.ndarray, "n height width"]:
+    """Return the pixels inside any box of each picture.
+
+    Args:
+        boxes: Those of each picture, as `box_masks` takes them; a picture may have none.
+        size: (height, width) of the pictures in pixels.
+
+    Returns:
+        One mask per picture.
+    """
+    filled = np.zeros((len(boxes), *size), np.bool_)
+    for mask, own in zip(filled, boxes, strict=True):
+        mask[:] = box_masks(own, size).any(axis=0)
+    return filled
 
 
 def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndarray, "n 2"]:

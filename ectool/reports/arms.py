@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 from markupsafe import Markup
 
-from ectool.reports.charts import Line, arm_style, density_chart, line_chart
+from ectool.reports.charts import arm_style, density_chart, line_chart
 from ectool.reports.content import Arm, Experiment, Round, Sample, Sheet
 from ectool.reports.pictures import amplification, data_uri, tiles
+from ectool.reports.plotting import Line
 from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
 
 CURVES = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,16 +13,16 @@ from matplotlib.ticker import MaxNLocator
 
 from ectool.reports.content import Interval
 from ectool.reports.pictures import COLORMAP
+from ectool.reports.plotting import STEPS, Line, mean_line, percents, whiskers
 from ectool.reports.svg import COLOURS, FAINT, INK, PAGE, ink, new_figure, to_svg
-
-Line = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
-"""Positions and values."""
 
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
 """Dash patterns in points; lines differ by colour and by pattern."""
 MOST_SHADED = 4
 """Groups up to which intervals are shaded; more shades hide each other."""
 MARKERS = ("o", "s", "^", "D")
+MARK: Mapping[str, Any] = {"color": INK, "linewidth": 0.8, "dashes": (2, 3)}
+"""Look of lines that curves are to be read against."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,10 @@ def line_chart(
     """
     figure, axes = new_figure(title, axis)
     if mark is not None:
-        axes.axvline(mark, color=FAINT, linewidth=1.2, dashes=(2, 2))
+        axes.axvline(mark, **MARK)
     for number, lines in groups:
         _draw_group(axes, number, lines, percent=percent)
-    if percent:
-        axes.set_ylim(0, 100)
-    else:
-        axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 100 if percent else None)
     return to_svg(figure, label)
 
 
@@ -80,20 +78,14 @@ def _draw_group(axes: Axes, number: int, lines: Sequence[Line], *, percent: bool
     for x, y in lines if len(lines) > 1 else ():
         values = _scaled(y, percent)
         axes.plot(x, values, color=ink(colour), linestyle=style, linewidth=0.7, alpha=0.45)
-    x, y = _mean(lines, percent)
+    x, y = mean_line(lines)
     marker = "o" if len(x) == 1 else ""
-    axes.plot(x, y, color=ink(colour), linestyle=style, linewidth=2, marker=marker)
+    values = _scaled(y, percent)
+    axes.plot(x, values, color=ink(colour), linestyle=style, linewidth=2, marker=marker)
 
 
 def _scaled(values: Float[np.ndarray, "n"], percent: bool) -> Float[np.ndarray, "n"]:
     return values * 100 if percent else values
-
-
-def _mean(lines: Sequence[Line], percent: bool) -> Line:
-    """Return the mean of lines as far as the shortest goes."""
-    length = min(len(x) for x, _ in lines)
-    values = np.mean([y[:length] for _, y in lines], axis=0)
-    return lines[0][0][:length], _scaled(values, percent)
 
 
 def density_chart(
@@ -119,19 +111,10 @@ def density_chart(
         An `<svg>` element.
     """
     figure, axes = new_figure(title, "round")
-    axes.grid(visible=False)
     place = np.log2 if logarithmic else np.asarray
     low, high = float(place(edges[0])), float(place(edges[-1]))
-    rounds = len(shares)
-    axes.imshow(
-        np.ma.masked_equal(shares.T, 0),
-        origin="lower",
-        aspect="auto",
-        interpolation="none",
-        cmap=COLORMAP,
-        extent=(0.5, rounds + 0.5, low, high),
-    )
-    positions = np.arange(1, rounds + 1)
+    _draw_shares(axes, shares, (low, high))
+    positions = np.arange(1, len(shares) + 1)
     for values, width in zip(quantiles.T, (0.9, 1.8, 0.9), strict=True):
         clipped = np.clip(values, edges[0], edges[-1])
         _outlined(axes, positions, place(clipped), width)
@@ -139,6 +122,21 @@ def density_chart(
         ticks = range(round(low), round(high) + 1, 2)
         axes.set_yticks(list(ticks), [f"{2.0**tick:g}" for tick in ticks])
     return to_svg(figure, label)
+
+
+def _draw_shares(
+    axes: Axes, shares: Float[np.ndarray, "rounds bins"], ends: tuple[float, float]
+) -> None:
+    """Draw a column of colours for each round; of empty bins nothing."""
+    axes.grid(visible=False)
+    axes.imshow(
+        np.ma.masked_equal(shares.T, 0),
+        origin="lower",
+        aspect="auto",
+        interpolation="none",
+        cmap=COLORMAP,
+        extent=(0.5, len(shares) + 0.5, *ends),
+    )
 
 
 def _outlined(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
@@ -154,17 +152,15 @@ def curve_chart(
     title: str,
     label: str,
     axis: str,
-    percent: bool,
     diagonal: bool = False,
 ) -> str:
-    """Draw groups of curves like `line_chart`, and the interval of each where there is room.
+    """Draw groups of shares like `line_chart`, and the interval of each where there is room.
 
     Args:
         groups: Number of the group, which gives the style, and its curves.
         title: Title.
         label: Text for people who do not see the chart; no two charts of a page share one.
         axis: Name of the horizontal axis.
-        percent: Whether values are shares.
         diagonal: Whether to mark where values equal positions; both are shares then.
 
     Returns:
@@ -172,17 +168,20 @@ def curve_chart(
     """
     figure, axes = new_figure(title, axis)
     if diagonal:
-        axes.plot([0, 1], [0, 100], color=FAINT, linewidth=1.2, dashes=(2, 2))
+        axes.plot([0, 1], [0, 100], **MARK)
     for number, curves in groups:
-        _draw_group(axes, number, [(curve.x, curve.y) for curve in curves], percent=percent)
+        _draw_group(axes, number, [(curve.x, curve.y) for curve in curves], percent=True)
         if len(curves) == 1 and len(groups) <= MOST_SHADED:
-            low, high = (_scaled(v, percent) for v in (curves[0].low, curves[0].high))
-            shade = ink(arm_style(number)[0])
-            axes.fill_between(curves[0].x, low, high, color=shade, alpha=0.13, linewidth=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    if diagonal:
-        axes.set(xlim=(0, 1.02), ylim=(0, 100))
+            _shade(axes, number, curves[0])
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+    axes.set_ylim(0, 100)
     return to_svg(figure, label)
+
+
+def _shade(axes: Axes, number: int, curve: Curve) -> None:
+    shade = ink(arm_style(number)[0])
+    low, high = 100 * curve.low, 100 * curve.high
+    axes.fill_between(curve.x, low, high, color=shade, alpha=0.13, linewidth=0)
 
 
 def scatter_chart(
@@ -208,20 +207,19 @@ def scatter_chart(
     figure, axes = new_figure(title, axis)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     for number, points in groups:
-        colour, marker = ink(arm_style(number)[0]), MARKERS[number % len(MARKERS)]
         for pair in points:
-            x, y = (100 * v.mean if p else v.mean for v, p in zip(pair, percent, strict=True))
-            reach = [_reach(v, p) for v, p in zip(pair, percent, strict=True)]
-            axes.errorbar(x, y, reach[1], reach[0], color=colour, elinewidth=0.8, alpha=0.55)
-            axes.plot(x, y, color=colour, marker=marker, markersize=6, linestyle="")
-            axes.annotate(str(number + 1), (x, y), (6, 4), textcoords="offset points", color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+            x, y = (percents([v], is_share) for v, is_share in zip(pair, percent, strict=True))
+            _draw_point(axes, number, x, y)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     return to_svg(figure, label)
 
 
-def _reach(interval: Interval, percent: bool) -> Float[np.ndarray, "2 1"]:
-    """Return how far an interval reaches below and above its value; 0 where there is none."""
-    ends = (interval.mean - interval.low, interval.high - interval.mean)
-    reach: Float[np.ndarray, "2 1"]
-    reach = np.nan_to_num(np.array(ends), nan=0.0, posinf=0.0).clip(0)[:, None]
-    return reach * 100 if percent else reach
+def _draw_point(
+    axes: Axes, number: int, x: Float[np.ndarray, "3 1"], y: Float[np.ndarray, "3 1"]
+) -> None:
+    """Draw a model with its intervals and the number of its group."""
+    colour, marker = ink(arm_style(number)[0]), MARKERS[number % len(MARKERS)]
+    axes.errorbar(x[0], y[0], whiskers(*y), whiskers(*x), color=colour, elinewidth=0.8, alpha=0.55)
+    axes.plot(x[0], y[0], color=colour, marker=marker, markersize=6, linestyle="")
+    place = (x[0, 0], y[0, 0])
+    axes.annotate(str(number + 1), place, (6, 4), textcoords="offset points", color=INK)

@@ -12,7 +12,7 @@ from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.leaderboard import group_numbers
 from ectool.reports.report import Entry, Report
-from ectool.reports.strengths import Panel, strength_panels
+from ectool.reports.strengths import Panel, strength_panels, weakest
 
 MOST_GROUPS = 12
 """Groups that a chart shows; more cannot be told apart."""
@@ -24,7 +24,7 @@ TRADE_OFFS = (
     ("accuracy@original", ("background_gap",)),
     ("explanation_consistency", ("robust_worst@", "robust@")),
 )
-"""Metric along the horizontal axis, and beginnings of that along the vertical one."""
+"""Metric along the horizontal axis, and choices of that along the vertical one, see `weakest`."""
 
 Groups = Mapping[int, Sequence[Entry]]
 
@@ -58,7 +58,6 @@ def _panel_chart(name: str, panel: Panel, groups: Groups) -> str:
         title=f"{panel.title}, %",
         label=f"{name}: {panel.title}, by {panel.across}, for each model",
         axis=panel.across,
-        percent=True,
     )
 
 
@@ -107,23 +106,27 @@ def _changed_pixels(
     report: Report, group: str, curve: str, by_maps: Mapping[str, Sequence[Curve]]
 ) -> str:
     maps = orders(report)
-    title = report.metrics[curve].label if curve in report.metrics else curve
+    title = report.label(curve)
     return curve_chart(
         [(maps.index(name), found) for name, found in by_maps.items()],
         title=f"{title}, %",
         label=f"{title} of {group}, by the share of pixels changed",
         axis="share of pixels changed",
-        percent=True,
     )
+
+
+def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield the metrics of each trade-off that two models or more can be compared by."""
+    for across, choices in TRADE_OFFS:
+        known = filter(None, (weakest(wanted, report.metrics) for wanted in choices))
+        up = next(known, None)
+        if up is not None and len(_points(report.entries, across, up)) > 1:
+            yield across, up
 
 
 def trade_offs(report: Report) -> Iterator[str]:
     """Draw the models by two metrics that pull against each other."""
-    for across, beginnings in TRADE_OFFS:
-        found = (n for start in beginnings for n in report.metrics if n.startswith(start))
-        up = next(found, None)
-        if across not in report.metrics or up is None:
-            continue
+    for across, up in trade_off_pairs(report):
         metrics = [report.metrics[name] for name in (across, up)]
         names = [metric.label + (", %" if metric.is_share else "") for metric in metrics]
         yield scatter_chart(
@@ -157,7 +160,6 @@ def reliability_diagram(report: Report) -> str | None:
         title="Accuracy, %, by confidence",
         label="Accuracy by confidence, for each model; a calibrated one follows the diagonal",
         axis="confidence",
-        percent=True,
         diagonal=True,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.paper import (
@@ -14,11 +15,12 @@ from ectool.reports.paper import (
     MARKERS,
     Drawing,
     legend,
+    name_columns,
     name_rows,
     panels,
-    percents,
 )
 from ectool.reports.paper_text import PICTURES, sizes, slugs
+from ectool.reports.plotting import percents
 from ectool.reports.report import Report
 
 PERCENT = "%"
@@ -82,19 +84,24 @@ def table_curves(report: Report) -> Iterator[Drawing]:
     for kind in TABLES:
         for name, entry in zip(names, report.entries, strict=True):
             if rows := entry.evaluation.tables.get(kind.table, ()):
-                yield _table_drawing(kind, f"{kind.name}-{name}", entry.name, rows)
+                figure = _figure(kind, rows, report)
+                yield Drawing(f"{kind.name}-{name}", _caption(kind, entry.name, rows), figure)
 
 
-def _table_drawing(kind: TableCurves, file: str, model: str, rows: Sequence[Row]) -> Drawing:
+def _caption(kind: TableCurves, model: str, rows: Sequence[Row]) -> str:
+    intervals = PICTURES.format(sizes([row["n"] for row in rows]))
+    return f"{model}. {kind.caption} Bands: {intervals}."
+
+
+def _figure(kind: TableCurves, rows: Sequence[Row], report: Report) -> Figure:
     titles = list(dict.fromkeys(row[kind.panel] for row in rows))
     figure, grid = panels(len(titles))
     for axes, title in zip(grid, titles, strict=True):
         _curves(axes, kind, [row for row in rows if row[kind.panel] == title])
-        axes.set_title(str(title).replace("_", " "))
+        axes.set_title(report.label(title))
     name_rows(grid, kind.up)
     legend(figure, grid[0])
-    intervals = PICTURES.format(sizes([row["n"] for row in rows]))
-    return Drawing(file, f"{model}. {kind.caption} Bands: {intervals}.", figure)
+    return figure
 
 
 def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
@@ -112,4 +119,4 @@ def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
         axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel(kind.across)
     if is_named:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=45, ha="right", rotation_mode="anchor")
+        name_columns(axes, ticks)

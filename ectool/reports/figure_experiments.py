@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from ectool.reports.arms import CURVES, history_lines
@@ -12,6 +11,7 @@ from ectool.reports.content import Experiment
 from ectool.reports.figure_metrics import suite_metrics
 from ectool.reports.paper import INK, Drawing, legend, looks, panels, shortened
 from ectool.reports.paper_text import SEEDS, over_seeds, prefixes
+from ectool.reports.plotting import mean_line
 from ectool.reports.report import Report
 
 
@@ -52,7 +52,6 @@ def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, fact
         plain = {**look, "marker": ""}
         for x, y in lines if len(lines) > 1 else ():
             axes.plot(x, y * factor, **plain, linewidth=0.5, alpha=0.4)
-        length = min(len(x) for x, _ in lines)
-        mean = np.mean([y[:length] for _, y in lines], axis=0) * factor
-        axes.plot(lines[0][0][:length], mean, **plain, label=shortened(arm.name))
+        x, mean = mean_line(lines)
+        axes.plot(x, mean * factor, **plain, label=shortened(arm.name))
     axes.axvline(experiment.warmup_epochs, color=INK, linewidth=0.6, linestyle=":")

@@ -20,12 +20,13 @@ from ectool.reports.paper import (
     PAGE,
     Drawing,
     blank,
+    name_columns,
     name_rows,
     panels,
     shortened,
-    whiskers,
 )
 from ectool.reports.paper_text import sizes, slugs
+from ectool.reports.plotting import whiskers
 from ectool.reports.report import Report
 
 PER_FIGURE = 6
@@ -118,7 +119,7 @@ def _matrix(confusion: Confusion, counts: Float[np.ndarray, "c c"]) -> Figure:
         title=shortened(confusion.model, LONGEST_TITLE),
     )
     names = [shortened(name) for name in confusion.classes] if classes <= NAMED else []
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    name_columns(axes, names)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     figure.colorbar(image, label="share of the true class, %", shrink=0.8)

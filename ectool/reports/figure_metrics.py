@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from ectool.reports.comparisons import TRADE_OFFS
+from ectool.reports.comparisons import trade_off_pairs
 from ectool.reports.content import Metric
 from ectool.reports.figure_strengths import CORRUPTION
 from ectool.reports.leaderboard import Column, by_suite, columns, group_numbers
@@ -28,11 +28,10 @@ from ectool.reports.paper import (
     blank,
     legend,
     looks,
-    percents,
     shortened,
-    whiskers,
 )
 from ectool.reports.paper_text import PICTURES, sizes
+from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 
 LINE = 0.13
@@ -139,7 +138,7 @@ def _scale(axes: Axes, is_share: bool) -> None:
     """Name the unit, and keep percents within what they can be."""
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("%" if is_share else "value")
-    axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+    axes.xaxis.set_major_locator(MaxNLocator(TICKS, steps=STEPS))
     if is_share:
         low, high = axes.get_xlim()
         axes.set_xlim(max(low, -101), min(high, 101))
@@ -148,10 +147,7 @@ def _scale(axes: Axes, is_share: bool) -> None:
 def trade_offs(report: Report) -> Iterator[Drawing]:
     """Draw each pair of metrics that pull against each other, a point per model."""
     found = {column.name: column for column in columns(report)}
-    for across, choices in TRADE_OFFS:
-        up = next((n for start in choices for n in found if n.startswith(start)), None)
-        if across not in found or up is None:
-            continue
+    for across, up in trade_off_pairs(report):
         pair = (found[across], found[up])
         best = [] if is_few(report) else unbeaten(*pair)
         counts = [cell.value.n for column in pair for cell in column.cells if cell.value.n]

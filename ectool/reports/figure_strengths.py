@@ -19,12 +19,11 @@ from ectool.reports.paper import (
     legend,
     name_rows,
     panels,
-    percents,
     shortened,
     shown,
-    whiskers,
 )
 from ectool.reports.paper_text import PICTURES, sizes
+from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 from ectool.reports.strengths import MISSING, Panel, strength_panels
 
@@ -67,7 +66,7 @@ def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
             reach = whiskers(value, low, high)
             axes.errorbar(x, value, reach, label=shortened(group), **look, elinewidth=0.7)
             counts += [one.n for one in intervals if one.n]
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=max(axes.get_xlim()) > 4))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=max(axes.get_xlim()) > 4))
     axes.set(title=panel.title, xlabel=panel.across, ylim=(0, 101))
     return counts
 

@@ -35,6 +35,7 @@ class Gallery:
         exhibits: The pictures.
         pictures: Each as a `data:` URI.
         models: Models that have seen some of them.
+        others: Models whose evaluations hold no heatmaps.
         classes: True classes, in the order of the pictures.
         factor: How much differences are amplified.
         is_pixel_art: Whether the pictures are so small that their pixels should be seen.
@@ -44,6 +45,7 @@ class Gallery:
     exhibits: tuple[Exhibit, ...]
     pictures: tuple[str, ...]
     models: tuple[str, ...]
+    others: tuple[str, ...]
     classes: tuple[str, ...]
     factor: int
     is_pixel_art: bool
@@ -61,6 +63,7 @@ def show_gallery(report: Report) -> Gallery | None:
         exhibits=exhibits,
         pictures=tuple(data_uri(to_pixels(one.first.image)) for one in exhibits),
         models=models,
+        others=tuple(entry.name for entry in report.entries if entry.name not in models),
         classes=tuple(dict.fromkeys(one.first.label for one in exhibits)),
         factor=factor,
         is_pixel_art=exhibits[0].first.is_small,

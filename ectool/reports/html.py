@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ectool.reports import numbers
-from ectool.reports.arms import show_experiment
+from ectool.reports.arms import ShownExperiment, show_experiment
 from ectool.reports.charts import arm_style
 from ectool.reports.classes import class_tables, confusions
 from ectool.reports.comparisons import (
@@ -78,14 +78,18 @@ def _view(report: Report) -> dict[str, Any]:
         "confusions": confusions(report),
         "further": further_tables(report),
         "gallery": show_gallery(report),
-        "experiments": [
-            show_experiment(experiment, f"-{number}" if number > 1 else "")
-            for number, experiment in enumerate(report.experiments, 1)
-        ],
+        "experiments": _experiments(report),
         "legend_bar": data_uri(np.repeat(palette()[None, ::4], 4, axis=0)),
         "opacity": OPACITY,
         "nan": float("nan"),
     }
+
+
+def _experiments(report: Report) -> list[ShownExperiment]:
+    return [
+        show_experiment(experiment, f"-{number}" if number > 1 else "")
+        for number, experiment in enumerate(report.experiments, 1)
+    ]
 
 
 def _markup(charts: Mapping[str, Sequence[str]]) -> dict[str, list[Markup]]:

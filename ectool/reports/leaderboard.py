@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ectool.reports.content import Interval, Metric
 from ectool.reports.report import Entry, Report
+from ectool.reports.strengths import weakest
 
 HEADLINES = (
     "accuracy@original",
@@ -15,8 +16,8 @@ HEADLINES = (
     "ece",
     "background_gap",
     "accuracy@mixed_rand",
-    "robust@2/255",
-    "robust_map@2/255",
+    "robust@",
+    "robust_map@",
     "mce",
     "pointing_game",
     "energy_inside",
@@ -24,7 +25,7 @@ HEADLINES = (
     "deletion",
     "explanation_consistency",
 )
-"""Metrics that a page shows before it is asked for others."""
+"""Metrics that a page shows before it is asked for others; under attack, of the least radius."""
 MARGIN = 0.04
 """Share of a plot's width that stays free at both ends."""
 
@@ -68,20 +69,28 @@ class Column:
     axis: tuple[float, float]
 
 
+def headlines(names: Collection[str]) -> list[str]:
+    """Return the metrics that a reader looks for first, in that order."""
+    found = (weakest(wanted, names) for wanted in HEADLINES)
+    return [name for name in found if name is not None]
+
+
 def columns(report: Report) -> list[Column]:
     """Return the columns of the leaderboard."""
-    return [_column(report, name, metric) for name, metric in report.metrics.items()]
+    first = headlines(report.metrics)
+    return [_column(report, name, is_headline=name in first) for name in report.metrics]
 
 
-def _column(report: Report, name: str, metric: Metric) -> Column:
+def _column(report: Report, name: str, *, is_headline: bool) -> Column:
+    metric = report.metrics[name]
     values = [_value(entry, name) for entry in report.entries]
-    axis = _axis(values)
+    axis = _axis(values, metric.is_share)
     best = _best([interval.mean for interval in values], metric.higher_is_better)
     return Column(
         name=name,
         metric=metric,
         suite=report.suites[name],
-        is_headline=name in HEADLINES,
+        is_headline=is_headline,
         cells=tuple(Cell(v, v.mean == best, _whisker(v, axis)) for v in values),
         axis=axis,
     )
@@ -100,9 +109,11 @@ def _best(values: Sequence[float], higher_is_better: bool) -> float:
     return max(known) if higher_is_better else min(known)
 
 
-def _axis(values: Sequence[Interval]) -> tuple[float, float]:
-    """Return the least and the greatest of all values and bounds."""
+def _axis(values: Sequence[Interval], is_share: bool) -> tuple[float, float]:
+    """Return the least and the greatest of all values and bounds; of a single share, 0 and 1."""
     numbers = [n for v in values for n in (v.low, v.mean, v.high) if math.isfinite(n)]
+    if is_share and len(values) == 1:
+        numbers += [0.0, 1.0]
     return (min(numbers), max(numbers)) if numbers else (math.nan, math.nan)
 
 

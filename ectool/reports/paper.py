@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ectool.reports.content import Interval
 from ectool.reports.leaderboard import group_numbers
 from ectool.reports.report import Entry, Report
 
@@ -30,6 +27,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 
 INK, FAINT = "#333333", "#d9d9d9"
 SHOWN = len(COLOURS)
 """Models told apart by colour, marker and dashes; more in one chart cannot be."""
+UPRIGHT = 2
+"""Characters of names up to which they stand side by side along an axis."""
 LONGEST, LONGEST_TITLE = 44, 28
 """Characters of a model's name in a figure, and over a panel; of longer ones the middle is left
 out."""
@@ -176,21 +175,15 @@ def name_rows(grid: Sequence[Axes], label: str) -> None:
             axes.set_ylabel(label)
 
 
+def name_columns(axes: Axes, names: Sequence[str]) -> None:
+    """Name what stands side by side along an axis; long names aslant."""
+    if max(map(len, names), default=0) <= UPRIGHT:
+        axes.set_xticks(range(len(names)), names)
+    else:
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+
+
 def shortened(name: str, longest: int = LONGEST) -> str:
     """Leave out the middle of a name that is too long for its place."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half + 1 :]}"
-
-
-def whiskers(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return how far bounds lie from values, as matplotlib wants it; 0 where there are none."""
-    distances: np.ndarray = np.stack([value - low, high - value])
-    np.nan_to_num(np.maximum(distances, 0, out=distances), copy=False)
-    return distances
-
-
-def percents(intervals: Sequence[Interval], is_share: bool) -> Float[np.ndarray, "3 n"]:
-    """Return values, lower and upper bounds as they are drawn: shares in percent."""
-    found: Float[np.ndarray, "3 n"]
-    found = np.array([(one.mean, one.low, one.high) for one in intervals], np.float64).T
-    return found * (100 if is_share else 1)

@@ -94,3 +94,7 @@ class Report:
     experiments: tuple[Experiment, ...]
     gallery: tuple[Exhibit, ...]
     provenance: Provenance
+
+    def label(self, name: str) -> str:
+        """Return the label of a metric, or of what else a table names."""
+        return self.metrics[name].label if name in self.metrics else name.replace("_", " ")

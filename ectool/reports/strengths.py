@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
@@ -17,7 +16,17 @@ TABLE = "curves"
 ROBUSTNESS = "robustness"
 STRENGTH = re.compile(r"(?P<family>[\w-]+@.*?)(?P<strength>\d+(\.\d+)?(/\d+)?)")
 RANKED = re.compile(r"robust.*?(?P<ranked>_map|_map11)?")
-NORMS = {"linf": "L∞", "l2": "L2"}
+SPELLED = {
+    "linf": "L∞",
+    "l2": "L2",
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "apgd-ce": "APGD-CE",
+    "apgd-t": "APGD-T",
+    "autoattack": "AutoAttack",
+    "background": "PGD on the background",
+}
+"""Norms and attacks as people write them."""
 GREY_LEVELS = 255
 MISSING = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -41,12 +50,12 @@ def strength_panels(report: Report) -> dict[str, list[Panel]]:
     """Return what there is over the radius of attacks, the severity of corruptions, and others.
 
     Returns:
-        Panels by what they have in common: `robustness`, `severity`, or the suite of a family.
+        Panels by what they have in common: `robustness`, `corruptions`, or the suite of a family.
     """
     attacks = _of_table(report, ROBUSTNESS, ("attack", "norm"), "eps")
     found = {
         ROBUSTNESS: attacks or _of_families(report, ROBUSTNESS),
-        "severity": _of_table(report, "corruption", ("corruption",), "severity"),
+        "corruptions": _of_table(report, "corruption", ("corruption",), "severity"),
     }
     for suite in dict.fromkeys(report.suites.values()):
         found.setdefault(suite, _of_families(report, suite))
@@ -71,7 +80,7 @@ def _panel(kind: Sequence[str], by_model: Mapping[str, Sequence[Row]], x: str) -
         name: ([factor * row[x] for row in rows], [interval_of(row) for row in rows])
         for name, rows in by_model.items()
     }
-    title = ", ".join(NORMS.get(part, part.replace("_", " ")) for part in kind)
+    title = ", ".join(SPELLED.get(part, part.replace("_", " ")) for part in kind)
     return Panel(title, f"{x}, 1/{GREY_LEVELS}" if in_levels else x, curves)
 
 
@@ -107,13 +116,35 @@ def families(report: Report) -> dict[str, dict[float, str]]:
     for name in report.metrics:
         parts = STRENGTH.fullmatch(name)
         if parts is not None:
-            strength = float(Fraction(parts["strength"]))
-            found.setdefault(parts["family"], {})[strength] = name
+            found.setdefault(parts["family"], {})[_number(parts["strength"])] = name
     for family, members in found.items():
         clean = _clean(family)
         if clean in report.metrics:
             members[0.0] = clean
     return {family: dict(sorted(m.items())) for family, m in found.items() if len(m) > 1}
+
+
+def weakest(wanted: str, names: Iterable[str]) -> str | None:
+    """Return the metric of a name; of one that ends with `@`, the metric of the least strength.
+
+    Args:
+        wanted: Such as `ece`, or `robust@` for the smallest radius that was measured.
+        names: Metrics to choose from; L-inf radii come before those of other norms.
+    """
+    if not wanted.endswith("@"):
+        return wanted if wanted in names else None
+    found = {
+        (parts["family"], _number(parts["strength"])): name
+        for name in names
+        if name.startswith(wanted) and (parts := STRENGTH.fullmatch(name))
+    }
+    return found[min(found)] if found else None
+
+
+def _number(text: str) -> float:
+    """Return the number that a strength stands for: `0.25`, or in grey levels `0.5/255`."""
+    numerator, _, denominator = text.partition("/")
+    return float(numerator) / float(denominator or 1)
 
 
 def _clean(family: str) -> str:

@@ -81,7 +81,7 @@ def check_fits(options: HeatmapOptions, model: Classifier, size: tuple[int, int]
         InputError: It does not fit the network.
     """
     black = model.mean.new_zeros(1, 3, *size)
-    explainer_of(options, model)(black, torch.zeros(1, dtype=torch.int64))
+    explainer_of(options, model)(black, black.new_zeros(1, dtype=torch.int64))
 
 
 def _on_one_grid(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

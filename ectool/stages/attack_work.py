@@ -21,7 +21,7 @@ from ectool.attacks.random_start import start_streams
 from ectool.attacks.until_fooled import until_fooled
 from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
-from ectool.metrics.localization import box_masks
+from ectool.metrics.localization import filled_boxes
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.attacking import STEP_SHARE
 from ectool.stages.conditions import Condition
@@ -126,7 +126,7 @@ def object_masks(
     """Return where the objects of pictures are: masks, else filled boxes, else None."""
     if truth.masks is not None or truth.boxes is None:
         return truth.masks
-    return np.stack([box_masks(boxes, size).any(axis=0) for boxes in truth.boxes])
+    return filled_boxes(truth.boxes, size)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ from ectool.datasets.base import Dataset
 from ectool.datasets.shared import shared
 from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
 from ectool.stages.bounds import check_bounds, parse_bounds
-from ectool.stages.evaluation import evaluate, open_variants, read_metrics
+from ectool.stages.evaluation import data_facts, evaluate, open_variants, read_metrics
 from ectool.stages.layout import RESULTS_FILE
 from ectool.stages.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.model_list import ListedModel, listed_models
-from ectool.stages.suites.base import ORIGINAL
 from ectool.stages.watch import Once, Watch
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
@@ -148,15 +147,9 @@ def _concerns_all(error: Exception) -> bool:
 
 def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, Any]:
     """Return what the results say of all models: data, configuration and versions."""
-    prints = {name: dataset.fingerprint for name, dataset in variants.items()}
     options = config.keyed().items()
     return {
-        "data": {
-            "name": config.data,
-            "split": config.split,
-            "fingerprint": prints[ORIGINAL],
-            "variants": prints,
-        },
+        "data": data_facts(config, variants),
         "configuration": {n: v for n, v in options if n not in ModelOptions.model_fields},
         "versions": library_versions(),
     }

@@ -43,7 +43,7 @@ class Bound:
         """Tell whether a value of the results meets it; one that is undefined does not."""
         return isinstance(value, int | float) and SIGNS[self.sign](value, self.number)
 
-    def unit(self, value: object) -> str:
+    def written(self, value: object) -> str:
         """Write a value of the results the way people read it."""
         if not isinstance(value, int | float):
             return "undefined"
@@ -176,15 +176,15 @@ def check_bounds(
         if bound.metric not in metrics:
             raise UsageError(
                 f"{start}--require",
-                expected="one of " + ", ".join(metrics),
+                expected="a metric that was measured",
                 got=repr(bound.metric),
-                fix="name a measured metric",
+                fix=f"name one of {where}",
             )
         value = metrics[bound.metric]["value"]
         if not bound.is_met(value):
             raise QualityGateError(
                 start + bound.metric,
-                expected=f"{bound.sign} {bound.unit(bound.number)}",
-                got=bound.unit(value),
+                expected=f"{bound.sign} {bound.written(bound.number)}",
+                got=bound.written(value),
                 fix=f"see {where}",
             )

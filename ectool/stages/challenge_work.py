@@ -12,15 +12,13 @@ from torch import Tensor
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.labelled import Batch, LabelledPictures
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A few objects."""
+class Objects(Batch):
+    """A few pictures and where their objects are."""
 
-    sample_ids: list[str]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    images: np.ndarray[Any, np.dtype[np.uint8]]
     masks: np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -43,22 +41,19 @@ class ChallengeWork:
         self, model: Classifier, objects: Dataset, backgrounds: Dataset, block: int
     ) -> None:
         self.model = model
-        self.objects = objects
+        self.device = next(model.parameters()).device
+        self.pictures = LabelledPictures(objects, self.device)
         self.backgrounds = backgrounds
         self.block = block
-        self.device = next(model.parameters()).device
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> Objects:
         """Read objects and their masks."""
-        masks = self.objects.annotations(rows).masks
-        return Batch(
-            sample_ids=[self.objects.sample_ids[row] for row in rows],
-            labels=self.objects.labels[rows],
-            images=self.objects.images(rows),
-            masks=np.zeros(0, np.bool_) if masks is None else masks,
-        )
+        batch, masks = self.pictures.load(rows), self.pictures.dataset.annotations(rows).masks
+        if masks is None:
+            raise ValueError("objects are pasted by their masks, and there are none")
+        return Objects(batch.sample_ids, batch.labels, batch.images, masks)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: Objects) -> Arrays:
         """Tell which objects are recognised on every background.
 
         Backgrounds are read once per batch, in blocks; each block meets every object that no block
@@ -73,11 +68,7 @@ class ChallengeWork:
             for row in np.flatnonzero(robust):
                 answers = self._answers(images[row], masks[row], block)
                 robust[row] = bool((answers == int(batch.labels[row])).all())
-        return {
-            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
-            "label": batch.labels,
-            "robust": robust,
-        }
+        return {**batch.columns, "robust": robust}
 
     def _answers(self, image: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
         """Return the classes predicted for an object on backgrounds."""

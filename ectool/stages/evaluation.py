@@ -19,6 +19,7 @@ from ectool.artifacts.partial import up_to_date
 from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
@@ -32,7 +33,7 @@ from ectool.types import UP_TO_DATE, Reporter
 
 VERSION = 2
 """Version of `results.json`, see docs/evaluation.md."""
-EXPLAINED = {"localization", "faithfulness", "sanity", "stability"}
+EXPLAINED = ("localization", "faithfulness", "sanity", "stability")
 """Suites that need heatmaps."""
 BASELINE = "corruption_baseline"
 """Role of the evaluation whose errors under corruption are the unit of mCE."""
@@ -50,7 +51,7 @@ def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: 
     """
     with Subject(config, find_model(config), variants, reporter) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
-        recipe = describe(subject)
+        recipe = recipe_of(subject)
         if _is_finished(config, recipe):
             reporter.note(f"{config.output}: {UP_TO_DATE}")
         else:
@@ -66,11 +67,11 @@ def _parts(subject: Subject) -> dict[str, Part]:
     return found
 
 
-def describe(subject: Subject) -> Recipe:
+def recipe_of(subject: Subject) -> Recipe:
     """Return what determines the results of an evaluation."""
     config = subject.config
-    prints = {name: dataset.fingerprint for name, dataset in subject.variants.items()}
-    options = {**config.keyed(), **method_key(config.method), "variants": prints}
+    prints = {"variants": fingerprints(subject.variants)}
+    options = {**config.keyed(), **method_key(config.method), **prints}
     recipe = subject.recipe("evaluation", config.output, options)
     baseline = config.corruption_baseline
     if baseline is None:
@@ -140,11 +141,7 @@ def _subject_of(recipe: Recipe) -> tuple[str, list[str], str | None]:
 def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> None:
     """Make the artifacts that are missing, then the results."""
     output = subject.config.output
-    if subject.reference.is_opaque and EXPLAINED & set(subject.config.suite):
-        subject.reporter.note(
-            f"{subject.config.model}: without localization and consistency, for no heatmaps can be "
-            "drawn of a program; give the architecture and its weights"
-        )
+    _tell_what_is_left_out(subject)
     files.make_folder(output)
     made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
     with ExitStack() as stack:
@@ -162,6 +159,15 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Non
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
     folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+
+
+def _tell_what_is_left_out(subject: Subject) -> None:
+    without = [suite for suite in subject.config.suite if suite in EXPLAINED]
+    if subject.reference.is_opaque and without:
+        subject.reporter.note(
+            f"{subject.config.model}: without {', '.join(without)}, for a program has no layers "
+            "to draw heatmaps from; give the architecture and its weights"
+        )
 
 
 def _baseline_parts(config: EvaluateConfig) -> list[Path]:
@@ -186,23 +192,28 @@ def _results(
         baseline=baseline,
     )
     resampling = Resampling(config.bootstrap, config.seed)
-    prints = {name: dataset.fingerprint for name, dataset in subject.variants.items()}
     return {
         "schema": "evaluation",
         "version": VERSION,
         "model": {"id": subject.reference.id, "architecture": subject.reference.architecture},
-        "data": {
-            "name": config.data,
-            "split": config.split,
-            "fingerprint": original.fingerprint,
-            "variants": prints,
-        },
+        "data": data_facts(config, subject.variants),
         "configuration": config.keyed(),
         "versions": library_versions(),
         "suites": list(config.suite),
         "parts": {file: artifact.id for file, artifact in artifacts.items()},
         "metrics": metrics(evaluated, config.suite, resampling),
         **tables(evaluated, config.suite, resampling),
+    }
+
+
+def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, object]:
+    """Return what results say of the pictures."""
+    prints = fingerprints(variants)
+    return {
+        "name": config.data,
+        "split": config.split,
+        "fingerprint": prints[ORIGINAL],
+        "variants": prints,
     }
 
 

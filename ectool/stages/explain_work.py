@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
-from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
-from ectool.datasets.labels import check_labelled, most_positives, positives
+from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.labels import check_labelled
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
+from ectool.stages.labelled import Images, LabelledPictures, Samples
 from ectool.stages.map_storage import Maps, MapStorage
 from ectool.stages.networks import check_finite
 
-Images = np.ndarray[Any, np.dtype[np.uint8]]
-
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Samples):
     """What the explainer needs of a few samples."""
 
-    sample_ids: list[str]
-    labels: Labels
     clean: Images
     adversarial: Images | None
 
@@ -62,8 +56,7 @@ class ExplainWork:
         where = f"{dataset.name} for {config.samples}"
         if config.targets == "label":
             check_labelled(dataset, "explain predictions (--targets prediction)")
-        many = is_multilabel(dataset.labels)
-        self.width = most_positives(dataset.labels) if many else None
+        self.pictures = LabelledPictures(dataset, self.device)
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
 
     def load(self, rows: Indices) -> Batch:
@@ -84,15 +77,14 @@ class ExplainWork:
 
     def compute(self, batch: Batch) -> Arrays:
         """Explain the clean pictures, and the perturbed ones for the same classes."""
-        targets = self._targets(batch.labels)
+        targets = self.pictures.targets(batch) if self.config.targets == "label" else None
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
         if targets is None:
             targets = logits.argmax(dim=1)
-            if self.width is not None:  # the surest label of several; a row each, like true ones
+            if self.pictures.width is not None:  # the surest of several; a row each, as true ones
                 targets, maps = targets[:, None], maps[:, None]
         arrays = {
-            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
-            "label": batch.labels,
+            **batch.columns,
             "target": targets.cpu().numpy(),
             "clean": maps,
             "logits_clean": logits.cpu().numpy(),
@@ -101,13 +93,6 @@ class ExplainWork:
             maps, logits = self._explain(batch.adversarial, targets, batch.sample_ids)
             arrays |= {"adversarial": maps, "logits_adversarial": logits.cpu().numpy()}
         return arrays
-
-    def _targets(self, labels: Labels) -> Tensor | None:
-        """Return the true classes: one each, or of multi-label data a row each; None for others."""
-        if self.config.targets != "label":
-            return None
-        rows = labels if self.width is None else positives(labels, self.width)
-        return torch.from_numpy(rows).to(self.device)
 
     def _explain(
         self, images: Images, targets: Tensor | None, sample_ids: list[str]

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FaithfulnessProtocol:
-    """Shares and patches of the papers.
+    """Steps, shares and patches of the papers.
 
     Attributes:
+        steps: In how many steps pixels are inserted and deleted: those of 224 x 8 pixels in the
+            authors' evaluation of ImageNet (Petsiuk et al. 2018).
         shares: Shares of the pixels that ROAD removes (Rong et al. 2022).
         patch: Side in pixels of the patches that pixel flipping replaces (Samek et al. 2017).
         patches: How many of them it replaces, at most.
     """
 
+    steps: int = 28
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     patch: int = 9
     patches: int = 100

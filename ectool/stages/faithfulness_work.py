@@ -81,14 +81,14 @@ class FaithfulnessWork:
     ) -> dict[str, Tensor]:
         """Return every curve of one kind of maps, and what hiding the rest does."""
         patch, patches = self.protocol.patch_in(explained.size), self.protocol.patches
-        shares, seed = self.protocol.shares, self.seed
+        shares, steps, seed = self.protocol.shares, self.protocol.steps, self.seed
         morf = road(explained, maps, sample_ids, order="morf", shares=shares, seed=seed)
         lerf = road(explained, maps, sample_ids, order="lerf", shares=shares, seed=seed)
         flips = pixel_flipping(explained, maps, patch=patch, steps=patches)
         changes = confidence_changes(explained, maps)
         return {
-            "deletion": deletion(explained, maps).probabilities,
-            "insertion": insertion(explained, maps).probabilities,
+            "deletion": deletion(explained, maps, steps=steps).probabilities,
+            "insertion": insertion(explained, maps, steps=steps).probabilities,
             "pixel_flipping": flips.probabilities,
             "road_morf": morf.correct,
             "road_lerf": lerf.correct,

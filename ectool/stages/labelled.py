@@ -13,14 +13,15 @@ from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import most_positives, positives
 
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
 
 @dataclass(frozen=True)
-class Batch:
-    """A few samples."""
+class Samples:
+    """Who a few samples are."""
 
     sample_ids: list[str]
     labels: Labels
-    images: np.ndarray[Any, np.dtype[np.uint8]]
 
     @property
     def columns(self) -> Arrays:
@@ -29,6 +30,13 @@ class Batch:
             "sample_id": np.array(self.sample_ids, dtype=np.dtypes.StringDType()),
             "label": self.labels,
         }
+
+
+@dataclass(frozen=True)
+class Batch(Samples):
+    """A few samples and their pictures."""
+
+    images: Images
 
 
 class LabelledPictures:
@@ -53,7 +61,7 @@ class LabelledPictures:
             images=self.dataset.images(rows),
         )
 
-    def targets(self, batch: Batch) -> Tensor:
+    def targets(self, batch: Samples) -> Tensor:
         """Return the true classes: one each, or of multi-label data a row each."""
         rows = batch.labels if self.width is None else positives(batch.labels, self.width)
         return torch.from_numpy(rows).to(self.device)

@@ -45,6 +45,15 @@ class RunRecord(BaseModel):
     evaluation: Path
     rounds: tuple[Path, ...]
 
+    def within(self, root: Path) -> RunRecord:
+        """Return the same with the paths behind that of the experiment's folder."""
+        placed = {
+            "model": root / self.model,
+            "evaluation": root / self.evaluation,
+            "rounds": tuple(root / one for one in self.rounds),
+        }
+        return self.model_copy(update=placed)
+
 
 class ExperimentRecord(BaseModel):
     """What `ectool run` records of an experiment, for the report and for other programs.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 LEADERBOARD_FILE = "leaderboard.csv"
 VERSION = 1
 """Version of an audit's `results.json`, see docs/evaluation.md."""
-BOUNDS = {"": "value", "_low": "low", "_high": "high"}
+COLUMNS = {"": "value", "_low": "low", "_high": "high"}
 """Columns of each metric: what follows its name, and the entry of the results it holds."""
 
 
@@ -61,9 +61,9 @@ def leaderboard(standings: Sequence[Standing]) -> str:
     metrics = list(dict.fromkeys(name for one in standings for name in one.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [name + suffix for name in metrics for suffix in BOUNDS]
+    columns = [name + suffix for name in metrics for suffix in COLUMNS]
     writer.writerow(["name", "status", *columns])
     for one in standings:
-        numbers = [one.metrics.get(m, {}).get(key) for m in metrics for key in BOUNDS.values()]
+        numbers = [one.metrics.get(m, {}).get(key) for m in metrics for key in COLUMNS.values()]
         writer.writerow([one.name, one.status, *numbers])
     return text.getvalue()

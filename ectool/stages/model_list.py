@@ -24,8 +24,10 @@ from ectool.stages.leaderboard import LEADERBOARD_FILE
 
 TABLE = "models"
 WILDCARDS = re.compile(r"[*?\[]")
-SAFE_NAME = re.compile(r"\w[\w.+=@, -]*")
-UNSAFE = re.compile(r"[^\w.+=@, -]+")
+SAFE = r"\w.+=@, -"
+"""Characters of a folder's name, as a regular expression lists them."""
+SAFE_NAME = re.compile(rf"\w[{SAFE}]*")
+UNSAFE = re.compile(rf"[^{SAFE}]+")
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".safetensors")
 RESERVED = (LEADERBOARD_FILE, RESULTS_FILE)
 """What lies beside the models' folders."""
@@ -219,7 +221,8 @@ def _check_names(models: Sequence[ListedModel]) -> None:
         if not SAFE_NAME.fullmatch(name) or name.casefold() in RESERVED:
             raise UsageError(
                 f"{model.where}: name",
-                expected="letters, digits, spaces and .+=@,-_ , a letter or digit first",
+                expected="letters, digits, spaces and .+=@,-_ , a letter or digit first, and not "
+                f"{' or '.join(RESERVED)}",
                 got=repr(name),
                 fix="choose another name",
             )

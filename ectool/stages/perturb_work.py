@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,29 +15,27 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
 from ectool.config import PerturbConfig
-from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
-from ectool.datasets.labels import check_labelled, most_positives, positives
+from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
+from ectool.stages import labelled
 from ectool.stages.attacking import Attacker, Clean
 from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
+from ectool.stages.labelled import Images, LabelledPictures
 from ectool.stages.networks import check_finite
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 """Returns the logits of pictures, given their true classes and the pixels."""
-Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(labelled.Batch):
     """What the attack needs of a few samples."""
 
-    sample_ids: list[str]
-    labels: Labels
-    images: Images
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
     start: Images | None
 
@@ -76,13 +74,12 @@ class PerturbWork:
         self.model = model
         self.dataset = dataset
         self.initial = initial
-        self.ids: Sequence[str] = dataset.sample_ids
         check_labelled(dataset, "perturb a labelled split")
-        many = is_multilabel(dataset.labels)
-        self.width = most_positives(dataset.labels) if many else None
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
+        self.pictures = LabelledPictures(dataset, self.device)
+        self.width = self.pictures.width
         self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
 
@@ -91,14 +88,15 @@ class PerturbWork:
         where = f"--init {initial.path}"
         check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
-        return positions(list(self.ids), initial.sample_ids, where, fix)
+        return positions(list(self.dataset.sample_ids), initial.sample_ids, where, fix)
 
     def load(self, rows: Indices) -> Batch:
         """Read pictures, labels, object masks and the earlier round's samples."""
+        batch = self.pictures.load(rows)
         return Batch(
-            sample_ids=[self.ids[row] for row in rows],
-            labels=self.dataset.labels[rows],
-            images=self.dataset.images(rows),
+            sample_ids=batch.sample_ids,
+            labels=batch.labels,
+            images=batch.images,
             objects=self._objects(rows) if self.rule.source == "object" else None,
             start=self._start(rows),
         )
@@ -135,7 +133,7 @@ class PerturbWork:
             judge: Answers pictures, of which it is told the true classes, in place of the model.
         """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
-        pixels, targets = to_pixels(images), self._targets(batch.labels)
+        pixels, targets = to_pixels(images), self.pictures.targets(batch)
         explanation = None
         if explain or self.rule.source == "heatmap":
             explanation = self.explainer(pixels, targets)
@@ -157,8 +155,7 @@ class PerturbWork:
         attack = self.attacker(clean, answer)
         check_finite(attack.logits, batch.sample_ids)
         arrays = {
-            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
-            "label": batch.labels,
+            **batch.columns,
             "image": attack.images.contiguous().cpu().numpy(),
             "background": background.cpu().numpy(),
             "logits_clean": logits.float().cpu().numpy(),
@@ -170,11 +167,6 @@ class PerturbWork:
         with torch.no_grad():
             logits: Tensor = self.model(pixels)
         return logits
-
-    def _targets(self, labels: Labels) -> Tensor:
-        """Return the true classes: one each, or of multi-label data a row each."""
-        rows = labels if self.width is None else positives(labels, self.width)
-        return torch.from_numpy(rows).to(self.device)
 
     def _background(
         self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: Batch

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.labelled import Images, Samples
 from ectool.stages.networks import check_finite
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Samples):
     """A few samples in every variant."""
 
-    sample_ids: list[str]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    variants: dict[str, np.ndarray[Any, np.dtype[np.uint8]]]
+    variants: dict[str, Images]
 
 
 class PredictWork:
@@ -48,10 +45,7 @@ class PredictWork:
 
     def compute(self, batch: Batch) -> Arrays:
         """Return the logits of every variant."""
-        arrays = {
-            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
-            "label": batch.labels,
-        }
+        arrays = dict(batch.columns)
         for name, images in batch.variants.items():
             with torch.no_grad():
                 logits = self.model(to_pixels(images, self.device))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Int64
 
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
-from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.classifier import Classifier
 from ectool.seeding import stream
-from ectool.stages.networks import check_finite
+from ectool.stages.predict_work import Batch, PredictWork
 
 TILES = 14
 """About so many tiles lie along a side: 16 pixels wide at 224, 2 at 32."""
@@ -67,17 +65,8 @@ def replaced_share(
     return replaced
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A few pictures, some of whose background has been replaced."""
-
-    sample_ids: list[str]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    images: np.ndarray[Any, np.dtype[np.uint8]]
-
-
 class ReplacedWork:
-    """Predicts pictures between two backgrounds; see `shards.Work`.
+    """Puts pictures between two backgrounds, and predicts them; see `shards.Work`.
 
     Args:
         model: A frozen classifier.
@@ -98,38 +87,26 @@ class ReplacedWork:
         seed: int,
         condition: str,
     ) -> None:
-        self.model = model
+        self.predictions = PredictWork(model, {"original": original, "other": other})
         self.original = original
-        self.other = other
         self.share = share
         self.seed = seed
         self.condition = condition
-        self.device = next(model.parameters()).device
 
     def load(self, rows: Indices) -> Batch:
         """Read both pictures of every sample and put them together."""
-        sample_ids = [self.original.sample_ids[row] for row in rows]
+        batch = self.predictions.load(rows)
         masks = self.original.annotations(rows).masks
         if masks is None:  # no object: all is background
             masks = np.zeros((len(rows), *self.original.size), np.bool_)
-        replaced = replaced_share(masks, sample_ids, self.share, self.seed)[:, None]
-        return Batch(
-            sample_ids=sample_ids,
-            labels=self.original.labels[rows],
-            images=np.where(replaced, self.other.images(rows), self.original.images(rows)),
-        )
+        replaced = replaced_share(masks, batch.sample_ids, self.share, self.seed)[:, None]
+        images = np.where(replaced, batch.variants["other"], batch.variants["original"])
+        return replace(batch, variants={self.condition: images})
 
     def compute(self, batch: Batch) -> Arrays:
         """Return the logits."""
-        with torch.no_grad():
-            logits = self.model(to_pixels(batch.images, self.device))
-        check_finite(logits, batch.sample_ids)
-        return {
-            "sample_id": np.array(batch.sample_ids, dtype=np.dtypes.StringDType()),
-            "label": batch.labels,
-            f"{self.condition}/logits": logits.float().cpu().numpy(),
-        }
+        return self.predictions.compute(batch)
 
-    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
+    def findings(self, arrays: Arrays) -> dict[str, int]:
         """Find nothing: the metric says it all."""
-        return {}
+        return self.predictions.findings(arrays)

@@ -63,7 +63,7 @@ def read_report(config: ReportConfig, reporter: Reporter = SILENT) -> Report:
     """
     sources = read_sources(config.paths)
     metrics, suites = measured(entry.evaluation for entry in sources.entries)
-    runs = [run for experiment in sources.experiments for run in experiment.runs]
+    runs = [run.record for experiment in sources.experiments for run in experiment.runs]
     with reporter.task("report", sum(len(run.rounds) for run in runs)) as advance:
         experiments = tuple(_read_experiment(one, advance) for one in sources.experiments)
     artifacts = [path for run in runs for path in artifacts_of(run)]
@@ -92,24 +92,22 @@ def _title(sources: Sources, names: list[str]) -> str:
 def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
     """Read what a report says of the arms of an experiment."""
     metrics, _ = measured(run.evaluation for run in experiment.runs)
-    arms = tuple(
-        Arm(
-            name=name,
-            settings=settings,
-            results=results_of(experiment, name, metrics),
-            histories={run.seed: read_history(run) for run in experiment.runs_of(name)},
-            rounds={
-                run.seed: read_rounds(run, advance)
-                for run in experiment.runs_of(name)
-                if run.rounds
-            },
+    arms = []
+    for name, settings in experiment.record.arms.items():
+        runs = [run.record for run in experiment.runs_of(name)]
+        arms.append(
+            Arm(
+                name=name,
+                settings=settings,
+                results=results_of(experiment, name, metrics),
+                histories={run.seed: read_history(run) for run in runs},
+                rounds={run.seed: read_rounds(run, advance) for run in runs if run.rounds},
+            )
         )
-        for name, settings in experiment.record.arms.items()
-    )
     return Experiment(
         **experiment.record.model_dump(exclude={"arms", "runs"}),
         metrics=metrics,
-        arms=arms,
+        arms=tuple(arms),
         sheet=read_sheet(experiment),
     )
 

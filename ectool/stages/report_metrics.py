@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ectool.config.evaluate import SUITES
 from ectool.metrics.statistics import Estimate, mean_interval, paired_difference
 from ectool.reports.content import Interval, Metric, Result, compare
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.leaderboard import HEADLINES
+from ectool.reports.leaderboard import headlines
 from ectool.stages.report_runs import FinishedExperiment
 
 
@@ -21,12 +21,13 @@ def measured(evaluations: Iterable[Evaluation]) -> tuple[dict[str, Metric], dict
     for evaluation in evaluations:
         metrics |= {n: m for n, m in evaluation.metrics.items() if n not in metrics}
         suites |= evaluation.suites
-    places = {n: (_index(SUITES, suites[n]), _index(HEADLINES, n)) for n in metrics}
+    first = headlines(metrics)
+    places = {n: (_index(SUITES, suites[n]), _index(first, n)) for n in metrics}
     order = sorted(metrics, key=places.__getitem__)
     return {name: metrics[name] for name in order}, {name: suites[name] for name in order}
 
 
-def _index(known: tuple[str, ...], name: str) -> int:
+def _index(known: Sequence[str], name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
@@ -54,7 +55,7 @@ def _result(experiment: FinishedExperiment, arm: str, name: str, metric: Metric)
 
 def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:
     """Return a metric by seed; NaN where it is undefined or was not measured."""
-    return {run.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
+    return {run.record.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
 
 
 def _interval(estimate: Estimate) -> Interval:

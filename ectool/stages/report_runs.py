@@ -22,6 +22,7 @@ from ectool.stages.layout import (
     SAMPLES,
     WEIGHTS,
     ExperimentRecord,
+    RunRecord,
 )
 from ectool.types import Advance
 
@@ -31,19 +32,11 @@ class Run:
     """One arm with one seed.
 
     Attributes:
-        seed: The seed.
-        arm: Name of the arm.
-        model: Model artifact after the last epoch.
-        folder: Folder of its evaluation.
-        rounds: Folder of every round.
-        evaluation: What the evaluation found.
+        record: What it left behind, with paths that can be opened.
+        evaluation: What its evaluation found.
     """
 
-    seed: int
-    arm: str
-    model: Path
-    folder: Path
-    rounds: tuple[Path, ...]
+    record: RunRecord
     evaluation: Evaluation
 
 
@@ -57,7 +50,7 @@ class FinishedExperiment:
 
     def runs_of(self, arm: str) -> list[Run]:
         """Return the runs of an arm."""
-        return [run for run in self.runs if run.arm == arm]
+        return [run for run in self.runs if run.record.arm == arm]
 
 
 def read_experiment(path: Path) -> FinishedExperiment:
@@ -68,20 +61,13 @@ def read_experiment(path: Path) -> FinishedExperiment:
         IntegrityError: Results are not what was written.
     """
     record = _read_record(path / EXPERIMENT_FILE)
-    runs = tuple(
-        Run(
-            seed=run.seed,
-            arm=run.arm,
-            model=path / run.model,
-            folder=path / run.evaluation,
-            rounds=tuple(path / one for one in run.rounds),
-            evaluation=from_results(
-                f"{run.arm}, seed {run.seed}", read_results(path / run.evaluation)
-            ),
-        )
-        for run in record.runs
-    )
+    runs = tuple(_read_run(run.within(path)) for run in record.runs)
     return FinishedExperiment(path, record, runs)
+
+
+def _read_run(record: RunRecord) -> Run:
+    name = f"{record.arm}, seed {record.seed}"
+    return Run(record, from_results(name, read_results(record.evaluation)))
 
 
 def _read_record(file: Path) -> ExperimentRecord:
@@ -113,7 +99,7 @@ def _invalid(file: Path, got: str) -> InputError:
     )
 
 
-def read_history(run: Run) -> History:
+def read_history(run: RunRecord) -> History:
     """Return what was measured after each epoch.
 
     Raises:
@@ -125,7 +111,7 @@ def read_history(run: Run) -> History:
     return history
 
 
-def read_rounds(run: Run, advance: Advance) -> list[Round]:
+def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:
     """Summarize the weights of every round.
 
     Raises:
@@ -142,8 +128,8 @@ def read_rounds(run: Run, advance: Advance) -> list[Round]:
     return rounds
 
 
-def artifacts_of(run: Run) -> list[Path]:
+def artifacts_of(run: RunRecord) -> list[Path]:
     """Return the artifacts that tell how a run was made: of the rounds, those of the last."""
     names = (SAMPLES, HEATMAPS, WEIGHTS)
     last = [one / name for one in run.rounds[-1:] for name in names]
-    return [run.model, *last, run.folder]
+    return [run.model, *last, run.evaluation]

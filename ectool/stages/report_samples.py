@@ -89,7 +89,8 @@ def read_sheet(experiment: FinishedExperiment) -> Sheet | None:
         InputError: The data set is missing or not the one of the samples.
         IntegrityError: An artifact is not what was written.
     """
-    run = next((run for run in experiment.runs if run.rounds), None)
+    records = (run.record for run in experiment.runs)
+    run = next((record for record in records if record.rounds), None)
     if run is None:
         return None
     with open_round(run.rounds[-1]) as last:

@@ -73,7 +73,7 @@ def _add_experiment(sources: Sources, path: Path, prefix: str) -> None:
     for arm in experiment.record.arms:
         for run in experiment.runs_of(arm):
             evaluation = replace(run.evaluation, name=f"{prefix}{run.evaluation.name}")
-            sources.add(evaluation, run.folder, f"{prefix}{arm}")
+            sources.add(evaluation, run.record.evaluation, f"{prefix}{arm}")
 
 
 def _add_audit(sources: Sources, path: Path, prefix: str) -> None:

@@ -14,13 +14,13 @@ METRICS = {
     "deletion": MetricInfo(
         "deletion",
         "area under the probability of the true class while the most relevant pixels are replaced "
-        "by the mean colour, a row's worth at a time (Petsiuk et al. 2018)",
+        "by the mean colour, in 28 steps (Petsiuk et al. 2018)",
         higher_is_better=False,
     ),
     "insertion": MetricInfo(
         "insertion",
         "area under the probability of the true class while the most relevant pixels come back "
-        "into the blurred picture, a row's worth at a time (Petsiuk et al. 2018)",
+        "into the blurred picture, in 28 steps (Petsiuk et al. 2018)",
         higher_is_better=True,
     ),
     "pixel_flipping": MetricInfo(

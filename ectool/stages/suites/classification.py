@@ -16,15 +16,14 @@ from ectool.metrics.calibration import (
     reliability_table,
 )
 from ectool.metrics.classification import (
-    balanced_accuracy,
     class_accuracies,
     confusion,
     is_correct,
     is_correct_top_k,
-    worst_group_accuracy,
 )
 from ectool.metrics.ranking import Interpolation
 from ectool.metrics.statistics import Estimate
+from ectool.metrics.strata import balanced_accuracy, worst_group_accuracy
 from ectool.stages.layout import PREDICTIONS
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (

@@ -21,7 +21,6 @@ from ectool.metrics.robustness import (
     error_rates,
     relative_corruption_errors,
 )
-from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages.conditions import corruption_file, severity_name
 from ectool.stages.layout import PREDICTIONS
 from ectool.stages.shards import Work
@@ -35,7 +34,7 @@ from ectool.stages.suites.base import (
     Values,
     mapped,
 )
-from ectool.stages.suites.tables import interval
+from ectool.stages.suites.tables import mean_lines
 
 SEVERITY_NAMES = tuple(severity_name(severity) for severity in SEVERITIES)
 
@@ -100,24 +99,14 @@ def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
 
 def corruption_curves(evaluated: Evaluated, resampling: Resampling) -> Table:
     """Return accuracy over the severity of each corruption."""
-    return [
-        {
-            "curve": "corruption",
-            "corruption": kind,
-            "severity": severity,
-            **mean_interval(right, resampling),
-        }
-        for kind in _measured(evaluated)
-        for severity, right in zip(SEVERITIES, _correct(evaluated, kind), strict=True)
-    ]
-
-
-def mean_interval(
-    correct: Bool[np.ndarray, "n"], resampling: Resampling
-) -> dict[str, float | int | None]:
-    """Return a share of samples and its interval, for a line of a table."""
-    found = bootstrap_interval(correct, resamples=resampling.resamples, seed=resampling.seed)
-    return interval(found)
+    return mean_lines(
+        (
+            ({"curve": "corruption", "corruption": kind, "severity": severity}, right)
+            for kind in _measured(evaluated)
+            for severity, right in zip(SEVERITIES, _correct(evaluated, kind), strict=True)
+        ),
+        resampling,
+    )
 
 
 def _measured(evaluated: Evaluated) -> list[str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ectool.datasets.base import Dataset
+from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import InputError
 from ectool.metrics.classification import is_correct
 from ectool.metrics.debiasing import background_gaps
-from ectool.metrics.statistics import Estimate, bootstrap_interval
+from ectool.metrics.statistics import Estimate
 from ectool.stages.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
@@ -25,11 +27,12 @@ from ectool.stages.suites.base import (
     mapped,
 )
 from ectool.stages.suites.classification import accuracies, mean_average_precisions
-from ectool.stages.suites.tables import interval
+from ectool.stages.suites.tables import mean_lines
 
 BARE_BACKGROUND = "only_bg_t"
+"""Variant whose pictures the challenge pastes behind the objects."""
 OTHER_BACKGROUND = "mixed_rand"
-"""Variants whose pictures are pasted behind the objects: by the challenge, and share by share."""
+"""Variant whose background replaces that of the pictures, share by share."""
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
@@ -38,25 +41,28 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     Raises:
         InputError: The challenge is asked for, but there are no masks or no bare backgrounds.
     """
-    others = {name: data for name, data in subject.variants.items() if name != ORIGINAL}
+    others = _other_variants(subject)
     found = []
     if others:
-        prints = {name: dataset.fingerprint for name, dataset in others.items()}
-        found.append(mapped(BACKGROUNDS, "predictions", _predict, options={"variants": prints}))
+        options = {"variants": fingerprints(others)}
+        found.append(mapped(BACKGROUNDS, "predictions", _predict, options=options))
     if OTHER_BACKGROUND in others and _has_masks(subject):
         found += [_replaced_part(subject, share) for share in subject.config.replaced]
     if subject.config.challenge:
         _check_challenge(subject)
-        prints = {BARE_BACKGROUND: subject.variants[BARE_BACKGROUND].fingerprint}
-        found.append(mapped(CHALLENGE, "challenge", _paste, options={"variants": prints}))
+        options = {"variants": fingerprints({BARE_BACKGROUND: others[BARE_BACKGROUND]})}
+        found.append(mapped(CHALLENGE, "challenge", _paste, options=options))
     return tuple(found)
+
+
+def _other_variants(subject: Subject) -> dict[str, Dataset]:
+    return {name: data for name, data in subject.variants.items() if name != ORIGINAL}
 
 
 def _predict(subject: Subject) -> Work[Any]:
     from ectool.stages.predict_work import PredictWork
 
-    others = {name: data for name, data in subject.variants.items() if name != ORIGINAL}
-    return PredictWork(subject.model, others)
+    return PredictWork(subject.model, _other_variants(subject))
 
 
 def _has_masks(subject: Subject) -> bool:
@@ -79,7 +85,7 @@ def _replaced_part(subject: Subject, share: float) -> Part:
             condition=condition_of(share),
         )
 
-    options = {"variants": {OTHER_BACKGROUND: other.fingerprint}, "share": share, "seed": seed}
+    options = {"variants": fingerprints({OTHER_BACKGROUND: other}), "share": share, "seed": seed}
     return mapped(file_of(share), "predictions", work, options=options)
 
 
@@ -115,10 +121,9 @@ def columns(evaluated: Evaluated) -> Columns:
     found: Columns = {}
     for name in _others(evaluated):
         found |= accuracies(evaluated.logits(BACKGROUNDS, name), evaluated.labels, name)
-    if {"accuracy@mixed_rand", "accuracy@mixed_same"} <= found.keys():
-        found["background_gap"] = background_gaps(
-            found["accuracy@mixed_same"], found["accuracy@mixed_rand"]
-        )
+    same, other = found.get("accuracy@mixed_same"), found.get("accuracy@mixed_rand")
+    if same is not None and other is not None:
+        found["background_gap"] = background_gaps(same, other)
     for _, name, logits in _replaced(evaluated):
         found |= accuracies(logits, evaluated.labels, name)
     if evaluated.has(CHALLENGE):
@@ -156,15 +161,11 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     if not found or evaluated.is_multilabel:
         return {}
     points = [(0.0, evaluated.logits(PREDICTIONS, ORIGINAL)), *found]
-    lines: Table = []
-    for share, logits in points:
-        estimate = bootstrap_interval(
-            is_correct(logits, evaluated.labels),
-            resamples=resampling.resamples,
-            seed=resampling.seed,
-        )
-        lines.append({"curve": REPLACED, "share": share, **interval(estimate)})
-    return {"curves": lines}
+    means = (
+        ({"curve": REPLACED, "share": share}, is_correct(logits, evaluated.labels))
+        for share, logits in points
+    )
+    return {"curves": mean_lines(means, resampling)}
 
 
 SUITE = Suite(parts, columns, estimates, tables)

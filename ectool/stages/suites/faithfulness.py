@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from ectool.metrics.means import bootstrap_means
 from ectool.stages.faithfulness_protocol import FaithfulnessProtocol
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
@@ -24,7 +23,7 @@ from ectool.stages.suites.base import (
     mapped,
 )
 from ectool.stages.suites.heatmap_key import heatmap_key
-from ectool.stages.suites.tables import interval
+from ectool.stages.suites.tables import mean_lines
 
 FAITHFULNESS = "faithfulness.zarr"
 KINDS = ("method", "random", "centre")
@@ -100,20 +99,16 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return the mean of every curve of every kind of maps, at some of its points."""
     if not evaluated.has(FAITHFULNESS):
         return {}
-    keys: list[tuple[str, str, float]] = []
-    points: dict[str, Values] = {}
+    return {"faithfulness_curves": mean_lines(_points(evaluated), resampling)}
+
+
+def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:
+    """Yield some points of every curve, and the value of every sample there."""
     for name, kind in product(SCORES, KINDS):
         curve = _read(evaluated, kind, name)
         shares = _shares(evaluated, name, curve.shape[1])
         for at in _thinned(len(shares)):
-            keys.append((name, kind, shares[at]))
-            points[str(keys[-1])] = curve[:, at]
-    means = bootstrap_means(points, resamples=resampling.resamples, seed=resampling.seed)
-    lines: Table = [
-        {"curve": name, "maps": kind, "share": share, **interval(mean)}
-        for (name, kind, share), mean in zip(keys, means.values(), strict=True)
-    ]
-    return {"faithfulness_curves": lines}
+            yield {"curve": name, "maps": kind, "share": shares[at]}, curve[:, at]
 
 
 def _shares(evaluated: Evaluated, name: str, points: int) -> list[float]:

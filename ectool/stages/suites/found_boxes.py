@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.artifact import Artifact
-from ectool.config import (
-    DataOptions,
-    DeviceOptions,
-    EvaluateConfig,
-    ExplainConfig,
-    HeatmapOptions,
-    ModelOptions,
-)
+from ectool.config import ExplainConfig
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.boxes import MAX_BOX_ACC_LEVEL, BoxOverlaps, box_overlaps, max_box_acc
@@ -23,8 +16,9 @@ from ectool.metrics.statistics import mean_per_sample
 from ectool.stages import explain
 from ectool.stages.inputs import open_data, reopen_data
 from ectool.stages.layout import HEATMAPS, VALIDATION_HEATMAPS
-from ectool.stages.suites.base import Evaluated, Part, Subject, Values
+from ectool.stages.suites.base import Columns, Evaluated, Part, Subject
 from ectool.stages.suites.objects import blocks
+from ectool.stages.suites.rounds import stage_options
 
 
 def validation_parts(subject: Subject) -> tuple[Part, ...]:
@@ -64,17 +58,12 @@ def _has_boxes(dataset: Dataset) -> bool:
 
 def _explain_validation(subject: Subject, path: Path) -> Path:
     """Explain the validation pictures like those that are evaluated."""
-    return explain.run(_explaining(subject.config, path), subject.reporter)
+    config = subject.config
+    explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)
+    return explain.run(explaining, subject.reporter)
 
 
-def _explaining(config: EvaluateConfig, path: Path) -> ExplainConfig:
-    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
-    names = {name for group in groups for name in group.model_fields}
-    shared = config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
-    return ExplainConfig(**shared, split=config.validation_split, output=path)
-
-
-def box_accuracies(evaluated: Evaluated) -> dict[str, Values]:
+def box_accuracies(evaluated: Evaluated) -> Columns:
     """Return MaxBoxAcc and MaxBoxAccV2 of every sample that has heatmaps, in the order of those.
 
     Nothing where there are no heatmaps of validation pictures, or the pictures are gone.

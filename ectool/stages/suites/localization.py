@@ -15,7 +15,7 @@ from ectool.metrics.localization import (
 from ectool.metrics.parts import location_instability_interval, part_distances
 from ectool.metrics.statistics import Estimate, mean_per_sample
 from ectool.stages.layout import HEATMAPS
-from ectool.stages.suites.base import Evaluated, Part, Resampling, Subject, Suite, Values
+from ectool.stages.suites.base import Columns, Evaluated, Part, Resampling, Subject, Suite
 from ectool.stages.suites.found_boxes import box_accuracies, validation_parts
 from ectool.stages.suites.objects import Block, blocks
 from ectool.stages.suites.rounds import heatmap_parts
@@ -33,7 +33,7 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     return (*heatmaps, *validation_parts(subject)) if heatmaps else ()
 
 
-def columns(evaluated: Evaluated) -> dict[str, Values]:
+def columns(evaluated: Evaluated) -> Columns:
     """Return how well each sample's heatmap finds the object; nothing without object truth.
 
     Of multi-label data each explained label has a heatmap and objects of its own; a sample's value
@@ -47,7 +47,7 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
     return {name: evaluated.ordered(HEATMAPS, score) for name, score in joined.items()}
 
 
-def _scored(block: Block) -> dict[str, Values]:
+def _scored(block: Block) -> Columns:
     """Return the scores of a block's samples."""
     masks, filled = block.masks, block.filled_boxes
     if masks is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ectool.artifacts.artifact import Artifact
 from ectool.datasets.base import Annotations, Dataset
-from ectool.metrics.localization import box_masks
+from ectool.metrics.localization import filled_boxes
 
 ROWS = 512
 """Samples at a time."""
@@ -54,12 +54,7 @@ class Block:
     @property
     def filled_boxes(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         """Return the pixels in any box of each heatmap's objects, where somebody drew them."""
-        if self.boxes is None:
-            return None
-        filled = np.zeros((len(self.boxes), *self.size), np.bool_)
-        for row, boxes in enumerate(self.boxes):
-            filled[row] = box_masks(boxes, self.size).any(axis=0)
-        return filled
+        return None if self.boxes is None else filled_boxes(self.boxes, self.size)
 
 
 def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:

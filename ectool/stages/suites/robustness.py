@@ -41,8 +41,8 @@ from ectool.stages.suites.corruption import (
     corruption_columns,
     corruption_curves,
     corruption_parts,
-    mean_interval,
 )
+from ectool.stages.suites.tables import mean_lines
 
 PEER = "torchattacks"
 LEAST_CLASSES = 4
@@ -207,16 +207,19 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return accuracy over the radius under each attack, and over the severity of corruptions."""
     if evaluated.is_multilabel:
         return {}
+    lines = mean_lines(_curves(evaluated), resampling) + corruption_curves(evaluated, resampling)
+    return {"curves": lines} if lines else {}
+
+
+def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]:
+    """Yield where on a curve an accuracy lies, and what is right there; radius 0 first."""
     clean, begun = _clean(evaluated), set()
-    lines: Table = []
     for condition, correct in _attacked(evaluated).items():
         curve = {"curve": "robustness", "attack": condition.kind, "norm": condition.norm}
         if tuple(curve.values()) not in begun:
             begun.add(tuple(curve.values()))
-            lines.append({**curve, "eps": 0.0, **mean_interval(clean, resampling)})
-        lines.append({**curve, "eps": condition.eps, **mean_interval(correct, resampling)})
-    lines += corruption_curves(evaluated, resampling)
-    return {"curves": lines} if lines else {}
+            yield {**curve, "eps": 0.0}, clean
+        yield {**curve, "eps": condition.eps}, correct
 
 
 SUITE = Suite(parts, columns, estimates, tables)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ectool.config import (
     DataOptions,
     DeviceOptions,
+    EvaluateConfig,
     HeatmapOptions,
     ModelOptions,
     PerturbConfig,
@@ -21,20 +23,25 @@ PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
 """How consistency is measured: fixed, so that models compare however they were trained."""
 
 
+def stage_options(config: EvaluateConfig) -> dict[str, Any]:
+    """Return what a stage that draws heatmaps is told as the evaluation is."""
+    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
+    names = {name for group in groups for name in group.model_fields}
+    return config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
+
+
 def _perturb(subject: Subject, path: Path) -> Path:
     """Perturb the split, and explain both pictures of every pair in the same pass."""
     config = subject.config
-    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
-    names = {name for group in groups for name in group.model_fields}
-    shared = config.model_dump(
-        include={*names, "split", "seed", "batch_size", "shard_size", "force", "resume"}
+    perturbing = PerturbConfig(
+        **stage_options(config),
+        **PROTOCOL_ATTACK,
+        split=config.split,
+        seed=config.seed,
+        output=path,
+        heatmaps=subject.path(HEATMAPS),
     )
-    heatmaps = subject.path(HEATMAPS)
-    return perturb.perturb(
-        PerturbConfig(**shared, **PROTOCOL_ATTACK, output=path, heatmaps=heatmaps),
-        subject.original,
-        subject.reporter,
-    )
+    return perturb.perturb(perturbing, subject.original, subject.reporter)
 
 
 def _explained(subject: Subject, path: Path) -> Path:  # noqa: ARG001 (protocol)

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
+    Columns,
     Evaluated,
     Part,
     Resampling,
@@ -19,7 +19,7 @@ from ectool.stages.suites.base import (
     mapped,
 )
 from ectool.stages.suites.heatmap_key import heatmap_key
-from ectool.stages.suites.tables import interval
+from ectool.stages.suites.tables import mean_lines
 
 SANITY = "sanity.zarr"
 
@@ -48,7 +48,7 @@ def _work(subject: Subject) -> Work[Any]:
     return SanityWork(subject.config, subject.model, subject.subset, subject.config.seed)
 
 
-def columns(evaluated: Evaluated) -> dict[str, Values]:
+def columns(evaluated: Evaluated) -> Columns:
     """Return rank correlations with maps of networks without training, wholly or in one block."""
     if not evaluated.has(SANITY):
         return {}
@@ -67,14 +67,14 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return how alike heatmaps still are after each step, from the head to the input."""
     if not evaluated.has(SANITY):
         return {}
-    lines: Table = []
-    for condition in _conditions(evaluated):
-        found = bootstrap_interval(
-            _values(evaluated, condition), resamples=resampling.resamples, seed=resampling.seed
+    means = (
+        (
+            {"layer": one.layer, "mode": one.mode, "similarity": one.similarity},
+            _values(evaluated, one),
         )
-        names = {name: getattr(condition, name) for name in ("layer", "mode", "similarity")}
-        lines.append({**names, **interval(found)})
-    return {"sanity": lines}
+        for one in _conditions(evaluated)
+    )
+    return {"sanity": mean_lines(means, resampling)}
 
 
 def _conditions(evaluated: Evaluated) -> list[Condition]:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ectool.config import HeatmapOptions, PerturbConfig
 from ectool.errors import EctoolError
-from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages.layout import WEIGHTS
 from ectool.stages.shards import Work
 from ectool.stages.stability_protocol import StabilityProtocol
 from ectool.stages.suites.base import (
+    Columns,
     Evaluated,
     Part,
     Resampling,
@@ -28,7 +28,7 @@ from ectool.stages.suites.base import (
 )
 from ectool.stages.suites.heatmap_key import heatmap_key
 from ectool.stages.suites.rounds import PROTOCOL_ATTACK, consistency_parts
-from ectool.stages.suites.tables import interval
+from ectool.stages.suites.tables import mean_lines
 
 STABILITY = "stability.zarr"
 AGREEMENT = "agreement"
@@ -66,10 +66,10 @@ def _agreements(subject: Subject) -> Iterator[Part]:
     """
     config = subject.config
     for method in config.explainers:
-        other = HeatmapOptions(method=method, precision=config.precision)
-        file = f"{AGREEMENT}/{method}.zarr"
         if method == config.method:
             continue
+        other = HeatmapOptions(method=method, precision=config.precision)
+        file = f"{AGREEMENT}/{method}.zarr"
         options = {**heatmap_key(config), "other": heatmap_key(other)}
         yield mapped(file, "agreement", partial(_compare, other), options=options, only_subset=True)
 
@@ -86,9 +86,9 @@ def _compare(other: HeatmapOptions, subject: Subject) -> Work[Any]:
     return AgreementWork(subject.config, fitting, subject.model, subject.subset)
 
 
-def columns(evaluated: Evaluated) -> dict[str, Values]:
+def columns(evaluated: Evaluated) -> Columns:
     """Return consistency under each change, max-sensitivity, agreement with other methods."""
-    found: dict[str, Values] = {}
+    found: Columns = {}
     if evaluated.has(WEIGHTS):
         found["explanation_consistency"] = _values(evaluated, WEIGHTS, "explanation_consistency")
     if evaluated.has(STABILITY):
@@ -103,12 +103,12 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return how alike the heatmaps of other methods are, by each similarity."""
-    lines: Table = []
-    for method, file in _methods(evaluated).items():
-        for similarity in SIMILARITIES:
-            values = _values(evaluated, file, similarity)
-            found = bootstrap_interval(values, resamples=resampling.resamples, seed=resampling.seed)
-            lines.append({"method": method, "similarity": similarity, **interval(found)})
+    means = (
+        ({"method": method, "similarity": similarity}, _values(evaluated, file, similarity))
+        for method, file in _methods(evaluated).items()
+        for similarity in SIMILARITIES
+    )
+    lines = mean_lines(means, resampling)
     return {"agreement": lines} if lines else {}
 
 

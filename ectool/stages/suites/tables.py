@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from ectool.metrics.means import bootstrap_means
 from ectool.metrics.statistics import Estimate
-from ectool.stages.suites.base import Table
+from ectool.stages.suites.base import Resampling, Table, Values
 
 
 def number(value: float) -> float | None:
@@ -25,6 +26,26 @@ def interval(estimate: Estimate) -> dict[str, float | int | None]:
         "high": number(estimate.high),
         "n": estimate.n,
     }
+
+
+def mean_lines(
+    columns: Iterable[tuple[Mapping[str, object], Values]], resampling: Resampling
+) -> Table:
+    """Return lines of a table that end in the mean of a column and its interval.
+
+    Args:
+        columns: How each line begins, and one value per sample.
+        resampling: How the bootstrap draws; once for all columns.
+    """
+    lines = list(columns)
+    means = bootstrap_means(
+        {str(place): column for place, (_, column) in enumerate(lines)},
+        resamples=resampling.resamples,
+        seed=resampling.seed,
+    )
+    return [
+        {**head, **interval(mean)} for (head, _), mean in zip(lines, means.values(), strict=True)
+    ]
 
 
 def table(lines: Sequence[Any]) -> Table:

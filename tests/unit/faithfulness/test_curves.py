@@ -142,9 +142,9 @@ def test_as_many_steps_as_one_likes(steps, explained, heatmaps):
     assert torch.equal(curves.probabilities[:, [0, -1]], ends)
 
 
-def test_a_row_of_pixels_at_a_time(explained, heatmaps):
+def test_as_many_steps_as_in_the_authors_evaluation(explained, heatmaps):
     curves = insertion(explained, heatmaps)
-    torch.testing.assert_close(curves.shares, torch.arange(17) / 16)
+    torch.testing.assert_close(curves.shares, torch.arange(29) / 28)
 
 
 def test_pictures_do_not_depend_on_each_other(explained, model, images, heatmaps, targets):

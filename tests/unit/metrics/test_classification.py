@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
-    balanced_accuracy_score,
     confusion_matrix,
     recall_score,
     top_k_accuracy_score,
@@ -19,13 +18,11 @@ from sklearn.metrics import (
 from ectool.errors import InputError
 from ectool.metrics.classification import (
     accuracy,
-    balanced_accuracy,
     class_accuracies,
     confusion,
     is_correct,
     is_correct_top_k,
     wilson_interval,
-    worst_group_accuracy,
 )
 
 
@@ -96,71 +93,6 @@ class TestTopK:
     def test_a_label_outside_the_classes_is_an_error(self):
         with pytest.raises(InputError, match=r"classes 0 to 2.*got 3"):
             is_correct_top_k(np.zeros((2, 3)), np.array([0, 3]), 2)
-
-
-def resampled_within(correct, groups, statistic, resamples=1500):
-    """Redo the stratified bootstrap by drawing samples, group by group."""
-    generator = np.random.default_rng(5)
-    values = [correct[groups == group] for group in np.unique(groups)]
-    return np.array(
-        [statistic([generator.choice(v, len(v)).mean() for v in values]) for _ in range(resamples)]
-    )
-
-
-class TestBalanced:
-    def test_is_scikit_learns_and_leaves_out_classes_without_samples(self):
-        logits, labels = draw()
-        labels = labels + (labels > 2)  # nothing is of class 3
-        predicted = np.where(is_correct(logits, labels % 7), labels, labels - 1)
-        found = balanced_accuracy(predicted == labels, labels)
-        seen = recall_score(labels, predicted, labels=np.unique(labels), average="macro")
-        assert found.value == pytest.approx(seen)
-        assert found.n == 400
-
-    def test_is_scikit_learns_balanced_accuracy(self):
-        logits, labels = draw(seed=2)
-        found = balanced_accuracy(is_correct(logits, labels), labels)
-        assert found.value == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
-
-    @pytest.mark.parametrize(
-        ("estimate", "statistic"), [(balanced_accuracy, np.mean), (worst_group_accuracy, np.min)]
-    )
-    def test_intervals_are_quantiles_of_resamples_within_the_groups(self, estimate, statistic):
-        logits, labels = draw(120, seed=1)
-        correct = is_correct(logits, labels)
-        found = estimate(correct, labels, resamples=4000)
-        low, high = np.quantile(resampled_within(correct, labels, statistic), [0.025, 0.975])
-        assert (found.low, found.high) == pytest.approx((low, high), abs=0.025)
-
-    def test_the_seed_decides(self):
-        logits, labels = draw()
-        correct = is_correct(logits, labels)
-        one, same, other = (balanced_accuracy(correct, labels, seed=s) for s in (0, 0, 1))
-        assert one == same
-        assert one != other
-
-
-class TestWorstGroup:
-    def test_is_the_least_accuracy_of_any_group(self):
-        logits, labels = draw()
-        correct, groups = is_correct(logits, labels), labels * 1000 - 3
-        found = worst_group_accuracy(correct, groups)
-        assert found.value == min(recall_score(labels, logits.argmax(1), average=None))
-        assert found.low <= found.value <= found.high
-
-    def test_one_group_is_the_accuracy(self):
-        correct = np.arange(40) % 4 > 0
-        assert worst_group_accuracy(correct, np.zeros(40, int)).value == 0.75
-
-    @pytest.mark.parametrize("n", [0, 1])
-    def test_too_few_samples_have_no_interval(self, n):
-        found = worst_group_accuracy(np.ones(n, np.bool_), np.zeros(n, int))
-        assert np.isnan([found.low, found.high]).all()
-        assert np.isnan(found.value) if n == 0 else found.value == 1
-
-    def test_groups_of_other_samples_are_an_error(self):
-        with pytest.raises(InputError, match="expected 3, one per sample, got 2"):
-            worst_group_accuracy(np.ones(3, np.bool_), np.zeros(2, int))
 
 
 class TestClasses:

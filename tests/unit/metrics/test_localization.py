@@ -16,6 +16,7 @@ from ectool.metrics.heatmaps import is_zero_map, upsample_bilinear
 from ectool.metrics.localization import (
     box_masks,
     energy_inside,
+    filled_boxes,
     is_difficult,
     mask_iou,
     peak_positions,
@@ -240,6 +241,14 @@ def test_box_masks_redone_pixel_by_pixel():
         for y in range(5):
             for x in range(6):
                 assert mask[y, x] == (x0 <= x < x1 and y0 <= y < y1)
+
+
+def test_filled_boxes_are_those_of_each_picture():
+    boxes = [np.array([[0, 0, 2, 1], [1, 0, 3, 2]]), np.zeros((0, 4), np.int64)]
+    first, second = filled_boxes(boxes, (3, 4))
+    assert first.astype(int).tolist() == [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    assert not second.any()
+    assert filled_boxes([], (3, 4)).shape == (0, 3, 4)
 
 
 @pytest.mark.parametrize("score", SCORES)

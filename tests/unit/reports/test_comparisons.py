@@ -42,13 +42,14 @@ def test_charts_show_as_many_groups_as_can_be_told_apart(make_report, make_evalu
     assert list(groups_of(make_report(*models))) == list(range(MOST_GROUPS))
 
 
-def test_trade_offs_need_both_metrics(make_report, make_evaluation):
-    both = make_evaluation("a", {"accuracy@original": 0.5, "background_gap": 0.1})
-    half = make_evaluation("b", {"accuracy@original": 0.6})
-    (chart,) = trade_offs(make_report(both, half))
-    assert {"background gap, %", "accuracy, original, %", "1"} <= set(texts(chart))
-    assert colours(chart) == {"0"}
-    assert list(trade_offs(make_report(half))) == []
+def test_trade_offs_need_two_models_with_both_metrics(make_report, make_evaluation):
+    values = {"accuracy@original": 0.5, "background_gap": 0.1}
+    first, second = (make_evaluation(name, values) for name in ("a", "b"))
+    half = make_evaluation("c", {"accuracy@original": 0.6})
+    (chart,) = trade_offs(make_report(first, half, second))
+    assert {"background gap, %", "accuracy, original, %", "1", "3"} <= set(texts(chart))
+    assert colours(chart) == {"0", "2"}
+    assert list(trade_offs(make_report(first, half))) == []
 
 
 def test_reliability(make_report, make_evaluation):

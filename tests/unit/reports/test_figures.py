@@ -81,7 +81,7 @@ def by_name(found) -> dict[str, Drawing]:
 class TestFiles:
     @pytest.fixture
     def one(self):
-        return next(trade_offs(report_of(["model"])))
+        return next(trade_offs(report_of(["model", "other"])))
 
     def test_png_of_a_column_at_300_dpi(self, one):
         picture = Image.open(io.BytesIO(saved(one)[f"{one.name}.png"]))
@@ -106,7 +106,7 @@ class TestFiles:
         with mpl.rc_context({"font.size": 30, "savefig.dpi": 50, "svg.hashsalt": None}):
             assert mpl.rcParams["font.size"] == 30
             with paper_style():
-                again = saved(next(trade_offs(report_of(["model"]))))
+                again = saved(next(trade_offs(report_of(["model", "other"]))))
         assert first == again
         for data in first.values():
             assert b"Date" not in data
@@ -116,7 +116,7 @@ class TestFiles:
         from ectool.reports import figures as module
 
         monkeypatch.setattr(module, "DRAWINGS", (trade_offs, reliability_diagrams))
-        files = figures(report_of(["model"]))
+        files = figures(report_of(["model", "other"]))
         captions = files.pop(CAPTIONS_FILE).decode()
         stems = {name.rpartition(".")[0] for name in files}
         assert files.keys() == {
@@ -133,7 +133,7 @@ class TestAll:
             assert re.search(r"n = \d+ (to \d+ )?(pictures|seeds)", drawing.caption)
 
     def test_every_kind_is_there(self, drawn):
-        kinds = ("metrics-stability", "trade-off-", "strength-robustness", "strength-severity",
+        kinds = ("metrics-stability", "trade-off-", "strength-robustness", "strength-corruptions",
                  "corruptions", "faithfulness-plain", "sanity-plain", "reliability",
                  "confusion-plain", "arms-metrics-", "learning-curves")  # fmt: skip
         assert [kind for kind in kinds if not any(name.startswith(kind) for name in drawn)] == []
@@ -237,7 +237,7 @@ class TestNumbers:
         first, last = linf.containers[0], l2.containers[0]
         assert first.lines[0].get_xdata() == pytest.approx([0, 1, 2, 8])
         assert last.lines[0].get_xdata() == pytest.approx([0, 0.25, 0.5, 2])
-        assert (linf.get_title(), l2.get_title()) == ("pgd, L∞", "pgd, L2")
+        assert (linf.get_title(), l2.get_title()) == ("PGD, L∞", "PGD, L2")
         assert (linf.get_xlabel(), l2.get_xlabel()) == ("eps, 1/255", "eps")
 
     def test_families_of_metrics_where_there_is_no_table(self):

@@ -35,7 +35,7 @@ def test_without_samples_there_is_no_gallery(make_report):
 def test_the_perturbed_picture_is_the_picture_plus_the_difference(
     make_report, make_evaluation, make_sample
 ):
-    samples = [make_sample(), make_sample(perturbed=make_sample().image - np.uint8(0))]
+    samples = [make_sample(), make_sample(perturbed=make_sample().image)]
     gallery = shown(make_report, make_evaluation, Exhibit({"a": samples[0], "b": samples[1]}))
     seen = gallery.data["samples"][0]["seen"]
     for sample, one in zip(samples, seen, strict=True):
@@ -85,6 +85,7 @@ def test_models_that_have_not_seen_a_picture(make_report, make_evaluation, make_
         make_report, make_evaluation, Exhibit({"a": first}), Exhibit({"b": make_sample(label="x")})
     )
     assert gallery.models == ("a", "b")
+    assert gallery.others == ("unseen",)
     assert gallery.classes == ("cat", "x")
     assert [[one is None for one in s["seen"]] for s in gallery.data["samples"]] == [
         [False, True],

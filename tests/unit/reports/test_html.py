@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -113,13 +114,30 @@ def test_nothing_is_shown_of_what_is_not_there(make_report, make_evaluation):
     assert 'id="leaderboard"' in page
     for name in ("results", "curves", "faithfulness", "trade-offs", "calibration", "classes"):
         assert f'id="{name}"' not in page
-    for name in ("confusion", "gallery", "training", "rounds", "samples", "failures"):
+    for name in ("confusion", "gallery-data", "training", "rounds", "samples", "failures"):
         assert f'id="{name}"' not in page
+
+
+def test_a_page_without_a_gallery_says_what_makes_one(make_report, make_evaluation):
+    page = render(make_report(make_evaluation()))
+    section = page.partition('<h2 id="gallery">')[2].partition("</section>")[0]
+    assert "the suite <code>stability</code> measures them" in section
+
+
+def test_different_data_are_told(make_report, make_evaluation):
+    same = make_report(make_evaluation("a"), make_evaluation("b"))
+    entries = (same.entries[0], replace(same.entries[1], data="other <data>"))
+    told = "Models of different data"
+    assert told not in render(same)
+    page = render(replace(same, entries=entries))
+    assert told in page
+    assert "<small>other &lt;data&gt;</small>" in page
 
 
 def test_a_page_of_failures_alone(make_report):
     page = render(make_report(failures=(Failure("a", "no <weights>"),)))
     assert 'id="leaderboard"' not in page
+    assert 'id="gallery"' not in page
     assert "<dt>a</dt><dd>no &lt;weights&gt;</dd>" in page
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ectool.reports.leaderboard import MARGIN, by_suite, columns, group_numbers
+from ectool.reports.leaderboard import MARGIN, by_suite, columns, group_numbers, headlines
 
 LEFT, RIGHT = 100 * MARGIN, 100 * (1 - MARGIN)
 
@@ -45,6 +45,19 @@ def test_plot_fits_values_and_intervals(column):
     assert (low.low, high.high) == (LEFT, RIGHT)
     assert low.value == pytest.approx(LEFT + (RIGHT - LEFT) / 6, abs=0.06)
     assert high.low == pytest.approx(LEFT + (RIGHT - LEFT) * 4 / 6, abs=0.06)
+
+
+def test_percents_of_a_single_model_lie_between_0_and_100(column):
+    found = column("accuracy@original", 0.5)
+    assert found.axis == (0, 1)
+    assert found.cells[0].whisker.value == 50
+    assert column("background_gap", -0.3).axis == pytest.approx((-0.4, 1))
+    assert column("nll", 0.5).axis == pytest.approx((0.4, 0.6))
+
+
+def test_the_smallest_radius_is_a_headline_whatever_it_is():
+    names = ["robust@8/255", "nll", "robust@4/255", "robust_worst@4/255", "accuracy@original"]
+    assert headlines(names) == ["accuracy@original", "robust@4/255"]
 
 
 def test_nothing_is_drawn_of_what_is_undefined(column):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ectool.reports.content import Metric
-from ectool.reports.strengths import families, strength_panels
+from ectool.reports.strengths import families, strength_panels, weakest
 
 ROBUST = {"accuracy@original": 0.9, "robust@2/255": 0.5, "robust@8/255": 0.1}
 
@@ -41,6 +41,34 @@ def test_what_a_family_is_at_strength_0(make_report, make_evaluation, name, clea
     assert found[0.0] == clean
 
 
+def test_radii_of_half_a_grey_level(make_report, make_evaluation):
+    metrics = {f"robust@{eps}/255": Metric(eps, "", True) for eps in ("2", "0.5")}
+    report = make_report(make_evaluation(values={}))
+    found = families(type(report)(**{**vars(report), "metrics": metrics}))
+    assert list(found["robust@"].items()) == [
+        (0.5 / 255, "robust@0.5/255"),
+        (2 / 255, "robust@2/255"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["robust@8/255", "robust@0.5/255", "robust@2/255"], "robust@0.5/255"),
+        (["robust@l2-0.5", "robust@8/255"], "robust@8/255"),
+        (["robust@l2-0.5", "robust@l2-0.25"], "robust@l2-0.25"),
+        (["robust_map@2/255", "ece"], None),
+    ],
+)
+def test_the_weakest_attack_comes_first(names, found):
+    assert weakest("robust@", names) == found
+
+
+def test_a_name_without_strength_stands_for_itself():
+    assert weakest("ece", ["nll", "ece"]) == "ece"
+    assert weakest("ece", ["nll", "ece@original"]) is None
+
+
 def line(curve, value, **keys):
     return {"curve": curve, **keys, "value": value, "low": None, "high": None, "n": 9}
 
@@ -54,11 +82,11 @@ def test_tables_tell_of_attacks_and_corruptions(make_report, make_evaluation):
     ]
     report = make_report(make_evaluation("a", ROBUST, curves=rows), make_evaluation("b"))
     found = strength_panels(report)
-    assert list(found) == ["robustness", "severity"]
+    assert list(found) == ["robustness", "corruptions"]
     linf, l2 = found["robustness"]
-    assert (linf.title, linf.across) == ("pgd, L∞", "eps, 1/255")
-    assert (l2.title, l2.across) == ("pgd, L2", "eps")
-    (noise,) = found["severity"]
+    assert (linf.title, linf.across) == ("PGD, L∞", "eps, 1/255")
+    assert (l2.title, l2.across) == ("PGD, L2", "eps")
+    (noise,) = found["corruptions"]
     assert (noise.title, noise.across) == ("gaussian noise", "severity")
     assert list(linf.curves) == ["a"]
     positions, values = linf.curves["a"]

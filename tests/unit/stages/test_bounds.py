@@ -118,5 +118,5 @@ class TestChecking:
             check_bounds(METRICS, bounds, WHERE, model="seed 3")
 
     def test_a_metric_that_was_not_measured(self):
-        with pytest.raises(UsageError, match=r"one of background_gap, .* got 'robust@1/255'"):
+        with pytest.raises(UsageError, match=r"measured, got 'robust@1/255'; name one of eval/res"):
             check_bounds(METRICS, [parse_bound("robust@1/255>=0")], WHERE)

@@ -12,7 +12,7 @@ from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreCon
 from ectool.errors import OutputExistsError
 from ectool.options import is_keyed
 from ectool.stages import evaluate, explain, perturb, score
-from ectool.stages.evaluation import describe, open_variants
+from ectool.stages.evaluation import open_variants, recipe_of
 from ectool.stages.inputs import find_model
 from ectool.stages.suites.base import Subject
 from ectool.types import SILENT
@@ -179,7 +179,7 @@ def evaluation_key(model, few_options, tmp_path_factory):
     def key(**changes):
         config = EvaluateConfig(**{**given, **changes})
         variants = open_variants(config, SILENT)
-        return describe(Subject(config, find_model(config), variants, SILENT)).key
+        return recipe_of(Subject(config, find_model(config), variants, SILENT)).key
 
     return key
 

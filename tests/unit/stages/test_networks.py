@@ -300,7 +300,7 @@ class TestPrograms:
             *("robust_background@2/255", "robust_background@8/255", "robust_area@linf"),
             *("balanced_accuracy", "nll", "brier", "ece"),
         }
-        assert "without localization and consistency, for no heatmaps" in listener.notes[0]
+        assert "without localization, stability, for a program" in listener.notes[0]
 
     def test_cannot_be_trained(self, program, few, tmp_path):
         config = TrainConfig(

@@ -68,7 +68,7 @@ def test_draws_belong_to_seed_and_sample():
 
 
 def test_all_of_it_is_the_other_picture_around_the_same_object(network, variants):
-    images = work_of(network, variants, 1.0).load(ROWS).images
+    images = work_of(network, variants, 1.0).load(ROWS).variants["replaced-1"]
     masks = variants["original"].annotations(ROWS).masks[:, None].repeat(3, axis=1)
     np.testing.assert_array_equal(images[masks], variants["original"].images(ROWS)[masks])
     np.testing.assert_array_equal(images[~masks], variants["mixed_rand"].images(ROWS)[~masks])
