@@ -52,7 +52,8 @@ def run_both(folder, name):
     (folder / "calls").unlink(missing_ok=True)
     said = run(folder, "sh", str(ROOT / f"pipelines/{name}.sh"), "cut.toml", name)
     makefile = str(ROOT / f"pipelines/{name}.mk")
-    planned = run(folder, "make", "-Bnf", makefile, "CONFIG=cut.toml", f"OUT={name}")
+    quiet = ("--no-print-directory", "-Bnf")  # inside of another make it tells where it is
+    planned = run(folder, "make", *quiet, makefile, "CONFIG=cut.toml", f"OUT={name}")
     calls = (folder / "calls").read_text().splitlines()
     return said, calls, [" ".join(line.split()) for line in planned.splitlines()]
 
