@@ -88,7 +88,7 @@ def main() -> None:
 def curve_rows(subject: Subject, runs: int) -> list[Row]:
     """Compare the seconds of a curve with those of its passes, whose number is counted."""
     config = subject.config(
-        "curve", attacks=("pgd",), eps=CURVE, eps_l2=(), data="digits", split="test"
+        "curve", attacks=("pgd", "background"), eps=CURVE, eps_l2=(), data="digits", split="test"
     )
     with subject.opened() as (model, pixels, labels):
         with torch.no_grad():

@@ -41,7 +41,7 @@ BENCHMARK_CORRUPTIONS = (
 """Kinds of the corruption error: those of ImageNet-C that need no photographs."""
 CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "saturate")
 
-EvaluateAttack = Literal["fgsm", "pgd", "apgd-ce", "apgd-t", "autoattack"]
+EvaluateAttack = Literal["fgsm", "pgd", "background", "apgd-ce", "apgd-t", "autoattack"]
 
 
 def check_suites(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,8 +99,9 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
     split: str = option("test", "Split of the data set.")
     suite: Suites = option(SUITES, f"What is measured, any of {', '.join(SUITES)}.")
     attacks: Attacks = option(
-        ("fgsm", "pgd", "apgd-ce"),
-        "robustness: fgsm, pgd, apgd-ce; apgd-t (nine times as costly); autoattack (torchattacks).",
+        ("fgsm", "pgd", "background", "apgd-ce"),
+        "robustness: fgsm, pgd, background (pgd outside the object), apgd-ce; apgd-t (nine times "
+        "as costly); autoattack (torchattacks).",
     )
     eps: RadiusList = option((2 / 255, 8 / 255), "robustness: radii in the L-inf norm.")
     eps_l2: Distances = option((0.5,), "robustness: radii in the L2 norm.")

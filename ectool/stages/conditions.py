@@ -16,6 +16,8 @@ RADII: Mapping[str, Norm] = {"eps": "linf", "eps_l2": "l2"}
 """Norm of the radii of each option."""
 STEPLESS = ("fgsm", "autoattack")
 """Attacks that --steps does not apply to."""
+BACKGROUND = "background"
+"""The attack that is PGD confined to the pixels outside the object, in the L-inf norm."""
 NOT_OF_SEVERAL = ("apgd-ce", "apgd-t", "autoattack")
 """Attacks that are defined for one label a sample."""
 
@@ -58,7 +60,7 @@ class Condition:
     @property
     def kind(self) -> str:
         """Name what is done at growing radii: the attack, or that it spares the object."""
-        return "background" if self.only_background else self.attack
+        return BACKGROUND if self.only_background else self.attack
 
     @property
     def base(self) -> str:
@@ -89,13 +91,14 @@ def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
     return tuple(
         Condition(attack, norm, eps, options["steps"])
         for (name, norm), attack in product(RADII.items(), options["attacks"])
+        if attack != BACKGROUND
         for eps in sorted(set(options[name]))
     )
 
 
 def background_conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """Return PGD on the background alone at every L-inf radius, where PGD is asked for."""
-    if "pgd" not in options["attacks"]:
+    """Return PGD on the background alone at every L-inf radius, where that is asked for."""
+    if BACKGROUND not in options["attacks"]:
         return ()
     return tuple(
         Condition("pgd", "linf", eps, options["steps"], only_background=True)

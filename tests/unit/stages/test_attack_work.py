@@ -22,7 +22,12 @@ from ectool.stages.conditions import Condition, background_conditions, condition
 N = 30
 CPU = torch.device("cpu")
 ALL = np.arange(N)
-OPTIONS = {"attacks": ["pgd", "fgsm"], "eps": [8 / 255, 0.1], "eps_l2": [0.5], "steps": 20}
+OPTIONS = {
+    "attacks": ["pgd", "background", "fgsm"],
+    "eps": [8 / 255, 0.1],
+    "eps_l2": [0.5],
+    "steps": 20,
+}
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ectool.stages.suites import robustness
 
 CPU = torch.device("cpu")
 LINF, L2 = (1 / 255, 4 / 255), (0.5,)
-ATTACKS = ("fgsm", "pgd", "apgd-ce", "apgd-t")
+ATTACKS = ("fgsm", "pgd", "background", "apgd-ce", "apgd-t")
 KINDS = ("fog", "contrast", "saturate")
 NAMES = {
     "fgsm": ("robust_fgsm", "fgsm"),
@@ -120,7 +120,7 @@ def test_curves_begin_at_the_clean_accuracy_and_hold_every_attack(results):
     curves = {}
     for line in lines:
         curves.setdefault((line["attack"], line["norm"]), []).append(line)
-    expected = {(attack, norm) for attack in ATTACKS for norm in ("linf", "l2")}
+    expected = {(attack, norm) for attack in NAMES for norm in ("linf", "l2")}
     assert curves.keys() == expected | {("background", "linf")}
     for (attack, norm), curve in curves.items():
         radii = (0.0, *(LINF if norm == "linf" else L2))
@@ -182,7 +182,7 @@ class TestCorruptions:
 def test_another_radius_leaves_all_others_as_they_are(config, evaluation, tree, tmp_path, listener):
     output = shutil.copytree(evaluation, tmp_path / "eval")
     before = {**tree(output / "attacks"), **tree(output / "corruptions")}
-    further = {"attacks": ("pgd",), "eps": (*LINF, 0.1)}
+    further = {"attacks": ("pgd", "background"), "eps": (*LINF, 0.1)}
     evaluate.run(config(output, **further), listener)
     assert [total for _, total in listener.tasks] == [30, 30]
     after = {**tree(output / "attacks"), **tree(output / "corruptions")}
