@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
@@ -229,6 +229,10 @@ class Evaluated:
             where some are missing.
         """
         return self.ordered(file, self.parts[file].read(array))
+
+    def scores(self, file: str, array: str) -> Float64[np.ndarray, "n *k"]:
+        """Return what `read` does, as float64."""
+        return self.read(file, array).astype(np.float64)
 
     def ordered(self, file: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return one value or row for each sample of a part in the order of the predictions."""

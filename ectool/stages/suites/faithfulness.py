@@ -87,8 +87,11 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
     if not evaluated.has(FAITHFULNESS):
         return found
     for kind in KINDS:
-        scores = {name: score(_read(evaluated, kind, name)) for name, score in SCORES.items()}
-        scores |= {name: _read(evaluated, kind, name) for name in SINGLE}
+        scores = {
+            name: score(evaluated.scores(FAITHFULNESS, f"{kind}/{name}"))
+            for name, score in SCORES.items()
+        }
+        scores |= {name: evaluated.scores(FAITHFULNESS, f"{kind}/{name}") for name in SINGLE}
         scores["road"] = scores["road_lerf"] - scores["road_morf"]
         detail = "" if kind == "method" else f"@{kind}"
         found |= {name + detail: values for name, values in scores.items()}
@@ -105,7 +108,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
 def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:
     """Yield some points of every curve, and the value of every sample there."""
     for name, kind in product(SCORES, KINDS):
-        curve = _read(evaluated, kind, name)
+        curve = evaluated.scores(FAITHFULNESS, f"{kind}/{name}")
         shares = _shares(evaluated, name, curve.shape[1])
         for at in _thinned(len(shares)):
             yield {"curve": name, "maps": kind, "share": shares[at]}, curve[:, at]
@@ -125,10 +128,6 @@ def _thinned(points: int) -> list[int]:
     """Return numbers of evenly spread points, both ends among them."""
     chosen = np.linspace(0, points - 1, min(points, MOST_POINTS)).round()
     return [int(point) for point in chosen]
-
-
-def _read(evaluated: Evaluated, kind: str, name: str) -> np.ndarray[Any, Any]:
-    return evaluated.read(FAITHFULNESS, f"{kind}/{name}").astype(np.float64)
 
 
 SUITE = Suite(parts, columns, tables=tables)

@@ -15,7 +15,6 @@ from ectool.stages.suites.base import (
     Subject,
     Suite,
     Table,
-    Values,
     mapped,
 )
 from ectool.stages.suites.heatmap_key import heatmap_key
@@ -54,7 +53,7 @@ def columns(evaluated: Evaluated) -> Columns:
         return {}
     ranked = [line for line in _conditions(evaluated) if line.similarity == "rank_correlation"]
     cascading, independent = (
-        [_values(evaluated, line) for line in ranked if line.mode == mode]
+        [evaluated.scores(SANITY, line.array) for line in ranked if line.mode == mode]
         for mode in ("cascading", "independent")
     )
     return {
@@ -70,7 +69,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     means = (
         (
             {"layer": one.layer, "mode": one.mode, "similarity": one.similarity},
-            _values(evaluated, one),
+            evaluated.scores(SANITY, one.array),
         )
         for one in _conditions(evaluated)
     )
@@ -86,10 +85,6 @@ def _conditions(evaluated: Evaluated) -> list[Condition]:
         number, _, layer = block.partition("-")
         found.append(Condition(mode, similarity, int(number), layer, name))
     return sorted(found)
-
-
-def _values(evaluated: Evaluated, condition: Condition) -> Values:
-    return evaluated.read(SANITY, condition.array).astype(np.float64)
 
 
 SUITE = Suite(parts, columns, tables=tables)

@@ -23,7 +23,6 @@ from ectool.stages.suites.base import (
     Subject,
     Suite,
     Table,
-    Values,
     mapped,
 )
 from ectool.stages.suites.heatmap_key import heatmap_key
@@ -90,21 +89,21 @@ def columns(evaluated: Evaluated) -> Columns:
     """Return consistency under each change, max-sensitivity, agreement with other methods."""
     found: Columns = {}
     if evaluated.has(WEIGHTS):
-        found["explanation_consistency"] = _values(evaluated, WEIGHTS, "explanation_consistency")
+        found["explanation_consistency"] = evaluated.scores(WEIGHTS, "explanation_consistency")
     if evaluated.has(STABILITY):
-        found |= {name: _values(evaluated, STABILITY, name) for name in MEASURES}
+        found |= {name: evaluated.scores(STABILITY, name) for name in MEASURES}
     if evaluated.has(WEIGHTS) and evaluated.has(STABILITY):
-        attacked = _values(evaluated, STABILITY, "consistency_attack")
+        attacked = evaluated.scores(STABILITY, "consistency_attack")
         found["consistency_worst"] = np.minimum(found["explanation_consistency"], attacked)
     for method, file in _methods(evaluated).items():
-        found[f"agreement@{method}"] = _values(evaluated, file, "rank_correlation")
+        found[f"agreement@{method}"] = evaluated.scores(file, "rank_correlation")
     return found
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return how alike the heatmaps of other methods are, by each similarity."""
     means = (
-        ({"method": method, "similarity": similarity}, _values(evaluated, file, similarity))
+        ({"method": method, "similarity": similarity}, evaluated.scores(file, similarity))
         for method, file in _methods(evaluated).items()
         for similarity in SIMILARITIES
     )
@@ -119,12 +118,8 @@ def _methods(evaluated: Evaluated) -> dict[str, str]:
         path.stem: str(path)
         for path in paths
         if path.parts[0] == AGREEMENT
-        and not np.isnan(_values(evaluated, str(path), "rank_correlation")).all()
+        and not np.isnan(evaluated.scores(str(path), "rank_correlation")).all()
     }
-
-
-def _values(evaluated: Evaluated, file: str, array: str) -> Values:
-    return evaluated.read(file, array).astype(np.float64)
 
 
 SUITE = Suite(parts, columns, tables=tables)
