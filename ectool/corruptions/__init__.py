@@ -1,21 +1,21 @@
 """Common corruptions of pictures (Hendrycks and Dietterich, ICLR 2019), on the processor.
 
 "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
-https://arxiv.org/abs/1903.12261. Every kind is a function of a picture, a severity from 1 to 5
-and a generator; formulas and constants are those of the authors' programs, for three sizes of
-picture (see `Severities`). Of their nineteen kinds two are missing: frost needs photographs, and
-spatter a pipeline of edge detection. What differs in all kinds: results are rounded to the nearest
-level (theirs are cut off) once, at the end, and stay as they are (ImageNet-C's were then saved as
-JPEG of quality 85).
+https://arxiv.org/abs/1903.12261. Every kind is a function of pictures of one size, a severity
+from 1 to 5 and a generator for each picture; formulas and constants are those of the authors'
+programs, for three sizes of picture (see `Severities`). Of their nineteen kinds two are missing:
+frost needs photographs, and spatter a pipeline of edge detection. What differs in all kinds:
+results are rounded to the nearest level (theirs are cut off) once, at the end, and stay as they
+are (ImageNet-C's were then saved as JPEG of quality 85).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
-from numpy.random import Generator
 
 from ectool.corruptions.blur import (
     defocus_blur,
@@ -32,12 +32,12 @@ from ectool.corruptions.digital import (
     saturate,
 )
 from ectool.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
-from ectool.corruptions.pixels import Image
+from ectool.corruptions.pixels import Generators, Images
 from ectool.corruptions.severities import SEVERITIES
 from ectool.corruptions.weather import brightness, fog, snow
 from ectool.seeding import stream
 
-Corruption = Callable[[Image, int, Generator], Image]
+Corruption = Callable[[Images, int, Generators], Images]
 
 CORRUPTIONS: dict[str, Corruption] = {
     "gaussian_noise": gaussian_noise,
@@ -62,6 +62,9 @@ HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "saturate")
 """Kinds that ImageNet-C keeps for validation; the corruption error is taken of the others."""
 BENCHMARK_KINDS = tuple(kind for kind in CORRUPTIONS if kind not in HELD_OUT_KINDS)
 """Kinds of the corruption error: ImageNet-C's fifteen without frost."""
+TOGETHER = 1 << 15
+"""Pixels that are corrupted at once: many small pictures, so that the interpreter does not count,
+and one large one, so that its planes stay in the cache."""
 
 
 def corrupt(
@@ -89,12 +92,17 @@ def corrupt(
 
     Raises:
         KeyError: There is no such kind.
+        ValueError: There are not as many identifiers as pictures.
         InputError: The severity is none of the five.
     """
-    corruption = CORRUPTIONS[kind]
+    if len(images) != len(sample_ids):
+        raise ValueError(f"{len(images)} pictures, {len(sample_ids)} identifiers")
     corrupted = np.empty_like(images)
-    for out, image, sample_id in zip(corrupted, images, sample_ids, strict=True):
-        out[:] = corruption(image, severity, stream(seed, sample_id, kind))
+    step = max(1, TOGETHER // math.prod(images.shape[2:]))
+    for start in range(0, len(images), step):
+        some = slice(start, start + step)
+        generators = (stream(seed, sample_id, kind) for sample_id in sample_ids[some])
+        corrupted[some] = CORRUPTIONS[kind](images[some], severity, generators)
     return corrupted
 
 

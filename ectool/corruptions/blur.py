@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Integer
 from numpy.random import Generator
 
 from ectool.corruptions.filters import correlate, disk, gaussian, mean_of_zooms, motion
-from ectool.corruptions.pixels import Image, to_levels, to_unit
+from ectool.corruptions.pixels import Generators, Images, to_levels, to_unit
 from ectool.corruptions.severities import Severities
 
 DEFOCUS = Severities(
@@ -42,68 +44,75 @@ GAUSSIAN_SIGMA = Severities(
 )
 
 
-def defocus_blur(image: Image, severity: int, _: Generator) -> Image:
+def defocus_blur(images: Images, severity: int, _: Generators) -> Images:
     """Average over a disk.
 
     The authors' disks of 8 and 10 px touch the border of their kernels, where smoothing makes them
     sum to 1.01; ours sum to 1.
     """
-    return to_levels(correlate(to_unit(image), disk(*DEFOCUS.of(image, severity))))
+    return to_levels(correlate(to_unit(images), disk(*DEFOCUS.of(images, severity))))
 
 
-def glass_blur(image: Image, severity: int, generator: Generator) -> Image:
+def glass_blur(images: Images, severity: int, generators: Generators) -> Images:
     """Look through frosted glass: Gaussian, pixels moved about, Gaussian.
 
     A pass goes through the pixels from the last to the first and gives each the value of one at
     most ``reach`` away. The paper says that both are exchanged; the authors' program copies (it
     exchanges two views of one array), and so do we, as the published pictures show that.
     """
-    sigma, reach, passes = GLASS.of(image, severity)
-    planes = gaussian(to_unit(image), sigma)
+    sigma, reach, passes = GLASS.of(images, severity)
+    planes = gaussian(to_unit(images), sigma)
+    generators = list(generators)
     for _ in range(passes):
-        sources = _scrambled(image.shape[1], image.shape[2], reach, generator)
-        planes = np.take(planes.reshape(3, -1), sources, axis=1).reshape(image.shape)
+        sources = _scrambled(images.shape[2:], reach, generators)[:, None]
+        planes = np.take_along_axis(planes.reshape(len(planes), 3, -1), sources, axis=2)
+        planes = planes.reshape(images.shape)
     return to_levels(gaussian(planes, sigma))
 
 
-def motion_blur(image: Image, severity: int, generator: Generator) -> Image:
+def motion_blur(images: Images, severity: int, generators: Generators) -> Images:
     """Move the camera in a random direction, at most 45 degrees from the horizontal."""
-    radius, sigma = MOTION.of(image, severity)
-    return to_levels(motion(to_unit(image), radius, sigma, generator.uniform(-45, 45)))
+    radius, sigma = MOTION.of(images, severity)
+    blurred = [
+        motion(planes, radius, sigma, generator.uniform(-45, 45))
+        for planes, generator in zip(to_unit(images), generators, strict=True)
+    ]
+    return to_levels(np.stack(blurred))
 
 
-def zoom_blur(image: Image, severity: int, _: Generator) -> Image:
+def zoom_blur(images: Images, severity: int, _: Generators) -> Images:
     """Average the picture and its zooms: ``(x + sum_f zoom(x, f)) / (1 + number of f)``."""
-    end, step = ZOOM.of(image, severity)
+    end, step = ZOOM.of(images, severity)
     factors = tuple(np.arange(1, end, step).tolist())
-    return to_levels(mean_of_zooms(to_unit(image), factors))
+    return to_levels(np.stack([mean_of_zooms(planes, factors) for planes in to_unit(images)]))
 
 
-def gaussian_blur(image: Image, severity: int, _: Generator) -> Image:
+def gaussian_blur(images: Images, severity: int, _: Generators) -> Images:
     """Blur with a Gaussian."""
-    return to_levels(gaussian(to_unit(image), GAUSSIAN_SIGMA.of(image, severity)))
+    return to_levels(gaussian(to_unit(images), GAUSSIAN_SIGMA.of(images, severity)))
 
 
 def _scrambled(
-    height: int, width: int, reach: int, generator: Generator
-) -> Integer[np.ndarray, "pixels"]:
-    """Return of every pixel where its value was before a pass of the glass.
+    size: tuple[int, ...], reach: int, generators: Sequence[Generator]
+) -> Integer[np.ndarray, "n pixels"]:
+    """Return of every pixel where in its picture its value was before a pass of the glass.
 
     What a pixel copies may have been written earlier in the pass. Such chains are followed for
     all pixels at once, each round twice as far as the one before.
     """
-    rows = np.arange(reach + 1, height - reach + 1)[:, None]
-    columns = np.arange(reach + 1, width - reach + 1)
-    moves = generator.integers(-reach, reach, size=(2, rows.size, columns.size))
-    moved = rows * width + columns
-    source = np.arange(height * width)
-    source[moved] = (rows + moves[0]) * width + columns + moves[1]
-    is_moved = np.zeros(height * width, np.bool_)
-    is_moved[moved] = True
-    is_rewritten = is_moved[source] & (source > np.arange(height * width))
+    height, width = size
+    inner = (2, max(0, height - 2 * reach), max(0, width - 2 * reach))
+    moves = np.stack([generator.integers(-reach, reach, size=inner) for generator in generators])
+    here = np.arange(len(generators) * height * width).reshape(-1, height, width)
+    inside = np.index_exp[:, reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
+    places, are_moved = here.copy(), np.zeros(here.shape, np.bool_)
+    places[inside] += moves[:, 0] * width + moves[:, 1]
+    are_moved[inside] = True
+    source = places.ravel()
+    is_rewritten = are_moved.ravel()[source] & (source > here.ravel())
     open_ends = np.flatnonzero(is_rewritten)
     while open_ends.size:
         via = source[open_ends]
         source[open_ends], is_rewritten[open_ends] = source[via], is_rewritten[via]
         open_ends = open_ends[is_rewritten[open_ends]]
-    return source
+    return source.reshape(len(generators), -1) - here[:, :1, 0]

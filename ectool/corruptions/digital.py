@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 import PIL.Image
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from numpy.random import Generator
 from scipy import ndimage
 
 from ectool.corruptions.filters import smooth
-from ectool.corruptions.pixels import Image, to_levels, to_unit
+from ectool.corruptions.pixels import Generators, Images, drawn, to_levels, to_unit
 from ectool.corruptions.severities import Severities
 
 CONTRAST = Severities(
@@ -63,62 +65,67 @@ JPEG_QUALITY = Severities(
 Field = Float64[np.ndarray, "2 h w"]
 
 
-def contrast(image: Image, severity: int, _: Generator) -> Image:
+def contrast(images: Images, severity: int, _: Generators) -> Images:
     """Pull every channel to its mean: ``mean + factor * (x - mean)``."""
-    planes = to_unit(image)
-    mean = planes.mean(axis=(1, 2), keepdims=True)
-    return to_levels(mean + CONTRAST.of(image, severity) * (planes - mean))
+    planes = to_unit(images)
+    mean = planes.mean(axis=(2, 3), keepdims=True)
+    return to_levels(mean + CONTRAST.of(images, severity) * (planes - mean))
 
 
-def saturate(image: Image, severity: int, _: Generator) -> Image:
+def saturate(images: Images, severity: int, _: Generators) -> Images:
     """Change the saturation of HSV to ``clip(factor * saturation + offset, 0, 1)``.
 
     ``x = value * (1 - saturation * depth)``, where ``depth`` says how much a channel lacks at this
     hue. Grey has the hue of red, so an offset above 0 turns it reddish, as the authors' does.
     """
-    factor, offset = SATURATION.of(image, severity)
-    planes = to_unit(image)
-    value = planes.max(axis=0)
-    chroma = value - planes.min(axis=0)
+    factor, offset = SATURATION.of(images, severity)
+    planes = to_unit(images)
+    value = planes.max(axis=1, keepdims=True)
+    chroma = value - planes.min(axis=1, keepdims=True)
     grey = chroma == 0
-    red = np.array([0, 1, 1], np.float32)[:, None, None]
+    red = np.array([0, 1, 1], np.float32)[None, :, None, None]
     depth = np.where(grey, red, (value - planes) / np.where(grey, 1, chroma))
     saturation = chroma / np.where(value == 0, 1, value)
     return to_levels(value * (1 - np.clip(factor * saturation + offset, 0, 1) * depth))
 
 
-def elastic_transform(image: Image, severity: int, generator: Generator) -> Image:
+def elastic_transform(images: Images, severity: int, generators: Generators) -> Images:
     """Stretch the picture: a random affine map and a smooth random displacement.
 
     Both moves are made in one bilinear interpolation (the authors interpolate twice), the border
     mirrored about its pixels. The affine map takes three points, two thirds of the picture's
     shorter side apart, each somewhere within the jitter.
     """
-    strength, sigma, jitter = ELASTIC.of(image, severity)
-    size = image.shape[1:]
-    displacement = strength * smooth(generator.uniform(-1, 1, (2, *size)), sigma)
-    places = _affine(np.indices(size) + displacement, jitter, generator)
-    planes = [
-        ndimage.map_coordinates(plane, places, order=1, mode="mirror") for plane in to_unit(image)
+    strength, sigma, jitter = ELASTIC.of(images, severity)
+    generators, size = list(generators), images.shape[2:]
+    uniform = drawn(generators, partial(Generator.uniform, low=-1, high=1, size=(2, *size)))
+    places = np.indices(size) + strength * smooth(uniform, sigma)
+    stretched = [
+        _interpolated(planes, _affine(at, jitter, generator))
+        for planes, at, generator in zip(to_unit(images), places, generators, strict=True)
     ]
-    return to_levels(np.stack(planes))
+    return to_levels(np.stack(stretched))
 
 
-def pixelate(image: Image, severity: int, _: Generator) -> Image:
+def pixelate(images: Images, severity: int, _: Generators) -> Images:
     """Shrink the picture and enlarge it again, both with boxes."""
-    share = PIXELATE.of(image, severity)
-    height, width = image.shape[1:]
+    share = PIXELATE.of(images, severity)
+    height, width = images.shape[2:]
+    small = max(1, int(width * share)), max(1, int(height * share))
     box = PIL.Image.Resampling.BOX
-    small = _to_pil(image).resize((max(1, int(width * share)), max(1, int(height * share))), box)
-    return _from_pil(small.resize((width, height), box))
+    return _each(images, lambda picture: picture.resize(small, box).resize((width, height), box))
 
 
-def jpeg_compression(image: Image, severity: int, _: Generator) -> Image:
+def jpeg_compression(images: Images, severity: int, _: Generators) -> Images:
     """Compress the picture as JPEG; which bits come back is up to the installed libjpeg."""
-    buffer = BytesIO()
-    _to_pil(image).save(buffer, "JPEG", quality=JPEG_QUALITY.of(image, severity))
-    with PIL.Image.open(buffer) as compressed:
-        return _from_pil(compressed)
+    quality = JPEG_QUALITY.of(images, severity)
+
+    def compressed(picture: PIL.Image.Image) -> PIL.Image.Image:
+        buffer = BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        return PIL.Image.open(buffer)
+
+    return _each(images, compressed)
 
 
 def _affine(places: Field, jitter: float, generator: Generator) -> Field:
@@ -133,9 +140,15 @@ def _affine(places: Field, jitter: float, generator: Generator) -> Field:
     return np.asarray(by_row * places[0] + by_column * places[1] + offset)
 
 
-def _to_pil(image: Image) -> PIL.Image.Image:
-    return PIL.Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+def _interpolated(
+    planes: Float32[np.ndarray, "3 h w"], places: Field
+) -> Float32[np.ndarray, "3 h w"]:
+    """Interpolate between pixels, bilinearly."""
+    return np.stack([ndimage.map_coordinates(p, places, order=1, mode="mirror") for p in planes])
 
 
-def _from_pil(picture: PIL.Image.Image) -> Image:
-    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+def _each(images: Images, change: Callable[[PIL.Image.Image], PIL.Image.Image]) -> Images:
+    """Change pictures one by one as Pillow's."""
+    pictures = [PIL.Image.fromarray(image) for image in images.transpose(0, 2, 3, 1)]
+    changed = [np.asarray(change(picture)) for picture in pictures]
+    return np.ascontiguousarray(np.stack(changed).transpose(0, 3, 1, 2))

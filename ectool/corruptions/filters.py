@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer
 from scipy import fft, ndimage, sparse
 
-Planes = Float32[np.ndarray, "n h w"]
-Fields = Float64[np.ndarray, "n h w"]
+Planes = Float32[np.ndarray, "*n h w"]
+Fields = Float64[np.ndarray, "*n h w"]
 
 
 def gaussian(planes: Planes, sigma: float) -> Planes:
     """Blur with a Gaussian of sigma pixels, cut at 4 sigma, the border repeated."""
-    blurred: Planes = ndimage.gaussian_filter(planes, (0, sigma, sigma), mode="nearest")
+    blurred: Planes = ndimage.gaussian_filter(planes, sigma, mode="nearest", axes=(-2, -1))
     return blurred
 
 
@@ -32,10 +33,10 @@ def smooth(fields: Fields, sigma: float) -> Fields:
     weights /= weights.sum()
     by_row, by_column = (
         (np.cos(np.pi / length * np.outer(np.arange(length), at)) * weights).sum(axis=1)
-        for length in fields.shape[1:]
+        for length in fields.shape[-2:]
     )
-    spectrum = fft.dctn(fields, axes=(1, 2)) * np.outer(by_row, by_column)
-    smoothed: Fields = fft.idctn(spectrum, axes=(1, 2))
+    spectrum = fft.dctn(fields, axes=(-2, -1)) * np.outer(by_row, by_column)
+    smoothed: Fields = fft.idctn(spectrum, axes=(-2, -1))
     return smoothed
 
 
@@ -61,13 +62,21 @@ def correlate(planes: Planes, kernel: Float[np.ndarray, "k k"]) -> Planes:
 
     By the fast Fourier transform, so the cost hardly depends on the kernel.
     """
-    height, width = planes.shape[1:]
+    height, width = planes.shape[-2:]
     reach = len(kernel) // 2
-    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
-    size = [fft.next_fast_len(length, real=True) for length in padded.shape[1:]]
+    padded = _padded(planes, reach, "reflect")
+    size = [fft.next_fast_len(length, real=True) for length in padded.shape[-2:]]
     product = fft.rfft2(padded, size) * fft.rfft2(kernel.astype(np.float32), size)
     whole: Planes = fft.irfft2(product, size)
-    return whole[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
+    return whole[..., 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
+
+
+def _padded(
+    planes: Planes, reach: int, mode: Literal["edge", "reflect"]
+) -> Float32[np.ndarray, "*n taller wider"]:
+    """Return planes with as many more pixels on all sides."""
+    widths = [(0, 0)] * (planes.ndim - 2) + [(reach, reach)] * 2
+    return np.pad(planes, widths, mode=mode)
 
 
 def motion(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
@@ -84,12 +93,12 @@ def motion(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
         angle: Of the ray, in degrees, from the rows' direction downwards.
     """
     weights, rows, columns = _ray(radius, sigma, angle)
-    height, width = planes.shape[1:]
+    height, width = planes.shape[-2:]
     reach = 2 * radius
-    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    padded = _padded(planes, reach, "edge")
     blurred = np.zeros_like(planes)
     for weight, row, column in zip(weights, rows + reach, columns + reach, strict=True):
-        blurred += weight * padded[:, row : row + height, column : column + width]
+        blurred += weight * padded[..., row : row + height, column : column + width]
     return blurred
 
 
@@ -113,15 +122,18 @@ def zoom(planes: Planes, factor: float) -> Planes:
         planes: What to enlarge.
         factor: At least 1.
     """
-    rows, columns = (_places(length, factor) for length in planes.shape[1:])
-    return _between(_between(planes, rows, 1), columns, 2)
+    rows, columns = (_places(length, factor) for length in planes.shape[-2:])
+    return _between(_between(planes, rows, -2), columns, -1)
 
 
-def mean_of_zooms(planes: Planes, factors: tuple[float, ...]) -> Planes:
+def mean_of_zooms(
+    planes: Float32[np.ndarray, "n h w"], factors: tuple[float, ...]
+) -> Float32[np.ndarray, "n h w"]:
     """Return ``(planes + sum_f zoom(planes, f)) / (1 + number of factors)``.
 
     A zoom multiplies by a matrix of two weights a row from either side. All factors' matrices
-    beside each other make one product a side, which is several times as fast as one after another.
+    beside each other make one product a side, which is several times as fast as one after
+    another, as long as the planes are a few.
 
     Args:
         planes: What to enlarge.
@@ -133,7 +145,7 @@ def mean_of_zooms(planes: Planes, factors: tuple[float, ...]) -> Planes:
     beside = _zooms(width, factors, is_beside=True)
     total = beside @ on_rows.reshape(len(factors) * width, -1)
     zooms = total.reshape(width, count, height).transpose(1, 2, 0)
-    mean: Planes = (planes + zooms) / np.float32(1 + len(factors))
+    mean: Float32[np.ndarray, "n h w"] = (planes + zooms) / np.float32(1 + len(factors))
     return mean
 
 
@@ -169,7 +181,7 @@ def _between(planes: Planes, places: Float64[np.ndarray, "k"], axis: int) -> Pla
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, planes.shape[axis] - 1)
     rest = (places - low).astype(np.float32)
-    rest = rest[:, None] if axis == 1 else rest
+    rest = rest[:, None] if axis == -2 else rest
     lower = np.take(planes, low, axis)
     between: Planes = lower + rest * (np.take(planes, high, axis) - lower)
     return between

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+from jaxtyping import Float32
 from numpy.random import Generator
 
-from ectool.corruptions.pixels import Image, to_levels, to_unit
+from ectool.corruptions.pixels import Generators, Images, drawn, to_levels, to_unit
 from ectool.corruptions.severities import Severities
 
 GAUSSIAN_SIGMA = Severities(
@@ -31,31 +34,37 @@ SPECKLE_SIGMA = Severities(
 )
 
 
-def gaussian_noise(image: Image, severity: int, generator: Generator) -> Image:
+def gaussian_noise(images: Images, severity: int, generators: Generators) -> Images:
     """Add noise that does not depend on the picture: ``x + sigma * N(0, 1)``."""
-    sigma = GAUSSIAN_SIGMA.of(image, severity)
-    noise = generator.standard_normal(image.shape, dtype=np.float32)
-    return to_levels(to_unit(image) + sigma * noise)
+    sigma = GAUSSIAN_SIGMA.of(images, severity)
+    return to_levels(to_unit(images) + sigma * _normal(images, generators))
 
 
-def shot_noise(image: Image, severity: int, generator: Generator) -> Image:
+def shot_noise(images: Images, severity: int, generators: Generators) -> Images:
     """Count photons: ``Poisson(photons * x) / photons``."""
-    photons = PHOTONS.of(image, severity)
-    return to_levels(generator.poisson(photons * to_unit(image)) / photons)
+    photons = PHOTONS.of(images, severity)
+    expected = photons * to_unit(images)
+    counts = [g.poisson(mean) for g, mean in zip(generators, expected, strict=True)]
+    return to_levels(np.stack(counts) / photons)
 
 
-def impulse_noise(image: Image, severity: int, generator: Generator) -> Image:
+def impulse_noise(images: Images, severity: int, generators: Generators) -> Images:
     """Replace a share of the values by black or white, one as likely as the other."""
-    share = IMPULSE_SHARE.of(image, severity)
-    draws = generator.random(image.shape, dtype=np.float32)
-    noisy = image.copy()
+    share = IMPULSE_SHARE.of(images, severity)
+    draws = drawn(generators, partial(Generator.random, size=images.shape[1:], dtype=np.float32))
+    noisy = images.copy()
     noisy[draws < share / 2] = 0
     noisy[draws >= 1 - share / 2] = 255
     return noisy
 
 
-def speckle_noise(image: Image, severity: int, generator: Generator) -> Image:
+def speckle_noise(images: Images, severity: int, generators: Generators) -> Images:
     """Add noise in proportion to the value: ``x + x * sigma * N(0, 1)``."""
-    sigma = SPECKLE_SIGMA.of(image, severity)
-    noise = generator.standard_normal(image.shape, dtype=np.float32)
-    return to_levels(to_unit(image) * (1 + sigma * noise))
+    sigma = SPECKLE_SIGMA.of(images, severity)
+    return to_levels(to_unit(images) * (1 + sigma * _normal(images, generators)))
+
+
+def _normal(images: Images, generators: Generators) -> Float32[np.ndarray, "n 3 h w"]:
+    """Return standard normal noise for every value."""
+    draw = partial(Generator.standard_normal, size=images.shape[1:], dtype=np.float32)
+    return drawn(generators, draw)

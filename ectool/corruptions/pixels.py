@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from numpy.random import Generator
 
 Image = UInt8[np.ndarray, "3 h w"]
-Planes = Float32[np.ndarray, "3 h w"]
+Images = UInt8[np.ndarray, "n 3 h w"]
+Planes = Float32[np.ndarray, "n 3 h w"]
+Generators = Iterable[Generator]
+"""A source of random numbers for each picture; made when it is asked for."""
 
 
-def to_unit(image: Image) -> Planes:
+def to_unit(images: Images) -> Planes:
     """Map levels 0 to 255 to [0, 1]."""
-    planes: Planes = image / np.float32(255)
+    planes: Planes = images / np.float32(255)
     return planes
 
 
-def to_levels(planes: Float[np.ndarray, "3 h w"]) -> Image:
+def to_levels(planes: Float[np.ndarray, "n 3 h w"]) -> Images:
     """Clip to [0, 1] and round to the nearest of the levels 0 to 255."""
-    levels: Image = np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8)
+    levels: Images = np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8)
     return levels
+
+
+def drawn(generators: Generators, draw: Callable[[Generator], Any]) -> Float[np.ndarray, "n ..."]:
+    """Stack what each picture's generator draws."""
+    return np.stack([draw(generator) for generator in generators])

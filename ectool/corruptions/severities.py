@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ectool.corruptions.pixels import Image
+from ectool.corruptions.pixels import Images
 from ectool.errors import InputError
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -30,14 +30,14 @@ class Severities(Generic[C]):
     tiny_imagenet_c: tuple[C, C, C, C, C]
     imagenet_c: tuple[C, C, C, C, C]
 
-    def of(self, image: Image, severity: int) -> C:
-        """Return the constants of a severity for a picture.
+    def of(self, images: Images, severity: int) -> C:
+        """Return the constants of a severity for pictures.
 
-        Those of the published size with the smallest ratio to the picture's shorter side, so
+        Those of the published size with the smallest ratio to the pictures' shorter side, so
         the limits are 45 and 120 px. Nothing is scaled between or beyond the three sizes.
 
         Args:
-            image: The picture, of which only the size matters.
+            images: The pictures, of which only the size matters.
             severity: 1 (mild) to 5 (strong).
 
         Raises:
@@ -48,6 +48,6 @@ class Severities(Generic[C]):
                 "severity", expected="1 to 5", got=str(severity), fix="choose one of the five"
             )
         published = {32: self.cifar_c, 64: self.tiny_imagenet_c, 224: self.imagenet_c}
-        side = min(image.shape[1:])
+        side = min(images.shape[2:])
         nearest = min(published, key=lambda known: abs(math.log(side / known)))
         return published[nearest][severity - 1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from corrupted import corrupted
 
 from ectool.corruptions import (
     BENCHMARK_KINDS,
@@ -38,8 +39,8 @@ CHANGES_A_CONSTANT = (
 
 def distances(images, kind):
     ids = [str(i) for i in range(len(images))]
-    corrupted = [corrupt(images, kind, s, sample_ids=ids, seed=0) for s in SEVERITIES]
-    return [np.sqrt(((c.astype(float) - images) ** 2).mean()) for c in corrupted]
+    every = [corrupt(images, kind, s, sample_ids=ids, seed=0) for s in SEVERITIES]
+    return [np.sqrt(((c.astype(float) - images) ** 2).mean()) for c in every]
 
 
 def test_the_error_is_taken_of_the_benchmarks_kinds():
@@ -51,7 +52,7 @@ def test_the_error_is_taken_of_the_benchmarks_kinds():
 @pytest.mark.parametrize("side", [32, 64, 224])
 def test_every_kind_gives_another_picture_and_the_same_one_twice(photograph, kind, side):
     image = photograph(side)
-    first, second = (CORRUPTIONS[kind](image, 5, stream(1, "a", kind)) for _ in range(2))
+    first, second = (corrupted(CORRUPTIONS[kind], image, 5, stream(1, "a", kind)) for _ in range(2))
     assert first.shape == image.shape
     assert first.dtype == np.uint8
     assert np.array_equal(first, second)
@@ -64,16 +65,16 @@ def test_pictures_without_content_and_of_odd_sizes_are_no_trouble(kind, severity
     for size in [(1, 1), (2, 3), (33, 20)]:
         for level in (0, 130, 255):
             image = np.full((3, *size), level, np.uint8)
-            corrupted = CORRUPTIONS[kind](image, severity, np.random.default_rng(0))
+            found = corrupted(CORRUPTIONS[kind], image, severity, np.random.default_rng(0))
             if kind not in CHANGES_A_CONSTANT:
-                assert np.abs(corrupted.astype(int) - level).max() <= CODEC_ERROR.get(kind, 0)
+                assert np.abs(found.astype(int) - level).max() <= CODEC_ERROR.get(kind, 0)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CORRUPTIONS if kind not in COLOURED])
 def test_grey_stays_grey(photograph, kind):
     grey = np.broadcast_to(photograph(32)[1], (3, 32, 32))
-    corrupted = CORRUPTIONS[kind](grey, 4, np.random.default_rng(0))
-    assert np.ptp(corrupted.astype(int), axis=0).max() <= 1
+    found = corrupted(CORRUPTIONS[kind], grey, 4, np.random.default_rng(0))
+    assert np.ptp(found.astype(int), axis=0).max() <= 1
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
@@ -113,5 +114,5 @@ def test_from_first_to_last_severity_the_distance_grows_all_the_same(photograph,
 
 
 def test_as_many_identifiers_as_pictures():
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="2 pictures, 1 identifiers"):
         corrupt(np.zeros((2, 3, 8, 8), np.uint8), "fog", 1, sample_ids=["a"], seed=0)

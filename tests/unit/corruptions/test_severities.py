@@ -11,7 +11,7 @@ PUBLISHED = Severities(cifar_c=(1, 2, 3, 4, 5), tiny_imagenet_c=(6,) * 5, imagen
 
 
 def of_size(height, width):
-    return np.zeros((3, height, width), np.uint8)
+    return np.zeros((1, 3, height, width), np.uint8)
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
@@ -35,4 +35,4 @@ def test_the_size_is_the_shorter_side():
 @pytest.mark.parametrize("severity", [0, 6])
 def test_another_severity_is_an_error(kind, severity):
     with pytest.raises(InputError, match=f"severity: expected 1 to 5, got {severity}"):
-        CORRUPTIONS[kind](of_size(8, 8), severity, np.random.default_rng(0))
+        CORRUPTIONS[kind](of_size(8, 8), severity, [np.random.default_rng(0)])
