@@ -4,9 +4,9 @@
 
 A robustness curve is PGD at five radii on the test digits, run as `ectool evaluate --suite
 robustness` runs it: reading, attack, answers, artifacts. Bare passes are as many gradients with
-respect to the input of as many pictures, and nothing else. Strength is the robust accuracy of ours
-and of torchattacks with the same steps, and of its standard AutoAttack. Prints a table; without
---only also writes benchmarks/robustness.json.
+respect to the input of as many pictures, the answers to the results, and nothing else. Strength is
+the robust accuracy of ours and of torchattacks with the same steps, and of its standard AutoAttack.
+Prints a table; without --only also writes benchmarks/robustness.json.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -104,19 +105,27 @@ def curve_rows(subject: Subject, runs: int) -> list[Row]:
         radii = 2 * len(CURVE)  # on whole pictures, and on backgrounds
 
         def bare() -> None:
-            for images, classes in attacked:
-                passes(model, images, classes, radii * subject.steps)
+            for _ in range(radii):
+                for images, classes in attacked:
+                    passes(model, images, classes, subject.steps)
 
-        ours, reference = paired(lambda: evaluate.run(config), bare, runs)
+        numbers = count()
+
+        def ours_anew() -> None:  # what is there already would not be computed again
+            evaluate.run(config.model_copy(update={"output": subject.folder / f"{next(numbers)}"}))
+
+        ours, reference = paired(ours_anew, bare, runs)
     job = f"PGD-{subject.steps} at {len(CURVE)} radii, whole and background, digits, smallcnn"
     return [Row(f"{job} / bare passes", ours, reference, "s", ours / reference, "<= 1.1")]
 
 
-def passes(model: Classifier, images: torch.Tensor, labels: torch.Tensor, count: int) -> None:
-    for _ in range(count):
+def passes(model: Classifier, images: torch.Tensor, labels: torch.Tensor, steps: int) -> None:
+    for _ in range(steps):
         leaf = images.detach().requires_grad_()
         loss = torch.nn.functional.cross_entropy(model(leaf), labels, reduction="sum")
         torch.autograd.grad(loss, leaf)
+    with torch.no_grad():
+        model(images)
 
 
 def strength_rows(subject: Subject) -> list[Row]:

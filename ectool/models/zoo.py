@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from typing import Any, cast
 
-import torchvision.models
 from torch import nn
 
 from ectool.errors import InputError
@@ -25,12 +24,12 @@ _SYMMETRIC_INPUT = ("googlenet", "inception_v3")
 
 def architectures() -> list[str]:
     """Return the name of every network there is."""
-    return [SMALL_CNN, *torchvision.models.list_models(module=torchvision.models)]
+    return [SMALL_CNN, *_torchvision().list_models(module=_torchvision())]
 
 
 def imagenet_class_names() -> tuple[str, ...]:
     """Return the names of ImageNet's 1000 classes, in the order of the public heads."""
-    weights = torchvision.models.ResNet18_Weights.DEFAULT
+    weights = _torchvision().ResNet18_Weights.DEFAULT
     return tuple(weights.meta["categories"])
 
 
@@ -43,7 +42,7 @@ def defaults(name: str) -> Defaults:
     _check_name(name)
     if name == SMALL_CNN:
         return Defaults(SMALL_CNN_SIZE, HALF, QUARTER)
-    weights = cast(Any, torchvision.models.get_model_weights(name)).DEFAULT
+    weights = _torchvision().get_model_weights(name).DEFAULT
     preprocessing = weights.transforms.keywords
     side: int = preprocessing["crop_size"]
     classes = len(weights.meta["categories"])
@@ -65,7 +64,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
     try:
         return cast(
             nn.Module,
-            torchvision.models.get_model(
+            _torchvision().get_model(
                 name, weights=None, num_classes=classes, **_constructor_options(name, size)
             ),
         )
@@ -78,7 +77,16 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
         ) from error
 
 
+def _torchvision() -> Any:  # noqa: ANN401 (a module without types)
+    """Import torchvision's models: with the compiler that they bring, as slow as torch itself."""
+    from torchvision import models
+
+    return models
+
+
 def _check_name(name: str) -> None:
+    if name == SMALL_CNN:
+        return
     known = architectures()
     if name in known:
         return
