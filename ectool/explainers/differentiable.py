@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ectool.explainers.base import Explanation, Targets, choose_targets
 from ectool.explainers.cut import only_output
@@ -57,7 +58,9 @@ class DifferentiableGradCAM:
 
         layer, size = self.model.target_layer, (images.shape[2], images.shape[3])
         with torch.inference_mode(False), torch.enable_grad(), frozen(self.model):
-            with forward_hooks([self.model.target_module], record):
+            hooks = forward_hooks([self.model.target_module], record)
+            # Fused attention has no second derivative.
+            with hooks, sdpa_kernel(SDPBackend.MATH):
                 logits = self.model(images)
             output = only_output(recorded, self.model)
             classes = choose_targets(logits.detach(), targets)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.ball import LinfBall
@@ -83,7 +82,7 @@ class StabilityWork:
 
     def compute(self, batch: Batch) -> Arrays:
         """Return consistency under the attack and each corruption, and max-sensitivity."""
-        attacked = self._attack(batch.clean)
+        attacked = self.perturb.attack(batch.clean, explain=True)
         others = {"attack": attacked.images.cpu().numpy(), **batch.corrupted}
         found = {
             f"consistency_{name}": self._consistency(attacked, images)
@@ -91,11 +90,6 @@ class StabilityWork:
         }
         samples = {name: attacked.arrays[name] for name in ("sample_id", "label")}
         return {**samples, **found, "sensitivity_max": self._sensitivity(attacked, batch.clean)}
-
-    def _attack(self, batch: perturb_work.Batch) -> Attacked:
-        # Heatmaps are differentiated twice, and of fused attention there is no second derivative.
-        with sdpa_kernel(SDPBackend.MATH):
-            return self.perturb.attack(batch, explain=True)
 
     def _explain(self, pixels: Tensor, targets: Tensor) -> Explanation:
         return self.perturb.explainer(pixels, targets)

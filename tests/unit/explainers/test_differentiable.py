@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from narrow_networks import vit
 from torch import nn
 
 from ectool.explainers.differentiable import DifferentiableGradCAM
 from ectool.explainers.gradient_cam import GradCAM
+from ectool.models.registry import create
 
 KINDS = ("pooled", "in-place", "smooth")
 
@@ -115,3 +117,13 @@ def test_batch_normalisation_uses_its_running_statistics(wrap, images, targets):
     one = DifferentiableGradCAM(model)(images[:1], targets[:1]).heatmaps
     torch.testing.assert_close(whole[:1].detach(), one.detach())
     assert torch.equal(trunk[1].running_mean, before)
+
+
+def test_maps_behind_fused_attention_have_a_gradient():
+    model = create(f"import:{vit.__module__}:vit", ("a", "b"), seed=0, input_size=(64, 64))
+    draw = torch.Generator().manual_seed(0)
+    nn.init.normal_(model.network.heads.head.weight, generator=draw)  # zeros as it comes
+    pixels = torch.rand(2, 3, 64, 64, generator=draw).requires_grad_()
+    heatmaps = DifferentiableGradCAM(model)(pixels, torch.tensor([0, 1])).heatmaps
+    (gradient,) = torch.autograd.grad(heatmaps.square().sum(), pixels)
+    assert gradient.flatten(1).any(1).all()

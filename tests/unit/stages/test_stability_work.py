@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from captum.metrics import sensitivity_max as captum_sensitivity_max
-from narrow_networks import vit
 from scipy.stats import spearmanr
 
 from ectool.config import HeatmapOptions, PerturbConfig
@@ -14,8 +13,6 @@ from ectool.corruptions import corrupt
 from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import to_pixels
-from ectool.models.modes import frozen
-from ectool.models.registry import create
 from ectool.seeding import stream
 from ectool.stages.agreement_work import AgreementWork, check_fits
 from ectool.stages.perturb_work import PerturbWork
@@ -146,23 +143,6 @@ def test_the_model_is_left_as_found(work, network):
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
     assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
-
-
-class Blank:
-    """Two black pictures of 64 pixels."""
-
-    name, classes, size, labels = "blank", ("a", "b"), (64, 64), np.array([0, 1])
-    sample_ids = ("0", "1")
-
-    def images(self, rows):
-        return np.full((len(rows), 3, *self.size), 100, np.uint8)
-
-
-def test_networks_with_fused_attention_can_be_attacked():
-    model = create(f"import:{vit.__module__}:vit", ("a", "b"), seed=0, input_size=(64, 64))
-    with frozen(model):
-        arrays = run(StabilityWork(attack(1), PROTOCOL, model, Blank()), np.arange(2))
-    assert set(MEASURES) <= set(arrays)
 
 
 def agreement(network, few_digits, method, other):
