@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from ectool.attacks.ball import Ball, Pixels, enter
+from ectool.attacks.ball import Ball, Pixels, enter, take
 from ectool.attacks.losses import Losses
-from ectool.attacks.objectives import Objective, Value, value_and_gradient
+from ectool.attacks.objectives import LabelLoss, Objective, Value, value_and_gradient
 from ectool.attacks.pgd import Settings
 
 FIRST_STEP = 2.0
@@ -29,6 +32,8 @@ class _Search:
 
     Attributes:
         current: Where the next step begins.
+        previous: Where the last one began.
+        momentum: Weight of the next step against that of the last one; 1 before the first.
         gradient: The gradient there.
         length: Length of the next step.
         best: The picture of the greatest score so far.
@@ -39,10 +44,12 @@ class _Search:
         known_best: The greatest score at the last checkpoint.
         was_halved: Whether the length was halved at the last checkpoint.
         last_success: The last picture that was a success; any other before the first.
-        succeeded: Whether there was one.
+        succeeded: Whether there was one; False where only the score counts.
     """
 
     current: Pixels
+    previous: Pixels
+    momentum: float
     gradient: Pixels
     length: Float[Tensor, "n 1 1 1"]
     best: Pixels
@@ -63,7 +70,8 @@ class _Search:
         self.best_gradient = _choose(better, gradient, self.best_gradient)
         self.best_score = torch.where(better, score, self.best_score)
         self.rises = self.rises + (score > self.last_score)
-        self.current, self.gradient, self.last_score = pixels, gradient, score
+        self.current, self.previous = pixels, self.current
+        self.gradient, self.last_score, self.momentum = gradient, score, MOMENTUM
         if value.success is not None:
             self.last_success = _choose(value.success, pixels, self.last_success)
             self.succeeded = self.succeeded | value.success
@@ -79,6 +87,12 @@ class _Search:
         self.was_halved, self.known_best = halved, self.best_score
         self.rises = torch.zeros_like(self.rises)
 
+    def take(self, rows: Int64[Tensor, "m"]) -> _Search:
+        """Return the search of some pictures."""
+        of_each = {name: value for name, value in vars(self).items() if name != "momentum"}
+        taken: dict[str, Any] = {name: take(value, rows) for name, value in of_each.items()}
+        return replace(self, **taken)
+
     def result(self) -> Pixels:
         """Return the last success, or where there was none the picture of the greatest score."""
         return _choose(self.succeeded, self.last_success, self.best)
@@ -88,14 +102,15 @@ def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     """Climb with Auto-PGD and return the best picture seen (Croce & Hein 2020, arXiv 2003.01690).
 
     The best is the one of the greatest score; where the objective tells of success, the last one
-    that was a success, as in the authors' code.
+    that was a success, as in the authors' code. There, and other than in it, a picture leaves the
+    batch at the first checkpoint after a success, so that it costs nothing more.
 
     ``z = project(x_t + length * direction(g_t))``,
     ``x_{t+1} = project(x_t + a * (z - x_t) + (1 - a) * (x_t - x_{t-1}))`` with a = 0.75, and 1 in
     the first step. The length begins at ``2 * eps``. At checkpoints it is halved, and the search
     goes back to the best picture, where the score rose in at most 3/4 of the steps since the last
     checkpoint, or where the best score and the length are as they were there. All of it is decided
-    for each picture, without waiting for the device.
+    for each picture; the device is waited for at checkpoints alone, where pictures may leave.
 
     As in the authors' code, and other than in the paper, the first checkpoint counts the first
     step as a rise where its score is positive, and the bound 3/4 itself does not suffice.
@@ -109,20 +124,29 @@ def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     Returns:
         Pixels in the ball.
 
-    Cost: (steps + 1) × (forward + backward to the input).
+    Cost: (steps + 1) × (forward + backward to the input), or less for a success.
     """
     search = _begin(ball, objective, enter(ball, start))
-    previous, since = search.current, 0
-    checks = checkpoints(settings.steps)
-    for step in range(1, settings.steps + 1):
-        ahead = _step(ball, search, previous, MOMENTUM if step > 1 else 1.0)
-        previous, since = search.current, since + 1
+    ends = sorted({0, *checkpoints(settings.steps), settings.steps})
+    return _climb(ball, objective, search, [end - begin for begin, end in pairwise(ends)])
+
+
+def _climb(ball: Ball, objective: Objective, search: _Search, legs: Sequence[int]) -> Pixels:
+    """Go on for some legs, after each of which those that succeeded leave; return the results."""
+    if not legs:
+        return search.result()
+    for _ in range(legs[0]):
+        ahead = _step(ball, search)
         value, gradient = value_and_gradient(objective, ahead)
         search.note(ahead, gradient, value)
-        if step in checks:
-            search.check(since)
-            since = 0
-    return search.result()
+    search.check(legs[0])
+    if not (isinstance(objective, LabelLoss) and objective.wants_error):
+        return _climb(ball, objective, search, legs[1:])
+    left = (~search.succeeded).nonzero()[:, 0]
+    if len(left) == 0:
+        return search.result()
+    rest = _climb(ball.take(left), objective.take(left), search.take(left), legs[1:])
+    return search.result().index_copy(0, left, rest)
 
 
 def checkpoints(steps: int) -> set[int]:
@@ -145,6 +169,8 @@ def _begin(ball: Ball, objective: Objective, start: Pixels) -> _Search:
     score = value.score
     return _Search(
         current=start,
+        previous=start,
+        momentum=1.0,
         gradient=gradient,
         length=score.new_full((len(score), 1, 1, 1), FIRST_STEP * ball.eps).to(start),
         best=start,
@@ -159,11 +185,11 @@ def _begin(ball: Ball, objective: Objective, start: Pixels) -> _Search:
     )
 
 
-def _step(ball: Ball, search: _Search, previous: Pixels, momentum: float) -> Pixels:
+def _step(ball: Ball, search: _Search) -> Pixels:
     """Return where the next step leads."""
-    current = search.current
+    current, momentum = search.current, search.momentum
     ahead = ball.project_(current + search.length * ball.steepest(search.gradient))
-    moved = current + (ahead - current) * momentum + (current - previous) * (1 - momentum)
+    moved = current + (ahead - current) * momentum + (current - search.previous) * (1 - momentum)
     return ball.project_(moved)
 
 

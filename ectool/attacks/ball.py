@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from ectool.attacks.random_start import Stream, exponential, normal, uniform
@@ -83,7 +83,7 @@ class LinfBall:
 
     def take(self, rows: Int64[Tensor, "m"]) -> LinfBall:
         """Return the balls of some pictures."""
-        return LinfBall.around(_rows(self.clean, rows), self.weight[rows], self.eps)
+        return LinfBall.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _reach(self) -> Float[Tensor, "n h w"]:
         """Return how many whole levels each pixel may move."""
@@ -173,7 +173,7 @@ class L2Ball:
 
     def take(self, rows: Int64[Tensor, "m"]) -> L2Ball:
         """Return the balls of some pictures."""
-        return L2Ball.around(_rows(self.clean, rows), self.weight[rows], self.eps)
+        return L2Ball.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _excess(self, moved: Pixels, exact: Pixels) -> Bool[Tensor, "n c h w"]:
         """Mark the pixels that have to go back one level, given the levels they moved."""
@@ -222,8 +222,8 @@ def _length(values: Pixels) -> Float[Tensor, "n 1 1 1"]:
     return torch.sqrt(values.square().sum((1, 2, 3), keepdim=True))
 
 
-def _rows(pictures: Pixels, rows: Int64[Tensor, "m"]) -> Float[Tensor, "m c h w"]:
-    """Return some pictures in the memory format of all."""
-    is_last = pictures.is_contiguous(memory_format=torch.channels_last)
+def take(values: Shaped[Tensor, "n *each"], rows: Int64[Tensor, "m"]) -> Shaped[Tensor, "m *each"]:
+    """Return what belongs to some pictures, in the memory format of all."""
+    is_last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
     form = torch.channels_last if is_last else torch.contiguous_format
-    return pictures[rows].contiguous(memory_format=form)
+    return values[rows].contiguous(memory_format=form)

@@ -11,6 +11,8 @@ from ectool.attacks.losses import LOSSES, likeliest_errors
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings, pgd
 
+STEPS = 12
+
 
 @pytest.mark.parametrize("steps", [1, 5, 20, 50, 100, 130])
 def test_checkpoints_equal_the_recursion_of_the_authors_code(steps):
@@ -63,14 +65,26 @@ def test_a_wrong_answer_counts_for_more_than_the_score_where_it_is_wanted(norm, 
         LabelLoss(watched, LOSSES["margin"], labels, ranked, wants_error=wants)
         for wants in (False, True)
     )
-    best = apgd(ball, plain, ball.clean, Settings(steps=12))
+    best = apgd(ball, plain, ball.clean, Settings(STEPS))
+    on_the_way = torch.stack(seen)
     seen.clear()
-    found = apgd(ball, wanting, ball.clean, Settings(steps=12))
-    wrong = torch.stack([plain.is_wrong(model(pixels)) for pixels in seen])
+    found = apgd(ball, wanting, ball.clean, Settings(STEPS))
+    wrong = torch.stack([plain.is_wrong(model(pixels)) for pixels in on_the_way])
     assert 0 < wrong.any(0).sum() < len(labels)
+    passes = 0
     for row, steps in enumerate(wrong.unbind(1)):
-        last = steps.nonzero()[:, 0].tolist()
-        assert torch.equal(found[row], seen[last[-1]][row] if last else best[row])
+        end = left_after(steps)
+        passes += end + 1
+        last = steps[: end + 1].nonzero()[:, 0].tolist()
+        expected = on_the_way[last[-1], row] if last else best[row]
+        torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-6)
+    assert sum(map(len, seen)) == passes < (STEPS + 1) * len(labels)
+
+
+def left_after(is_success):
+    """Return after which step a picture leaves: the first checkpoint from a success on."""
+    reached = [end for end in sorted(checkpoints(STEPS)) if is_success[: end + 1].any()]
+    return reached[0] if reached else STEPS
 
 
 def test_no_step_returns_the_start(model, batch):

@@ -26,12 +26,13 @@ def test_outputs_are_recorded_in_order_and_differentiated():
     probe = run_probe(network, (32, 32))
     names = [name for name, _ in probe.outputs]
     assert names[0] == "features.0"
-    assert names[-3:] == ["features", "pool", "head"]
+    assert names[-2:] == ["features", "head"]
     assert set(names) == {name for name, _ in network.named_modules() if name}
-    pooled, logits = (output for _, output in probe.outputs[-2:])
-    assert pooled.shape == (1, 96, 1, 1)
-    expected = probe.gradient(logits) @ network.head.weight
-    torch.testing.assert_close(probe.gradient(pooled).flatten(1), expected)
+    maps, logits = (output for _, output in probe.outputs[-2:])
+    assert maps.shape == (1, 96, 8, 8)
+    of_the_mean = probe.gradient(logits) @ network.head.weight
+    expected = (of_the_mean / 64)[:, :, None, None].expand_as(maps)
+    torch.testing.assert_close(probe.gradient(maps), expected)
 
 
 def test_outputs_without_a_graph_have_no_gradient():
