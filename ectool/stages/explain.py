@@ -9,7 +9,6 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Parent, Recipe
 from ectool.config import DataOptions, ExplainConfig
 from ectool.datasets.base import Dataset
-from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
 from ectool.stages.inputs import (
     ModelReference,
@@ -113,7 +112,7 @@ def _compute(
     from ectool.stages.explain_work import ExplainWork
     from ectool.stages.networks import asked, pick_device
 
-    device, groups = pick_device(config), find_entry(inputs.options.data).groups
-    with asked(inputs.reference, config, device, inputs.dataset, groups) as model:
+    device, data = pick_device(config), inputs.options.data
+    with asked(inputs.reference, config, device, inputs.dataset, data) as model:
         work = ExplainWork(config, model, inputs.dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Int64
 from torch import Tensor
 
 from ectool.artifacts import folder
 from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset
+from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, UsageError
 from ectool.models.allocator import keep_freed_memory
 from ectool.models.checkpoint import load_weights
@@ -30,7 +29,6 @@ from ectool.stages.inputs import ModelReference
 from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
 
 AUTO = "auto"
-Groups = Callable[[], Int64[np.ndarray, "c"]] | None
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
@@ -64,7 +62,7 @@ def asked(
     options: ModelOptions,
     device: torch.device,
     dataset: Dataset,
-    groups: Groups = None,
+    data: str | None = None,
 ) -> Iterator[Classifier]:
     """Load a model and hold it frozen in evaluation mode while the block runs.
 
@@ -77,12 +75,12 @@ def asked(
         options: Target layer, and how a foreign checkpoint is read.
         device: Where it runs.
         dataset: What it is asked about.
-        groups: Returns the data set's class of each class of a wider model.
+        data: Its URI, by which it may be known how classes of a wider model go together.
 
     Raises:
         InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = _translated(load(reference, options, dataset.size), dataset, groups)
+    model = _translated(load(reference, options, dataset.size), dataset, data)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
     keep = [at.target_module for at in model.each_layer()] if has_layers else []
@@ -93,9 +91,10 @@ def asked(
         yield model
 
 
-def _translated(model: Classifier, dataset: Dataset, groups: Groups) -> Classifier:
+def _translated(model: Classifier, dataset: Dataset, data: str | None) -> Classifier:
     """Return the model, made to answer with the data set's classes where it knows them."""
     names, wanted = model.class_names, dataset.classes
+    groups = None if data is None else find_entry(data).groups
     if groups is not None and len(names) == len(mapping := groups()):
         return group_classes(model, torch.tensor(mapping), wanted)
     if names == wanted or not set(wanted) <= set(names):

@@ -19,7 +19,6 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
-from ectool.datasets.registry import find_entry
 from ectool.stages import explain
 from ectool.stages.inputs import ModelReference, artifact_parent, parent_of
 from ectool.stages.shards import fill
@@ -80,9 +79,9 @@ class Pair:
 
         config, dataset = self.config, self.inputs.dataset
         attributes = {"classes": list(dataset.classes)}
-        groups = find_entry(config.data).groups
+        reference, device = self.inputs.reference, pick_device(config)
         with (
-            asked(self.inputs.reference, config, pick_device(config), dataset, groups) as model,
+            asked(reference, config, device, dataset, config.data) as model,
             self._growing(config.output, self.recipe, attributes) as samples,
             self._growing(self.explain.output, self.draft) as heatmaps,
         ):

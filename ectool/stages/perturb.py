@@ -8,7 +8,6 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset
-from ectool.datasets.registry import find_entry
 from ectool.stages.inputs import (
     ModelReference,
     artifact_parent,
@@ -74,8 +73,7 @@ def _compute(
     from ectool.stages.networks import asked, pick_device
     from ectool.stages.perturb_work import PerturbWork
 
-    groups = find_entry(config.data).groups
-    with asked(reference, config, pick_device(config), dataset, groups) as model:
+    with asked(reference, config, pick_device(config), dataset, config.data) as model:
         work = PerturbWork(config, model, dataset, initial)
         attributes = {"classes": list(dataset.classes)}
         length = len(dataset.sample_ids)

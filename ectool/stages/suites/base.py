@@ -22,8 +22,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
-from ectool.datasets.registry import find_entry
 from ectool.datasets.subset import limited
+from ectool.metrics.classification import is_correct
 from ectool.metrics.statistics import Estimate
 from ectool.stages.inputs import ModelReference, artifact_parent, data_source
 from ectool.stages.layout import PREDICTIONS
@@ -87,9 +87,9 @@ class Subject:
         """Return the model, frozen, its batch normalisations folded."""
         from ectool.stages.networks import asked, pick_device
 
-        groups, device = find_entry(self.config.data).groups, pick_device(self.config)
+        config, device = self.config, pick_device(self.config)
         return self._held.enter_context(
-            asked(self.reference, self.config, device, self.original, groups)
+            asked(self.reference, config, device, self.original, config.data)
         )
 
     def path(self, file: str) -> Path:
@@ -195,6 +195,7 @@ class Evaluated:
     classes: tuple[str, ...]
     dataset: Dataset | None = None
     baseline: Mapping[str, Artifact] = field(default_factory=dict)
+    _correct: dict[tuple[str, str], Bool[np.ndarray, "n"]] = field(default_factory=dict, init=False)
 
     @property
     def predictions(self) -> Artifact:
@@ -250,6 +251,13 @@ class Evaluated:
     def logits(self, file: str, condition: str) -> Float[np.ndarray, "n c"]:
         """Return what the model answered under a condition."""
         return self.read(file, f"{condition}/logits")
+
+    def correct(self, file: str, condition: str) -> Bool[np.ndarray, "n"]:
+        """Tell which samples of one label each the model recognised under a condition."""
+        key = file, condition
+        if key not in self._correct:  # which is asked for by metrics and by tables
+            self._correct[key] = is_correct(self.logits(file, condition), self.labels)
+        return self._correct[key]
 
 
 @dataclass(frozen=True)

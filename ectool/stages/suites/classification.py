@@ -107,7 +107,7 @@ def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimat
     if evaluated.is_multilabel:
         return mean_average_precisions(logits, labels, ORIGINAL, resampling)
     resamples, seed = resampling.resamples, resampling.seed
-    correct, groups = is_correct(logits, labels), _groups(evaluated)
+    correct, groups = evaluated.correct(PREDICTIONS, ORIGINAL), _groups(evaluated)
     found = {
         "balanced_accuracy": balanced_accuracy(correct, labels, resamples=resamples, seed=seed),
         "ece": expected_calibration_error(logits, labels, resamples=resamples, seed=seed),
@@ -132,7 +132,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
     classes, groups = evaluated.classes, _groups(evaluated)
     if evaluated.is_multilabel:
         return {"classes": table(multilabel.class_table(logits, labels, classes))}
-    correct = is_correct(logits, labels)
+    correct = evaluated.correct(PREDICTIONS, ORIGINAL)
     found = {
         "classes": table(class_accuracies(correct, labels, classes)),
         "confusion": table(confusion(logits, labels, classes)),

@@ -115,8 +115,7 @@ def _measured(evaluated: Evaluated) -> list[str]:
 
 
 def _correct(evaluated: Evaluated, kind: str) -> Bool[np.ndarray, "severities n"]:
-    answers = [evaluated.logits(corruption_file(kind), name) for name in SEVERITY_NAMES]
-    return np.stack([is_correct(logits, evaluated.labels) for logits in answers])
+    return np.stack([evaluated.correct(corruption_file(kind), name) for name in SEVERITY_NAMES])
 
 
 def _errors(
@@ -139,7 +138,7 @@ def _errors(
     found = {"mce": corruption_errors(correct, rates)}
     if PREDICTIONS in baseline:
         (clean,) = _error_rates(evaluated, baseline[PREDICTIONS], (ORIGINAL,))
-        right = is_correct(evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels)
+        right = evaluated.correct(PREDICTIONS, ORIGINAL)
         found["relative_mce"] = relative_corruption_errors(correct, right, rates, float(clean))
     return found
 

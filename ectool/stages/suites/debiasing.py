@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import InputError
-from ectool.metrics.classification import is_correct
 from ectool.metrics.debiasing import background_gaps
 from ectool.metrics.statistics import Estimate
 from ectool.stages.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
@@ -124,8 +122,9 @@ def columns(evaluated: Evaluated) -> Columns:
     same, other = found.get("accuracy@mixed_same"), found.get("accuracy@mixed_rand")
     if same is not None and other is not None:
         found["background_gap"] = background_gaps(same, other)
-    for _, name, logits in _replaced(evaluated):
-        found |= accuracies(logits, evaluated.labels, name)
+    for share in _replaced(evaluated):
+        name = condition_of(share)
+        found |= accuracies(evaluated.logits(file_of(share), name), evaluated.labels, name)
     if evaluated.has(CHALLENGE):
         found["background_robustness"] = evaluated.read(CHALLENGE, "robust")
     return found
@@ -147,23 +146,23 @@ def _others(evaluated: Evaluated) -> list[str]:
     return [name for name in evaluated.variants if name != ORIGINAL]
 
 
-def _replaced(evaluated: Evaluated) -> Iterator[tuple[float, str, np.ndarray]]:
-    """Yield share, condition and answers of every share of replaced background."""
-    for share in sorted(evaluated.config["replaced"]):
-        if evaluated.has(file_of(share)):
-            name = condition_of(share)
-            yield share, name, evaluated.logits(file_of(share), name)
+def _replaced(evaluated: Evaluated) -> list[float]:
+    """Return every share of the background that was replaced."""
+    return [
+        share for share in sorted(evaluated.config["replaced"]) if evaluated.has(file_of(share))
+    ]
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     """Return accuracy over the share of the background that is replaced."""
-    found = [(share, logits) for share, _, logits in _replaced(evaluated)]
-    if not found or evaluated.is_multilabel:
+    measured = _replaced(evaluated)
+    if not measured or evaluated.is_multilabel:
         return {}
-    points = [(0.0, evaluated.logits(PREDICTIONS, ORIGINAL)), *found]
+    points = [(0.0, PREDICTIONS, ORIGINAL)]
+    points += [(share, file_of(share), condition_of(share)) for share in measured]
     means = (
-        ({"curve": REPLACED, "share": share}, is_correct(logits, evaluated.labels))
-        for share, logits in points
+        ({"curve": REPLACED, "share": share}, evaluated.correct(file, name))
+        for share, file, name in points
     )
     return {"curves": mean_lines(means, resampling)}
 

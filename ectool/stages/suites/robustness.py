@@ -13,7 +13,6 @@ from jaxtyping import Bool
 from ectool.artifacts.artifact import Artifact
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
-from ectool.metrics.classification import is_correct
 from ectool.metrics.robustness import area_under_robustness_curve
 from ectool.metrics.statistics import Estimate
 from ectool.stages.conditions import (
@@ -155,7 +154,7 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
 def _attacked(evaluated: Evaluated) -> dict[Condition, Correct]:
     """Tell which samples are recognised under each attack that was run."""
     return {
-        condition: is_correct(evaluated.logits(condition.file, condition.name), evaluated.labels)
+        condition: evaluated.correct(condition.file, condition.name)
         for condition in _measured(evaluated)
     }
 
@@ -166,7 +165,7 @@ def _measured(evaluated: Evaluated) -> list[Condition]:
 
 
 def _clean(evaluated: Evaluated) -> Correct:
-    return is_correct(evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels)
+    return evaluated.correct(PREDICTIONS, ORIGINAL)
 
 
 def _by_radius(
