@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ectool.attacks.ball import Ball, Pixels, enter, take
 from ectool.attacks.losses import Losses
-from ectool.attacks.objectives import LabelLoss, Objective, Value, value_and_gradient
+from ectool.attacks.objectives import Objective, Value, tells_success, value_and_gradient
 from ectool.attacks.pgd import Settings
 
 FIRST_STEP = 2.0
@@ -140,7 +140,7 @@ def _climb(ball: Ball, objective: Objective, search: _Search, legs: Sequence[int
         value, gradient = value_and_gradient(objective, ahead)
         search.note(ahead, gradient, value)
     search.check(legs[0])
-    if not (isinstance(objective, LabelLoss) and objective.wants_error):
+    if not tells_success(objective):
         return _climb(ball, objective, search, legs[1:])
     left = (~search.succeeded).nonzero()[:, 0]
     if len(left) == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -36,6 +36,11 @@ class Value:
     climbed: Losses
     score: Losses
     success: Bool[Tensor, "n"] | None = None
+
+    def unfinished(self) -> Int64[Tensor, "m"]:
+        """Return the rows of the pictures that are not all that is wanted."""
+        missed = torch.ones_like(self.score) if self.success is None else ~self.success
+        return missed.nonzero()[:, 0]
 
 
 @runtime_checkable  # for the checks of types in tests
@@ -90,6 +95,11 @@ class LabelLoss:
         """Return the loss of some pictures."""
         targets = None if self.targets is None else self.targets[rows]
         return replace(self, labels=self.labels[rows], targets=targets)
+
+
+def tells_success(objective: Objective) -> TypeGuard[LabelLoss]:
+    """Tell whether pictures may be done with before the last step."""
+    return isinstance(objective, LabelLoss) and objective.wants_error
 
 
 @dataclass(frozen=True)

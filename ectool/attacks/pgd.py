@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ectool.attacks.ball import Ball, Pixels, enter
-from ectool.attacks.objectives import Objective, value_and_gradient
+import torch
+
+from ectool.attacks.ball import Ball, Pixels, enter, take
+from ectool.attacks.objectives import LabelLoss, Objective, tells_success, value_and_gradient
+
+LEG = 4
+"""Steps after which those that succeeded leave, where the objective tells of success."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
     A pixel whose gradient is NaN stays where it is in that step. Nothing in the loop waits for
     the device, and a picture's result does not depend on its batch beyond the device's arithmetic.
 
+    Where the objective tells of success, and other than in the paper, a picture that is one after
+    a leg of 4 steps is a result: it leaves the batch and costs nothing more. That the answer is
+    wrong costs nothing to see there, for the next step begins with it; the device is waited for.
+
     Args:
         ball: Where the result has to lie.
         objective: What is raised.
@@ -63,10 +72,33 @@ def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
     Returns:
         Pixels in the ball, in the memory format of its clean pictures.
 
-    Cost: steps × (forward + backward to the input).
+    Cost: steps × (forward + backward to the input), or less for a success.
     """
     current = enter(ball, start)
+    if tells_success(objective):
+        return _until_success(ball, objective, current, settings)
     for _ in range(settings.steps):
         _, gradient = value_and_gradient(objective, current)
-        current = ball.project_(current.add(ball.steepest(gradient), alpha=settings.alpha))
+        current = _step(ball, current, gradient, settings)
     return current
+
+
+def _until_success(ball: Ball, objective: LabelLoss, current: Pixels, settings: Settings) -> Pixels:
+    """Climb, and after each leg let those go that succeeded."""
+    results, rows = current, torch.arange(len(current), device=current.device)
+    for step in range(settings.steps):
+        value, gradient = value_and_gradient(objective, current)
+        if step and step % LEG == 0:
+            results = results.index_copy(0, rows, current)
+            left = value.unfinished()
+            if len(left) == 0:
+                return results
+            if len(left) < len(rows):
+                ball, objective, rows = ball.take(left), objective.take(left), rows[left]
+                current, gradient = take(current, left), take(gradient, left)
+        current = _step(ball, current, gradient, settings)
+    return results.index_copy(0, rows, current)
+
+
+def _step(ball: Ball, current: Pixels, gradient: Pixels, settings: Settings) -> Pixels:
+    return ball.project_(current.add(ball.steepest(gradient), alpha=settings.alpha))

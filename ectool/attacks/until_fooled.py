@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float32
@@ -27,57 +26,43 @@ def until_fooled(
     *,
     judge: Model,
     restarts: int = 1,
-    every: int | None = None,
 ) -> Float32[Tensor, "n k"]:
     """Attack each picture until the judge's answer to one of the results is wrong.
 
     Each restart climbs every objective, such as the losses towards several targets. Pictures that
     are done leave the batch; no other one's result depends on that, beyond the arithmetic of the
-    device. With ``every`` each attempt is cut into legs of so many steps, and the picture at the
-    end of each leg is a result too. Results are not rounded to grey levels, which would undo small
+    device. Results are not rounded to grey levels, which would undo small
     radii: an L2 radius of 0.5 is a third of a level per value at 224 px. This measures success;
     samples to learn from have to come from attacks of one length.
 
     Args:
-        method: The attack; with ``every`` one that may be cut into legs, such as pgd.
+        method: The attack.
         ball: Where the results have to lie.
         objectives: What is raised, one after the other; of the same labels.
         start: Where an attempt begins.
         settings: How the attack goes about it.
         judge: The model that has to be fooled.
         restarts: How often each objective is climbed, at least 1.
-        every: Steps of a leg, at least 1; all of them unless given.
 
     Returns:
         Of every picture the judge's logits of the first result that fools it, or else the last.
 
-    Cost: for each picture that of the attack and 1 forward per leg, until it is fooled. One wait
-    for the device per leg.
+    Cost: for each picture that of the attack and 1 forward per attempt, until it is fooled. One
+    wait for the device per attempt, besides the attack's own.
     """
     todo = torch.arange(len(ball.clean), device=ball.clean.device)
     results: list[tuple[Tensor, Tensor]] = []
     for attempt, objective in enumerate([*objectives] * restarts):
         if len(todo) < len(objective.labels):
             objective = objective.take(todo)
-        current = start(ball, todo, attempt)
-        for leg in _legs(settings, every):
-            current = method(ball, objective, current, leg)
-            logits = _ask(judge, current)
-            results.append((todo, logits))
-            left = (~objective.is_wrong(logits)).nonzero()[:, 0]
-            if len(left) == 0:
-                return _last_of_each(results)
-            if len(left) < len(todo):
-                ball, objective, current = ball.take(left), objective.take(left), current[left]
-                todo = todo[left]
+        logits = _ask(judge, method(ball, objective, start(ball, todo, attempt), settings))
+        results.append((todo, logits))
+        left = (~objective.is_wrong(logits)).nonzero()[:, 0]
+        if len(left) == 0:
+            break
+        if len(left) < len(todo):
+            ball, todo = ball.take(left), todo[left]
     return _last_of_each(results)
-
-
-def _legs(settings: Settings, every: int | None) -> Iterator[Settings]:
-    """Yield the settings of each leg, whose steps add up to those of the attack."""
-    steps = max(settings.steps, 1)  # an attack without steps has a result too
-    for first in range(0, steps, every or steps):
-        yield replace(settings, steps=min(every or steps, settings.steps - first))
 
 
 def _ask(judge: Model, pixels: Tensor) -> Float32[Tensor, "n k"]:

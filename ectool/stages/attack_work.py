@@ -110,8 +110,9 @@ class GradientAttack:
     def _objectives(self, victims: Victims) -> list[LabelLoss]:
         labels, classes = victims.labels, victims.logits.shape[1]
         if self.condition.attack != "apgd-t":
-            loss = find_loss("auto", classes, several=labels.ndim > 1)
-            return [LabelLoss(self.model, loss, labels, wants_error=True)]
+            several = labels.ndim > 1
+            loss = find_loss("auto", classes, several=several)
+            return [LabelLoss(self.model, loss, labels, wants_error=not several)]
         loss = LOSSES[targeted_loss(classes)]
         targets = likeliest_errors(victims.logits, labels, min(TARGETS, classes - 1))
         return [

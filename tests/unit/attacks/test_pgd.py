@@ -11,7 +11,7 @@ from ectool.attacks.ball import BALLS, LinfBall
 from ectool.attacks.losses import LOSSES
 from ectool.attacks.objectives import LabelLoss, value_and_gradient
 from ectool.attacks.perturbation import Perturbed, perturb
-from ectool.attacks.pgd import Settings, pgd
+from ectool.attacks.pgd import LEG, Settings, pgd
 
 EPS, ALPHA = 8 / 255, 2 / 255
 
@@ -79,6 +79,36 @@ def test_the_loss_rises_and_falls_towards_targets(norm, eps, alpha, model, batch
     before = cross_entropy(model(images / 255), labels)
     assert (cross_entropy(up.logits, labels) > before).all()
     assert (cross_entropy(down.logits, labels) < before).all()
+
+
+@pytest.mark.parametrize("norm", BALLS)
+@pytest.mark.parametrize("steps", [LEG, 2 * LEG + 1])
+def test_successes_after_a_leg_are_results_and_leave(norm, steps, torn):
+    model, ball, labels = torn
+    ball = BALLS[norm].around(ball.clean, ball.weight, ball.eps if norm == "linf" else 0.15)
+    seen = []
+
+    def watched(pixels):
+        seen.append(pixels.detach().clone())
+        return model(pixels)
+
+    plain, wanting = (
+        LabelLoss(watched, LOSSES["ce"], labels, wants_error=wants) for wants in (False, True)
+    )
+    settings = Settings(steps, ball.eps / 7)
+    last = pgd(ball, plain, ball.clean, settings)
+    on_the_way = [*seen, last]
+    seen.clear()
+    found = pgd(ball, wanting, ball.clean, settings)
+    passes, ends = 0, []
+    for row in range(len(labels)):
+        legs = range(LEG, steps, LEG)
+        reached = [end for end in legs if plain.is_wrong(model(on_the_way[end]))[row]]
+        ends.append(min(reached, default=steps))
+        passes += min(ends[-1] + 1, steps)
+        torch.testing.assert_close(found[row], on_the_way[ends[-1]][row], rtol=0, atol=1e-6)
+    assert set(ends) == {*legs, steps}
+    assert sum(map(len, seen)) == passes
 
 
 def test_logits_are_the_judges_of_the_rounded_pictures(model, batch):
