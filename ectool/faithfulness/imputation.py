@@ -53,11 +53,11 @@ def impute(
         (for values in [0, 1]).
 
     Cost: no forward pass; five to seven V-cycles. Memory: a few times that of the pictures on a
-    processor, about twenty times on an accelerator.
+    processor, up to twenty times on an accelerator.
     """
-    is_cached = images.device.type == "cpu"  # an accelerator wants all at a time
-    blocks = max(1, round(kept.numel() / _CACHED)) if is_cached else 1
-    together = 1 if is_cached else max(1, images.shape[1])
+    blocks, together = 1, images.shape[1]  # an accelerator wants all at a time
+    if images.device.type == "cpu":
+        blocks, together = max(1, round(kept.numel() / _CACHED)), 1
     pairs = zip(images.chunk(blocks), kept.chunk(blocks), strict=True)
     filled = torch.cat([_fill(*pair, together) for pair in pairs])
     return torch.where(kept[:, None], images, filled)
@@ -67,7 +67,7 @@ def _fill(
     images: Float[Tensor, "n ch h w"], kept: Bool[Tensor, "n h w"], together: int
 ) -> Float[Tensor, "n ch h w"]:
     """Return pictures whose unknown pixels are solved for, so many channels together."""
-    known = kept[None].to(images.dtype).contiguous(memory_format=torch.channels_last)
+    known = kept[None].to(images.dtype, memory_format=torch.channels_last)
     levels = _levels(known)
     channels = torch.split(images.transpose(0, 1), together)
     return torch.cat([_solve(levels, known, planes) for planes in channels]).transpose(0, 1)
@@ -109,18 +109,15 @@ def _levels(known: Cells) -> list[_Level]:
     removed = 1 - known
     ties = _sum_neighbours(known).mul_(removed)
     diagonal = _sum_neighbours(torch.ones_like(removed))
-    levels: list[_Level] = []
-    while True:
-        inverse = _divide(removed, diagonal)
-        if min(removed.shape[2:]) < _COARSEST:
-            return [*levels, _Level(diagonal, inverse, removed)]
+    levels = []
+    while min(removed.shape[2:]) >= _COARSEST:
         coarser = F.max_pool2d(removed, 2)
         share = _divide(removed, _prolong(coarser, removed))
-        levels.append(_Level(diagonal, inverse, share))
-        ties = _restrict(ties * share)
-        removed = coarser
+        levels.append(_Level(diagonal, _divide(removed, diagonal), share))
+        ties, removed = _restrict(ties * share), coarser
         diagonal = _sum_neighbours(removed).add_(ties)
         ties = _TO_COARSER * ties / (_TO_COARSER + ties)
+    return [*levels, _Level(diagonal, _divide(removed, diagonal), removed)]
 
 
 def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
@@ -178,17 +175,17 @@ def _prolong(x: Coarser, like: Planes) -> Planes:
     )
 
 
-def _bilinear(x: Coarser) -> Float[Tensor, "planes 1 4 4"]:
+def _bilinear(x: Coarser) -> Float[Tensor, "n 1 4 4"]:
     line = x.new_tensor(_BILINEAR)
     return torch.outer(line, line).expand(x.shape[1], 1, 4, 4)
 
 
-def _total(x: Planes) -> Float[Tensor, "1 planes 1 1"]:
+def _total(x: Planes) -> Float[Tensor, "ch n 1 1"]:
     return x.sum((2, 3), keepdim=True)
 
 
 def _divide(
-    numerator: Float[Tensor, "1 planes #h #w"], denominator: Float[Tensor, "1 planes #h #w"]
-) -> Float[Tensor, "1 planes #h #w"]:
+    numerator: Float[Tensor, "ch n #h #w"], denominator: Float[Tensor, "ch n #h #w"]
+) -> Float[Tensor, "ch n #h #w"]:
     """Divide; 0 where the denominator is 0, which is where nothing is left to be solved."""
     return torch.where(denominator > 0, numerator / denominator, 0)

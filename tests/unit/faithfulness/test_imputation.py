@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ectool.faithfulness.imputation import impute
+from ectool.faithfulness.imputation import _fill, impute
 
 SIZE = (37, 22)
 
@@ -62,6 +62,12 @@ def test_blocks_change_nothing(monkeypatch):
     together = impute(images, kept)
     monkeypatch.setattr("ectool.faithfulness.imputation._CACHED", 1)  # every picture by itself
     torch.testing.assert_close(impute(images, kept), together, rtol=0, atol=1e-3)
+
+
+def test_channels_may_be_solved_together():
+    # as on an accelerator
+    images, kept = pictures(3), masks(0.7, 3, (3, 3))
+    torch.testing.assert_close(_fill(images, kept, 3), _fill(images, kept, 1), rtol=0, atol=1e-3)
 
 
 def test_one_pixel_that_is_left_fills_the_picture():
