@@ -39,7 +39,7 @@ BENCHMARK_CORRUPTIONS = (
     "jpeg_compression",
 )
 """Kinds of the corruption error: those of ImageNet-C that need no photographs."""
-CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "saturate")
+CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "spatter", "saturate")
 
 EvaluateAttack = Literal["fgsm", "pgd", "background", "apgd-ce", "apgd-t", "autoattack"]
 

@@ -3,10 +3,10 @@
 "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
 https://arxiv.org/abs/1903.12261. Every kind is a function of pictures of one size, a severity
 from 1 to 5 and a generator for each picture; formulas and constants are those of the authors'
-programs, for three sizes of picture (see `Severities`). Of their nineteen kinds two are missing:
-frost needs photographs, and spatter a pipeline of edge detection. What differs in all kinds:
-results are rounded to the nearest level (theirs are cut off) once, at the end, and stay as they
-are (ImageNet-C's were then saved as JPEG of quality 85).
+programs, for three sizes of picture (see `Severities`). Of their nineteen kinds frost alone is
+missing, as it needs photographs. What differs in all kinds: results are rounded to the nearest
+level (theirs are cut off) once, at the end, and stay as they are (ImageNet-C's were then saved as
+JPEG of quality 85).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ectool.corruptions.digital import (
 from ectool.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
 from ectool.corruptions.pixels import Generators, Images
 from ectool.corruptions.severities import SEVERITIES
+from ectool.corruptions.spatter import spatter
 from ectool.corruptions.weather import brightness, fog, snow
 from ectool.seeding import stream
 
@@ -56,9 +57,10 @@ CORRUPTIONS: dict[str, Corruption] = {
     "jpeg_compression": jpeg_compression,
     "speckle_noise": speckle_noise,
     "gaussian_blur": gaussian_blur,
+    "spatter": spatter,
     "saturate": saturate,
 }
-HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "saturate")
+HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """Kinds that ImageNet-C keeps for validation; the corruption error is taken of the others."""
 BENCHMARK_KINDS = tuple(kind for kind in CORRUPTIONS if kind not in HELD_OUT_KINDS)
 """Kinds of the corruption error: ImageNet-C's fifteen without frost."""

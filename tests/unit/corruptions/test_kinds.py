@@ -13,13 +13,14 @@ from ectool.corruptions import (
 )
 from ectool.seeding import stream
 
-COLOURED = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "saturate")
+COLOURED = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "spatter", "saturate")
 """Kinds that bring colour into a grey picture."""
 NOT_GROWING = {
     "glass_blur": "farther moves alternate with wider blur and more passes",
     "motion_blur": "at 32 px severities 3 and 4 differ in nothing but the length of the tail",
     "fog": "at 224 px severities 3 and 4 have the same density",
     "elastic_transform": "first large moves, then many small ones",
+    "spatter": "three severities are water, two mud",
     "saturate": "two severities take colour away, three add it",
 }
 """Kinds whose published constants do not grow with every severity, and why."""
@@ -33,6 +34,7 @@ CHANGES_A_CONSTANT = (
     "snow",
     "fog",
     "brightness",
+    "spatter",
     "saturate",
 )
 
