@@ -115,7 +115,7 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0)
     weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
     lr_warmup: Number = option(0.2, "Share of the steps in which the rate rises.", ge=0, lt=1)
-    batch_size: int = option(32, "Samples per step.", ge=1)
+    batch_size: int = option(32, "Most samples per step; batches are cut evenly.", ge=1)
     seed: int = option(0, "Seed of the initial weights and of the order.", ge=0)
     log: Loggers = option(
         (), f"Log every epoch to any of {', '.join(LOGGERS)}; none unless given.", keyed=False

@@ -23,7 +23,12 @@ from ectool.models.classifier import to_pixels
 from ectool.stages.inputs import check_images, positions
 from ectool.training.augmentation import Augmentation
 from ectool.training.loop import TrainingBatch
-from ectool.training.schedule import epoch_order, shown_perturbed
+from ectool.training.schedule import (
+    batch_count,
+    epoch_order,
+    shown_perturbed,
+    split_evenly,
+)
 
 SCRATCH_FILE = "perturbed.npy"
 READ_AHEAD = 3
@@ -68,15 +73,15 @@ class Feed:
 
     @property
     def steps(self) -> int:
-        """Return the number of steps in an epoch; the last takes what is left."""
-        return -(-self.samples // self.config.batch_size)
+        """Return the number of steps in an epoch."""
+        return batch_count(self.samples, self.config.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield an epoch's batches; they depend on nothing but the inputs, seed and epoch."""
-        seed, size = self.config.seed, self.config.batch_size
+        seed = self.config.seed
         order = epoch_order(self.samples, seed, epoch)
         swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
-        parts = [order[first : first + size] for first in range(0, self.samples, size)]
+        parts = split_evenly(order, self.config.batch_size)
         read = functools.partial(self._read, swap=swap, epoch=epoch)
         with ThreadPoolExecutor(1) as reader:
             ahead = deque(reader.submit(read, rows) for rows in parts[:READ_AHEAD])
@@ -103,6 +108,7 @@ class Feed:
             pixels=to_pixels(self.augmentation.alter(images, ids, epoch), self.device),
             labels=self.labels[rows].to(self.device),
             weights=self.weights[rows].to(self.device),
+            share=len(rows) * self.steps / self.samples,
         )
 
     def _framing(self, epoch: int) -> Framing | None:

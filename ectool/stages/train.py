@@ -30,6 +30,8 @@ FREE = ("until_epoch", "mix")
 CURVES = ("original", "mixed_rand")
 """Variants of the validation pictures that learning curves are drawn of, where they are there."""
 VALIDATION_SPLIT = "validation"
+CUT = "batches"
+"""Entry of a recipe's configuration that says how an epoch is cut, where that matters."""
 
 
 def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
@@ -62,6 +64,10 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         return config.output
     check_installed(config.log)
     values = None if weights is None else joined_weights(weights, dataset)
+    if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
+        reporter.note(
+            f"{config.resume}: trained with a short last batch; from here on all are even"
+        )
 
     from ectool.stages.feed import Feed, perturbed_images
     from ectool.stages.networks import pick_device
@@ -87,7 +93,8 @@ def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
     Raises:
         UsageError: An option was given that differs from the resumed model's.
     """
-    fixed = {name: v for name, v in resumed.recipe.config.items() if name not in FREE}
+    recorded = resumed.recipe.config.items()
+    fixed = {n: v for n, v in recorded if n in TrainConfig.model_fields and n not in FREE}
     before = TrainConfig.model_validate({**fixed, "output": config.output})
     for name in sorted(config.model_fields_set & set(fixed)):
         if getattr(config, name) != getattr(before, name):
@@ -174,10 +181,20 @@ def make_recipe(
     return Recipe(
         kind="model",
         stage="train",
-        config=config.keyed(),
+        config={**config.keyed(), **_cut(config, len(dataset.sample_ids))},
         parents=tuple(parents),
         source=data_source(config, config.split, dataset),
     )
+
+
+def _cut(config: TrainConfig, samples: int) -> dict[str, str]:
+    """Return what the key holds of how an epoch is cut into batches.
+
+    Nothing where all are full, or there is one only: there the models of versions that left a
+    short last batch are the same.
+    """
+    size = config.batch_size
+    return {} if samples % size == 0 or samples <= size else {CUT: "even"}
 
 
 def joined_weights(weights: Artifact, dataset: Dataset) -> list[float]:

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
 from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
-from ectool.errors import InputError
+from ectool.errors import InputError, UsageError
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
@@ -70,6 +71,7 @@ def train(
 ) -> None:
     """Train the missing epochs and leave the finished model in the partial folder's store."""
     trainer = _start(config, feed.dataset, partial, feed.device)
+    _check_batches(trainer.model, feed)
     schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
@@ -164,6 +166,26 @@ def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
 
 def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:
     return make_optimizer(model, config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _check_batches(model: Classifier, feed: Feed) -> None:
+    """Check that batch normalisation has more than one sample to take its statistics over."""
+    normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
+    if not normalises or feed.samples // feed.steps > 1:
+        return
+    if feed.samples > 1:
+        raise UsageError(
+            "--batch-size",
+            expected=f"at least 2, for {model.architecture} has batch normalisation",
+            got=str(feed.config.batch_size),
+            fix="give a larger one, or a network without batch normalisation",
+        )
+    raise InputError(
+        f"{feed.config.data} ({feed.config.split})",
+        expected=f"at least 2 images, for {model.architecture} has batch normalisation",
+        got="1",
+        fix="give more, or a network without batch normalisation",
+    )
 
 
 def _check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:

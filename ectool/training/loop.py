@@ -23,11 +23,14 @@ class TrainingBatch:
         pixels: RGB in [0, 1].
         labels: True classes (n,), or present (1), absent (0) and uncounted (-1) classes (n, c).
         weights: Sample weights.
+        share: Size of the batch over the mean size of the epoch's batches. The loss of the step is
+            multiplied with it, so that every sample of the epoch weighs the same.
     """
 
     pixels: Float[Tensor, "n 3 h w"]
     labels: Labels
     weights: Float[Tensor, "n"]
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def train_epoch(
     batches: Iterable[TrainingBatch],
     rate: Callable[[int], float],
 ) -> EpochResult:
-    """Take one step per batch.
+    """Take one step per batch, down the gradient of ``share * mean_i weights_i * losses_i``.
 
     Args:
         model: Maps pixels in [0, 1] to logits; left in training mode.
@@ -83,7 +86,7 @@ def train_epoch(
         logits = model(batch.pixels)
         loss = weighted_loss(logits, batch.labels, batch.weights)
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
         optimizer.step()
         size = torch.tensor(float(len(batch.labels)), device=device)
         counts = (count.to(size.dtype) for count in _right_answers(logits, batch.labels))

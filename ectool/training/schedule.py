@@ -46,6 +46,34 @@ START = 1 / 25
 """Learning rate of the first step, as a share of the peak."""
 
 
+def batch_count(samples: int, batch_size: int) -> int:
+    """Return how many batches an epoch has; :func:`split_evenly` cuts them.
+
+    ``ceil(samples / batch_size)``, so no batch is larger than `batch_size`. The one exception: with
+    batches of two and an odd number of samples one batch takes three, for a batch of one has no
+    statistics that batch normalisation could use.
+
+    Args:
+        samples: At least 1.
+        batch_size: At least 1.
+    """
+    count = -(-samples // batch_size)
+    return count if batch_size == 1 else max(1, min(count, samples // 2))
+
+
+def split_evenly(order: Int64[np.ndarray, "n"], batch_size: int) -> list[Int64[np.ndarray, "m"]]:
+    """Cut an epoch into batches whose sizes differ by at most one, the larger ones first.
+
+    A short last batch would take a whole step on few samples, which so weigh up to `batch_size`
+    times as much as the others.
+
+    Args:
+        order: The samples in the order of the epoch, at least one.
+        batch_size: At least 1.
+    """
+    return np.array_split(order, batch_count(len(order), batch_size))
+
+
 def epoch_order(samples: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
     """Return the order in which an epoch visits the samples; depends on nothing else.
 

@@ -86,6 +86,26 @@ def test_an_epoch_takes_a_plain_step_per_batch(model, batches):
     assert result.accuracy == pytest.approx(correct / 7)
 
 
+@pytest.mark.parametrize("convert", [list, lambda batches: several(batches)])
+def test_shares_give_every_sample_the_same_weight(model, batches, convert):
+    """At a rate that moves nothing, the steps of unequal batches add up to one step of all."""
+    parts = convert(batches)
+    whole = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in ("pixels", "labels", "weights")
+    }
+    start = nn.utils.parameters_to_vector(model.parameters()).detach()
+    loss = weighted_loss(model(whole["pixels"]), whole["labels"], whole["weights"])
+    gradient = nn.utils.parameters_to_vector(torch.autograd.grad(loss, list(model.parameters())))
+    shared = [replace(part, share=len(part.labels) * 2 / 7) for part in parts]
+    optimizer = torch.optim.SGD(model.parameters(), lr=9)
+    result = train_epoch(model, optimizer, shared, lambda _: 1e-3)
+    moved = nn.utils.parameters_to_vector(model.parameters()).detach() - start
+    # Two steps, each down the mean over the epoch of its samples' gradients times two.
+    torch.testing.assert_close(moved / -1e-3, 2 * gradient, rtol=2e-3, atol=1e-3)
+    assert result.loss == pytest.approx(loss.item(), rel=1e-3)
+
+
 @pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
 def test_optimizers_by_name(model, name, kind):
     optimizer = make_optimizer(model, name, lr=0.1, weight_decay=0.01)

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ectool.training.schedule import Schedule, epoch_order, shown_perturbed
+from ectool.training.schedule import (
+    Schedule,
+    batch_count,
+    epoch_order,
+    shown_perturbed,
+    split_evenly,
+)
 
 SCHEDULE = Schedule(epochs=10, steps=20, peak=0.4, warmup=0.1)
 
@@ -49,6 +55,21 @@ def test_orders_are_permutations_that_depend_on_nothing_else(samples, seed, epoc
     order = epoch_order(samples, seed, epoch)
     assert sorted(order) == list(range(samples))
     np.testing.assert_array_equal(order, epoch_order(samples, seed, epoch))
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_batches_differ_by_at_most_one_sample(samples, batch_size):
+    order = np.random.default_rng(0).permutation(samples)
+    batches = split_evenly(order, batch_size)
+    sizes = [len(batch) for batch in batches]
+    np.testing.assert_array_equal(np.concatenate(batches), order)
+    assert len(sizes) == batch_count(samples, batch_size)
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) > 1 or batch_size == 1 or samples == 1
+    exceeds = batch_size == 2 and samples % 2 and samples > 1
+    assert max(sizes) <= batch_size + bool(exceeds)
+    if not exceeds:  # no step more than are needed
+        assert len(sizes) == math.ceil(samples / batch_size)
 
 
 def test_orders_of_other_seeds_and_epochs_differ():
