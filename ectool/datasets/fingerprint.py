@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,11 @@ from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 
 _MEMO_FOLDER = ".fingerprints"
+SETTLED_NS = 2_000_000_000
+"""Age from which a file's times tell it from what is written next: the coarsest clock in use."""
+
+Listing = list[tuple[str, int, int, int, int]]
+"""Path, size, time of modification, time of change, and inode of each file."""
 
 
 def fingerprints(datasets: Mapping[str, Dataset]) -> dict[str, str]:
@@ -39,8 +45,10 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
     """Return the SHA-256 (hex) over relative paths and contents of files.
 
     It does not depend on where the folder lies. The result is remembered under
-    ``root/.fingerprints`` by the listing of (path, size, modification time), so unchanged files
-    are read only once; a file edited without a change of size and time goes unnoticed.
+    ``root/.fingerprints`` by the listing of files, so unchanged files are read only once. A listing
+    holds the time of change and the inode, which no program sets: a file that is replaced by one
+    of the same size and modification time is read again. Files that changed in the last two seconds
+    or while they were read are not remembered, for the next change might bear the same time.
 
     Args:
         folder: Folder that holds the files.
@@ -55,11 +63,7 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
         InputError: A file is missing or cannot be read.
     """
     try:
-        note = root / _MEMO_FOLDER / _listing_digest(folder, paths)
-        known = _recall(note)
-        if known is None:
-            known = _hash_contents(folder, paths)
-            _remember(note, known)
+        return _known_or_read(folder, paths, root / _MEMO_FOLDER)
     except OSError as error:
         raise InputError(
             str(error.filename or folder),
@@ -67,13 +71,28 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
             got=error.strerror or type(error).__name__,
             fix="restore the file or its permissions",
         ) from error
-    return known
 
 
-def _listing_digest(folder: Path, paths: Sequence[str]) -> str:
+def _known_or_read(folder: Path, paths: Sequence[str], memo: Path) -> str:
+    """Return the digest that is remembered, or read the files and remember it."""
+    began, listing = time.time_ns(), _list(folder, paths)
+    note = memo / digest_of({"folder": str(folder.resolve()), "files": listing})
+    known = _recall(note)
+    if known is not None:
+        return known
+    found = _hash_contents(folder, paths)
+    newest = max((changed for _, _, _, changed, _ in listing), default=0)
+    if newest + SETTLED_NS <= began and _list(folder, paths) == listing:
+        _remember(note, found)
+    return found
+
+
+def _list(folder: Path, paths: Sequence[str]) -> Listing:
     stats = [(folder / path).stat() for path in paths]
-    listing = [[p, s.st_size, s.st_mtime_ns] for p, s in zip(paths, stats, strict=True)]
-    return digest_of({"folder": str(folder.resolve()), "listing": listing})
+    return [
+        (path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+        for path, s in zip(paths, stats, strict=True)
+    ]
 
 
 def _hash_contents(folder: Path, paths: Sequence[str]) -> str:

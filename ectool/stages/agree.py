@@ -11,6 +11,7 @@ from ectool.config import AgreeConfig
 from ectool.errors import InputError
 from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages.inputs import positions
+from ectool.stages.same_images import SELECTION, check_same_images
 from ectool.stages.suites.tables import interval
 from ectool.types import SILENT, Reporter
 
@@ -40,6 +41,8 @@ def run(config: AgreeConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # 
 
 def _common_order(a: Artifact, b: Artifact) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return where each picture of A lies in B, after checking that they can be compared."""
+    source = a.manifest.recipe.source if a.manifest else None
+    check_same_images(b, source, str(b.path), SELECTION | {"size"})
     fix = "explain the same pictures with both models"
     positions(b.sample_ids, a.sample_ids, str(a.path), fix)
     order = positions(a.sample_ids, b.sample_ids, str(b.path), fix)

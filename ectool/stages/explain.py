@@ -19,6 +19,7 @@ from ectool.stages.inputs import (
     open_data,
     source_options,
 )
+from ectool.stages.same_images import check_same_images
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -47,7 +48,8 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
     linear head follows the target layer, otherwise also the head's backward pass.
 
     Raises:
-        InputError: Model, data or samples are missing or do not fit each other.
+        InputError: Model, data or samples are missing or do not fit each other, or the samples
+            were made of other images.
         UsageError: The method does not know an option.
         OutputExistsError: The output exists with another key and `force` is off.
     """
@@ -55,6 +57,9 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
     samples = Artifact(config.samples, "samples") if config.samples else None
     options, split = find_data(config, samples)
     inputs = Inputs(reference, options, split, open_data(options, split))
+    if samples is not None:
+        source = data_source(options, split, inputs.dataset)
+        check_same_images(samples, source, f"--samples {samples.path}")
     parent = artifact_parent("samples", samples, config.output) if samples else None
     recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):

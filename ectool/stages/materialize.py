@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.manifest import DataSource, Recipe
 from ectool.artifacts.schema import Arrays
 from ectool.config import REMOVAL_BASELINES, MaterializeConfig
 from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.picture_arrays import Reader
 from ectool.errors import UsageError
 from ectool.stages.inputs import artifact_parent, data_source, open_data, view_options
+from ectool.stages.same_images import SELECTION, check_same_images
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -47,12 +48,8 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
         )
     options = view_options(config.uri, config)
     dataset = open_data(options, config.split, config.variant)
-    recipe = Recipe(
-        kind="pictures",
-        stage="materialize",
-        source=data_source(options, config.split, dataset),
-        **_made_of(config),
-    )
+    source = data_source(options, config.split, dataset)
+    recipe = Recipe(kind="pictures", stage="materialize", source=source, **_made_of(config, source))
     if is_done(config.output, config, recipe, reporter):
         return config.output
     length = len(dataset.sample_ids)
@@ -61,11 +58,12 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
     return map_shards(work, config, recipe, length, reporter, attributes)
 
 
-def _made_of(config: MaterializeConfig) -> dict[str, Any]:
+def _made_of(config: MaterializeConfig, source: DataSource) -> dict[str, Any]:
     """Return options and inputs that determine the pictures: heatmaps are one, a word is not."""
     if config.remove in (None, *REMOVAL_BASELINES):
         return {"config": {**config.keyed(), "remove": config.remove}}
     with Artifact(Path(str(config.remove)), "heatmaps") as heatmaps:
+        check_same_images(heatmaps, source, f"--remove {config.remove}", SELECTION | {"size"})
         parent = artifact_parent("heatmaps", heatmaps, config.output)
     return {"config": {**config.keyed(), "remove": parent.role}, "parents": (parent,)}
 

@@ -17,6 +17,7 @@ from ectool.stages.inputs import (
     open_data,
 )
 from ectool.stages.one_pass import Pair
+from ectool.stages.same_images import check_same_images
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter
 
@@ -39,15 +40,17 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     """Perturb pictures that have been opened, as the options tell."""
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
+    source = data_source(config, config.split, dataset)
     parents = [reference.parent(config.output)]
     if initial is not None:
+        check_same_images(initial, source, f"--init {initial.path}")
         parents.append(artifact_parent("init", initial, config.output))
     recipe = Recipe(
         kind="samples",
         stage="perturb",
         config={**config.keyed(), **method_key(config.method)},
         parents=tuple(parents),
-        source=data_source(config, config.split, dataset),
+        source=source,
     )
     pair = None
     if config.heatmaps is not None:

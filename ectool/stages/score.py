@@ -23,6 +23,7 @@ from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
 from ectool.errors import InputError
 from ectool.stages.inputs import artifact_parent, positions
+from ectool.stages.same_images import SELECTION, VIEW, check_same_images
 from ectool.stages.shards import is_done
 from ectool.types import SILENT, Reporter
 
@@ -64,10 +65,11 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
     with Artifact(config.heatmaps, "heatmaps") as heatmaps:
         _check_pairs(heatmaps)
         previous = Artifact(config.previous, "weights") if config.previous else None
+        source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
         parents = [artifact_parent("heatmaps", heatmaps, output)]
         if previous is not None:
+            check_same_images(previous, source, f"--previous {previous.path}", SELECTION | VIEW)
             parents.append(artifact_parent("previous", previous, output))
-        source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
         recipe = Recipe(
             kind="weights",
             stage="score",

@@ -23,6 +23,7 @@ from ectool.stages.inputs import (
     positions,
 )
 from ectool.stages.loggers import LoggedRun, check_installed, logging
+from ectool.stages.same_images import SELECTION, SHOWN, VIEW, check_same_images
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 FREE = ("until_epoch", "mix")
@@ -58,6 +59,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     _check_data(config, dataset, resumed)
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
+    _check_images(config, dataset, weights, samples)
     recipe = make_recipe(config, dataset, resumed, weights, samples)
     if up_to_date(config.output, recipe, force=config.force):
         reporter.note(f"{config.output}: {UP_TO_DATE}")
@@ -116,10 +118,22 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
     if source is not None and source.fingerprint != dataset.fingerprint:
         raise InputError(
             f"--data {config.data}",
-            expected=f"the pictures {config.resume} was trained on ({source.data})",
-            got="others",
+            expected=f"the pictures {config.resume} was trained on ({source.data}), "
+            f"fingerprint {source.fingerprint[:SHOWN]}",
+            got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
             fix="restore them, or train from the start",
         )
+
+
+def _check_images(
+    config: TrainConfig, dataset: Dataset, weights: Artifact | None, samples: Artifact | None
+) -> None:
+    """Check that weights and samples are of the images that are learned from."""
+    source = data_source(config, config.split, dataset)
+    if weights is not None:
+        check_same_images(weights, source, f"--weights {weights.path}", SELECTION | VIEW)
+    if samples is not None:
+        check_same_images(samples, source, f"--samples {samples.path}")
 
 
 def _check_network(config: TrainConfig) -> None:

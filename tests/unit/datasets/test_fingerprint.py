@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from ectool.datasets import fingerprint
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.errors import InputError
 
@@ -20,11 +21,20 @@ def folder(tmp_path):
     return folder
 
 
-def rewrite_unseen(path, content):
-    """Change a file's content but neither its size nor its time."""
-    stat = path.stat()
+@pytest.fixture
+def settled(monkeypatch):
+    """Have files that were written just now be remembered."""
+    monkeypatch.setattr(fingerprint, "SETTLED_NS", 0)
+
+
+def overwrite(path, content):
     path.write_bytes(content)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def swap_in(path, content):
+    other = path.with_name("other")
+    other.write_bytes(content)
+    other.replace(path)
 
 
 def test_the_digest_is_that_of_names_and_contents_wherever_they_lie(folder, tmp_path):
@@ -38,13 +48,34 @@ def test_the_digest_is_that_of_names_and_contents_wherever_they_lie(folder, tmp_
     assert content_digest(folder, NAMES[1:], tmp_path / "root") != digest
 
 
+@pytest.mark.usefixtures("settled")
 def test_unchanged_files_are_not_read_twice(folder, tmp_path):
+    content_digest(folder, NAMES, tmp_path)
+    (note,) = (tmp_path / ".fingerprints").iterdir()
+    note.write_text("0" * 64)  # what nobody can have read from the files
+    assert content_digest(folder, NAMES, tmp_path) == "0" * 64
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("change", [overwrite, swap_in])
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(folder, tmp_path, change):
     digest = content_digest(folder, NAMES, tmp_path)
-    rewrite_unseen(folder / NAMES[0], b"A/ONE.BIN")
-    assert content_digest(folder, NAMES, tmp_path) == digest
-    assert content_digest(folder, NAMES, tmp_path / "fresh") != digest
+    path = folder / NAMES[0]
+    before = path.stat()
+    change(path, b"A/ONE.BIN")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert content_digest(folder, NAMES, tmp_path) != digest
+    assert content_digest(folder, NAMES, tmp_path) == content_digest(folder, NAMES, tmp_path / "b")
 
 
+def test_files_that_may_still_change_under_the_same_time_are_not_remembered(folder, tmp_path):
+    content_digest(folder, NAMES, tmp_path)
+    assert not (tmp_path / ".fingerprints").exists()
+
+
+@pytest.mark.usefixtures("settled")
 def test_a_new_time_makes_files_be_read_again(folder, tmp_path):
     digest = content_digest(folder, NAMES, tmp_path)
     (folder / NAMES[0]).write_bytes(b"A/ONE.BIN")
@@ -52,6 +83,7 @@ def test_a_new_time_makes_files_be_read_again(folder, tmp_path):
     assert content_digest(folder, NAMES, tmp_path) != digest
 
 
+@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("damage", ["", "0123", "é" * 64])
 def test_a_damaged_memory_is_not_believed(folder, tmp_path, damage):
     digest = content_digest(folder, NAMES, tmp_path)
@@ -61,6 +93,7 @@ def test_a_damaged_memory_is_not_believed(folder, tmp_path, damage):
     assert note.read_text() == digest
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_memory_that_cannot_be_read_is_done_without(folder, tmp_path):
     digest = content_digest(folder, NAMES, tmp_path)
     (note,) = (tmp_path / ".fingerprints").iterdir()
