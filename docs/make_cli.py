@@ -25,14 +25,28 @@ JSON document with `--json`; everything else goes to stderr.
 | exit code | meaning |
 | --- | --- |
 | 0 | done, or already up to date |
-| 1 | a bug; with a traceback |
+| 1 | a bug; its line names the file that the traceback has been saved in |
 | 2 | usage: an unknown flag, key or value |
-| 3 | missing or invalid input; of several models, some failed |
+| 3 | missing or invalid input; of several models, some failed; the machine refuses: no room, \
+memory or permission, too many open files, no such package, stdout closed or full |
 | 4 | the output exists with another key; `--force` moves it aside |
 | 5 | integrity failure: bytes are not what was written |
 | 6 | a bound of `evaluate --require` was missed |
-| 130 | interrupted; the same command goes on |
-| 141 | the reader of stdout is gone |
+| 130 | interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command goes on |
+| 141 | the reader of stdout or stderr is gone |
+
+Whatever goes wrong is one line on stderr. `--debug` shows the traceback before it; the exit code
+stays. The traceback of a bug is saved in `$XDG_STATE_HOME/ectool`, else `~/.local/state/ectool`,
+else the folder for temporary files, readable by the user alone; it holds the command, versions
+and the traceback, and nothing of the environment. What libraries warn of is a note on stderr,
+once; `-W` and `PYTHONWARNINGS` show it as Python does.
+
+`ECTOOL_DATA` names the folder of the data sets. A variable that begins with `ECTOOL_` and the
+name of a command, or is spelt nearly like one of ectool's, is refused where it is none of them;
+any other is noted.
+
+stdout takes the bytes of a path as they are, whatever encoding the terminal has; letters that the
+encoding lacks are written as escapes elsewhere. stderr that is full or closed stops nothing.
 """
 
 

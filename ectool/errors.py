@@ -45,6 +45,12 @@ class InputError(EctoolError):
     exit_code = 3
 
 
+class MachineError(EctoolError):
+    """What the machine refuses: room, memory, permission, one open file more, a package."""
+
+    exit_code = 3
+
+
 class FailedModelsError(EctoolError):
     """Some of many models could not be evaluated; the others have been."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +18,13 @@ from ectool.errors import InputError, UsageError
 from ectool.options import Options
 
 Config = TypeVar("Config", bound=Options)
+
+DATA_VARIABLE = "ECTOOL_DATA"
+"""Names the folder under which data sets lie and made ones are cached."""
+PREFIX = "ECTOOL_"
+NEAR = 0.75
+"""Least likeness of a variable to one of ours (difflib's ratio) that makes it a misspelt one."""
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def resolve(
@@ -48,9 +57,53 @@ def variables(
     model: type[Options], stage: str, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return the options that the environment sets: `ECTOOL_<STAGE>_<OPTION>`."""
-    prefix = f"ECTOOL_{stage.replace(' ', '_')}"
-    names = {name: f"{prefix}_{name}".upper() for name in model.model_fields}
+    names = {name: _variable(stage, name) for name in model.model_fields}
     return {name: environ[variable] for name, variable in names.items() if variable in environ}
+
+
+def _variable(stage: str, option: str) -> str:
+    return f"{PREFIX}{stage.replace(' ', '_')}_{option}".upper()
+
+
+def check_variables(
+    models: Mapping[str, type[Options]], environ: Mapping[str, str] = os.environ
+) -> list[str]:
+    """Check that no variable looks like one of ours and is none: it would change nothing.
+
+    Args:
+        models: Every command's configuration model by its name.
+        environ: Environment.
+
+    Returns:
+        A line for each other variable that begins with `ECTOOL_`.
+
+    Raises:
+        UsageError: One is named after a command, or nearly as one of ours is.
+    """
+    known = {DATA_VARIABLE} | {
+        _variable(stage, option) for stage, model in models.items() for option in model.model_fields
+    }
+    notes = []
+    for name in sorted(environ):
+        if name not in known and name.upper().startswith(PREFIX):
+            _check_spelling(name, known, [_variable(stage, "") for stage in models])
+            notes.append(f"{name}: no variable of ectool; it changes nothing")
+    return notes
+
+
+def _check_spelling(name: str, known: set[str], prefixes: list[str]) -> None:
+    """Check that a variable that is none of ours is not meant to be one."""
+    ends = {variable.removeprefix(PREFIX): variable for variable in known}
+    end = name.upper().removeprefix(PREFIX)
+    near = [ends[found] for found in difflib.get_close_matches(end, ends, n=3, cutoff=NEAR)]
+    own = [prefix for prefix in prefixes if name.upper().startswith(prefix)]
+    if near or own:
+        raise UsageError(
+            f"variable {name}",
+            expected=" or ".join(near) if near else f"{own[0]} and the name of an option",
+            got=repr(name),
+            fix="correct or unset it",
+        )
 
 
 def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Config:
@@ -97,12 +150,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: It has a table that is none of those.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(_text(path))
     except OSError as error:
         raise InputError(
             str(path), expected="a TOML file", got=error.strerror or "no file", fix="check the path"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             str(path), expected="valid TOML", got=str(error), fix="correct the file"
         ) from None
@@ -116,6 +169,18 @@ def read_toml(path: Path) -> dict[str, Any]:
                 fix="move it into one of these tables",
             )
     return document
+
+
+def _text(path: Path) -> str:
+    """Return the text of a TOML file, which is UTF-8, with or without the mark of editors.
+
+    Raises:
+        InputError: It is UTF-16, which some shells and editors write.
+    """
+    data = path.read_bytes()
+    if data.startswith(UTF16):
+        raise InputError(str(path), expected="TOML in UTF-8", got="UTF-16", fix="save it as UTF-8")
+    return data.decode("utf-8-sig")
 
 
 def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ MODULES = (
     "ectool.artifacts.hdf5_store",
     "PIL.PngImagePlugin",
     "ectool.cli.console",
+    "ectool.__main__",
     "ectool.cli.main",
     "ectool.stages.evaluate",
     "ectool.stages.explain_work",
@@ -91,7 +92,7 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
         crash_before(request["folder"], request["crash_at"])
     code: object = 1
     try:
-        importlib.import_module("ectool.cli.main").main(request["argv"])
+        importlib.import_module("ectool.__main__").main(request["argv"])
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -34,11 +34,16 @@ def fsync_tree(root: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is never seen half-written."""
+    """Write a file so that it is never seen half-written, and leave none that is not whole."""
     temporary = path.with_name(path.name + TEMPORARY)
-    temporary.write_bytes(data)
-    fsync(temporary)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        fsync(temporary)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def make_folder(path: Path) -> None:

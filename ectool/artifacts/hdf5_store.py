@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ectool.artifacts.hdf5_sink import Sink
 from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec
 from ectool.errors import InputError
 
@@ -93,11 +94,30 @@ def write_file(
     attributes: Mapping[str, Any],
     manifest: bytes | None,
 ) -> None:
-    """Write a whole HDF5 file shard by shard; bytes depend on nothing but the arguments."""
-    with h5py.File(path, "w") as file:
+    """Write a whole HDF5 file shard by shard; bytes depend on nothing but the arguments.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    with Sink(path) as sink:
+        _write_into(sink, shards, length, rows, dims, {**attributes, **_manifest(manifest)})
+        sink.check()
+
+
+def _manifest(manifest: bytes | None) -> dict[str, str]:
+    return {} if manifest is None else {MANIFEST: manifest.decode()}
+
+
+def _write_into(
+    sink: Sink,
+    shards: Iterable[tuple[int, Arrays]],
+    length: int,
+    rows: int,
+    dims: Mapping[str, tuple[str, ...]],
+    attributes: Mapping[str, Any],
+) -> None:
+    with h5py.File(sink, "w") as file:
         file.attrs.update(attributes)
-        if manifest is not None:
-            file.attrs[MANIFEST] = manifest.decode()
         for start, arrays in shards:
             for name in sorted(arrays):
                 values = arrays[name]
@@ -105,6 +125,7 @@ def write_file(
                     _create(file, name, values, length, rows, dims[name])
                 stored = values.astype(object) if values.dtype.kind == "T" else values
                 file[name][start : start + len(values)] = stored
+                sink.check()
 
 
 def _create(

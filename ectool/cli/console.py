@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +21,49 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ectool.cli.streams import ClosedPipeError
 from ectool.types import Advance
+
+
+class Tolerant:
+    """A stream that drops what it cannot take: a full stderr is no reason to stop the work."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the stream has)
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with _dropping():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with _dropping():
+            self.stream.flush()
+
+
+@contextmanager
+def _dropping() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ClosedPipeError from error
+    except OSError:
+        pass
+
+
+def _console(*, quiet: bool = False) -> Console:
+    return Console(
+        file=cast(IO[str], Tolerant(sys.stderr)),
+        quiet=quiet,
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
+    )
 
 
 class RateColumn(ProgressColumn):
@@ -37,9 +83,7 @@ class ConsoleReporter:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.console = Console(
-            stderr=True, quiet=quiet, highlight=False, soft_wrap=True, emoji=False
-        )
+        self.console = _console(quiet=quiet)
         self.progress = Progress(
             TextColumn("{task.description:>9}"),
             BarColumn(),
@@ -73,7 +117,12 @@ class ConsoleReporter:
 
 
 def print_error(message: str) -> None:
-    """Print one error line, whatever its length."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(
-        "error: " + " ".join(message.split()), style="red", markup=False
-    )
+    """Print one error line, whatever its length and whatever is left to print it with."""
+    line = "error: " + " ".join(message.split())
+    try:
+        _console().print(line, style="red", markup=False)
+    except ClosedPipeError:
+        raise
+    except Exception:  # no memory, no more files to open: without any library, then
+        with contextlib.suppress(OSError):
+            os.write(2, line.encode(errors="backslashreplace") + b"\n")

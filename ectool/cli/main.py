@@ -8,22 +8,27 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import typer
 
 from ectool import config, settings
+from ectool.cli import streams
 from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
+from ectool.cli.faults import fault_of, is_interrupt
+from ectool.cli.remarks import told
 from ectool.cli.signature import with_signature
 from ectool.cli.table import table_lines
-from ectool.errors import EctoolError, UsageError
+from ectool.errors import UsageError
+from ectool.machine import chain
 from ectool.options import Options, is_argument
 
-EXIT_BUG = 1
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
+DEBUG = "--debug"
 
 
 app = typer.Typer(
@@ -37,18 +42,27 @@ app = typer.Typer(
 )
 
 
-def _call(name: str, **values: Any) -> str:  # noqa: ANN401 (typer fills them)
+def _call(name: str, **values: Any) -> Callable[[], bytes]:  # noqa: ANN401 (typer fills them)
+    """Return what runs a command, once the parser is done, which has its own way with errors."""
+    return functools.partial(_execute, name, values)
+
+
+def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     """Run a command and return what belongs on stdout."""
     from ectool.cli.console import ConsoleReporter
 
-    command = COMMANDS[name]
+    command, reporter = COMMANDS[name], ConsoleReporter(quiet=values["quiet_"])
     flags = {key: _flag(command.model, key, v) for key, v in values.items() if key[-1] != "_"}
+    models = {name: command.model for name, command in COMMANDS.items()}
+    for message in settings.check_variables(models, os.environ):
+        reporter.note(message)
     options = settings.resolve(
         command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
     )
-    stage = importlib.import_module(f"ectool.stages.{command.module}")
-    result = stage.run(options, ConsoleReporter(quiet=values["quiet_"]))
-    return _text(result, as_json=values["json_"], table=command.table) + "\n"
+    with told(reporter.note):
+        stage = importlib.import_module(f"ectool.stages.{command.module}")
+        result = stage.run(options, reporter)
+    return _output(result, as_json=values["json_"], table=command.table) + b"\n"
 
 
 def _flag(model: type[Options], name: str, value: object) -> object:
@@ -58,17 +72,22 @@ def _flag(model: type[Options], name: str, value: object) -> object:
     return value
 
 
-def _text(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> str:
-    """Return a path, or what is known of the artifact there; a mapping as lines or JSON."""
+def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> bytes:
+    """Return a path, or what is known of the artifact there; a mapping as lines or JSON.
+
+    A path is written as the very bytes it is made of, in whatever encoding stdout has: programs
+    read it.
+    """
     if isinstance(result, Path):
         if not as_json:
-            return str(result)
+            return os.fsencode(result)
         describe = importlib.import_module("ectool.stages.describe")
         result = dict(describe.artifact(result))
     if as_json:
-        return json.dumps(result, indent=1)
+        return json.dumps(result, indent=1).encode()
     rows = [] if table is None else table_lines(result[table])
-    return "\n".join(_lines({n: v for n, v in result.items() if n != table}) + rows)
+    lines = _lines({n: v for n, v in result.items() if n != table}) + rows
+    return streams.encode("\n".join(lines))
 
 
 def _lines(value: object, indent: int = 0) -> list[str]:
@@ -117,46 +136,52 @@ for _name, _command in COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that its outcome stands for."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    streams.prepare()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # which is what nohup asks for
+            signal.signal(number, signal.default_int_handler)
     try:
-        text, code = _run(arguments)
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader is gone; do not let the interpreter complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _run(arguments)
+    except streams.ClosedPipeError:
         code = EXIT_CLOSED_PIPE
+    streams.settle()
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str]) -> tuple[str, int]:
-    """Run the command line; return what belongs on stdout, and the exit code.
-
-    The parser would turn a closed pipe into exit code 1, so nothing is written before it is done.
-    """
-    from ectool.cli.console import print_error
-
-    fault: EctoolError
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command line, print its result or its one line, and return the exit code."""
     try:
         outcome = app(args=list(arguments), standalone_mode=False)
-        if isinstance(outcome, str):
-            return outcome, 0
+        if callable(outcome):
+            streams.write(outcome())
+            return 0
         if outcome == EXIT_INTERRUPT:  # which is how the parser reports a KeyboardInterrupt
             raise KeyboardInterrupt
-        return "", int(outcome or 0)
+        return int(outcome or 0)
     except typer.TyperException as error:
         if not str(error).strip():  # the help has been shown instead
-            return "", UsageError.exit_code
-        fault = _usage(error, arguments)
-    except EctoolError as error:
-        fault = error
-    except KeyboardInterrupt:
+            return UsageError.exit_code
+        return _fail(_usage(error, arguments), arguments)
+    except streams.ClosedPipeError:
+        raise
+    except BaseException as error:  # whatever it is, it is told in one line
+        return _fail(error, arguments)
+
+
+def _fail(error: BaseException, arguments: Sequence[str]) -> int:
+    """Say in one line why a command failed, and return its exit code."""
+    from ectool.cli.console import print_error
+
+    if DEBUG in arguments:
+        traceback.print_exception(error)
+    if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):
+        raise streams.ClosedPipeError from error  # the parser's word for it, showing the help
+    if is_interrupt(error):
         print_error("interrupted; what is finished stays, the same command goes on from there")
-        return "", EXIT_INTERRUPT
-    if "--debug" in arguments:
-        raise fault
+        return EXIT_INTERRUPT
+    fault = fault_of(error, arguments)
     print_error(str(fault))
-    return "", fault.exit_code
+    return fault.exit_code
 
 
 def _usage(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:

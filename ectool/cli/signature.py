@@ -7,13 +7,15 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ectool.options import Options, format_eps, is_argument
+
+Outcome = TypeVar("Outcome")
 
 PANELS = {
     "OutputOptions": "Output",
@@ -50,8 +52,8 @@ COMMON = {
 
 
 def with_signature(
-    model: type[Options], call: Callable[..., str], *, takes_config: bool
-) -> Callable[..., str]:
+    model: type[Options], call: Callable[..., Outcome], *, takes_config: bool
+) -> Callable[..., Outcome]:
     """Give a function the flags of a configuration model and those that all commands share.
 
     Values arrive as text (flags that take none: as bool; lists, which may be repeated: as a list
@@ -60,7 +62,7 @@ def with_signature(
     parameters = [_parameter(model, name) for name in model.model_fields]
     parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
 
-    def command(**values: Any) -> str:  # noqa: ANN401 (typer fills them)
+    def command(**values: Any) -> Outcome:  # noqa: ANN401 (typer fills them)
         return call(**values)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ model goes through as it is: a full disk, an output in the way, an interrupt.
 
 from __future__ import annotations
 
-import errno
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.datasets.shared import shared
 from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
+from ectool.machine import is_of_disk
 from ectool.stages.bounds import check_bounds, parse_bounds
 from ectool.stages.evaluation import data_facts, evaluate, open_variants, read_metrics
 from ectool.stages.layout import RESULTS_FILE
@@ -26,8 +26,6 @@ from ectool.stages.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, r
 from ectool.stages.model_list import ListedModel, listed_models
 from ectool.stages.watch import Once, Watch
 from ectool.types import SILENT, UP_TO_DATE, Reporter
-
-DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
@@ -141,8 +139,7 @@ def _evaluated(
 
 def _concerns_all(error: Exception) -> bool:
     """Tell whether an error is none of the model's own, so that the others would fail as well."""
-    is_of_disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
-    return is_of_disk or isinstance(error, OutputExistsError)
+    return is_of_disk(error) or isinstance(error, OutputExistsError)
 
 
 def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -122,6 +123,14 @@ class Feed:
         return frame
 
 
+def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Return a new array in a file that has room for it: a map of one that has not is a crash."""
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return images
+
+
 def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
     """Return a reader of the samples' pictures by the data set's rows.
 
@@ -141,9 +150,7 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reade
     )
     if samples.is_raw("image"):
         return lambda rows: samples.take("image", there[rows])
-    images = np.lib.format.open_memmap(
-        folder / SCRATCH_FILE, "w+", np.uint8, (len(there), *samples.arrays["image"].shape[1:])
-    )
+    images = _laid_out(folder / SCRATCH_FILE, (len(there), *samples.arrays["image"].shape[1:]))
     for start, stop in samples.shards:
         inside = (start <= there) & (there < stop)
         images[inside] = samples.read("image", start, stop)[there[inside] - start]

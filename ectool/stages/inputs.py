@@ -19,8 +19,7 @@ from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
 from ectool.models.names import program_file
-
-DATA_VARIABLE = "ECTOOL_DATA"
+from ectool.settings import DATA_VARIABLE
 
 
 def data_root() -> Path:

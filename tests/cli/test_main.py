@@ -115,10 +115,12 @@ class TestUsage:
         assert code == 2
         assert "gama: expected one of" in err
 
-    def test_debug_shows_the_traceback(self, tmp_path, monkeypatch):
+    def test_debug_shows_the_traceback_and_keeps_the_exit_code(self, capsys, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(Exception, match="expected an artifact, got no such file"):
-            main(["score", "--heatmaps", "missing.zarr", "--debug"])
+        code, out, err = call(capsys, "score", "--heatmaps", "missing.zarr", "--debug")
+        assert (code, out) == (3, "")
+        assert err.startswith("Traceback (most recent call last):")
+        assert is_one_error_line(err.splitlines(keepends=True)[-1])
 
 
 class TestInput:

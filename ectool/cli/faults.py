@@ -1,0 +1,105 @@
+"""What a command ends with when it fails: one line, whatever was raised."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import ectool
+from ectool.errors import EctoolError
+from ectool.machine import chain, exhausted, refused
+
+
+class BugError(EctoolError):
+    """What nobody has foreseen."""
+
+    exit_code = 1
+
+
+def fault_of(error: BaseException, arguments: Sequence[str]) -> EctoolError:
+    """Return what is to be said of an error.
+
+    The machine comes first: whatever was made of a full disk on the way up is no help.
+
+    Args:
+        error: What ended the command.
+        arguments: Its arguments, for the saved traceback of a bug.
+    """
+    found: EctoolError | None = exhausted(error)
+    if found is None and isinstance(error, EctoolError):
+        found = error
+    return found or refused(error) or _bug(error, arguments)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is Ctrl-C, or what a library has made of it."""
+    return any(isinstance(one, KeyboardInterrupt) for one in chain(error))
+
+
+def _bug(error: BaseException, arguments: Sequence[str]) -> BugError:
+    """Save the traceback of an error that nobody has foreseen, and say where it is."""
+    saved = save_traceback(error, arguments)
+    lines = str(error).strip().splitlines()
+    kind = type(error).__name__ + (f": {lines[0].strip()}" if lines else "")
+    return BugError(
+        "bug in ectool",
+        expected="no Python exception",
+        got=kind + _place(error),
+        fix=f"report it with {saved}" if saved else "report it with what --debug shows",
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Return where in ectool an error came up, or in what was called from there."""
+    package = Path(ectool.__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    for frame in own[-1:]:
+        return f" (ectool/{Path(frame.filename).relative_to(package).as_posix()}:{frame.lineno})"
+    return ""
+
+
+def save_traceback(error: BaseException, arguments: Sequence[str]) -> Path | None:
+    """Write an error's traceback into a file that only the user can read; None where none can be.
+
+    It holds the command, versions and the traceback, and nothing of the environment.
+    """
+    text = "".join(_report(error, arguments)).encode(errors="backslashreplace")
+    name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}-"
+    for folder in _folders():
+        with contextlib.suppress(OSError, ValueError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            number, path = tempfile.mkstemp(".txt", name, folder)
+            with os.fdopen(number, "wb") as file:
+                file.write(text)
+            return Path(path)
+    return None
+
+
+def _report(error: BaseException, arguments: Sequence[str]) -> Iterator[str]:
+    yield f"command: {shlex.join(['ectool', *arguments])}\n"
+    yield f"python: {sys.version.split()[0]} on {platform.platform()}\n"
+    with contextlib.suppress(Exception):  # whatever is broken may be broken here as well
+        from ectool.artifacts.manifest import library_versions
+
+        yield "".join(f"{name}: {version}\n" for name, version in library_versions().items())
+    yield "\n"
+    yield from traceback.format_exception(error)
+
+
+def _folders() -> Iterator[Path]:
+    """Yield where a traceback may be kept: with the user's state, else in the temporary folder."""
+    if state := os.environ.get("XDG_STATE_HOME"):
+        yield Path(state) / "ectool"
+    with contextlib.suppress(RuntimeError, KeyError):  # a user without a home
+        yield Path.home() / ".local" / "state" / "ectool"
+    with contextlib.suppress(OSError):  # no folder for temporary files
+        yield Path(tempfile.gettempdir())

@@ -1,0 +1,109 @@
+"""Standard streams as they come: closed, full, gone, or of an encoding that lacks letters."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+from typing import IO, Any
+
+from ectool.errors import MachineError
+
+SPARING = "ectool.sparing"
+"""How letters are encoded that a stream has no bytes for: see `_sparing`."""
+ASCII_LIMIT, FIRST_ESCAPED, LAST_ESCAPED = 0xDC00, 0xDC80, 0xDCFF
+_closed: set[int] = set()
+
+
+class ClosedPipeError(Exception):
+    """Whoever read stdout or stderr is gone, so that nobody wants what would still be said."""
+
+
+def prepare() -> None:
+    """Make the standard streams safe to write to.
+
+    One that the caller has closed is opened on the null device: otherwise the next file that is
+    opened gets its number, and whatever a library prints is written into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            _closed.add(number)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = sys.stdout or _null(1)
+    sys.stderr = sys.stderr or _null(2)
+    codecs.register_error(SPARING, _sparing)
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors=SPARING)
+
+
+def _null(number: int) -> IO[str]:
+    return open(number, "w", encoding="utf-8", closefd=False)
+
+
+def _sparing(error: UnicodeError) -> tuple[bytes, int]:
+    """Encode what an encoding lacks: bytes of a file's name as they were, letters as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return b"".join(map(_spared, letters)), error.end
+
+
+def _spared(letter: str) -> bytes:
+    if FIRST_ESCAPED <= ord(letter) <= LAST_ESCAPED:
+        return bytes([ord(letter) - ASCII_LIMIT])
+    return letter.encode("ascii", "backslashreplace")
+
+
+def encode(text: str) -> bytes:
+    """Return text as stdout takes it, whatever letters its encoding has."""
+    return text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", SPARING)
+
+
+def write(data: bytes) -> None:
+    """Write to stdout, whole.
+
+    Raises:
+        ClosedPipeError: Its reader is gone.
+        MachineError: It is closed or full.
+    """
+    if not data:
+        return
+    if 1 in _closed:
+        raise _unwritten("a closed one")
+    try:
+        buffer: Any = getattr(sys.stdout, "buffer", None)
+        if buffer is None:  # a stand-in that holds text
+            sys.stdout.write(data.decode(errors="surrogateescape"))
+        else:
+            sys.stdout.flush()
+            buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ClosedPipeError from error
+    except OSError as error:
+        raise _unwritten(error.strerror or str(error)) from error
+
+
+def _unwritten(got: str) -> MachineError:
+    return MachineError(
+        "stdout",
+        expected="an open stream with room for the result",
+        got=got,
+        fix="redirect it to where there is room; what was computed stays",
+    )
+
+
+def settle() -> None:
+    """Flush both streams, so that the interpreter has nothing to complain of when it does."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
