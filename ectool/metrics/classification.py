@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from ectool.errors import InputError
-from ectool.metrics.statistics import Estimate
+from ectool.metrics.proportions import wilson_interval
 
 OTHER = "(other)"
 """What an answer is called that is none of the classes, as models of more classes give it."""
@@ -176,33 +175,6 @@ def confusion(
         ConfusionCell(names[truth], [*names, OTHER][predicted], int(n))
         for (truth, predicted), n in zip(cells.tolist(), counts, strict=True)
     )
-
-
-def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
-    """Estimate a share with Wilson's score interval, which holds for few samples as well.
-
-    ``centre -+ half`` with ``centre = (hits + z^2 / 2) / (n + z^2)`` and
-    ``half = z / (n + z^2) * sqrt(hits * (n - hits) / n + z^2 / 4)``, z the normal quantile of
-    ``(1 + confidence) / 2`` (Wilson 1927, doi 10.1080/01621459.1927.10502953). Unlike the bootstrap
-    it has a width where all samples are right.
-
-    Args:
-        hits: Number of samples that are right, 0 to n.
-        n: Number of samples.
-        confidence: Probability the interval covers, 0 to 1.
-
-    Returns:
-        The estimate, within 0 and 1; NaN without samples.
-    """
-    if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (hits + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
-    # Where none or all are right, an end is exact; rounding would miss it by the last digit.
-    low = float(centre - half) if hits > 0 else 0.0
-    high = float(centre + half) if hits < n else 1.0
-    return Estimate(hits / n, low, high, n)
 
 
 def check_labels(labels: Integer[np.ndarray, "n"], classes: int) -> None:

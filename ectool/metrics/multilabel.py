@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int8, Integer
 
 from ectool.errors import InputError
 from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
-from ectool.metrics.statistics import Estimate, bootstrap_rows
+from ectool.metrics.statistics import Estimate, resample
 
 Scores = Float[np.ndarray, "n c"]
+_EDGE = 1e-6
+"""How near to 0 and 1 a share may come before its logit is taken."""
 Labels = Int8[np.ndarray, "m k"]
 
 
@@ -96,21 +99,26 @@ def mean_average_precision_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate mean average precision with its percentile bootstrap interval over samples.
+    """Estimate mean average precision with the spread of it over resamples of the samples.
 
     In every resample the classes without a positive are left out of its mean. A positive that a
-    resample holds twice lifts the envelope, so with few positives the interval leans upwards.
+    resample holds twice lifts the envelope, so resamples lie above the value by about as much as
+    the value lies above the population's. The ends are ``logit(value) - bias -+ z * deviation``,
+    bias and deviation those of the resampled logits, z the normal quantile. With few positives a
+    class the rest of the bias is not known: simulated coverage is 0.75 to 0.97 with 3 to 240
+    positives a class, and less for the 11-point form. So the ends are called a spread.
 
     Args:
         scores: Scores of every class.
         labels: Present (1), absent (0) and uncounted (-1) classes.
         interpolation: How the curve is integrated.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability, 0 to 1.
         resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
+        seed: Seed of the resampling; the same seed gives the same spread.
 
     Returns:
-        The estimate; value NaN where no class has a positive.
+        The estimate, a spread; value NaN where no class has a positive, bounds NaN then and with
+        fewer than two samples.
 
     Raises:
         InputError: Scores and labels differ in shape, or a label is none of the three.
@@ -120,9 +128,20 @@ def mean_average_precision_interval(
     def statistic(rows: Integer[np.ndarray, "r n"]) -> Float64[np.ndarray, "r"]:
         return _mean_of_defined(_by_class(rankings, _counts(rows), interpolation))
 
-    return bootstrap_rows(
-        statistic, len(scores), confidence=confidence, resamples=resamples, seed=seed
-    )
+    n, nan = len(scores), float("nan")
+    value = mean_average_precision(scores, labels, interpolation=interpolation) if n else nan
+    if n < 2 or np.isnan(value):
+        return Estimate(value, nan, nan, n, kind="spread")
+    drawn = _logit(resample(statistic, n, resamples=resamples, seed=seed))
+    shift = _logit(np.array([value])) - (np.nanmean(drawn) - _logit(np.array([value])))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    low, high = (float(1 / (1 + np.exp(-(shift + s * z * np.nanstd(drawn))))[0]) for s in (-1, 1))
+    return Estimate(value, min(value, low), max(value, high), n, kind="spread")
+
+
+def _logit(shares: Float64[np.ndarray, "r"]) -> Float64[np.ndarray, "r"]:
+    inside = np.clip(shares, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def class_table(

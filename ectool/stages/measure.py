@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from ectool.metrics.catalogue import describe
-from ectool.metrics.means import bootstrap_means
+from ectool.metrics.means import estimate_means
 from ectool.metrics.statistics import Estimate
 from ectool.stages.suites import SUITES
 from ectool.stages.suites.base import Evaluated, Resampling, Table
@@ -30,8 +30,12 @@ def metrics(
     """Return value, interval and meaning of every metric of the suites, ready for JSON."""
     found: dict[str, dict[str, object]] = {}
     for suite in suites:
-        means = bootstrap_means(
-            columns(evaluated, [suite]), resamples=resampling.resamples, seed=resampling.seed
+        own = columns(evaluated, [suite])
+        means = estimate_means(
+            own,
+            differences=[name for name in own if describe(name).is_difference],
+            resamples=resampling.resamples,
+            seed=resampling.seed,
         )
         estimates = SUITES[suite].estimates(evaluated, resampling) | means
         found |= {name: {"suite": suite, **entry} for name, entry in summarize(estimates).items()}

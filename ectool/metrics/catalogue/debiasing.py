@@ -24,6 +24,7 @@ METRICS = {
         "background gap",
         "accuracy on mixed_same minus accuracy on mixed_rand (BG-Gap, Xiao et al. 2021)",
         higher_is_better=False,
+        is_difference=True,
     ),
     "background_robustness": MetricInfo(
         "robust to every background",

@@ -15,12 +15,14 @@ class MetricInfo:
         definition: One line.
         higher_is_better: Which way is good.
         is_share: Whether the range is [0, 1] (differences: [-1, 1]), to be read as percent.
+        is_difference: Whether a sample's value is the difference of two zeros or ones.
     """
 
     label: str
     definition: str
     higher_is_better: bool
     is_share: bool = True
+    is_difference: bool = False
 
     def at(self, detail: str, addition: str) -> MetricInfo:
         """Return the metric under a detail, with what that adds to the definition."""

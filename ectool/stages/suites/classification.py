@@ -109,13 +109,11 @@ def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimat
     resamples, seed = resampling.resamples, resampling.seed
     correct, groups = evaluated.correct(PREDICTIONS, ORIGINAL), _groups(evaluated)
     found = {
-        "balanced_accuracy": balanced_accuracy(correct, labels, resamples=resamples, seed=seed),
+        "balanced_accuracy": balanced_accuracy(correct, labels),
         "ece": expected_calibration_error(logits, labels, resamples=resamples, seed=seed),
     }
     if groups is not None:
-        found["worst_group_accuracy"] = worst_group_accuracy(
-            correct, groups.of_samples, resamples=resamples, seed=seed
-        )
+        found["worst_group_accuracy"] = worst_group_accuracy(correct, groups.of_samples)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ectool.metrics.means import bootstrap_means
+from ectool.metrics.means import estimate_means
 from ectool.metrics.statistics import Estimate
 from ectool.stages.suites.base import Resampling, Table, Values
 
@@ -18,13 +18,14 @@ def number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def interval(estimate: Estimate) -> dict[str, float | int | None]:
-    """Return value, interval and number of samples of an estimate."""
+def interval(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """Return value, interval and number of samples of an estimate; ``kind`` only of a spread."""
     return {
         "value": number(estimate.value),
         "low": number(estimate.low),
         "high": number(estimate.high),
         "n": estimate.n,
+        **({"kind": estimate.kind} if estimate.kind != "interval" else {}),
     }
 
 
@@ -38,7 +39,7 @@ def mean_lines(
         resampling: How the bootstrap draws; once for all columns.
     """
     lines = list(columns)
-    means = bootstrap_means(
+    means = estimate_means(
         {str(place): column for place, (_, column) in enumerate(lines)},
         resamples=resampling.resamples,
         seed=resampling.seed,

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
@@ -22,7 +21,6 @@ from ectool.metrics.classification import (
     confusion,
     is_correct,
     is_correct_top_k,
-    wilson_interval,
 )
 
 
@@ -114,14 +112,6 @@ class TestClasses:
     def test_a_label_without_a_name_is_an_error(self):
         with pytest.raises(InputError, match=r"classes 0 to 1.*got 2"):
             class_accuracies(np.array([True]), np.array([2]), ("a", "b"))
-
-    @given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
-    def test_interval_is_scipys(self, n, data, confidence):
-        hits = data.draw(st.integers(0, n))
-        expected = binomtest(hits, n).proportion_ci(confidence, method="wilson")
-        found = wilson_interval(hits, n, confidence=confidence)
-        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-        assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 class TestConfusion:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
 from ectool.errors import InputError
@@ -191,7 +193,7 @@ def test_classes_without_a_positive_are_undefined_and_left_out_of_the_mean():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_interval_redone_resample_by_resample(kind):
+def test_the_spread_redone_resample_by_resample(kind):
     scores, labels = draw(n=12, classes=3)
     scores[::3] = np.round(scores[::3])
     labels[:, 2] = 0
@@ -206,8 +208,12 @@ def test_the_interval_redone_resample_by_resample(kind):
         ]
         means.append(np.mean([value for value in values if not math.isnan(value)]))
     assert found.value == mean_average_precision(scores, labels, interpolation=kind)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.1, 0.9])))
-    assert found.n == 12
+    logits = logit(means)
+    centre = 2 * logit(found.value) - logits.mean()
+    half = norm.ppf(0.9) * logits.std()
+    low, high = expit(centre - half), expit(centre + half)
+    assert (found.low, found.high) == pytest.approx((min(low, found.value), max(high, found.value)))
+    assert (found.n, found.kind) == (12, "spread")
 
 
 def test_the_interval_narrows_with_the_samples():

@@ -16,7 +16,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 from PIL import Image
 
-from ectool.metrics.classification import wilson_interval
+from ectool.metrics.proportions import wilson_interval
 from ectool.reports.content import Interval
 from ectool.reports.figure_matrices import reliability_diagrams, wilson
 from ectool.reports.figure_metrics import suite_metrics, trade_offs, unbeaten
