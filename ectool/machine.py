@@ -29,7 +29,7 @@ _FILES = Refusal("to open a file more", "raise `ulimit -n`, then run the same co
 EXHAUSTED = {
     errno.ENOSPC: Refusal("room on the disk", _SPACE),
     errno.EDQUOT: Refusal("room in the quota", _SPACE),
-    errno.EFBIG: Refusal("room for a file of this size", "raise `ulimit -f`, or choose a disk"),
+    errno.EFBIG: Refusal("room for a file of this size", "raise `ulimit -f`, or change the disk"),
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
     errno.ENOMEM: _MEMORY,

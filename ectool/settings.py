@@ -96,6 +96,7 @@ def _check_spelling(name: str, known: set[str], prefixes: list[str]) -> None:
     ends = {variable.removeprefix(PREFIX): variable for variable in known}
     end = name.upper().removeprefix(PREFIX)
     near = [ends[found] for found in difflib.get_close_matches(end, ends, n=3, cutoff=NEAR)]
+    near = near or [DATA_VARIABLE] * name.upper().startswith(DATA_VARIABLE)
     own = [prefix for prefix in prefixes if name.upper().startswith(prefix)]
     if near or own:
         raise UsageError(

@@ -3,16 +3,20 @@
 A request comes over a connection to its socket: one line of JSON (`argv`, `cwd`, `environment`)
 beside the descriptors of the command's stdout and stderr. For a crash at a chosen moment it has
 `folder` and `crash_at` as well: the command kills itself (SIGKILL) before its Nth change of a file
-below `folder`. Two lines come back: the process id, then how it ended.
+below `folder`; with `errno` that change and all later ones fail instead, as on a full disk. With
+`limits` the command runs under resource limits, by their names; `close` lists descriptors that are
+closed first. Two lines come back: the process id, then how it ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import itertools
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -36,6 +40,7 @@ MODULES = (
     "ectool.stages.train",
     "ectool.stages.train_work",
 )
+FREEING = {"os.remove", "os.rmdir"}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
 
 
@@ -66,16 +71,24 @@ def tell(connection: socket.socket, message: dict[str, int]) -> None:
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def crash_before(folder: str, moment: int) -> None:
-    """Kill this process right before it changes a file below a folder for the Nth time."""
+def crash_before(folder: str, moment: int, fault: int | None) -> None:
+    """Kill this process right before it changes a file below a folder for the Nth time.
+
+    With a fault: let this change and all that follow fail with that number.
+    """
     count = itertools.count(1)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & 3
         if not (writes or event in CHANGES) or isinstance(arguments[0], int):
             return
-        if os.fsdecode(arguments[0]).startswith(folder) and next(count) == moment:
+        if not os.fsdecode(arguments[0]).startswith(folder):
+            return
+        number = next(count)
+        if fault is None and number == moment:
             os.kill(os.getpid(), signal.SIGKILL)
+        if fault is not None and number >= moment and event not in FREEING:
+            raise OSError(fault, os.strerror(fault), arguments[0])
 
     sys.addaudithook(watch)
 
@@ -89,7 +102,11 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     if "crash_at" in request:
-        crash_before(request["folder"], request["crash_at"])
+        crash_before(request["folder"], request["crash_at"], request.get("errno"))
+    for name, limit in request.get("limits", {}).items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+    for descriptor in request.get("close", ()):
+        os.close(descriptor)
     code: object = 1
     try:
         importlib.import_module("ectool.__main__").main(request["argv"])
@@ -97,8 +114,9 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
         code = end.code
     except BaseException:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Tearing down the imported libraries would cost more than the command itself.
     os._exit(code if isinstance(code, int) else code is not None)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ectool
-from ectool.errors import EctoolError
+from ectool.errors import EctoolError, MachineError
 from ectool.machine import chain, exhausted, refused
 
 
@@ -33,10 +33,11 @@ def fault_of(error: BaseException, arguments: Sequence[str]) -> EctoolError:
         error: What ended the command.
         arguments: Its arguments, for the saved traceback of a bug.
     """
-    found: EctoolError | None = exhausted(error)
-    if found is None and isinstance(error, EctoolError):
-        found = error
-    return found or refused(error) or _bug(error, arguments)
+    if isinstance(error, MachineError):
+        return error
+    if found := exhausted(error):
+        return found
+    return error if isinstance(error, EctoolError) else refused(error) or _bug(error, arguments)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -174,6 +175,8 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
 
     if DEBUG in arguments:
         traceback.print_exception(error)
+    elif not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what was being done when it failed has no more to say
     if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):
         raise streams.ClosedPipeError from error  # the parser's word for it, showing the help
     if is_interrupt(error):

@@ -37,7 +37,8 @@ def prepare() -> None:
     codecs.register_error(SPARING, _sparing)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors=SPARING)
+            with contextlib.suppress(OSError):  # its file has been replaced by a pipe
+                reconfigure(errors=SPARING)
 
 
 def _null(number: int) -> IO[str]:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from ectool.datasets.digit_pictures import (
     place_object,
 )
 from ectool.datasets.picture_arrays import framed
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import InputError, IntegrityError, MachineError
 
 GENERATOR_VERSION = 2
 CLASSES = tuple(str(digit) for digit in range(10))
@@ -183,7 +184,9 @@ class Digits:
         path = self._request.root / "digits" / f"{self.fingerprint}.bin"
         count = COUNTS[self._request.split]
         if not _is_intact(path, count):
-            _publish(path, make_records(self._request).tobytes())
+            with _writing(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)  # first, for making them takes long
+                _publish(path, make_records(self._request).tobytes())
         return np.memmap(path, dtype=RECORD, mode="r", shape=(count,))
 
 
@@ -199,18 +202,22 @@ def _is_intact(path: Path, count: int) -> bool:
 def _publish(path: Path, payload: bytes) -> None:
     """Write payload and digest so that readers and other makers see the old or the new file."""
     partial = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
+    with partial.open("xb") as file:
+        file.write(payload + hashlib.sha256(payload).digest())
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            file.write(payload + hashlib.sha256(payload).digest())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        yield
     except OSError as error:
-        raise InputError(
-            str(path.parent),
+        raise MachineError(
+            str(folder),
             expected="a folder that can be written",
-            got=str(error),
+            got=error.strerror or str(error),
             fix="set ECTOOL_DATA to another folder",
         ) from error
 

@@ -64,7 +64,7 @@ def _find(name: str) -> object:
         raise _unusable(name, "import:package.module:factory", "another form")
     try:
         module = importlib.import_module(path)
-    except Exception as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
         fix = "install it, or run where it lies"
         raise _unusable(name, f"that {path} can be imported", got, fix) from error
@@ -83,7 +83,7 @@ def _call(name: str, factory: object, classes: int) -> object:
     arguments = {_CLASSES: classes} if _takes_classes(factory) else {}
     try:
         return factory(**arguments)
-    except Exception as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
         call = f"{_CLASSES}={classes}" if arguments else ""
         raise _unusable(name, f"a network from the call ({call})", got) from error

@@ -9,7 +9,7 @@ import numpy as np
 from ectool.config import DataCheckConfig
 from ectool.datasets.base import Dataset, Indices, is_multilabel
 from ectool.datasets.registry import find_entry
-from ectool.errors import EctoolError, IntegrityError
+from ectool.errors import EctoolError, IntegrityError, MachineError
 from ectool.stages.data_info import kinds_of_truth, open_splits
 from ectool.stages.inputs import open_data, view_options
 from ectool.types import SILENT, Reporter
@@ -61,6 +61,8 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
 def _open(config: DataCheckConfig, split: str, variant: str, reporter: Reporter) -> Dataset | None:
     try:
         return open_data(view_options(config.uri, config), split, variant)
+    except MachineError:
+        raise
     except EctoolError as error:
         reporter.note(f"not there: {error}")
         return None
@@ -91,6 +93,8 @@ def _fault(dataset: Dataset, rows: Indices) -> EctoolError | None:
         if is_multilabel(labels):
             samples, classes = np.nonzero(labels == 1)
             dataset.annotations(rows[samples], classes)
+    except MachineError:  # no sample's fault: the others would fail as well
+        raise
     except EctoolError as error:
         return error
     return None

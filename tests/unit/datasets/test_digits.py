@@ -17,7 +17,7 @@ from ectool.datasets.base import VARIANTS, DataRequest
 from ectool.datasets.digit_pictures import PAINT_DRAWS, SIDE, Draw, enlarge, paint, tile_box
 from ectool.datasets.digits import COUNTS, open_digits
 from ectool.datasets.textures import TEXTURES, texture_draws
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import InputError, IntegrityError, MachineError
 
 GOLDEN = {
     "train": "b71dd33238810e5a78fadf264e039790798db10f3d42eae86d871932155d4586",
@@ -327,7 +327,7 @@ def test_many_makers_at_once_do_no_harm(tmp_path):
 def test_a_root_that_cannot_be_written_is_named(tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("")
-    with pytest.raises(InputError, match="expected a folder that can be written"):
+    with pytest.raises(MachineError, match="expected a folder that can be written"):
         ask(occupied).images(np.arange(1))
 
 

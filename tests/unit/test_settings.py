@@ -1,0 +1,56 @@
+"""Variables that are misspelt, and TOML as editors write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ectool.config import STAGES
+from ectool.errors import InputError, UsageError
+from ectool.settings import check_variables, read_toml
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ECTOOL_SCORE_GAMA", "expected ECTOOL_SCORE_GAMMA"),
+        ("ECTOOL_TRAIN_EPOHCS", "expected ECTOOL_TRAIN_EPOCHS"),
+        ("ECTOOL_SCORE_XYZ", "expected ECTOOL_SCORE_ and the name of an option"),
+        ("ECTOOL_DATAS", "expected ECTOOL_DATA,"),
+        ("ECTOOL_DATA_ROOT", "expected ECTOOL_DATA,"),
+        ("ectool_data", "expected ECTOOL_DATA,"),
+    ],
+)
+def test_misspelt_variables_are_refused(name, expected):
+    with pytest.raises(UsageError, match=f"variable {name}: {expected}"):
+        check_variables(STAGES, {name: "1"})
+
+
+def test_others_are_noted_and_ours_are_not():
+    found = {"ECTOOL_DATA": "x", "ECTOOL_SCORE_GAMMA": "2", "ECTOOL_IMAGE": "y", "OTHER": "z"}
+    assert check_variables(STAGES, found) == [
+        "ECTOOL_IMAGE: no variable of ectool; it changes nothing"
+    ]
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[score]\ngamma = 2\n", encoding="utf-8-sig")
+    assert read_toml(path) == {"score": {"gamma": 2}}
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ("[score]\n".encode("utf-16"), "got UTF-16; save it as UTF-8"),
+        (b"[score]\n# \xe9", "can't decode byte 0xe9"),
+        (b"[score]\na = 1\na = 2", "Cannot overwrite a value"),
+        (b"a = " + b"[" * 100_000, "maximum recursion depth"),
+        (b"a = " + b"1" * 5000, "Exceeds the limit"),
+    ],
+    ids=["utf-16", "latin-1", "twice", "deep", "long"],
+)
+def test_what_is_no_toml_is_one_line(content, got, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=got):
+        read_toml(path)
