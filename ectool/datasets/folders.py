@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.datasets.base import SPLITS
-from ectool.datasets.pictures import EXTENSIONS
+from ectool.datasets.formats import is_image_name
+from ectool.datasets.mask_files import MASKS, find_masks
 from ectool.errors import InputError
 
 ALL = "all"
@@ -21,7 +22,6 @@ SPLIT_FOLDERS = {
     "test": "test",
 }
 
-_MASKS = "masks"
 _LAYOUT = "PATH/<split>/<class>/<picture> or PATH/<class>/<picture>"
 
 
@@ -33,13 +33,13 @@ class Listing:
         classes: Names of the class folders of all splits, sorted.
         sample_ids: POSIX paths of the pictures relative to the folder, in torchvision's order.
         labels: Index of each picture's class.
-        has_masks: Whether the pictures have masks: all of them do, or none.
+        masks: POSIX path of each image's mask relative to the folder, where there are masks.
     """
 
     classes: tuple[str, ...]
     sample_ids: tuple[str, ...]
     labels: tuple[int, ...]
-    has_masks: bool
+    masks: tuple[str, ...] | None
 
 
 def list_split(folder: Path, split: str) -> Listing:
@@ -74,7 +74,7 @@ def list_split(folder: Path, split: str) -> Listing:
     sample_ids = tuple(sample_id for sample_id, _ in samples)
     index = {name: number for number, name in enumerate(classes)}
     labels = tuple(index[name] for _, name in samples)
-    return Listing(tuple(classes), sample_ids, labels, _has_masks(folder, chosen, sample_ids))
+    return Listing(tuple(classes), sample_ids, labels, find_masks(folder, chosen, sample_ids))
 
 
 def drawn_split(sample_id: str) -> str:
@@ -89,18 +89,6 @@ def drawn_split(sample_id: str) -> str:
     digest = hashlib.sha256(os.fsencode(sample_id)).digest()
     tenth = 10 * int.from_bytes(digest[:8], "big") >> 64
     return {8: "validation", 9: "test"}.get(tenth, "train")
-
-
-def mask_of(sample_id: str) -> str:
-    """Return the path of a picture's mask relative to the folder.
-
-    Args:
-        sample_id: Path of the picture relative to the folder.
-
-    Returns:
-        The same path below ``masks``, with the suffix ``.png``.
-    """
-    return Path(_MASKS, sample_id).with_suffix(".png").as_posix()
 
 
 def _split_groups(folder: Path) -> dict[str, str]:
@@ -131,7 +119,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _class_folders(folder: Path, group: str) -> list[str]:
-    return [name for name in _folders(folder / group) if group or name != _MASKS]
+    return [name for name in _folders(folder / group) if group or name != MASKS]
 
 
 def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
@@ -142,7 +130,7 @@ def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
         if not found:
             raise InputError(
                 str(folder / group / name),
-                expected=f"pictures ({', '.join(EXTENSIONS)})",
+                expected="images (files with an extension such as .jpg, .png, .webp or .tif)",
                 got="none",
                 fix="add some or remove the class folder",
             )
@@ -154,23 +142,9 @@ def _list_pictures(folder: Path, branch: Path) -> list[str]:
     found = []
     for parent, _, files in sorted(os.walk(branch, followlinks=True)):
         prefix = Path(parent).relative_to(folder).as_posix()
-        pictures = sorted(file for file in files if file.lower().endswith(EXTENSIONS))
+        pictures = sorted(file for file in files if is_image_name(file))
         found += [path for path in (f"{prefix}/{file}" for file in pictures) if "/." not in path]
     return found
-
-
-def _has_masks(folder: Path, groups: Sequence[str], sample_ids: Sequence[str]) -> bool:
-    if not all((folder / _MASKS / group).is_dir() for group in groups):
-        return False
-    for sample_id in sample_ids:
-        if not (folder / mask_of(sample_id)).is_file():
-            raise InputError(
-                str(folder / mask_of(sample_id)),
-                expected=f"the mask of {sample_id}, as other pictures have masks",
-                got="no such file",
-                fix="add the mask, or move the masks folder away",
-            )
-    return True
 
 
 def _unknown_split(split: str, known: Sequence[str]) -> InputError:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ectool.datasets.base import SPLITS, DataRequest, Dataset
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.drawn_truth import DrawnTruth
-from ectool.datasets.folders import ALL, Listing, list_split, mask_of
+from ectool.datasets.folders import ALL, Listing, list_split
 from ectool.datasets.picture_files import PictureFiles
 from ectool.datasets.table_rows import BOX, BoxCells, read_rows
 from ectool.errors import InputError
@@ -28,9 +28,9 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     which come or go leave the others where they are. ``all`` is every picture. Hidden files and
     folders are skipped.
 
-    Masks lie below ``masks`` as their pictures lie beside it; boxes are rows ``path,x0,y0,x1,y1``
-    of ``boxes.csv``, any number for a picture, in pixels of the picture as it is displayed, right
-    and bottom exclusive.
+    Masks lie below ``masks`` as their images lie beside it, in any image format; boxes
+    are rows ``path,x0,y0,x1,y1`` of ``boxes.csv``, any number for an image, in pixels of the image
+    as it is displayed, right and bottom exclusive.
 
     Args:
         request: ``path``, ``split``, ``view`` and ``root`` count.
@@ -71,10 +71,9 @@ def open_imagefolder(request: DataRequest) -> Dataset:
 def _truth(folder: Path, listing: Listing) -> DrawnTruth | None:
     """Return the masks and boxes that users put beside the pictures of a split."""
     pictures = listing.sample_ids
-    masks = [mask_of(picture) for picture in pictures] if listing.has_masks else None
     boxes = _read_boxes(folder, pictures) if (folder / BOXES).is_file() else None
-    known = masks is not None or boxes is not None
-    return DrawnTruth(folder, pictures, masks, boxes) if known else None
+    known = listing.masks is not None or boxes is not None
+    return DrawnTruth(folder, pictures, listing.masks, boxes) if known else None
 
 
 def _read_boxes(folder: Path, pictures: Sequence[str]) -> list[Float[np.ndarray, "k 4"]] | None:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
+from ectool.datasets.formats import is_image_name
 from ectool.datasets.imagenet9_classes import CLASSES, FOLDERS, class_mapping
 from ectool.datasets.picture_files import ObjectTruth, PictureFiles
-from ectool.datasets.pictures import EXTENSIONS, read_size
+from ectool.datasets.pictures import read_size
 from ectool.datasets.unpacked import Unpacked
 from ectool.errors import InputError
 
@@ -160,7 +161,7 @@ def _list_pictures(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     names = (entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(name for name in names if name.lower().endswith(EXTENSIONS))
+    return sorted(name for name in names if is_image_name(name))
 
 
 def _foreground(name: str) -> str:

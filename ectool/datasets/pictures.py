@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,49 +10,38 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from ectool.datasets.formats import readable_formats
+from ectool.datasets.pixels import as_grey, as_rgb, object_of
 from ectool.errors import InputError
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-
-_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
-"""Whatever the file is called; among the others are some that start foreign programs (EPS)."""
-_SIXTEEN_BITS = 2**16 - 1
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
 
 
 def read_picture(path: Path) -> Image.Image:
-    """Decode a picture file to RGB.
+    """Decode an image file to RGB.
 
-    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits; of
-    several frames (GIF, WebP, APNG, TIFF) the first counts, as by torchvision. CMYK is read as
-    Adobe writes it, colour profiles are ignored.
+    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits (16
+    bits a colour lose their lower 8); of several frames (GIF, WebP, APNG, TIFF) the first counts,
+    as by torchvision. CMYK is read as Adobe writes it, colour profiles are ignored.
 
     Args:
-        path: A JPEG, PNG, PNM, BMP, TIFF, WebP or GIF file, whatever it is called.
+        path: A file that Pillow reads without a foreign program, whatever it is called; formats
+            without a signature (TGA, PCX, ...) by their extension.
 
     Returns:
-        The picture in mode RGB.
+        The image in mode RGB.
 
     Raises:
-        InputError: The file is no picture, is damaged, or has floating-point or 32-bit pixels.
+        InputError: The file is no image, is damaged, or has pixels whose colour is not defined:
+            floating-point, signed or 32-bit ones, CIELAB.
     """
-    with _opened(path) as picture:
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _as_rgb(picture)
+    with _opened(path) as image:
+        return as_rgb(image)
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Return (width, height) of a picture as it is displayed, from its header where possible.
 
     Args:
-        path: A file of one of ``EXTENSIONS``.
+        path: An image file.
 
     Returns:
         Width and height in pixels after EXIF orientation.
@@ -70,7 +58,9 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_mask(path: Path) -> Image.Image:
     """Decode an object mask; every pixel that is not zero is object.
 
-    Zero means index 0 in a palette and black in colours; an alpha channel is ignored.
+    Zero means index 0 in a palette, black in colours and in the palette of a GIF, and less than
+    128 where the format may lose something (JPEG, WebP, AVIF, JPEG 2000). An alpha channel is
+    ignored. EXIF orientation is applied, as to images.
 
     Args:
         path: A picture file.
@@ -81,12 +71,8 @@ def read_mask(path: Path) -> Image.Image:
     Raises:
         InputError: The file is no picture or is damaged.
     """
-    with _opened(path) as picture:
-        ImageOps.exif_transpose(picture, in_place=True)
-        pixels = np.asarray(picture)
-        colours = len(picture.getbands()) - picture.getbands()[-1].count("A")
-    inside = pixels.reshape(*pixels.shape[:2], -1)[:, :, :colours].any(axis=2)
-    return Image.fromarray(inside.astype(np.uint8) * 255)
+    with _opened(path) as image:
+        return Image.fromarray(object_of(image).astype(np.uint8) * 255)
 
 
 def read_palette(path: Path) -> UInt8[np.ndarray, "h w"]:
@@ -101,6 +87,7 @@ def read_palette(path: Path) -> UInt8[np.ndarray, "h w"]:
     with _opened(path) as picture:
         if picture.mode != "P":
             raise ValueError(f"mode {picture.mode} in the place of a palette")
+        ImageOps.exif_transpose(picture, in_place=True)
         return np.array(picture)
 
 
@@ -113,16 +100,16 @@ def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
     Raises:
         InputError: The file is no picture or is damaged.
     """
-    with _opened(path) as picture:
-        return np.array(picture.convert("L"))
+    with _opened(path) as image:
+        return as_grey(image)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(path, formats=readable_formats(path.name)) as picture:
             yield picture
-    except _UNREADABLE as error:
+    except Exception as error:  # decoders raise whatever comes to mind of damaged bytes
         raise InputError(
             str(path),
             expected="a readable picture",
@@ -137,22 +124,3 @@ def _found(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(16)
     return f"a file that begins with {start!r}" if start else "an empty file"
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        return _from_16_bits(picture)
-    if picture.mode == "F":
-        raise ValueError("floating-point pixels, whose white is not defined")
-    if picture.has_transparency_data:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return picture.convert("RGB")
-
-
-def _from_16_bits(picture: Image.Image) -> Image.Image:
-    grey = np.asarray(picture).astype(np.int64)
-    if grey.min() < 0 or grey.max() > _SIXTEEN_BITS:
-        raise ValueError("32-bit pixels, whose white is not defined")
-    rounded = (grey * 255 + _SIXTEEN_BITS // 2) // _SIXTEEN_BITS
-    return Image.fromarray(rounded.astype(np.uint8)).convert("RGB")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8, UInt16
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
@@ -17,6 +18,10 @@ from ectool.datasets.picture_arrays import PictureArrays
 from ectool.errors import InputError
 
 KINDS = ("pictures", "samples")
+DEPTHS = ("uint8", "uint16")
+"""Types of pixels, whose white is their greatest number."""
+
+Images = UInt8[np.ndarray, "b ..."]
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,18 @@ def open_stored(request: DataRequest) -> Dataset:
         labels=labels,
         classes=classes,
         size=(height, width),
-        read=lambda indices: artifact.take("image", indices),
+        read=lambda indices: _as_bytes(artifact.take("image", indices)),
         digest=lambda: digest_of({"data": "stored", "id": artifact.id, "classes": classes}),
         truth=StoredTruth(artifact),
     )
+
+
+def _as_bytes(images: UInt8[np.ndarray, "b ..."] | UInt16[np.ndarray, "b ..."]) -> Images:
+    """Return images of 8 bits; of 16 bits, each level rounded to the nearest of 8."""
+    if images.dtype == np.uint8:
+        return images
+    white = np.iinfo(np.uint16).max
+    return ((images.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
 
 
 def _find(request: DataRequest) -> Path:
@@ -84,7 +97,8 @@ def _find(request: DataRequest) -> Path:
 def _check(artifact: Artifact, split: str) -> None:
     """Check that the artifact holds square pictures of the split."""
     source = artifact.manifest.recipe.source if artifact.manifest else None
-    shape = artifact.arrays["image"].shape if artifact.kind in KINDS else ()
+    image = artifact.arrays["image"] if artifact.kind in KINDS else None
+    shape = () if image is None else image.shape
     if source is not None and source.split != split:
         raise InputError(
             str(artifact.path),
@@ -98,6 +112,13 @@ def _check(artifact: Artifact, split: str) -> None:
             expected=f"a {' or '.join(KINDS)} artifact of square RGB pictures",
             got=f"{artifact.kind} of shape {shape}" if shape else artifact.kind,
             fix="make it with `ectool data materialize`",
+        )
+    if image is not None and np.dtype(image.dtype).name not in DEPTHS:
+        raise InputError(
+            f"{artifact.path}: image",
+            expected=f"{' or '.join(DEPTHS)}, whose greatest number is white",
+            got=image.dtype,
+            fix="scale the images to uint8",
         )
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from ectool.datasets.folders import drawn_split, list_split, mask_of
+from ectool.datasets.folders import drawn_split, list_split
 
 
 def test_the_drawn_split_is_about_eighty_ten_ten_and_fixed():
@@ -30,10 +30,6 @@ def test_the_drawn_split_is_about_eighty_ten_ten_and_fixed():
     ]
 
 
-def test_the_mask_of_a_picture_lies_in_the_same_place_below_masks():
-    assert mask_of("train/a bird/0.v2.JPG") == "masks/train/a bird/0.v2.png"
-
-
 def test_a_split_folder_is_one_that_holds_folders(tmp_path):
     for name in ("test", "zebra"):
         (tmp_path / name).mkdir()
@@ -42,4 +38,4 @@ def test_a_split_folder_is_one_that_holds_folders(tmp_path):
     assert listing.classes == ("test", "zebra")
     assert listing.sample_ids == ("test/0.png", "zebra/0.png")
     assert listing.labels == (0, 1)
-    assert not listing.has_masks
+    assert listing.masks is None

@@ -335,7 +335,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path):
 
 def test_a_class_without_pictures_is_an_error(split_folder):
     (split_folder / "train" / "empty one").mkdir()
-    with pytest.raises(InputError, match=r"empty one: expected pictures .*got none"):
+    with pytest.raises(InputError, match=r"empty one: expected images .*got none"):
         open_split(split_folder, "train")
 
 

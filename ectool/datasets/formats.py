@@ -1,0 +1,55 @@
+"""Which files are images: the formats and file name extensions that Pillow decodes by itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import PurePath
+
+from PIL import Image
+
+_FOREIGN = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
+"""Formats that start foreign programs, need a program to register itself, or hold no pixels."""
+_UNDEFINED = ("XBM",)
+"""Formats that do not say which of their two levels is white."""
+_UNSIGNED = (
+    *("CUR", "DIB", "FLI", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "PCD", "PCX", "PIXAR"),
+    *("SPIDER", "SUN", "TGA"),
+)
+"""Formats that begin with nothing of their own: only the extension tells them from any bytes."""
+
+
+@cache
+def image_extensions() -> tuple[str, ...]:
+    """Return the lower-case extensions of image files, with their dots, sorted."""
+    return tuple(sorted(_format_of()))
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file name, whatever its case, has the extension of an image."""
+    return PurePath(name).suffix.lower() in _format_of()
+
+
+def readable_formats(name: str) -> list[str]:
+    """Return the formats that a file's bytes may be in.
+
+    Args:
+        name: Its name, whose extension counts only for formats without a signature.
+    """
+    own = _format_of().get(PurePath(name).suffix.lower())
+    return [*_signed(), own] if own in _UNSIGNED else _signed()
+
+
+@cache
+def _signed() -> list[str]:
+    Image.init()
+    out = {*_FOREIGN, *_UNDEFINED, *_UNSIGNED}
+    return [name for name in Image.ID if name not in out]
+
+
+@cache
+def _format_of() -> dict[str, str]:
+    """Map extensions to formats; multi-picture JPEG files are opened as JPEG."""
+    Image.init()
+    readable = {*_signed(), *_UNSIGNED, "MPO"} - {*_FOREIGN, *_UNDEFINED}
+    registered = Image.registered_extensions()
+    return {extension: name for extension, name in registered.items() if name in readable}

@@ -1,0 +1,177 @@
+"""What the pixels of a decoded file mean, mode by mode; what is not defined is refused.
+
+Functions take an image that has not been loaded yet: only its header tells how its bits were
+stored. They raise ValueError with what is wrong with the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, ImageOps, TiffTags
+
+Levels = np.ndarray[Any, np.dtype[Any]]
+
+HALF = 128
+"""Level from which on a mask in a lossy format shows the object."""
+
+_PLAIN = ("1", "L", "P", "LA", "PA", "La", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_WIDE = ("PNG", "TIFF", "JPEG2000", "PPM")
+"""Formats whose 16-bit grey runs from black at 0 to white at the greatest number."""
+_LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
+_WHITE_IS_ZERO = 0
+_UNSIGNED = (1, 4)
+"""Sample formats of TIFF: whole numbers, and undefined, which readers take for these."""
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies levels of 2 and 4 bits with."""
+_TAGS = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, transparency laid over white.
+
+    Args:
+        image: Not loaded yet.
+    """
+    raw = _load_upright(image)
+    _check_defined(image, raw)
+    if image.mode.startswith("I"):
+        return _from_wide(image)
+    transparent = image.info.get("transparency")
+    if raw in _GREY_STEPS and isinstance(transparent, int):
+        image.info["transparency"] = transparent * _GREY_STEPS[raw]
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def as_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
+    """Return the grey levels of an image of 8 bits a channel; an alpha channel is ignored."""
+    _check_defined(image, _load_upright(image))
+    if image.mode.startswith("I"):
+        raise ValueError("16-bit pixels in the place of 8-bit ones")
+    return np.array(_without_alpha(image).convert("L"))
+
+
+def object_of(image: Image.Image) -> Bool[np.ndarray, "h w"]:
+    """Return which pixels of a mask show the object.
+
+    That are those that are not zero: not index 0 of a palette (not black in a GIF, whose writers
+    sort palettes as they like), not black in colours. In formats that may lose something, black is
+    not exactly black: there the object begins at the level 128. An alpha channel is ignored.
+    """
+    _load_upright(image)
+    is_white_zero = _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO
+    alpha = image.getchannel("A") if "A" in image.getbands()[1:] else None
+    stored = _mask_levels(image)
+    levels = stored.reshape(*stored.shape[:2], -1).astype(np.float64)
+    if is_white_zero and image.mode.startswith("I"):
+        levels = _greatest(image) - levels
+    half = HALF * 257 if image.mode.startswith("I") else HALF
+    inside = np.asarray((levels >= half if image.format in _LOSSY else levels != 0).any(axis=2))
+    if image.format in _LOSSY and not inside.any() and levels.any():
+        raise ValueError(f"a mask in a lossy format whose greatest level is {levels.max():g}")
+    if alpha is not None and inside.all() and len(set(alpha.getextrema())) > 1:
+        raise ValueError("a mask whose colours are object everywhere, and an alpha channel")
+    return inside
+
+
+def _mask_levels(image: Image.Image) -> Levels:
+    """Return what tells of each pixel whether it is object: indices, levels or colours."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        levels = np.asarray(image)
+        if not np.isfinite(levels).all():
+            raise ValueError("a mask of NaN or infinity")
+        return levels
+    _check_defined(image, "")
+    if image.mode == "PA" or (image.mode == "P" and image.format != "GIF"):
+        return np.asarray(image.getchannel("P") if image.mode == "PA" else image)
+    return np.asarray(_without_alpha(image))
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Return grey levels or colours as they are stored, whatever covers them."""
+    if image.mode in ("1", "L"):
+        return image
+    if image.mode in ("LA", "La"):
+        return image.getchannel("L")
+    if image.mode == "RGBa":
+        return Image.merge("RGB", [image.getchannel(band) for band in "RGB"])
+    return image.convert("RGB")
+
+
+def _check_defined(image: Image.Image, raw: str) -> None:
+    """Check that it is known which colour each pixel has."""
+    signed = set(_each(_tag(image, "SampleFormat", _UNSIGNED[0]))) - {*_UNSIGNED}
+    sampled = _tag(image, "YCbCrSubSampling", (2, 2)) if image.mode == "YCbCr" else (1, 1)
+    is_keyed = raw.startswith("RGB;16") and "transparency" in image.info
+    if image.mode == "F" or 3 in signed:
+        raise ValueError("floating-point pixels, whose white is not defined")
+    if signed:
+        raise ValueError("pixels with a sign, whose white is not defined")
+    if image.mode.startswith("I"):
+        _check_wide(image)
+    elif image.mode not in _PLAIN:
+        raise ValueError(f"pixels of the mode {image.mode}; save it as RGB")
+    elif tuple(sampled) != (1, 1):
+        raise ValueError("subsampled colours without compression; save it as RGB")
+    elif is_keyed:
+        raise ValueError("a transparent colour of 16 bits a channel; save it as RGBA")
+
+
+def _check_wide(image: Image.Image) -> None:
+    """Check that whole numbers of more than 8 bits have a white."""
+    is_wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+    if not is_wide:
+        raise ValueError("32-bit pixels, whose white is not defined")
+    if image.format not in _WIDE:
+        raise ValueError(f"16-bit pixels of {image.format}, whose white is not defined")
+
+
+def _from_wide(image: Image.Image) -> Image.Image:
+    """Return 16-bit grey in RGB, each level rounded to the nearest of 8 bits."""
+    greatest, transparent = _greatest(image), image.info.get("transparency")
+    grey = np.asarray(image).astype(np.int64)
+    if grey.min(initial=0) < 0 or grey.max(initial=0) > greatest:
+        raise ValueError(f"levels beyond 0 to {greatest}")
+    levels = (grey * 255 + greatest // 2) // greatest
+    if _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO:
+        levels = 255 - levels
+    if transparent is not None:
+        levels[grey == transparent] = 255
+    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+
+
+def _greatest(image: Image.Image) -> int:
+    """Return the number that stands for white in pixels of more than 8 bits."""
+    bits: int = _each(_tag(image, "BitsPerSample", 16))[0]
+    return int(2**bits - 1)
+
+
+def _tag(image: Image.Image, name: str, default: object) -> Any:  # noqa: ANN401 (whatever TIFF says)
+    """Return a tag of a TIFF file, the default where it or the file has none."""
+    tags: Mapping[int, object] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return tags.get(_TAGS[name], default)
+
+
+def _each(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 (whatever TIFF says)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _load_upright(image: Image.Image) -> str:
+    """Decode an image, turn it as its EXIF orientation says, and return how it was stored.
+
+    Returns:
+        The raw mode where the decoder is told of one; empty elsewhere.
+    """
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    ImageOps.exif_transpose(image, in_place=True)
+    return first if isinstance(first, str) else ""
