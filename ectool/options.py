@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_PIXEL = 255
 CHANNELS = 3
+LEAST_STD = 1 / 256
+"""Least standard deviation that is taken: that of a network for grey levels is 1/255."""
 WHOLE, HALF = 1.0, 0.5
 SMALL = 4
 """Grey levels below which radii are written in halves."""
@@ -41,6 +45,41 @@ def parse_channels(value: object) -> object:
     if isinstance(parts, tuple | list) and len(parts) == CHANNELS:
         return parts
     raise ValueError("three numbers, such as 0.5,0.5,0.5")
+
+
+def whole_levels(eps: float) -> int:
+    """Return the greatest number of uint8 levels k with ``k / 255 <= eps``.
+
+    Args:
+        eps: Radius in pixel units, at least 0.
+
+    Returns:
+        The number of levels, at most 255; 8 for eps = 8/255.
+    """
+    nearest = min(round(eps * MAX_PIXEL), MAX_PIXEL)
+    # Not floor(eps * 255): 255 * (k / 255) may come out just below k.
+    return nearest if nearest / MAX_PIXEL <= eps else math.floor(eps * MAX_PIXEL)
+
+
+def misfit_of_channels(name: str, values: Sequence[float]) -> tuple[str, str] | None:
+    """Tell what is wrong with the mean or the standard deviation of pixels in [0, 1].
+
+    Args:
+        name: `mean` or `std`.
+        values: One number for each channel.
+
+    Returns:
+        What was expected and what to do, or None where nothing is wrong.
+    """
+    if name == "mean":
+        least, expected = 0.0, "means of pixels in [0, 1]"
+    else:
+        least, expected = LEAST_STD, "standard deviations of pixels in [0, 1], from 1/255 to 1"
+    if all(math.isfinite(value) and least <= value <= 1 for value in values):
+        return None
+    if max(values) > 1:
+        return expected, f"divide --mean and --std by {MAX_PIXEL}, as in 123.675/{MAX_PIXEL}"
+    return expected, "give what the network was trained with, for pixels in [0, 1]"
 
 
 def format_eps(eps: float) -> str:

@@ -9,7 +9,6 @@ where w is 0 nothing moves. All points are pixels in [0, 1], in the clean pictur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from ectool.attacks.random_start import Stream, exponential, normal, uniform
+from ectool.options import whole_levels
 
 Weight = Bool[Tensor, "n h w"] | Float[Tensor, "n h w"]
 Pixels = Float[Tensor, "n c h w"]
@@ -201,20 +201,6 @@ def enter(ball: Ball, start: Pixels) -> Pixels:
 def levels(pixels: Pixels) -> Pixels:
     """Return the nearest grey level of every pixel, 0 to 255, as a number of the same type."""
     return pixels.mul(WHITE).round_()
-
-
-def whole_levels(eps: float) -> int:
-    """Return the greatest number of uint8 levels k with ``k / 255 <= eps``.
-
-    Args:
-        eps: Radius in pixel units, at least 0.
-
-    Returns:
-        The number of levels, at most 255; 8 for eps = 8/255.
-    """
-    nearest = min(round(eps * WHITE), WHITE)
-    # Not floor(eps * 255): 255 * (k / 255) may come out just below k.
-    return nearest if nearest / WHITE <= eps else math.floor(eps * WHITE)
 
 
 def _length(values: Pixels) -> Float[Tensor, "n 1 1 1"]:

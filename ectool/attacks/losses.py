@@ -17,6 +17,9 @@ from ectool.models.objective import Labels, sample_losses
 Losses = Float[Tensor, "n"]
 Logits = Float[Tensor, "n c"]
 
+SPREAD = 5.0
+"""Spread of rescaled logits: that of a trained network, and where attacks were strongest."""
+
 # As in the authors' code, so that equal logits give 0 and not NaN.
 _TINY = 1e-12
 
@@ -24,6 +27,18 @@ _TINY = 1e-12
 def cross_entropy(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
     """Return ``CE(logits, labels)``, or ``-CE(logits, targets)``."""
     return sample_losses(logits, labels) if targets is None else -sample_losses(logits, targets)
+
+
+def log_odds(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
+    """Return the logarithm of the odds against the label, ``log sum_{j != y} exp(z_j) - z_y``.
+
+    Cross-entropy is its softplus, so both have gradients of one direction; this one does not
+    vanish where the probability of the label rounds to 1. Towards a target minus that of it.
+    """
+    if targets is not None:
+        return -log_odds(logits, targets)
+    others = logits.masked_fill(_is_label(logits, labels), -float("inf"))
+    return others.logsumexp(1) - _of(logits, labels)
 
 
 def binary_cross_entropy(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
@@ -77,11 +92,13 @@ class Loss:
             more the attack succeeds.
         several: Whether it is defined for several.
         classes: Fewest classes, without and with targets.
+        rescaled: Whether it is taken of logits of one spread, see `scale_of`.
     """
 
     compute: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     several: bool = True
     classes: tuple[int, int] = (2, 2)
+    rescaled: bool = False
 
 
 LOSSES: dict[str, Loss] = {
@@ -89,14 +106,40 @@ LOSSES: dict[str, Loss] = {
     "bce": Loss(binary_cross_entropy),
     "margin": Loss(margin),
     "dlr": Loss(dlr, several=False, classes=(3, 4)),
+    "scaled-ce": Loss(log_odds, several=False, rescaled=True),
+    "scaled-bce": Loss(binary_cross_entropy, rescaled=True),
 }
+
+
+def scale_of(logits: Logits, *, several: bool = False) -> Losses:
+    """Return what each sample's logits are multiplied by, so that their spread is `SPREAD`.
+
+    The spread is the standard deviation over the classes; of several labels, whose logits are
+    compared with 0, the root of the mean square. A positive factor on all logits changes no
+    prediction, and with this scale it changes no attack either. Taken of the clean images and
+    held, so that the loss stays one function of the image.
+
+    Args:
+        logits: Those of the clean images.
+        several: Whether samples have several labels.
+
+    Returns:
+        Positive numbers; 1 where all logits are equal, and of several labels 0.
+    """
+    logits = logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
+    greatest = logits.abs().amax(1, keepdim=True)
+    unit = logits / greatest.where(greatest > 0, 1)  # squares of the logits may overflow
+    centre = 0 if several else unit.mean(1, keepdim=True)
+    spread = (unit - centre).square().mean(1).sqrt() * greatest[:, 0]
+    return (SPREAD / spread).where(spread > 0, 1)
 
 
 def find_loss(name: str, classes: int, *, several: bool, targeted: bool = False) -> Loss:
     """Return a loss by name after checking that it is defined for the data.
 
     Args:
-        name: A name of `LOSSES`; or auto for ce, and bce where there are several labels.
+        name: A name of `LOSSES`; or auto for scaled-ce, and scaled-bce where there are several
+            labels.
         classes: Number of classes.
         several: Whether samples have several labels.
         targeted: Whether it is to lead to a target.
@@ -104,7 +147,7 @@ def find_loss(name: str, classes: int, *, several: bool, targeted: bool = False)
     Raises:
         UsageError: It is not defined for so few classes, or for several labels.
     """
-    loss = LOSSES[("bce" if several else "ce") if name == "auto" else name]
+    loss = LOSSES[("scaled-bce" if several else "scaled-ce") if name == "auto" else name]
     least = loss.classes[targeted]
     if several and not loss.several:
         expected, got = "one label a sample", "several labels"

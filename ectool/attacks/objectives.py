@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ectool.attacks.ball import Pixels
 from ectool.attacks.losses import Logits, Loss, Losses, margin
+from ectool.attacks.watch import Watch
 from ectool.models.objective import Labels
 
 Model = Callable[[Tensor], Tensor]
@@ -67,6 +68,8 @@ class LabelLoss:
         labels: True class of every picture; or present (1), absent (0), uncounted (-1) classes.
         targets: Labels to reach, or None.
         wants_error: Whether any wrong answer is a success, and the loss only the way there.
+        scale: What logits are multiplied by before the loss is taken; see `losses.scale_of`.
+        watch: Looks on; sees whether there was a gradient to follow.
     """
 
     model: Model
@@ -74,11 +77,14 @@ class LabelLoss:
     labels: Labels
     targets: Labels | None = None
     wants_error: bool = False
+    scale: Losses | None = None
+    watch: Watch | None = None
 
     def __call__(self, pixels: Pixels) -> Value:
         """Evaluate pictures; 1 forward."""
         logits = _at_least_float32(self.model(pixels))
-        losses = self.loss.compute(logits, self.labels, self.targets)
+        scaled = logits if self.scale is None else logits * self.scale[:, None]
+        losses = self.loss.compute(scaled, self.labels, self.targets)
         success = self.is_wrong(logits.detach()) if self.wants_error else None
         return Value(losses, losses.detach(), success)
 
@@ -93,8 +99,13 @@ class LabelLoss:
 
     def take(self, rows: Int64[Tensor, "m"]) -> LabelLoss:
         """Return the loss of some pictures."""
-        targets = None if self.targets is None else self.targets[rows]
-        return replace(self, labels=self.labels[rows], targets=targets)
+        return replace(
+            self,
+            labels=self.labels[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            scale=None if self.scale is None else self.scale[rows],
+            watch=None if self.watch is None else self.watch.take(rows),
+        )
 
 
 def tells_success(objective: Objective) -> TypeGuard[LabelLoss]:
@@ -107,11 +118,11 @@ class HeatmapChange:
     """How far the explanation moves while the answer stays.
 
     ``climbed = 1 - cos(h(x), h(clean)) - max(violation, 0)`` with ``violation`` the margin by which
-    the answer is another than that to the clean picture; ``score = 1 - cos`` where the answer
-    stays. After Ghorbani et al. 2019 (arXiv 1710.10547), with the cosine by which consistency is
-    measured in place of their losses, and with a penalty that leads back across the boundary
-    besides their rule to keep the last picture of the same answer. The mean over a picture's maps
-    where it has several. A map that is zero where the clean one is not has changed by 1; where the
+    the answer is another than that to the clean picture, in rescaled logits; ``score = 1 - cos``
+    where the answer stays. After Ghorbani et al. 2019 (arXiv 1710.10547), with the cosine by which
+    consistency is measured in place of their losses, and with a penalty that leads back
+    across the boundary besides their rule to keep the last picture of the same answer. The mean
+    over a picture's maps where it has several. A map that is zero where the clean one is not has changed by 1; where the
     clean one is zero, nothing can be measured and nothing changes.
 
     Attributes:
@@ -119,17 +130,23 @@ class HeatmapChange:
         heatmaps: Those of the clean pictures.
         answers: What the model answers to them: classes (n,), or for several labels 1 for those
             that are found and 0 for the others (n, c).
+        scale: What logits are multiplied by before the violation is taken.
+        watch: Looks on; sees whether there was a gradient to follow.
     """
 
     explain: Explain
     heatmaps: Maps
     answers: Labels
+    scale: Losses | None = None
+    watch: Watch | None = None
 
     def __call__(self, pixels: Pixels) -> Value:
         """Evaluate pictures; 1 forward and 1 backward of the head."""
         heatmaps, logits = self.explain(pixels)
         change = heatmap_change(heatmaps, self.heatmaps)
         violation = margin(_at_least_float32(logits), self.answers)
+        if self.scale is not None:
+            violation = violation * self.scale
         kept = self.allows(logits.detach())
         score = change.detach().masked_fill(~kept, -float("inf"))
         return Value(change - violation.relu(), score)
@@ -172,8 +189,20 @@ def value_and_gradient(objective: Objective, pixels: Pixels) -> tuple[Value, Pix
     with torch.enable_grad():
         leaf = pixels.detach().requires_grad_()
         value = objective(leaf)
-        (gradient,) = torch.autograd.grad(value.climbed.sum(), leaf)
-    return replace(value, climbed=value.climbed.detach()), gradient
+        gradient = _gradient(value.climbed.sum(), leaf)
+    value = replace(value, climbed=value.climbed.detach())
+    watch = objective.watch if isinstance(objective, LabelLoss | HeatmapChange) else None
+    if watch is not None:
+        watch.note(value.climbed, gradient)
+    return value, gradient
+
+
+def _gradient(total: Tensor, pixels: Pixels) -> Pixels:
+    """Differentiate; zero where a step without a derivative has cut the pixels off."""
+    if not total.requires_grad:
+        return torch.zeros_like(pixels)
+    (gradient,) = torch.autograd.grad(total, pixels, allow_unused=True, materialize_grads=True)
+    return gradient
 
 
 def _at_least_float32(logits: Logits) -> Logits:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ectool.options import Channels, Number, Options, TextList, option
+from pydantic import model_validator
+
+from ectool.errors import UsageError
+from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
 
 
 class ForceOptions(Options):
@@ -67,6 +70,20 @@ class CheckpointOptions(Options):
         None, "Mean of each channel of pixels in [0, 1]; that of the public weights unless given."
     )
     std: Channels | None = option(None, "What each channel is divided by; likewise.")
+
+    @model_validator(mode="after")
+    def _check_normalisation(self) -> CheckpointOptions:
+        """Refuse a normalisation of other pixels than those in [0, 1].
+
+        Raises:
+            UsageError: The mean, or else the standard deviation, is out of bounds.
+        """
+        for name, values in {"mean": self.mean, "std": self.std}.items():
+            misfit = None if values is None else misfit_of_channels(name, values)
+            if misfit is not None:
+                got = ",".join(f"{value:g}" for value in values or ())
+                raise UsageError(f"--{name}", expected=misfit[0], got=got, fix=misfit[1])
+        return self
 
 
 class ModelOptions(CheckpointOptions):

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
 from ectool.config.heatmaps import HeatmapOptions
 from ectool.errors import UsageError
-from ectool.options import Channels, Number, option
+from ectool.options import Channels, Number, format_eps, option, whole_levels
 
 MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
@@ -60,8 +60,8 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     init: Path | None = option(
         None, "Samples of an earlier round to start from (warm start).", keyed=False
     )
-    loss: Literal["auto", "ce", "bce", "margin", "dlr"] = option(
-        "auto", "Loss that is raised; ce, and bce for several labels, unless given."
+    loss: Literal["auto", "ce", "bce", "margin", "dlr", "scaled-ce", "scaled-bce"] = option(
+        "auto", "Loss that is raised; scaled-ce, and scaled-bce for several labels, unless given."
     )
     target_class: Literal["least-likely", "second", "random"] | None = option(
         None, "Wrong class that the attack leads to; just away from the true one unless given."
@@ -117,12 +117,19 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
             if self.norm == "linf" and value is not None and value > 1:
                 expected = "less than or equal to 1"
                 raise _misfit(name, expected, f"{value:g}", "give it in pixel units, e.g. 8/255")
+        self._check_grid()
         if self.fill_color is not None and not all(0 <= c <= 1 for c in self.fill_color):
             got = ",".join(f"{c:g}" for c in self.fill_color)
             raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
         if self.attack == "explanation" and self.random_start is False and self.init is None:
             expected = "a start beside the clean picture, where the change has no gradient"
             raise _misfit("no_random_start", expected, "the clean picture", "leave it out")
+
+    def _check_grid(self) -> None:
+        """Refuse a ball that holds no other point of the uint8 grid than the clean image."""
+        if "eps" in ATTACK_OPTIONS[self.attack] and whole_levels(self.eps) < 1:
+            expected = "at least one grey level, 1/255, since images are stored as uint8"
+            raise _misfit("eps", expected, format_eps(self.eps), "give a greater radius")
 
     def _check_mask(self) -> None:
         if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ectool.errors import InputError
 from ectool.models.target_layer import Layout, TargetLayer, no_target_layer
+from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
 """A number for each colour channel: three, or one for networks that see grey."""
@@ -68,8 +69,8 @@ class ModelSpec:
                 architecture=str(fields["architecture"]),
                 class_names=tuple(str(name) for name in fields["class_names"]),
                 input_size=(height, width),
-                mean=_channels(fields["mean"]),
-                std=_channels(fields["std"]),
+                mean=check_normalisation("mean", _channels(fields["mean"])),
+                std=check_normalisation("std", _channels(fields["std"])),
                 target_layer=None
                 if fields["target_layer"] is None
                 else str(fields["target_layer"]),
@@ -166,6 +167,25 @@ class Classifier(nn.Module):
             for layer in self.further_layers
         ]
         return (self, *(Classifier(self.network, spec).to(self.mean.device) for spec in specs))
+
+
+def check_normalisation(name: str, values: Channels) -> Channels:
+    """Check that a mean or a standard deviation is one of pixels in [0, 1].
+
+    Args:
+        name: `mean` or `std`.
+        values: One number for each channel.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: It is not.
+    """
+    misfit = misfit_of_channels(name, values)
+    if misfit is None:
+        return values
+    raise InputError(f"model's {name}", expected=misfit[0], got=str(list(values)), fix=misfit[1])
 
 
 def to_pixels(

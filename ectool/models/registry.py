@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from torch import nn
 
 from ectool.errors import InputError
 from ectool.models import imported, programs, timm_zoo, zoo
-from ectool.models.classifier import Channels, Classifier, ModelSpec
+from ectool.models.classifier import Channels, Classifier, ModelSpec, check_normalisation
 from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
 from ectool.models.sources import Defaults, Size, Source, seeded
 from ectool.models.target_layer import (
@@ -78,8 +77,8 @@ def create(
         architecture=architecture,
         class_names=tuple(class_names),
         input_size=size,
-        mean=public.mean if mean is None else _check_channels("mean", mean, -math.inf),
-        std=public.std if std is None else _check_channels("std", std, 0.0),
+        mean=public.mean if mean is None else _check_channels("mean", mean),
+        std=public.std if std is None else _check_channels("std", std),
         target_layer=target.name if target else None,
         layout=target.layout if target else None,
     )
@@ -140,16 +139,12 @@ def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer:
     return named_target_layer(network, size, layer)
 
 
-def _check_channels(name: str, values: Sequence[float], above: float) -> Channels:
-    if len(values) == 3 and all(above < value < math.inf for value in values):
-        red, green, blue = map(float, values)
-        return red, green, blue
-    raise InputError(
-        name,
-        expected="three finite numbers" + (f" above {above:g}" if above == 0 else ""),
-        got=str(list(values)),
-        fix="give one for each of red, green and blue, for pixels in [0, 1]",
-    )
+def _check_channels(name: str, values: Sequence[float]) -> Channels:
+    if len(values) != 3:
+        expected, fix = "three numbers", "give one for each of red, green and blue"
+        raise InputError(name, expected=expected, got=str(list(values)), fix=fix)
+    red, green, blue = map(float, values)
+    return check_normalisation(name, (red, green, blue))
 
 
 def _wrap(network: nn.Module, spec: ModelSpec) -> Classifier:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from torch import Tensor
 from ectool.artifacts.schema import Arrays
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
-from ectool.attacks.losses import LOSSES, find_loss, likeliest_errors
+from ectool.attacks.losses import LOSSES, find_loss, likeliest_errors, scale_of
 from ectool.attacks.masks import full, outside_object
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
 from ectool.attacks.until_fooled import until_fooled
+from ectool.attacks.watch import Watch
 from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.metrics.localization import filled_boxes
@@ -44,6 +45,7 @@ class Victims:
         labels: True labels.
         weight: Which pixels may move.
         logits: What the model answers to the clean pictures.
+        watch: Looks on at attacks that follow gradients.
     """
 
     sample_ids: list[str]
@@ -51,6 +53,7 @@ class Victims:
     labels: Tensor
     weight: Tensor
     logits: Tensor
+    watch: Watch | None = None
 
 
 Attack = Callable[[Victims], Tensor]
@@ -66,7 +69,8 @@ def targeted_loss(classes: int) -> str:
 class GradientAttack:
     """An attack of ours, from random starts, until the answer is wrong.
 
-    Steps of PGD have the length 2.5 * eps / steps. `apgd-ce` climbs the cross-entropy, `apgd-t`
+    Steps of PGD have the length 2.5 * eps / steps. All climb the cross-entropy of rescaled logits,
+    so that a factor on the logits changes nothing; but `apgd-t`, whose loss has no scale either,
     leads to each of the wrong classes that are likeliest for the clean picture, at most 9, one
     after the other; both count every picture on their way, PGD and FGSM only the last.
 
@@ -112,11 +116,13 @@ class GradientAttack:
         if self.condition.attack != "apgd-t":
             several = labels.ndim > 1
             loss = find_loss("auto", classes, several=several)
-            return [LabelLoss(self.model, loss, labels, wants_error=not several)]
+            scale = scale_of(victims.logits, several=several)
+            own = LabelLoss(self.model, loss, labels, wants_error=not several, scale=scale)
+            return [replace(own, watch=victims.watch)]
         loss = LOSSES[targeted_loss(classes)]
         targets = likeliest_errors(victims.logits, labels, min(TARGETS, classes - 1))
         return [
-            LabelLoss(self.model, loss, labels, target, wants_error=True)
+            LabelLoss(self.model, loss, labels, target, wants_error=True, watch=victims.watch)
             for target in targets.unbind(1)
         ]
 

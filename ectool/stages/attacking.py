@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
-from ectool.attacks.losses import TARGET_CLASSES, find_loss
+from ectool.attacks.losses import TARGET_CLASSES, find_loss, scale_of
 from ectool.attacks.objectives import HeatmapChange, LabelLoss, Model, Objective
 from ectool.attacks.perturbation import Perturbed, perturb
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
+from ectool.attacks.watch import Watch
 from ectool.config import PerturbConfig
 from ectool.datasets.labels import positives
 from ectool.errors import UsageError
@@ -40,6 +41,7 @@ class Clean:
         weight: Share of the radius that each pixel may use.
         logits: The judge's answer to the clean pictures.
         start: Pictures of an earlier round to start from, 0 to 255.
+        watch: Looks on at the attack.
     """
 
     sample_ids: list[str]
@@ -48,6 +50,7 @@ class Clean:
     weight: Tensor
     logits: Tensor
     start: Tensor | None
+    watch: Watch | None = None
 
 
 class Attacker:
@@ -79,8 +82,8 @@ class Attacker:
                 fix="leave it out",
             )
         classes, targeted = len(judge.class_names), config.target_class is not None
-        several = width is not None
-        self.loss = find_loss(config.loss, classes, several=several, targeted=targeted)
+        self.several = width is not None
+        self.loss = find_loss(config.loss, classes, several=self.several, targeted=targeted)
         self.settings = self._settings()
 
     def __call__(self, clean: Clean, judge: Model | None = None) -> Perturbed:
@@ -103,6 +106,11 @@ class Attacker:
             judge=judge or self.judge,
         )
 
+    @property
+    def takes_steps(self) -> bool:
+        """Tell whether a gradient is followed at all."""
+        return self.config.attack == "fgsm" or self.settings.steps > 0
+
     def _settings(self) -> Settings:
         config = self.config
         steps = config.steps
@@ -124,7 +132,9 @@ class Attacker:
         if self.config.target_class is not None:
             choose = TARGET_CLASSES[self.config.target_class]
             targets = choose(clean.logits, clean.labels, clean.sample_ids, self.config.seed)
-        return LabelLoss(self.model, self.loss, clean.labels, targets)
+        scale = scale_of(clean.logits, several=self.several) if self.loss.rescaled else None
+        watch = clean.watch
+        return LabelLoss(self.model, self.loss, clean.labels, targets, scale=scale, watch=watch)
 
     def _heatmap_change(self, clean: Clean) -> HeatmapChange:
         """Return the change of the true labels' Grad-CAM, whatever the mask is made of."""
@@ -139,7 +149,9 @@ class Attacker:
             explanation = explainer(pixels, targets)
             return explanation.heatmaps, explanation.logits
 
-        return HeatmapChange(explain, explain(clean.pixels)[0].detach(), answers)
+        heatmaps = explain(clean.pixels)[0].detach()
+        scale = scale_of(clean.logits, several=self.several)
+        return HeatmapChange(explain, heatmaps, answers, scale, clean.watch)
 
     def _starts(self, ball: Ball, clean: Clean) -> Iterator[Tensor]:
         """Yield where each restart begins: the first as told, the others at random."""

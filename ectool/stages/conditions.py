@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, Literal
 
 from ectool.options import format_eps
-from ectool.stages.layout import ATTACKS, CORRUPTIONS
+from ectool.stages.layout import ATTACKS, CORRUPTIONS, RESCALED
 
 Norm = Literal["linf", "l2"]
 
@@ -79,6 +79,8 @@ class Condition:
             found |= {"steps": self.steps, "restarts": restarts}
         if self.attack != "fgsm":
             found["seed"] = seed
+        if self.attack not in ("apgd-t", "autoattack"):
+            found["loss"] = RESCALED
         return found | ({"only_background": True} if self.only_background else {})
 
     @property

@@ -78,3 +78,9 @@ class ExperimentRecord(BaseModel):
     seeds: tuple[int, ...]
     arms: dict[str, dict[str, Any]]
     runs: tuple[RunRecord, ...]
+
+
+RESCALED = "rescaled"
+"""How keys name losses of rescaled logits, where the options do not."""
+UNMOVED, NO_GRADIENT = "unmoved_samples", "samples_without_gradient"
+"""Findings of attacks: samples that stayed as they are, or showed no way."""

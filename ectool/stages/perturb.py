@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.store import read_manifest
 from ectool.config import PerturbConfig
+from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
 from ectool.stages.inputs import (
     ModelReference,
@@ -16,6 +18,7 @@ from ectool.stages.inputs import (
     method_key,
     open_data,
 )
+from ectool.stages.layout import NO_GRADIENT, RESCALED, UNMOVED
 from ectool.stages.one_pass import Pair
 from ectool.stages.same_images import check_same_images
 from ectool.stages.shards import is_done, map_shards
@@ -48,7 +51,7 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     recipe = Recipe(
         kind="samples",
         stage="perturb",
-        config={**config.keyed(), **method_key(config.method)},
+        config={**config.keyed(), **method_key(config.method), **_loss_key(config)},
         parents=tuple(parents),
         source=source,
     )
@@ -58,11 +61,38 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     if not is_done(config.output, config, recipe, reporter):
         if pair is not None and pair.is_open():
             pair.compute(initial, reporter)
+            _warn(config.output, reporter)
             return config.output
         _compute(config, reference, dataset, initial, recipe, reporter)
+        _warn(config.output, reporter)
     if pair is not None:
         pair.complete(reporter)
     return config.output
+
+
+def _warn(output: Path, reporter: Reporter) -> None:
+    """Tell of samples that did not move, or whose network showed no way."""
+    manifest = read_manifest(output)
+    if manifest is None:
+        return
+    found, count = manifest.all_findings(), manifest.length
+    if unmoved := found.get(UNMOVED):
+        reporter.note(
+            f"{output}: {unmoved} of {count} samples did not move: the steps are finer than the "
+            "grid of uint8; give a greater --eps, --alpha or --steps"
+        )
+    if stuck := found.get(NO_GRADIENT):
+        reporter.note(
+            f"{output}: {stuck} of {count} samples had no gradient to follow: the model rounds, "
+            "or is saturated, and what it withstands here says nothing"
+        )
+
+
+def _loss_key(config: PerturbConfig) -> dict[str, str]:
+    """Return the loss behind `auto`, which was another one in earlier versions."""
+    heard = ATTACK_OPTIONS[config.attack]
+    is_rescaled = config.attack == "explanation" or ("loss" in heard and config.loss == "auto")
+    return {"auto_loss": RESCALED} if is_rescaled else {}
 
 
 def _compute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
+from ectool.attacks.watch import Watch
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
@@ -26,6 +28,7 @@ from ectool.stages.attacking import Attacker, Clean
 from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.labelled import Images, LabelledPictures
+from ectool.stages.layout import NO_GRADIENT, UNMOVED
 from ectool.stages.networks import check_finite
 
 Judge = Callable[[Tensor, Tensor], Tensor]
@@ -82,6 +85,7 @@ class PerturbWork:
         self.width = self.pictures.width
         self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
+        self.noticed: Counter[str] = Counter()  # in the batches of a shard
 
     def _rows_of(self, initial: Artifact) -> Indices:
         """Return where each sample lies in the earlier round, after checking its pictures."""
@@ -150,10 +154,12 @@ class PerturbWork:
             weight=soften(background, self.config.soft) if self.config.soft else background,
             logits=logits,
             start=start,
+            watch=Watch.of(len(pixels), self.device),
         )
         answer = None if judge is None else partial(judge, targets)
         attack = self.attacker(clean, answer)
         check_finite(attack.logits, batch.sample_ids)
+        self._notice(clean, attack.images, images)
         arrays = {
             **batch.columns,
             "image": attack.images.contiguous().cpu().numpy(),
@@ -162,6 +168,19 @@ class PerturbWork:
             "logits_adversarial": attack.logits.cpu().numpy(),
         }
         return Attacked(arrays, attack.images, targets, explanation)
+
+    def _noticeable(self) -> tuple[str, ...]:
+        """Return what a batch is looked at for: gradients, where the attack follows them."""
+        return (UNMOVED,) if self.attacker.kind.climbs is None else (UNMOVED, NO_GRADIENT)
+
+    def _notice(self, clean: Clean, moved: Tensor, images: Tensor) -> None:
+        """Count images that had something to move, and did not, or nothing to follow."""
+        may_move = clean.weight.flatten(1).any(1)
+        found = {UNMOVED: (moved == images).flatten(1).all(1)}
+        if clean.watch is not None and self.attacker.takes_steps:
+            found[NO_GRADIENT] = clean.watch.unguided()
+        for name, those in found.items():
+            self.noticed[name] += int((those & may_move).sum())
 
     def _ask(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
@@ -187,7 +206,9 @@ class PerturbWork:
         answers = (self._answers(arrays[f"logits_{name}"]) for name in ("clean", "adversarial"))
         flipped = np.not_equal(*answers).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))
+        noticed, self.noticed = self.noticed, Counter()
         return {
+            **{name: noticed[name] for name in self._noticeable()},
             "whole_picture_background": int(whole.sum()),
             "flipped_predictions": int(flipped.sum()),
         }

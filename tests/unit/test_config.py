@@ -114,7 +114,7 @@ def test_no_number_is_infinite(cap):
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("8/255", 8 / 255), ("0.5", 0.5), (" 2/255 ", 2 / 255), ("1e-3", 0.001)]
+    ("text", "number"), [("8/255", 8 / 255), ("0.5", 0.5), (" 2/255 ", 2 / 255), ("1e-2", 0.01)]
 )
 def test_numbers_may_be_fractions(text, number):
     assert perturb({"eps": text}).eps == number
@@ -205,3 +205,30 @@ def test_every_option_says_what_it_means(stage):
     for name, field in config.STAGES[stage].model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mean": "123.675,116.28,103.53"}, r"--mean: .* got 123\.675,.*; divide .* by 255"),
+        ({"mean": "-0.1,0.5,0.5"}, r"--mean: expected means of pixels in \[0, 1\], got -0\.1"),
+        ({"std": "58.4,57.1,57.4"}, r"--std: .*; divide --mean and --std by 255"),
+        (
+            {"std": "0.2,0,0.2"},
+            r"--std: expected standard deviations .* from 1/255 to 1, got 0\.2,0",
+        ),
+        ({"std": "0.2,-0.2,0.2"}, r"--std: .* got 0\.2,-0\.2"),
+        ({"eps": "0.5/255"}, r"--eps: expected at least one grey level, .* got 0\.5/255"),
+        ({"eps": 0.9 / 255, "norm": "l2"}, r"--eps: expected at least one grey level"),
+    ],
+)
+def test_pixels_of_another_scale_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        perturb(given)
+
+
+def test_normalisations_that_networks_have_are_taken():
+    for mean, std in (("0,0,0", "1,1,1"), ("127/255,127/255,127/255", "1/255,1/255,1/255")):
+        assert perturb({"mean": mean, "std": std}).std is not None
+    assert perturb({"eps": "1/255"}).eps == 1 / 255
+    assert perturb({"attack": "blur"}).attack == "blur"

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ectool.attacks.losses import LOSSES, TARGET_CLASSES, find_loss
+from ectool.attacks.losses import LOSSES, TARGET_CLASSES, find_loss, scale_of
 from ectool.errors import UsageError
 
 N, CLASSES = 9, 6
@@ -26,6 +26,11 @@ def bce(z, present):
 
 
 def slow(name, z, y, t=None):
+    name = "bce" if name == "scaled-bce" else name
+    if name == "scaled-ce":
+        goal = y if t is None else t
+        value = math.log(sum(math.exp(v) for j, v in enumerate(z) if j != goal)) - z[goal]
+        return value if t is None else -value
     ranked = sorted(z, reverse=True)
     others = [v for j, v in enumerate(z) if j != y]
     if name == "ce":
@@ -99,8 +104,8 @@ def test_equal_logits_have_a_loss_and_a_gradient():
 
 
 def test_the_default_follows_the_labels():
-    assert find_loss("auto", 2, several=False) is LOSSES["ce"]
-    assert find_loss("auto", 2, several=True) is LOSSES["bce"]
+    assert find_loss("auto", 2, several=False) is LOSSES["scaled-ce"]
+    assert find_loss("auto", 2, several=True) is LOSSES["scaled-bce"]
 
 
 @pytest.mark.parametrize(
@@ -139,3 +144,40 @@ def test_random_target_classes_belong_to_the_sample():
     counts = torch.bincount((found - labels) % classes, minlength=classes)
     assert counts[0] == 0
     assert counts[1:].min() > 100
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-3, 1000.0, 1e6, 1e30])
+@pytest.mark.parametrize("several", [False, True])
+def test_rescaled_logits_know_no_factor(factor, several):
+    logits = logits_and_labels()[0].float()
+    scale = scale_of(logits, several=several)
+    spread = (logits * scale[:, None]).square().mean(1).sqrt()
+    if not several:
+        spread = (logits * scale[:, None]).std(1, correction=0)
+    torch.testing.assert_close(spread, torch.full((N,), 5.0))
+    scaled = (logits * factor) * scale_of(logits * factor, several=several)[:, None]
+    torch.testing.assert_close(scaled, logits * scale[:, None])
+
+
+def test_logits_without_spread_keep_their_scale():
+    assert scale_of(torch.full((2, 4), 3.0)).tolist() == [1, 1]
+    assert scale_of(torch.zeros(2, 4), several=True).tolist() == [1, 1]
+
+
+def test_log_odds_lead_where_cross_entropy_leads_and_where_it_has_vanished():
+    """The gradient of cross-entropy is that of the log-odds times the probability of an error."""
+    logits, labels, _ = logits_and_labels()
+    leaf = logits.clone().requires_grad_()
+    found, expected = (
+        torch.autograd.grad(LOSSES[name].compute(leaf, labels, None).sum(), leaf)[0]
+        for name in ("scaled-ce", "ce")
+    )
+    error = 1 - logits.softmax(1).gather(1, labels[:, None])
+    torch.testing.assert_close(found * error, expected)
+    sure = torch.tensor([[200.0, 0, -1]]).requires_grad_()
+    none, some = (
+        torch.autograd.grad(LOSSES[name].compute(sure, torch.tensor([0]), None).sum(), sure)[0]
+        for name in ("ce", "scaled-ce")
+    )
+    assert not none.any()
+    assert some[0, 0] == -1

@@ -87,3 +87,12 @@ def test_to_pixels_scales_exactly_and_turns_channels_last(kind):
     np.testing.assert_array_equal(pixels.numpy(), images.astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal((pixels * 255).round().to(torch.uint8).numpy(), images)
     assert images.max() == 255
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("mean", [123.675, 116.28, 103.53]), ("std", [58.4, 57.1, 57.4]), ("std", [0.2, 0, 0.2])],
+)
+def test_a_description_for_pixels_of_another_scale(field, value):
+    with pytest.raises(InputError, match=rf"model's {field}: expected .* of pixels in \[0, 1\]"):
+        ModelSpec.from_json({**SPEC.to_json(), field: value})

@@ -196,7 +196,7 @@ class TestNames:
     @pytest.mark.parametrize(
         ("attack", "expected"),
         [
-            ("fgsm", set()),
+            ("fgsm", {"loss"}),
             ("autoattack", {"seed"}),
             ("apgd-t", {"steps", "restarts", "seed"}),
         ],

@@ -132,7 +132,19 @@ class TestDefinition:
         for before, after in zip(arrays["logits_clean"], arrays["logits_adversarial"], strict=True):
             flipped += before.argmax() != after.argmax()
         found = read_manifest(path).all_findings()
-        assert found == {"whole_picture_background": N, "flipped_predictions": flipped}
+        assert found == {
+            "whole_picture_background": N,
+            "flipped_predictions": flipped,
+            "unmoved_samples": 0,
+            "samples_without_gradient": 0,
+        }
+
+    def test_samples_that_do_not_move_are_counted_and_told(self, attack, tmp_path, listener):
+        """From the clean image, a step of a third of a level is rounded away."""
+        given = {"steps": 1, "alpha": 1 / 765, "random_start": False, "reporter": listener}
+        path = attack(tmp_path / "a.zarr", **given)
+        assert read_manifest(path).all_findings()["unmoved_samples"] == N
+        assert f"{N} of {N} samples did not move" in listener.notes[-1]
 
 
 class TestStart:

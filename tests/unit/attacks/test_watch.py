@@ -1,0 +1,75 @@
+"""What a watch sees of attacks on networks that show no way, and on those that do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ectool.attacks import ATTACKS
+from ectool.attacks.ball import BALLS
+from ectool.attacks.losses import LOSSES, scale_of
+from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.pgd import Settings
+from ectool.attacks.watch import Watch
+
+
+def attacked(network, batch, attack="pgd", steps=6, loss="scaled-ce", factor=None):
+    images, labels, _ = batch()
+    clean = images.float() / 255
+    ball = BALLS["linf"].around(clean, torch.ones_like(clean[:, 0], dtype=torch.bool), 8 / 255)
+    watch = Watch.of(len(clean), clean.device)
+    scale = scale_of(network(clean)) if LOSSES[loss].rescaled else None
+    objective = LabelLoss(network, LOSSES[loss], labels, scale=scale, watch=watch)
+    found = ATTACKS[attack].run(ball, objective, clean, Settings(steps, 2 / 255))
+    return found, watch
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
+def test_a_smooth_network_leads_every_image(attack, model, batch):
+    _, watch = attacked(model, batch, attack)
+    assert not watch.unguided().any()
+    assert watch.flat().all() == (attack == "fgsm")  # which takes one look
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
+def test_rounded_input_and_cut_graphs_lead_nowhere(attack, model, batch):
+    for network in (
+        lambda x: model((x * 7).round() / 7),
+        lambda x: model(x.detach()),
+        lambda x: model((x > 0.5).float()),
+    ):
+        found, watch = attacked(network, batch, attack)
+        assert watch.unguided().all()
+        assert torch.equal(found, batch()[0].float() / 255) or attack == "apgd"
+
+
+def test_gradients_that_are_no_numbers_lead_nowhere(model, batch):
+    _, watch = attacked(lambda x: model(x) + (x.mean() * 0).sqrt(), batch)
+    assert watch.unguided().all()
+
+
+def test_only_some_of_a_batch_are_stuck(model, batch):
+    odd = torch.arange(6) % 2 == 1
+
+    def network(x):
+        return torch.where(odd[:, None], model(x.detach()), model(x))
+
+    _, watch = attacked(network, batch)
+    assert torch.equal(watch.unguided(), odd)
+    kept = torch.tensor([1, 2])
+    part = watch.take(kept).take(torch.tensor([0]))
+    part.note(torch.zeros(1), torch.ones(1, 3, 8, 8))
+    assert watch.unguided().tolist() == [False, False, False, True, False, True]
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
+@pytest.mark.parametrize("factor", [2.0**-10, 2.0**10, 2.0**20])
+def test_a_factor_on_the_logits_changes_no_step(attack, factor, model, batch):
+    """Powers of 2, which round nothing: the very same images, where cross-entropy finds others."""
+    expected, _ = attacked(model, batch, attack)
+    found, watch = attacked(lambda x: model(x) * factor, batch, attack)
+    assert torch.equal(found, expected)
+    assert not watch.unguided().any()
+    if factor == 2.0**20:
+        _, blind = attacked(lambda x: model(x) * factor, batch, attack, loss="ce")
+        assert blind.unguided().any()
