@@ -122,7 +122,8 @@ class HeatmapChange:
     where the answer stays. After Ghorbani et al. 2019 (arXiv 1710.10547), with the cosine by which
     consistency is measured in place of their losses, and with a penalty that leads back
     across the boundary besides their rule to keep the last picture of the same answer. The mean
-    over a picture's maps where it has several. A map that is zero where the clean one is not has changed by 1; where the
+    over a picture's maps where it has several. A map that is zero where the clean one is not has
+    changed by 1; where the
     clean one is zero, nothing can be measured and nothing changes.
 
     Attributes:
