@@ -100,6 +100,7 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     "sanity": {
         "sample_id": ID,
         "label": LABEL,
+        "draw": ArraySpec("iu", (SAMPLE,), required=False),
         "*/rank_correlation": SCORE,
         "*/ssim": SCORE,
     },

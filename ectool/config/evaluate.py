@@ -131,7 +131,15 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
     subset: int = option(
         500, "faithfulness, sanity, stability: most samples looked at, drawn by hash.", ge=1
     )
-    bootstrap: int = option(1000, "Bootstrap resamples behind each interval.", ge=100)
+    draws: int = option(
+        8,
+        "sanity: draws of the random weights, each for its share of the samples; of two or more "
+        "the interval tells how much the draw matters.",
+        ge=1,
+    )
+    bootstrap: int = option(
+        1000, "Draws behind intervals that have no formula: ECE, mAP, location instability.", ge=100
+    )
     seed: int = option(0, "Seed of everything that is drawn, and of the bootstrap.", ge=0)
     require: TextList = option(
         (), "Bounds to meet, e.g. 'bg_gap<=10,robust@2/255>=30'; shares in percent.", keyed=False

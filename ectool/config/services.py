@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ectool.config.groups import DeviceOptions, ForceOptions, MapOptions, ViewOptions
 from ectool.options import Number, Options, argument, option
 
+UNUSED = "Without effect, kept for earlier commands: intervals of means are not drawn any more."
+
 
 class ArmConfig(Options):
     """One arm of an experiment: how it weights samples, and what it changes in the stages."""
@@ -105,8 +107,8 @@ class CompareConfig(Options):
 
     a: Path = argument("Evaluation folder A, the reference.")
     b: Path = argument("Evaluation folder B, of another model on the same pictures.")
-    bootstrap: int = option(10_000, "Paired bootstrap resamples behind each interval.", ge=100)
-    seed: int = option(0, "Seed of the bootstrap.", ge=0)
+    bootstrap: int = option(10_000, UNUSED, ge=100)
+    seed: int = option(0, UNUSED, ge=0)
 
 
 class AgreeConfig(Options):
@@ -114,8 +116,8 @@ class AgreeConfig(Options):
 
     a: Path = argument("Heatmaps artifact A.")
     b: Path = argument("Heatmaps artifact B, of the same pictures and classes.")
-    bootstrap: int = option(10_000, "Bootstrap resamples behind each interval.", ge=100)
-    seed: int = option(0, "Seed of the bootstrap.", ge=0)
+    bootstrap: int = option(10_000, UNUSED, ge=100)
+    seed: int = option(0, UNUSED, ge=0)
 
 
 class DataListConfig(Options):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Integer
 
-from ectool.metrics.statistics import Estimate, Sample, paired, percentile_interval, resample
+from ectool.metrics.means import clustered_mean, estimate_mean, zero_mean_p_value
+from ectool.metrics.statistics import Estimate, Sample, paired, t_test_p_value
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class PairedDifference:
 
     Attributes:
         estimate: Mean of second minus first, with its interval.
-        p_value: Of the two-sided paired bootstrap test that it is 0; NaN with fewer than two
-            samples.
+        test: `McNemar` or `t`.
+        p_value: Of the two-sided test that it is 0; NaN with fewer than two samples.
     """
 
     estimate: Estimate
+    test: Literal["McNemar", "t"]
     p_value: float
 
 
@@ -65,46 +68,51 @@ def mcnemar(first: Bool[np.ndarray, "n"], second: Bool[np.ndarray, "m"]) -> Disc
     return Discordance(only_first, only_second, p_value)
 
 
-def paired_bootstrap(
+def paired_comparison(
     first: Sample,
     second: Sample,
     *,
+    draws: Integer[np.ndarray, "m"] | None = None,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> PairedDifference:
     """Estimate ``mean(second - first)`` over the same samples, and test whether it is 0.
 
-    The interval is the percentile bootstrap of the mean difference. The test inverts it (Efron and
-    Tibshirani 1993, sections 15.4 and 16): ``p_value = min(1, 2 * (1 + rarer) / (1 + resamples))``
-    with ``rarer = min(resampled means <= 0, resampled means >= 0)``, so it is below
-    ``1 - confidence`` where the interval excludes 0, up to one resample. The 1 keeps it from 0
-    (Davison and Hinkley 1997, section 4.2.3): the least p-value is ``2 / (1 + resamples)``.
+    Where both sides hold zeros and ones, the interval is Tango's and the test McNemar's exact one,
+    which is a little stricter: near the level it may not reject where the interval excludes 0.
+    Otherwise the interval is that of ``skewness_adjusted_interval``, and the test inverts it. Of
+    samples that share random draws both go by the draws' means.
 
     Args:
         first: One value per sample. A sample that is NaN on either side is left out of both.
         second: Values of the same samples, in the same order.
+        draws: Which random draw of ours each sample was measured with, where samples share them.
         confidence: Probability the interval covers, 0 to 1.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same result.
 
     Returns:
-        Difference and p-value; bounds and p-value NaN with fewer than two samples.
+        Difference, test and p-value; bounds and p-value NaN with fewer than two samples or draws.
 
     Raises:
         InputError: The sides differ in length.
     """
     a, b = paired(first, second)
-    differences = b - a
-    known = differences[~np.isnan(differences)]
-    n, nan = len(known), float("nan")
-    if n < 2:
-        return PairedDifference(Estimate(float(known.sum()) if n else nan, nan, nan, n), nan)
-    drawn = resample(lambda rows: known[rows].mean(-1), n, resamples=resamples, seed=seed)
-    interval = percentile_interval(drawn, confidence)
-    rarer = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    p_value = min(1.0, 2 * (1 + int(rarer)) / (1 + resamples))
-    return PairedDifference(Estimate(float(known.mean()), *interval, n), p_value)
+    known = ~np.isnan(b - a)
+    a, b = a[known], b[known]
+    if draws is not None:
+        return _by_draws(b - a, draws[known], confidence)
+    if np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all():
+        found = estimate_mean(b - a, "difference", confidence=confidence)
+        p_value = mcnemar(a == 1, b == 1).p_value if len(a) > 1 else float("nan")
+        return PairedDifference(found, "McNemar", p_value)
+    found = estimate_mean(b - a, confidence=confidence)
+    return PairedDifference(found, "t", zero_mean_p_value(b - a))
+
+
+def _by_draws(
+    differences: Float64[np.ndarray, "n"], draws: Integer[np.ndarray, "n"], confidence: float
+) -> PairedDifference:
+    """Compare samples that share draws by their draws: Student's t of as many means."""
+    found = clustered_mean(differences, draws, confidence=confidence)
+    return PairedDifference(found, "t", t_test_p_value(found, len(np.unique(draws)), confidence))
 
 
 def holm(p_values: Float[np.ndarray, "m"]) -> Float64[np.ndarray, "m"]:

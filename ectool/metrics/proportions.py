@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Integer
 from ectool.metrics.statistics import Estimate
 
 _PRIOR = 0.5
-_PSEUDO_SAMPLES = 2
+_HALVINGS = 50
 
 
 def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
@@ -31,40 +31,49 @@ def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
     """
     if n == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    low, high = wilson_bounds(np.array([hits]), np.array([n]), confidence=confidence)
-    return Estimate(hits / n, float(low[0]), float(high[0]), n)
+    share = hits / n
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    return Estimate(share, *score_bounds(share, share * (1 - share) / n, n, z), n)
 
 
-def wilson_bounds(
-    hits: Integer[np.ndarray, "k"], n: Integer[np.ndarray, "k"], *, confidence: float = 0.95
-) -> tuple[Float64[np.ndarray, "k"], Float64[np.ndarray, "k"]]:
-    """Return both ends of Wilson's interval of many shares.
+def score_bounds(value: float, variance: float, most: int, quantile: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share that was not estimated from zeros and ones alone.
+
+    ``value (1 - value) / variance`` zeros and ones would be as sure of it (its effective number of
+    samples, Korn and Graubard 1998, Survey Methodology 24:193-201); the interval is Wilson's of so
+    many.
 
     Args:
-        hits: Number of samples that are right, 0 to n.
-        n: Number of samples, at least 1.
-        confidence: Probability each interval covers, 0 to 1.
+        value: The share, 0 to 1.
+        variance: Of the share as an estimate.
+        most: Number of samples that it rests on where the variance is 0 because all are 0 or 1.
+        quantile: Of the standard normal, or of Student's t where the variance is estimated.
 
     Returns:
-        Lower and upper ends, as ``wilson_interval`` defines them.
+        Lower and upper end, within 0 and 1; both the value of equal samples between 0 and 1.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (hits + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
-    # Where none or all are right, an end is exact; rounding would miss it by the last digit.
-    return np.where(hits > 0, centre - half, 0.0), np.where(hits < n, centre + half, 1.0)
+    spread = value * (1 - value)
+    if variance <= 0 and spread > 0:
+        return value, value
+    n = spread / variance if variance > 0 and spread > 0 else most
+    centre = (n * value + quantile**2 / 2) / (n + quantile**2)
+    half = quantile / (n + quantile**2) * np.sqrt(n * spread + quantile**2 / 4)
+    low = float(max(centre - half, 0)) if value > 0 else 0.0
+    high = float(min(centre + half, 1)) if value < 1 else 1.0
+    return low, high
 
 
 def paired_shares_interval(
     differences: Float[np.ndarray, "n"], *, confidence: float = 0.95
 ) -> Estimate:
-    """Estimate the difference of two shares of the same samples.
+    """Estimate the difference of two shares of the same samples with Tango's score interval.
 
-    With ``first`` and ``second`` the numbers of samples that only one side is right about, each
-    plus 1, and ``m = n + 2``: ``d = (first - second) / m`` and
-    ``d -+ z * sqrt((first + second - m * d^2) / m^2)``, the adjusted Wald interval of Bonett and
-    Price (2012, doi 10.3102/1076998611411915). Unlike the bootstrap it has a width where both
-    sides agree on every sample.
+    With b and c the numbers of samples that only the first or only the second side is right about,
+    the interval holds every d with ``(b - c - n d)^2 <= z^2 n (2 q + d (1 - d))``, q being the
+    likeliest probability of c under d: ``(sqrt(B^2 - 8 n C) - B) / (4 n)`` with
+    ``B = (2 n - b + c) d - b - c`` and ``C = -c d (1 - d)`` (Tango 1998, doi 10.1002/(SICI)
+    1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B). Unlike the bootstrap it has a width where
+    both sides agree on every sample.
 
     Args:
         differences: 1 where only the first side is right, -1 where only the second is, else 0.
@@ -76,13 +85,24 @@ def paired_shares_interval(
     n = len(differences)
     if n == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    first, second = ((differences == side).sum() + 1.0 for side in (1, -1))
-    m = n + _PSEUDO_SAMPLES
-    d = (first - second) / m
+    b, c = (int((differences == side).sum()) for side in (1, -1))
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    half = z * np.sqrt(first + second - m * d**2) / m
-    low, high = max(-1.0, float(d - half)), min(1.0, float(d + half))
-    return Estimate(float(differences.mean()), low, high, n)
+    # The lower end of b - c is the upper end of c - b, mirrored.
+    return Estimate((b - c) / n, -_tango_end(c, b, n, z), _tango_end(b, c, n, z), n)
+
+
+def _tango_end(b: int, c: int, n: int, z: float) -> float:
+    """Return the upper end of Tango's interval, found by halving."""
+    inside, outside = (b - c) / n, 1.0
+    for _ in range(_HALVINGS):
+        d = (inside + outside) / 2
+        linear, constant = (2 * n - b + c) * d - b - c, -c * d * (1 - d)
+        q = (np.sqrt(max(linear**2 - 8 * n * constant, 0)) - linear) / (4 * n)
+        if (b - c - n * d) ** 2 <= z**2 * n * (2 * q + d * (1 - d)):
+            inside = d
+        else:
+            outside = d
+    return (inside + outside) / 2
 
 
 def jeffreys_bounds(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
 from ectool.metrics.classification import check_one_each
-from ectool.metrics.proportions import jeffreys_bounds, wilson_bounds
+from ectool.metrics.proportions import jeffreys_bounds, score_bounds
 from ectool.metrics.statistics import Estimate
 
 _BELOW, _ABOVE = 0.4, 0.6
@@ -24,10 +26,9 @@ def balanced_accuracy(
     """Estimate the mean over classes of the share of their samples that is classified correctly.
 
     ``mean over classes of mean(correct[labels == class])``, over the classes that have samples, as
-    scikit-learn's ``balanced_accuracy_score``. The interval combines those of Wilson of every class
-    (MOVER, Zou and Donner 2008, doi 10.1002/sim.3095): with k classes of accuracies p and bounds
-    l, u it is ``mean(p) - sqrt(sum((p - l)^2)) / k`` to ``mean(p) + sqrt(sum((u - p)^2)) / k``. A
-    class of one sample widens it, where the bootstrap would see no spread.
+    scikit-learn's ``balanced_accuracy_score``. The interval is that of ``score_bounds`` with
+    the variance ``sum over k classes of p (1 - p) / (n - 1) / k^2``. A class of one sample tells
+    nothing of its variance, and takes that of the mean, ``value (1 - value)``.
 
     Args:
         correct: Whether each sample is classified correctly.
@@ -44,10 +45,12 @@ def balanced_accuracy(
     if len(correct) < 2:
         return _without_interval(hits, totals)
     shares = hits / totals
-    low, high = wilson_bounds(hits, totals, confidence=confidence)
-    below, above = (float(np.sqrt(((shares - end) ** 2).sum())) for end in (low, high))
-    value, classes = float(shares.mean()), len(shares)
-    return Estimate(value, value - below / classes, value + above / classes, len(correct))
+    value, n = float(shares.mean()), len(correct)
+    own = shares * (1 - shares) / np.maximum(totals - 1, 1)
+    variances = np.where(totals > 1, own, value * (1 - value))
+    variance = float(variances.sum()) / len(shares) ** 2
+    low, high = score_bounds(value, variance, n, NormalDist().inv_cdf((1 + confidence) / 2))
+    return Estimate(value, low, high, n)
 
 
 def worst_group_accuracy(

@@ -18,7 +18,9 @@ RESET = "reset_parameters"
 """What modules of torch and of other libraries call their initialisation."""
 
 
-def draw_weights(network: nn.Module, modules: Iterable[str], seed: int) -> Weights:
+def draw_weights(
+    network: nn.Module, modules: Iterable[str], seed: int, *, draw: int = 0
+) -> Weights:
     """Draw new weights for some modules.
 
     By the module's own initialisation where it has one (``reset_parameters``, which also forgets
@@ -29,13 +31,14 @@ def draw_weights(network: nn.Module, modules: Iterable[str], seed: int) -> Weigh
         network: Where the modules are; left as found, and so is the global generator.
         modules: Their names.
         seed: Seed of the draws.
+        draw: Which of several independent draws, from 0.
 
     Returns:
         The weights of these modules' own, like the present ones in device and type.
 
     Memory: these weights.
     """
-    return {name: _drawn(network.get_submodule(name), name, seed) for name in modules}
+    return {name: _drawn(network.get_submodule(name), name, seed, draw) for name in modules}
 
 
 def with_weights(model: Classifier, weights: Weights) -> Classifier:
@@ -63,8 +66,9 @@ def with_weights(model: Classifier, weights: Weights) -> Classifier:
     return copy.deepcopy(model, memo)
 
 
-def _drawn(module: nn.Module, name: str, seed: int) -> dict[str, Tensor]:
-    own = int(stream(seed, name, "sanity").integers(2**63))
+def _drawn(module: nn.Module, name: str, seed: int, draw: int) -> dict[str, Tensor]:
+    further = (draw,) if draw else ()
+    own = int(stream(seed, name, "sanity", *further).integers(2**63))
     drawn = _reset(module, own) if hasattr(module, RESET) else _permuted(module, own)
     present = _own_tensors(module)
     return {key: tensor.detach().to(present[key]) for key, tensor in drawn.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from ectool.artifacts.artifact import Artifact
 from ectool.config import AgreeConfig
 from ectool.errors import InputError
-from ectool.metrics.statistics import bootstrap_interval
+from ectool.metrics.means import estimate_mean
 from ectool.stages.inputs import positions
 from ectool.stages.same_images import SELECTION, check_same_images
 from ectool.stages.suites.tables import interval
@@ -32,10 +32,7 @@ def run(config: AgreeConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # 
         "a": str(config.a),
         "b": str(config.b),
         "pictures": len(order),
-        "agreement": {
-            name: interval(bootstrap_interval(column, resamples=config.bootstrap, seed=config.seed))
-            for name, column in columns.items()
-        },
+        "agreement": {name: interval(estimate_mean(column)) for name, column in columns.items()},
     }
 
 

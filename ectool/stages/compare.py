@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
@@ -19,11 +19,11 @@ from ectool.config import CompareConfig, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.catalogue import describe
-from ectool.metrics.comparison import holm, mcnemar, paired_bootstrap
+from ectool.metrics.comparison import holm, paired_comparison
 from ectool.stages.evaluation import read_results
 from ectool.stages.inputs import positions, reopen_data
 from ectool.stages.layout import HEATMAPS
-from ectool.stages.measure import columns
+from ectool.stages.measure import columns, draws
 from ectool.stages.suites.base import Evaluated
 from ectool.stages.suites.tables import number
 from ectool.types import SILENT, Reporter
@@ -65,12 +65,27 @@ class Common:
     dataset: Dataset | None
 
 
+class Pair(NamedTuple):
+    """A metric of both evaluations on the same samples.
+
+    Attributes:
+        first: Values of A.
+        second: Values of B.
+        draws: Which random draw of ours each was measured with, where samples share them.
+    """
+
+    first: Column
+    second: Column
+    draws: Int64[np.ndarray, "n"] | None
+
+
 def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Compare two evaluations, metric by metric, on the samples where both are defined.
 
     Compared is every metric of both that is a mean over samples. 0/1 metrics are tested by
-    McNemar's exact test, the others by the paired bootstrap, which gives every interval; p-values
-    are corrected for the number of metrics (Holm).
+    McNemar's exact test and have Tango's interval, the others by a t test that is adjusted for
+    skewness, and its interval; p-values are corrected for the number of metrics (Holm), intervals
+    are each metric's own.
 
     Returns:
         JSON values: `a`, `b` (folders), `level`, and in `metrics` by name `a`, `b`, `difference`
@@ -84,11 +99,7 @@ def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     a, b = read_evaluation(config.a), read_evaluation(config.b)
     _check_same_data(a, b)
     pairs = _paired_columns(a, b, _common(a, b, reporter))
-    metrics: dict[str, dict[str, Any]] = {}
-    with reporter.task("compare", len(pairs)) as advance:
-        for name, (first, second) in pairs.items():
-            metrics[name] = _tested(first, second, config)
-            advance(1)
+    metrics = {name: _tested(pair) for name, pair in pairs.items()}
     _judge(metrics)
     return {"a": str(a.path), "b": str(b.path), "level": LEVEL, "metrics": metrics}
 
@@ -163,9 +174,7 @@ def _pictures(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
         return None
 
 
-def _paired_columns(
-    a: Evaluation, b: Evaluation, common: Common
-) -> dict[str, tuple[Column, Column]]:
+def _paired_columns(a: Evaluation, b: Evaluation, common: Common) -> dict[str, Pair]:
     """Return the columns of both evaluations, their samples in one order."""
     with _opened(a, common) as first, _opened(b, common) as second:
         ids, others = first.sample_ids, second.sample_ids
@@ -173,7 +182,12 @@ def _paired_columns(
         positions(others, ids, str(a.path), fix)
         order = positions(ids, others, str(b.path), fix)
         left, right = columns(first, common.suites), columns(second, common.suites)
-    return {name: (left[name], right[name][order]) for name in left if name in right}
+        shared = draws(first, common.suites)
+    return {
+        name: Pair(left[name], right[name][order], shared.get(name))
+        for name in left
+        if name in right
+    }
 
 
 @contextmanager
@@ -193,13 +207,11 @@ def _opened(evaluation: Evaluation, common: Common) -> Iterator[Evaluated]:
         )
 
 
-def _tested(first: Column, second: Column, config: CompareConfig) -> dict[str, Any]:
+def _tested(pair: Pair) -> dict[str, Any]:
     """Test whether a metric differs over the samples where both sides are defined."""
-    known = ~(np.isnan(first) | np.isnan(second))
-    a, b = first[known], second[known]
-    found = paired_bootstrap(a, b, resamples=config.bootstrap, seed=config.seed)
-    is_binary = bool(np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all())
-    p_value = mcnemar(a == 1, b == 1).p_value if is_binary else found.p_value
+    known = ~(np.isnan(pair.first) | np.isnan(pair.second))
+    a, b = pair.first[known], pair.second[known]
+    found = paired_comparison(pair.first, pair.second, draws=pair.draws)
     return {
         "a": number(a.mean()) if a.size else None,
         "b": number(b.mean()) if b.size else None,
@@ -207,8 +219,8 @@ def _tested(first: Column, second: Column, config: CompareConfig) -> dict[str, A
         "low": number(found.estimate.low),
         "high": number(found.estimate.high),
         "n": found.estimate.n,
-        "test": "McNemar" if is_binary else "bootstrap",
-        "p_value": number(p_value),
+        "test": found.test,
+        "p_value": number(found.p_value),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from ectool.metrics.catalogue import describe
 from ectool.metrics.means import estimate_means
@@ -24,6 +24,14 @@ def columns(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Float64[np
     }
 
 
+def draws(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Int64[np.ndarray, "n"]]:
+    """Return which random draw of ours each sample was measured with, of metrics that share them.
+
+    Their samples are alike within a draw, so the draws count for the interval, not the samples.
+    """
+    return {name: draw for suite in suites for name, draw in SUITES[suite].draws(evaluated).items()}
+
+
 def metrics(
     evaluated: Evaluated, suites: Iterable[str], resampling: Resampling
 ) -> dict[str, dict[str, object]]:
@@ -31,12 +39,8 @@ def metrics(
     found: dict[str, dict[str, object]] = {}
     for suite in suites:
         own = columns(evaluated, [suite])
-        means = estimate_means(
-            own,
-            differences=[name for name in own if describe(name).is_difference],
-            resamples=resampling.resamples,
-            seed=resampling.seed,
-        )
+        scales = {name: describe(name).scale for name in own}
+        means = estimate_means(own, scales=scales, draws=draws(evaluated, [suite]))
         estimates = SUITES[suite].estimates(evaluated, resampling) | means
         found |= {name: {"suite": suite, **entry} for name, entry in summarize(estimates).items()}
     return found

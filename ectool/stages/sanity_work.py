@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
@@ -38,33 +42,63 @@ class Randomised:
     explainer: Explainer
 
 
+def draw_of_samples(sample_ids: Sequence[str], draws: int, seed: int) -> dict[str, int]:
+    """Divide samples at random among draws of the weights, as evenly as their number allows.
+
+    Args:
+        sample_ids: The samples; their order plays no part.
+        draws: Number of draws.
+        seed: Seed of the division.
+
+    Returns:
+        Which draw each sample is compared with, from 0.
+    """
+
+    def place(sample_id: str) -> bytes:
+        return hashlib.sha256(f"{seed}/draw/{sample_id}".encode()).digest()
+
+    ordered = sorted(sample_ids, key=place)
+    return {sample_id: number % draws for number, sample_id in enumerate(ordered)}
+
+
 class SanityWork:
     """Compares heatmaps of a network with those of networks that are partly random.
 
-    Cost: 2 explanations for each block. Memory: the weights twice, and one structure a network.
+    One draw of random weights may resemble the trained ones more or less than another, for all
+    samples alike. So there are several draws, each for its share of the samples.
+
+    Cost: 2 explanations for each block, whatever the number of draws. Memory: the weights once, and
+    once more for every draw, and one structure a network.
 
     Args:
         options: How heatmaps are made.
         model: A frozen classifier.
         dataset: The pictures.
         seed: Seed of the random weights.
+        draws: How many times all random weights are drawn.
     """
 
     def __init__(
-        self, options: HeatmapOptions, model: Classifier, dataset: Dataset, seed: int
+        self,
+        options: HeatmapOptions,
+        model: Classifier,
+        dataset: Dataset,
+        seed: int,
+        draws: int = 1,
     ) -> None:
         self.options = options
         self.model = in_precision(model, options.precision)
         self.device = next(model.parameters()).device
         self.pictures = LabelledPictures(dataset, self.device)
         self.explainer = explainer_of(options, self.model)
-        self.randomised = tuple(self._randomised(dataset.size, seed))
+        self.draws = draw_of_samples(list(dataset.sample_ids), draws, seed)
+        self.randomised = [tuple(self._randomised(dataset.size, seed, k)) for k in range(draws)]
 
-    def _randomised(self, size: tuple[int, int], seed: int) -> Iterator[Randomised]:
+    def _randomised(self, size: tuple[int, int], seed: int, draw: int) -> Iterator[Randomised]:
         """Make the network random block by block, from the head to the input."""
         so_far: Weights = {}
         for number, block in enumerate(find_blocks(self.model.network, size), 1):
-            own = draw_weights(self.model.network, block.modules, seed)
+            own = draw_weights(self.model.network, block.modules, seed, draw=draw)
             so_far = {**so_far, **own}
             cascading, independent = (f"{number}-{block.name}/{mode}" for mode in MODES)
             if number == 1:
@@ -81,21 +115,35 @@ class SanityWork:
         return self.pictures.load(rows)
 
     def compute(self, batch: Batch) -> Arrays:
-        """Return how alike the heatmaps are to those of every random network."""
+        """Return how alike the heatmaps are to those of the random networks of each one's draw."""
         pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
         trained = self.explainer(pixels, targets)
         check_finite(trained.logits, batch.sample_ids)
-        arrays = dict(batch.columns)
-        for network in self.randomised:
+        draws = np.array([self.draws[sample_id] for sample_id in batch.sample_ids], np.int64)
+        arrays = {**batch.columns, "draw": draws}
+        for draw in np.unique(draws):
+            rows = np.flatnonzero(draws == draw)
+            own = torch.from_numpy(rows).to(self.device)
+            found = self._compared(int(draw), pixels[own], targets[own], trained.heatmaps[own])
+            for name, scores in found.items():
+                arrays.setdefault(name, np.full(len(draws), np.nan, scores.dtype))[rows] = scores
+        return arrays
+
+    def _compared(
+        self, draw: int, pixels: Tensor, targets: Tensor, trained: Tensor
+    ) -> dict[str, Float64[np.ndarray, "n"]]:
+        """Return how alike heatmaps are to those of every random network of a draw."""
+        arrays = {}
+        for network in self.randomised[draw]:
             maps = network.explainer(pixels, targets).heatmaps
             for name in SIMILARITIES:
-                found = agree(AGREEMENTS[name], trained.heatmaps, maps, targets.cpu().numpy())
+                found = agree(AGREEMENTS[name], trained, maps, targets.cpu().numpy())
                 for condition in network.conditions:
                     arrays[f"{condition}/{name}"] = found
         return arrays
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count the samples whose own heatmap shows nothing."""
-        condition = self.randomised[0].conditions[0]
+        condition = self.randomised[0][0].conditions[0]
         found = arrays[f"{condition}/{SIMILARITIES[0]}"]
         return {"undefined_heatmaps": int(np.isnan(found).sum())}

@@ -39,14 +39,13 @@ METRICS = {
     ),
     "balanced_accuracy": MetricInfo(
         "balanced accuracy",
-        "mean over classes of the share of their pictures classified correctly; interval by "
-        "bootstrap within the classes",
+        "mean over classes of the share of their pictures classified correctly",
         higher_is_better=True,
     ),
     "worst_group_accuracy": MetricInfo(
         "worst-group accuracy",
         "accuracy in the group of pictures that is classified worst (Sagawa et al. 2020), which "
-        "many small groups make low by chance; interval by bootstrap within the groups",
+        "many small groups make low by chance: the interval may lie above most of the values",
         higher_is_better=True,
     ),
     "nll": MetricInfo(

@@ -28,6 +28,7 @@ METRICS = {
         "mean drop of the true class's probability while the most relevant patches of 9 x 9, 100 "
         "at most, are replaced by the mean colour (AOPC, Samek et al. 2017)",
         higher_is_better=True,
+        is_difference=True,
     ),
     "average_drop": MetricInfo(
         "average drop",
@@ -58,6 +59,7 @@ METRICS = {
         "accuracy without the least relevant pixels minus that without the most relevant ones, "
         "imputed, mean over nine shares (Rong et al. 2022)",
         higher_is_better=True,
+        is_difference=True,
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class MetricInfo:
         definition: One line.
         higher_is_better: Which way is good.
         is_share: Whether the range is [0, 1] (differences: [-1, 1]), to be read as percent.
-        is_difference: Whether a sample's value is the difference of two zeros or ones.
+        is_difference: Whether it is the difference of two shares, -1 to 1.
     """
 
     label: str
@@ -23,6 +24,13 @@ class MetricInfo:
     higher_is_better: bool
     is_share: bool = True
     is_difference: bool = False
+
+    @property
+    def scale(self) -> Literal["share", "difference", "number"]:
+        """Return what a sample's value is, which decides the interval of the mean."""
+        if not self.is_share:
+            return "number"
+        return "difference" if self.is_difference else "share"
 
     def at(self, detail: str, addition: str) -> MetricInfo:
         """Return the metric under a detail, with what that adds to the definition."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
@@ -283,6 +283,11 @@ def no_tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
     return {}
 
 
+def no_draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:  # noqa: ARG001 (protocol)
+    """Return no shared draws: what is random is drawn for every sample anew."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Suite:
     """Metrics that belong together. Everything but `parts` uses the parts that are there.
@@ -292,9 +297,12 @@ class Suite:
         columns: Returns every metric that is a mean over samples, in the order of the predictions.
         estimates: Returns the other metrics.
         tables: Returns what a single number does not say, for results and reports.
+        draws: Returns, of every column whose samples share random draws of ours, which draw each
+            sample was measured with.
     """
 
     parts: Callable[[Subject], tuple[Part, ...]]
     columns: Callable[[Evaluated], Columns]
     estimates: Callable[[Evaluated, Resampling], dict[str, Estimate]] = no_estimates
     tables: Callable[[Evaluated, Resampling], dict[str, Table]] = no_tables
+    draws: Callable[[Evaluated], dict[str, Int64[np.ndarray, "n"]]] = no_draws

@@ -28,7 +28,6 @@ from ectool.stages.suites.base import (
     ORIGINAL,
     Evaluated,
     Part,
-    Resampling,
     Subject,
     Table,
     Values,
@@ -97,7 +96,7 @@ def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
     return found | _errors(evaluated, every, counted)
 
 
-def corruption_curves(evaluated: Evaluated, resampling: Resampling) -> Table:
+def corruption_curves(evaluated: Evaluated) -> Table:
     """Return accuracy over the severity of each corruption."""
     return mean_lines(
         (
@@ -105,7 +104,7 @@ def corruption_curves(evaluated: Evaluated, resampling: Resampling) -> Table:
             for kind in _measured(evaluated)
             for severity, right in zip(SEVERITIES, _correct(evaluated, kind), strict=True)
         ),
-        resampling,
+        "share",
     )
 
 

@@ -153,7 +153,7 @@ def _replaced(evaluated: Evaluated) -> list[float]:
     ]
 
 
-def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
     """Return accuracy over the share of the background that is replaced."""
     measured = _replaced(evaluated)
     if not measured or evaluated.is_multilabel:
@@ -164,7 +164,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
         ({"curve": REPLACED, "share": share}, evaluated.correct(file, name))
         for share, file, name in points
     )
-    return {"curves": mean_lines(means, resampling)}
+    return {"curves": mean_lines(means, "share")}
 
 
 SUITE = Suite(parts, columns, estimates, tables)

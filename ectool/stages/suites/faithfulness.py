@@ -98,11 +98,11 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
     return found
 
 
-def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
     """Return the mean of every curve of every kind of maps, at some of its points."""
     if not evaluated.has(FAITHFULNESS):
         return {}
-    return {"faithfulness_curves": mean_lines(_points(evaluated), resampling)}
+    return {"faithfulness_curves": mean_lines(_points(evaluated), "share")}
 
 
 def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:

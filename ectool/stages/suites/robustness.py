@@ -202,11 +202,11 @@ def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimat
     return found
 
 
-def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
     """Return accuracy over the radius under each attack, and over the severity of corruptions."""
     if evaluated.is_multilabel:
         return {}
-    lines = mean_lines(_curves(evaluated), resampling) + corruption_curves(evaluated, resampling)
+    lines = mean_lines(_curves(evaluated), "share") + corruption_curves(evaluated)
     return {"curves": lines} if lines else {}
 
 

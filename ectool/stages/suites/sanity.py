@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
@@ -37,14 +38,16 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     """Return the likeness to heatmaps of random networks; none of a model without layers."""
     if subject.reference.is_opaque:
         return ()
-    options = {**heatmap_key(subject.config), "seed": subject.config.seed}
+    config = subject.config
+    options = {**heatmap_key(config), "seed": config.seed, "draws": config.draws}
     return (mapped(SANITY, "sanity", _work, options=options, only_subset=True),)
 
 
 def _work(subject: Subject) -> Work[Any]:
     from ectool.stages.sanity_work import SanityWork
 
-    return SanityWork(subject.config, subject.model, subject.subset, subject.config.seed)
+    config = subject.config
+    return SanityWork(config, subject.model, subject.subset, config.seed, config.draws)
 
 
 def columns(evaluated: Evaluated) -> Columns:
@@ -62,7 +65,22 @@ def columns(evaluated: Evaluated) -> Columns:
     }
 
 
-def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+def draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:
+    """Return which draw of random weights each sample was compared with; -1 beyond the subset."""
+    if not evaluated.has(SANITY):
+        return {}
+    return dict.fromkeys(("sanity_cascading", "sanity_independent"), _draw(evaluated))
+
+
+def _draw(evaluated: Evaluated) -> Int64[np.ndarray, "n"]:
+    """Return the draws; one and the same of parts that know of no others."""
+    if "draw" not in evaluated.parts[SANITY].arrays:
+        return np.zeros(len(evaluated.sample_ids), np.int64)
+    draw = evaluated.read(SANITY, "draw")
+    return np.where(np.isnan(draw), -1, draw).astype(np.int64)
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
     """Return how alike heatmaps still are after each step, from the head to the input."""
     if not evaluated.has(SANITY):
         return {}
@@ -73,7 +91,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
         )
         for one in _conditions(evaluated)
     )
-    return {"sanity": mean_lines(means, resampling)}
+    return {"sanity": mean_lines(means, draw=_draw(evaluated))}
 
 
 def _conditions(evaluated: Evaluated) -> list[Condition]:
@@ -87,4 +105,4 @@ def _conditions(evaluated: Evaluated) -> list[Condition]:
     return sorted(found)
 
 
-SUITE = Suite(parts, columns, tables=tables)
+SUITE = Suite(parts, columns, tables=tables, draws=draws)

@@ -100,14 +100,14 @@ def columns(evaluated: Evaluated) -> Columns:
     return found
 
 
-def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
     """Return how alike the heatmaps of other methods are, by each similarity."""
     means = (
         ({"method": method, "similarity": similarity}, evaluated.scores(file, similarity))
         for method, file in _methods(evaluated).items()
         for similarity in SIMILARITIES
     )
-    lines = mean_lines(means, resampling)
+    lines = mean_lines(means)
     return {"agreement": lines} if lines else {}
 
 

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
-from ectool.metrics.means import estimate_means
+from ectool.metrics.means import Scale, estimate_means
 from ectool.metrics.statistics import Estimate
-from ectool.stages.suites.base import Resampling, Table, Values
+from ectool.stages.suites.base import Table, Values
 
 
 def number(value: float) -> float | None:
@@ -30,19 +31,23 @@ def interval(estimate: Estimate) -> dict[str, float | int | str | None]:
 
 
 def mean_lines(
-    columns: Iterable[tuple[Mapping[str, object], Values]], resampling: Resampling
+    columns: Iterable[tuple[Mapping[str, object], Values]],
+    scale: Scale = "number",
+    draw: Int64[np.ndarray, "n"] | None = None,
 ) -> Table:
     """Return lines of a table that end in the mean of a column and its interval.
 
     Args:
         columns: How each line begins, and one value per sample.
-        resampling: How the bootstrap draws; once for all columns.
+        scale: What the columns hold.
+        draw: Which random draw of ours each sample was measured with, where samples share them.
     """
     lines = list(columns)
+    names = [str(place) for place in range(len(lines))]
     means = estimate_means(
-        {str(place): column for place, (_, column) in enumerate(lines)},
-        resamples=resampling.resamples,
-        seed=resampling.seed,
+        dict(zip(names, (column for _, column in lines), strict=True)),
+        scales=dict.fromkeys(names, scale),
+        draws={} if draw is None else dict.fromkeys(names, draw),
     )
     return [
         {**head, **interval(mean)} for (head, _), mean in zip(lines, means.values(), strict=True)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
 from ectool.errors import InputError
-from ectool.metrics.comparison import holm, mcnemar, paired_bootstrap
-from ectool.metrics.statistics import bootstrap_difference
+from ectool.metrics.comparison import holm, mcnemar, paired_comparison
+from ectool.metrics.proportions import paired_shares_interval
 
 P_VALUES = hnp.arrays(np.float64, st.integers(0, 12), elements=st.floats(0, 1))
 
@@ -35,53 +35,59 @@ class TestMcNemar:
             mcnemar(np.ones(3, np.bool_), np.ones(2, np.bool_))
 
 
-class TestPairedBootstrap:
-    def test_interval_is_that_of_the_paired_difference(self):
-        a, b = np.random.default_rng(0).random((2, 80))
-        found = paired_bootstrap(a, b, seed=4).estimate
-        expected = bootstrap_difference(b, a, seed=4)
-        assert (found.value, found.low, found.high) == pytest.approx(
-            (expected.value, expected.low, expected.high)
-        )
-        assert found.n == 80
+class TestPairedComparison:
+    def test_right_and_wrong_are_mcnemars_and_tangos(self):
+        a, b = np.random.default_rng(0).random((2, 80)) < 0.6
+        found = paired_comparison(a, b)
+        assert (found.test, found.p_value) == ("McNemar", mcnemar(a, b).p_value)
+        assert found.estimate == paired_shares_interval(b.astype(float) - a)
 
     @pytest.mark.parametrize("shift", [0, 0.02, -0.06, 0.1])
-    def test_p_value_counts_the_resamples_beyond_zero(self, shift):
+    def test_p_value_is_near_the_bootstraps(self, shift):
         generator = np.random.default_rng(1)
         a = generator.random(60)
         b = a + generator.normal(shift, 0.2, 60)
-        found, redone = paired_bootstrap(a, b), np.random.default_rng(8)
+        found, redone = paired_comparison(a, b), np.random.default_rng(8)
         means = np.array([(b - a)[redone.integers(60, size=60)].mean() for _ in range(20000)])
         expected = min(1, 2 * min((means <= 0).mean(), (means >= 0).mean()))
+        assert found.test == "t"
         assert found.p_value == pytest.approx(expected, abs=0.04)
 
     @given(st.integers(0, 10**6))
     def test_p_value_and_interval_agree(self, seed):
         a, b = np.random.default_rng(seed).normal(size=(2, 12))
-        found = paired_bootstrap(a, b, resamples=400, seed=seed)
-        if abs(found.p_value - 0.05) > 2 / 401:
-            assert (found.p_value < 0.05) == found.estimate.excludes_zero
+        found = paired_comparison(a, b)
+        assert (found.p_value < 0.05) == found.estimate.excludes_zero
 
     def test_swapping_the_sides_changes_the_sign_alone(self):
         a, b = np.random.default_rng(2).random((2, 50))
-        one, other = paired_bootstrap(a, b), paired_bootstrap(b, a)
+        one, other = paired_comparison(a, b), paired_comparison(b, a)
         assert one.estimate.value == -other.estimate.value
-        assert one.p_value == other.p_value
+        assert one.p_value == pytest.approx(other.p_value)
 
-    def test_equal_sides_do_not_differ_and_constant_shifts_always_do(self):
+    def test_equal_sides_do_not_differ_and_constant_shifts_do_as_often_as_their_signs(self):
         a = np.arange(10.0)
-        assert paired_bootstrap(a, a).p_value == 1
-        assert paired_bootstrap(a, a + 1, resamples=99).p_value == 2 / 100
+        assert paired_comparison(a, a).p_value == 1
+        assert paired_comparison(a, a + 1).p_value == 2 / 2**10
+
+    def test_samples_that_share_draws_count_as_draws(self):
+        generator, draws = np.random.default_rng(3), np.arange(40) % 4
+        a, b = generator.normal(size=(2, 40))
+        found = paired_comparison(a, b, draws=draws)
+        means = [(b - a)[draws == draw].mean() for draw in range(4)]
+        assert found.p_value == pytest.approx(ttest_1samp(means, 0).pvalue)
+        expected = ttest_1samp(means, 0).confidence_interval()
+        assert (found.estimate.low, found.estimate.high) == pytest.approx(tuple(expected))
 
     def test_a_sample_undefined_on_one_side_is_left_out_of_both(self):
         a, b = np.array([1, np.nan, 3, 4, 5]), np.array([2, 2, np.nan, 4, 9])
-        found, rest = paired_bootstrap(a, b), paired_bootstrap(a[[0, 3, 4]], b[[0, 3, 4]])
+        found, rest = paired_comparison(a, b), paired_comparison(a[[0, 3, 4]], b[[0, 3, 4]])
         assert found == rest
         assert (found.estimate.value, found.estimate.n) == (pytest.approx(5 / 3), 3)
 
     @pytest.mark.parametrize("n", [0, 1])
     def test_too_few_samples_are_no_test(self, n):
-        found = paired_bootstrap(np.zeros(n), np.ones(n))
+        found = paired_comparison(np.zeros(n), np.ones(n))
         assert np.isnan([found.p_value, found.estimate.low, found.estimate.high]).all()
         assert found.estimate.n == n
         assert np.isnan(found.estimate.value) if n == 0 else found.estimate.value == 1

@@ -46,7 +46,7 @@ def gap(only_first, only_second):
         values = generator.choice(
             (1, -1, 0), n, p=(only_first, only_second, 1 - only_first - only_second)
         )
-        found = estimate_means({"gap": values}, differences=["gap"])["gap"]
+        found = estimate_means({"gap": values}, scales={"gap": "difference"})["gap"]
         return found.low, found.high
 
     return Population(draw, only_first - only_second)
@@ -54,7 +54,7 @@ def gap(only_first, only_second):
 
 def mean(sample, truth, low=0.93):
     def draw(generator, n):
-        found = estimate_means({"mean": sample(generator, n)}, resamples=RESAMPLES)["mean"]
+        found = estimate_means({"mean": sample(generator, n)})["mean"]
         return found.low, found.high
 
     return Population(draw, truth, low=low)

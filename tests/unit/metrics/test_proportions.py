@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.stats import beta, binomtest, norm
 
 from ectool.metrics.proportions import jeffreys_bounds, paired_shares_interval, wilson_interval
@@ -31,22 +32,35 @@ def test_jeffreys_bounds_are_quantiles_of_its_posterior():
     assert high == pytest.approx([beta(0.5, 20.5).ppf(0.999), beta(3.5, 17.5).ppf(0.999), 1])
 
 
-def test_a_difference_of_shares_is_the_adjusted_wald_interval():
-    differences = np.array([1.0] * 12 + [-1.0] * 4 + [0.0] * 84)
-    found = paired_shares_interval(differences, confidence=0.9)
-    first, second = (12 + 1) / 102, (4 + 1) / 102  # with the samples that the method adds
-    half = norm.ppf(0.95) * np.sqrt((first + second - (first - second) ** 2) / 102)
-    assert found.value == pytest.approx(0.08)
-    assert (found.low, found.high) == pytest.approx((first - second - half, first - second + half))
+@pytest.mark.parametrize(("b", "c", "n"), [(12, 4, 100), (4, 12, 100), (9, 0, 30), (1, 1, 40)])
+def test_tangos_ends_are_where_the_score_test_just_rejects(b, c, n):
+    """The score statistic, its nuisance probability maximised numerically."""
+    found = paired_shares_interval(np.repeat([1.0, -1.0, 0.0], [b, c, n - b - c]), confidence=0.9)
+
+    def log_likelihood(q, d):
+        rest = 1 - 2 * q - d
+        return b * np.log(q + d) + c * np.log(max(q, 1e-300)) + (n - b - c) * np.log(rest)
+
+    for d in (found.low, found.high):
+        span = (max(0, -d) + 1e-12, (1 - d) / 2 - 1e-12)
+        q = minimize_scalar(
+            lambda q, d=d: -log_likelihood(q, d),
+            bounds=span,
+            method="bounded",
+            options={"xatol": 1e-12},
+        ).x
+        statistic = (b - c - n * d) / np.sqrt(n * (2 * q + d * (1 - d)))
+        assert abs(statistic) == pytest.approx(norm.ppf(0.95), rel=1e-3)
 
 
 def test_agreement_on_every_sample_is_not_certainty():
     found = paired_shares_interval(np.zeros(50))
     assert found.low == pytest.approx(-found.high)
-    assert 0.03 < found.high < 0.07
+    assert 0.05 < found.high < 0.1
 
 
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=60))
 def test_a_difference_lies_in_its_interval_and_range(differences):
     found = paired_shares_interval(np.array(differences, float))
-    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert -1 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1

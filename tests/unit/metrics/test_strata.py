@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binomtest
+from scipy.stats import beta, binomtest, norm
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from ectool.errors import InputError
@@ -33,17 +33,21 @@ class TestBalanced:
         found = balanced_accuracy(predicted == labels, labels)
         assert found.value == pytest.approx(balanced_accuracy_score(labels, predicted))
 
-    def test_the_interval_combines_those_of_the_classes(self):
+    def test_the_interval_is_wilsons_of_as_many_samples_as_would_be_as_sure(self):
         labels = np.array([0] * 10 + [1] * 40)
         correct = np.array([True] * 6 + [False] * 4 + [True] * 36 + [False] * 4)
         found = balanced_accuracy(correct, labels)
-        ends = [
-            binomtest(hits, n).proportion_ci(0.95, method="wilson")
-            for hits, n in ((6, 10), (36, 40))
-        ]
-        below = np.hypot(0.6 - ends[0].low, 0.9 - ends[1].low) / 2
-        above = np.hypot(ends[0].high - 0.6, ends[1].high - 0.9) / 2
-        assert (found.low, found.high) == pytest.approx((0.75 - below, 0.75 + above))
+        variance = (0.6 * 0.4 / 9 + 0.9 * 0.1 / 39) / 4
+        for end in (found.low, found.high):  # Wilson: |value - p| = z sqrt(p (1 - p) / n)
+            n = 0.75 * 0.25 / variance
+            assert abs(0.75 - end) == pytest.approx(norm.ppf(0.975) * np.sqrt(end * (1 - end) / n))
+        assert found.low < 0.75 < found.high
+
+    def test_of_equal_classes_it_is_almost_the_accuracys(self):
+        correct, labels = np.arange(400) % 5 > 0, np.arange(400) % 4
+        found = balanced_accuracy(correct, labels)
+        plain = binomtest(320, 400).proportion_ci(0.95, method="wilson")
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-3)
 
     def test_classes_of_one_sample_are_not_certain(self):
         found = balanced_accuracy(np.ones(5, np.bool_), np.arange(5))

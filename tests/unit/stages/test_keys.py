@@ -46,6 +46,7 @@ OTHER = {
     "momentum": 0.5,
     "cap": 3.0,
     "floor": 0.25,
+    "draws": 3,
     "bootstrap": 200,
     "method": "hirescam",
     "compat": "pytorch-grad-cam",

@@ -14,7 +14,7 @@ from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import to_pixels
 from ectool.sanity import draw_weights, find_blocks, with_weights
 from ectool.stages.map_agreement import scaled_ssim
-from ectool.stages.sanity_work import SanityWork
+from ectool.stages.sanity_work import SanityWork, draw_of_samples
 
 SEED = 4
 LAYERS = ("head", "features.9", "features.6", "features.3", "features.0")
@@ -88,7 +88,33 @@ def test_the_artifact_names_every_step(arrays):
         for mode in ("cascading", "independent")
         for name in ("rank_correlation", "ssim")
     }
-    assert set(arrays) == expected | {"sample_id", "label"}
+    assert set(arrays) == expected | {"sample_id", "label", "draw"}
+
+
+def test_each_sample_is_compared_with_its_own_draw(network, few_digits):
+    rows = np.arange(12)
+    found = run(SanityWork(OPTIONS, network, few_digits, SEED, draws=3), rows)
+    divided = draw_of_samples(few_digits.sample_ids, 3, SEED)
+    assert found["draw"].tolist() == [divided[name] for name in found["sample_id"].tolist()]
+    pixels, targets = to_pixels(few_digits.images(rows)), torch.tensor(few_digits.labels[rows])
+    clean = EXPLAINERS["layercam"].make(network)(pixels, targets).heatmaps.numpy()
+    for draw in range(3):
+        weights = draw_weights(network.network, LAYERS, SEED, draw=draw)
+        explainer = EXPLAINERS["layercam"].make(with_weights(network, weights))
+        expected = ranked(clean, explainer(pixels, targets).heatmaps.numpy())
+        own = found["draw"] == draw
+        assert own.any()
+        scores = found["5-features.0/cascading/rank_correlation"]
+        np.testing.assert_allclose(scores[own], np.array(expected)[own], atol=1e-4)
+
+
+def test_samples_are_divided_evenly_and_in_no_order_of_theirs():
+    names = [f"{number:03}" for number in range(100)]
+    found = draw_of_samples(names, 8, 0)
+    assert sorted(np.bincount(list(found.values()))) == [12] * 4 + [13] * 4
+    assert draw_of_samples(names[::-1], 8, 0) == found
+    assert draw_of_samples(names, 8, 1) != found
+    assert len({found[name] for name in names[:8]}) < 8
 
 
 def test_batches_and_their_order_change_nothing(work, arrays):
@@ -96,7 +122,7 @@ def test_batches_and_their_order_change_nothing(work, arrays):
     parts = [run(work, rows) for rows in (order[:1], order[1:8], order[8:])]
     for name, whole in arrays.items():
         together = np.concatenate([part[name] for part in parts])
-        if name in ("sample_id", "label"):
+        if name in ("sample_id", "label", "draw"):
             assert (together == whole[order]).all()
         else:
             np.testing.assert_allclose(together, whole[order], atol=2e-3)
@@ -115,7 +141,7 @@ def test_a_network_that_learned_nothing_passes_no_check(network, few_digits):
     names = [name for block in find_blocks(network.network, (32, 32)) for name in block.modules]
     untrained = with_weights(network, draw_weights(network.network, names, SEED))
     arrays = run(SanityWork(OPTIONS, untrained, few_digits, SEED), np.arange(8))
-    for name in set(arrays) - {"sample_id", "label"}:
+    for name in set(arrays) - {"sample_id", "label", "draw"}:
         known = ~np.isnan(arrays[name])
         assert known.any()
         assert arrays[name][known] == pytest.approx(1)
@@ -136,7 +162,7 @@ def test_heatmaps_that_show_nothing_are_undefined_and_counted(network, few_digit
     dead = with_weights(network, weights)  # features are never negative
     work = SanityWork(HeatmapOptions(), dead, few_digits, SEED)
     arrays = run(work, np.arange(4))
-    assert all(np.isnan(arrays[n]).all() for n in set(arrays) - {"sample_id", "label"})
+    assert all(np.isnan(arrays[n]).all() for n in set(arrays) - {"sample_id", "label", "draw"})
     assert work.findings(arrays) == {"undefined_heatmaps": 4}
 
 
