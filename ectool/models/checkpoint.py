@@ -71,6 +71,7 @@ def load_weights(
     }
     if reset_head:
         state = _with_own_head(state, model, expected)
+    _check_numbers(state, expected, path)
     _check_classes(state, expected, len(model.class_names), path)
     _check_finite(state, path)
     trial = copy.deepcopy(model.network)
@@ -108,6 +109,19 @@ def _check_classes(
                 expected=f"a head for {classes} classes",
                 got=f"one for {other.shape[0]} classes ({name})",
                 fix="use weights for the same classes, or fine-tune them (train --reset-head)",
+            )
+
+
+def _check_numbers(state: StateDict, expected: Mapping[str, Tensor], path: Path) -> None:
+    """Check that no number loses its meaning: integers stand for others, halves of complex ones."""
+    for name, own in expected.items():
+        other = state.get(name, own)
+        if own.is_floating_point() and not other.is_floating_point():
+            raise InputError(
+                f"weights {path}: {name}",
+                expected="floating-point numbers",
+                got=str(other.dtype).removeprefix("torch."),
+                fix="save the network before it is quantised, in a floating-point type",
             )
 
 

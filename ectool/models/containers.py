@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import pickle  # for the name of the error torch raises only; nothing is unpickled here
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ectool.errors import InputError
+from ectool.models.checkpoint_files import check_kind, files_of, is_safetensors, unreadable
+from ectool.models.harmless import HARMLESS
+from ectool.models.pickle_protocol import plain_protocol
+from ectool.models.plain_tensors import plain
 from ectool.models.probe import first_line
 
 StateDict = dict[str, Tensor]
@@ -24,6 +26,7 @@ StateDict = dict[str, Tensor]
 EMA = "ema"
 """The entry of the exponential moving average of the weights, whatever it is called."""
 
+SAFETENSORS_SUFFIX, INDEX_SUFFIX = ".safetensors", ".json"
 _TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar")
 # Keys of files and names of attributes that hold a whole network, in any nesting.
 _WRAPPERS = frozenset(
@@ -33,16 +36,6 @@ _WRAPPERS = frozenset(
 _COMPILED = "_orig_mod."
 # torchvision's public DenseNet weights date from when module names could hold a dot.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
-_PATHS = ("pathlib", "pathlib._local")  # the latter since Python 3.13
-_SCALAR = cast(Callable[..., Any], np.float64(0).__reduce__()[0])
-# What training scripts put beside the weights and nothing can be hidden in: options, scores.
-_HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    argparse.Namespace,
-    *((type(Path()), f"{module}.{type(Path()).__name__}") for module in _PATHS),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64", "bool")),
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-]
 _SHOWN = 8
 _BARE = "save the model's state_dict() and nothing else"
 
@@ -54,7 +47,8 @@ def read_tensors(path: Path) -> StateDict:
     the name: ``state_dict.module.conv1.weight``.
 
     Args:
-        path: ``.safetensors``, or a torch file: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``.
+        path: ``.safetensors``, or a torch file: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``;
+            or a folder as Hugging Face's libraries write: one such file, or an index and shards.
 
     Returns:
         The tensors on the CPU; ``_orig_mod.`` is left out of their names.
@@ -62,15 +56,29 @@ def read_tensors(path: Path) -> StateDict:
     Raises:
         InputError: The file is unreadable, holds other pickled objects or no tensors.
     """
-    if not path.is_file():
-        raise _unreadable(path, "no such file")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if not isinstance(content, Mapping):
-        raise _unreadable(path, f"one {type(content).__name__}")
-    tensors = dict(_flatten(content, ""))
+    tensors: StateDict = {}
+    for file in files_of(path):
+        if file.suffix != INDEX_SUFFIX:
+            tensors |= _read_file(file)
     if not tensors:
         raise _unreadable(path, "no tensors inside")
     return {_OLD_DENSENET.sub(r"\1\2", n.replace(_COMPILED, "")): t for n, t in tensors.items()}
+
+
+def _read_file(path: Path) -> StateDict:
+    if path.suffix not in (SAFETENSORS_SUFFIX, *_TORCH_SUFFIXES):
+        known = ", ".join((SAFETENSORS_SUFFIX, *_TORCH_SUFFIXES))
+        raise InputError(
+            f"weights {path}",
+            expected=f"a file that ends in {known}",
+            got=f"the suffix {path.suffix!r}",
+            fix="rename it, or give a program as --model torchscript:FILE or exported:FILE",
+        )
+    check_kind(path)
+    content = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    if not isinstance(content, Mapping):
+        raise _unreadable(path, f"one {type(content).__name__}")
+    return {name: plain(value, name, path) for name, value in _flatten(content, "")}
 
 
 def select_weights(
@@ -160,19 +168,11 @@ def _read_safetensors(path: Path) -> StateDict:
 
 
 def _read_torch(path: Path) -> object:
-    if path.suffix not in _TORCH_SUFFIXES:
-        known = ", ".join((".safetensors", *_TORCH_SUFFIXES))
-        raise InputError(
-            f"weights {path}",
-            expected=f"a file that ends in {known}",
-            got=f"the suffix {path.suffix!r}",
-            fix="rename it, or give a program as --model torchscript:FILE or exported:FILE",
-        )
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             # torch remarks on files it then refuses; the error says more.
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _unreadable(path, f"other pickled objects than tensors, {_foreign(path)}") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -185,9 +185,14 @@ def _read_torch(path: Path) -> object:
 def _foreign(path: Path) -> str:
     """Say which pickled objects torch would not read."""
     try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except ValueError:  # written by something older, or by something else than torch
+        with torch.serialization.safe_globals(HARMLESS):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(
+                cast(Any, plain_protocol(path))
+            )
+    except (
+        ValueError,
+        pickle.UnpicklingError,
+    ):  # older, or not torch's
         names = []
     return _some(sorted(names)) if names else "or no torch file at all"
 
@@ -197,9 +202,4 @@ def _some(names: list[str]) -> str:
 
 
 def _unreadable(path: Path, got: str, fix: str = _BARE) -> InputError:
-    return InputError(
-        f"weights {path}",
-        expected="a state dict as safetensors or torch file",
-        got=got,
-        fix=fix,
-    )
+    return unreadable(path, got, fix)

@@ -11,13 +11,14 @@ import numpy as np
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.hashing import digest_file
+from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import METHOD_GROUP, METHODS, DataOptions, ModelOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
+from ectool.models.checkpoint_files import files_of
 from ectool.models.names import program_file
 from ectool.settings import DATA_VARIABLE
 
@@ -194,19 +195,14 @@ def find_model(options: ModelOptions) -> ModelReference:
 
 
 def checkpoint_digest(path: Path) -> str:
-    """Return the SHA-256 of a foreign checkpoint or program.
+    """Return the SHA-256 of a foreign checkpoint, all of its files, or of a program.
 
     Raises:
         InputError: There is no such file.
     """
     if path.is_file():
         return digest_file(path)
-    raise InputError(
-        str(path),
-        expected="a file of weights or a program",
-        got="no such file",
-        fix="check the path",
-    )
+    return digest_json({file.name: digest_file(file) for file in files_of(path)})
 
 
 def _check_plain(options: ModelOptions) -> None:
