@@ -48,6 +48,11 @@ class ViewOptions(Options):
         0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
     )
     data_seed: int = option(0, "Seed of everything drawn while a data set is made.", ge=0)
+    class_order: Literal["natural", "text"] | None = option(
+        None,
+        "Order of the classes of folders and tables: by value (0, 1, 2, 10) or as text "
+        "(0, 1, 10, 2). Default: text for folders, as torchvision; natural for tables.",
+    )
 
 
 class DataOptions(ViewOptions):
@@ -96,6 +101,9 @@ class ModelOptions(CheckpointOptions):
         keyed=False,
     )
     classes: int | None = option(None, "Number of classes of the checkpoint.", ge=2, keyed=False)
+    classes_by_position: bool = option(
+        False, "Match the classes of model and data by their order where their names differ."
+    )
     layer: TextList = option(
         (), "Target layer, or several whose heatmaps are fused; found automatically unless given."
     )

@@ -33,6 +33,9 @@ class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
     fold: int | None = option(None, "stl10: predefined fold.", ge=0)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
     data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
+    class_order: Literal["natural", "text"] | None = option(
+        None, "Order of the classes of folders and tables."
+    )
     targets: Literal["label", "prediction"] = option("label", "Class that is explained.")
     store_size: Literal["layer", "pixels"] | None = option(
         None, "Resolution of the stored maps; the method's own unless given."

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int64, UInt8
 
+from ectool.datasets.class_order import ClassOrder
 from ectool.datasets.views import Box, View
 
 Indices = Int64[np.ndarray, "b"]
@@ -42,6 +43,8 @@ class DataRequest:
         rho: Share of training pictures whose background family equals the class (digits).
         seed: Seed of everything that is drawn while the data are made (digits).
         fold: Predefined fold of the training pictures (stl10), or None for all of them.
+        class_order: How the classes of folders and tables are sorted, or None for the data set's
+            own order: folders as text, as torchvision does, and tables naturally.
     """
 
     path: str
@@ -52,6 +55,7 @@ class DataRequest:
     rho: float = 0.5
     seed: int = 0
     fold: int | None = None
+    class_order: ClassOrder | None = None
 
 
 @dataclass(frozen=True)

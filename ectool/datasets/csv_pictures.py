@@ -9,6 +9,7 @@ import numpy as np
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels
 from ectool.datasets.catalogue import Entry, unknown_split
+from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.csv_samples import Sample, read_samples
 from ectool.datasets.drawn_truth import DrawnTruth
 from ectool.datasets.folders import ALL
@@ -34,10 +35,11 @@ def open_csv(request: DataRequest) -> Dataset:
       background; of a split all pictures have one or none.
 
     Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
-    are sorted by name, over all splits; by value where all of them are whole numbers.
+    are sorted by value over all splits where all of them are integers, else as text; see
+    ``class_order`` of the request.
 
     Args:
-        request: ``path``, ``split``, ``view`` and ``root`` count.
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
 
     Returns:
         The data set; sample ids are the paths.
@@ -48,7 +50,7 @@ def open_csv(request: DataRequest) -> Dataset:
     """
     file = _find(request)
     samples, multilabel = read_samples(file)
-    classes = _classes(file, samples)
+    classes = _classes(file, samples, request.class_order)
     chosen = _choose(file, samples, request.split)
     paths = [sample.path for sample in chosen]
     truth, groups = _truth(file, chosen), _groups(file, chosen)
@@ -99,13 +101,13 @@ def _choose(file: Path, samples: Sequence[Sample], split: str) -> list[Sample]:
     return chosen
 
 
-def _classes(file: Path, samples: Sequence[Sample]) -> list[str]:
-    names = sorted({name for sample in samples for name in sample.labels})
+def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) -> list[str]:
+    names = {name for sample in samples for name in sample.labels}
     if not names:
         raise InputError(
             str(file), expected="rows with a label", got="none", fix="add a row for every picture"
         )
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+    return ordered_classes(names, order or "natural", str(file))
 
 
 def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool) -> Labels:

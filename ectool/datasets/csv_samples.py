@@ -111,10 +111,10 @@ def _split(row: Row, path: str) -> str:
     cell = row.cells.get("split")
     if cell is None:
         return drawn_split(path)
-    if cell not in SPLIT_FOLDERS:
+    if cell.lower() not in SPLIT_FOLDERS:
         raise row.fault(
             expected=f"a split, one of {', '.join(SPLIT_FOLDERS)}",
             got=repr(cell),
             fix="correct it, or leave the column out to have the split drawn",
         )
-    return SPLIT_FOLDERS[cell]
+    return SPLIT_FOLDERS[cell.lower()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.datasets.base import SPLITS
+from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.mask_files import MASKS, find_masks
 from ectool.errors import InputError
@@ -16,11 +17,14 @@ from ectool.errors import InputError
 ALL = "all"
 SPLIT_FOLDERS = {
     "train": "train",
+    "training": "train",
     "val": "validation",
     "validation": "validation",
     "valid": "validation",
     "test": "test",
+    "testing": "test",
 }
+"""Splits by the names of their folders, whatever the case of these."""
 
 _LAYOUT = "PATH/<split>/<class>/<picture> or PATH/<class>/<picture>"
 
@@ -30,7 +34,7 @@ class Listing:
     """What a folder holds for one split.
 
     Attributes:
-        classes: Names of the class folders of all splits, sorted.
+        classes: Names of the class folders of all splits, in order.
         sample_ids: POSIX paths of the pictures relative to the folder, in torchvision's order.
         labels: Index of each picture's class.
         masks: POSIX path of each image's mask relative to the folder, where there are masks.
@@ -42,7 +46,7 @@ class Listing:
     masks: tuple[str, ...] | None
 
 
-def list_split(folder: Path, split: str) -> Listing:
+def list_split(folder: Path, split: str, order: ClassOrder = "text") -> Listing:
     """List one split of a folder of pictures.
 
     A folder named as in ``SPLIT_FOLDERS`` that holds folders is a split folder. Without any, the
@@ -51,19 +55,21 @@ def list_split(folder: Path, split: str) -> Listing:
     Args:
         folder: The folder that holds split or class folders.
         split: One of ``SPLITS`` or ``all``.
+        order: How classes are sorted.
 
     Returns:
         Classes, pictures and labels.
 
     Raises:
-        InputError: The split does not exist or is empty, or some of its masks are missing.
+        InputError: The split does not exist or is empty, some of its masks are missing, a split
+            folder has images but no class folders, or a class folder is a link to what holds it.
     """
     if split not in (*SPLITS, ALL):
         raise _unknown_split(split, (*SPLITS, ALL))
     groups = _split_groups(folder)
     if groups:
         chosen = _chosen_groups(groups, split)
-        classes = sorted({name for group in groups for name in _folders(folder / group)})
+        classes = list({name for group in groups for name in _folders(folder / group)})
         samples = [sample for group in chosen for sample in _list_samples(folder, group)]
     else:
         chosen = [""]
@@ -71,6 +77,7 @@ def list_split(folder: Path, split: str) -> Listing:
         samples = [s for s in _list_samples(folder, "") if split in (ALL, drawn_split(s[0]))]
     if not samples:
         raise _no_pictures(folder, split)
+    classes = ordered_classes(classes, order, str(folder))
     sample_ids = tuple(sample_id for sample_id, _ in samples)
     index = {name: number for number, name in enumerate(classes)}
     labels = tuple(index[name] for _, name in samples)
@@ -93,13 +100,27 @@ def drawn_split(sample_id: str) -> str:
 
 def _split_groups(folder: Path) -> dict[str, str]:
     """Map the names of the split folders to the splits they hold; empty without any."""
-    groups = {group: split for group, split in SPLIT_FOLDERS.items() if _folders(folder / group)}
+    found = _folders(folder)
+    named = {
+        name: split
+        for known, split in SPLIT_FOLDERS.items()
+        for name in found
+        if name.lower() == known
+    }
+    groups = {name: split for name, split in named.items() if _folders(folder / name)}
     if len(set(groups.values())) < len(groups):
         raise InputError(
             str(folder),
-            expected="one folder for the validation split",
+            expected="one folder for each split",
             got=", ".join(groups),
             fix="keep one of them",
+        )
+    if named and not groups and not set(_class_folders(folder, "")) - set(named):
+        raise InputError(
+            str(folder / next(iter(named))),
+            expected="a folder for each class in it",
+            got="none",
+            fix="move the images into class folders, or name their classes in a table (csv:FILE)",
         )
     return groups
 
@@ -128,6 +149,7 @@ def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
     for name in _class_folders(folder, group):
         found = _list_pictures(folder, folder / group / name)
         if not found:
+            _check_no_loop(folder, folder / group / name)
             raise InputError(
                 str(folder / group / name),
                 expected="images (files with an extension such as .jpg, .png, .webp or .tif)",
@@ -138,13 +160,47 @@ def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
     return samples
 
 
+def _check_no_loop(folder: Path, branch: Path) -> None:
+    """Check that a class folder is no link to a folder that holds it."""
+    if branch.resolve() in _holders(folder, branch):
+        raise InputError(
+            str(branch),
+            expected="a folder of images",
+            got=f"a link to {branch.resolve()}, which holds it",
+            fix="remove the link",
+        )
+
+
 def _list_pictures(folder: Path, branch: Path) -> list[str]:
     found = []
-    for parent, _, files in sorted(os.walk(branch, followlinks=True)):
+    for parent, files in sorted(_walk(branch, _holders(folder, branch))):
         prefix = Path(parent).relative_to(folder).as_posix()
         pictures = sorted(file for file in files if is_image_name(file))
         found += [path for path in (f"{prefix}/{file}" for file in pictures) if "/." not in path]
     return found
+
+
+def _holders(folder: Path, branch: Path) -> set[Path]:
+    """Return the real folders that hold a class folder."""
+    return {folder.resolve(), *folder.resolve().parents, branch.parent.resolve()}
+
+
+def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
+    """Yield every folder and its files, links followed, each real folder once.
+
+    Args:
+        branch: Where to begin.
+        seen: Real folders that are passed over, such as those that hold the branch: a link to one
+            of them would show its images again and again.
+    """
+    for parent, folders, files in os.walk(branch, followlinks=True):
+        real = Path(parent).resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield parent, files
 
 
 def _unknown_split(split: str, known: Sequence[str]) -> InputError:

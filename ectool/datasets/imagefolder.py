@@ -22,18 +22,19 @@ BOXES = "boxes.csv"
 def open_imagefolder(request: DataRequest) -> Dataset:
     """Open one split of a folder of pictures.
 
-    With split folders (train, val | validation | valid, test: a folder of that name that holds
-    folders) those are the splits, and classes are the union over all of them. Without, the hash
-    of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so that pictures
-    which come or go leave the others where they are. ``all`` is every picture. Hidden files and
-    folders are skipped.
+    With split folders (train | training, val | valid | validation, test | testing, in any
+    case: a folder of that name that holds folders) those are the splits, and classes are the union
+    over all of them, sorted as ``class_order`` of the request says, as text unless it does.
+    Without, the hash of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so
+    that pictures which come or go leave the others where they are. ``all`` is every picture. Hidden
+    files and folders are skipped. Links are followed, but every real folder counts once a class.
 
     Masks lie below ``masks`` as their images lie beside it, in any image format; boxes
     are rows ``path,x0,y0,x1,y1`` of ``boxes.csv``, any number for an image, in pixels of the image
     as it is displayed, right and bottom exclusive.
 
     Args:
-        request: ``path``, ``split``, ``view`` and ``root`` count.
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
 
     Returns:
         The data set; sample ids are POSIX paths relative to the folder.
@@ -50,7 +51,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
             got="no such folder" if request.path else "no path",
             fix="write imagefolder:PATH with the folder's path",
         )
-    listing = list_split(folder, request.split)
+    listing = list_split(folder, request.split, request.class_order or "text")
     labels = np.array(listing.labels, np.int64)
     labels.setflags(write=False)
     truth = _truth(folder, listing)

@@ -48,6 +48,36 @@ def check_labelled(dataset: Dataset, fix: str) -> None:
     )
 
 
+def check_label_range(dataset: Dataset) -> None:
+    """Check that labels are those of the classes.
+
+    Single-label data: 0 to the number of classes - 1, or -1 where nobody knows the class.
+    Multi-label data: one column for each class, of 1 (present), 0 (absent) and -1 (not counted).
+
+    Raises:
+        InputError: A label is something else; the message names the first sample.
+    """
+    labels, classes = dataset.labels, len(dataset.classes)
+    if is_multilabel(labels) and labels.shape[1] != classes:
+        raise InputError(
+            f"labels of {dataset.name}",
+            expected=f"{classes} columns, one for each class",
+            got=str(labels.shape[1]),
+            fix="correct the labels, or the names of the classes",
+        )
+    top = 1 if is_multilabel(labels) else classes - 1
+    bad = (labels < NO_TARGET) | (labels > top)
+    if not bad.any():
+        return
+    first = int(np.flatnonzero(bad.reshape(len(labels), -1).any(axis=1))[0])
+    raise InputError(
+        f"labels of {dataset.name}",
+        expected=f"0 to {top}" + (" or -1" if is_multilabel(labels) else f" for {classes} classes"),
+        got=f"{labels[first][bad[first]].flat[0]} of {dataset.sample_ids[first]!r}",
+        fix="correct the labels, or the names of the classes",
+    )
+
+
 def shuffled(labels: Labels, seed: int) -> Labels:
     """Return the labels in a random order, so that none tells anything of its picture.
 

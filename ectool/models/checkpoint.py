@@ -90,9 +90,13 @@ def _with_own_head(
     state: StateDict, model: Classifier, expected: Mapping[str, Tensor]
 ) -> StateDict:
     layers = head_layers(model)
+
+    def is_head(name: str) -> bool:
+        return any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+
     return {
-        **{name: value for name, value in state.items() if name.rpartition(".")[0] not in layers},
-        **{name: value for name, value in expected.items() if name.rpartition(".")[0] in layers},
+        **{name: value for name, value in state.items() if not is_head(name)},
+        **{name: value for name, value in expected.items() if is_head(name)},
     }
 
 

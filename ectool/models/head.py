@@ -2,53 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ectool.errors import InputError
 from ectool.models.classifier import Classifier
-from ectool.models.modes import forward_hooks, frozen, graph_free
+from ectool.models.modes import frozen
+
+Node = Any
+"""A step of autograd's graph; torch does not type it."""
+_PARAMETRIZED = ".parametrizations."
 
 
 def head_layers(model: Classifier) -> set[str]:
     """Return the names of the layers that compute the logits: usually one linear map.
 
-    Those are the last layers with weights to run, as many as put out one value per class; there are
-    two where a network averages the answers of two heads.
+    Those are the layers that the logits come out of: going back from the logits through the graph
+    of the computation, the first weights on every path that mix channels (of two dimensions or
+    more), and biases and scales that come after them. There are two such weights where a network
+    averages the logits of two heads. What other layers are as wide does not count.
 
     Args:
         model: The classifier, left as found.
 
     Returns:
-        Their names inside of ``model.network``.
+        Their names inside of ``model.network``; of a weight that lies in a module with further
+        layers its own name.
 
     Raises:
-        InputError: The last layer with weights to run puts out something else.
+        InputError: The weights found have another number of outputs than there are classes.
 
     Cost: one forward pass of one image.
     """
-    runs: list[tuple[str, int]] = []
-    names = {
-        module: name
-        for name, module in model.network.named_modules()
-        if next(module.parameters(), None) is not None and next(module.children(), None) is None
-    }
+    names = {parameter: name for name, parameter in model.network.named_parameters()}
+    pixels = torch.zeros(1, 3, *model.input_size).to(model.mean)
+    with frozen(model), torch.inference_mode(False), torch.enable_grad():
+        for parameter in names:
+            if parameter.is_floating_point():
+                parameter.requires_grad_(True)
+        logits = model(pixels.requires_grad_(True))
+        found = list(_head_weights(logits, pixels))
+    classes, mixing = len(model.class_names), [p for p in found if p.ndim > 1 and p in names]
+    misfit = [p for p in mixing if classes not in (p.shape[0], p.shape[-1])]
+    if misfit or not mixing:
+        where = _entry(model.network, names[misfit[0]]) if misfit else ""
+        raise InputError(
+            f"head of {model.architecture}",
+            expected=f"a last layer with {classes} outputs",
+            got=f"{where} with {misfit[0].shape[0]}" if misfit else "none",
+            fix="load weights for the same classes and keep their head",
+        )
+    return {_entry(model.network, names[parameter]) for parameter in found if parameter in names}
 
-    def note(module: nn.Module, _arguments: tuple[object, ...], output: object) -> None:
-        if isinstance(output, Tensor):
-            # Logits, or a map of them that is still to be averaged; tokens are counted on axis 1.
-            runs.append((names[module], output.shape[1] if output.ndim in (2, 4) else 0))
 
-    with graph_free(), frozen(model), forward_hooks(names, note):
-        model(torch.zeros(1, 3, *model.input_size).to(model.mean))
-    head = set()
-    while runs and runs[-1][1] == len(model.class_names):
-        head.add(runs.pop()[0])
-    if head:
-        return head
-    raise InputError(
-        f"head of {model.architecture}",
-        expected=f"a last layer with {len(model.class_names)} outputs",
-        got=f"{runs[-1][0]} with {runs[-1][1]}" if runs else "none",
-        fix="load weights for the same classes and keep their head",
-    )
+def _entry(network: nn.Module, name: str) -> str:
+    """Return the layer of a parameter, or its own name where its module holds other layers."""
+    layer = name.partition(_PARAMETRIZED)[0] if _PARAMETRIZED in name else name.rpartition(".")[0]
+    below = {child for child, _ in network.get_submodule(layer).named_children()}
+    return name if below - {_PARAMETRIZED.strip(".")} or not layer else layer
+
+
+def _head_weights(logits: Tensor, pixels: Tensor) -> Iterator[Tensor]:
+    """Yield the parameters of the first mixing step on every way from the logits to the pixels."""
+    sees_pixels = _ancestors_of(pixels, logits.grad_fn)
+    pending, seen = [logits.grad_fn], set()
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        children = [child for child, _ in node.next_functions if child is not None]
+        weights = [w for child in children if child not in sees_pixels for w in _leaves(child)]
+        yield from weights
+        if not any(weight.ndim > 1 for weight in weights):
+            pending += [child for child in children if child in sees_pixels]
+
+
+def _ancestors_of(pixels: Tensor, root: Node) -> set[Node]:
+    """Return the steps of the graph that depend on the pixels."""
+    order, stack, known = [], [(root, False)], set()
+    while stack:
+        node, is_done = stack.pop()
+        if is_done:
+            order.append(node)
+        elif node is not None and node not in known:
+            known.add(node)
+            stack.append((node, True))
+            stack += [(child, False) for child, _ in node.next_functions]
+    found: set[Node] = set()
+    for node in order:  # children before parents
+        if getattr(node, "variable", None) is pixels or any(
+            child in found for child, _ in node.next_functions
+        ):
+            found.add(node)
+    return found
+
+
+def _leaves(root: Node) -> Iterator[Tensor]:
+    """Yield the parameters that a step of the graph is computed from."""
+    pending, seen = [root], set()
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            yield variable
+        pending += [child for child, _ in node.next_functions]

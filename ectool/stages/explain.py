@@ -118,6 +118,6 @@ def _compute(
     from ectool.stages.networks import asked, pick_device
 
     device, data = pick_device(config), inputs.options.data
-    with asked(inputs.reference, config, device, inputs.dataset, data) as model:
+    with asked(inputs.reference, config, device, inputs.dataset, data, reporter) as model:
         work = ExplainWork(config, model, inputs.dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

@@ -15,6 +15,7 @@ from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import METHOD_GROUP, METHODS, DataOptions, ModelOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset
+from ectool.datasets.labels import check_label_range
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
@@ -43,6 +44,7 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
         rho=options.rho,
         seed=options.data_seed,
         fold=options.fold,
+        class_order=options.class_order,
     )
     dataset = open_dataset(options.data, request, options.fraction, options.limit)
     if len(dataset.sample_ids) == 0:
@@ -52,6 +54,7 @@ def open_data(options: DataOptions, split: str, variant: str = "original") -> Da
             got="none",
             fix="choose another --split or --data",
         )
+    check_label_range(dataset)
     return dataset
 
 

@@ -14,21 +14,24 @@ from torch import Tensor
 from ectool.artifacts import folder
 from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset
+from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, UsageError
 from ectool.models.allocator import keep_freed_memory
 from ectool.models.checkpoint import load_weights
+from ectool.models.class_matching import match_classes
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
-from ectool.models.grouping import OTHER, group_classes
+from ectool.models.grouping import group_classes
 from ectool.models.modes import frozen
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
-from ectool.models.zoo import imagenet_class_names
 from ectool.stages.inputs import ModelReference
 from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.types import SILENT, Reporter
 
 AUTO = "auto"
+_SHOWN = 12
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
@@ -63,12 +66,13 @@ def asked(
     device: torch.device,
     dataset: Dataset,
     data: str | None = None,
+    reporter: Reporter = SILENT,
 ) -> Iterator[Classifier]:
     """Load a model and hold it frozen in evaluation mode while the block runs.
 
-    Its batch normalisations are folded into its convolutions: nobody trains it any more. A model
-    of other classes answers with the data set's, where it is known which belong together, or
-    where it knows classes of the same names.
+    Its batch normalisations are folded into its convolutions: nobody trains it any more. Its
+    classes become those of the data set: by name, by position where it has no names, or by what is
+    known of which belong together.
 
     Args:
         reference: The model.
@@ -76,11 +80,13 @@ def asked(
         device: Where it runs.
         dataset: What it is asked about.
         data: Its URI, by which it may be known how classes of a wider model go together.
+        reporter: Whom to tell how classes were matched.
 
     Raises:
         InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = _translated(load(reference, options, dataset.size), dataset, data)
+    model = load(reference, options, dataset.size)
+    model = _translated(model, reference, options, dataset, data, reporter)
     example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
     keep = [at.target_module for at in model.each_layer()] if has_layers else []
@@ -91,16 +97,34 @@ def asked(
         yield model
 
 
-def _translated(model: Classifier, dataset: Dataset, data: str | None) -> Classifier:
-    """Return the model, made to answer with the data set's classes where it knows them."""
-    names, wanted = model.class_names, dataset.classes
+def _translated(
+    model: Classifier,
+    reference: ModelReference,
+    options: ModelOptions,
+    dataset: Dataset,
+    data: str | None,
+    reporter: Reporter,
+) -> Classifier:
+    """Return the model with a logit for each class of the data set; say how they were matched."""
+    wanted = dataset.classes
     groups = None if data is None else find_entry(data).groups
-    if groups is not None and len(names) == len(mapping := groups()):
+    if groups is not None and len(model.class_names) == len(mapping := groups()):
         return group_classes(model, torch.tensor(mapping), wanted)
-    if names == wanted or not set(wanted) <= set(names):
-        return model
-    place = {name: number for number, name in enumerate(wanted)}
-    return group_classes(model, torch.tensor([place.get(name, -1) for name in names]), wanted)
+    found = match_classes(
+        model,
+        wanted,
+        f"classes of {dataset.name}",
+        has_names=reference.architecture is None,
+        by_position=options.classes_by_position,
+    )
+    if found.way == "order":
+        reporter.note(f"{dataset.name}: the model has these classes in another order; by name")
+    elif found.way == "position" and order_matters(wanted):
+        reporter.note(
+            f"{dataset.name}: classes by position, in the order {', '.join(wanted[:_SHOWN])}…; "
+            "--class-order sorts them by value (natural) or as text"
+        )
+    return found.model
 
 
 def load(
@@ -133,12 +157,9 @@ def _load(
 ) -> Classifier:
     if reference.architecture is None:
         return _load_artifact(reference.path, layer)
-    public = imagenet_class_names()
-    count = reference.classes or 0
-    names = public if count == len(public) else tuple(map(str, range(count)))
     model = create(
         reference.architecture,
-        names,
+        tuple(map(str, range(reference.classes or 0))),  # which nobody knows
         seed=0,
         input_size=size if reference.is_opaque else None,
         layer=layer,
@@ -169,22 +190,13 @@ def _load_artifact(path: Path, layer: str | None) -> Classifier:
 
 
 def check_data(model: Classifier, dataset: Dataset) -> None:
-    """Check that a model can be asked about the pictures of a data set.
+    """Check that a model takes the images of a data set.
 
     Raises:
-        InputError: They disagree on the number of classes, or the network refuses the pictures'
-            size.
+        InputError: The network refuses the images' size.
 
-    Cost: one forward pass of one picture where they have another size than the model was made for.
+    Cost: one forward pass of one image where they have another size than the model was made for.
     """
-    names = [name for name in model.class_names if name != OTHER]
-    if len(names) != len(dataset.classes):
-        raise InputError(
-            f"classes of {dataset.name}",
-            expected=f"{len(names)} as the model has",
-            got=str(len(dataset.classes)),
-            fix="give the data set that the model was trained on, or name its classes alike",
-        )
     if dataset.size != model.input_size:
         _check_size(model, dataset)
 

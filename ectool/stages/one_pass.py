@@ -81,7 +81,7 @@ class Pair:
         attributes = {"classes": list(dataset.classes)}
         reference, device = self.inputs.reference, pick_device(config)
         with (
-            asked(reference, config, device, dataset, config.data) as model,
+            asked(reference, config, device, dataset, config.data, reporter) as model,
             self._growing(config.output, self.recipe, attributes) as samples,
             self._growing(self.explain.output, self.draft) as heatmaps,
         ):

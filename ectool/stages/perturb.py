@@ -106,7 +106,8 @@ def _compute(
     from ectool.stages.networks import asked, pick_device
     from ectool.stages.perturb_work import PerturbWork
 
-    with asked(reference, config, pick_device(config), dataset, config.data) as model:
+    device = pick_device(config)
+    with asked(reference, config, device, dataset, config.data, reporter) as model:
         work = PerturbWork(config, model, dataset, initial)
         attributes = {"classes": list(dataset.classes)}
         length = len(dataset.sample_ids)

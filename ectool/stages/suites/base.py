@@ -89,7 +89,7 @@ class Subject:
 
         config, device = self.config, pick_device(self.config)
         return self._held.enter_context(
-            asked(self.reference, config, device, self.original, config.data)
+            asked(self.reference, config, device, self.original, config.data, self.reporter)
         )
 
     def path(self, file: str) -> Path:

@@ -107,7 +107,7 @@ def test_the_validation_folder_has_three_names(split_folder, group):
 
 def test_two_validation_folders_are_an_error(split_folder):
     shutil.copytree(split_folder / "val", split_folder / "valid")
-    with pytest.raises(InputError, match="one folder for the validation split"):
+    with pytest.raises(InputError, match="one folder for each split, got train, val, valid, test"):
         open_split(split_folder, "train")
 
 

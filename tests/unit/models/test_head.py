@@ -54,6 +54,56 @@ def test_two_heads_are_found_and_neither_tokens_nor_the_root_are_taken_for_one()
     assert head_layers(classifier(TwoHeads())) == {"first", "second"}
 
 
+def test_layers_as_wide_as_the_classes_are_not_the_head():
+    # layer4 of ResNet-18 puts out 512 channels, as many as there are classes here.
+    model = create("resnet18", tuple(map(str, range(512))), seed=0, input_size=(64, 64))
+    assert head_layers(model) == {"fc"}
+
+
+class Scaled(nn.Module):
+    """Compare normalised features with prototypes, as CLIP does; both lie in the root."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(48, 5)
+        self.token = nn.Parameter(torch.zeros(5))
+        self.prototypes = nn.Parameter(torch.randn(5, 5))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.body(images.flatten(1)) + self.token
+        return self.scale * (nn.functional.normalize(features) @ self.prototypes.T)
+
+
+def test_weights_in_the_root_are_named_by_themselves():
+    assert head_layers(classifier(Scaled())) == {"prototypes", "scale"}
+
+
+class PooledMap(nn.Module):
+    """Average a map of logits, normalised and squashed, as fully convolutional networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.norm = nn.Conv2d(3, 5, 1), nn.Conv2d(5, 5, 1), nn.BatchNorm2d(5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.head(self.body(images).relu())).mean((2, 3)).softmax(1)
+
+
+def test_what_comes_after_the_head_belongs_to_it():
+    assert head_layers(classifier(PooledMap())) == {"head", "norm"}
+
+
+def test_a_parametrised_head_and_one_behind_a_frozen_body():
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.ReLU(), normed)
+    assert head_layers(classifier(network)) == {"3"}
+    for parameter in network[1].parameters():
+        parameter.requires_grad_(False)
+    assert head_layers(classifier(network)) == {"3"}
+    assert [p.requires_grad for p in network.parameters()] == [False, False, True, True, True]
+
+
 @pytest.mark.parametrize(
     ("network", "got"),
     [

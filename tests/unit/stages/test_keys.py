@@ -32,6 +32,8 @@ OTHER = {
     "limit": 7,
     "rho": 0.25,
     "data_seed": 3,
+    "class_order": "text",
+    "classes_by_position": True,
     "eps": 1 / 255,
     "alpha": 0.01,
     "steps": 4,
