@@ -37,7 +37,7 @@ def head_layers(model: Classifier) -> set[str]:
 
     Cost: one forward pass of one image.
     """
-    names = {parameter: name for name, parameter in model.network.named_parameters()}
+    names: dict[Tensor, str] = {p: name for name, p in model.network.named_parameters()}
     pixels = torch.zeros(1, 3, *model.input_size).to(model.mean)
     with frozen(model), torch.inference_mode(False), torch.enable_grad():
         for parameter in names:
