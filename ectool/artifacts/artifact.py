@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ectool.artifacts.checked import Checked
+from ectool.artifacts.content import Content, unlike, unreadable
 from ectool.artifacts.hashing import digest_arrays, digest_json
-from ectool.artifacts.manifest import Shard, parse_manifest
+from ectool.artifacts.manifest import parse_manifest
 from ectool.artifacts.schema import (
     SCHEMAS,
     VERSION,
     ArrayInfo,
     Arrays,
     check,
-    check_finite,
     spec_of,
 )
-from ectool.artifacts.store import RowReader, open_store
+from ectool.artifacts.store import open_store
 from ectool.errors import InputError, IntegrityError
 
 FOREIGN_ROWS = 4096
@@ -33,22 +34,37 @@ FOREIGN_ROWS = 4096
 class Artifact:
     """An open array artifact: checked against its schema, read by rows or by shards.
 
+    What is read is compared with the digests of the manifest, each array of each shard once,
+    when the first of its rows is wanted.
+
     Args:
         path: A `.zarr` folder or an `.h5` file.
         kind: Schema it must follow; the one its manifest or root attribute names unless given.
+        repair: Open it although attributes or arrays are not those that were written.
 
     Raises:
         InputError: It is missing, follows another schema, or misses arrays.
+        IntegrityError: The manifest or an attribute is not what was written.
     """
 
-    def __init__(self, path: Path, kind: str | None = None) -> None:
+    def __init__(self, path: Path, kind: str | None = None, *, repair: bool = False) -> None:
         self.path = path
         self.store = open_store(path)
+        self._repair = repair
+        try:
+            self._open(kind)
+        except Exception:
+            self.close()
+            raise
+
+    def _open(self, kind: str | None) -> None:
         text = self.store.manifest()
-        self.manifest = None if text is None else parse_manifest(text, path)
+        self.manifest = None if text is None else parse_manifest(text, self.path)
         self.kind = self._find_kind(kind)
-        self._kept: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
-        self._raw: dict[str, RowReader | None] = {}
+        self._checked = Checked(self.manifest, self.kind)
+        wrong = self._checked.wrong_attributes(self.store.attributes)
+        if wrong and not self._repair:
+            raise unlike(self.path, f"attribute `{wrong[0]}`")
         if self.manifest is None:
             _ = self.arrays
 
@@ -59,20 +75,33 @@ class Artifact:
         Raises:
             InputError: An array is missing, or does not fit. Already raised on opening where
                 there is no manifest, which would vouch for the contents.
+            IntegrityError: There are not the arrays, or not the rows, that were written.
         """
         arrays = self.store.arrays
+        if self._repair:
+            return arrays
+        for name in self._checked.wrong_names(arrays):
+            raise unlike(
+                self.path, f"array `{name}`", "an array more" if name in arrays else "none"
+            )
+        for name, reason in self.store.unreadable.items():
+            if spec_of(self.kind, name) is not None:
+                raise unreadable(self.path, self.kind, name, reason)
         check(self.kind, arrays, str(self.path))
+        rows = arrays["sample_id"].shape[0]
+        if self.manifest is not None and rows != self.shards[-1][1]:
+            raise unlike(self.path, "sample_id", f"{rows} rows in place of {self.shards[-1][1]}")
         return arrays
 
     def _find_kind(self, wanted: str | None) -> str:
         """Return the schema's name, refusing another than the wanted one."""
-        attributes = self.store.attributes
-        found = self.manifest.kind if self.manifest else attributes.get("schema")
-        if attributes.get("version", VERSION) != VERSION:
+        version = self._attribute("version", VERSION)
+        found = self.manifest.kind if self.manifest else self._attribute("schema", None)
+        if version != VERSION:
             raise InputError(
                 str(self.path),
                 expected=f"schema version {VERSION}",
-                got=repr(attributes["version"]),
+                got=repr(version),
                 fix="use the ectool that reads it, or write it as docs/artifacts.md says",
             )
         if str(found) not in SCHEMAS or wanted not in (None, found):
@@ -83,6 +112,11 @@ class Artifact:
                 fix="give the artifact that the stage reads (see `ectool inspect`)",
             )
         return str(found)
+
+    def _attribute(self, name: str, default: object) -> object:
+        """Return a root attribute; netCDF-4 and MATLAB know no single numbers, but lists of one."""
+        value = self.store.attributes.get(name, default)
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
 
     def __enter__(self) -> Artifact:
         return self
@@ -100,15 +134,20 @@ class Artifact:
         self.store.close()
 
     def __len__(self) -> int:
-        return self.arrays["sample_id"].shape[0]
+        return self.shards[-1][1] if self.manifest else self.arrays["sample_id"].shape[0]
 
     @cached_property
     def shards(self) -> tuple[tuple[int, int], ...]:
         """Return the [start, stop) row ranges of the shards."""
         if self.manifest is not None:
             return tuple((shard.start, shard.stop) for shard in self.manifest.shards)
-        starts = range(0, len(self), FOREIGN_ROWS)
-        return tuple((start, min(start + FOREIGN_ROWS, len(self))) for start in starts)
+        rows = self.arrays["sample_id"].shape[0]
+        starts = range(0, rows, FOREIGN_ROWS)
+        return tuple((start, min(start + FOREIGN_ROWS, rows)) for start in starts)
+
+    @cached_property
+    def _content(self) -> Content:
+        return Content(self.path, self.store, self._checked, self.shards)
 
     @cached_property
     def id(self) -> str:
@@ -140,8 +179,8 @@ class Artifact:
         """Return rows [start, stop) of an array.
 
         Raises:
-            IntegrityError: The bytes do not match their checksum.
-            InputError: The array is not there, or holds NaN or infinity where none may be.
+            IntegrityError: The rows are not what was written.
+            InputError: The array is not there, or holds numbers that the schema refuses.
         """
         if name not in self.arrays:
             raise InputError(
@@ -151,14 +190,16 @@ class Artifact:
                 fix="make the artifact with it",
             )
         stop = len(self) if stop is None else stop
-        touched = [(first, last) for first, last in self.shards if first < stop and start < last]
-        if len(touched) == 1:
-            first, last = touched[0]
-            return self._shard(name, first, last)[start - first : stop - first]
-        if not touched:
-            return self._read(name, start, stop)
-        cuts = [start, *(first for first, _ in touched[1:]), stop]
-        return np.concatenate([self._read(name, *cut) for cut in pairwise(cuts)])
+        if self.arrays[name].shape[:1] != (len(self),):
+            return self._content.load(name, start, stop)
+        parts = [
+            self._content.shard(name, number)[max(start, first) - first : stop - first]
+            for number, (first, last) in enumerate(self.shards)
+            if first < stop and start < last
+        ]
+        if not parts:
+            return self._content.load(name, start, stop)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def take(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
         """Return rows of an array in any order.
@@ -167,52 +208,14 @@ class Artifact:
         is touched is read as a whole.
 
         Raises:
-            IntegrityError: The bytes do not match their checksum.
+            IntegrityError: The rows are not what was written.
             InputError: The array is not there.
         """
-        raw = self._reader(name)
-        if raw is None:
-            return self._gather(name, rows)
-        try:
-            return raw(rows)
-        except OSError as error:
-            raise self._damaged(name, int(rows[0]), str(error)) from error
+        return self._content.take(name, rows)
 
     def is_raw(self, name: str) -> bool:
         """Tell whether any rows of an array can be taken at the cost of reading them alone."""
-        return self._reader(name) is not None
-
-    def _reader(self, name: str) -> RowReader | None:
-        if name not in self._raw:
-            self._raw[name] = self.store.raw_rows(name, spec_of(self.kind, name))
-        return self._raw[name]
-
-    def _gather(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
-        info = self.arrays[name]
-        found = np.empty((len(rows), *info.shape[1:]), self.read(name, 0, 1).dtype)
-        for start, stop in self.shards:
-            inside = (start <= rows) & (rows < stop)
-            if inside.any():
-                found[inside] = self.read(name, start, stop)[rows[inside] - start]
-        return found
-
-    def _shard(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
-        """Return a whole shard of an array, kept until another one is wanted.
-
-        Chunks are whole shards, so a batch costs as much to read as its shard.
-        """
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != start:
-            kept = self._kept[name] = (start, self._read(name, start, stop))
-        return kept[1]
-
-    def _read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
-        try:
-            values = self.store.read(name, start, stop)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise self._damaged(name, start, str(error)) from error
-        check_finite(self.kind, name, values, f"{self.path}: {name}", start)
-        return values
+        return self._content.raw(name) is not None
 
     @cached_property
     def columns(self) -> list[str]:
@@ -220,39 +223,60 @@ class Artifact:
         infos = sorted(self.arrays.items())
         return [name for name, info in infos if info.shape[:1] == (len(self),)]
 
-    def iterate(self) -> Iterator[tuple[int, Arrays]]:
-        """Yield (first row, all columns) shard by shard.
+    def iterate(self, names: Sequence[str] | None = None) -> Iterator[tuple[int, Arrays]]:
+        """Yield (first row, columns) shard by shard, and read the next one meanwhile.
+
+        Args:
+            names: Which columns; all unless given.
 
         Raises:
             IntegrityError: A shard is not what was written.
         """
-        for number, (start, stop) in enumerate(self.shards):
-            arrays = self._rows(start, stop)
-            if self.manifest and digest_arrays(arrays) != self.manifest.shards[number].digest:
-                raise self._damaged("", start, "others")
-            yield start, arrays
+        names = self.columns if names is None else names
+        with ThreadPoolExecutor(1) as reader:
+            ahead = [reader.submit(self._rows, names, *rows) for rows in self.shards[:1]]
+            for number, (start, _) in enumerate(self.shards):
+                arrays = ahead.pop().result()
+                for rows in self.shards[number + 1 : number + 2]:
+                    ahead.append(reader.submit(self._rows, names, *rows))
+                yield start, arrays
 
-    def _rows(self, start: int, stop: int) -> Arrays:
-        return {name: self.read(name, start, stop) for name in self.columns}
+    def _rows(self, names: Sequence[str], start: int, stop: int) -> Arrays:
+        return {name: self.read(name, start, stop) for name in names}
 
     def verify(self) -> list[int]:
         """Return the numbers of the shards whose contents are not what was written."""
-        if self.manifest is None:
-            return []
-        return [n for n, shard in enumerate(self.manifest.shards) if not self.is_whole(shard)]
+        return list(self.damage())
 
-    def is_whole(self, shard: Shard) -> bool:
-        """Tell whether a shard's contents are what was written."""
+    def damage(self) -> dict[int, list[str]]:
+        """Return what is not what was written: names of arrays by the number of their shard.
+
+        The name is empty where an earlier version wrote a digest of the whole shard alone. Of
+        attributes, and of arrays that are there or gone as a whole, the first shard is told.
+        """
+        self._checked.clear()
+        if self.manifest is None:
+            return {}
+        names = self._checked.wrong_names(self.store.arrays)
+        attributes = self._checked.wrong_attributes(self.store.attributes)
+        found = {0: [*names, *(f"attribute {name}" for name in attributes)]}
+        for number, shard in enumerate(self.manifest.shards):
+            arrays = [name for name in shard.arrays or ("",) if name not in names]
+            wrong = [name for name in arrays if not self._is_whole(name, number)]
+            found[number] = found.get(number, []) + wrong
+        return {number: wrong for number, wrong in found.items() if wrong}
+
+    def right_attributes(self) -> dict[str, Any]:
+        """Return the root attributes but for those that are not what was written."""
+        wrong = self._checked.wrong_attributes(self.store.attributes)
+        return {n: value for n, value in self.store.attributes.items() if n not in wrong}
+
+    def _is_whole(self, name: str, number: int) -> bool:
         try:
-            return digest_arrays(self._rows(shard.start, shard.stop)) == shard.digest
+            if name:
+                self._content.compared(name, number)
+            else:
+                self._content.compare_whole(number)
         except IntegrityError:
             return False
-
-    def _damaged(self, name: str, row: int, detail: str) -> IntegrityError:
-        number = next((n for n, (start, stop) in enumerate(self.shards) if start <= row < stop), 0)
-        return IntegrityError(
-            f"{self.path}: shard {number}" + (f" of `{name}`" if name else ""),
-            expected="the bytes that were written",
-            got=detail.splitlines()[0] if detail else "damaged bytes",
-            fix="run the stage that made it again with --resume",
-        )
+        return True

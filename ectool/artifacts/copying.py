@@ -20,32 +20,22 @@ def copy(
 ) -> Path:
     """Write all arrays, the root attributes and a manifest; the target's suffix says how.
 
-    Arrays that the schema does not know are copied too.
+    Arrays that the schema does not know are copied too, whatever their shape. What is no array of
+    numbers or text is left out: `artifact.store.unreadable` names it.
 
     Raises:
-        InputError: There are no samples, or an array does not have a row for each.
+        InputError: There are no samples.
         IntegrityError: A shard is not what was written.
     """
-    _check_columns(artifact)
+    if len(artifact) == 0:
+        raise InputError(
+            str(artifact.path), expected="at least one sample", got="none", fix="make it again"
+        )
     if target.suffix in HDF5_SUFFIXES:
         _to_hdf5(artifact, target, manifest, advance)
     else:
         _to_zarr(artifact, target, manifest, advance)
     return target
-
-
-def _check_columns(artifact: Artifact) -> None:
-    if len(artifact) == 0:
-        raise InputError(
-            str(artifact.path), expected="at least one sample", got="none", fix="make it again"
-        )
-    for name in artifact.arrays.keys() - set(artifact.columns):
-        raise InputError(
-            f"{artifact.path}: {name}",
-            expected=f"an array with a row for each of the {len(artifact)} samples",
-            got=f"shape {artifact.arrays[name].shape}",
-            fix="store it elsewhere, or as an attribute",
-        )
 
 
 def _rows(artifact: Artifact) -> int:
@@ -58,9 +48,15 @@ def _spec(artifact: Artifact, name: str) -> ArraySpec:
     """Return what the schema says of an array, or what can be said of one it does not know."""
     info, spec = artifact.arrays[name], spec_of(artifact.kind, name)
     if spec is None:
-        axes = range(1, len(info.shape))
-        return ArraySpec(info.kind, (SAMPLE, *(f"axis_{axis}" for axis in axes)))
+        axes = [f"axis_{axis}" for axis in range(len(info.shape))]
+        return ArraySpec(info.kind, (SAMPLE, *axes[1:]) if name in artifact.columns else (*axes,))
     return replace(spec, dims=spec.dims_of(len(info.shape)) or spec.dims)
+
+
+def _others(artifact: Artifact) -> Arrays:
+    """Return the arrays without a row for each sample; the schema knows none of them."""
+    names = artifact.arrays.keys() - set(artifact.columns)
+    return {name: artifact.read(name) for name in sorted(names)}
 
 
 def _shards(artifact: Artifact, advance: Advance) -> Iterator[tuple[int, Arrays]]:
@@ -73,6 +69,7 @@ def _to_hdf5(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
     hdf5_store.write_file(
         target,
         _shards(artifact, advance),
+        _others(artifact),
         length=len(artifact),
         rows=_rows(artifact),
         dims={name: _spec(artifact, name).dims for name in artifact.arrays},
@@ -95,5 +92,7 @@ def _to_zarr(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
                     spec=_spec(artifact, name),
                 )
             zarr_store.write_rows(target, name, start, values)
+    for name, values in _others(artifact).items():
+        zarr_store.write_whole(target, name, values, _spec(artifact, name))
     if manifest is not None:
         (target / FILE_NAME).write_bytes(manifest.to_bytes())

@@ -22,18 +22,34 @@ def digest_arrays(arrays: Arrays) -> str:
     """Return the SHA-256 (hex) of arrays' names, kinds, shapes and little-endian bytes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        header, body = _content(arrays[name])
-        digest.update(f"{name}|{header}|{arrays[name].shape}|".encode())
+        kind, body = _content(arrays[name])
+        digest.update(array_header(name, kind, arrays[name].shape))
         digest.update(body)
     return digest.hexdigest()
 
 
-def _content(array: np.ndarray[Any, Any]) -> tuple[str, bytes]:
+def digest_each(arrays: Arrays) -> dict[str, str]:
+    """Return by name the SHA-256 (hex) of each array, as `digest_arrays` has it of one alone."""
+    return {name: digest_arrays({name: values}) for name, values in sorted(arrays.items())}
+
+
+def array_header(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
+    """Return what a digest holds of an array before its bytes.
+
+    Args:
+        name: Name of the array.
+        kind: numpy's name of its little-endian type, or `text`.
+        shape: Its shape.
+    """
+    return f"{name}|{kind}|{shape}|".encode()
+
+
+def _content(array: np.ndarray[Any, Any]) -> tuple[str, bytes | memoryview]:
     """Return an array's kind and its bytes, the same on every machine."""
     if array.dtype.kind in "TOU":
         return "text", "\0".join(map(str, array.tolist())).encode()
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return little.dtype.str, little.tobytes()
+    return little.dtype.str, little.reshape(-1).view(np.uint8).data
 
 
 def digest_file(path: Path) -> str:

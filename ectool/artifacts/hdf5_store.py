@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ectool.artifacts.hdf5_nodes import nodes_of
 from ectool.artifacts.hdf5_sink import Sink
+from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec
+from ectool.artifacts.values import as_text, kind_of, native
 from ectool.errors import InputError
 
 MANIFEST = "manifest"
@@ -22,19 +26,14 @@ class Hdf5Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._arrays: dict[str, h5py.Dataset] = {}
         try:
             self._file = h5py.File(path, "r")
-            self._file.visititems(self._note)
-            self._attributes = {name: _plain(value) for name, value in self._file.attrs.items()}
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            self._arrays, self._unreadable = nodes_of(self._file)
+            self._attributes = _attributes(self._file)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 str(path), expected="an HDF5 file", got=str(error), fix="check the path"
             ) from None
-
-    def _note(self, name: str, node: object) -> None:
-        if isinstance(node, h5py.Dataset):
-            self._arrays[name] = node
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -45,22 +44,28 @@ class Hdf5Store:
     def arrays(self) -> dict[str, ArrayInfo]:
         """Return shape and kind of every array, by its path in the file."""
         return {
-            name: ArrayInfo(array.shape, str(array.dtype), _kind(array.dtype))
+            name: ArrayInfo(array.shape, str(array.dtype), kind_of(array.dtype))
             for name, array in self._arrays.items()
         }
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Return by name what cannot be read as an array of numbers or text, and why."""
+        return self._unreadable
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return rows [start, stop) of an array; text as numpy strings.
 
         Raises:
             OSError: A checksum does not match.
+            UnicodeDecodeError: Text is not UTF-8.
         """
         array = self._arrays[name]
-        if _kind(array.dtype) == "T":
-            return np.asarray(array.asstr()[start:stop], dtype=np.dtypes.StringDType())
-        return np.asarray(array[start:stop])
+        values = np.asarray(array[start:stop] if array.shape else array[()])
+        # As bytes, and decoded here: many programs do not say that theirs are UTF-8.
+        return as_text(values) if kind_of(array.dtype) == "T" else native(values)
 
-    def raw_rows(self, name: str, spec: ArraySpec | None) -> None:
+    def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> None:
         """Return None: chunks are compressed."""
 
     def manifest(self) -> bytes | None:
@@ -74,19 +79,33 @@ class Hdf5Store:
         self._file.close()
 
 
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    """Return the root attributes that JSON can hold: not references, nor those without a value."""
+    found: dict[str, Any] = {}
+    for name in file.attrs:
+        try:
+            value = _plain(file.attrs[name])
+            json.dumps(value)
+        except (OSError, TypeError, ValueError):
+            if name == MANIFEST:  # without it nothing would be compared
+                raise
+            continue
+        found[name] = value
+    return found
+
+
 def _plain(value: object) -> object:
     """Return an attribute as JSON can hold it; HDF5 hands out numpy numbers, and text as bytes."""
     value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _kind(dtype: np.dtype[Any]) -> str:
-    return "T" if dtype.kind in "OSU" else dtype.kind
 
 
 def write_file(
     path: Path,
     shards: Iterable[tuple[int, Arrays]],
+    others: Arrays,
     *,
     length: int,
     rows: int,
@@ -96,11 +115,32 @@ def write_file(
 ) -> None:
     """Write a whole HDF5 file shard by shard; bytes depend on nothing but the arguments.
 
+    Args:
+        path: The file.
+        shards: First row and columns of each shard.
+        others: Arrays without a row for each sample.
+        length: Number of samples.
+        rows: Rows of a chunk.
+        dims: Names of the dimensions of each array.
+        attributes: Root attributes.
+        manifest: The manifest's bytes, if there is one.
+
     Raises:
         OSError: The disk is full.
     """
     with Sink(path) as sink:
-        _write_into(sink, shards, length, rows, dims, {**attributes, **_manifest(manifest)})
+        with h5py.File(sink, "w") as file:
+            for name, value in {**attributes, **_manifest(manifest)}.items():
+                _set_attribute(file, name, value)
+            for start, arrays in shards:
+                for name in sorted(arrays):
+                    if name not in file:
+                        _create(file, name, arrays[name], length, rows, dims[name])
+                    file[name][start : start + len(arrays[name])] = _stored(arrays[name])
+                    sink.check()
+            for name, values in others.items():
+                file.create_dataset(name, data=_stored(values), dtype=_type(values))
+                sink.check()
         sink.check()
 
 
@@ -108,24 +148,21 @@ def _manifest(manifest: bytes | None) -> dict[str, str]:
     return {} if manifest is None else {MANIFEST: manifest.decode()}
 
 
-def _write_into(
-    sink: Sink,
-    shards: Iterable[tuple[int, Arrays]],
-    length: int,
-    rows: int,
-    dims: Mapping[str, tuple[str, ...]],
-    attributes: Mapping[str, Any],
-) -> None:
-    with h5py.File(sink, "w") as file:
-        file.attrs.update(attributes)
-        for start, arrays in shards:
-            for name in sorted(arrays):
-                values = arrays[name]
-                if name not in file:
-                    _create(file, name, values, length, rows, dims[name])
-                stored = values.astype(object) if values.dtype.kind == "T" else values
-                file[name][start : start + len(values)] = stored
-                sink.check()
+def _type(values: np.ndarray[Any, Any]) -> np.dtype[Any]:
+    text: np.dtype[Any] = h5py.string_dtype()
+    return text if values.dtype.kind == "T" else values.dtype
+
+
+def _stored(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return values.astype(object) if values.dtype.kind == "T" else values
+
+
+def _set_attribute(file: h5py.File, name: str, value: object) -> None:
+    """Store an attribute; what HDF5 has no type for, such as a dictionary, as JSON."""
+    try:
+        file.attrs[name] = value
+    except (TypeError, ValueError):
+        file.attrs[name] = json.dumps(value)
 
 
 def _create(
@@ -140,8 +177,8 @@ def _create(
     dataset = file.create_dataset(
         name,
         shape=(length, *sample.shape[1:]),
-        dtype=h5py.string_dtype() if sample.dtype.kind == "T" else sample.dtype,
-        chunks=(min(rows, length), *sample.shape[1:]),
+        dtype=_type(sample),
+        chunks=(min(rows, length), *(max(side, 1) for side in sample.shape[1:])),
         compression="gzip",
         compression_opts=1,
         shuffle=True,

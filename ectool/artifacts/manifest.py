@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ectool.artifacts.hashing import digest_json
 from ectool.artifacts.schema import VERSION
-from ectool.errors import InputError
+from ectool.errors import InputError, IntegrityError
 
 FILE_NAME = "manifest.json"
 LIBRARIES = ("ectool", "torch", "torchvision", "numpy", "zarr", "h5py", "scikit-learn", "pillow")
@@ -60,6 +62,7 @@ class Shard(BaseModel):
         start: First row.
         stop: Row after the last.
         digest: SHA-256 of the rows' contents.
+        arrays: The same of each array alone, by name; empty where an earlier version wrote it.
         findings: What the stage noticed in these rows, counted by name, e.g. `zero_maps`.
     """
 
@@ -67,6 +70,7 @@ class Shard(BaseModel):
     start: int
     stop: int
     digest: str
+    arrays: dict[str, str] = {}
     findings: dict[str, int] = {}
 
 
@@ -109,6 +113,7 @@ class Manifest(BaseModel):
         length: Number of samples.
         shards: Finished shards of an array artifact, the authority on what exists.
         files: SHA-256 by file name of a folder artifact.
+        attributes: SHA-256 of the canonical JSON of each root attribute that the stage wrote.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +127,12 @@ class Manifest(BaseModel):
     length: int = 0
     shards: tuple[Shard, ...] = ()
     files: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+
+    @property
+    def content_id(self) -> str:
+        """Return the id that the digests in it stand for."""
+        return _content_id(self.kind, self.shards, self.files)
 
     def all_findings(self) -> dict[str, float]:
         """Return the findings of the whole and the sums of those of the shards."""
@@ -142,21 +153,27 @@ def make_manifest(
     shards: tuple[Shard, ...] = (),
     files: dict[str, str] | None = None,
     findings: dict[str, float] | None = None,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Manifest:
     """Complete a recipe into a manifest once the contents are known."""
-    content = {"kind": recipe.kind, "shards": [s.digest for s in shards], "files": files or {}}
     return Manifest(
         kind=recipe.kind,
         version=VERSION,
         key=recipe.key,
-        id=digest_json(content),
+        id=_content_id(recipe.kind, shards, files or {}),
         recipe=recipe,
         versions=library_versions(),
         findings=findings or {},
         length=length,
         shards=shards,
         files=files or {},
+        attributes={name: digest_json(value) for name, value in attributes.items()},
     )
+
+
+def _content_id(kind: str, shards: tuple[Shard, ...], files: dict[str, str]) -> str:
+    digests = [shard.digest for shard in shards]
+    return digest_json({"kind": kind, "shards": digests, "files": files})
 
 
 def parse_manifest(text: str | bytes, where: Path) -> Manifest:
@@ -164,6 +181,7 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
 
     Raises:
         InputError: It is not a manifest of a version this program reads.
+        IntegrityError: Its key or its id is not that of what it says.
     """
     try:
         manifest = Manifest.model_validate_json(text)
@@ -182,7 +200,23 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
             got=str(manifest.version),
             fix="use the ectool that wrote it, or make it again",
         )
+    _check_consistent(manifest, where)
     return manifest
+
+
+def _check_consistent(manifest: Manifest, where: Path) -> None:
+    """Check that nobody has changed what the key or the id were made of."""
+    for name, told, found in (
+        ("key", manifest.key, manifest.recipe.key),
+        ("id", manifest.id, manifest.content_id),
+    ):
+        if told != found:
+            raise IntegrityError(
+                f"{where}: {name}",
+                expected="the manifest that was written",
+                got=f"another, whose {name} would be {found[:12]} in place of {told[:12]}",
+                fix="restore it, or make the artifact again",
+            )
 
 
 @cache

@@ -17,8 +17,9 @@ from typing import Any
 from ectool.artifacts import files, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
-from ectool.artifacts.hashing import digest_arrays
+from ectool.artifacts.hashing import digest_arrays, digest_each
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
+from ectool.artifacts.own import restore_own, save_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import InputError, IntegrityError, OutputExistsError
@@ -70,6 +71,7 @@ class PartialArtifact:
         self.attributes = {**attributes, "schema": recipe.kind, "version": VERSION}
         self.folder = partial_folder(output, recipe)
         self.store = self.folder / "store.zarr"
+        self.own = self.folder / "own"
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
@@ -106,7 +108,13 @@ class PartialArtifact:
                     spec=self._spec(name),
                 )
             zarr_store.write_rows(self.store, name, start, values)
-        shard = Shard(start=start, stop=stop, digest=digest_arrays(arrays), findings=findings)
+        shard = Shard(
+            start=start,
+            stop=stop,
+            digest=digest_arrays(arrays),
+            arrays=digest_each(arrays),
+            findings=findings,
+        )
         files.write_atomic(self._marker(number), shard.model_dump_json().encode())
 
     def publish(
@@ -124,7 +132,9 @@ class PartialArtifact:
         manifest = self._manifest(recipe or self.recipe, findings or {})
         files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
         self._verify()
-        files.publish(self._finished(manifest), self.output)
+        made = self._finished(manifest)
+        restore_own(self.own, made)
+        files.publish(made, self.output)
         files.remove(self.folder)
         return self.output
 
@@ -152,7 +162,13 @@ class PartialArtifact:
         """Gather the markers into a manifest."""
         texts = [self._marker(number).read_text() for number in range(len(self.ranges))]
         shards = tuple(Shard.model_validate_json(text) for text in texts)
-        return make_manifest(recipe, length=self.length, shards=shards, findings=dict(findings))
+        return make_manifest(
+            recipe,
+            length=self.length,
+            shards=shards,
+            findings=dict(findings),
+            attributes=self.attributes,
+        )
 
     def _marker(self, number: int) -> Path:
         return self.folder / "shards" / f"{number:06d}.json"
@@ -202,24 +218,30 @@ def growing(
 def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
     """Turn a finished output with damaged shards back into one in the making.
 
+    What the schema does not know is its owner's, and stays in it.
+
     Returns:
         The numbers of the damaged shards; empty (and the output untouched) where all are whole.
     """
-    with Artifact(output, recipe.kind) as artifact:
-        damaged, manifest = artifact.verify(), artifact.manifest
+    with Artifact(output, recipe.kind, repair=True) as artifact:
+        damaged, manifest = artifact.damage(), artifact.manifest
         if not damaged or manifest is None:
             return []
+        known = [name for name in artifact.columns if spec_of(recipe.kind, name) is not None]
         with growing(
             output,
             recipe,
             length=len(artifact),
             shard_size=shard_size,
-            attributes=artifact.store.attributes,
+            attributes=artifact.right_attributes(),
         ) as partial:
+            save_own(output, known, partial.own)
             for number, shard in enumerate(manifest.shards):
                 if number not in damaged:
-                    start, stop = shard.start, shard.stop
-                    arrays = {name: artifact.read(name, start, stop) for name in artifact.arrays}
+                    arrays = {
+                        name: artifact.read(name, shard.start, shard.stop)
+                        for name in shard.arrays or known
+                    }
                     partial.write(number, arrays, shard.findings)
     files.move_aside(output, "damaged")
-    return damaged
+    return list(damaged)

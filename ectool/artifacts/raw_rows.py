@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
 
+from ectool.artifacts.hashing import array_header
 from ectool.artifacts.schema import ArraySpec
 
 CHECKSUM_BYTES = 4
 _PIECE = 2**24
 
 
+class Seal(NamedTuple):
+    """What the manifest says of an array's rows in one shard: their number and SHA-256."""
+
+    rows: int
+    digest: str
+
+
+Seals = tuple[Seal, ...]
+
+
 class RawRows:
     """Rows of one array, read by offset from its chunk files.
 
-    A chunk's checksum is compared when the first of its rows is read, once in a process. Nothing
-    stays in memory and nothing is memory-mapped: pages that were read would count as this
-    process's memory until somebody else asks for it.
+    A chunk is compared with its digest when the first of its rows is read, once in a process,
+    and with its checksum where there is no digest. Nothing stays in memory and nothing is
+    memory-mapped: pages that were read would count as this process's memory until somebody else
+    asks for it.
 
     Args:
         path: Folder of the Zarr group.
-        array: One of its arrays, for which `is_raw` is true.
+        name: Path of one of its arrays.
+        array: The array, for which `is_raw` is true.
+        seals: What the manifest says of it, chunk by chunk.
     """
 
-    def __init__(self, path: Path, array: zarr.Array[Any]) -> None:
-        self.folder = path / array.path
+    def __init__(
+        self, path: Path, name: str, array: zarr.Array[Any], seals: Seals | None = None
+    ) -> None:
+        self.folder = path / name
+        self.name = name
         self.array = array
+        self.seals = seals
         self.rows = array.chunks[0]
         self.row_bytes = int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
         self._checked: set[int] = set()
@@ -44,32 +64,73 @@ class RawRows:
         """Return rows in the order asked for.
 
         Raises:
-            OSError: A chunk is missing, too short, or not what was written.
+            ChunkError: A chunk is missing, too short, or not what was written.
         """
         found = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
         flat = found.reshape(len(rows), self.row_bytes).view(np.uint8)
         chunks = rows // self.rows
-        for number in np.unique(chunks):
-            with self._chunk(int(number)) as file:
+        numbers = [int(number) for number in np.unique(chunks)]
+        self._check_new(numbers)
+        for number in numbers:
+            with self._chunk(number) as file:
                 for place in np.flatnonzero(chunks == number):
                     offset = int(rows[place] % self.rows) * self.row_bytes
                     if os.preadv(file, [flat[place].data], offset) != self.row_bytes:
-                        raise OSError(f"chunk {number} is too short")
+                        raise ChunkError(number, "is too short")
         return found
+
+    def _check_new(self, numbers: list[int]) -> None:
+        """Compare chunks with their digests, several at a time: hashing is the slower part."""
+        with self._lock:
+            new = [number for number in numbers if number not in self._checked]
+            if len(new) > 1:
+                with ThreadPoolExecutor(min(len(new), os.cpu_count() or 1)) as workers:
+                    list(workers.map(self._check, new))
+            elif new:
+                self._check(new[0])
+            self._checked.update(new)
+
+    def _check(self, number: int) -> None:
+        with self._chunk(number) as file:
+            if self.seals is None:
+                _check_sum(file, number)
+            else:
+                self._check_seal(file, number, self.seals[number])
+
+    def _check_seal(self, file: int, number: int, seal: Seal) -> None:
+        """Compare a chunk's rows with their digest; the last chunk is longer than its rows."""
+        shape = (seal.rows, *self.array.shape[1:])
+        digest = hashlib.sha256(array_header(self.name, self.array.dtype.str, shape))
+        for piece in _pieces(file, seal.rows * self.row_bytes):
+            digest.update(piece)
+        if digest.hexdigest() != seal.digest:
+            raise ChunkError(number, "does not match its digest")
 
     @contextmanager
     def _chunk(self, number: int) -> Iterator[int]:
-        """Open a chunk's file, after checking it once."""
+        """Open a chunk's file."""
         key = self.array.metadata.encode_chunk_key((number, *(0,) * (self.array.ndim - 1)))
-        file = os.open(self.folder / key, os.O_RDONLY)
         try:
-            with self._lock:
-                if number not in self._checked:
-                    _check(file, number)
-                    self._checked.add(number)
+            file = os.open(self.folder / key, os.O_RDONLY)
+        except FileNotFoundError:
+            raise ChunkError(number, "is missing") from None
+        try:
             yield file
         finally:
             os.close(file)
+
+
+class ChunkError(OSError):
+    """A chunk is not what was written.
+
+    Args:
+        number: Its number.
+        what: What is wrong.
+    """
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(f"chunk {number} {what}")
+        self.number = number
 
 
 def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:
@@ -83,15 +144,19 @@ def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:
     )
 
 
-def _check(file: int, number: int) -> None:
+def _pieces(file: int, size: int) -> Iterable[bytes]:
+    """Yield the first bytes of a file, as many as there are."""
+    offset = 0
+    while offset < size and (piece := os.pread(file, min(_PIECE, size - offset), offset)):
+        yield piece
+        offset += len(piece)
+
+
+def _check_sum(file: int, number: int) -> None:
     """Compare a chunk with the CRC-32C at its end."""
-    left = os.fstat(file).st_size - CHECKSUM_BYTES
-    checksum = offset = 0
-    while left > 0:
-        piece = os.pread(file, min(_PIECE, left), offset)
+    size = os.fstat(file).st_size - CHECKSUM_BYTES
+    checksum = 0
+    for piece in _pieces(file, size):
         checksum = google_crc32c.extend(checksum, piece)
-        offset, left = offset + len(piece), left - len(piece)
-        if not piece:
-            break
-    if os.pread(file, CHECKSUM_BYTES, offset) != checksum.to_bytes(CHECKSUM_BYTES, "little"):
-        raise OSError(f"chunk {number} does not match its checksum")
+    if os.pread(file, CHECKSUM_BYTES, max(size, 0)) != checksum.to_bytes(CHECKSUM_BYTES, "little"):
+        raise ChunkError(number, "does not match its checksum")

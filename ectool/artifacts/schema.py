@@ -30,6 +30,7 @@ class ArraySpec:
         dims: Dimension names, axis 0 first; one that ends in `?` is there in multi-label data only.
         required: Whether an artifact without it is invalid.
         finite: Whether NaN and infinity are refused.
+        negative: Whether numbers below zero are accepted.
         raw: Whether Zarr stores it uncompressed, so that any row can be read by itself.
     """
 
@@ -37,6 +38,7 @@ class ArraySpec:
     dims: tuple[str, ...]
     required: bool = True
     finite: bool = True
+    negative: bool = True
     raw: bool = False
 
     def dims_of(self, ndim: int) -> tuple[str, ...] | None:
@@ -75,8 +77,8 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
         "sample_id": ID,
         "label": LABEL,
         "target": ArraySpec("iu", (SAMPLE, "target?")),
-        "clean": ArraySpec("f", MAPS),
-        "adversarial": ArraySpec("f", MAPS, required=False),
+        "clean": ArraySpec("f", MAPS, negative=False),
+        "adversarial": ArraySpec("f", MAPS, negative=False, required=False),
         "logits_clean": LOGITS,
         "logits_adversarial": ArraySpec("f", (SAMPLE, "class"), required=False),
     },
@@ -152,7 +154,7 @@ def spec_of(schema: str, array: str) -> ArraySpec | None:
 def check_finite(
     schema: str, array: str, values: np.ndarray[Any, Any], subject: str, start: int
 ) -> None:
-    """Check that rows of an array hold numbers, where the schema asks for that.
+    """Check that rows of an array hold numbers, and none below zero, where the schema asks for it.
 
     Args:
         schema: Schema of the artifact.
@@ -162,18 +164,27 @@ def check_finite(
         start: Number of the first row.
 
     Raises:
-        InputError: One holds NaN or infinity; the message names the first such row.
+        InputError: One does not; the message names the first such row.
     """
     spec = spec_of(schema, array)
     if spec is None or not spec.finite or values.dtype.kind != "f":
         return
-    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    rows = tuple(range(1, values.ndim))
+    finite = np.isfinite(values).all(axis=rows)
     if not finite.all():
         raise InputError(
             subject,
             expected="finite numbers",
             got=f"NaN or infinity at row {start + int(np.argmin(finite))}",
             fix="check the model and the input of the stage that writes it",
+        )
+    if not spec.negative and values.size and values.min() < 0:
+        least = values.min(axis=rows)
+        raise InputError(
+            subject,
+            expected="numbers of at least 0",
+            got=f"{least[least < 0][0]:g} at row {start + int(np.argmax(least < 0))}",
+            fix="write the positive part of the heatmaps: max(0, map), not shifted",
         )
 
 

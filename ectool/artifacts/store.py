@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest
+from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import ArrayInfo, ArraySpec
 from ectool.errors import InputError
 
@@ -32,11 +33,16 @@ class Store(Protocol):
         """Return shape and kind of every array."""
         ...
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Return by name what cannot be read as an array of numbers or text, and why."""
+        ...
+
     def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return rows [start, stop) of an array."""
         ...
 
-    def raw_rows(self, name: str, spec: ArraySpec | None) -> RowReader | None:
+    def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RowReader | None:
         """Return a reader of any rows in any order, where the array is stored for that."""
         ...
 

@@ -1,4 +1,4 @@
-"""Zarr v3 store: the primary form of array artifacts."""
+"""Zarr store, the primary form of array artifacts: version 3, and version 2 for reading."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import LocalStore
 
 from ectool.artifacts.manifest import FILE_NAME
-from ectool.artifacts.raw_rows import RawRows, is_raw
+from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec
+from ectool.artifacts.values import as_text, kind_of, native
 from ectool.errors import InputError
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
@@ -28,13 +30,28 @@ class ZarrStore:
         self.path = path
         self._is_ours = (path / FILE_NAME).exists()
         with _refusing(path):
-            self._group = zarr.open_group(str(path), mode="r", zarr_format=3)
+            # Consolidated metadata may be older than the arrays, and spare nothing here.
+            self._group = zarr.open_group(
+                LocalStore(path, read_only=True),
+                mode="r",
+                zarr_format=2 if _is_version_2(path) else 3,
+                use_consolidated=False,
+            )
 
     @cached_property
-    def _arrays(self) -> dict[str, zarr.Array[Any]]:
-        """Return the arrays; listed when asked for, because an up-to-date check never asks."""
+    def _nodes(self) -> tuple[dict[str, zarr.Array[Any]], dict[str, str]]:
+        """Return the arrays, and what cannot be one: not before an up-to-date check is over."""
         with _refusing(self.path):
-            return _arrays(self._group, self.path)
+            return _nodes(self._group, self.path)
+
+    @property
+    def _arrays(self) -> dict[str, zarr.Array[Any]]:
+        return self._nodes[0]
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Return by name what cannot be read as an array of numbers or text, and why."""
+        return self._nodes[1]
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -45,7 +62,7 @@ class ZarrStore:
     def arrays(self) -> dict[str, ArrayInfo]:
         """Return shape and kind of every array, by its path in the group."""
         return {
-            name: ArrayInfo(array.shape, str(array.dtype), _kind(array.dtype))
+            name: ArrayInfo(array.shape, str(array.dtype), kind_of(array.dtype))
             for name, array in self._arrays.items()
         }
 
@@ -54,28 +71,30 @@ class ZarrStore:
 
         Raises:
             OSError: A chunk is missing.
+            UnicodeDecodeError: Text is not UTF-8.
             Exception: Whatever the codecs raise for damaged bytes.
         """
         array = self._arrays[name]
         if self._is_ours:
-            self._check_chunks(array, start, stop)
-        values = np.asarray(array[start:stop])
-        if _kind(values.dtype) == "T":
-            return _as_text(values)
-        return values
+            self._check_chunks(name, array, start, stop)
+        values = np.asarray(array[start:stop] if array.ndim else array[...])
+        return as_text(values) if kind_of(values.dtype) == "T" else native(values)
 
-    def _check_chunks(self, array: zarr.Array[Any], start: int, stop: int) -> None:
+    def _check_chunks(self, name: str, array: zarr.Array[Any], start: int, stop: int) -> None:
         """Check that chunks are there; Zarr reads one that is not as zeros, without a word."""
         rows, others = array.chunks[0], (0,) * (array.ndim - 1)
         for number in range(start // rows, -(-stop // rows)):
             key = array.metadata.encode_chunk_key((number, *others))
-            if not (self.path / array.path / key).exists():
+            if not (self.path / name / key).exists():
                 raise FileNotFoundError(f"no chunk {key}")
 
-    def raw_rows(self, name: str, spec: ArraySpec | None) -> RawRows | None:
+    def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RawRows | None:
         """Return a reader of any rows in any order, where the array is stored for that."""
         array = self._arrays[name]
-        return RawRows(self.path, array) if is_raw(array, spec) else None
+        shards_are_chunks = seals is None or len(seals) == -(-array.shape[0] // array.chunks[0])
+        if not (is_raw(array, spec) and shards_are_chunks):
+            return None
+        return RawRows(self.path, name, array, seals)
 
     def manifest(self) -> bytes | None:
         """Return the manifest's bytes, or None where somebody else wrote the store."""
@@ -93,36 +112,53 @@ def _refusing(path: Path) -> Iterator[None]:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             str(path),
-            expected="a Zarr v3 group",
-            got=f"{type(error).__name__}: {error}".splitlines()[0],
+            expected="a Zarr v3 group, or one of v2",
+            got=_what_lies_there(path) or f"{type(error).__name__}: {error}".splitlines()[0],
             fix="check the path",
         ) from None
 
 
-def _arrays(group: zarr.Group, folder: Path, prefix: str = "") -> dict[str, zarr.Array[Any]]:
-    """Return every array below a group by its path.
+def _is_version_2(path: Path) -> bool:
+    return (path / ".zgroup").exists() and not (path / "zarr.json").exists()
+
+
+def _what_lies_there(path: Path) -> str | None:
+    """Return what somebody took for a group, where that can be told."""
+    if (path / ".zarray").exists():
+        return "a single array, of Zarr v2"
+    return None if path.is_dir() else "a file"
+
+
+def _nodes(
+    group: zarr.Group, folder: Path, prefix: str = ""
+) -> tuple[dict[str, zarr.Array[Any]], dict[str, str]]:
+    """Return every array below a group by its path, and what cannot be read as one.
 
     Not with `group.members`, which wonders aloud at files that are not Zarr's own.
     """
     found: dict[str, zarr.Array[Any]] = {}
-    for name in sorted(path.parent.name for path in folder.glob("*/zarr.json")):
-        node = group[name]
-        if isinstance(node, zarr.Array):
-            found[prefix + name] = node
+    unreadable: dict[str, str] = {}
+    for name in _names(folder, group.metadata.zarr_format):
+        try:
+            node = group[name]
+        except (OSError, KeyError, ValueError, TypeError, ImportError) as error:
+            unreadable[prefix + name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            continue
+        if isinstance(node, zarr.Group):
+            arrays, others = _nodes(node, folder / name, f"{prefix}{name}/")
+            found |= arrays
+            unreadable |= others
+        elif node.dtype.kind in "VM" or node.dtype.kind == "m":
+            unreadable[prefix + name] = f"type {node.dtype}"
         else:
-            found |= _arrays(node, folder / name, f"{prefix}{name}/")
-    return found
+            found[prefix + name] = node
+    return found, unreadable
 
 
-def _kind(dtype: np.dtype[Any]) -> str:
-    return "T" if dtype.kind in "TUSO" else dtype.kind
-
-
-def _as_text(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return text of any of numpy's kinds as numpy strings."""
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
-    return values.astype(np.dtypes.StringDType())
+def _names(folder: Path, version: int) -> list[str]:
+    """Return the names of a group's arrays and groups."""
+    files = ("zarr.json",) if version == 3 else (".zarray", ".zgroup")
+    return sorted(path.parent.name for file in files for path in folder.glob(f"*/{file}"))
 
 
 def remove_unfinished(path: Path) -> None:
@@ -132,9 +168,13 @@ def remove_unfinished(path: Path) -> None:
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Create an empty Zarr v3 group, or keep the one that is there."""
+    """Create an empty Zarr v3 group, or give the one that is there the attributes it lacks."""
     if not (path / "zarr.json").exists():
-        zarr.create_group(str(path), zarr_format=3, attributes=dict(attributes))
+        zarr.create_group(LocalStore(path), zarr_format=3, attributes=dict(attributes))
+        return
+    group = zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
+    if lacking := {name: attributes[name] for name in attributes if name not in group.attrs}:
+        group.update_attributes(lacking)
 
 
 def create_array(
@@ -150,8 +190,10 @@ def create_array(
     A chunk is a whole shard, so that no two writers ever touch one file.
     """
     text = sample.dtype.kind in "TUO"
-    shape = (length, *sample.shape[1:])
-    root = zarr.open_group(str(path), mode="r+")
+    shape, chunk = (length, *sample.shape[1:]), (min(rows, length), *sample.shape[1:])
+    if sample.ndim == 0:
+        shape = chunk = ()
+    root = zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
     if "/" in name:
         # First, so that whoever is killed in between leaves no array that no group lists.
         root.require_group(name.rpartition("/")[0])
@@ -159,16 +201,24 @@ def create_array(
         name,
         shape=shape,
         dtype="string" if text else sample.dtype,
-        chunks=(min(rows, length), *sample.shape[1:]),
+        chunks=tuple(max(side, 1) for side in chunk),
         compressors=CODECS[-1:] if spec.raw else CODECS,
         dimension_names=spec.dims_of(sample.ndim),
         fill_value="" if text else 0,
     )
 
 
+def write_whole(path: Path, name: str, values: np.ndarray[Any, Any], spec: ArraySpec) -> None:
+    """Write an array of any shape, in one chunk."""
+    length = len(values) if values.ndim else 1
+    create_array(path, name, values, length=length, rows=max(length, 1), spec=spec)
+    array = zarr.open_array(LocalStore(path / name), mode="r+")
+    array.with_config({"write_empty_chunks": True})[...] = values
+
+
 def write_rows(path: Path, name: str, start: int, values: np.ndarray[Any, Any]) -> None:
     """Write whole chunks of rows that begin at `start`."""
-    array = zarr.open_array(str(path / name), mode="r+")
+    array = zarr.open_array(LocalStore(path / name), mode="r+")
     # An all-zero chunk that is not written could not be told from a missing one.
     array = array.with_config({"write_empty_chunks": True})
     array[start : start + len(values)] = values

@@ -18,6 +18,9 @@ from ectool.types import SILENT, UP_TO_DATE, Reporter
 def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
     """Copy an array artifact between Zarr and HDF5 without loss; key and id stay.
 
+    Arrays that the schema does not know are carried along; links and types that are no numbers
+    or text are left out, with a note.
+
     Raises:
         InputError: The source is missing or no artifact.
         UsageError: Source and target are the same file.
@@ -31,13 +34,16 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
         )
     with Artifact(source) as artifact:
         if target.exists():
-            if _is_copy(target, artifact.id):
+            if _is_copy(target, artifact):
                 reporter.note(f"{target}: {UP_TO_DATE}")
                 return target
             _check_force(config)
         scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
         files.remove(scratch)
         files.make_folder(scratch)
+        if artifact.store.unreadable:
+            names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
+            reporter.note(f"{source}: left out, no arrays of numbers or text: {names}")
         manifest = _moved(artifact.manifest, source, target) if artifact.manifest else None
         with reporter.task("convert", len(artifact)) as advance:
             made = copy(artifact, scratch / target.name, manifest, advance)
@@ -48,11 +54,12 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
     return target
 
 
-def _is_copy(target: Path, id: str) -> bool:
-    """Tell whether an artifact with an id, and every byte of it, lies there."""
+def _is_copy(target: Path, artifact: Artifact) -> bool:
+    """Tell whether an artifact, and every byte of it, lies there."""
     try:
         with Artifact(target) as there:
-            return there.id == id and not there.verify()
+            same = there.id == artifact.id and there.arrays.keys() == artifact.arrays.keys()
+            return same and not there.verify()
     except (InputError, IntegrityError):
         return False
 

@@ -99,7 +99,7 @@ def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
         return "missing", None
     try:
         found = read_manifest(where)
-    except InputError:
+    except (InputError, IntegrityError):
         return "changed", None
     if found is not None and found.id != parent.id:
         return "changed", None
@@ -120,11 +120,13 @@ def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -
 
 def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
     """Return shapes and statistics of the arrays of an array artifact."""
-    if verify and (damaged := artifact.verify()):
+    if verify and (damaged := artifact.damage()):
+        names = {number: ", ".join(found) for number, found in damaged.items() if any(found)}
         raise IntegrityError(
             str(artifact.path),
             expected="the bytes that were written",
-            got=f"others in shards {damaged}",
+            got=f"others in shards {list(damaged)}"
+            + "".join(f"; shard {number}: {found}" for number, found in names.items()),
             fix="run the stage that made it again with --resume",
         )
     return {
@@ -136,7 +138,7 @@ def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
         "statistics": {
             name: _statistics(artifact, name)
             for name, info in sorted(artifact.arrays.items())
-            if info.kind in "fb" or name == "image"
+            if name in artifact.columns and (info.kind in "fb" or name == "image")
         },
         "verified": verify,
     }

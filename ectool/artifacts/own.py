@@ -1,0 +1,87 @@
+"""What users keep in an artifact of their own: arrays, groups and files that no schema knows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import h5py
+
+from ectool.artifacts.manifest import FILE_NAME
+from ectool.artifacts.store import HDF5_SUFFIXES
+
+ZARR_FILES = ("zarr.json", FILE_NAME)
+
+
+def save_own(artifact: Path, ours: Collection[str], folder: Path) -> None:
+    """Copy what is not ours out of an artifact.
+
+    Args:
+        artifact: A Zarr folder or an HDF5 file.
+        ours: Paths of the arrays that a stage wrote.
+        folder: Where it goes, in the same format; nothing is made where there is nothing.
+    """
+    if artifact.suffix in HDF5_SUFFIXES:
+        with h5py.File(artifact) as source:
+            for node in _own_nodes(source, ours):
+                folder.mkdir(parents=True, exist_ok=True)
+                with h5py.File(folder / "own.h5", "a") as target:
+                    _copy_node(source, target, node)
+        return
+    for path in _own_files(artifact, ours):
+        place = folder / path.relative_to(artifact)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, place, symlinks=True)
+        else:
+            shutil.copy2(path, place)
+
+
+def restore_own(folder: Path, artifact: Path) -> None:
+    """Put what was saved into an artifact that has been made anew."""
+    if not folder.exists():
+        return
+    if artifact.suffix not in HDF5_SUFFIXES:
+        shutil.copytree(folder, artifact, symlinks=True, dirs_exist_ok=True)
+        return
+    with h5py.File(folder / "own.h5") as source, h5py.File(artifact, "a") as target:
+        for path in _own_nodes(source, ()):
+            _copy_node(source, target, path)
+
+
+def _own_files(folder: Path, ours: Collection[str], prefix: str = "") -> list[Path]:
+    """Return files and folders of a Zarr group that belong to none of our arrays."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        name = prefix + path.name
+        if name in ours or path.name in ZARR_FILES:
+            continue
+        if any(array.startswith(name + "/") for array in ours):
+            found += _own_files(path, ours, name + "/")
+        else:
+            found.append(path)
+    return found
+
+
+def _own_nodes(group: h5py.Group, ours: Collection[str], prefix: str = "") -> list[str]:
+    """Return paths of datasets, groups and links of an HDF5 group that are none of our arrays."""
+    found = []
+    for key in group:
+        name = prefix + key
+        if name in ours:
+            continue
+        if any(array.startswith(name + "/") for array in ours):
+            found += _own_nodes(group[key], ours, name + "/")
+        else:
+            found.append(name)
+    return found
+
+
+def _copy_node(source: h5py.File, target: h5py.File, path: str) -> None:
+    """Copy a dataset or a group, or a link as it is; it may lead nowhere."""
+    link = source.get(path, getlink=True)
+    if isinstance(link, h5py.HardLink):
+        source.copy(path, target, name=path)
+    else:
+        target[path] = link
