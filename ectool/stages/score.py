@@ -22,9 +22,10 @@ from ectool.consistency.similarity import SIMILARITIES
 from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
 from ectool.errors import InputError
-from ectool.stages.inputs import artifact_parent, positions
+from ectool.stages.inputs import artifact_parent
 from ectool.stages.same_images import SELECTION, VIEW, check_same_images
 from ectool.stages.shards import is_done
+from ectool.stages.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, Reporter
 
 Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]
@@ -81,7 +82,7 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
             return output
         sample_ids = heatmaps.sample_ids
         scores = measure(heatmaps, config, reporter)
-        last = None if previous is None else _joined(previous, sample_ids)
+        last = None if previous is None else _joined(previous, sample_ids, reporter)
         weights = sample_weights(
             scores.explanation_consistency,
             gamma=config.gamma,
@@ -107,15 +108,12 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
     """Stream over a heatmaps artifact's shards and score every pair."""
     similarity, stability = [], []
     with reporter.task("score", len(heatmaps)) as advance:
-        for start, stop in heatmaps.shards:
-            maps, logits, truth = (
-                (heatmaps.read(first, start, stop), heatmaps.read(second, start, stop))
-                for first, second in COLUMNS
-            )
+        for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
+            maps, logits, truth = ((arrays[first], arrays[second]) for first, second in COLUMNS)
             alike, stable = _score(config, maps, logits, truth)
             similarity.append(alike)
             stability.append(stable)
-            advance(stop - start)
+            advance(len(arrays["label"]))
     alike, stable = np.concatenate(similarity), np.concatenate(stability)
     consistency = explanation_consistency(alike, stable)
     if consistency.ndim == 2:
@@ -155,15 +153,13 @@ def _check_pairs(heatmaps: Artifact) -> None:
         )
 
 
-def _joined(previous: Artifact, sample_ids: list[str]) -> Scores:
-    """Return the last round's weights in the order of this round's samples."""
-    rows = positions(
-        sample_ids,
-        previous.sample_ids,
-        f"--previous {previous.path}",
-        "give the weights of the same training samples",
-    )
-    return np.take(previous.read("weight").astype(np.float32), rows)
+def _joined(previous: Artifact, sample_ids: list[str], reporter: Reporter) -> Scores:
+    """Return the last round's weights in the order of this round's samples, of mean 1."""
+    where, fix = f"--previous {previous.path}", "give the weights of the same training samples"
+    values = joined_weights(previous, sample_ids, where, fix)
+    if needs_scaling(values):
+        reporter.note(f"{previous.path}: mean {values.mean():.3g}; scaled to mean 1")
+    return scaled(values).astype(np.float32)
 
 
 def _findings(weights: Weights) -> dict[str, float]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float64
+
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Manifest, Recipe
@@ -20,10 +23,10 @@ from ectool.stages.inputs import (
     data_source,
     open_data,
     parent_of,
-    positions,
 )
 from ectool.stages.loggers import LoggedRun, check_installed, logging
 from ectool.stages.same_images import SELECTION, SHOWN, VIEW, check_same_images
+from ectool.stages.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 FREE = ("until_epoch", "mix")
@@ -31,6 +34,8 @@ FREE = ("until_epoch", "mix")
 CURVES = ("original", "mixed_rand")
 """Variants of the validation pictures that learning curves are drawn of, where they are there."""
 VALIDATION_SPLIT = "validation"
+SCALED = "weights_scaled"
+"""Entry of a recipe's configuration where weights had another mean than 1."""
 CUT = "batches"
 """Entry of a recipe's configuration that says how an epoch is cut, where that matters."""
 
@@ -61,11 +66,14 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     samples = Artifact(config.samples, "samples") if config.samples else None
     _check_images(config, dataset, weights, samples)
     recipe = make_recipe(config, dataset, resumed, weights, samples)
+    values = None if weights is None else _weights(weights, dataset)
+    if values is not None and needs_scaling(values):
+        reporter.note(f"{config.weights}: mean {values.mean():.3g}; scaled to mean 1")
+        recipe = recipe.model_copy(update={"config": {**recipe.config, SCALED: "mean 1"}})
     if up_to_date(config.output, recipe, force=config.force):
         reporter.note(f"{config.output}: {UP_TO_DATE}")
         return config.output
     check_installed(config.log)
-    values = None if weights is None else joined_weights(weights, dataset)
     if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
         reporter.note(
             f"{config.resume}: trained with a short last batch; from here on all are even"
@@ -82,7 +90,8 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         logging(config.log, logged, _start(resumed)) as log,
     ):
         shown = None if samples is None else perturbed_images(samples, dataset, partial.scratch)
-        feed = Feed(dataset, config, weights=values, perturbed=shown, device=device)
+        weighed = None if values is None else scaled(values).tolist()
+        feed = Feed(dataset, config, weights=weighed, perturbed=shown, device=device)
         train(config, feed, validation_sets(config), partial, reporter, log)
         output = partial.publish()
         log.artifact = folder.open_folder(output, "model").id
@@ -211,27 +220,10 @@ def _cut(config: TrainConfig, samples: int) -> dict[str, str]:
     return {} if samples % size == 0 or samples <= size else {CUT: "even"}
 
 
-def joined_weights(weights: Artifact, dataset: Dataset) -> list[float]:
-    """Return the weights in the order of the training samples.
-
-    Raises:
-        InputError: The weights miss a training sample, hold one twice, or are negative.
-    """
-    rows = positions(
-        list(dataset.sample_ids),
-        weights.sample_ids,
-        f"--weights {weights.path}",
-        "score the heatmaps of the whole training split",
-    )
-    values: list[float] = weights.read("weight")[rows].tolist()
-    if min(values) < 0:
-        raise InputError(
-            f"{weights.path}: weight",
-            expected="weights of at least 0",
-            got=f"{min(values)} for {dataset.sample_ids[values.index(min(values))]!r}",
-            fix="score the heatmaps again",
-        )
-    return values
+def _weights(weights: Artifact, dataset: Dataset) -> Float64[np.ndarray, "n"]:
+    """Return the weights in the order of the training samples."""
+    fix = "score the heatmaps of the whole training split"
+    return joined_weights(weights, dataset.sample_ids, f"--weights {weights.path}", fix)
 
 
 def validation_sets(config: TrainConfig) -> dict[str, Dataset]:

@@ -203,7 +203,7 @@ class TestWeights:
 class TestInputs:
     def test_negative_weights_of_the_last_round(self, make, arrays, last_round):
         previous = last_round(arrays["sample_id"], np.full(N, -1))
-        with pytest.raises(InputError, match="previous weights: expected finite and non-negative"):
+        with pytest.raises(InputError, match="weight: expected weights of at least 0"):
             make(previous=previous, momentum=0.5)
 
     def test_label_without_a_logit(self, make, arrays, write, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
@@ -190,6 +191,22 @@ class TestWeights:
         ids = [*dataset.sample_ids, dataset.sample_ids[3]]
         weights = write_weights(tmp_path / "w.zarr", ids, [*uneven, 1])
         with pytest.raises(InputError, match=f"'{dataset.sample_ids[3]}' twice"):
+            fit(tmp_path / "m", weights=weights)
+
+    def test_their_mean_does_not_multiply_the_learning_rate(self, fit, dataset, uneven, tmp_path):
+        """Four times the weights, exact in binary, are the same weights."""
+        paths = [
+            write_weights(tmp_path / f"w{scale}.zarr", dataset.sample_ids, scale * uneven)
+            for scale in (1, 4)
+        ]
+        models = [fit(tmp_path / path.stem, weights=path) for path in paths]
+        one, four = (load_file(model / "model.safetensors") for model in models)
+        for name, values in one.items():
+            np.testing.assert_allclose(four[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+
+    def test_all_zero_is_refused(self, fit, dataset, uneven, tmp_path):
+        weights = write_weights(tmp_path / "w.zarr", dataset.sample_ids, 0 * uneven)
+        with pytest.raises(InputError, match=r"some of them more, got 0 for .* and all others"):
             fit(tmp_path / "m", weights=weights)
 
     def test_negative_ones_are_refused(self, fit, dataset, uneven, tmp_path):
