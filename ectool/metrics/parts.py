@@ -6,6 +6,8 @@ https://arxiv.org/abs/1710.00935, section 4.4.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 
@@ -66,10 +68,10 @@ def location_instability_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate ``location_instability`` with its percentile bootstrap interval over samples.
+    """Estimate ``location_instability`` with its spread over bootstrap resamples.
 
-    A resample that holds a picture twice has less spread, so with few pictures of each class the
-    interval leans downwards.
+    A resample that holds a picture twice has less spread, so with few pictures of each class
+    both lean downwards: with 5 to 30 the ends hold the true value in 0.00 to 0.50 of simulations.
 
     Args:
         distances: See ``part_distances``; NaN does not count.
@@ -81,13 +83,14 @@ def location_instability_interval(
     Returns:
         The estimate; value NaN where nothing counts.
     """
-    return bootstrap_rows(
+    found = bootstrap_rows(
         lambda rows: _instabilities(distances, labels, rows),
         len(distances),
         confidence=confidence,
         resamples=resamples,
         seed=seed,
     )
+    return replace(found, kind="spread")
 
 
 def _instabilities(

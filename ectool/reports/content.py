@@ -15,6 +15,8 @@ PIXEL_ART = 64
 MAX_SIDE = 128
 """Larger pictures are reduced to this side."""
 
+LEVEL = 0.05
+"""Family-wise error below which a difference counts as more than chance."""
 Verdict = Literal["better", "worse"]
 History = Sequence[Mapping[str, float]]
 """One entry per epoch: `epoch`, `loss`, `accuracy`, and `validation_*` where measured."""
@@ -40,20 +42,24 @@ class Difference(Interval):
     """An arm minus the reference, paired by seed.
 
     Attributes:
-        verdict: `better` or `worse` where the interval excludes zero, None elsewhere.
+        verdict: `better` or `worse` where the corrected p-value is below `LEVEL`, None elsewhere.
+        p_value: Of the two-sided paired t test that it is 0, not corrected.
+        p_holm: The same, corrected for the number of differences that are judged together.
     """
 
     verdict: Verdict | None
+    p_value: float = math.nan
+    p_holm: float = math.nan
 
 
-def compare(difference: Interval, *, higher_is_better: bool) -> Difference:
-    """Judge a difference: only an interval that excludes zero makes it better or worse."""
+def compare(
+    difference: Interval, *, higher_is_better: bool, p_value: float, p_holm: float
+) -> Difference:
+    """Judge a difference: only a corrected p-value below `LEVEL` makes it better or worse."""
     verdict: Verdict | None = None
-    if difference.low > 0:
-        verdict = "better" if higher_is_better else "worse"
-    elif difference.high < 0:
-        verdict = "worse" if higher_is_better else "better"
-    return Difference(**asdict(difference), verdict=verdict)
+    if p_holm < LEVEL and difference.mean != 0:
+        verdict = "better" if (difference.mean > 0) == higher_is_better else "worse"
+    return Difference(**asdict(difference), verdict=verdict, p_value=p_value, p_holm=p_holm)
 
 
 @dataclass(frozen=True)

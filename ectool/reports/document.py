@@ -5,15 +5,16 @@ Keys:
     unit: What the numbers of metrics are counted in.
     metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`.
     models: Evaluated models: `name`, `group` (what runs of several seeds have in common), `data`,
-        `metrics` (`value`, `low`, `high` (95 % bootstrap interval over samples) and `n`), and the
+        `metrics` (`value`, `low`, `high` (95 % interval over samples) and `n`), and the
         further tables of the evaluation in `tables`.
     failures: Models that could not be evaluated: `name`, `error`.
     experiments: What `ectool run` compared:
         title, reference, seeds, epochs, warmup_epochs, every: The experiment.
         arms.ARM.metrics.NAME: `values` by seed; `mean`, `low`, `high` (95 % t interval over seeds)
             and `n`; `difference` against the reference, paired by seed, with the same four and
-            `verdict` (`better`, `worse`, or null where the interval includes zero); null for the
-            reference.
+            `p_value` (paired t test), `p_holm` (corrected for the headline metrics of all arms, or
+            for all the others) and `verdict` (`better` or `worse` where `p_holm` is below 0.05,
+            else null); null for the reference.
         arms.ARM.settings: What the arm changes.
         arms.ARM.history.SEED: One entry per epoch.
         arms.ARM.rounds.SEED: One entry per round, as `content.Round` says.
@@ -105,8 +106,9 @@ def _result(result: Result) -> dict[str, Any]:
     numbers = {"values": result.values, **_interval(result.interval)}
     if result.difference is None:
         return {**numbers, "difference": None}
-    verdict = result.difference.verdict
-    return {**numbers, "difference": {**_interval(result.difference), "verdict": verdict}}
+    judged = ("verdict", "p_value", "p_holm")
+    found = {name: getattr(result.difference, name) for name in judged}
+    return {**numbers, "difference": {**_interval(result.difference), **found}}
 
 
 def _interval(interval: Interval) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def render(report: Report) -> str:
         "quantity": numbers.quantity,
         "bounds": numbers.bounds,
         "mark": numbers.mark,
+        "p_value": numbers.p_value,
         "plain": numbers.plain,
         "spelled": spelled,
     }

@@ -37,8 +37,15 @@ def bounds(interval: Interval, is_share: bool = True, *, signed: bool = False) -
     return f"[{low}, {high}]"
 
 
+def p_value(value: float) -> str:
+    """Write a p-value with three decimals, smaller ones as `<0.001`; `-` where there is none."""
+    if not math.isfinite(value):
+        return ABSENT
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def mark(difference: Difference) -> str:
-    """Return the mark of a difference: nothing unless its interval excludes zero."""
+    """Return the mark of a difference: nothing unless it is more than chance."""
     return MARKS[difference.verdict] if difference.verdict else ""
 
 

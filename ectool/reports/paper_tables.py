@@ -95,7 +95,7 @@ def _leaderboards(report: Report, prefix: str, intervals: str) -> Iterator[Paper
             yield PaperTable(
                 name=f"{prefix}leaderboard-{suite}{number}",
                 caption=f"{suite.capitalize()}; in brackets: {intervals.format(_counts(part))}. "
-                "Bold: best value.",
+                "Bold: best value, which need not differ from the next by more than chance.",
                 head=("model", *(_title(column.metric) for column in part)),
                 rows=tuple(rows),
             )

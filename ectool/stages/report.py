@@ -92,6 +92,7 @@ def _title(sources: Sources, names: list[str]) -> str:
 def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
     """Read what a report says of the arms of an experiment."""
     metrics, _ = measured(run.evaluation for run in experiment.runs)
+    results = results_of(experiment, metrics)
     arms = []
     for name, settings in experiment.record.arms.items():
         runs = [run.record for run in experiment.runs_of(name)]
@@ -99,7 +100,7 @@ def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experi
             Arm(
                 name=name,
                 settings=settings,
-                results=results_of(experiment, name, metrics),
+                results=results[name],
                 histories={run.seed: read_history(run) for run in runs},
                 rounds={run.seed: read_rounds(run, advance) for run in runs if run.rounds},
             )

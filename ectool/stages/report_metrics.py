@@ -7,8 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ectool.config.evaluate import SUITES
-from ectool.metrics.statistics import Estimate, mean_interval, paired_difference
-from ectool.reports.content import Interval, Metric, Result, compare
+from ectool.metrics.comparison import holm
+from ectool.metrics.statistics import (
+    Estimate,
+    mean_interval,
+    paired_difference,
+    t_test_p_value,
+)
+from ectool.reports.content import Difference, Interval, Metric, Result, compare
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.leaderboard import headlines
 from ectool.stages.report_runs import FinishedExperiment
@@ -32,25 +38,55 @@ def _index(known: Sequence[str], name: str) -> int:
 
 
 def results_of(
-    experiment: FinishedExperiment, arm: str, metrics: Mapping[str, Metric]
-) -> dict[str, Result]:
-    """Return the results of an arm on the metrics, against the experiment's reference."""
-    return {name: _result(experiment, arm, name, metric) for name, metric in metrics.items()}
+    experiment: FinishedExperiment, metrics: Mapping[str, Metric]
+) -> dict[str, dict[str, Result]]:
+    """Return the results of every arm on the metrics, against the experiment's reference.
+
+    Differences are taken between runs of the same seed. Their p-values are corrected (Holm) in two
+    families over all arms: the headline metrics, which a reader looks for first, and all others.
+    """
+    arms = [arm for arm in experiment.record.arms if arm != experiment.record.reference]
+    first = headlines(metrics)
+    others = [name for name in metrics if name not in first]
+    differences = {
+        (arm, name): _difference(experiment, arm, name) for arm in arms for name in metrics
+    }
+    p_values = {at: t_test_p_value(found, found.n) for at, found in differences.items()}
+    corrected: dict[tuple[str, str], float] = {}
+    for family in (first, others):
+        members = [(arm, name) for arm in arms for name in family]
+        p_holm = holm(np.array([p_values[at] for at in members], np.float64))
+        corrected |= dict(zip(members, p_holm.tolist(), strict=True))
+    compared = {
+        at: compare(
+            _interval(found),
+            higher_is_better=metrics[at[1]].higher_is_better,
+            p_value=p_values[at],
+            p_holm=corrected[at],
+        )
+        for at, found in differences.items()
+    }
+    return {
+        arm: {name: _result(experiment, arm, name, compared.get((arm, name))) for name in metrics}
+        for arm in experiment.record.arms
+    }
 
 
-def _result(experiment: FinishedExperiment, arm: str, name: str, metric: Metric) -> Result:
-    """Return one metric of one arm; differences are taken between runs of the same seed."""
+def _result(
+    experiment: FinishedExperiment, arm: str, name: str, difference: Difference | None
+) -> Result:
     values = values_of(experiment, arm, name)
-    interval = _interval(mean_interval(np.array(list(values.values()))))
-    if arm == experiment.record.reference:
-        return Result(values, interval, None)
+    return Result(values, _interval(mean_interval(np.array(list(values.values())))), difference)
+
+
+def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate:
+    """Return the difference of an arm to the reference, between runs of the same seed."""
+    values = values_of(experiment, arm, name)
     reference = values_of(experiment, experiment.record.reference, name)
     common = [seed for seed in values if seed in reference]
-    difference = paired_difference(
+    return paired_difference(
         np.array([values[seed] for seed in common]), np.array([reference[seed] for seed in common])
     )
-    compared = compare(_interval(difference), higher_is_better=metric.higher_is_better)
-    return Result(values, interval, compared)
 
 
 def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:

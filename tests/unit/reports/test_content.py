@@ -10,23 +10,26 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "higher_is_better", "verdict"),
+    ("mean", "p_holm", "higher_is_better", "verdict"),
     [
-        (0.1, 0.3, True, "better"),
-        (0.1, 0.3, False, "worse"),
-        (-0.3, -0.1, True, "worse"),
-        (-0.3, -0.1, False, "better"),
-        (-0.1, 0.3, True, None),
-        (0.0, 0.3, True, None),
-        (-0.3, 0.0, False, None),
-        (0.0, 0.0, True, None),
-        (NAN, NAN, True, None),
+        (0.2, 0.01, True, "better"),
+        (0.2, 0.01, False, "worse"),
+        (-0.2, 0.01, True, "worse"),
+        (-0.2, 0.01, False, "better"),
+        (0.2, 0.05, True, None),
+        (0.2, 0.3, True, None),
+        (0.0, 0.01, True, None),
+        (0.2, NAN, True, None),
     ],
 )
-def test_only_an_interval_that_excludes_zero_is_judged(low, high, higher_is_better, verdict):
-    difference = compare(Interval(0.2, low, high, 3), higher_is_better=higher_is_better)
+def test_only_a_corrected_p_value_below_the_level_is_judged(
+    mean, p_holm, higher_is_better, verdict
+):
+    difference = compare(
+        Interval(mean, 0.1, 0.3, 3), higher_is_better=higher_is_better, p_value=0.001, p_holm=p_holm
+    )
     assert difference.verdict == verdict
-    assert (difference.mean, difference.n) == (0.2, 3)
+    assert (difference.mean, difference.n, difference.p_value) == (mean, 3, 0.001)
 
 
 @pytest.mark.parametrize(("low", "high"), [(NAN, NAN), (-math.inf, math.inf), (0.1, NAN)])

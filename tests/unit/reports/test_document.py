@@ -25,7 +25,11 @@ def experiment(sheet: Sheet | None = None) -> Experiment:
     interval = Interval(NAN, NAN, NAN, 1)
     results = {
         "plain": Result({0: NAN}, interval, None),
-        "other": Result({0: 0.5}, interval, compare(interval, higher_is_better=True)),
+        "other": Result(
+            {0: 0.5},
+            interval,
+            compare(interval, higher_is_better=True, p_value=math.nan, p_holm=math.nan),
+        ),
     }
     return Experiment(
         title="Größe",
@@ -53,7 +57,15 @@ def test_undefined_numbers_are_null(make_report):
         "difference": None,
     }
     other = found["arms"]["other"]["metrics"]["m"]["difference"]
-    assert other == {"mean": None, "low": None, "high": None, "n": 1, "verdict": None}
+    assert other == {
+        "mean": None,
+        "low": None,
+        "high": None,
+        "n": 1,
+        "verdict": None,
+        "p_value": None,
+        "p_holm": None,
+    }
     assert found["samples"] is None
 
 

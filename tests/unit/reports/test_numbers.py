@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ectool.reports.content import Difference, Interval
-from ectool.reports.numbers import bounds, mark, percent, plain, quantity
+from ectool.reports.numbers import bounds, mark, p_value, percent, plain, quantity
 
 NAN = float("nan")
 
@@ -62,3 +62,11 @@ def test_no_mark_without_verdict():
 )
 def test_plain(value, text):
     assert plain(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0421, "0.042"), (0.0004, "<0.001"), (1.0, "1.000"), (float("nan"), "-")],
+)
+def test_p_values(value, text):
+    assert p_value(value) == text

@@ -59,8 +59,9 @@ def test_leaderboard_of_a_suite():
     metrics = {name: report.metrics[name] for name in values}
     table = paper_tables(replace(report, entries=entries, metrics=metrics))
     assert table["leaderboard-classification.md"].decode() == (
-        "Classification; in brackets: 95 % bootstrap intervals over n = 590 to 600 pictures. "
-        "Bold: best value.\n"
+        "Classification; in brackets: 95 % intervals (of mAP: spreads over resamples) over "
+        "n = 590 to 600 pictures. "
+        "Bold: best value, which need not differ from the next by more than chance.\n"
         "\n"
         "| model | accuracy, original, % ↑ | negative log-likelihood ↓ |\n"
         "| --- | --: | --: |\n"

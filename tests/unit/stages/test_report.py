@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import ttest_rel
 from written_evaluations import (
     CLASSES,
     METRICS,
@@ -88,6 +89,20 @@ def test_differences_are_paired_and_judged(document, name, verdict):
     assert document["arms"]["plain"]["metrics"][name]["difference"] is None
 
 
+def test_p_values_are_of_the_paired_t_test_corrected_for_the_headlines(document):
+    entries = document["arms"]["weighted"]["metrics"]
+    p_values = {
+        name: ttest_rel(values["weighted"], values["plain"]).pvalue
+        for name, values in METRICS.items()
+    }
+    least = 0.0  # Holm's step-down, by hand: all of these are headline metrics of one arm
+    for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[name]))
+        found = entries[name]["difference"]
+        assert found["p_value"] == pytest.approx(p_values[name])
+        assert found["p_holm"] == pytest.approx(least)
+
+
 def cells(page: str) -> dict[str, list[str]]:
     """Return the text of the cells of each row of the first table."""
     body = page[page.index("<tbody>") : page.index("</tbody>")]
@@ -102,8 +117,8 @@ def cells(page: str) -> dict[str, list[str]]:
 def test_page_marks_in_words_only_what_excludes_zero(page):
     rows = cells(page)
     difference = rows["accuracy, original ↑ higher is better"][2]
-    assert difference == "+20.0 ✔ better [+17.5, +22.5]"
-    assert "✖ worse" in rows["background gap ↓ lower is better"][2]
+    assert re.fullmatch(r"\+20\.0 ✔ better \[\+17\.5, \+22\.5\] p 0\.00\d", difference)
+    assert "worse" in rows["background gap ↓ lower is better"][2]
     unmarked = rows["robust accuracy, 2/255 ↑ higher is better"][2]
     assert "better" not in unmarked
     assert "worse" not in unmarked
@@ -267,7 +282,7 @@ def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
         folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
     page = report.run(ReportConfig(paths=root)).read_text()
     assert cells(page)["NLL ↓ lower is better"] == [
-        *("1.250 [1.250, 1.250]", "1.250 [1.250, 1.250]", "0.000 [0.000, 0.000]")
+        *("1.250 [1.250, 1.250]", "1.250 [1.250, 1.250]", "0.000 [0.000, 0.000] p 1.000")
     ]
     assert cells(page)["accuracy, original ↑ higher is better"][0].startswith("55.0 [")
 
