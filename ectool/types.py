@@ -9,6 +9,21 @@ from typing import Protocol
 Advance = Callable[[int], None]
 """Report that so many more items are done."""
 
+
+class Unnamed(tuple[str, ...]):
+    """Numbers 0, 1, … in place of the names of classes, where nobody gave any.
+
+    They tell how many classes there are; what a class is, its position alone tells.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, count: int) -> Unnamed:
+        """Return so many numbers."""
+        return cls(map(str, range(count)))
+
+
 UP_TO_DATE = "up to date"
 """How a stage's note ends when there was nothing to compute."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int8, Int64
 
-from ectool.datasets.base import Dataset, Labels, is_multilabel
+from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.errors import InputError
 from ectool.seeding import stream
 
@@ -31,6 +31,41 @@ def positives(labels: Int8[np.ndarray, "n c"], width: int) -> Int64[np.ndarray, 
     return targets
 
 
+def check_label_range(dataset: Dataset, rows: Indices | None = None) -> None:
+    """Check that labels are ones of the classes.
+
+    Args:
+        dataset: Single-label: every label is a class, or -1 where it is not known. Multi-label:
+            every sample has one entry for each class, which is 1, 0 or -1.
+        rows: Samples to look at; all of them unless given.
+
+    Raises:
+        InputError: One is not; the message names the first.
+    """
+    labels, count = dataset.labels, len(dataset.classes)
+    several = is_multilabel(labels)
+    if several and labels.shape[1] != count:
+        raise InputError(
+            f"labels of {dataset.name}",
+            expected=f"one entry for each of {count} classes",
+            got=f"{labels.shape[1]} entries",
+            fix="name as many classes as there are entries",
+        )
+    rows = np.arange(len(labels)) if rows is None else rows
+    found = labels[rows].reshape(len(rows), -1)
+    wrong = (found < NO_TARGET) | (found > (1 if several else count - 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        known = "1, 0 or -1" if several else f"a class from 0 to {count - 1}, or -1 for unknown"
+        raise InputError(
+            f"labels of {dataset.name}",
+            expected=known,
+            got=f"{found[row, column]} for {dataset.sample_ids[int(rows[row])]!r}"
+            f" ({int(wrong.any(axis=1).sum())} such samples)",
+            fix="correct the labels, or name all classes",
+        )
+
+
 def check_labelled(dataset: Dataset, fix: str) -> None:
     """Check that every sample of single-label data has a class.
 
@@ -45,36 +80,6 @@ def check_labelled(dataset: Dataset, fix: str) -> None:
         expected="a label for every picture",
         got=f"none for {dataset.sample_ids[int((labels < 0).argmax())]!r}",
         fix=fix,
-    )
-
-
-def check_label_range(dataset: Dataset) -> None:
-    """Check that labels are those of the classes.
-
-    Single-label data: 0 to the number of classes - 1, or -1 where nobody knows the class.
-    Multi-label data: one column for each class, of 1 (present), 0 (absent) and -1 (not counted).
-
-    Raises:
-        InputError: A label is something else; the message names the first sample.
-    """
-    labels, classes = dataset.labels, len(dataset.classes)
-    if is_multilabel(labels) and labels.shape[1] != classes:
-        raise InputError(
-            f"labels of {dataset.name}",
-            expected=f"{classes} columns, one for each class",
-            got=str(labels.shape[1]),
-            fix="correct the labels, or the names of the classes",
-        )
-    top = 1 if is_multilabel(labels) else classes - 1
-    bad = (labels < NO_TARGET) | (labels > top)
-    if not bad.any():
-        return
-    first = int(np.flatnonzero(bad.reshape(len(labels), -1).any(axis=1))[0])
-    raise InputError(
-        f"labels of {dataset.name}",
-        expected=f"0 to {top}" + (" or -1" if is_multilabel(labels) else f" for {classes} classes"),
-        got=f"{labels[first][bad[first]].flat[0]} of {dataset.sample_ids[first]!r}",
-        fix="correct the labels, or the names of the classes",
     )
 
 

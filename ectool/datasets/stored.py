@@ -11,13 +11,24 @@ from jaxtyping import UInt8, UInt16
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.datasets.arrays import boxes_of
-from ectool.datasets.base import SPLITS, Annotations, DataRequest, Dataset, Indices, Labels
+from ectool.datasets.base import (
+    SPLITS,
+    Annotations,
+    DataRequest,
+    Dataset,
+    Indices,
+    Labels,
+    is_multilabel,
+)
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.picture_arrays import PictureArrays
 from ectool.errors import InputError
+from ectool.types import Unnamed
 
 KINDS = ("pictures", "samples")
+MOST_CLASSES = 100_000
+"""Number of classes up to which the greatest label may tell how many there are."""
 DEPTHS = ("uint8", "uint16")
 """Types of pixels, whose white is their greatest number."""
 
@@ -59,8 +70,8 @@ def open_stored(request: DataRequest) -> Dataset:
         The data set; its classes are the root attribute ``classes``, else numbers.
 
     Raises:
-        InputError: There is no such artifact, it holds another split, or pictures that are not
-            square.
+        InputError: There is no such artifact, it holds another split, pictures that are not
+            square, or labels that cannot be numbers of classes.
     """
     artifact = Artifact(_find(request))
     _check(artifact, request.split)
@@ -125,7 +136,10 @@ def _check(artifact: Artifact, split: str) -> None:
 def _labels(artifact: Artifact) -> Labels:
     """Return labels as the rest of the program knows them, whatever integers are stored."""
     stored = artifact.read("label")
-    return stored.astype(np.int64 if stored.ndim == 1 else np.int8)
+    if stored.ndim == 1:
+        return stored.astype(np.int64)
+    limits = np.iinfo(np.int8)  # not left to a cast, which would read 256 as 0
+    return stored.clip(max(limits.min, np.iinfo(stored.dtype).min), limits.max).astype(np.int8)
 
 
 def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
@@ -133,8 +147,18 @@ def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
     if names is not None:
         return tuple(str(name) for name in names)
     if "logits_clean" in artifact.arrays:
-        return tuple(map(str, range(artifact.arrays["logits_clean"].shape[1])))
-    return tuple(map(str, range(labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1)))
+        return Unnamed.of(artifact.arrays["logits_clean"].shape[1])
+    if is_multilabel(labels):
+        return Unnamed.of(labels.shape[1])
+    count = int(labels.max(initial=0)) + 1
+    if count > MOST_CLASSES:
+        raise InputError(
+            f"{artifact.path}: label",
+            expected=f"classes below {MOST_CLASSES}, for none are named",
+            got=str(count - 1),
+            fix="correct the labels, or write the root attribute `classes`",
+        )
+    return Unnamed.of(count)
 
 
 def stored_splits(path: str) -> tuple[str, ...]:

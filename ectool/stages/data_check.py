@@ -8,6 +8,7 @@ import numpy as np
 
 from ectool.config import DataCheckConfig
 from ectool.datasets.base import Dataset, Indices, is_multilabel
+from ectool.datasets.labels import check_label_range
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, IntegrityError, MachineError
 from ectool.stages.data_info import kinds_of_truth, open_splits
@@ -60,7 +61,7 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
 
 def _open(config: DataCheckConfig, split: str, variant: str, reporter: Reporter) -> Dataset | None:
     try:
-        return open_data(view_options(config.uri, config), split, variant)
+        return open_data(view_options(config.uri, config), split, variant, checked=False)
     except MachineError:
         raise
     except EctoolError as error:
@@ -87,6 +88,7 @@ def _check(dataset: Dataset, wanted: Indices, reporter: Reporter) -> int:
 def _fault(dataset: Dataset, rows: Indices) -> EctoolError | None:
     """Return why samples cannot be read, None where they can."""
     try:
+        check_label_range(dataset, rows)
         dataset.images(rows)
         dataset.annotations(rows)
         labels = dataset.labels[rows]

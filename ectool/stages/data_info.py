@@ -8,6 +8,7 @@ import numpy as np
 
 from ectool.config import DataInfoConfig
 from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.labels import check_label_range
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
 from ectool.stages.inputs import open_data, view_options
@@ -18,12 +19,14 @@ def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]: 
     """Describe every split that is there; of one that is not, say why.
 
     Raises:
-        InputError: No split is there.
+        InputError: No split is there, or labels are outside of the classes.
     """
     entry, splits = find_entry(config.uri), splits_of(config.uri)
     found, faults = open_splits(config)
     if not found:
         raise next(iter(faults.values()))
+    for dataset in found.values():
+        check_label_range(dataset)
     any_split = next(iter(found.values()))
     return {
         "data": config.uri,
@@ -50,7 +53,7 @@ def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, I
     found, faults = {}, {}
     for split in splits_of(config.uri):
         try:
-            found[split] = open_data(view_options(config.uri, config), split)
+            found[split] = open_data(view_options(config.uri, config), split, checked=False)
         except InputError as error:
             faults[split] = error
     return found, faults

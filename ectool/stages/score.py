@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
@@ -21,6 +21,7 @@ from ectool.consistency.multilabel import (
 from ectool.consistency.similarity import SIMILARITIES
 from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
+from ectool.datasets.labels import NO_TARGET
 from ectool.errors import InputError
 from ectool.stages.inputs import artifact_parent
 from ectool.stages.same_images import SELECTION, VIEW, check_same_images
@@ -132,10 +133,23 @@ def _score(config: ScoreConfig, maps: Pair, logits: Pair, truth: Pair) -> tuple[
     """
     similarity = SIMILARITIES[config.similarity]
     label, target = (rows.astype(np.int64) for rows in truth)  # others may choose other integers
+    _check_classes(target, logits[0].shape[1])
     if target.ndim == 1:
         return similarity(*maps), STABILITIES[config.stability](*logits, label)
     stability = LABEL_STABILITIES[config.stability](*logits, target)
     return label_similarity(similarity, *maps, target), stability
+
+
+def _check_classes(target: Int64[np.ndarray, "n *k"], count: int) -> None:
+    """Check that the explained classes, -1 for none, have logits."""
+    outside = (target < NO_TARGET) | (target >= count)
+    if outside.any():
+        raise InputError(
+            "target",
+            expected=f"classes 0 to {count - 1}, as there are logits",
+            got=str(target[outside][0]),
+            fix="explain classes that the logits are of",
+        )
 
 
 def _check_pairs(heatmaps: Artifact) -> None:
