@@ -6,7 +6,6 @@ import functools
 import importlib
 import json
 import os
-import signal
 import sys
 import traceback
 import warnings
@@ -17,7 +16,7 @@ from typing import Any, TypeGuard
 import typer
 
 from ectool import config, settings
-from ectool.cli import streams
+from ectool.cli import signals, streams
 from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import told
@@ -138,9 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that its outcome stands for."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # which is what nohup asks for
-            signal.signal(number, signal.default_int_handler)
+    signals.install()
     try:
         code = _run(arguments)
     except streams.ClosedPipeError:
