@@ -12,6 +12,7 @@ from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.store import check_suffix
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
+from ectool.stages.inputs import CODE
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 
@@ -78,7 +79,11 @@ def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:
     """Return the manifest with its parents' paths relative to the target's folder."""
     old, new = source.absolute().parent, target.absolute().parent
     parents = tuple(
-        parent.model_copy(update={"path": Path(os.path.relpath(old / parent.path, new)).as_posix()})
+        parent
+        if parent.kind == CODE
+        else parent.model_copy(
+            update={"path": Path(os.path.relpath(old / parent.path, new)).as_posix()}
+        )
         for parent in manifest.recipe.parents
     )
     recipe = manifest.recipe.model_copy(update={"parents": parents})

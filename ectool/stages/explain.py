@@ -69,7 +69,7 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
 
 def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> Recipe:
     """Return what determines a heatmaps artifact."""
-    parents = [inputs.reference.parent(config.output)]
+    parents = inputs.reference.parents(config.output)
     if samples is not None:
         parents.append(samples)
     return Recipe(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -22,6 +24,11 @@ from ectool.errors import InputError, UsageError
 from ectool.models.checkpoint_files import files_of
 from ectool.models.names import program_file
 from ectool.settings import DATA_VARIABLE
+from ectool.stages.code import code_digest, imported_module
+from ectool.stages.layout import SPEC_FILE
+
+CODE = "code"
+"""Role and kind of a module of the user's own; in place of a path, the parent holds its name."""
 
 
 def data_root() -> Path:
@@ -125,12 +132,19 @@ def method_entry(name: str) -> EntryPoint:
 
 
 def method_key(name: str) -> dict[str, str]:
-    """Return what the key of an artifact holds of a method that is not ours: who made it."""
+    """Return what the key of an artifact holds of a method that is not ours: its maker, its code.
+
+    The code counts beside the version, which stays when somebody edits an installed folder.
+
+    Raises:
+        InputError: The package's code is gone.
+    """
     if name in METHODS:
         return {}
     entry = method_entry(name)
     return {
-        "method_maker": f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+        "method_maker": f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value,
+        "method_code": code_digest(entry.module),
     }
 
 
@@ -145,6 +159,7 @@ class ModelReference:
         architecture: Name of the architecture of a foreign checkpoint.
         classes: Number of classes of a foreign checkpoint.
         is_opaque: Whether no heatmaps can be drawn of it.
+        module: Module that makes the network, where it is the user's own.
     """
 
     path: Path
@@ -153,10 +168,23 @@ class ModelReference:
     architecture: str | None = None
     classes: int | None = None
     is_opaque: bool = False
+    module: str | None = None
 
-    def parent(self, output: Path) -> Parent:
-        """Describe the model as an input."""
-        return parent_of("model", self.path, self.kind, self.id, output)
+    def parents(self, output: Path) -> list[Parent]:
+        """Describe the model as an input, and the user's own code that makes its network."""
+        found = [parent_of("model", self.path, self.kind, self.id, output)]
+        return found + code_parents(self.module)
+
+
+def code_parents(module: str | None) -> list[Parent]:
+    """Describe a module of the user's own, which lies wherever Python finds it, as an input.
+
+    Raises:
+        InputError: It is not found.
+    """
+    if module is None:
+        return []
+    return [Parent(role=CODE, kind=CODE, id=code_digest(module), path=module)]
 
 
 def find_model(options: ModelOptions) -> ModelReference:
@@ -186,7 +214,8 @@ def find_model(options: ModelOptions) -> ModelReference:
     if options.checkpoint is None and program is None and is_artifact:
         _check_plain(options)
         manifest = folder.open_folder(path, "model")
-        return ModelReference(path=path, kind="model", id=manifest.id)
+        module = imported_module(_architecture_in(path))
+        return ModelReference(path=path, kind="model", id=manifest.id, module=module)
     source = program or options.checkpoint
     if source is None or options.classes is None:
         missing = "--checkpoint" if source is None else "--classes"
@@ -203,7 +232,16 @@ def find_model(options: ModelOptions) -> ModelReference:
         architecture=options.model,
         classes=options.classes,
         is_opaque=program is not None,
+        module=imported_module(options.model),
     )
+
+
+def _architecture_in(path: Path) -> str:
+    """Return the architecture of a model artifact; nothing where its description is damaged."""
+    with suppress(OSError, ValueError):  # loading it says what is wrong
+        spec = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
+        return str(spec.get("architecture")) if isinstance(spec, dict) else ""
+    return ""
 
 
 def checkpoint_digest(path: Path) -> str:

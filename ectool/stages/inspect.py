@@ -14,6 +14,8 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
+from ectool.stages.code import code_digest
+from ectool.stages.inputs import CODE
 from ectool.types import SILENT, Reporter
 
 JSON_SUFFIX = ".json"
@@ -95,6 +97,8 @@ def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
 
 def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
     """Return what has become of a parent, and its manifest if it is still there and has one."""
+    if parent.kind == CODE:
+        return _state_of_code(parent), None
     if not where.exists():
         return "missing", None
     try:
@@ -106,13 +110,20 @@ def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
     return "found", found
 
 
+def _state_of_code(parent: Parent) -> str:
+    try:
+        return "found" if code_digest(parent.path) == parent.id else "changed"
+    except InputError:
+        return "missing"
+
+
 def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -> dict[str, Any]:
     source = found.recipe.source if found else None
     return {
         "role": parent.role,
         "kind": parent.kind,
         "id": parent.id,
-        "path": str(where),
+        "path": parent.path if parent.kind == CODE else str(where),
         "state": state,
         "data": f"{source.data} ({source.split})" if source else None,
     }

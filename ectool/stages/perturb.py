@@ -44,7 +44,7 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
     source = data_source(config, config.split, dataset)
-    parents = [reference.parent(config.output)]
+    parents = reference.parents(config.output)
     if initial is not None:
         check_same_images(initial, source, f"--init {initial.path}")
         parents.append(artifact_parent("init", initial, config.output))

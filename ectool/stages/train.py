@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from ectool.artifacts.manifest import Manifest, Recipe
 from ectool.artifacts.partial import up_to_date
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError, UsageError
 from ectool.models.names import program_file
+from ectool.stages.code import imported_module
 from ectool.stages.inputs import (
     artifact_parent,
     checkpoint_digest,
+    code_parents,
     data_source,
     open_data,
     parent_of,
@@ -36,6 +40,8 @@ CURVES = ("original", "mixed_rand")
 VALIDATION_SPLIT = "validation"
 SCALED = "weights_scaled"
 """Entry of a recipe's configuration where weights had another mean than 1."""
+CURVES_KEY = "validation"
+"""What the key holds of them: their fingerprints by variant; nothing where there are none."""
 CUT = "batches"
 """Entry of a recipe's configuration that says how an epoch is cut, where that matters."""
 
@@ -65,7 +71,9 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
     _check_images(config, dataset, weights, samples)
-    recipe = make_recipe(config, dataset, resumed, weights, samples)
+    validation = validation_sets(config)
+    _check_validation(config, validation, resumed)
+    recipe = make_recipe(config, dataset, resumed, weights, samples, validation)
     values = None if weights is None else _weights(weights, dataset)
     if values is not None and needs_scaling(values):
         reporter.note(f"{config.weights}: mean {values.mean():.3g}; scaled to mean 1")
@@ -92,7 +100,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         shown = None if samples is None else perturbed_images(samples, dataset, partial.scratch)
         weighed = None if values is None else scaled(values).tolist()
         feed = Feed(dataset, config, weights=weighed, perturbed=shown, device=device)
-        train(config, feed, validation_sets(config), partial, reporter, log)
+        train(config, feed, validation, partial, reporter, log)
         output = partial.publish()
         log.artifact = folder.open_folder(output, "model").id
         return output
@@ -132,6 +140,29 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
             got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
             fix="restore them, or train from the start",
         )
+
+
+def _curves_key(validation: Mapping[str, Dataset]) -> dict[str, dict[str, str]]:
+    return {CURVES_KEY: fingerprints(validation)} if validation else {}
+
+
+def _check_validation(
+    config: TrainConfig, validation: Mapping[str, Dataset], resumed: Manifest | None
+) -> None:
+    """Check that learning curves go on with the validation images that they began with.
+
+    Raises:
+        InputError: These have changed.
+    """
+    before = resumed.recipe.config.get(CURVES_KEY, {}) if resumed else {}
+    for variant, dataset in validation.items():
+        if before.get(variant, dataset.fingerprint) != dataset.fingerprint:
+            raise InputError(
+                f"validation images of {config.data} ({variant})",
+                expected=f"those of {config.resume}, fingerprint {before[variant][:SHOWN]}",
+                got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
+                fix="restore them, or train from the start",
+            )
 
 
 def _check_images(
@@ -187,8 +218,9 @@ def make_recipe(
     resumed: Manifest | None,
     weights: Artifact | None,
     samples: Artifact | None,
+    validation: Mapping[str, Dataset],
 ) -> Recipe:
-    """Describe what determines the model."""
+    """Describe what determines the model, and the curves that lie beside its weights."""
     parents = []
     if resumed is not None and config.resume is not None:
         parents.append(parent_of("resume", config.resume, "model", resumed.id, config.output))
@@ -196,6 +228,7 @@ def make_recipe(
         parents.append(artifact_parent("weights", weights, config.output))
     if samples is not None:
         parents.append(artifact_parent("samples", samples, config.output))
+    parents += code_parents(imported_module(config.model))
     if config.checkpoint is not None and config.resume is None:
         digest = checkpoint_digest(config.checkpoint)
         parents.append(
@@ -204,7 +237,11 @@ def make_recipe(
     return Recipe(
         kind="model",
         stage="train",
-        config={**config.keyed(), **_cut(config, len(dataset.sample_ids))},
+        config={
+            **config.keyed(),
+            **_cut(config, len(dataset.sample_ids)),
+            **_curves_key(validation),
+        },
         parents=tuple(parents),
         source=data_source(config, config.split, dataset),
     )

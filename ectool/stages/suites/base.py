@@ -115,7 +115,7 @@ class Subject:
             parents: Files of the parts it is made of.
         """
         config = self.config
-        found = [self.reference.parent(output)]
+        found = self.reference.parents(output)
         for file in parents:
             with Artifact(self.path(file)) as artifact:
                 found.append(artifact_parent(Path(file).stem, artifact, output))

@@ -1,0 +1,117 @@
+"""What tells whether the user's own code has changed: networks, and methods of packages."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ectool.errors import InputError
+from ectool.models.names import IMPORT, split_architecture
+
+SUFFIXES = {".py", ".so", ".pyd"}
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages, whose own packages are told by their versions."""
+
+
+def imported_module(architecture: str) -> str | None:
+    """Return the module behind `import:package.module:factory`; None for other architectures."""
+    source, name = split_architecture(architecture)
+    return name.partition(":")[0] if source == IMPORT else None
+
+
+def code_digest(module: str) -> str:
+    """Return the SHA-256 (hex) over the files of a module, without running them.
+
+    These are the files of its whole package and of every other module or package in the same
+    folder that they import, wherever that folder lies. Of an installed package its own files
+    count; what it imports beside itself is told by the versions in the manifest.
+
+    Raises:
+        InputError: There is no such module.
+    """
+    name = module.partition(".")[0]
+    start = _location(name)
+    if start is None and name in sys.modules:  # made by a program: nothing tells of a change
+        return hashlib.sha256(name.encode()).hexdigest()
+    if start is None:
+        raise InputError(
+            f"module {module}",
+            expected="code that can be found",
+            got=f"no {name!r}",
+            fix="install it, or run where it lies",
+        )
+    folder = start.parent
+    digest = hashlib.sha256()
+    for file in sorted(_reachable(start)):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _location(name: str) -> Path | None:
+    """Return the file or folder of a top-level module, the working folder searched first."""
+    here = _below(Path.cwd(), name)
+    if here is not None:
+        return here
+    with suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            return Path(next(iter(spec.submodule_search_locations)))
+        if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
+            return Path(spec.origin)
+    return None
+
+
+def _below(folder: Path, name: str) -> Path | None:
+    """Return the package or module of a name in a folder, if there is one."""
+    package, module = folder / name, folder / f"{name}.py"
+    if (package / "__init__.py").is_file():
+        return package
+    return module if module.is_file() else package if _has_code(package) else None
+
+
+def _has_code(folder: Path) -> bool:
+    return folder.is_dir() and any(path.suffix in SUFFIXES for path in folder.iterdir())
+
+
+def _reachable(start: Path) -> set[Path]:
+    """Return the files of a module or package, and of what they import from the same folder."""
+    folder, found, waiting = start.parent, set[Path](), [start]
+    seen = {start}
+    while waiting:
+        files = set(_files(waiting.pop()))
+        found |= files
+        if INSTALLED & set(folder.parts):
+            continue
+        names = {name for file in files for name in _imports(file)} - sys.stdlib_module_names
+        beside = {place for name in names if (place := _below(folder, name)) is not None}
+        waiting += beside - seen
+        seen |= beside
+    return found
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+        return
+    yield from (path for path in place.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports; none of a file that cannot be parsed."""
+    if file.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
