@@ -20,10 +20,11 @@ from ectool.datasets.shared import shared
 from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
 from ectool.machine import is_of_disk
 from ectool.stages.bounds import check_bounds, parse_bounds
-from ectool.stages.evaluation import data_facts, evaluate, open_variants, read_metrics
+from ectool.stages.evaluation import data_facts, evaluate, open_variants
 from ectool.stages.layout import RESULTS_FILE
 from ectool.stages.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.model_list import ListedModel, listed_models
+from ectool.stages.results import read_metrics
 from ectool.stages.watch import Once, Watch
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 

@@ -20,10 +20,10 @@ from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.catalogue import describe
 from ectool.metrics.comparison import holm, paired_comparison
-from ectool.stages.evaluation import read_results
 from ectool.stages.inputs import positions, reopen_data
 from ectool.stages.layout import HEATMAPS
 from ectool.stages.measure import columns, draws
+from ectool.stages.results import part_of, read_results
 from ectool.stages.suites.base import Evaluated
 from ectool.stages.suites.tables import number
 from ectool.types import SILENT, Reporter
@@ -140,7 +140,7 @@ def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
     parts = {}
     for file in a.results["parts"]:
         if file in b.results["parts"]:
-            first, second = read_manifest(a.path / file), read_manifest(b.path / file)
+            first, second = (_manifest(one, file) for one in (a, b))
             if first is not None and second is not None and _were_made_alike(first, second):
                 parts[file] = first.kind
             else:
@@ -153,6 +153,16 @@ def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
         parts=parts,
         dataset=_pictures(a, reporter) if HEATMAPS in parts else None,
     )
+
+
+def _manifest(evaluation: Evaluation, file: str) -> Manifest | None:
+    """Return what a part was made of.
+
+    Raises:
+        IntegrityError: Another part lies there than the results were computed from.
+    """
+    path = part_of(evaluation.path, evaluation.results, file)
+    return None if path is None else read_manifest(path)
 
 
 def _were_made_alike(a: Manifest, b: Manifest) -> bool:

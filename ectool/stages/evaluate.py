@@ -7,8 +7,9 @@ from pathlib import Path
 from ectool.config import EvaluateConfig
 from ectool.stages import audit
 from ectool.stages.bounds import check_bounds, parse_bounds
-from ectool.stages.evaluation import evaluate, open_variants, read_metrics
+from ectool.stages.evaluation import evaluate, open_variants
 from ectool.stages.layout import RESULTS_FILE
+from ectool.stages.results import read_metrics
 from ectool.types import SILENT, Reporter
 
 

@@ -16,19 +16,23 @@ from ectool.artifacts import files, folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
-from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
+from ectool.stages.conditions import corruption_file
+from ectool.stages.growth import may_grow
 from ectool.stages.inputs import find_model, method_key, open_data, parent_of
-from ectool.stages.layout import CORRUPTIONS, PREDICTIONS, RESULTS_FILE
+from ectool.stages.layout import PREDICTIONS, RESULTS_FILE
 from ectool.stages.measure import metrics, tables
+from ectool.stages.results import part_of, read_results
 from ectool.stages.suites import SUITES
 from ectool.stages.suites.base import ORIGINAL, Evaluated, Part, Resampling, Subject
 from ectool.stages.suites.classification import PREDICTED
+from ectool.stages.suites.found_boxes import validation_key
+from ectool.stages.suites.robustness import peer_key
 from ectool.types import UP_TO_DATE, Reporter
 
 VERSION = 2
@@ -71,7 +75,7 @@ def recipe_of(subject: Subject) -> Recipe:
     """Return what determines the results of an evaluation."""
     config = subject.config
     prints = {"variants": fingerprints(subject.variants)}
-    options = {**config.keyed(), **method_key(config.method), **prints}
+    options = {**config.keyed(), **method_key(config.method), **prints, **_suite_key(subject)}
     recipe = subject.recipe("evaluation", config.output, options)
     baseline = config.corruption_baseline
     if baseline is None:
@@ -79,6 +83,20 @@ def recipe_of(subject: Subject) -> Recipe:
     found = folder.open_folder(baseline, "evaluation").id
     parent = parent_of(BASELINE, baseline, "evaluation", found, config.output)
     return recipe.model_copy(update={"parents": (*recipe.parents, parent)})
+
+
+def _suite_key(subject: Subject) -> dict[str, Any]:
+    """Return what the suites read besides options, model and images; nothing of most."""
+    config = subject.config
+    found: dict[str, Any] = {}
+    if "localization" in config.suite:
+        found |= validation_key(subject)
+    if "robustness" in config.suite and "autoattack" in config.attacks:
+        found |= peer_key()
+    if "stability" in config.suite:
+        makers = {name: key for name in config.explainers if (key := method_key(name))}
+        found |= {"explainer_makers": makers} if makers else {}
+    return found
 
 
 @contextmanager
@@ -92,50 +110,11 @@ def _nothing_left(output: Path) -> Iterator[None]:
         raise
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """Return what `results.json` of a finished evaluation says.
-
-    Raises:
-        InputError: There is no finished evaluation.
-        IntegrityError: The file is not what was written.
-    """
-    manifest = folder.open_folder(path, "evaluation")
-    text = folder.verify_file(path / RESULTS_FILE, manifest).read_text(encoding="utf-8")
-    results: dict[str, Any] = json.loads(text)
-    return results
-
-
-def read_metrics(path: Path) -> dict[str, dict[str, object]]:
-    """Return the metrics of a finished evaluation by name."""
-    found: dict[str, dict[str, object]] = read_results(path)["metrics"]
-    return found
-
-
 def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
     """Tell whether nothing is to be done; `--resume` looks into the parts even then."""
-    if _may_grow(config.output, recipe) and not config.force:
+    if may_grow(config.output, recipe) and not config.force:
         return False
     return up_to_date(config.output, recipe, force=config.force) and not config.resume
-
-
-def _may_grow(output: Path, recipe: Recipe) -> bool:
-    """Tell whether a folder is an evaluation of the same model and pictures, to be filled up."""
-    if not output.is_dir():
-        return False
-    if not (output / FILE_NAME).exists():  # begun, but not finished
-        names = [path.name for path in output.iterdir()]
-        return not names or any(name.startswith(PREDICTIONS) for name in names)
-    found = read_manifest(output)
-    if found is None or found.key == recipe.key:
-        return False
-    return _subject_of(found.recipe) == _subject_of(recipe)
-
-
-def _subject_of(recipe: Recipe) -> tuple[str, list[str], str | None]:
-    """Return what tells evaluations of different models or pictures apart."""
-    fingerprint = recipe.source.fingerprint if recipe.source else None
-    models = [parent.id for parent in recipe.parents if parent.role == "model"]
-    return recipe.kind, models, fingerprint
 
 
 def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> None:
@@ -171,11 +150,18 @@ def _tell_what_is_left_out(subject: Subject) -> None:
 
 
 def _baseline_parts(config: EvaluateConfig) -> list[Path]:
-    """Return the answers of the model that mCE compares with: clean, and under each corruption."""
-    if config.corruption_baseline is None:
+    """Return the answers of the model that mCE compares with: clean, and under each corruption.
+
+    Raises:
+        IntegrityError: One is not what the results of that model were computed from.
+    """
+    baseline = config.corruption_baseline
+    if baseline is None or "robustness" not in config.suite:
         return []
-    parts = sorted((config.corruption_baseline / CORRUPTIONS).glob("*.zarr"))
-    return [config.corruption_baseline / PREDICTIONS, *parts]
+    results = read_results(baseline)
+    names = [PREDICTIONS, *(corruption_file(kind) for kind in config.corruptions)]
+    parts = (part_of(baseline, results, name) for name in names)
+    return [part for part in parts if part is not None]
 
 
 def _results(

@@ -88,7 +88,7 @@ class Pair:
             work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
             fill(work, (samples, heatmaps), config.batch_size, reporter)
             samples.publish()
-            heatmaps.publish(recipe=self._final())
+            heatmaps.publish(recipe=self.final())
 
     def complete(self, reporter: Reporter) -> None:
         """Publish heatmaps that were finished beside the samples, or else explain these."""
@@ -96,7 +96,7 @@ class Pair:
         if draft.exists() and self.is_open():
             with self._growing(self.explain.output, self.draft) as heatmaps:
                 if not heatmaps.missing():
-                    heatmaps.publish(recipe=self._final())
+                    heatmaps.publish(recipe=self.final())
         files.remove(draft)
         explain.run(self.explain, reporter)
 
@@ -106,7 +106,8 @@ class Pair:
         length, shard_size = len(self.inputs.dataset.sample_ids), self.config.shard_size
         return growing(output, recipe, length=length, shard_size=shard_size, attributes=attributes)
 
-    def _final(self) -> Recipe:
+    def final(self) -> Recipe:
+        """Return what determines the heatmaps, once the samples are there."""
         with Artifact(self.config.output, "samples") as samples:
             parent = artifact_parent("samples", samples, self.explain.output)
         return explain.describe(self.explain, self.inputs, parent)

@@ -43,18 +43,7 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     """Perturb pictures that have been opened, as the options tell."""
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
-    source = data_source(config, config.split, dataset)
-    parents = reference.parents(config.output)
-    if initial is not None:
-        check_same_images(initial, source, f"--init {initial.path}")
-        parents.append(artifact_parent("init", initial, config.output))
-    recipe = Recipe(
-        kind="samples",
-        stage="perturb",
-        config={**config.keyed(), **method_key(config.method), **_loss_key(config)},
-        parents=tuple(parents),
-        source=source,
-    )
+    recipe = describe(config, reference, dataset, initial)
     pair = None
     if config.heatmaps is not None:
         pair = Pair(config, config.heatmaps, reference, dataset, recipe)
@@ -93,6 +82,31 @@ def _loss_key(config: PerturbConfig) -> dict[str, str]:
     heard = ATTACK_OPTIONS[config.attack]
     is_rescaled = config.attack == "explanation" or ("loss" in heard and config.loss == "auto")
     return {"auto_loss": RESCALED} if is_rescaled else {}
+
+
+def describe(
+    config: PerturbConfig,
+    reference: ModelReference,
+    dataset: Dataset,
+    initial: Artifact | None = None,
+) -> Recipe:
+    """Return what determines a samples artifact.
+
+    Raises:
+        InputError: The samples to start from were made of other images.
+    """
+    source = data_source(config, config.split, dataset)
+    parents = reference.parents(config.output)
+    if initial is not None:
+        check_same_images(initial, source, f"--init {initial.path}")
+        parents.append(artifact_parent("init", initial, config.output))
+    return Recipe(
+        kind="samples",
+        stage="perturb",
+        config={**config.keyed(), **method_key(config.method), **_loss_key(config)},
+        parents=tuple(parents),
+        source=source,
+    )
 
 
 def _compute(

@@ -21,6 +21,7 @@ from ectool.stages.report_samples import (
     read_samples,
     rows_of,
 )
+from ectool.stages.results import part_of, read_results
 
 MOST_SAMPLES = 80
 PIXELS = 2_500_000
@@ -39,12 +40,13 @@ def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
 
     Raises:
         InputError: A data set is missing, or not the one of the evaluation.
-        IntegrityError: An artifact is not what was written.
+        IntegrityError: An artifact is not what was written, or not what its evaluation measured.
     """
     with ExitStack() as stack:
         by_data: dict[str, dict[str, RoundData]] = {}
         for name, path in folders.items():
-            if all((path / file).exists() for file in (SAMPLES, HEATMAPS, WEIGHTS)):
+            results = read_results(path)
+            if all(part_of(path, results, file) for file in (SAMPLES, HEATMAPS, WEIGHTS)):
                 one = stack.enter_context(open_round(path))
                 by_data.setdefault(one.source.fingerprint, {})[name] = one
         return tuple(exhibit for same in by_data.values() for exhibit in _exhibits(same))

@@ -14,7 +14,6 @@ from ectool.errors import InputError
 from ectool.reports.content import History, Round
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.rounds import summarize_round
-from ectool.stages.evaluation import read_results
 from ectool.stages.layout import (
     EXPERIMENT_FILE,
     HEATMAPS,
@@ -24,6 +23,7 @@ from ectool.stages.layout import (
     ExperimentRecord,
     RunRecord,
 )
+from ectool.stages.results import read_results
 from ectool.types import Advance
 
 

@@ -13,10 +13,10 @@ from ectool.artifacts.manifest import FILE_NAME
 from ectool.errors import InputError
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.report import Entry, Failure
-from ectool.stages.evaluation import read_results
 from ectool.stages.layout import EXPERIMENT_FILE, RESULTS_FILE
 from ectool.stages.report_origin import describe_source
 from ectool.stages.report_runs import FinishedExperiment, read_experiment
+from ectool.stages.results import read_results
 
 
 @dataclass

@@ -67,18 +67,7 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
     with Artifact(config.heatmaps, "heatmaps") as heatmaps:
         _check_pairs(heatmaps)
         previous = Artifact(config.previous, "weights") if config.previous else None
-        source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
-        parents = [artifact_parent("heatmaps", heatmaps, output)]
-        if previous is not None:
-            check_same_images(previous, source, f"--previous {previous.path}", SELECTION | VIEW)
-            parents.append(artifact_parent("previous", previous, output))
-        recipe = Recipe(
-            kind="weights",
-            stage="score",
-            config=config.keyed(),
-            parents=tuple(parents),
-            source=source,
-        )
+        recipe = describe(config, heatmaps, previous)
         if is_done(output, config, recipe, reporter):
             return output
         sample_ids = heatmaps.sample_ids
@@ -98,6 +87,27 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
             "weight": weights.weight,
         }
         return _write(output, recipe, arrays, config.shard_size, _findings(weights))
+
+
+def describe(config: ScoreConfig, heatmaps: Artifact, previous: Artifact | None = None) -> Recipe:
+    """Return what determines a weights artifact.
+
+    Raises:
+        InputError: The previous weights are of other images.
+    """
+    output = weights_path(config)
+    source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
+    parents = [artifact_parent("heatmaps", heatmaps, output)]
+    if previous is not None:
+        check_same_images(previous, source, f"--previous {previous.path}", SELECTION | VIEW)
+        parents.append(artifact_parent("previous", previous, output))
+    return Recipe(
+        kind="weights",
+        stage="score",
+        config=config.keyed(),
+        parents=tuple(parents),
+        source=source,
+    )
 
 
 def weights_path(config: ScoreConfig) -> Path:

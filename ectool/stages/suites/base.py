@@ -25,6 +25,7 @@ from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.subset import limited
 from ectool.metrics.classification import is_correct
 from ectool.metrics.statistics import Estimate
+from ectool.stages.growth import keep_or_set_aside, shard_key
 from ectool.stages.inputs import ModelReference, artifact_parent, data_source
 from ectool.stages.layout import PREDICTIONS
 from ectool.stages.shards import Work, is_done, map_shards
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
     from ectool.models.classifier import Classifier
 
 ORIGINAL = "original"
+MODEL = ModelOptions.model_fields.keys()
 
 Values = Bool[np.ndarray, "n"] | Float[np.ndarray, "n"]
 Columns = dict[str, Values]
@@ -119,11 +121,10 @@ class Subject:
         for file in parents:
             with Artifact(self.path(file)) as artifact:
                 found.append(artifact_parent(Path(file).stem, artifact, output))
-        model = ModelOptions.model_fields
         return Recipe(
             kind=kind,
             stage="evaluate",
-            config={n: v for n, v in config.keyed().items() if n in model} | dict(options),
+            config={n: v for n, v in config.keyed().items() if n in MODEL} | dict(options),
             parents=tuple(found),
             source=data_source(config, config.split, dataset or self.original),
         )
@@ -166,7 +167,9 @@ def mapped(
 
     def make(subject: Subject, path: Path) -> Path:
         dataset = subject.subset if only_subset else subject.original
-        recipe = subject.recipe(kind, path, options, dataset=dataset, parents=parents)
+        keyed = {**options, **shard_key(subject.config.shard_size)}
+        recipe = subject.recipe(kind, path, keyed, dataset=dataset, parents=parents)
+        keep_or_set_aside(subject, path, recipe, subject.config.shard_size)
         stage = subject.config.model_copy(update={"output": path})
         if is_done(path, stage, recipe, subject.reporter):
             return path
@@ -254,8 +257,7 @@ class Evaluated:
 
     def correct(self, file: str, condition: str) -> Bool[np.ndarray, "n"]:
         """Tell which samples of one label each the model recognised under a condition."""
-        key = file, condition
-        if key not in self._correct:  # which is asked for by metrics and by tables
+        if (key := (file, condition)) not in self._correct:  # metrics and tables ask for it
             self._correct[key] = is_correct(self.logits(file, condition), self.labels)
         return self._correct[key]
 

@@ -22,7 +22,10 @@ from ectool.metrics.robustness import (
     relative_corruption_errors,
 )
 from ectool.stages.conditions import corruption_file, severity_name
+from ectool.stages.inputs import data_source
 from ectool.stages.layout import PREDICTIONS
+from ectool.stages.results import read_results
+from ectool.stages.same_images import VIEW, check_same_images
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
     ORIGINAL,
@@ -49,7 +52,7 @@ def corruption_parts(subject: Subject) -> tuple[Part, ...]:
         subject.reporter.note("without corruptions: they are measured of one label a sample")
         return ()
     if config.corruption_baseline is not None:
-        _check_baseline(config.corruption_baseline, config.corruptions)
+        _check_baseline(config.corruption_baseline, subject)
     return tuple(
         mapped(
             corruption_file(kind),
@@ -61,8 +64,13 @@ def corruption_parts(subject: Subject) -> tuple[Part, ...]:
     )
 
 
-def _check_baseline(baseline: Path, kinds: Sequence[str]) -> None:
-    missing = [kind for kind in kinds if not (baseline / corruption_file(kind)).exists()]
+def _check_baseline(baseline: Path, subject: Subject) -> None:
+    """Check that another model's evaluation has the corruptions, on the same images."""
+    kinds, results = subject.config.corruptions, read_results(baseline)
+    with Artifact(baseline / PREDICTIONS, "predictions") as clean:
+        source = data_source(subject.config, subject.config.split, subject.original)
+        check_same_images(clean, source, f"--corruption-baseline {baseline}", VIEW)
+    missing = [kind for kind in kinds if corruption_file(kind) not in results["parts"]]
     if missing:
         raise InputError(
             f"--corruption-baseline {baseline}",

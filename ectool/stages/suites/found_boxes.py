@@ -14,6 +14,7 @@ from ectool.errors import InputError
 from ectool.metrics.boxes import MAX_BOX_ACC_LEVEL, BoxOverlaps, box_overlaps, max_box_acc
 from ectool.metrics.statistics import mean_per_sample
 from ectool.stages import explain
+from ectool.stages.growth import keep_or_set_aside
 from ectool.stages.inputs import open_data, reopen_data
 from ectool.stages.layout import HEATMAPS, VALIDATION_HEATMAPS
 from ectool.stages.suites.base import Columns, Evaluated, Part, Subject
@@ -34,6 +35,20 @@ def validation_parts(subject: Subject) -> tuple[Part, ...]:
         subject.reporter.note(f"without MaxBoxAcc, whose threshold needs others: {fault}")
         return ()
     return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation),)
+
+
+def validation_key(subject: Subject) -> dict[str, str]:
+    """Return what the key of an evaluation holds of the images that thresholds are tuned on.
+
+    Their fingerprint, which is that of their boxes too; nothing where there are none to be tuned.
+    """
+    if subject.reference.is_opaque or not _has_boxes(subject.original):
+        return {}
+    try:
+        validation = open_data(subject.config, subject.config.validation_split)
+    except InputError:
+        return {}
+    return {"validation": validation.fingerprint}
 
 
 def _why_untuned(subject: Subject) -> str:
@@ -60,6 +75,10 @@ def _explain_validation(subject: Subject, path: Path) -> Path:
     """Explain the validation pictures like those that are evaluated."""
     config = subject.config
     explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)
+    options, split = explain.find_data(explaining, None)
+    inputs = explain.Inputs(subject.reference, options, split, open_data(options, split))
+    recipe = explain.describe(explaining, inputs, None)
+    keep_or_set_aside(subject, path, recipe, explaining.shard_size)
     return explain.run(explaining, subject.reporter)
 
 

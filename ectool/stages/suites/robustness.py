@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -99,6 +100,14 @@ def _obstacle(subject: Subject, condition: Condition) -> str | None:
     return None
 
 
+def peer_key() -> dict[str, str]:
+    """Return what the key of AutoAttack's answers holds of the package that it comes from."""
+    try:
+        return {PEER: version(PEER)}
+    except PackageNotFoundError:
+        return {}  # computing it says so
+
+
 def _has_objects(dataset: Dataset) -> bool:
     found = dataset.annotations(np.arange(1))
     return found.masks is not None or found.boxes is not None
@@ -106,11 +115,12 @@ def _has_objects(dataset: Dataset) -> bool:
 
 def _attack_part(subject: Subject, condition: Condition) -> Part:
     """Return the artifact of one attack at one radius, keyed by what determines it alone."""
+    maker = peer_key() if condition.attack == "autoattack" else {}
     return mapped(
         condition.file,
         "predictions",
         partial(_attack, condition),
-        options=condition.key(subject.config.restarts, subject.config.seed),
+        options=condition.key(subject.config.restarts, subject.config.seed) | maker,
         parents=(PREDICTIONS,),
     )
 

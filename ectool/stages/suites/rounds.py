@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ectool.artifacts.artifact import Artifact
 from ectool.config import (
     DataOptions,
     DeviceOptions,
@@ -15,7 +16,9 @@ from ectool.config import (
     ScoreConfig,
 )
 from ectool.stages import perturb, score
+from ectool.stages.growth import keep_or_set_aside, set_aside
 from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
+from ectool.stages.one_pass import Pair
 from ectool.stages.suites.base import Part, Subject
 
 PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
@@ -41,7 +44,20 @@ def _perturb(subject: Subject, path: Path) -> Path:
         output=path,
         heatmaps=subject.path(HEATMAPS),
     )
+    _set_aside_others(subject, perturbing)
     return perturb.perturb(perturbing, subject.original, subject.reporter)
+
+
+def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
+    """Move samples and heatmaps aside that were made otherwise: both, as they come together."""
+    heatmaps, dataset = subject.path(HEATMAPS), subject.original
+    recipe = perturb.describe(config, subject.reference, dataset)
+    keep_or_set_aside(subject, config.output, recipe, config.shard_size)
+    if not config.output.exists():
+        set_aside(subject, heatmaps)
+        return
+    pair = Pair(config, heatmaps, subject.reference, dataset, recipe)
+    keep_or_set_aside(subject, heatmaps, pair.final(), config.shard_size)
 
 
 def _explained(subject: Subject, path: Path) -> Path:  # noqa: ARG001 (protocol)
@@ -58,6 +74,9 @@ def _score(subject: Subject, path: Path) -> Path:
         resume=config.resume,
         **PROTOCOL_SCORE,
     )
+    with Artifact(scoring.heatmaps, "heatmaps") as heatmaps:
+        recipe = score.describe(scoring, heatmaps)
+    keep_or_set_aside(subject, path, recipe, scoring.shard_size)
     return score.run(scoring, subject.reporter)
 
 

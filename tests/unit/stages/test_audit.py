@@ -24,7 +24,8 @@ from ectool.errors import (
 )
 from ectool.models.checkpoint import save_weights
 from ectool.models.registry import create
-from ectool.stages import audit, evaluate, evaluation
+from ectool.stages import audit, evaluate
+from ectool.stages.results import read_metrics, read_results
 
 SEEDS = (0, 1, 2)
 CODE = """
@@ -145,9 +146,9 @@ def test_results_hold_every_models_own(audited, zoo):
         assert entry == {
             **{"name": name, "path": str(zoo.parent / f"{seed}.safetensors"), "status": "ok"},
             **{"error": None, "evaluation": name},
-            "metrics": evaluation.read_metrics(audited / name),
+            "metrics": read_metrics(audited / name),
         }
-    ids = [evaluation.read_results(audited / one["evaluation"])["model"] for one in found["models"]]
+    ids = [read_results(audited / one["evaluation"])["model"] for one in found["models"]]
     assert len({json.dumps(one) for one in ids}) == len(SEEDS)
 
 

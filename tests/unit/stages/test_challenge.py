@@ -17,7 +17,8 @@ from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.stages import evaluate, train
 from ectool.stages.challenge_work import ChallengeWork
-from ectool.stages.evaluation import open_variants, read_metrics
+from ectool.stages.evaluation import open_variants
+from ectool.stages.results import read_metrics
 
 SIDE = 48
 CLASSES = 9

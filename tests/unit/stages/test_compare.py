@@ -10,6 +10,7 @@ from scipy.stats import binomtest, bootstrap
 
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.store import read_manifest
 from ectool.cli.main import main
 from ectool.config import CompareConfig, DataOptions, EvaluateConfig
 from ectool.errors import InputError
@@ -84,7 +85,7 @@ def make(write, few, few_digits):
         results = {
             "data": {"variants": {"original": fingerprint or source.fingerprint}},
             "suites": ["classification", "robustness", "localization", "stability"],
-            "parts": dict.fromkeys(kinds, ""),
+            "parts": {file: read_manifest(path / file).id for file in kinds},
             "configuration": EvaluateConfig(
                 model="-", output=path, eps=radii, steps=steps, attacks="pgd", corruptions=()
             ).keyed(),

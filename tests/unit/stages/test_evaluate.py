@@ -29,8 +29,8 @@ from ectool.errors import (
 )
 from ectool.metrics.catalogue import suite_of
 from ectool.stages import evaluate
-from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import open_data
+from ectool.stages.results import read_metrics
 
 N = 100
 OPTIONS = {"limit": N, "shard_size": 64, "device": "cpu", "eps": (2 / 255, 0.1)}
@@ -207,9 +207,9 @@ class TestOutput:
     def test_another_key_needs_force(self, config, own, tree, tmp_path):
         before = tree(own)
         with pytest.raises(OutputExistsError, match="--force to move it aside"):
-            evaluate.run(config(own, seed=1))
+            evaluate.run(config(own, limit=20))
         assert tree(own) == before
-        evaluate.run(config(own, seed=1, force=True))
+        evaluate.run(config(own, limit=20, force=True))
         (aside,) = tmp_path.glob("eval.old-*")
         assert tree(aside) == before
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from ectool.config import EvaluateConfig
 from ectool.metrics.statistics import bootstrap_interval
 from ectool.stages import evaluate
-from ectool.stages.evaluation import read_metrics
 from ectool.stages.measure import summarize
+from ectool.stages.results import read_metrics
 
 N, SIDE = 30, 32
 

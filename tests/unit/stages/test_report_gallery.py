@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from written_evaluations import CLASSES, SIDE, N, write_pictures, write_round
+from written_evaluations import CLASSES, SIDE, N, write_evaluation, write_pictures, write_round
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.store import read_manifest
 from ectool.config import DataOptions
 from ectool.stages.inputs import open_data
+from ectool.stages.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.report_gallery import read_gallery
 
 
@@ -17,13 +19,21 @@ def options(tmp_path_factory) -> DataOptions:
     return DataOptions(data=f"imagefolder:{pictures}", size=SIDE)
 
 
+def write_evaluated(path, options, number):
+    """Write the round of an evaluation, and results that were computed from it."""
+    write_round(path, options, number)
+    found = {file: read_manifest(path / file).id for file in (SAMPLES, HEATMAPS, WEIGHTS)}
+    write_evaluation(path, {"accuracy@original": 0.5}, tables={"parts": found})
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory, options):
     root = tmp_path_factory.mktemp("evaluations")
     found = {name: root / name for name in ("a", "b")}
     for number, path in enumerate(found.values()):
-        write_round(path, options, number)
-    return found | {"without": root}
+        write_evaluated(path, options, number)
+    write_evaluation(root / "without", {})
+    return found | {"without": root / "without"}
 
 
 def test_every_model_shows_the_same_pictures(folders, options):
@@ -66,10 +76,11 @@ def test_samples_run_from_the_least_to_the_most_consistent(folders):
 def test_other_data_are_shown_on_their_own(folders, tmp_path):
     write_pictures(tmp_path / "pictures", seed=1)
     other = DataOptions(data=f"imagefolder:{tmp_path / 'pictures'}", size=SIDE)
-    write_round(tmp_path / "c", other, 0)
+    write_evaluated(tmp_path / "c", other, 0)
     gallery = read_gallery(folders | {"c": tmp_path / "c"})
     assert [list(one.seen) for one in gallery] == [["a", "b"]] * (N - 1) + [["c"]] * (N - 1)
 
 
 def test_evaluations_without_consistency(tmp_path):
+    write_evaluation(tmp_path, {})
     assert read_gallery({"a": tmp_path}) == ()

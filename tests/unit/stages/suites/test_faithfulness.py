@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import EvaluateConfig
-from ectool.errors import OutputExistsError
 from ectool.explainers import EXPLAINERS
 from ectool.faithfulness import (
     Explained,
@@ -174,14 +174,17 @@ def test_an_interrupted_artifact_goes_on_from_its_shards(subject_in, part, tmp_p
     "options", [{"method": "gradcam"}, {"seed": 4}, {"precision": "bf16"}, {"subset": 6}]
 )
 @pytest.mark.usefixtures("part")
-def test_what_changes_the_result_is_in_the_key(options, subject_in, folder):
-    with pytest.raises(OutputExistsError, match=FAITHFULNESS):
-        make_part(subject_in(folder, **options))
+def test_what_changes_the_result_is_in_the_key(options, subject_in, folder, tmp_path, listener):
+    own = shutil.copytree(folder, tmp_path / "eval")
+    make_part(subject_in(own, shard_size=SHARD, **options))
+    assert [name for name, _ in listener.tasks] == ["evaluate"]
+    (aside,) = own.glob(f"{FAITHFULNESS}.old-*")
+    assert f"{own / FAITHFULNESS}: made with other options, now {aside.name}" in listener.notes
 
 
 @pytest.mark.usefixtures("part")
 def test_what_is_there_is_not_made_again(subject_in, folder, listener):
-    make_part(subject_in(folder, batch_size=2, eps=(0.1,)))
+    make_part(subject_in(folder, shard_size=SHARD, batch_size=2, eps=(0.1,)))
     assert listener.tasks == []
 
 
