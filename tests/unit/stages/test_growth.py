@@ -55,6 +55,9 @@ CASES = {
     "size": (48, OPENED, "localization"),
     "view": ("squash", OPENED, "localization"),
     "fraction": (0.5, OPENED, "localization"),
+    "draws": (2, ("sanity.zarr",), "sanity"),
+    "class_order": ("text", EVERYTHING, "classification"),
+    "classes_by_position": (True, EVERYTHING, "classification"),
 }
 """Of every option: another value, the parts that may depend on it, and where it is tried."""
 OF_METHODS = {
