@@ -30,9 +30,9 @@ from ectool.stages import evaluate, train
 from ectool.stages.attacking import STEP_SHARE
 from ectool.stages.autoattack import NORMS, Contiguous
 from ectool.stages.conditions import conditions
-from ectool.stages.results import read_metrics
 from ectool.stages.inputs import find_model, open_data
 from ectool.stages.networks import asked
+from ectool.stages.results import read_metrics
 
 CURVE = tuple(levels / 255 for levels in (0.5, 1, 2, 4, 8))
 RADII = {"linf": (2 / 255, 8 / 255), "l2": (0.5,)}
