@@ -92,10 +92,8 @@ class LabelLoss:
         """Allow all pictures."""
 
     def is_wrong(self, logits: Logits) -> Bool[Tensor, "n"]:
-        """Tell which answers are not the true class, or wrong in a label that counts."""
-        if self.labels.ndim == 1:
-            return logits.argmax(1) != self.labels
-        return (((logits > 0) != (self.labels > 0)) & (self.labels >= 0)).any(1)
+        """Tell which predictions are wrong."""
+        return is_wrong(logits, self.labels)
 
     def take(self, rows: Int64[Tensor, "m"]) -> LabelLoss:
         """Return the loss of some pictures."""
@@ -106,6 +104,13 @@ class LabelLoss:
             scale=None if self.scale is None else self.scale[rows],
             watch=None if self.watch is None else self.watch.take(rows),
         )
+
+
+def is_wrong(logits: Logits, labels: Labels) -> Bool[Tensor, "n"]:
+    """Tell which predictions are not the true class, or wrong in a label that counts."""
+    if labels.ndim == 1:
+        return logits.argmax(1) != labels
+    return (((logits > 0) != (labels > 0)) & (labels >= 0)).any(1)
 
 
 def tells_success(objective: Objective) -> TypeGuard[LabelLoss]:

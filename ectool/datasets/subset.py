@@ -129,6 +129,12 @@ def limited(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
     return Subset(dataset, np.sort(_least(dataset, np.arange(count), limit, seed)))
 
 
+def in_order_of_hash(dataset: Dataset, seed: int) -> Int64[np.ndarray, "n"]:
+    """Return all rows in the order in which `limited` draws them."""
+    count = len(dataset.sample_ids)
+    return _least(dataset, np.arange(count), count, seed)
+
+
 def _least(
     dataset: Dataset, members: Int64[np.ndarray, "k"], count: int, seed: int
 ) -> Int64[np.ndarray, "m"]:

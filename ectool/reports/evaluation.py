@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ectool.reports.content import Interval, Metric
@@ -22,6 +22,7 @@ class Evaluation:
         values: Value, interval over the samples and number of samples of each metric.
         suites: Suite that each metric belongs to.
         tables: Further tables of the results, by name (`classes`, `reliability`, ...).
+        upper_bounds: Why values are no more than upper bounds, by metric.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Evaluation:
     values: Mapping[str, Interval]
     suites: Mapping[str, str]
     tables: Mapping[str, Sequence[Row]]
+    upper_bounds: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
         """Return the value of a metric; NaN where it was not measured or is undefined."""
@@ -73,6 +75,7 @@ def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
         values={key: interval_of(entry) for key, entry in found.items()},
         suites={key: entry["suite"] for key, entry in found.items()},
         tables={key: rows for key, rows in document.items() if key not in NOT_TABLES},
+        upper_bounds={k: str(e["upper_bound"]) for k, e in found.items() if "upper_bound" in e},
     )
 
 

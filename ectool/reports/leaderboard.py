@@ -41,11 +41,19 @@ class Whisker:
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of one model."""
+    """A metric of one model.
+
+    Attributes:
+        value: Value and interval.
+        is_best: Whether no other model's is better; an upper bound is not.
+        whisker: Where it lies in the plot.
+        upper_bound: Why it is no more than an upper bound; empty where it is not.
+    """
 
     value: Interval
     is_best: bool
     whisker: Whisker | None
+    upper_bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,13 +93,18 @@ def _column(report: Report, name: str, *, is_headline: bool) -> Column:
     metric = report.metrics[name]
     values = [_value(entry, name) for entry in report.entries]
     axis = _axis(values, metric.is_share)
-    best = _best([interval.mean for interval in values], metric.higher_is_better)
+    marks = [entry.evaluation.upper_bounds.get(name, "") for entry in report.entries]
+    known = [v.mean for v, reason in zip(values, marks, strict=True) if not reason]
+    best = _best(known, metric.higher_is_better)
     return Column(
         name=name,
         metric=metric,
         suite=report.suites[name],
         is_headline=is_headline,
-        cells=tuple(Cell(v, v.mean == best, _whisker(v, axis)) for v in values),
+        cells=tuple(
+            Cell(v, v.mean == best and not reason, _whisker(v, axis), reason)
+            for v, reason in zip(values, marks, strict=True)
+        ),
         axis=axis,
     )
 

@@ -7,6 +7,8 @@ import math
 from ectool.reports.content import Difference, Interval, Verdict
 
 ABSENT = "-"
+AT_MOST = "\N{LESS-THAN OR EQUAL TO} "
+"""Before a value that is no more than an upper bound."""
 MINUS = "\N{MINUS SIGN}"
 MARKS: dict[Verdict, str] = {
     "better": "\N{HEAVY CHECK MARK} better",

@@ -12,7 +12,7 @@ from ectool.reports.classes import ClassLine, ClassTable, class_tables
 from ectool.reports.content import Interval, Metric
 from ectool.reports.evaluation import Row
 from ectool.reports.leaderboard import Column, by_suite, columns
-from ectool.reports.numbers import ABSENT, MINUS, bounds, quantity
+from ectool.reports.numbers import ABSENT, AT_MOST, MINUS, bounds, quantity
 from ectool.reports.paper_text import PICTURES, SEEDS, over_seeds, prefixes, sizes, slug
 from ectool.reports.report import Report
 
@@ -29,6 +29,7 @@ LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     MINUS: "$-$",
+    AT_MOST.strip(): r"$\leq$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "…": r"\ldots{}",
@@ -120,7 +121,8 @@ def _title(metric: Metric) -> str:
 def _cell(column: Column, row: int) -> TableCell:
     cell, is_share = column.cells[row], column.metric.is_share
     interval = bounds(cell.value, is_share) if cell.value.bounded else ""
-    return TableCell(quantity(cell.value.mean, is_share), interval, cell.is_best)
+    sign = AT_MOST if cell.upper_bound else ""
+    return TableCell(sign + quantity(cell.value.mean, is_share), interval, cell.is_best)
 
 
 def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:

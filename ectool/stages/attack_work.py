@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
 from ectool.attacks.losses import LOSSES, find_loss, likeliest_errors, scale_of
 from ectool.attacks.masks import full, outside_object
-from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.objectives import LabelLoss, is_wrong
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
 from ectool.attacks.until_fooled import until_fooled
@@ -27,6 +28,7 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.attacking import STEP_SHARE
 from ectool.stages.conditions import Condition
 from ectool.stages.labelled import Batch, LabelledPictures
+from ectool.stages.layout import FLAT, NO_GRADIENT
 from ectool.stages.networks import check_finite
 
 METHODS = {"fgsm": "fgsm", "pgd": "pgd", "apgd-ce": "apgd", "apgd-t": "apgd"}
@@ -176,6 +178,7 @@ class AttackWork:
         self.condition = condition
         self.clean = clean
         self.attack = attack
+        self.noticed: Counter[str] = Counter()  # in the batches of a shard
 
     def load(self, rows: Indices) -> AttackBatch:
         """Read the samples."""
@@ -203,10 +206,20 @@ class AttackWork:
         sample_ids = [batch.sample_ids[row] for row in rows]
         labels = torch.from_numpy(batch.labels[rows]).to(self.pictures.device)
         clean = torch.from_numpy(batch.logits[rows]).to(self.pictures.device)
-        logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean))
+        watch = Watch.of(len(rows), pixels.device)
+        logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean, watch))
         check_finite(logits, sample_ids)
+        if isinstance(self.attack, GradientAttack):
+            self._notice(watch, ~is_wrong(logits, labels) & weight.flatten(1).any(1))
         return logits.cpu().numpy()
 
+    def _notice(self, watch: Watch, withstood: Tensor) -> None:
+        """Count images that withstood an attack which had nothing to follow."""
+        self.noticed[NO_GRADIENT] += int((watch.unguided() & withstood).sum())
+        if self.condition.attack != "fgsm":  # which looks at a loss once
+            self.noticed[FLAT] += int((watch.flat() & withstood).sum())
+
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Find nothing: the metrics say it all."""
-        return {}
+        """Count images that an attack by gradients says nothing of."""
+        noticed, self.noticed = self.noticed, Counter()
+        return {name: count for name, count in noticed.items() if count}

@@ -43,6 +43,20 @@ class Bound:
         """Tell whether a value of the results meets it; one that is undefined does not."""
         return isinstance(value, int | float) and SIGNS[self.sign](value, self.number)
 
+    def missed_by(self, value: object, upper_bound: object = None) -> str | None:
+        """Tell what misses it, or None where it is met.
+
+        Args:
+            value: That of the results.
+            upper_bound: Why it is no more than an upper bound, which shows nothing to be that
+                great; None where it is not.
+        """
+        if not self.is_met(value):
+            return self.written(value)
+        if upper_bound is None or self.sign == "<=":
+            return None
+        return f"no more than an upper bound, {self.written(value)}: {upper_bound}"
+
     def written(self, value: object) -> str:
         """Write a value of the results the way people read it."""
         if not isinstance(value, int | float):
@@ -180,11 +194,12 @@ def check_bounds(
                 got=repr(bound.metric),
                 fix=f"name one of {where}",
             )
-        value = metrics[bound.metric]["value"]
-        if not bound.is_met(value):
+        entry = metrics[bound.metric]
+        missed = bound.missed_by(entry["value"], entry.get("upper_bound"))
+        if missed is not None:
             raise QualityGateError(
                 start + bound.metric,
                 expected=f"{bound.sign} {bound.written(bound.number)}",
-                got=bound.written(value),
+                got=missed,
                 fix=f"see {where}",
             )

@@ -43,9 +43,13 @@ class Condition:
     @property
     def name(self) -> str:
         """Name the condition in predictions, e.g. `pgd20-linf-2_255`."""
-        steps = "" if self.attack in STEPLESS else str(self.steps)
         where = "-background" * self.only_background
-        return f"{self.attack}{steps}-{self.norm}-{self._eps.replace('/', '_')}{where}"
+        return f"{self.stem}-{self.norm}-{self._eps.replace('/', '_')}{where}"
+
+    @property
+    def stem(self) -> str:
+        """Name attack and steps, e.g. `pgd20`."""
+        return self.attack if self.attack in STEPLESS else f"{self.attack}{self.steps}"
 
     @property
     def file(self) -> str:
@@ -67,6 +71,11 @@ class Condition:
         """Name the robust accuracy without the radius: plain `robust` is that under PGD."""
         return "robust" if self.kind == "pgd" else f"robust_{self.kind}"
 
+    @property
+    def metric(self) -> str:
+        """Name the metric of one label a sample, e.g. `robust@2/255`."""
+        return f"{self.base}@{self.radius}"
+
     def key(self, restarts: int, seed: int) -> dict[str, Any]:
         """Return what determines the answers besides model and data.
 
@@ -86,6 +95,46 @@ class Condition:
     @property
     def _eps(self) -> str:
         return format_eps(self.eps) if self.norm == "linf" else f"{self.eps:g}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A search without gradients around what withstood the attacks at one radius.
+
+    Attributes:
+        conditions: The attacks, at least one, all at this radius.
+        queries: How often the model is asked about an image.
+    """
+
+    conditions: tuple[Condition, ...]
+    queries: int = 100
+
+    @property
+    def norm(self) -> Norm:
+        """Return the norm of the radius."""
+        return self.conditions[0].norm
+
+    @property
+    def eps(self) -> float:
+        """Return the radius."""
+        return self.conditions[0].eps
+
+    @property
+    def name(self) -> str:
+        """Name the check, and what it comes after: `search100-linf-2_255-after-pgd20`."""
+        first = self.conditions[0]
+        where = first.name.partition("-linf-" if self.norm == "linf" else "-l2-")[2]
+        attacks = "+".join(condition.stem for condition in self.conditions)
+        return f"search{self.queries}-{self.norm}-{where}-after-{attacks}"
+
+    @property
+    def file(self) -> str:
+        """Return where its artifact lies in an evaluation."""
+        return f"{ATTACKS}/{self.name}.zarr"
+
+    def key(self, seed: int) -> dict[str, Any]:
+        """Return what determines it besides model, data and the attacks."""
+        return {"norm": self.norm, "eps": self.eps, "queries": self.queries, "seed": seed}
 
 
 def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:

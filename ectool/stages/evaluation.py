@@ -25,7 +25,7 @@ from ectool.errors import EctoolError, InputError
 from ectool.stages.conditions import corruption_file
 from ectool.stages.growth import may_grow
 from ectool.stages.inputs import find_model, method_key, open_data, parent_of
-from ectool.stages.layout import PREDICTIONS, RESULTS_FILE
+from ectool.stages.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.measure import metrics, tables
 from ectool.stages.results import part_of, read_results
 from ectool.stages.suites import SUITES
@@ -39,6 +39,8 @@ VERSION = 2
 """Version of `results.json`, see docs/evaluation.md."""
 EXPLAINED = ("localization", "faithfulness", "sanity", "stability")
 """Suites that need heatmaps."""
+UNATTACKED = {"classification", "debiasing"}
+"""Suites without attacks, whose loss was another one in earlier versions."""
 BASELINE = "corruption_baseline"
 """Role of the evaluation whose errors under corruption are the unit of mCE."""
 
@@ -89,6 +91,8 @@ def _suite_key(subject: Subject) -> dict[str, Any]:
     """Return what the suites read besides options, model and images; nothing of most."""
     config = subject.config
     found: dict[str, Any] = {}
+    if not set(config.suite) <= UNATTACKED:
+        found["auto_loss"] = RESCALED
     if "localization" in config.suite:
         found |= validation_key(subject)
     if "robustness" in config.suite and "autoattack" in config.attacks:
@@ -133,11 +137,23 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Non
             for path in _baseline_parts(subject.config)
         }
         results = _results(subject, artifacts, baseline)
+    _tell_upper_bounds(subject, results)
     files.remove(output / FILE_NAME)  # results of other options are no longer vouched for
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
     folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+
+
+def _tell_upper_bounds(subject: Subject, results: Mapping[str, Any]) -> None:
+    """Tell of metrics that are upper bounds, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for name, entry in results["metrics"].items():
+        if "upper_bound" in entry:
+            names.setdefault(entry["upper_bound"], []).append(name)
+    for reason, those in names.items():
+        note = f"no more than upper bounds: {', '.join(those)}; {reason}"
+        subject.reporter.note(f"{subject.config.output}: {note}")
 
 
 def _tell_what_is_left_out(subject: Subject) -> None:

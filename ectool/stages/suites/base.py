@@ -153,6 +153,7 @@ def mapped(
     options: Mapping[str, Any] = MappingProxyType({}),
     parents: tuple[str, ...] = (),
     only_subset: bool = False,
+    chosen: Callable[[Subject], Dataset] | None = None,
 ) -> Part:
     """Return a part that is made of pictures batch by batch.
 
@@ -163,10 +164,13 @@ def mapped(
         options: What determines it besides model and data: JSON values.
         parents: Files of the parts it is made of, which come before it.
         only_subset: Whether it is of the samples that costly suites look at.
+        chosen: Returns the samples it is of, where these depend on its parents.
     """
 
     def make(subject: Subject, path: Path) -> Path:
         dataset = subject.subset if only_subset else subject.original
+        if chosen is not None:
+            dataset = chosen(subject)
         keyed = {**options, **shard_key(subject.config.shard_size)}
         recipe = subject.recipe(kind, path, keyed, dataset=dataset, parents=parents)
         keep_or_set_aside(subject, path, recipe, subject.config.shard_size)
@@ -301,6 +305,7 @@ class Suite:
         tables: Returns what a single number does not say, for results and reports.
         draws: Returns, of every column whose samples share random draws of ours, which draw each
             sample was measured with.
+        upper_bounds: Returns why metrics are no more than upper bounds, of those that are.
     """
 
     parts: Callable[[Subject], tuple[Part, ...]]
@@ -308,3 +313,4 @@ class Suite:
     estimates: Callable[[Evaluated, Resampling], dict[str, Estimate]] = no_estimates
     tables: Callable[[Evaluated, Resampling], dict[str, Table]] = no_tables
     draws: Callable[[Evaluated], dict[str, Int64[np.ndarray, "n"]]] = no_draws
+    upper_bounds: Callable[[Evaluated], dict[str, str]] = lambda _: {}

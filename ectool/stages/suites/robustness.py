@@ -18,6 +18,7 @@ from ectool.metrics.robustness import area_under_robustness_curve
 from ectool.metrics.statistics import Estimate
 from ectool.stages.conditions import (
     NOT_OF_SEVERAL,
+    Check,
     Condition,
     Norm,
     background_conditions,
@@ -43,6 +44,7 @@ from ectool.stages.suites.corruption import (
     corruption_parts,
 )
 from ectool.stages.suites.tables import mean_lines
+from ectool.stages.suites.upper_bounds import checks_of, survivors_first, upper_bounds
 
 PEER = "torchattacks"
 LEAST_CLASSES = 4
@@ -60,8 +62,11 @@ def parts(subject: Subject) -> tuple[Part, ...]:
         InputError: AutoAttack is asked for, but not installed; or the evaluation that mCE compares
             with lacks a corruption.
     """
-    attacks = tuple(_attack_part(subject, condition) for condition in _possible(subject))
-    return (*attacks, *corruption_parts(subject))
+    possible = tuple(_possible(subject))
+    attacks = tuple(_attack_part(subject, condition) for condition in possible)
+    checks = () if subject.is_multilabel else checks_of(possible)
+    checked = tuple(_check_part(subject, check) for check in checks)
+    return (*attacks, *checked, *corruption_parts(subject))
 
 
 def _possible(subject: Subject) -> Iterator[Condition]:
@@ -140,6 +145,25 @@ def _attack(condition: Condition, subject: Subject) -> Work[Any]:
         else GradientAttack(model, condition, config.restarts, config.seed)
     )
     return AttackWork(model, subject.original, condition, clean, attack)
+
+
+def _check_part(subject: Subject, check: Check) -> Part:
+    """Return the artifact of what a search without gradients makes of the survivors."""
+
+    def work(subject: Subject) -> Work[Any]:
+        from ectool.stages.check_work import CheckWork
+
+        dataset, attacked = survivors_first(subject, check)
+        return CheckWork(subject.model, dataset, check, attacked, subject.config.seed)
+
+    return mapped(
+        check.file,
+        "predictions",
+        work,
+        options=check.key(subject.config.seed),
+        parents=tuple(condition.file for condition in check.conditions),
+        chosen=lambda subject: survivors_first(subject, check)[0],
+    )
 
 
 def columns(evaluated: Evaluated) -> dict[str, Values]:
@@ -231,4 +255,8 @@ def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]
         yield {**curve, "eps": condition.eps}, correct
 
 
-SUITE = Suite(parts, columns, estimates, tables)
+def _upper_bounds(evaluated: Evaluated) -> dict[str, str]:
+    return upper_bounds(evaluated, _measured(evaluated))
+
+
+SUITE = Suite(parts, columns, estimates, tables, upper_bounds=_upper_bounds)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ectool.config import HeatmapOptions, PerturbConfig
 from ectool.errors import EctoolError
-from ectool.stages.layout import WEIGHTS
+from ectool.stages.layout import NO_GRADIENT, SAMPLES, WEIGHTS
 from ectool.stages.shards import Work
 from ectool.stages.stability_protocol import StabilityProtocol
 from ectool.stages.suites.base import (
@@ -122,4 +122,14 @@ def _methods(evaluated: Evaluated) -> dict[str, str]:
     }
 
 
-SUITE = Suite(parts, columns, tables=tables)
+def upper_bounds(evaluated: Evaluated) -> dict[str, str]:
+    """Tell that consistency under attacks without a gradient is no more than an upper bound."""
+    manifest = evaluated.parts[SAMPLES].manifest if evaluated.has(SAMPLES) else None
+    stuck = 0 if manifest is None else manifest.all_findings().get(NO_GRADIENT, 0)
+    if not stuck:
+        return {}
+    reason = f"{stuck:g} of {len(evaluated.sample_ids)} samples had no gradient to follow"
+    return dict.fromkeys(("explanation_consistency", "consistency_worst"), reason)
+
+
+SUITE = Suite(parts, columns, tables=tables, upper_bounds=upper_bounds)

@@ -184,11 +184,13 @@ def test_another_radius_leaves_all_others_as_they_are(config, evaluation, tree, 
     before = {**tree(output / "attacks"), **tree(output / "corruptions")}
     further = {"attacks": ("pgd", "background"), "eps": (*LINF, 0.1)}
     evaluate.run(config(output, **further), listener)
-    assert [total for _, total in listener.tasks] == [30, 30]
+    assert [total for _, total in listener.tasks] == [30] * 6  # two attacks, four other checks
     after = {**tree(output / "attacks"), **tree(output / "corruptions")}
     assert {name: after[name] for name in before} == before
     added = {name.split("/")[0] for name in after.keys() - before.keys()}
-    assert added == {"pgd3-linf-0.1.zarr", "pgd3-linf-0.1-background.zarr"}
+    radii = ("linf-1_255", "linf-4_255", "linf-0.1", "l2-0.5")
+    checks = {f"search100-{radius}-after-pgd3.zarr" for radius in radii}
+    assert added == {"pgd3-linf-0.1.zarr", "pgd3-linf-0.1-background.zarr", *checks}
 
 
 def test_a_damaged_shard_is_computed_again_to_the_same_bytes(

@@ -1,0 +1,135 @@
+"""Random search by squares: an attack that asks for logits alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+
+from ectool.attacks.ball import Ball, LinfBall, Pixels
+from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.random_start import Stream
+
+FIRST_SHARE = 0.8
+"""Share of the image that the first squares cover; that of the reference implementations."""
+HALVINGS = (0.001, 0.005, 0.02, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""Shares of the queries after which that share is halved, as in the paper."""
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Random numbers of every image: where each query's square lies, and its signs."""
+
+    corner: Float[Tensor, "n q 2"]
+    sign: Float[Tensor, "n q c"]
+    stripes: Float[Tensor, "n c 1 w"]
+
+
+def random_search(
+    ball: Ball, objective: LabelLoss, streams: Sequence[Stream], queries: int
+) -> Pixels:
+    """Change squares at random and keep what raises the loss (Andriushchenko et al. 2020).
+
+    In the L-infinity ball this is Square Attack (arXiv 1912.00049): from vertical stripes of
+    ``clean +- eps``, each query sets a square of one random sign a channel, whose side shrinks.
+    Other than in the paper the L2 ball is searched in the same way: a square of the length eps is
+    added, and the sum is projected. No gradient is asked for, so a network that hides its own is
+    no harder than another one.
+
+    Args:
+        ball: Where the results have to lie.
+        objective: What is raised; images that are wrong already are left alone.
+        streams: Random numbers, one for each image.
+        queries: How often the model is asked about an image.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: queries + 1 forward passes, or less for a success.
+    """
+    draws = _draw(streams, queries, ball.clean)
+    current = _start(ball, draws)
+    score, done = _ask(objective, current)
+    for query in range(queries):
+        todo = (~done).nonzero()[:, 0]
+        if len(todo) == 0:
+            break
+        part = ball.take(todo)
+        tried = _try(part, current[todo], draws, todo, query, queries)
+        found, success = _ask(objective.take(todo), tried)
+        better = (found > score[todo]) | success
+        kept = torch.where(better[:, None, None, None], tried, current[todo])
+        current = current.index_copy(0, todo, kept)
+        score = score.index_copy(0, todo, torch.where(better, found, score[todo]))
+        done = done.index_copy(0, todo, success)
+    return current
+
+
+def side_of(query: int, queries: int, size: tuple[int, int]) -> int:
+    """Return the side of a query's square in pixels.
+
+    Args:
+        query: Number of the query, from 0.
+        queries: Number of all.
+        size: (height, width) of the image.
+    """
+    halved = sum(query > share * queries for share in HALVINGS)
+    area = FIRST_SHARE / 2**halved * size[0] * size[1]
+    return min(max(round(math.sqrt(area)), 1), *size)
+
+
+def _draw(streams: Sequence[Stream], queries: int, clean: Pixels) -> _Draws:
+    colors, width = clean.shape[1], clean.shape[3]
+    lines = [stream.random((colors, 1, width), dtype=np.float32) for stream in streams]
+    stripes = _signs(torch.from_numpy(np.stack(lines)).to(clean.device))
+    rows = [stream.random((queries, 2 + colors), dtype=np.float32) for stream in streams]
+    places = torch.from_numpy(np.stack(rows)).to(clean.device)
+    return _Draws(places[:, :, :2], _signs(places[:, :, 2:]), stripes)
+
+
+def _signs(values: Float32[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
+    return torch.where(values < 0.5, -1.0, 1.0)
+
+
+def _start(ball: Ball, draws: _Draws) -> Pixels:
+    return ball.project_(ball.clean + ball.eps * draws.stripes.to(ball.clean.dtype))
+
+
+def _try(
+    ball: Ball, current: Pixels, draws: _Draws, rows: Tensor, query: int, queries: int
+) -> Pixels:
+    """Return the images with one more square each."""
+    height, width = current.shape[2:]
+    side = side_of(query, queries, (height, width))
+    inside = _squares(draws.corner[rows, query], side, (height, width))
+    change = draws.sign[rows, query][:, :, None, None].to(current.dtype)
+    if isinstance(ball, LinfBall):
+        return ball.project_(torch.where(inside, ball.clean + ball.eps * change, current))
+    length = ball.eps / (side * current.shape[1] ** 0.5)
+    return ball.project_(torch.where(inside, current + length * change, current))
+
+
+def _squares(
+    corner: Float[Tensor, "n 2"], side: int, size: tuple[int, int]
+) -> Bool[Tensor, "n 1 h w"]:
+    """Return where a square lies that fits into the image, given its corner as shares."""
+    marks = []
+    for axis, length in enumerate(size):
+        first = (corner[:, axis] * (length - side + 1)).floor()[:, None]
+        place = torch.arange(length, device=corner.device)
+        marks.append((place >= first) & (place < first + side))
+    return (marks[0][:, :, None] & marks[1][:, None, :])[:, None]
+
+
+def _ask(objective: LabelLoss, pixels: Pixels) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
+    """Return the loss of images, and whether they are answered wrongly."""
+    with torch.no_grad():
+        value = objective(pixels)
+    if value.success is None:
+        raise ValueError("the objective has to tell of success")
+    return value.score, value.success
