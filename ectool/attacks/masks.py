@@ -1,6 +1,7 @@
 """Background masks: which pixels a semantic-preserving perturbation may move.
 
-Every rule treats each sample on its own, so the batch does not matter.
+Every rule treats each sample on its own, so the batch does not matter. Heatmaps of half precision
+are compared as float32: a level rounded to bfloat16 would pass by values that it should hold.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "
     Returns:
         True where a pixel may move.
     """
+    heatmaps = _precise(heatmaps)
     values = heatmaps.flatten(1)
     # 0.55 * 100 is a hair above 55; the small term keeps such products from rounding up.
     rank = max(1, math.ceil(q * values.shape[1] - 1e-6))
@@ -53,6 +55,7 @@ def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tenso
     Returns:
         True where a pixel may move.
     """
+    heatmaps = _precise(heatmaps)
     return heatmaps <= share * heatmaps.amax(dim=(1, 2), keepdim=True)
 
 
@@ -66,7 +69,7 @@ def threshold(heatmaps: Float[Tensor, "n h w"], level: float) -> Bool[Tensor, "n
     Returns:
         True where a pixel may move.
     """
-    return heatmaps <= level
+    return _precise(heatmaps) <= level
 
 
 def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
@@ -213,8 +216,14 @@ BACKGROUND_RULES: dict[str, BackgroundRule] = {
 }
 
 
+def _precise(heatmaps: Float[Tensor, "n h w"]) -> Tensor:
+    """Return heatmaps as float32 where they are coarser."""
+    return heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
+
+
 def _bins(heatmaps: Float[Tensor, "n h w"]) -> Tensor:
     """Return the histogram bin of every pixel, 0 to OTSU_BINS - 1."""
+    heatmaps = heatmaps.double()  # the span of finite float32 numbers may be no float32
     least = heatmaps.amin(dim=(1, 2), keepdim=True)
     span = heatmaps.amax(dim=(1, 2), keepdim=True) - least
     relative = torch.where(span > 0, (heatmaps - least) / span, 0.0)

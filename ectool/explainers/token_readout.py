@@ -11,7 +11,8 @@ from ectool.errors import InputError
 from ectool.explainers.attention import AttentionRecorder, mean_over_heads
 from ectool.models.classifier import Classifier
 from ectool.models.probe import Probe, format_size, run_probe
-from ectool.models.target_layer import TargetLayer, grid_layout, no_target_layer
+from ectool.models.target_layer import TargetLayer, grid_layout, grid_of_tokens, missing_layer
+from ectool.models.token_order import tokens_follow_image
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,13 @@ def find_readout(model: Classifier, image_size: tuple[int, int]) -> TokenReadout
 
     Raises:
         InputError: The network is not a transformer whose every attention is one of all tokens to
-            all tokens, or it is a program, inside of which nothing can be watched.
+            all tokens, its tokens do not follow the image row by row, or it is a program, inside
+            of which nothing can be watched.
 
     Cost: one forward pass of one image, and the backward pass behind the last attention.
     """
     if model.spec.target_layer is None:
-        raise no_target_layer(model.architecture)
+        raise missing_layer(model.architecture)
     with AttentionRecorder() as recorder:
         probe = run_probe(model.network, image_size)
     matrices = recorder.kept
@@ -88,6 +90,9 @@ def find_readout(model: Classifier, image_size: tuple[int, int]) -> TokenReadout
     layout = grid_layout((1, count, 1), image_size)
     if layout is None:
         raise _unsuitable(model, f"{count} tokens for an image of {format_size(image_size)}")
+    grid = grid_of_tokens(count, layout, image_size)
+    if grid is None or not tokens_follow_image(probe, count, grid):
+        raise _unsuitable(model, f"{count} tokens that do not follow the image row by row")
     read = _rows_read(probe, matrices[-1])
     if read is None:
         raise _unsuitable(model, "attention that does not reach the logits")

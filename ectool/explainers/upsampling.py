@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ectool.models.interpolation import bilinear
+
 
 def upsample(
     heatmaps: Float[Tensor, "n *k h w"], size: tuple[int, int]
@@ -17,10 +19,10 @@ def upsample(
         size: (height, width) of the result in pixels.
 
     Returns:
-        Heatmaps on the same scale; values stay within the range of each map.
+        Heatmaps on the same scale; each value lies between those of its neighbours, so constant
+        maps stay constant, bit by bit.
     """
-    flat = heatmaps.reshape(-1, 1, *heatmaps.shape[-2:])
-    resized = F.interpolate(flat, size=size, mode="bilinear", align_corners=False)
+    resized = bilinear(heatmaps.reshape(-1, *heatmaps.shape[-2:]), size)
     return resized.view(*heatmaps.shape[:-2], *size)
 
 

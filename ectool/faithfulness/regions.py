@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from ectool.models.interpolation import bilinear
+
 Heatmaps = Float[Tensor, "n i j"]
 
 
@@ -48,5 +50,4 @@ def patch_ranks(
 
 def upsample(heatmaps: Heatmaps, size: tuple[int, int]) -> Float[Tensor, "n height width"]:
     """Interpolate heatmaps bilinearly, pixel centres aligned, in float32."""
-    maps = heatmaps.float()[:, None]
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[:, 0]
+    return bilinear(heatmaps.float(), size)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Integer
 
 from ectool.errors import InputError
 
 Heatmaps = Float[np.ndarray, "n h w"]
 Upsampled = Float[np.ndarray, "n height width"]
+Positions = Integer[np.ndarray, "target"]
 
 _PIXELS_AT_ONCE = 2**21
 
@@ -18,7 +19,8 @@ _PIXELS_AT_ONCE = 2**21
 def upsample_bilinear(heatmaps: Heatmaps, size: tuple[int, int]) -> Upsampled:
     """Resize heatmaps bilinearly, as torch does with ``align_corners=False``.
 
-    ``rows @ heatmap @ columns.T`` with the two matrices of one-dimensional interpolation.
+    ``rows @ heatmap @ columns.T`` with the two matrices of one-dimensional interpolation, held
+    between the least and the greatest neighbour: constant maps stay constant, bit by bit.
 
     Args:
         heatmaps: Heatmaps at layer resolution.
@@ -31,7 +33,12 @@ def upsample_bilinear(heatmaps: Heatmaps, size: tuple[int, int]) -> Upsampled:
     rows = _interpolation(heatmaps.shape[1], size[0]).astype(dtype)
     columns = _interpolation(heatmaps.shape[2], size[1]).astype(dtype)
     upsampled: Upsampled = rows @ heatmaps.astype(dtype) @ columns.T
-    return upsampled
+    least = greatest = heatmaps.astype(dtype)
+    for axis in (1, 2):
+        low, high = _neighbours(heatmaps.shape[axis], size[axis - 1])
+        least = np.minimum(least.take(low, axis), least.take(high, axis))
+        greatest = np.maximum(greatest.take(low, axis), greatest.take(high, axis))
+    return np.clip(upsampled, least, greatest, out=upsampled)
 
 
 def upsampled_parts(heatmaps: Heatmaps, size: tuple[int, int]) -> Iterator[tuple[slice, Upsampled]]:
@@ -91,6 +98,13 @@ def is_zero_map(heatmaps: Heatmaps) -> Bool[np.ndarray, "n"]:
         True for heatmaps without any evidence.
     """
     return np.logical_not(heatmaps.any(axis=(1, 2)))
+
+
+def _neighbours(source: int, target: int) -> tuple[Positions, Positions]:
+    """Return the two source positions between which each target position lies."""
+    at = (2 * np.arange(target) + 1) * source - target  # whole numbers round to no other neighbour
+    low = np.minimum(np.maximum(at, 0) // (2 * target), source - 1)
+    return low, np.minimum(low + 1, source - 1)
 
 
 def _interpolation(source: int, target: int) -> Float64[np.ndarray, "target source"]:

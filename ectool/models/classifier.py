@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.target_layer import Layout, TargetLayer, no_target_layer
+from ectool.models.target_layer import Layout, TargetLayer, missing_layer
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
@@ -31,7 +31,7 @@ class ModelSpec:
         mean: Mean of each channel, subtracted from pixels in [0, 1].
         std: What each channel is divided by afterwards.
         target_layer: Name of the layer heatmaps are drawn from, or None for programs, which show
-            no layers.
+            no layers, and for networks without feature maps.
         layout: Order of the axes of that layer's output, or None where there is none.
     """
 
@@ -123,7 +123,8 @@ class Classifier(nn.Module):
         Cost: one forward pass.
         """
         normalised = (pixels - self.mean) / self.std
-        like = next(self.network.parameters(), normalised)
+        weights = (p for p in self.network.parameters() if p.is_floating_point())
+        like = next(weights, normalised)
         return cast(Tensor, self.network(normalised.to(like.dtype)))
 
     @property
@@ -146,10 +147,10 @@ class Classifier(nn.Module):
         """Return the layer heatmaps are drawn from.
 
         Raises:
-            InputError: The network is a program, which shows no layers.
+            InputError: The network is a program, which shows no layers, or has no feature map.
         """
         if self.spec.target_layer is None or self.spec.layout is None:
-            raise no_target_layer(self.architecture)
+            raise missing_layer(self.architecture)
         return TargetLayer(self.spec.target_layer, self.spec.layout)
 
     @property

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrize import is_parametrized
 
 from ectool.models.modes import forward_hooks
 
@@ -32,7 +33,9 @@ def fold_batch_norm(
     ``W' = W * gamma / sqrt(var + eps)``, ``b' = (b - mean) * gamma / sqrt(var + eps) + beta``;
     the normalisation becomes the identity. Pairs are found by watching one forward pass, so any
     network can be folded, and a second pass checks the result: where another module listens to a
-    convolution as well, the outputs differ and everything is put back.
+    convolution as well, the outputs differ and everything is put back. Layers whose weights are
+    made of others at each pass (pruned, weight- or spectral-normed, parametrised) or that have
+    hooks are left alone.
 
     Args:
         network: A network in evaluation mode that nobody trains any more.
@@ -45,7 +48,7 @@ def fold_batch_norm(
     Cost: two forward passes of ``example``.
     """
     watched, before = _watch(network, example)
-    pairs = [pair for pair in watched if pair.convolution not in keep]
+    pairs = [p for p in watched if p.convolution not in keep and all(map(_is_plain, p))]
     names = {module: name for name, module in network.named_modules()}
     for convolution, normalisation in pairs:
         network.set_submodule(names[convolution], fuse_conv_bn_eval(convolution, normalisation))
@@ -70,7 +73,7 @@ def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:
         if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
             # Held, so that no other tensor gets its id; its version tells what is overwritten.
             made[id(output)] = module, output, output._version
-        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
+        elif isinstance(module, nn.BatchNorm2d) and inputs and id(inputs[0]) in made:
             convolution, unchanged, version = made[id(inputs[0])]
             if unchanged._version == version:
                 pairs.append(_Pair(convolution, module))
@@ -84,6 +87,13 @@ def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:
 
 def _can_fold(pair: _Pair, calls: Counter[nn.Module]) -> bool:
     return pair.normalisation.track_running_stats and all(calls[module] == 1 for module in pair)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Tell whether a layer computes with its own parameters, and with nothing else."""
+    is_own = module._parameters.get("weight") is module.weight
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    return is_own and not is_parametrized(module) and not any(hooks)
 
 
 def _agree(before: Tensor, after: Tensor) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.parameter import is_lazy
 
 from ectool.errors import InputError
 from ectool.models.modes import forward_hooks, frozen, graph_free
@@ -23,11 +25,15 @@ class Probe:
         outputs: Name and output of each call of a module, in the order in which they finished.
         score: The logits, summed with random weights; it has a graph.
         image_size: (height, width) of the picture in pixels.
+        image: The picture, in the graph.
+        tokens: Everything of three axes that modules took or put out, as it came about.
     """
 
     outputs: list[tuple[str, Tensor]]
     score: Float[Tensor, ""]
     image_size: tuple[int, int]
+    image: Float[Tensor, "1 3 h w"]
+    tokens: list[Float[Tensor, "1 t c"]]
 
     def gradient(self, output: Float[Tensor, "1 ..."]) -> Float[Tensor, "1 ..."] | None:
         """Return the gradient of the score with respect to an output; None where no graph leads.
@@ -62,19 +68,26 @@ def run_probe(network: nn.Module, image_size: tuple[int, int]) -> Probe:
     """
     names = {module: name for name, module in network.named_modules() if name}
     outputs: list[tuple[str, Tensor]] = []
+    tokens: list[Tensor] = []
+
+    def keep(_module: nn.Module, values: tuple[object, ...]) -> None:
+        tokens.extend(v for v in values if isinstance(v, Tensor) and v.ndim == 3)
 
     def record(module: nn.Module, _arguments: tuple[object, ...], output: object) -> None:
         if isinstance(output, Tensor):
             outputs.append((names[module], output))
+            keep(module, (output,))
 
     generator = torch.Generator().manual_seed(_SEED)
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         awake = _without_zeros(network, generator)
         image = random_images(network, 1, image_size, generator).requires_grad_()
-        with forward_hooks(names, record):
+        with forward_hooks(names, record), ExitStack() as stack:
+            for module in names:
+                stack.callback(module.register_forward_pre_hook(keep).remove)
             logits = ask(network, image, awake)
         score = (logits * _noise(logits, generator)).sum()
-    return Probe(outputs, score, image_size)
+    return Probe(outputs, score, image_size, image, tokens)
 
 
 def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, model: str) -> None:
@@ -92,6 +105,7 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
 
     Cost: one forward pass of one image.
     """
+    _materialise(network, image_size)
     with graph_free(), frozen(network):
         generator = torch.Generator().manual_seed(_SEED)
         logits = ask(network, random_images(network, 1, image_size, generator))
@@ -108,7 +122,8 @@ def random_images(
     network: nn.Module, count: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> Float[Tensor, "n 3 h w"]:
     """Return random pictures on the device and of the type of a network's weights."""
-    like = next(network.parameters(), torch.empty(0)).detach()
+    weights = (p for p in network.parameters() if not is_lazy(p) and p.is_floating_point())
+    like = next(weights, torch.empty(0)).detach()
     return torch.randn(count, 3, *image_size, generator=generator).to(like)
 
 
@@ -133,6 +148,7 @@ def ask(
     try:
         logits = functional_call(network, weights, (images,)) if weights else network(images)
     except Exception as error:  # somebody else's code may raise anything
+        _check_channels(network, images, first_line(error))
         raise InputError(
             "input size",
             expected="images the network accepts",
@@ -159,9 +175,51 @@ def first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
+def _check_channels(network: nn.Module, images: Tensor, message: str) -> None:
+    """Raise the right error for a network that takes images of other channels, such as grey ones.
+
+    Raises:
+        InputError: The first layer of the network takes another number of channels or values.
+    """
+    layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    first = next(layers, None)
+    channels, values = images.shape[1], images[0].numel()
+    if "channels" in message and isinstance(first, nn.Conv2d) and first.in_channels != channels:
+        raise InputError(
+            "network input",
+            expected=f"a network for RGB images of {channels} channels",
+            got=f"one whose first convolution takes {first.in_channels}",
+            fix="wrap the network so that it turns RGB into what it takes, such as grey",
+        )
+    if "mat1" in message and isinstance(first, nn.Linear) and first.in_features != values:
+        size = format_size(images.shape[2:])
+        raise InputError(
+            "network input",
+            expected=f"a network for RGB images of {size}, which are {values} values",
+            got=f"one whose first linear layer takes {first.in_features}",
+            fix="use images of the size that it was made for, and flatten RGB inside of it",
+        )
+
+
+def _materialise(network: nn.Module, image_size: tuple[int, int]) -> None:
+    """Give lazy layers their weights, which they make at the first pass."""
+    if not any(map(is_lazy, network.parameters())):
+        return
+    modes = [(module, module.training) for module in network.modules()]
+    images = random_images(network, 1, image_size, torch.Generator().manual_seed(_SEED))
+    with torch.no_grad():
+        ask(network.eval(), images)
+    for module, mode in modes:
+        module.training = mode
+
+
 def _without_zeros(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
     parameters = network.named_parameters()
-    return {name: _noise(p, generator) for name, p in parameters if not p.any()}
+    return {
+        name: _noise(p, generator)
+        for name, p in parameters
+        if p.is_floating_point() and not p.any()
+    }
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from ectool.models.classifier import Channels, Classifier, ModelSpec, check_norm
 from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
 from ectool.models.sources import Defaults, Size, Source, seeded
 from ectool.models.target_layer import (
+    NoFeatureMapError,
     TargetLayer,
     check_module_name,
     find_target_layer,
@@ -133,9 +134,12 @@ def _find_source(architecture: str) -> tuple[Source, str]:
     )
 
 
-def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer:
+def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer | None:
     if layer is None:
-        return find_target_layer(network, size)
+        try:
+            return find_target_layer(network, size)
+        except NoFeatureMapError:  # it can still be trained, asked and attacked
+            return None
     return named_target_layer(network, size, layer)
 
 

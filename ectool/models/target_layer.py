@@ -15,7 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.errors import InputError
+from ectool.models.names import PROGRAMS, split_architecture
 from ectool.models.probe import Probe, format_size, run_probe
+from ectool.models.token_order import tokens_follow_image
 
 Layout = Literal["nchw", "nhwc", "tokens", "cls_tokens"]
 
@@ -25,6 +27,10 @@ _SMALLEST_REACH = 0.5
 # How many tokens may come before the grid: a class token, one for distillation, registers.
 _PREFIX_TOKENS: dict[Layout, range] = {"tokens": range(1), "cls_tokens": range(1, 6)}
 _SUGGESTED = 3
+
+
+class NoFeatureMapError(InputError):
+    """A network holds no layer that heatmaps can be drawn from."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class TargetLayer:
             return activations
         if self.layout == "nhwc":
             return activations.permute(0, 3, 1, 2)
-        grid = _grid_of_tokens(activations.shape[1], self.layout, image_size)
+        grid = grid_of_tokens(activations.shape[1], self.layout, image_size)
         if grid is None:
             raise InputError(
                 f"target layer {self.name}",
@@ -122,14 +128,15 @@ def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> Target
         Name and layout of the layer.
 
     Raises:
-        InputError: The network takes no such images, or holds no such layer.
+        InputError: The network takes no such images.
+        NoFeatureMapError: It holds no such layer, as a multi-layer perceptron does not.
 
     Cost: one forward pass of one image, and the backward pass of the head for each layer tried.
     """
     target = next(_usable(network, run_probe(network, image_size)), None)
     if target is not None:
         return target
-    raise InputError(
+    raise NoFeatureMapError(
         "target layer",
         expected=f"a network with a feature map at input size {format_size(image_size)}",
         got="no layer with a spatial grid that reaches the logits",
@@ -180,6 +187,22 @@ def no_target_layer(architecture: str) -> InputError:
     )
 
 
+def no_feature_map(architecture: str) -> InputError:
+    """Return the error for heatmaps that were asked of a network without feature maps."""
+    return InputError(
+        f"heatmaps of {architecture}",
+        expected="a network with a layer that holds a spatial grid at this input size",
+        got="none, as in a multi-layer perceptron",
+        fix="leave out what needs heatmaps (--suite, --mask full), or use a convolutional network",
+    )
+
+
+def missing_layer(architecture: str) -> InputError:
+    """Return the error for heatmaps of a network without a target layer, with its reason."""
+    is_program = split_architecture(architecture)[0] in PROGRAMS
+    return (no_target_layer if is_program else no_feature_map)(architecture)
+
+
 def check_module_name(network: nn.Module, name: str) -> None:
     """Raise an :class:`InputError` with near names unless ``network`` has a module ``name``."""
     names = [module for module, _ in network.named_modules() if module]
@@ -225,8 +248,14 @@ def _makes_features(module: nn.Module) -> bool:
 
 def _layout(probe: Probe, output: Tensor) -> Layout | None:
     # Windows of one picture, side by side on the batch axis, are no grid of that picture.
-    whole = output.shape[:1] == (1,)
-    return grid_layout(tuple(output.shape), probe.image_size) if whole else None
+    if output.shape[:1] != (1,):
+        return None
+    layout = grid_layout(tuple(output.shape), probe.image_size)
+    if layout in _PREFIX_TOKENS:
+        grid = grid_of_tokens(output.shape[1], layout, probe.image_size)
+        if grid is None or not tokens_follow_image(probe, output.shape[1], grid):
+            return None
+    return layout
 
 
 def _reach(probe: Probe, target: TargetLayer, output: Tensor) -> float:
@@ -240,13 +269,13 @@ def _reach(probe: Probe, target: TargetLayer, output: Tensor) -> float:
 
 def _token_layout(tokens: int, image_size: tuple[int, int]) -> Layout | None:
     for layout in _PREFIX_TOKENS:
-        grid = _grid_of_tokens(tokens, layout, image_size)
+        grid = grid_of_tokens(tokens, layout, image_size)
         if grid is not None and grid != (1, 1):
             return layout
     return None
 
 
-def _grid_of_tokens(
+def grid_of_tokens(
     tokens: int, layout: Layout, image_size: tuple[int, int]
 ) -> tuple[int, int] | None:
     """Return the grid behind the fewest tokens that may come before it in such a layout."""

@@ -12,6 +12,7 @@ from ectool.consistency.blocks import blockwise
 from ectool.consistency.multilabel import average_over_labels, label_similarity
 from ectool.consistency.similarity import ssim, top_iou
 from ectool.metrics.agreement import rank_correlation
+from ectool.stages.constant_maps import is_constant
 
 Maps = Float[np.ndarray, "n h w"]
 Scores = Float[np.ndarray, "n"]
@@ -50,8 +51,7 @@ def agree(
     """
 
     def defined(a: Maps, b: Maps) -> Scores:
-        is_flat = a.max(axis=(1, 2)) == a.min(axis=(1, 2))
-        return np.where(is_flat, np.nan, agreement(a, b))
+        return np.where(is_constant(a), np.nan, agreement(a, b))
 
     a, b = (maps.cpu().numpy() for maps in (first, second))
     if targets.ndim == 1:

@@ -13,6 +13,7 @@ from ectool.config import ExplainConfig
 from ectool.explainers.cut import run_forward
 from ectool.explainers.upsampling import average_cells, upsample
 from ectool.models.classifier import Classifier
+from ectool.stages.constant_maps import FINDING, is_constant
 from ectool.stages.explaining import find_method
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -45,10 +46,14 @@ class MapStorage:
         return packed
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count maps that are zero everywhere or too large for float16."""
+        """Count maps that are zero everywhere, constant, or too large for float16."""
         found = {}
         for name in ("clean", "adversarial"):
             if name in arrays:
+                shown = arrays[name].any(axis=(-2, -1)) & (arrays["target"] >= 0)
+                flat = is_constant(arrays[name]) & shown
+                if flat.any():
+                    found[f"{FINDING}_{name}"] = int(flat.sum())
                 highest = arrays[name].max(axis=(-2, -1))[arrays["target"] >= 0]
                 saturated = self.is_half & (highest == HALF_MAX)
                 found[f"zero_maps_{name}"] = int((highest == 0).sum())

@@ -87,7 +87,7 @@ def asked(
     """
     model = load(reference, options, dataset.size)
     model = _translated(model, reference, options, dataset, data, reporter)
-    example = torch.rand(1, 3, *model.input_size, generator=torch.Generator().manual_seed(0))
+    example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
     keep = [at.target_module for at in model.each_layer()] if has_layers else []
     model = model.to(device)
@@ -135,7 +135,7 @@ def load(
     Args:
         reference: The model.
         options: Target layer, and how a foreign checkpoint is read.
-        size: (height, width) a program is tried with: it does not tell what it was made for.
+        size: (height, width) of the images in use, at which layers are sought and checked.
 
     Raises:
         InputError: The weights do not fit.
@@ -144,7 +144,7 @@ def load(
     first, *further = options.layer or (None,)
     model = _load(reference, options, first, size)
     model.further_layers = tuple(
-        named_target_layer(model.network, model.input_size, layer) for layer in further
+        named_target_layer(model.network, size or model.input_size, layer) for layer in further
     )
     return model
 
@@ -156,12 +156,12 @@ def _load(
     size: tuple[int, int] | None,
 ) -> Classifier:
     if reference.architecture is None:
-        return _load_artifact(reference.path, layer)
+        return _load_artifact(reference.path, layer, size)
     model = create(
         reference.architecture,
         tuple(map(str, range(reference.classes or 0))),  # which nobody knows
         seed=0,
-        input_size=size if reference.is_opaque else None,
+        input_size=size,
         layer=layer,
         mean=options.mean,
         std=options.std,
@@ -178,13 +178,13 @@ def load_folder(path: Path) -> Classifier:
     return model
 
 
-def _load_artifact(path: Path, layer: str | None) -> Classifier:
+def _load_artifact(path: Path, layer: str | None, size: tuple[int, int] | None) -> Classifier:
     manifest = folder.open_folder(path, "model")
     for name in (SPEC_FILE, WEIGHTS_FILE):
         folder.verify_file(path / name, manifest)
     model = load_folder(path)
     if layer is not None and layer != model.spec.target_layer:
-        target = named_target_layer(model.network, model.input_size, layer)
+        target = named_target_layer(model.network, size or model.input_size, layer)
         model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
     return model
 

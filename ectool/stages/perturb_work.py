@@ -25,6 +25,7 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.stages import labelled
 from ectool.stages.attacking import Attacker, Clean
+from ectool.stages.constant_maps import ConstantMaps
 from ectool.stages.explaining import explainer_of
 from ectool.stages.inputs import check_images, positions
 from ectool.stages.labelled import Images, LabelledPictures
@@ -78,6 +79,7 @@ class PerturbWork:
         self.dataset = dataset
         self.initial = initial
         check_labelled(dataset, "perturb a labelled split")
+        self.constant = ConstantMaps()
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
@@ -141,6 +143,7 @@ class PerturbWork:
         explanation = None
         if explain or self.rule.source == "heatmap":
             explanation = self.explainer(pixels, targets)
+            self.constant.note(explanation.heatmaps, targets)
         logits = self._ask(pixels) if explanation is None else explanation.logits
         check_finite(logits, batch.sample_ids)
         background = dilate(
@@ -211,6 +214,7 @@ class PerturbWork:
             **{name: noticed[name] for name in self._noticeable()},
             "whole_picture_background": int(whole.sum()),
             "flipped_predictions": int(flipped.sum()),
+            **self.constant.take(),
         }
 
     def _answers(self, logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

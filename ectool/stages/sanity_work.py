@@ -18,6 +18,7 @@ from ectool.explainers import Explainer
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
+from ectool.stages.constant_maps import UNALTERED
 from ectool.stages.explaining import explainer_of
 from ectool.stages.labelled import Batch, LabelledPictures
 from ectool.stages.map_agreement import AGREEMENTS, agree
@@ -36,10 +37,12 @@ class Randomised:
         conditions: What it stands for: `NUMBER-BLOCK/MODE`, blocks counted from the head. The
             first block's network stands for both modes.
         explainer: Explains it.
+        differs: Whether any weight was changed: a draw can equal the weights that are there.
     """
 
     conditions: tuple[str, ...]
     explainer: Explainer
+    differs: bool
 
 
 def draw_of_samples(sample_ids: Sequence[str], draws: int, seed: int) -> dict[str, int]:
@@ -91,6 +94,7 @@ class SanityWork:
         self.device = next(model.parameters()).device
         self.pictures = LabelledPictures(dataset, self.device)
         self.explainer = explainer_of(options, self.model)
+        self.unaltered = 0
         self.draws = draw_of_samples(list(dataset.sample_ids), draws, seed)
         self.randomised = [tuple(self._randomised(dataset.size, seed, k)) for k in range(draws)]
 
@@ -108,7 +112,15 @@ class SanityWork:
                 yield self._with((independent,), own)
 
     def _with(self, conditions: tuple[str, ...], weights: Weights) -> Randomised:
-        return Randomised(conditions, explainer_of(self.options, with_weights(self.model, weights)))
+        present = self.model.network.state_dict()
+        differs = any(
+            not torch.equal(tensor, present[f"{name}.{key}" if name else key])
+            for name, tensors in weights.items()
+            for key, tensor in tensors.items()
+            if (f"{name}.{key}" if name else key) in present
+        )
+        other = with_weights(self.model, weights)
+        return Randomised(conditions, explainer_of(self.options, other), differs)
 
     def load(self, rows: Indices) -> Batch:
         """Read samples."""
@@ -124,26 +136,36 @@ class SanityWork:
         for draw in np.unique(draws):
             rows = np.flatnonzero(draws == draw)
             own = torch.from_numpy(rows).to(self.device)
-            found = self._compared(int(draw), pixels[own], targets[own], trained.heatmaps[own])
+            found = self._compared(
+                int(draw), pixels[own], targets[own], trained.heatmaps[own], trained.logits[own]
+            )
             for name, scores in found.items():
                 arrays.setdefault(name, np.full(len(draws), np.nan, scores.dtype))[rows] = scores
         return arrays
 
     def _compared(
-        self, draw: int, pixels: Tensor, targets: Tensor, trained: Tensor
+        self, draw: int, pixels: Tensor, targets: Tensor, trained: Tensor, logits: Tensor
     ) -> dict[str, Float64[np.ndarray, "n"]]:
-        """Return how alike heatmaps are to those of every random network of a draw."""
+        """Return how alike heatmaps are to those of every random network of a draw.
+
+        Undefined (NaN) where changed weights leave the logits as they are: that block does not
+        work on them, whatever its heatmaps look like.
+        """
         arrays = {}
         for network in self.randomised[draw]:
-            maps = network.explainer(pixels, targets).heatmaps
+            other = network.explainer(pixels, targets)
+            maps, same = other.heatmaps, (other.logits == logits).all(1).cpu().numpy()
+            self.unaltered += int(same.sum())
             for name in SIMILARITIES:
                 found = agree(AGREEMENTS[name], trained, maps, targets.cpu().numpy())
                 for condition in network.conditions:
-                    arrays[f"{condition}/{name}"] = found
+                    arrays[f"{condition}/{name}"] = np.where(same & network.differs, np.nan, found)
         return arrays
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count the samples whose own heatmap shows nothing."""
+        """Count samples whose own heatmap shows nothing, and logits no random weights changed."""
         condition = self.randomised[0][0].conditions[0]
         found = arrays[f"{condition}/{SIMILARITIES[0]}"]
-        return {"undefined_heatmaps": int(np.isnan(found).sum())}
+        unaltered, self.unaltered = self.unaltered, 0
+        told = {UNALTERED: unaltered} if unaltered else {}
+        return {"undefined_heatmaps": int(np.isnan(found).sum()), **told}

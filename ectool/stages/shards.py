@@ -6,7 +6,7 @@ computes. Batches never cross shards, so a resumed run sees the very batches of 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_dat
 from ectool.artifacts.schema import Arrays
 from ectool.config import MapOptions, ShardOptions
 from ectool.datasets.base import Indices
+from ectool.stages.constant_maps import warn
 from ectool.types import UP_TO_DATE, Advance, Reporter
 
 Batch = TypeVar("Batch")
@@ -149,12 +150,18 @@ def fill(
         reporter.note(f"{first.output}: going on, {rows} of {first.length} samples to go")
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
+        told = [Counter[str]() for _ in partials]
         for number, arrays in _computed(work, plan, advance):
             if written is not None:
                 written.result()
-            written = writer.submit(_write, partials, number, arrays, work.findings(arrays))
+            findings = work.findings(arrays)
+            for count, found in zip(told, findings, strict=True):
+                count.update(found)
+            written = writer.submit(_write, partials, number, arrays, findings)
         if written is not None:
             written.result()
+    for partial, count in zip(partials, told, strict=True):
+        warn(count, partial.output, reporter)
 
 
 def _write(

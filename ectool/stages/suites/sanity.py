@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
@@ -61,8 +61,15 @@ def columns(evaluated: Evaluated) -> Columns:
     )
     return {
         "sanity_cascading": cascading[-1],
-        "sanity_independent": np.mean(independent, axis=0),
+        "sanity_independent": _mean_of_defined(np.stack(independent)),
     }
+
+
+def _mean_of_defined(scores: Float64[np.ndarray, "blocks n"]) -> Float64[np.ndarray, "n"]:
+    """Return the mean over the blocks whose random weights changed the logits."""
+    known = np.isfinite(scores)
+    total, count = np.where(known, scores, 0).sum(axis=0), known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:

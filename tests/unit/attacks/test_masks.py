@@ -210,3 +210,44 @@ def test_dilated_and_soft_masks_look_at_one_sample_at_a_time(change):
     whole = change(blobs(), 2)
     parts = torch.cat([change(one[None], 2) for one in blobs()])
     assert torch.equal(whole, parts)
+
+
+def slow_rule(name: str, heatmap: np.ndarray, level: float) -> np.ndarray:
+    """Apply a rule by its definition, in float64 (levels are float32, as documented)."""
+    exact = heatmap.astype(np.float64)
+    if name in ("quantile", "inverse"):
+        rank = max(1, math.ceil(Fraction(str(level)) * exact.size))
+        below = exact <= np.sort(exact, axis=None)[rank - 1]
+        return below if name == "quantile" else ~below
+    if name == "fraction":
+        return exact <= float(np.float32(level) * np.float32(exact.max()))
+    if name == "threshold":
+        return exact <= float(np.float32(level))
+    return np.ones_like(exact, bool) if exact.max() == exact.min() else slow_otsu(exact)
+
+
+def extremes(size: int) -> dict[str, torch.Tensor]:
+    spike, tie = torch.zeros(size, size), torch.arange(size * size).view(size, size) % 3
+    spike[0, -1] = 6e4
+    near = torch.full((size, size), 0.7)
+    near[0, 0] += 2**-7
+    tiny = torch.rand(size, size, generator=torch.Generator().manual_seed(1)) * 1e-7
+    return {"spike": spike, "tie": tie.float(), "near": near, "tiny": tiny, "flat": near * 0 + 3}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [1, 2, 7, 16])
+@pytest.mark.parametrize("name", ["quantile", "fraction", "threshold", "otsu", "inverse"])
+def test_rules_equal_their_definition_on_extreme_maps(name, size, kind):
+    for level in (0.0, 0.2, 0.5, 1.0):
+        for heatmap in extremes(size).values():
+            given_map = heatmap.to(kind)
+            found = BACKGROUND_RULES[name].compute(given_map[None], level)[0]
+            expected = slow_rule(name, given_map.float().numpy(), level)
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_otsu_of_the_greatest_span_of_float32():
+    most = torch.finfo(torch.float32).max
+    heatmap = torch.tensor([[[-most, -most, most, most]]])
+    assert otsu(heatmap).flatten().tolist() == [True, True, False, False]

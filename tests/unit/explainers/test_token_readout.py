@@ -53,7 +53,10 @@ def test_other_networks_are_refused(kind):
 
 def test_programs_are_refused():
     model = transformer(TRANSFORMERS["timm"])
-    program = Classifier(model.network, replace(model.spec, target_layer=None, layout=None))
+    program = Classifier(
+        model.network,
+        replace(model.spec, architecture="torchscript:net.pt", target_layer=None, layout=None),
+    )
     with pytest.raises(InputError, match="got a program, which shows none of them"):
         find_readout(program, SIZE)
 

@@ -1,0 +1,67 @@
+"""Heatmaps that are the same everywhere: they show nothing, and no mask follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ectool.types import Reporter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROUNDING = 1e-5
+"""Spread of a map, relative to its greatest magnitude, that may be rounding alone."""
+FINDING = "constant_heatmaps"
+UNDEFINED = "undefined_heatmaps"
+UNALTERED = "unaltered_logits"
+
+
+def is_constant(maps: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Tell which maps (..., h, w) are constant up to rounding, such as those of one position.
+
+    Maps that are zero everywhere are constant too.
+    """
+    least, greatest = (
+        getattr(maps, side)(axis=(-2, -1)).astype(np.float64) for side in ("min", "max")
+    )
+    rounding = max(ROUNDING, float(np.finfo(maps.dtype).eps))
+    found: np.ndarray[Any, np.dtype[np.bool_]]
+    found = greatest - least <= rounding * np.maximum(np.abs(least), np.abs(greatest))
+    return found
+
+
+class ConstantMaps:
+    """Counts the constant maps of a shard, batch by batch."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, maps: Tensor, targets: Tensor) -> None:
+        """Count those of a batch (n, ..., h, w); maps for no target (-1) do not count."""
+        flat = is_constant(maps.detach().float().cpu().numpy())
+        self.count += int((flat & (targets >= 0).cpu().numpy()).sum())
+
+    def take(self) -> dict[str, int]:
+        """Return the finding, where there is one, and begin anew."""
+        count, self.count = self.count, 0
+        return {FINDING: count} if count else {}
+
+
+def warn(findings: Mapping[str, float], what: object, reporter: Reporter) -> None:
+    """Note that heatmaps are constant, where findings say so."""
+    meant = (FINDING, UNDEFINED)
+    count = sum(int(n) for name, n in findings.items() if name.startswith(meant))
+    if unaltered := int(findings.get(UNALTERED, 0)):
+        reporter.note(
+            f"warning: {what}: random weights left {unaltered} logits as they were, so some blocks "
+            "were not randomised; see its tables"
+        )
+    if count:
+        reporter.note(
+            f"warning: {what}: {count} heatmaps are constant (or zero), so they show nothing and "
+            "no background follows from them; choose a layer with a larger map (--layer), a larger "
+            "--size or another --method"
+        )
