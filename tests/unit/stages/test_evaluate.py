@@ -246,7 +246,7 @@ class TestOutput:
 
 def test_another_number_of_classes(config, pictures, tmp_path):
     options = {"data": f"imagefolder:{pictures}", "size": 32, "split": "train"}
-    with pytest.raises(InputError, match="expected the model.s 10 classes .*got 2 classes"):
+    with pytest.raises(InputError, match=r"expected the model.s 10 classes .*got 2 classes"):
         evaluate.run(config(tmp_path / "eval", **options))
 
 

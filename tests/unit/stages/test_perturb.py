@@ -224,7 +224,7 @@ class TestInputs:
             attack(tmp_path / "a.zarr", data=f"imagefolder:{bare}", mask="object")
 
     def test_number_of_classes_has_to_agree(self, attack, pictures, tmp_path):
-        with pytest.raises(InputError, match="expected the model.s 10 classes .*got 2 classes"):
+        with pytest.raises(InputError, match=r"expected the model.s 10 classes .*got 2 classes"):
             attack(tmp_path / "a.zarr", data=f"imagefolder:{pictures}")
 
     def test_output_has_a_format(self, attack, tmp_path):
