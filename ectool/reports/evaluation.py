@@ -47,6 +47,7 @@ NOT_TABLES = frozenset(
         "versions",
         "suites",
         "parts",
+        "findings",
         "metrics",
     )
 )

@@ -203,9 +203,16 @@ def _results(
         "versions": library_versions(),
         "suites": list(config.suite),
         "parts": {file: artifact.id for file, artifact in artifacts.items()},
+        "findings": _findings(evaluated),
         "metrics": metrics(evaluated, config.suite, resampling),
         **tables(evaluated, config.suite, resampling),
     }
+
+
+def _findings(evaluated: Evaluated) -> dict[str, float]:
+    """Return what was noticed of the predictions."""
+    manifest = evaluated.predictions.manifest
+    return {} if manifest is None else manifest.all_findings()
 
 
 def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ectool.artifacts import folder
 from ectool.config import DeviceOptions, ModelOptions
-from ectool.datasets.base import Dataset
+from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, UsageError
@@ -24,6 +24,7 @@ from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
 from ectool.models.grouping import group_classes
 from ectool.models.modes import frozen
+from ectool.models.outputs import with_logits
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
 from ectool.stages.inputs import ModelReference
@@ -85,7 +86,7 @@ def asked(
     Raises:
         InputError: The weights do not fit, or the model cannot be asked about the data set.
     """
-    model = load(reference, options, dataset.size)
+    model = _with_logits(load(reference, options, dataset.size), dataset, reporter)
     model = _translated(model, reference, options, dataset, data, reporter)
     example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
@@ -95,6 +96,17 @@ def asked(
         check_data(model, dataset)
         fold_batch_norm(model, example.to(device), keep=keep)
         yield model
+
+
+def _with_logits(model: Classifier, dataset: Dataset, reporter: Reporter) -> Classifier:
+    """Return the model, made to answer with logits where it does with probabilities; tell that."""
+    found = with_logits(model, dataset.size, several=is_multilabel(dataset.labels))
+    if found is not model:
+        reporter.note(
+            f"{model.architecture}: its outputs are probabilities; their logarithms are taken for "
+            "logits. Give the network without its softmax, of which rounding takes the gradient"
+        )
+    return found
 
 
 def _translated(

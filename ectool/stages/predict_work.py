@@ -10,7 +10,9 @@ import torch
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.outputs import gives_probabilities
 from ectool.stages.labelled import Images, Samples
+from ectool.stages.layout import PROBABILITIES
 from ectool.stages.networks import check_finite
 
 
@@ -53,6 +55,7 @@ class PredictWork:
             arrays[f"{name}/logits"] = logits.float().cpu().numpy()
         return arrays
 
-    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Find nothing: the metrics say it all."""
-        return {}
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count the samples whose logits are made of probabilities; nothing else is worth it."""
+        is_odd = gives_probabilities(self.model)
+        return {PROBABILITIES: len(arrays["sample_id"])} if is_odd else {}

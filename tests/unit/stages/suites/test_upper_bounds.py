@@ -85,3 +85,13 @@ def test_bounds_of_marked_values(tmp_path):
         check_bounds(metrics, [parse_bound("robust@2/255>=30")], tmp_path)
     with pytest.raises(QualityGateError, match="got 80 %;"):
         check_bounds(metrics, [parse_bound("robust@2/255>=90")], tmp_path)
+
+
+def test_probabilities_are_measured_as_the_logits_behind_them(results):
+    given = {**ALL, "suite": ("classification", "robustness")}
+    expected, found = results("plain", given), results("probable", given)
+    assert expected.keys() == found.keys()
+    for name, entry in expected.items():
+        atol = 1 / 30 + 1e-9 if name.startswith("robust") else 1e-5
+        assert found[name]["value"] == pytest.approx(entry["value"], abs=atol), name
+        assert "upper_bound" not in found[name]
