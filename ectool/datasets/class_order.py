@@ -5,41 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
+from unicodedata import normalize
 
 from ectool.errors import InputError
 
 ClassOrder = Literal["natural", "text"]
 
-_INTEGER = re.compile(r"[+-]?\d{1,100}(\.0*)?", re.ASCII)
+_INTEGER = re.compile(r"[+\-\N{MINUS SIGN}]?\d{1,100}(\.0*)?", re.ASCII)
 
 
-def ordered_classes(names: Iterable[str], order: ClassOrder, where: str) -> list[str]:
+def ordered_classes(
+    names: Iterable[str], order: ClassOrder | None, where: str, *, default: ClassOrder = "natural"
+) -> list[str]:
     """Sort class names, which numbers them from 0.
+
+    Two names that are spellings of one are refused, for images of one class would count as those
+    of two: one number (1 and 1.0), or the same word but for case, white space or the way Unicode
+    composes it (cat and Cat; single letters may differ in case). Asked for ``text``, every
+    spelling is a class.
 
     Args:
         names: Names; repetitions count once.
         order: ``text`` compares them as text, as torchvision's ImageFolder does: 0, 1, 10, 11, 2.
             ``natural`` sorts by value where every name is an integer, also written as 1.0 or -1,
-            and as text elsewhere.
+            and as text elsewhere. None: nobody asked for one.
         where: What the message begins with.
+        default: The order where nobody asked for one.
 
     Raises:
-        InputError: Two names stand for one number in natural order, such as 1 and 1.0.
+        InputError: Two names are spellings of one.
     """
     by_text = sorted(set(names))
-    if order == "text" or not are_integers(by_text):
-        return by_text
-    found: dict[int, str] = {}
-    for name in by_text:
-        other = found.setdefault(_value(name), name)
-        if other != name:
-            raise InputError(
-                where,
-                expected="one name for each class",
-                got=f"{other!r} and {name!r}, which are the same number",
-                fix="give the class one name, or --class-order text where they are two classes",
-            )
-    return [found[value] for value in sorted(found)]
+    if order != "text":
+        _check_spelling(by_text, where)
+    by_value = (order or default) == "natural" and are_integers(by_text)
+    return sorted(by_text, key=_value) if by_value else by_text
 
 
 def are_integers(names: Sequence[str]) -> bool:
@@ -52,5 +52,36 @@ def order_matters(names: Sequence[str]) -> bool:
     return are_integers(names) and sorted(names) != sorted(names, key=_value)
 
 
+def order_of(names: Sequence[str]) -> ClassOrder | None:
+    """Return the order that integers are in; None for other names, and where both are the same."""
+    if not order_matters(names):
+        return None
+    if list(names) == sorted(names):
+        return "text"
+    return "natural" if list(names) == sorted(names, key=_value) else None
+
+
 def _value(name: str) -> int:
-    return int(name.partition(".")[0])
+    return int(name.partition(".")[0].replace("\N{MINUS SIGN}", "-"))
+
+
+def _check_spelling(names: Sequence[str], where: str) -> None:
+    """Check that no two names are spellings of one number or of one word."""
+    numbers = are_integers(names)
+    found: dict[int | str, str] = {}
+    for name in names:
+        other = found.setdefault(_value(name) if numbers else _word(name), name)
+        if other != name:
+            raise InputError(
+                where,
+                expected="one name for each class",
+                got=f"{other!r} and {name!r}, which are the same "
+                + ("number" if numbers else "word in another spelling"),
+                fix="give the class one name, or --class-order text where they are two classes",
+            )
+
+
+def _word(name: str) -> str:
+    """Return what spellings of a word have in common."""
+    word = " ".join(normalize("NFC", name).split())
+    return word.casefold() if len(word) > 1 else word

@@ -107,7 +107,7 @@ def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) ->
         raise InputError(
             str(file), expected="rows with a label", got="none", fix="add a row for every picture"
         )
-    return ordered_classes(names, order or "natural", str(file))
+    return ordered_classes(names, order, str(file))
 
 
 def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool) -> Labels:

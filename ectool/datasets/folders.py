@@ -21,6 +21,7 @@ SPLIT_FOLDERS = {
     "val": "validation",
     "validation": "validation",
     "valid": "validation",
+    "dev": "validation",
     "test": "test",
     "testing": "test",
 }
@@ -46,7 +47,7 @@ class Listing:
     masks: tuple[str, ...] | None
 
 
-def list_split(folder: Path, split: str, order: ClassOrder = "text") -> Listing:
+def list_split(folder: Path, split: str, order: ClassOrder | None = None) -> Listing:
     """List one split of a folder of pictures.
 
     A folder named as in ``SPLIT_FOLDERS`` that holds folders is a split folder. Without any, the
@@ -55,7 +56,7 @@ def list_split(folder: Path, split: str, order: ClassOrder = "text") -> Listing:
     Args:
         folder: The folder that holds split or class folders.
         split: One of ``SPLITS`` or ``all``.
-        order: How classes are sorted.
+        order: How classes are sorted; as text where it is None.
 
     Returns:
         Classes, pictures and labels.
@@ -77,7 +78,7 @@ def list_split(folder: Path, split: str, order: ClassOrder = "text") -> Listing:
         samples = [s for s in _list_samples(folder, "") if split in (ALL, drawn_split(s[0]))]
     if not samples:
         raise _no_pictures(folder, split)
-    classes = ordered_classes(classes, order, str(folder))
+    classes = ordered_classes(classes, order, str(folder), default="text")
     sample_ids = tuple(sample_id for sample_id, _ in samples)
     index = {name: number for number, name in enumerate(classes)}
     labels = tuple(index[name] for _, name in samples)
@@ -115,14 +116,34 @@ def _split_groups(folder: Path) -> dict[str, str]:
             got=", ".join(groups),
             fix="keep one of them",
         )
-    if named and not groups and not set(_class_folders(folder, "")) - set(named):
-        raise InputError(
-            str(folder / next(iter(named))),
-            expected="a folder for each class in it",
-            got="none",
-            fix="move the images into class folders, or name their classes in a table (csv:FILE)",
-        )
+    others = set(_class_folders(folder, "")) - set(named)
+    for name in set(named) - set(groups) if groups or not others else ():
+        if not groups or _has_images(folder / name):
+            raise InputError(
+                str(folder / name),
+                expected="a folder for each class in it",
+                got="none",
+                fix="move the images into class folders, or name their classes in a table "
+                "(csv:FILE)",
+            )
+    _check_are_splits(folder, list(groups), sorted(others))
     return groups
+
+
+def _check_are_splits(folder: Path, groups: list[str], others: list[str]) -> None:
+    """Check that a single split folder is no class that is called so, beside other classes."""
+    beside = [name for name in others if _has_images(folder / name)]
+    if len(groups) == 1 and beside:
+        raise InputError(
+            str(folder),
+            expected="folders of splits, or folders of classes",
+            got=f"{groups[0]} with folders in it, beside {', '.join(beside)} with images",
+            fix=f"rename {groups[0]} where it is a class; else move the others away",
+        )
+
+
+def _has_images(folder: Path) -> bool:
+    return any(is_image_name(entry.name) and entry.is_file() for entry in folder.iterdir())
 
 
 def _chosen_groups(groups: dict[str, str], split: str) -> list[str]:
@@ -146,6 +167,7 @@ def _class_folders(folder: Path, group: str) -> list[str]:
 def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
     """List (sample id, class) of a split folder, or of a folder without any (group empty)."""
     samples = []
+    _check_no_class_twice(folder / group, _class_folders(folder, group))
     for name in _class_folders(folder, group):
         found = _list_pictures(folder, folder / group / name)
         if not found:
@@ -158,6 +180,21 @@ def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
             )
         samples += [(sample_id, name) for sample_id in found]
     return samples
+
+
+def _check_no_class_twice(group: Path, names: Sequence[str]) -> None:
+    """Check that no link makes the images of one class those of another one too."""
+    owners: dict[Path, str] = {}
+    for name in names:
+        for parent, _ in _walk(group / name, _holders(group, group / name)):
+            owner = owners.setdefault(Path(parent).resolve(), name)
+            if owner != name:
+                raise InputError(
+                    str(group),
+                    expected="images of one class each",
+                    got=f"{Path(parent).relative_to(group)}, a link to a folder of {owner}",
+                    fix="remove the link",
+                )
 
 
 def _check_no_loop(folder: Path, branch: Path) -> None:

@@ -22,7 +22,7 @@ BOXES = "boxes.csv"
 def open_imagefolder(request: DataRequest) -> Dataset:
     """Open one split of a folder of pictures.
 
-    With split folders (train | training, val | valid | validation, test | testing, in any
+    With split folders (train | training, val | valid | validation | dev, test | testing, in any
     case: a folder of that name that holds folders) those are the splits, and classes are the union
     over all of them, sorted as ``class_order`` of the request says, as text unless it does.
     Without, the hash of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so
@@ -51,7 +51,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
             got="no such folder" if request.path else "no path",
             fix="write imagefolder:PATH with the folder's path",
         )
-    listing = list_split(folder, request.split, request.class_order or "text")
+    listing = list_split(folder, request.split, request.class_order)
     labels = np.array(listing.labels, np.int64)
     labels.setflags(write=False)
     truth = _truth(folder, listing)

@@ -52,7 +52,7 @@ def check_label_range(dataset: Dataset, rows: Indices | None = None) -> None:
             fix="name as many classes as there are entries",
         )
     rows = np.arange(len(labels)) if rows is None else rows
-    found = labels[rows].reshape(len(rows), -1)
+    found = labels[rows].reshape(len(rows), count if several else 1)
     wrong = (found < NO_TARGET) | (found > (1 if several else count - 1))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]

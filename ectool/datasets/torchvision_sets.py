@@ -21,6 +21,7 @@ from ectool.datasets.picture_arrays import PictureArrays
 from ectool.datasets.picture_files import PictureFiles
 from ectool.datasets.torchvision_kinds import KINDS, OFFERED, Kind
 from ectool.errors import InputError
+from ectool.types import Unnamed
 
 _HASHED_AT_ONCE = 1024
 
@@ -218,7 +219,9 @@ def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
 
 def _classes(reader: Reader, labels: Int64[np.ndarray, "n"]) -> tuple[str, ...]:
     """Return the names of the classes, the first where there are several; numbers without any."""
-    names = getattr(reader, "classes", range(1 + int(labels.max(initial=0))))
+    names = getattr(reader, "classes", None)
+    if names is None:
+        return Unnamed.of(1 + int(labels.max(initial=0)))
     return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
 
 

@@ -14,6 +14,7 @@ from ectool.errors import InputError
 from ectool.models.classifier import Classifier
 from ectool.models.grouping import group_classes
 from ectool.models.zoo import imagenet_class_names
+from ectool.types import Unnamed
 
 Way = Literal["same", "order", "subset", "position"]
 
@@ -55,7 +56,8 @@ def match_classes(
         model: Any classifier; shares its weights with the one that is returned.
         wanted: Class names of the data.
         where: What the message begins with.
-        has_names: Whether the names of the model's classes are known.
+        has_names: Whether the names of the model's classes are known. Those of the data are unless
+            they are :class:`ectool.types.Unnamed`.
         by_position: Match by number where names differ.
 
     Returns:
@@ -65,6 +67,8 @@ def match_classes(
         InputError: The classes cannot be matched; the message shows both lists.
     """
     own = model.class_names
+    if isinstance(wanted, Unnamed) and len(own) == len(wanted):
+        return _renamed(model, own if has_names else wanted, "position")
     if not has_names:
         public = imagenet_class_names() if len(own) == _IMAGENET else ()
         if len(own) == len(wanted) and not _are_some(wanted, public):

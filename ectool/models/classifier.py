@@ -33,6 +33,9 @@ class ModelSpec:
         target_layer: Name of the layer heatmaps are drawn from, or None for programs, which show
             no layers, and for networks without feature maps.
         layout: Order of the axes of that layer's output, or None where there is none.
+        has_names: Whether anybody named the classes; where not, their names are their numbers.
+        class_order: Order of classes that are integers in the data that were learned from:
+            ``natural`` or ``text``; None where both are the same, and for other names.
     """
 
     architecture: str
@@ -42,12 +45,16 @@ class ModelSpec:
     std: Channels
     target_layer: str | None
     layout: Layout | None
+    has_names: bool = True
+    class_order: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain lists, strings and numbers."""
+        """Return the fields as plain lists, strings and numbers; what says nothing is left out."""
+        silent = {"has_names": True, "class_order": None}
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            if key not in silent or value != silent[key]
         }
 
     @classmethod
@@ -75,6 +82,8 @@ class ModelSpec:
                 if fields["target_layer"] is None
                 else str(fields["target_layer"]),
                 layout=None if fields["layout"] is None else _layout(fields["layout"]),
+                has_names=bool(fields.get("has_names", True)),
+                class_order=_optional(str, fields.get("class_order")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(

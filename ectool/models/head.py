@@ -14,6 +14,8 @@ from ectool.models.modes import frozen
 
 Node = Any
 """A step of autograd's graph; torch does not type it."""
+_SUMS = ("AddBackward", "SubBackward")
+_PRODUCTS = ("MulBackward", "DivBackward")
 _PARAMETRIZED = ".parametrizations."
 
 
@@ -45,7 +47,15 @@ def head_layers(model: Classifier) -> set[str]:
                 parameter.requires_grad_(True)
         logits = model(pixels.requires_grad_(True))
         found = list(_head_weights(logits, pixels))
-    classes, mixing = len(model.class_names), [p for p in found if p.ndim > 1 and p in names]
+    classes = len(model.class_names)
+    mixing = [p for p in found if p.ndim > 1 and p in names]
+    if len(mixing) > 1 and not _ancestors_of(pixels, logits.grad_fn):
+        raise InputError(
+            f"head of {model.architecture}",
+            expected="a network whose logits have gradients with respect to the image",
+            got="none, and several layers that may be its head",
+            fix="take torch.no_grad() and detach() out of its forward pass",
+        )
     misfit = [p for p in mixing if classes not in (p.shape[0], p.shape[-1])]
     if misfit or not mixing:
         where = _entry(model.network, names[misfit[0]]) if misfit else ""
@@ -77,8 +87,17 @@ def _head_weights(logits: Tensor, pixels: Tensor) -> Iterator[Tensor]:
         children = [child for child, _ in node.next_functions if child is not None]
         weights = [w for child in children if child not in sees_pixels for w in _leaves(child)]
         yield from weights
-        if not any(weight.ndim > 1 for weight in weights):
+        if not _mixes(node, weights):
             pending += [child for child in children if child in sees_pixels]
+
+
+def _mixes(node: Node, weights: list[Tensor]) -> bool:
+    """Tell whether a step mixes channels, which addition and scales for each channel do not."""
+    if node.name().startswith(_SUMS):
+        return False
+    if node.name().startswith(_PRODUCTS):
+        return any(sum(side > 1 for side in weight.shape) > 1 for weight in weights)
+    return any(weight.ndim > 1 for weight in weights)
 
 
 def _ancestors_of(pixels: Tensor, root: Node) -> set[Node]:

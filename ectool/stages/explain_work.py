@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
@@ -14,7 +15,7 @@ from ectool.datasets.labels import check_labelled
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.stages.explaining import explainer_of
-from ectool.stages.inputs import check_images, positions
+from ectool.stages.inputs import check_images, check_same_labels, positions
 from ectool.stages.labelled import Images, LabelledPictures, Samples
 from ectool.stages.map_storage import Maps, MapStorage
 from ectool.stages.networks import check_finite
@@ -58,6 +59,8 @@ class ExplainWork:
             check_labelled(dataset, "explain predictions (--targets prediction)")
         self.pictures = LabelledPictures(dataset, self.device)
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
+        if samples is not None:
+            check_same_labels(samples, dataset, (np.arange(len(self.ids)), self.data_rows))
 
     def load(self, rows: Indices) -> Batch:
         """Read clean pictures by sample id, and the perturbed ones beside them."""

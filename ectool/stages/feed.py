@@ -21,7 +21,7 @@ from ectool.datasets.labels import shuffled
 from ectool.datasets.picture_arrays import Reader, framed
 from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
-from ectool.stages.inputs import check_images, positions
+from ectool.stages.inputs import check_images, check_same_labels, positions
 from ectool.training.augmentation import Augmentation
 from ectool.training.loop import TrainingBatch
 from ectool.training.schedule import (
@@ -148,6 +148,7 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reade
         where,
         "perturb the whole training split",
     )
+    check_same_labels(samples, dataset, (there, np.arange(len(there))))
     if samples.is_raw("image"):
         return lambda rows: samples.take("image", there[rows])
     images = _laid_out(folder / SCRATCH_FILE, (len(there), *samples.arrays["image"].shape[1:]))

@@ -17,7 +17,7 @@ from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import METHOD_GROUP, METHODS, DataOptions, ModelOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.labels import check_label_range
+from ectool.datasets.labels import NO_TARGET, check_label_range
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
 from ectool.errors import InputError, UsageError
@@ -281,6 +281,38 @@ def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
             got=f"{found.dtype} of shape {found.shape[1:]}",
             fix="give samples that were made of the same --data and --size",
         )
+
+
+def check_same_labels(
+    samples: Artifact, dataset: Dataset, rows: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Check that samples have the labels of a data set, and with them the same order of classes.
+
+    Args:
+        samples: An artifact with labels.
+        dataset: What it is joined with.
+        rows: Rows of the artifact, and those of the data set they are joined with.
+
+    Raises:
+        InputError: A sample is of another class; the message names the first.
+    """
+    theirs, ours = samples.read("label")[rows[0]], dataset.labels[rows[1]]
+    if theirs.shape != ours.shape:
+        told, got = f"labels of shape {ours.shape}", str(theirs.shape)
+    else:
+        known = (theirs != NO_TARGET) & (ours != NO_TARGET)
+        wrong = ((theirs != ours) & known).any(axis=tuple(range(1, ours.ndim)))
+        if not wrong.any():
+            return
+        first = int(wrong.argmax())
+        told = f"{ours[first]} for {dataset.sample_ids[int(rows[1][first])]!r} as in {dataset.name}"
+        got = f"{theirs[first]} ({int(wrong.sum())} such samples)"
+    raise InputError(
+        f"{samples.path}: label",
+        expected=told,
+        got=got,
+        fix="number the classes in the order of the data set (see --class-order)",
+    )
 
 
 def positions(wanted: list[str], known: list[str], where: str, fix: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ectool.models.modes import frozen
 from ectool.models.outputs import with_logits
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
+from ectool.models.zoo import imagenet_class_names
 from ectool.stages.inputs import ModelReference
 from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import SILENT, Reporter
@@ -120,16 +122,21 @@ def _translated(
     """Return the model with a logit for each class of the data set; say how they were matched."""
     wanted = dataset.classes
     groups = None if data is None else find_entry(data).groups
-    if groups is not None and len(model.class_names) == len(mapping := groups()):
+    is_known = groups is not None and may_be_imagenet(model, reference)
+    if is_known and groups is not None and len(model.class_names) == len(mapping := groups()):
         return group_classes(model, torch.tensor(mapping), wanted)
     found = match_classes(
         model,
         wanted,
         f"classes of {dataset.name}",
-        has_names=reference.architecture is None,
+        has_names=reference.architecture is None and model.spec.has_names,
         by_position=options.classes_by_position,
     )
-    if found.way == "order":
+    if found.way == "subset" and reference.architecture is not None:
+        reporter.note(
+            f"{dataset.name}: the checkpoint has no class names; taken for one of ImageNet's 1,000"
+        )
+    elif found.way == "order":
         reporter.note(f"{dataset.name}: the model has these classes in another order; by name")
     elif found.way == "position" and order_matters(wanted):
         reporter.note(
@@ -137,6 +144,18 @@ def _translated(
             "--class-order sorts them by value (natural) or as text"
         )
     return found.model
+
+
+def may_be_imagenet(model: Classifier, reference: ModelReference) -> bool:
+    """Tell whether nothing says that a model's classes are others than those of ImageNet.
+
+    Its own names have to be ImageNet's, or WordNet's ids in the order they are sorted in.
+    """
+    if reference.architecture is not None or not model.spec.has_names:
+        return True
+    names = model.class_names
+    ids = all(re.fullmatch(r"n\d{8}", name) for name in names) and list(names) == sorted(names)
+    return ids or names == imagenet_class_names()
 
 
 def load(

@@ -27,7 +27,7 @@ from ectool.stages import labelled
 from ectool.stages.attacking import Attacker, Clean
 from ectool.stages.constant_maps import ConstantMaps
 from ectool.stages.explaining import explainer_of
-from ectool.stages.inputs import check_images, positions
+from ectool.stages.inputs import check_images, check_same_labels, positions
 from ectool.stages.labelled import Images, LabelledPictures
 from ectool.stages.layout import NO_GRADIENT, UNMOVED
 from ectool.stages.networks import check_finite
@@ -94,7 +94,9 @@ class PerturbWork:
         where = f"--init {initial.path}"
         check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
-        return positions(list(self.dataset.sample_ids), initial.sample_ids, where, fix)
+        rows = positions(list(self.dataset.sample_ids), initial.sample_ids, where, fix)
+        check_same_labels(initial, self.dataset, (rows, np.arange(len(rows))))
+        return rows
 
     def load(self, rows: Indices) -> Batch:
         """Read pictures, labels, object masks and the earlier round's samples."""

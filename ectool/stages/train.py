@@ -28,7 +28,9 @@ from ectool.stages.inputs import (
     open_data,
     parent_of,
 )
+from ectool.stages.layout import SPEC_FILE
 from ectool.stages.loggers import LoggedRun, check_installed, logging
+from ectool.stages.same_classes import check_classes
 from ectool.stages.same_images import SELECTION, SHOWN, VIEW, check_same_images
 from ectool.stages.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, UP_TO_DATE, Reporter
@@ -130,8 +132,11 @@ def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
 
 
 def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:
-    """Check that a resumed model goes on with the pictures it has seen, wherever they lie now."""
+    """Check that a resumed model goes on with the images it has seen, wherever they lie now."""
     source = resumed.recipe.source if resumed else None
+    if resumed is not None and config.resume is not None:
+        folder.verify_file(config.resume / SPEC_FILE, resumed)
+        check_classes(config.resume, dataset)
     if source is not None and source.fingerprint != dataset.fingerprint:
         raise InputError(
             f"--data {config.data}",

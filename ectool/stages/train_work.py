@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
 from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.class_order import order_of
 from ectool.errors import InputError, UsageError
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoint import load_weights, save_weights
@@ -33,7 +34,7 @@ from ectool.stages.networks import load_folder
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
 from ectool.training.schedule import Schedule
-from ectool.types import Reporter
+from ectool.types import Reporter, Unnamed
 
 EVALUATION_BATCH = 256
 
@@ -158,6 +159,11 @@ def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
         layer=config.layer,
         mean=config.mean,
         std=config.std,
+    )
+    model.spec = replace(
+        model.spec,
+        has_names=not isinstance(dataset.classes, Unnamed),
+        class_order=order_of(dataset.classes),
     )
     if config.checkpoint is not None:
         load_weights(model, config.checkpoint, entry=config.entry, reset_head=config.reset_head)

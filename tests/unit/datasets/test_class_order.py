@@ -2,7 +2,7 @@
 
 import pytest
 
-from ectool.datasets.class_order import order_matters, ordered_classes
+from ectool.datasets.class_order import order_matters, order_of, ordered_classes
 from ectool.errors import InputError
 
 
@@ -35,3 +35,32 @@ def test_whether_it_matters():
     assert order_matters(["2", "10"])
     assert not order_matters(["1", "2"])
     assert not order_matters(["b2", "b10"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1", "01"), ("-1", "\N{MINUS SIGN}1"), ("a b", "a  b"), ("é", "e\u0301"), ("cat", "Cat")],
+)
+@pytest.mark.parametrize("default", ["natural", "text"])
+def test_two_spellings_of_one_name_are_refused_until_all_are_asked_for(one, other, default):
+    with pytest.raises(InputError, match="x: expected one name for each class"):
+        ordered_classes([one, other], None, "x", default=default)
+    assert set(ordered_classes([one, other], "text", "x")) == {one, other}
+
+
+def test_letters_may_differ_in_case():
+    assert ordered_classes(["a", "B", "A"], None, "x") == ["A", "B", "a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (("0", "1", "10", "2"), "text"),
+        (("0", "1", "2", "10"), "natural"),
+        (("0", "1", "2"), None),
+        (("b", "a"), None),
+        (("2", "10", "1"), None),
+    ],
+)
+def test_the_order_that_names_are_in(names, order):
+    assert order_of(names) == order

@@ -164,7 +164,10 @@ def test_pictures_without_a_box_have_none(pictures):
         ("path,label\na.png,x\n./a.png,y\n", r"line 3: expected every path once, got a\.png of l"),
         ("path,label\na.png,x\ngone.png,y\n", r"line 3: expected a file .*gone\.png, got no such"),
         ("path,label\n/a.png,x\n", "line 2: expected a path relative to .*got '/a.png';"),
-        ("path,label,split\na.png,x,dev\n", "line 2: expected a split, one of train, .*got 'dev';"),
+        (
+            "path,label,split\na.png,x,dump\n",
+            "line 2: expected a split, one of train, .*got 'dump';",
+        ),
         ("path,label,split\na.png,x,\n", "line 2: expected a split, one of train, .*got '';"),
         ("path,label,mask\na.png,x,b.png\nb.png,x,\n", "line 3: expected a mask, as other"),
         ("path,label,mask\na.png,x,m.png\n", r"line 2: expected a file .*m\.png, got no such file"),

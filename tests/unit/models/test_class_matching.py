@@ -8,6 +8,7 @@ from ectool.errors import InputError
 from ectool.models.class_matching import match_classes
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.zoo import imagenet_class_names
+from ectool.types import Unnamed
 
 
 class Constant(nn.Module):
@@ -85,3 +86,11 @@ def test_a_thousand_classes_are_imagenets_where_the_data_name_them():
     with pytest.raises(InputError, match=r"1000 classes \(tench, goldfish"):
         matched(thousand, ["goldfish", "unicorn"], has_names=False)
     assert public[1] == "goldfish"
+
+
+def test_data_without_names_go_by_position():
+    assert matched("bgr", Unnamed.of(3)) == ("position", {"b": 0, "g": 1, "r": 2})
+    text = sorted(str(n) for n in range(12))  # "10" is class number 2
+    assert matched(text, Unnamed.of(12))[1] == {name: n for n, name in enumerate(text)}
+    with pytest.raises(InputError, match="expected the model's 3 classes"):
+        matched("bgr", Unnamed.of(4))

@@ -94,6 +94,40 @@ def test_what_comes_after_the_head_belongs_to_it():
     assert head_layers(classifier(PooledMap())) == {"head", "norm"}
 
 
+class WithPrior(nn.Module):
+    """Add a row of log-frequencies to the logits of a linear layer as wide as the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(48, 5), nn.Linear(5, 5)
+        self.prior = nn.Parameter(torch.zeros(1, 5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images.flatten(1)).relu()) + self.prior
+
+
+def test_a_row_that_is_added_hides_no_head():
+    assert head_layers(classifier(WithPrior())) == {"head", "prior"}
+
+
+class Detached(nn.Module):
+    """Layers behind a body that no gradient leads through."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.body, self.layers = nn.Linear(48, 5), nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(self.body(images.flatten(1)).detach())
+
+
+def test_behind_a_detached_body_one_layer_is_the_head_and_two_are_refused():
+    assert head_layers(classifier(Detached(nn.Linear(5, 5)))) == {"layers.0"}
+    two = Detached(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5))
+    with pytest.raises(InputError, match="got none, and several layers that may be its head"):
+        head_layers(classifier(two))
+
+
 def test_a_parametrised_head_and_one_behind_a_frozen_body():
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.ReLU(), normed)

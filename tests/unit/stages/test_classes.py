@@ -1,5 +1,6 @@
 """Whose class is it: models and folders of numbers, of other names and orders, stage by stage."""
 
+import json
 import os
 
 import numpy as np
@@ -10,9 +11,12 @@ from torch import nn
 
 from ectool.config import DataInfoConfig, DataOptions, EvaluateConfig, ExplainConfig, TrainConfig
 from ectool.errors import InputError
+from ectool.models.registry import create
+from ectool.models.zoo import imagenet_class_names
 from ectool.stages import data_info, evaluate, explain, train
 from ectool.stages.evaluation import read_metrics
-from ectool.stages.inputs import open_data
+from ectool.stages.inputs import ModelReference, open_data
+from ectool.stages.networks import may_be_imagenet
 
 SIDE = 16
 CLASSES = 12
@@ -157,6 +161,12 @@ def test_a_table_of_integers_is_sorted_by_value_and_folders_as_text(photos, tmp_
     assert list(folders.classes) == sorted(str(n) for n in range(CLASSES))
 
 
+@pytest.fixture(scope="module")
+def model_of_photos(photos, tmp_path_factory, data_root):
+    output = tmp_path_factory.mktemp("photo-model") / "m"
+    return train.run(TrainConfig(data=f"imagefolder:{photos}", epochs=1, output=output, **FEW))
+
+
 class TestFolders:
     @pytest.mark.parametrize(
         ("names", "split"),
@@ -210,3 +220,119 @@ class TestFolders:
         options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
         with pytest.raises(InputError, match="self: expected a folder of images, got a link to"):
             open_data(options, "all")
+
+    @pytest.mark.parametrize("link", ["dog/more", "owl", "dog/deep/more"])
+    def test_a_link_that_makes_images_those_of_two_classes_is_refused(self, link, tmp_path):
+        for name in ("cat", "dog/deep"):
+            (tmp_path / name).mkdir(parents=True)
+            Image.new("L", (SIDE, SIDE)).save(tmp_path / name / "a.png")
+        (tmp_path / link).symlink_to(tmp_path / "cat")
+        options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
+        with pytest.raises(InputError, match=f"one class each, got {link}, a link to .* of cat"):
+            open_data(options, "all")
+
+    def test_a_class_that_is_a_link_to_a_folder_elsewhere_is_one(self, tmp_path):
+        (tmp_path / "pool").mkdir()
+        Image.new("L", (SIDE, SIDE)).save(tmp_path / "pool" / "a.png")
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "cat").symlink_to(tmp_path / "pool")
+        options = DataOptions(data=f"imagefolder:{tmp_path / 'set'}", size=SIDE)
+        assert open_data(options, "all").sample_ids == ("cat/a.png",)
+
+    def test_a_class_called_train_that_holds_folders_is_not_taken_for_a_split(self, tmp_path):
+        for name in ("bus", "train/steam", "car"):
+            (tmp_path / name).mkdir(parents=True)
+            Image.new("L", (SIDE, SIDE)).save(tmp_path / name / "a.png")
+        options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
+        with pytest.raises(InputError, match="got train with folders in it, beside bus, car"):
+            open_data(options, "train")
+
+    def test_one_split_without_class_folders_is_refused(self, tmp_path):
+        for name in ("Train/cat", "test"):
+            (tmp_path / name).mkdir(parents=True)
+            Image.new("L", (SIDE, SIDE)).save(tmp_path / name / "a.png")
+        options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
+        with pytest.raises(InputError, match="test: expected a folder for each class in it"):
+            open_data(options, "train")
+
+    @pytest.mark.parametrize("other", ["cat ", "Cat", "CAT"])
+    def test_splits_that_spell_a_class_in_two_ways_are_refused(self, other, tmp_path):
+        for name in ("train/cat", f"test/{other}"):
+            (tmp_path / name).mkdir(parents=True)
+            Image.new("L", (SIDE, SIDE)).save(tmp_path / name / "a.png")
+        options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
+        with pytest.raises(InputError, match=r"same word in another spelling.*--class-order text"):
+            open_data(options, "train")
+        asked = options.model_copy(update={"class_order": "text"})
+        assert len(open_data(asked, "train").classes) == 2
+
+
+class TestResume:
+    @pytest.fixture
+    def trained(self, photos, tmp_path, data_root):
+        config = TrainConfig(
+            data=f"imagefolder:{photos}", epochs=2, until_epoch=1, output=tmp_path / "half", **FEW
+        )
+        return train.run(config)
+
+    def test_the_order_is_recorded_with_the_model(self, trained):
+        spec = json.loads((trained / "model.json").read_text())
+        assert spec["class_order"] == "text"
+        assert spec["class_names"] == sorted(str(n) for n in range(CLASSES))
+
+    def test_another_order_is_refused(self, trained, photos, tmp_path):
+        table = photos / "same.csv"
+        rows = [f"train/{n}/{c}.png,{n},train" for n in range(CLASSES) for c in range(2)]
+        table.write_text("\n".join(["path,label,split", *rows]))
+        config = TrainConfig(resume=trained, data=f"csv:{table}", output=tmp_path / "rest", **FEW)
+        message = r"those of .*half, 0, 1, 10, .*, got them in another order, 0, 1, 2, .*--class-"
+        with pytest.raises(InputError, match=message):
+            train.run(config)
+
+    def test_other_classes_are_refused_with_both_lists(self, trained, tmp_path):
+        for name in "ab":
+            (tmp_path / "other" / "train" / name).mkdir(parents=True)
+            Image.new("L", (SIDE, SIDE)).save(tmp_path / "other" / "train" / name / "a.png")
+        data = f"imagefolder:{tmp_path / 'other'}"
+        config = TrainConfig(resume=trained, data=data, output=tmp_path / "rest", **FEW)
+        with pytest.raises(InputError, match=r"expected those of .*, 0, 1, 10, .* got a, b;"):
+            train.run(config)
+
+
+@pytest.mark.parametrize("stage", ["explain", "train"])
+def test_samples_that_number_the_classes_in_another_way_are_refused(
+    stage, photos, model_of_photos, write, tmp_path
+):
+    data = open_data(DataOptions(data=f"imagefolder:{photos}", size=SIDE), "train")
+    images, count = data.images(np.arange(len(data.sample_ids))), len(data.sample_ids)
+    by_value = np.array([int(name.split("/")[1]) for name in data.sample_ids])
+    logits = np.zeros((count, CLASSES), np.float32)
+    arrays = {
+        "sample_id": np.array(data.sample_ids, dtype=np.dtypes.StringDType()),
+        "label": by_value,
+        "image": images,
+        "background": np.ones((count, SIDE, SIDE), np.bool_),
+        "logits_clean": logits,
+        "logits_adversarial": logits,
+    }
+    samples = write(tmp_path / "foreign.zarr", "samples", arrays)
+    given = {"data": f"imagefolder:{photos}", "samples": samples, "output": tmp_path / "o.zarr"}
+    run = {
+        "explain": lambda: explain.run(ExplainConfig(**given, model=str(model_of_photos), **FEW)),
+        "train": lambda: train.run(TrainConfig(**given, epochs=1, **FEW)),
+    }
+    with pytest.raises(InputError, match=r"label: expected 2 for '.*' as in .*, got 10 \(20 such"):
+        run[stage]()
+
+
+def test_a_model_of_a_thousand_other_classes_is_not_taken_for_imagenets(
+    tmp_path,
+):
+    names = [f"bird {n}" for n in range(1000)]
+    model = create("smallcnn", names, seed=0)
+    reference = ModelReference(tmp_path, "model", "x")
+    assert not may_be_imagenet(model, reference)
+    ids = [f"n{n:08d}" for n in range(1000)]
+    assert may_be_imagenet(create("smallcnn", ids, seed=0), reference)
+    assert may_be_imagenet(create("smallcnn", imagenet_class_names(), seed=0), reference)
+    assert not may_be_imagenet(create("smallcnn", ids[::-1], seed=0), reference)
