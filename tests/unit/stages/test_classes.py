@@ -14,9 +14,9 @@ from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import data_info, evaluate, explain, train
-from ectool.stages.evaluation import read_metrics
 from ectool.stages.inputs import ModelReference, open_data
 from ectool.stages.networks import may_be_imagenet
+from ectool.stages.results import read_metrics
 
 SIDE = 16
 CLASSES = 12
