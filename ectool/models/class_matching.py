@@ -43,6 +43,7 @@ def match_classes(
     *,
     has_names: bool = True,
     by_position: bool = False,
+    others: bool = True,
 ) -> Matched:
     """Match the classes of a model with those of a data set.
 
@@ -59,6 +60,8 @@ def match_classes(
         has_names: Whether the names of the model's classes are known. Those of the data are unless
             they are :class:`ectool.types.Unnamed`.
         by_position: Match by number where names differ.
+        others: Whether classes that the data do not have are one more, which no label is; else they
+            are left out, as for multi-label data.
 
     Returns:
         The model, and how its classes were matched.
@@ -83,7 +86,7 @@ def match_classes(
         place = {name: number for number, name in enumerate(goal)}
         mapping = torch.tensor([place.get(name, -1) for name in names])
         way: Way = "order" if len(names) == len(goal) else "subset"
-        return Matched(group_classes(model, mapping, wanted), way)
+        return Matched(group_classes(model, mapping, wanted, others=others), way)
     if by_position and len(own) == len(wanted):
         return _renamed(model, wanted, "position")
     raise _misfit(where, f"the model's {len(own)} classes ({_listed(own)})", wanted)

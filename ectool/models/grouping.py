@@ -24,7 +24,8 @@ class Grouped(nn.Module):
 
     Args:
         network: Maps normalised images to logits of all classes.
-        groups: Group of each class; all of the last one's have the greatest number.
+        groups: Group of each class; all of the last one's have the greatest number. -1 for classes
+            that are left out.
     """
 
     groups: Tensor
@@ -54,7 +55,7 @@ class Grouped(nn.Module):
 
 
 def group_classes(
-    model: Classifier, mapping: Int64[Tensor, "c"], names: Sequence[str]
+    model: Classifier, mapping: Int64[Tensor, "c"], names: Sequence[str], *, others: bool = True
 ) -> Classifier:
     """Return the classifier over groups of another one's classes; both share their weights.
 
@@ -62,17 +63,19 @@ def group_classes(
         model: Answers with as many classes as there are entries in `mapping`.
         mapping: Group of each class, from 0; -1 for classes that belong to none.
         names: Names of the groups.
+        others: Whether classes that belong to none are one more; else they are left out, as for
+            multi-label data, where no class competes with another.
 
     Returns:
         A classifier of the groups. Where some classes belong to none, the last answer is
         :data:`OTHER`, which no label is, so that a picture taken for one of those is taken wrongly.
     """
-    groups = torch.where(mapping < 0, len(names), mapping)
+    groups = torch.where(mapping < 0, len(names), mapping) if others else mapping
     layer = model.spec.target_layer
     further = [replace(other, name=_inner(other.name)) for other in model.further_layers]
     spec = replace(
         model.spec,
-        class_names=(*names, OTHER) if bool((mapping < 0).any()) else tuple(names),
+        class_names=(*names, OTHER) if bool((groups == len(names)).any()) else tuple(names),
         target_layer=None if layer is None else _inner(layer),
     )
     return Classifier(Grouped(model.network, groups), spec, further)

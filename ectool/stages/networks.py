@@ -131,6 +131,7 @@ def _translated(
         f"classes of {dataset.name}",
         has_names=reference.architecture is None and model.spec.has_names,
         by_position=options.classes_by_position,
+        others=not is_multilabel(dataset.labels),
     )
     if found.way == "subset" and reference.architecture is not None:
         reporter.note(

@@ -94,3 +94,8 @@ def test_data_without_names_go_by_position():
     assert matched(text, Unnamed.of(12))[1] == {name: n for n, name in enumerate(text)}
     with pytest.raises(InputError, match="expected the model's 3 classes"):
         matched("bgr", Unnamed.of(4))
+
+
+def test_of_multilabel_data_other_classes_are_left_out():
+    assert matched("cabd", "ad", others=False) == ("subset", {"a": 1, "d": 3})
+    assert matched("cab", "abc", others=False) == ("order", {"a": 1, "b": 2, "c": 0})
