@@ -22,6 +22,8 @@ Keys:
         samples: Training samples that the page shows, without their pictures; null without rounds.
     gallery: Evaluated samples that the page shows, without their pictures, by model.
     provenance: `data`, `versions`, `settings`, `command`.
+    key: SHA-256 of all that the report shows: equal keys mean that nothing has to be written.
+    files: SHA-256 of the page (`page`) and of `strip.png` (`strip`), where there is one.
 
 Undefined numbers are null.
 """
@@ -44,6 +46,16 @@ PICTURES = ("image", "perturbed", "clean", "adversarial")
 
 def to_json(report: Report) -> str:
     """Return the document of a report as JSON text."""
+    return as_text(to_document(report))
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON text."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """Return the document of a report: values that JSON can hold."""
     document = {
         "schema": "report",
         "version": 2,
@@ -62,7 +74,8 @@ def to_json(report: Report) -> str:
         ],
         "provenance": asdict(report.provenance),
     }
-    return json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    found: dict[str, Any] = _plain(document)
+    return found
 
 
 def _model(entry: Entry) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,13 @@ SCRIPTS = ("state", "theme", "tables", "leaderboard", "drawing", "gallery", "sam
 """Files of the page's script, in order; none of it is needed to read the numbers."""
 
 
-def render(report: Report) -> str:
-    """Return the page of a report."""
+def render(report: Report, marks: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the page of a report.
+
+    Args:
+        report: What it says.
+        marks: What meta tags say of it, by name.
+    """
     environment = Environment(
         loader=PackageLoader(PACKAGE, "templates"),
         autoescape=True,
@@ -53,7 +59,7 @@ def render(report: Report) -> str:
         "plain": numbers.plain,
         "spelled": spelled,
     }
-    return environment.get_template(TEMPLATE).render(_view(report)) + "\n"
+    return environment.get_template(TEMPLATE).render(_view(report), marks=marks) + "\n"
 
 
 def _view(report: Report) -> dict[str, Any]:

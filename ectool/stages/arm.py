@@ -24,6 +24,13 @@ MODEL = "model"
 EVALUATION = "eval"
 
 
+def artifacts_in(run: RunRecord) -> list[Path]:
+    """Return every artifact behind a run, the shared warm-up among them, relative as it is."""
+    made = [one / name for one in run.rounds for name in (SAMPLES, HEATMAPS, WEIGHTS, MODEL)]
+    warmup = run.evaluation.parents[1] / WARMUP_FOLDER / MODEL
+    return list(dict.fromkeys([warmup, *made, run.model, run.evaluation]))
+
+
 @dataclass(frozen=True)
 class Chain:
     """Runs the stages of one arm with one seed.

@@ -25,7 +25,7 @@ from ectool.stages.layout import RESULTS_FILE
 from ectool.stages.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.model_list import ListedModel, listed_models
 from ectool.stages.results import read_metrics
-from ectool.stages.watch import Once, Watch
+from ectool.stages.watch import Once, Quiet
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 
@@ -85,13 +85,13 @@ def _evaluate_all(
 ) -> list[Standing]:
     """Evaluate one model after the other; return where they stand."""
     standings = [Standing(model.name, model.path) for model in models]
-    facts, once = _facts(config, variants), Once(reporter)
+    facts, once = _facts(config, variants), Quiet(Once(reporter))
     is_new = False
     with reporter.task("models", len(models)) as advance, _collecting() as collect:
         for place, model in enumerate(models):
-            watch = Watch(once)
-            standings[place] = _evaluated(config, model, variants, watch)
-            if watch.computed or standings[place].status == "failed":
+            before = _stamp(config.output / model.name)
+            standings[place] = _evaluated(config, model, variants, once)
+            if before is None or before != _stamp(config.output / model.name):
                 collect()
                 is_new = _write(config.output, standings, facts) or is_new
             advance(1)
@@ -100,6 +100,15 @@ def _evaluate_all(
         done = sum(one.status == "ok" for one in standings)
         reporter.note(f"{config.output}: {done} of {len(models)} models, {UP_TO_DATE}")
     return standings
+
+
+def _stamp(evaluation: Path) -> tuple[int, int] | None:
+    """Return what tells one writing of an evaluation's manifest from another; None where none."""
+    file = evaluation / FILE_NAME
+    if not file.is_file():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 @contextmanager

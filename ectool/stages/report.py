@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from ectool.errors import UsageError
 from ectool.reports.content import Arm, Experiment
 from ectool.reports.report import Report
 from ectool.stages.report_gallery import read_gallery
+from ectool.stages.report_key import (
+    FILES,
+    KEY,
+    NUMBERS,
+    PAGE,
+    STRIP,
+    holds,
+    numbers_digest,
+    report_key,
+)
 from ectool.stages.report_metrics import measured, results_of
 from ectool.stages.report_origin import read_provenance
 from ectool.stages.report_runs import (
@@ -21,19 +32,21 @@ from ectool.stages.report_runs import (
 )
 from ectool.stages.report_samples import read_sheet
 from ectool.stages.report_sources import Sources, read_sources
-from ectool.types import SILENT, Advance, Reporter
+from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
 
 PAGE_FILE = "report.html"
 JSON_FILE = "report.json"
 STRIP_FILE = "strip.png"
+WRITTEN = (PAGE_FILE, JSON_FILE, STRIP_FILE)
 PAGE_SUFFIXES = (".html", ".htm")
 
 
 def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
     """Write the page, and `report.json` and `strip.png` beside it; return the page's path.
 
-    An earlier report is replaced: it holds nothing that cannot be made again in seconds. There
-    is no strip without rounds of an experiment.
+    Where all three are there and show the same, nothing is done; another report is replaced: it
+    holds nothing that cannot be made again in seconds. There is no strip without rounds of an
+    experiment. Figures and tables are always written anew, and the page with them.
 
     Raises:
         InputError: A folder holds nothing that is finished, or its data are not at hand.
@@ -48,20 +61,25 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
             got=output.suffix or "no suffix",
             fix="change --output",
         )
-    report = read_report(config, reporter)
+    sources = read_sources(config.paths)
+    key = report_key(sources, config)
+    beside = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
+    if not (config.figures or config.tables) and holds(output, *beside, key):
+        reporter.note(f"{output}: {UP_TO_DATE}")
+        return output
+    report = _read_report(sources, config, reporter)
     _write_extras(report, config)
-    _write(report, output)
+    _write(report, output, key)
     return output
 
 
-def read_report(config: ReportConfig, reporter: Reporter = SILENT) -> Report:
+def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> Report:
     """Read everything that a report says.
 
     Raises:
-        InputError: A folder holds nothing that is finished, or its data are not at hand.
-        IntegrityError: A file in it is not what was written.
+        InputError: Data are not at hand.
+        IntegrityError: A file is not what was written.
     """
-    sources = read_sources(config.paths)
     metrics, suites = measured(entry.evaluation for entry in sources.entries)
     runs = [run.record for experiment in sources.experiments for run in experiment.runs]
     with reporter.task("report", sum(len(run.rounds) for run in runs)) as advance:
@@ -131,18 +149,24 @@ def _write_files(target: Path, found: Mapping[str, bytes]) -> None:
         files.write_atomic(target / name, content)
 
 
-def _write(report: Report, output: Path) -> None:
+def _write(report: Report, output: Path, key: str) -> None:
     """Write the page last: where it is, the rest is there too."""
-    from ectool.reports.document import to_json  # here, as importing matplotlib takes long
+    from ectool.reports.document import (
+        as_text,
+        to_document,
+    )  # here, as importing matplotlib takes long
     from ectool.reports.html import render
     from ectool.reports.strip import pick, strip
 
-    page, document = render(report), to_json(report)
+    document = {**to_document(report), "key": key}
+    page = render(report, {KEY: key, NUMBERS: numbers_digest(document)}).encode()
+    sheet = next((one.sheet for one in report.experiments if one.sheet), None)
+    made = {PAGE: page} if sheet is None else {PAGE: page, STRIP: strip(pick(sheet.samples))}
+    document[FILES] = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
     output.parent.mkdir(parents=True, exist_ok=True)
     picture = output.with_name(STRIP_FILE)
     files.remove(picture)
-    sheet = next((one.sheet for one in report.experiments if one.sheet), None)
-    if sheet is not None:
-        files.write_atomic(picture, strip(pick(sheet.samples)))
-    files.write_atomic(output.with_name(JSON_FILE), document.encode())
-    files.write_atomic(output, page.encode())
+    if STRIP in made:
+        files.write_atomic(picture, made[STRIP])
+    files.write_atomic(output.with_name(JSON_FILE), as_text(document).encode())
+    files.write_atomic(output, page)

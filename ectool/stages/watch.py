@@ -1,4 +1,4 @@
-"""Reporters for many stages in a row: what would be said of each is counted, or said once."""
+"""Reporters for many stages in a row: what would be said of each is said once, or not at all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from ectool.types import UP_TO_DATE, Advance, Reporter
 
 
-class Watch:
-    """Passes a stage's reports on, but counts what is up to date instead of saying it each time.
+class Quiet:
+    """Passes a stage's reports on, but not that something is up to date.
 
     Args:
         reporter: Where reports go.
@@ -16,19 +16,14 @@ class Watch:
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
-        self.up_to_date = 0
-        self.computed = False
 
     def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a progress display: something is being computed."""
-        self.computed = True
+        """Open a progress display."""
         return self.reporter.task(description, total)
 
     def note(self, message: str) -> None:
-        """Count an artifact that is up to date; pass on everything else."""
-        if message.endswith(UP_TO_DATE):
-            self.up_to_date += 1
-        else:
+        """Pass on what is news."""
+        if not message.endswith(UP_TO_DATE):
             self.reporter.note(message)
 
 
