@@ -117,7 +117,7 @@ def _split_groups(folder: Path) -> dict[str, str]:
             fix="keep one of them",
         )
     others = set(_class_folders(folder, "")) - set(named)
-    for name in set(named) - set(groups) if groups or not others else ():
+    for name in [name for name in named if name not in groups] if groups or not others else ():
         if not groups or _has_images(folder / name):
             raise InputError(
                 str(folder / name),

@@ -37,6 +37,7 @@ from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 FREE = ("until_epoch", "mix")
 """Options that may change when a schedule is resumed."""
+ORDER = "class_order"
 CURVES = ("original", "mixed_rand")
 """Variants of the validation pictures that learning curves are drawn of, where they are there."""
 VALIDATION_SPLIT = "validation"
@@ -117,6 +118,8 @@ def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
     recorded = resumed.recipe.config.items()
     fixed = {n: v for n, v in recorded if n in TrainConfig.model_fields and n not in FREE}
     before = TrainConfig.model_validate({**fixed, "output": config.output})
+    if ORDER in config.model_fields_set:  # what counts is whether the classes come in that order
+        fixed.pop(ORDER, None)
     for name in sorted(config.model_fields_set & set(fixed)):
         if getattr(config, name) != getattr(before, name):
             raise UsageError(

@@ -289,6 +289,15 @@ class TestResume:
         with pytest.raises(InputError, match=message):
             train.run(config)
 
+    def test_an_order_that_is_asked_for_counts_by_the_classes_it_gives(self, trained, tmp_path):
+        given = {"resume": trained, **FEW}
+        with pytest.raises(InputError, match=r"half, 0, 1, 10, .*, got them in another order, 0"):
+            train.run(TrainConfig(**given, class_order="natural", output=tmp_path / "a"))
+        train.run(TrainConfig(**given, class_order="text", output=tmp_path / "b"))
+        train.run(TrainConfig(**given, output=tmp_path / "c"))
+        one, other = (tmp_path / name / "model.safetensors" for name in "bc")
+        assert one.read_bytes() == other.read_bytes()
+
     def test_other_classes_are_refused_with_both_lists(self, trained, tmp_path):
         for name in "ab":
             (tmp_path / "other" / "train" / name).mkdir(parents=True)
