@@ -24,7 +24,7 @@ from ectool.stages.inputs import positions, reopen_data
 from ectool.stages.layout import HEATMAPS
 from ectool.stages.measure import columns, draws
 from ectool.stages.results import part_of, read_results
-from ectool.stages.suites.base import Evaluated
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import number
 from ectool.types import SILENT, Reporter
 

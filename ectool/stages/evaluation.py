@@ -29,8 +29,9 @@ from ectool.stages.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.measure import metrics, tables
 from ectool.stages.results import part_of, read_results
 from ectool.stages.suites import SUITES
-from ectool.stages.suites.base import ORIGINAL, Evaluated, Part, Resampling, Subject
+from ectool.stages.suites.base import ORIGINAL, Part, Resampling, Subject
 from ectool.stages.suites.classification import PREDICTED
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.found_boxes import validation_key
 from ectool.stages.suites.robustness import peer_key
 from ectool.types import UP_TO_DATE, Reporter

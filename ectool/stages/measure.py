@@ -11,7 +11,8 @@ from ectool.metrics.catalogue import describe
 from ectool.metrics.means import estimate_means
 from ectool.metrics.statistics import Estimate
 from ectool.stages.suites import SUITES
-from ectool.stages.suites.base import Evaluated, Resampling, Table
+from ectool.stages.suites.base import Resampling, Table
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import interval
 
 

@@ -29,7 +29,6 @@ from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
     ORIGINAL,
     Columns,
-    Evaluated,
     Part,
     Resampling,
     Subject,
@@ -37,6 +36,7 @@ from ectool.stages.suites.base import (
     Table,
     mapped,
 )
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import table
 
 TOP = 5

@@ -27,15 +27,8 @@ from ectool.stages.layout import PREDICTIONS
 from ectool.stages.results import read_results
 from ectool.stages.same_images import VIEW, check_same_images
 from ectool.stages.shards import Work
-from ectool.stages.suites.base import (
-    ORIGINAL,
-    Evaluated,
-    Part,
-    Subject,
-    Table,
-    Values,
-    mapped,
-)
+from ectool.stages.suites.base import ORIGINAL, Part, Subject, Table, Values, mapped
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import mean_lines
 
 SEVERITY_NAMES = tuple(severity_name(severity) for severity in SEVERITIES)

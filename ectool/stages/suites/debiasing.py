@@ -16,7 +16,6 @@ from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
     ORIGINAL,
     Columns,
-    Evaluated,
     Part,
     Resampling,
     Subject,
@@ -25,6 +24,7 @@ from ectool.stages.suites.base import (
     mapped,
 )
 from ectool.stages.suites.classification import accuracies, mean_average_precisions
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import mean_lines
 
 BARE_BACKGROUND = "only_bg_t"

@@ -12,16 +12,8 @@ from jaxtyping import Float64
 
 from ectool.stages.faithfulness_protocol import FaithfulnessProtocol
 from ectool.stages.shards import Work
-from ectool.stages.suites.base import (
-    Evaluated,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    Values,
-    mapped,
-)
+from ectool.stages.suites.base import Part, Resampling, Subject, Suite, Table, Values, mapped
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.heatmap_key import heatmap_key
 from ectool.stages.suites.tables import mean_lines
 

@@ -17,7 +17,8 @@ from ectool.stages import explain
 from ectool.stages.growth import keep_or_set_aside
 from ectool.stages.inputs import open_data, reopen_data
 from ectool.stages.layout import HEATMAPS, VALIDATION_HEATMAPS
-from ectool.stages.suites.base import Columns, Evaluated, Part, Subject
+from ectool.stages.suites.base import Columns, Part, Subject
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.objects import blocks
 from ectool.stages.suites.rounds import stage_options
 

@@ -15,7 +15,8 @@ from ectool.metrics.localization import (
 from ectool.metrics.parts import location_instability_interval, part_distances
 from ectool.metrics.statistics import Estimate, mean_per_sample
 from ectool.stages.layout import HEATMAPS
-from ectool.stages.suites.base import Columns, Evaluated, Part, Resampling, Subject, Suite
+from ectool.stages.suites.base import Columns, Part, Resampling, Subject, Suite
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.found_boxes import box_accuracies, validation_parts
 from ectool.stages.suites.objects import Block, blocks
 from ectool.stages.suites.rounds import heatmap_parts

@@ -28,7 +28,6 @@ from ectool.stages.layout import PREDICTIONS
 from ectool.stages.shards import Work
 from ectool.stages.suites.base import (
     ORIGINAL,
-    Evaluated,
     Part,
     Resampling,
     Subject,
@@ -43,6 +42,7 @@ from ectool.stages.suites.corruption import (
     corruption_curves,
     corruption_parts,
 )
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.tables import mean_lines
 from ectool.stages.suites.upper_bounds import checks_of, survivors_first, upper_bounds
 

@@ -8,16 +8,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from ectool.stages.shards import Work
-from ectool.stages.suites.base import (
-    Columns,
-    Evaluated,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.suites.base import Columns, Part, Resampling, Subject, Suite, Table, mapped
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.heatmap_key import heatmap_key
 from ectool.stages.suites.tables import mean_lines
 

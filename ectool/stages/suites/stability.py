@@ -15,16 +15,8 @@ from ectool.errors import EctoolError
 from ectool.stages.layout import NO_GRADIENT, SAMPLES, WEIGHTS
 from ectool.stages.shards import Work
 from ectool.stages.stability_protocol import StabilityProtocol
-from ectool.stages.suites.base import (
-    Columns,
-    Evaluated,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.suites.base import Columns, Part, Resampling, Subject, Suite, Table, mapped
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.heatmap_key import heatmap_key
 from ectool.stages.suites.rounds import PROTOCOL_ATTACK, consistency_parts
 from ectool.stages.suites.tables import mean_lines

@@ -12,7 +12,8 @@ from ectool.datasets.subset import Subset, in_order_of_hash
 from ectool.metrics.classification import is_correct
 from ectool.stages.conditions import Check, Condition
 from ectool.stages.layout import FLAT, NO_GRADIENT, RANDOM
-from ectool.stages.suites.base import Evaluated, Subject
+from ectool.stages.suites.base import Subject
+from ectool.stages.suites.evaluated import Evaluated
 
 SAMPLES = 64
 """Most images of a check."""

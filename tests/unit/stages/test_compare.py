@@ -17,7 +17,7 @@ from ectool.errors import InputError
 from ectool.stages import compare
 from ectool.stages.inputs import data_source
 from ectool.stages.measure import columns
-from ectool.stages.suites.base import Evaluated
+from ectool.stages.suites.evaluated import Evaluated
 
 N, CLASSES, SIDE, MAP = 30, 10, 32, 4
 RADII = ("2/255", "8/255")

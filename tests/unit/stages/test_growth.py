@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,8 +75,13 @@ OF_CHECKPOINTS = {"entry", "mean", "std", "classes", "checkpoint", "corruption_b
 """Tried below, or refused by `digits`."""
 UNKEYED = {"batch_size", "device", "threads", "resume", "force", "require", "output"}
 NAMES = {"model", "models", "data"}
-SLOWLY = {"eps", "eps_l2", "steps", "challenge", "fuse", "smooth", "draw_seed", "size", "view"}
-"""Options that go the way of another one, and are tried with the slow tests."""
+QUICKLY = {"restarts", "method", "limit"}
+"""Options that are tried whenever tests run; the others go the same ways, with the slow tests."""
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """Return the names, those of costlier cases marked."""
+    return [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICKLY)) for n in names]
 
 
 def test_every_option_of_an_evaluation_is_tried():
@@ -142,9 +149,7 @@ def drop_manifest(files):
     return {name: content for name, content in files.items() if not name.endswith("manifest.json")}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOWLY)) for n in CASES]
-)
+@pytest.mark.parametrize("name", marked(CASES))
 def test_an_option_computes_what_depends_on_it_and_nothing_else(name, evaluated, model, tmp_path):
     value, may_change, suite = CASES[name]
     before = {"suite": suite}
@@ -167,7 +172,7 @@ def test_an_option_of_a_method_computes_its_heatmaps(name, evaluated, model, tmp
     check_growth(evaluated, model, tmp_path, before, {**before, name: value}, MAPS)
 
 
-@pytest.mark.parametrize("name", OTHER_IMAGES)
+@pytest.mark.parametrize("name", marked(OTHER_IMAGES))
 def test_other_images_are_refused(name, evaluated, model, tmp_path, tree):
     folder = tmp_path / "evaluation"
     shutil.copytree(evaluated(suite="classification"), folder)
@@ -281,6 +286,7 @@ class TestPartsThatAreNoLongerMeasured:
                 )
             )
 
+    @pytest.mark.slow
     def test_nor_is_a_baseline_of_other_images(self, evaluated, model, tmp_path):
         baseline = evaluated(suite="robustness", rho=0.25)
         config = EvaluateConfig(

@@ -26,7 +26,8 @@ from ectool.metrics.catalogue import describe
 from ectool.models.classifier import to_pixels
 from ectool.stages import faithfulness_work
 from ectool.stages.inputs import find_model
-from ectool.stages.suites.base import Evaluated, Resampling, Subject
+from ectool.stages.suites.base import Resampling, Subject
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.faithfulness import FAITHFULNESS, KINDS, SUITE, columns, tables
 
 SEED, SUBSET, SHARD = 3, 7, 3

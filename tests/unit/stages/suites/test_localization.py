@@ -18,7 +18,8 @@ from ectool.metrics.localization import energy_inside, pointing_game
 from ectool.metrics.parts import location_instability, part_distances
 from ectool.stages.inputs import data_source, find_model, open_data
 from ectool.stages.layout import HEATMAPS, PREDICTIONS, VALIDATION_HEATMAPS
-from ectool.stages.suites.base import Evaluated, Resampling, Subject
+from ectool.stages.suites.base import Resampling, Subject
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.localization import SUITE
 
 LIMIT, SIDE, MAP, CELLS = 16, 32, 6, 8

@@ -14,8 +14,9 @@ from ectool.metrics.catalogue import describe
 from ectool.stages.evaluation import open_variants
 from ectool.stages.inputs import find_model
 from ectool.stages.suites import sanity, stability
-from ectool.stages.suites.base import Evaluated, Resampling, Subject
+from ectool.stages.suites.base import Resampling, Subject
 from ectool.stages.suites.classification import PREDICTED
+from ectool.stages.suites.evaluated import Evaluated
 from ectool.types import SILENT
 
 SUBSET = 12
