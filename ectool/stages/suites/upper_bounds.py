@@ -15,7 +15,7 @@ from ectool.stages.layout import FLAT, NO_GRADIENT, RANDOM
 from ectool.stages.suites.base import Subject
 from ectool.stages.suites.evaluated import Evaluated
 
-SAMPLES = 64
+SAMPLES = 32
 """Most images of a check."""
 
 
@@ -36,7 +36,7 @@ def checks_of(possible: Iterable[Condition]) -> tuple[Check, ...]:
 
 
 def survivors_first(subject: Subject, check: Check) -> tuple[Dataset, np.ndarray]:
-    """Return the images to be checked, at most 64, and their logits after the attacks.
+    """Return the images to be checked, at most 32, and their logits after the attacks.
 
     Those that withstood every attack come first, then by the hash of seed and sample id; where
     there are fewer, others fill up, which are not attacked again.
