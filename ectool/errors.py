@@ -45,6 +45,10 @@ class InputError(EctoolError):
     exit_code = 3
 
 
+class AbsentError(InputError):
+    """A data set, or a split of one, of which nothing is there."""
+
+
 class MachineError(EctoolError):
     """What the machine refuses: room, memory, permission, one open file more, a package."""
 

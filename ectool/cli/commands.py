@@ -98,8 +98,9 @@ COMMANDS = {
     "data check": Command(
         config.DataCheckConfig,
         "data_check",
-        "Read every picture and every annotation of a data set; name the bad ones.",
+        "Read every image and every annotation of a data set; name the bad ones.",
         SERVICES,
+        table="splits",
     ),
     "data materialize": Command(
         config.MaterializeConfig,

@@ -12,11 +12,15 @@ from jaxtyping import Bool, Float, Int8, Int64, UInt8
 
 from ectool.datasets.class_order import ClassOrder
 from ectool.datasets.views import Box, View
+from ectool.errors import EctoolError
 
 Indices = Int64[np.ndarray, "b"]
 Labels = Int64[np.ndarray, "n"] | Int8[np.ndarray, "n c"]
 Framing = Callable[[int, int, int], Box]
 """Maps (index, width, height) of a picture to the part of it that is shown."""
+
+Report = Callable[[EctoolError], None]
+"""Is told of a fault that leaves something of a data set; may raise it."""
 
 SPLITS = ("train", "validation", "test")
 VARIANTS = (
@@ -28,6 +32,11 @@ VARIANTS = (
     "only_bg_t",
     "no_fg",
 )
+
+
+def raise_fault(fault: EctoolError) -> None:
+    """Raise a fault: what everybody does but those who look for all faults."""
+    raise fault
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class DataRequest:
         fold: Predefined fold of the training pictures (stl10), or None for all of them.
         class_order: How the classes of folders and tables are sorted, or None for the data set's
             own order: folders as text, as torchvision does, and tables naturally.
+        report: Is told of every fault beside which the rest can still be opened; raises it, unless
+            somebody looks for all faults.
     """
 
     path: str
@@ -56,6 +67,7 @@ class DataRequest:
     seed: int = 0
     fold: int | None = None
     class_order: ClassOrder | None = None
+    report: Report = raise_fault
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError
 
 Opener = Callable[[DataRequest], Dataset]
 
@@ -43,8 +43,11 @@ class Entry:
         variants: Its background variants.
         archives: What to download; nothing where users bring the data or ectool makes them.
         folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
+        owns_folder: Whether all files below its path belong to it.
         has_folds: Whether its training pictures come in predefined folds.
         splits_at: Returns the splits that are at a path, where every place has its own.
+        check_more: Reports the faults of what the splits do not show, such as lists that only an
+            option reads; where there is such a thing.
         groups: Returns the class that each class of a wider model belongs to, -1 for none; where
             such models can be asked about the data.
     """
@@ -56,20 +59,24 @@ class Entry:
     variants: tuple[str, ...] = ("original",)
     archives: tuple[Archive, ...] = ()
     folder: str = ""
+    owns_folder: bool = False
     has_folds: bool = False
     splits_at: Callable[[str], tuple[str, ...]] | None = None
     groups: Callable[[], Int64[np.ndarray, "c"]] | None = None
+    check_more: Callable[[DataRequest], None] | None = None
 
 
-def missing_file(path: Path, archive: Archive, place: Path) -> InputError:
+def missing_file(path: Path, archive: Archive, place: Path, *, others: bool = True) -> InputError:
     """Return the error for a file that a published archive holds.
 
     Args:
         path: The missing file or folder.
         archive: The archive that holds it.
         place: The folder to unpack the archive in.
+        others: Whether other files of the archive are there.
     """
-    return InputError(
+    kind = InputError if others else AbsentError
+    return kind(
         str(path),
         expected=f"a file of {archive}",
         got="no such file",
@@ -79,7 +86,7 @@ def missing_file(path: Path, archive: Archive, place: Path) -> InputError:
 
 def unknown_split(name: str, split: str, known: tuple[str, ...]) -> InputError:
     """Return the error for a split that a data set does not have."""
-    return InputError(
+    return AbsentError(
         f"split {split!r} of {name}",
         expected=f"one of {', '.join(known)}",
         got="no such split",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels
+from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, Report
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.csv_samples import Sample, read_samples
@@ -15,7 +15,7 @@ from ectool.datasets.drawn_truth import DrawnTruth
 from ectool.datasets.folders import ALL
 from ectool.datasets.picture_files import PictureFiles
 from ectool.datasets.table_rows import line_fault
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError
 
 
 def open_csv(request: DataRequest) -> Dataset:
@@ -49,11 +49,13 @@ def open_csv(request: DataRequest) -> Dataset:
             valid.
     """
     file = _find(request)
-    samples, multilabel = read_samples(file)
+    samples, multilabel = read_samples(file, request.report)
     classes = _classes(file, samples, request.class_order)
-    chosen = _choose(file, samples, request.split)
+    chosen = _choose(file, samples, request)
+    for column in ("mask", "group"):
+        chosen = _whole(file, chosen, column, request.report)
     paths = [sample.path for sample in chosen]
-    truth, groups = _truth(file, chosen), _groups(file, chosen)
+    truth, groups = _truth(file, chosen), _groups(chosen)
     grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
     return PictureFiles(
         name=f"csv/{file.stem}/{request.split}",
@@ -74,7 +76,7 @@ def _find(request: DataRequest) -> Path:
     file = Path(request.path).expanduser()
     if request.path and file.is_file():
         return file
-    raise InputError(
+    raise AbsentError(
         f"csv:{request.path}",
         expected="an existing CSV file with the columns path and label",
         got="no such file" if request.path else "no path",
@@ -82,23 +84,40 @@ def _find(request: DataRequest) -> Path:
     )
 
 
-def _choose(file: Path, samples: Sequence[Sample], split: str) -> list[Sample]:
-    """Return the samples of a split, whose files are there."""
+def _choose(file: Path, samples: Sequence[Sample], request: DataRequest) -> Sequence[Sample]:
+    """Return the samples of a split whose files are there; report the others."""
+    split = request.split
     known = {sample.split for sample in samples}
     if split not in (*known, ALL):
         raise unknown_split(str(file), split, (*(name for name in SPLITS if name in known), ALL))
     chosen = [sample for sample in samples if split in (sample.split, ALL)]
-    for sample in chosen:
-        for path in (sample.path, sample.mask):
-            if path and not (file.parent / path).is_file():
-                raise line_fault(
-                    file,
-                    sample.line,
-                    expected=f"a file {file.parent / path}",
-                    got="no such file",
-                    fix="restore it, or correct the row",
-                )
-    return chosen
+    missing = {sample.path: _missing(file, sample) for sample in chosen}
+    for path in (path for paths in missing.values() for path in paths.values()):
+        request.report(path)
+    return [sample for sample in chosen if sample.path not in missing[sample.path]]
+
+
+def _missing(file: Path, sample: Sample) -> dict[str, InputError]:
+    """Return the faults of the files of a row that are not there, by their paths."""
+    return {
+        path: line_fault(
+            file,
+            sample.line,
+            expected=f"a file {file.parent / path}",
+            got="no such file",
+            fix="restore it, or correct the row",
+        )
+        for path in (sample.path, sample.mask)
+        if path and not _is_file(file.parent / path)
+    }
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there; of names that no file can have, it is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) -> list[str]:
@@ -126,32 +145,35 @@ def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
     masks = boxes = None
     if any(sample.mask for sample in samples):
         masks = [sample.mask for sample in samples]
-        _check_whole(file, samples, "mask")
     if any(sample.box for sample in samples):
         boxes = [np.array([s.box] if s.box else [], np.float64).reshape(-1, 4) for s in samples]
     return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
 
 
-def _groups(file: Path, samples: Sequence[Sample]) -> Groups | None:
+def _groups(samples: Sequence[Sample]) -> Groups | None:
     """Return the groups of a split, sorted by name."""
     names = sorted({sample.group for sample in samples if sample.group})
     if not names:
         return None
-    _check_whole(file, samples, "group")
     return Groups(tuple(names), np.array([names.index(s.group) for s in samples], np.int64))
 
 
-def _check_whole(file: Path, samples: Sequence[Sample], column: str) -> None:
-    """Check that every picture of a split has what others of it have."""
-    for sample in samples:
-        if not getattr(sample, column):
-            raise line_fault(
+def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -> Sequence[Sample]:
+    """Return the images of a split that have what others of it have; report those that lack it."""
+    having = [sample for sample in samples if getattr(sample, column)]
+    if not having:
+        return samples
+    for sample in (sample for sample in samples if not getattr(sample, column)):
+        report(
+            line_fault(
                 file,
                 sample.line,
                 expected=f"a {column}, as other pictures of the split have one",
                 got="an empty cell",
                 fix=f"add the {column}, or leave all of them out",
             )
+        )
+    return having
 
 
 CSV = Entry(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ectool.datasets.base import Report, raise_fault
 from ectool.datasets.folders import SPLIT_FOLDERS, drawn_split
 from ectool.datasets.table_rows import BoxCells, Row, line_fault, read_rows
+from ectool.errors import InputError
 
 SEPARATOR = ";"
 SEVERAL = "labels"
@@ -36,11 +38,12 @@ class Sample:
     group: str
 
 
-def read_samples(file: Path) -> tuple[list[Sample], bool]:
+def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample], bool]:
     """Read all rows of a CSV file; see :func:`ectool.datasets.csv_pictures.open_csv`.
 
     Args:
         file: The CSV file.
+        report: Is told of rows that are not valid, and left out.
 
     Returns:
         The samples in the order of the file, and whether they are multi-label.
@@ -50,31 +53,42 @@ def read_samples(file: Path) -> tuple[list[Sample], bool]:
     """
     samples: dict[str, Sample] = {}
     several = False
-    for row in read_rows(file, ("path", f"label|{SEVERAL}")):
-        sample = _sample(row)
-        if sample.path in samples:
-            raise row.fault(
-                expected="every path once",
-                got=f"{sample.path} of line {samples[sample.path].line} again",
-                fix=f"keep one of the rows; write several classes as a{SEPARATOR}b",
-            )
+    for row in read_rows(file, ("path", f"label|{SEVERAL}"), report):
+        try:
+            sample = _sample(row)
+            _check_new(row, sample, samples)
+        except InputError as fault:
+            report(fault)
+            continue
         samples[sample.path] = sample
         several = several or SEVERAL in row.cells or len(sample.labels) > 1
     if several:
-        _check_nothing_drawn(file, samples.values())
+        _check_nothing_drawn(file, samples.values(), report)
     return [*samples.values()], several
 
 
-def _check_nothing_drawn(file: Path, samples: Iterable[Sample]) -> None:
+def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
+    """Check that no row before names the same path."""
+    if sample.path in samples:
+        raise row.fault(
+            expected="every path once",
+            got=f"{sample.path} of line {samples[sample.path].line} again",
+            fix=f"keep one of the rows; write several classes as a{SEPARATOR}b",
+        )
+
+
+def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) -> None:
     """Check that multi-label samples have no truth, which would be nobody knows which class's."""
     for sample in samples:
         if sample.mask or sample.box:
-            raise line_fault(
-                file,
-                sample.line,
-                expected="neither mask nor box in a multi-label data set",
-                got=sample.mask or ", ".join(f"{edge:g}" for edge in sample.box or ()),
-                fix="remove these columns: nobody says which class they are of",
+            report(
+                line_fault(
+                    file,
+                    sample.line,
+                    expected="neither mask nor box in a multi-label data set",
+                    got=sample.mask or ", ".join(f"{edge:g}" for edge in sample.box or ()),
+                    fix="remove these columns: nobody says which class they are of",
+                )
             )
 
 

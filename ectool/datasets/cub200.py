@@ -16,6 +16,7 @@ from ectool.datasets.held_out import held_out_tenth
 from ectool.datasets.picture_files import ObjectTruth, PictureFiles
 from ectool.datasets.pictures import read_grey, read_size
 from ectool.datasets.unpacked import Unpacked, find_unpacked
+from ectool.errors import InputError
 
 ARCHIVE = Archive("CUB_200_2011.tgz", "MD5 97eceeb196236b17998738112f37df78")
 SEGMENTATIONS = Archive("segmentations.tgz", "MD5 4d47ba1228eae64f2fa547c47bc65255")
@@ -72,6 +73,10 @@ class BirdTruth:
         """
         size = read_size(self.unpacked.folder / _picture_of(self.sample_ids[index]))
         mask = self._mask(index, size) if self.segmentations else None
+        left, top, right, bottom = self.boxes[index]
+        if right <= max(left, 0) or bottom <= max(top, 0) or left >= size[0] or top >= size[1]:
+            got = f"{left:g}, {top:g} to {right:g}, {bottom:g} of {self.sample_ids[index]}"
+            raise self.unpacked.damaged(_BOXES, f"boxes in {size[0]} x {size[1]} pixels", got)
         return ObjectTruth(size, mask, self.boxes[index : index + 1], self.parts[index])
 
     def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
@@ -185,7 +190,10 @@ def _choose(
     labels: Int64[np.ndarray, "n"],
 ) -> Int64[np.ndarray, "m"]:
     """Return the positions in the list of images of a split."""
-    is_training = _read_table(unpacked, _SPLIT, numbers[:, None], 1)[:, 0] == 1
+    flags = _read_table(unpacked, _SPLIT, numbers[:, None], 1)[:, 0]
+    if not np.isin(flags, (0, 1)).all():
+        raise unpacked.damaged(_SPLIT, "0 or 1 for each image", "others")
+    is_training = flags == 1
     rows = np.flatnonzero(is_training == (split != "test"))
     if split not in ("train", "validation"):
         return rows
@@ -195,14 +203,25 @@ def _choose(
 
 
 def _read_boxes(unpacked: Unpacked, numbers: Numbers) -> Float64[np.ndarray, "n 4"]:
-    table = _read_table(unpacked, _BOXES, numbers[:, None], 4)
+    table = _read_drawn(unpacked, _BOXES, numbers[:, None], 4)
     return np.concatenate([table[:, :2], table[:, :2] + table[:, 2:]], axis=1)
 
 
 def _read_parts(unpacked: Unpacked, numbers: Numbers) -> Float64[np.ndarray, "n p 3"]:
     part_numbers, _ = _read_names(unpacked, _PARTS)
     pairs = np.stack(np.meshgrid(numbers, part_numbers, indexing="ij"), axis=2)
-    return _read_table(unpacked, _LOCATIONS, pairs.reshape(-1, 2), 3).reshape(*pairs.shape[:2], 3)
+    return _read_drawn(unpacked, _LOCATIONS, pairs.reshape(-1, 2), 3).reshape(*pairs.shape[:2], 3)
+
+
+def _read_drawn(
+    unpacked: Unpacked, name: str, keys: Float64[np.ndarray, "n k"], columns: int
+) -> Float64[np.ndarray, "n columns"]:
+    """Return a table of annotations; where its fault is reported, ones in its place."""
+    try:
+        return _read_table(unpacked, name, keys, columns)
+    except InputError as fault:
+        unpacked.report(fault)
+        return np.ones((len(keys), columns))
 
 
 def _read_table(
@@ -224,6 +243,8 @@ def _read_table(
     ours, theirs = np.lexsort(keys.T), np.lexsort(table[:, :width].T)
     if (keys[ours] != table[theirs, :width]).any():
         raise unpacked.damaged(name, expected, "other keys")
+    if not np.isfinite(table).all():
+        raise unpacked.damaged(name, expected, "NaN or infinity")
     values = np.empty((len(keys), columns))
     values[ours] = table[theirs, width:]
     return values

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ectool.datasets.base import SPLITS
+from ectool.datasets.base import SPLITS, Report, raise_fault
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.mask_files import MASKS, find_masks
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError
 
 ALL = "all"
 SPLIT_FOLDERS = {
@@ -47,7 +47,9 @@ class Listing:
     masks: tuple[str, ...] | None
 
 
-def list_split(folder: Path, split: str, order: ClassOrder | None = None) -> Listing:
+def list_split(
+    folder: Path, split: str, order: ClassOrder | None = None, report: Report = raise_fault
+) -> Listing:
     """List one split of a folder of pictures.
 
     A folder named as in ``SPLIT_FOLDERS`` that holds folders is a split folder. Without any, the
@@ -57,6 +59,7 @@ def list_split(folder: Path, split: str, order: ClassOrder | None = None) -> Lis
         folder: The folder that holds split or class folders.
         split: One of ``SPLITS`` or ``all``.
         order: How classes are sorted; as text where it is None.
+        report: Is told of class folders without images and of missing masks.
 
     Returns:
         Classes, pictures and labels.
@@ -71,18 +74,21 @@ def list_split(folder: Path, split: str, order: ClassOrder | None = None) -> Lis
     if groups:
         chosen = _chosen_groups(groups, split)
         classes = list({name for group in groups for name in _folders(folder / group)})
-        samples = [sample for group in chosen for sample in _list_samples(folder, group)]
+        samples = [sample for group in chosen for sample in _list_samples(folder, group, report)]
     else:
         chosen = [""]
         classes = _class_folders(folder, "")
-        samples = [s for s in _list_samples(folder, "") if split in (ALL, drawn_split(s[0]))]
+        found = _list_samples(folder, "", report)
+        samples = [s for s in found if split in (ALL, drawn_split(s[0]))]
     if not samples:
         raise _no_pictures(folder, split)
     classes = ordered_classes(classes, order, str(folder), default="text")
     sample_ids = tuple(sample_id for sample_id, _ in samples)
     index = {name: number for number, name in enumerate(classes)}
     labels = tuple(index[name] for _, name in samples)
-    return Listing(tuple(classes), sample_ids, labels, find_masks(folder, chosen, sample_ids))
+    return Listing(
+        tuple(classes), sample_ids, labels, find_masks(folder, chosen, sample_ids, report)
+    )
 
 
 def drawn_split(sample_id: str) -> str:
@@ -164,7 +170,7 @@ def _class_folders(folder: Path, group: str) -> list[str]:
     return [name for name in _folders(folder / group) if group or name != MASKS]
 
 
-def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
+def _list_samples(folder: Path, group: str, report: Report) -> list[tuple[str, str]]:
     """List (sample id, class) of a split folder, or of a folder without any (group empty)."""
     samples = []
     _check_no_class_twice(folder / group, _class_folders(folder, group))
@@ -172,11 +178,13 @@ def _list_samples(folder: Path, group: str) -> list[tuple[str, str]]:
         found = _list_pictures(folder, folder / group / name)
         if not found:
             _check_no_loop(folder, folder / group / name)
-            raise InputError(
-                str(folder / group / name),
-                expected="images (files with an extension such as .jpg, .png, .webp or .tif)",
-                got="none",
-                fix="add some or remove the class folder",
+            report(
+                InputError(
+                    str(folder / group / name),
+                    expected="images (files with an extension such as .jpg, .png, .webp or .tif)",
+                    got="none",
+                    fix="add some or remove the class folder",
+                )
             )
         samples += [(sample_id, name) for sample_id in found]
     return samples
@@ -230,7 +238,7 @@ def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
         seen: Real folders that are passed over, such as those that hold the branch: a link to one
             of them would show its images again and again.
     """
-    for parent, folders, files in os.walk(branch, followlinks=True):
+    for parent, folders, files in os.walk(branch, onerror=_refuse, followlinks=True):
         real = Path(parent).resolve()
         if real in seen:
             folders.clear()
@@ -240,8 +248,18 @@ def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
         yield parent, files
 
 
+def _refuse(error: OSError) -> None:
+    """Refuse a folder that cannot be listed, which would be passed over otherwise."""
+    raise InputError(
+        str(error.filename),
+        expected="a readable folder",
+        got=error.strerror or type(error).__name__,
+        fix="restore its permissions",
+    )
+
+
 def _unknown_split(split: str, known: Sequence[str]) -> InputError:
-    return InputError(
+    return AbsentError(
         f"split {split!r} of imagefolder",
         expected=f"one of {', '.join(known)}",
         got="no such split",
@@ -250,7 +268,7 @@ def _unknown_split(split: str, known: Sequence[str]) -> InputError:
 
 
 def _no_pictures(folder: Path, split: str) -> InputError:
-    return InputError(
+    return AbsentError(
         str(folder),
         expected=f"pictures of the split {split!r}, laid out as {_LAYOUT}",
         got="none",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset
+from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.imagenet9_classes import CLASSES, FOLDERS, class_mapping
@@ -94,10 +94,13 @@ def open_imagenet9(request: DataRequest) -> Dataset:
         raise unknown_split("imagenet9", request.split, SPLITS)
     folder = _find_folder(request)
     branch, archive = _source(request.split, request.variant)
+    if not (folder / branch).is_dir():
+        wanted = folder / branch / FOLDERS[0]
+        raise missing_file(wanted, archive, folder, others=False)
     samples = [
         sample
         for label, name in enumerate(FOLDERS)
-        for sample in _list_class(folder, f"{branch}/{name}", label, archive)
+        for sample in _list_class(folder, f"{branch}/{name}", label, archive, request.report)
     ]
     paths = tuple(path for path, _, _ in samples)
     foregrounds = [foreground for _, foreground, _ in samples]
@@ -114,7 +117,7 @@ def open_imagenet9(request: DataRequest) -> Dataset:
         view=request.view,
         root=request.root,
         facts={"data": "imagenet9"},
-        truth=_masks(folder, paths, foregrounds) if has_masks else None,
+        truth=_masks(folder, paths, foregrounds, request.report) if has_masks else None,
     )
 
 
@@ -137,21 +140,23 @@ def _source(split: str, variant: str) -> tuple[str, Archive]:
 
 
 def _list_class(
-    folder: Path, branch: str, label: int, archive: Archive
+    folder: Path, branch: str, label: int, archive: Archive, report: Report
 ) -> list[tuple[str, str, int]]:
     """List (path, CLASS/FOREGROUND, label) of a class folder, by foreground."""
     names = _list_pictures(folder / branch)
     if not names:
-        raise missing_file(folder / branch, archive, folder)
+        report(missing_file(folder / branch, archive, folder))
     path_of: dict[str, str] = {}
     for name in names:
         path, foreground = f"{branch}/{name}", f"{FOLDERS[label]}/{_foreground(name)}"
         if foreground in path_of:
-            raise InputError(
-                str(folder / path),
-                expected="one picture of each foreground",
-                got=f"the foreground of {path_of[foreground]} again",
-                fix=f"remove one of them, or unpack {archive} again",
+            report(
+                InputError(
+                    str(folder / path),
+                    expected="one picture of each foreground",
+                    got=f"the foreground of {path_of[foreground]} again",
+                    fix=f"remove one of them, or unpack {archive} again",
+                )
             )
         path_of[foreground] = path
     return [(path_of[foreground], foreground, label) for foreground in sorted(path_of)]
@@ -171,8 +176,10 @@ def _foreground(name: str) -> str:
     return match["foreground"] if match else stem
 
 
-def _masks(folder: Path, paths: Sequence[str], foregrounds: Sequence[str]) -> ForegroundMasks:
-    source = Unpacked(folder, CHALLENGE_ARCHIVE, folder)
+def _masks(
+    folder: Path, paths: Sequence[str], foregrounds: Sequence[str], report: Report
+) -> ForegroundMasks:
+    source = Unpacked(folder, CHALLENGE_ARCHIVE, folder, report)
     files = [f"{_MASKS}/{foreground}.npy" for foreground in foregrounds]
     source.require(files)
     return ForegroundMasks(source, paths, files)
@@ -183,7 +190,7 @@ def _read_array(source: Unpacked, name: str) -> np.ndarray:
     try:
         with (source.folder / name).open("rb") as file:
             array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged header raises whatever comes to mind
         got = f"{type(error).__name__} ({error})"
         raise source.damaged(name, "an array of numbers", got) from error
     return array

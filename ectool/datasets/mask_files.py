@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ectool.datasets.base import Report, raise_fault
 from ectool.datasets.formats import is_image_name
 from ectool.errors import InputError
 
@@ -24,7 +25,10 @@ def mask_of(sample_id: str) -> str:
 
 
 def find_masks(
-    folder: Path, groups: Sequence[str], sample_ids: Sequence[str]
+    folder: Path,
+    groups: Sequence[str],
+    sample_ids: Sequence[str],
+    report: Report = raise_fault,
 ) -> tuple[str, ...] | None:
     """Return the masks of images: files below ``masks`` that differ in the extension at most.
 
@@ -32,6 +36,7 @@ def find_masks(
         folder: The folder that holds split or class folders.
         groups: Names of the split folders; an empty one where there are none.
         sample_ids: Paths of the images relative to the folder.
+        report: Is told of masks that are missing, or not the only ones.
 
     Returns:
         POSIX paths relative to the folder, or None where a split has no folder of masks.
@@ -47,7 +52,7 @@ def find_masks(
         if parent not in listed:
             listed[parent] = _by_stem(folder / parent)
     return tuple(
-        _mask_of(folder, sample_id, listed[PurePosixPath(MASKS, sample_id).parent])
+        _mask_of(folder, sample_id, listed[PurePosixPath(MASKS, sample_id).parent], report)
         for sample_id in sample_ids
     )
 
@@ -61,15 +66,18 @@ def _by_stem(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _mask_of(folder: Path, sample_id: str, names: dict[str, list[str]]) -> str:
+def _mask_of(folder: Path, sample_id: str, names: dict[str, list[str]], report: Report) -> str:
     """Return the mask of an image: the only one, or the one of exactly its name."""
     path = PurePosixPath(MASKS, sample_id)
     found = names.get(path.stem, [])
     if len(found) == 1 or path.name in found:
         return (path.parent / (found[0] if len(found) == 1 else path.name)).as_posix()
-    raise InputError(
-        str(folder / mask_of(sample_id)),
-        expected=f"the mask of {sample_id}, as other images have masks",
-        got=f"several: {', '.join(found)}" if found else "no such file",
-        fix="keep one of them" if found else "add the mask, or move the masks folder away",
+    report(
+        InputError(
+            str(folder / mask_of(sample_id)),
+            expected=f"the mask of {sample_id}, as other images have masks",
+            got=f"several: {', '.join(found)}" if found else "no such file",
+            fix="keep one of them" if found else "add the mask, or move the masks folder away",
+        )
     )
+    return mask_of(sample_id)

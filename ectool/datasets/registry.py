@@ -13,6 +13,7 @@ from ectool.datasets.cub200 import CUB200
 from ectool.datasets.digits import DIGITS
 from ectool.datasets.imagefolder import IMAGE_FOLDER
 from ectool.datasets.imagenet9 import IMAGENET9
+from ectool.datasets.sample_ids import check_class_names, check_sample_ids
 from ectool.datasets.stl10 import STL10
 from ectool.datasets.stored import STORED
 from ectool.datasets.subset import fraction_of, limited
@@ -62,9 +63,23 @@ def open_dataset(
             fix="leave it out",
         )
     dataset = entry.open(replace(request, path=uri.partition(":")[2]))
+    check_class_names(dataset.name, dataset.classes, request.report)
+    check_sample_ids(dataset.name, dataset.sample_ids, request.report)
     if "train" in request.split:
         dataset = fraction_of(dataset, fraction, request.seed)
     return limited(dataset, limit, request.seed)
+
+
+def check_more(uri: str, request: DataRequest) -> None:
+    """Report the faults of what the splits of a data set do not show.
+
+    Args:
+        uri: ``NAME`` or ``NAME:PATH``.
+        request: Its split and report count; its path is taken from the URI.
+    """
+    check = find_entry(uri).check_more
+    if check is not None:
+        check(replace(request, path=uri.partition(":")[2]))
 
 
 def find_entry(uri: str) -> Entry:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ectool.datasets.base import DataRequest, Dataset, Indices
+from ectool.datasets.base import DataRequest, Dataset, Indices, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.held_out import held_out_tenth
@@ -84,8 +84,9 @@ def open_stl10(request: DataRequest) -> Dataset:
     folder = _find_folder(request)
     source = SOURCES[request.split]
     pictures = folder / f"{source}_X.bin"
-    labels = _read_labels(folder, source)
-    _check_size(pictures, len(labels))
+    _check_there(folder, source)
+    labels = _read_labels(folder, source, request.report)
+    _check_size(pictures, len(labels), request.report)
     positions = _positions(labels, request, folder)
     classes = _read_classes(folder / _CLASS_NAMES)
     files = [pictures.name] if source == "unlabeled" else [pictures.name, f"{source}_y.bin"]
@@ -115,14 +116,29 @@ def _require(path: Path) -> Path:
     raise missing_file(path, ARCHIVE, path.parent.parent)
 
 
+def _check_there(folder: Path, source: str) -> None:
+    """Tell a part that was never unpacked from one that misses a file."""
+    files = [folder / f"{source}_X.bin", folder / f"{source}_y.bin"]
+    if not any(file.exists() for file in files):
+        wanted = files[0] if source == "unlabeled" else files[1]
+        raise missing_file(wanted, ARCHIVE, folder.parent, others=False)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return _require(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, "text", str(error)) from None
+
+
 def _read_classes(path: Path) -> tuple[str, ...]:
-    names = tuple(_require(path).read_text("utf-8").split())
+    names = tuple(_read_text(path).split())
     if len(names) != N_CLASSES:
         raise _damaged(path, f"{N_CLASSES} class names", str(len(names)))
     return names
 
 
-def _read_labels(folder: Path, source: str) -> Int64[np.ndarray, "n"]:
+def _read_labels(folder: Path, source: str, report: Report) -> Int64[np.ndarray, "n"]:
     """Return classes from 0; -1 for every picture that has none."""
     if source == "unlabeled":
         count = _require(folder / "unlabeled_X.bin").stat().st_size // _BYTES
@@ -133,15 +149,18 @@ def _read_labels(folder: Path, source: str) -> Int64[np.ndarray, "n"]:
         raise _damaged(path, "one byte per picture", "an empty file")
     outside = labels[(labels < 0) | (labels >= N_CLASSES)]
     if outside.size:
-        raise _damaged(path, f"labels from 1 to {N_CLASSES}", str(outside[0] + 1))
+        report(_damaged(path, f"labels from 1 to {N_CLASSES}", str(outside[0] + 1)))
+        labels[(labels < 0) | (labels >= N_CLASSES)] = -1
     labels.setflags(write=False)
     return labels
 
 
-def _check_size(path: Path, count: int) -> None:
+def _check_size(path: Path, count: int, report: Report) -> None:
     size = _require(path).stat().st_size
     if size != count * _BYTES or not count:
-        raise _damaged(path, f"{count} pictures of {_BYTES} bytes each", f"{size} bytes")
+        labels = path.with_name(path.name.replace("_X", "_y"))
+        beside = f" beside {labels.name} of {count}" if labels.exists() else ""
+        report(_damaged(path, f"{count} pictures of {_BYTES} bytes each", f"{size} bytes{beside}"))
 
 
 def _positions(
@@ -161,7 +180,7 @@ def _positions(
 
 def _read_fold(path: Path, fold: int, count: int) -> Int64[np.ndarray, "m"]:
     """Return the positions in a fold, counted from 0 in the file as here."""
-    lines = _require(path).read_text("ascii").splitlines()
+    lines = _read_text(path).splitlines()
     if not 0 <= fold < N_FOLDS:
         raise InputError(
             f"fold {fold} of stl10",
@@ -182,6 +201,19 @@ def _damaged(path: Path, expected: str, got: str) -> InputError:
     return InputError(str(path), expected=expected, got=got, fix=f"unpack {ARCHIVE} again")
 
 
+def check_folds(request: DataRequest) -> None:
+    """Report the faults of the list of folds, which only the option of a fold reads."""
+    folder = _find_folder(request)
+    if not (folder / "train_y.bin").is_file():
+        return
+    count = (folder / "train_y.bin").stat().st_size
+    try:
+        for fold in range(N_FOLDS):
+            _read_fold(folder / _FOLDS, fold, count)
+    except InputError as fault:
+        request.report(fault)
+
+
 STL10 = Entry(
     open=open_stl10,
     summary="STL-10: 96 x 96 pixels, 10 classes, 5,000 labelled and 100,000 unlabelled pictures.",
@@ -189,4 +221,5 @@ STL10 = Entry(
     splits=tuple(SOURCES),
     archives=(ARCHIVE,),
     has_folds=True,
+    check_more=check_folds,
 )

@@ -23,7 +23,7 @@ from ectool.datasets.base import (
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.picture_arrays import PictureArrays
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError, IntegrityError
 from ectool.types import Unnamed
 
 KINDS = ("pictures", "samples")
@@ -73,7 +73,12 @@ def open_stored(request: DataRequest) -> Dataset:
         InputError: There is no such artifact, it holds another split, pictures that are not
             square, or labels that cannot be numbers of classes.
     """
-    artifact = Artifact(_find(request))
+    path = _find(request)
+    if not path.exists():
+        raise AbsentError(
+            str(path), expected="an artifact", got="no such file", fix="run the stage that makes it"
+        )
+    artifact = Artifact(path)
     _check(artifact, request.split)
     labels = _labels(artifact)
     classes = _classes(artifact, labels)
@@ -179,9 +184,27 @@ def stored_splits(path: str) -> tuple[str, ...]:
     return tuple(found) or SPLITS
 
 
+def check_digests(request: DataRequest) -> None:
+    """Report every shard of an artifact whose contents are not what was written."""
+    path = _find(request)
+    if not path.exists():
+        return
+    with Artifact(path) as artifact:
+        for shard in artifact.verify():
+            request.report(
+                IntegrityError(
+                    f"{path}: shard {shard}",
+                    expected="the bytes that were written",
+                    got="others",
+                    fix="run the stage that made it again with --resume",
+                )
+            )
+
+
 STORED = Entry(
     open=open_stored,
     summary="Decoded pictures that ectool wrote: of `data materialize`, or perturbed ones.",
     uri="zarr:PATH",
     splits_at=stored_splits,
+    check_more=check_digests,
 )

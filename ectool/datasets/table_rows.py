@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePosixPath
 
+from ectool.datasets.base import Report, raise_fault
 from ectool.errors import InputError
 
 BOX = ("x0", "y0", "x1", "y1")
@@ -74,7 +75,7 @@ def line_fault(file: Path, line: int, *, expected: str, got: str, fix: str) -> I
     return InputError(f"{file}, line {line}", expected=expected, got=got, fix=fix)
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, needed: Sequence[str], report: Report = raise_fault) -> Iterator[Row]:
     """Read a comma-separated file in UTF-8, with or without BOM, whatever ends its lines.
 
     The first row is the header; case does not matter there. Empty rows are skipped.
@@ -82,6 +83,7 @@ def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
     Args:
         path: The file.
         needed: Columns that must be there; of ``a|b`` just one.
+        report: Is told of rows that lack cells.
 
     Yields:
         Its rows.
@@ -95,8 +97,11 @@ def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
             header = [name.strip().lower() for name in next(reader, [])]
             _check_header(path, header, needed)
             for cells in reader:
-                if any(cells):
-                    yield _row(path, reader.line_num, header, cells)
+                row = _row(path, reader.line_num, header, cells) if any(cells) else None
+                if isinstance(row, Row):
+                    yield row
+                elif row is not None:
+                    report(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             str(path),
@@ -120,10 +125,11 @@ def _check_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> N
         )
 
 
-def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
+def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row | InputError:
+    """Return a row, or what is wrong with its number of cells."""
     row = Row(path, line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
     if len(cells) != len(header):
-        raise row.fault(
+        return row.fault(
             expected=f"{len(header)} cells, as in the header",
             got=str(len(cells)),
             fix="put cells that hold a comma in quotes",

@@ -20,7 +20,7 @@ from ectool.datasets.held_out import held_out_tenth
 from ectool.datasets.picture_arrays import PictureArrays
 from ectool.datasets.picture_files import PictureFiles
 from ectool.datasets.torchvision_kinds import KINDS, OFFERED, Kind
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError
 from ectool.types import Unnamed
 
 _HASHED_AT_ONCE = 1024
@@ -60,6 +60,18 @@ class Source:
         """Return the short name for people."""
         return f"torchvision/{self.name}/{self.request.split}"
 
+    def check_there(self, part: str) -> None:
+        """Tell data of which nothing is there from those that are damaged.
+
+        Raises:
+            AbsentError: The data set's folder is not there, or, where it has none of its own, the
+                archive of the part.
+        """
+        number = list(self.kind.parts).index(part)
+        own = self.folder if self.kind.folder else self.root / self.kind.archives[number].name
+        if not own.exists():
+            raise self._fault("no such file", AbsentError)
+
     def construct(self, part: str) -> Reader:
         """Return torchvision's data set of what the makers call train, validation or test.
 
@@ -80,10 +92,10 @@ class Source:
             raise self._fault(got or type(error).__name__) from error
         return reader
 
-    def _fault(self, got: str) -> InputError:
+    def _fault(self, got: str, kind: type[InputError] = InputError) -> InputError:
         published = ", ".join(map(str, self.kind.archives))
         names = ", ".join(archive.name for archive in self.kind.archives)
-        return InputError(
+        return kind(
             str(self.folder),
             expected=f"the files of {published}, as torchvision.datasets.{self.name} reads them",
             got=got if self.folder.is_dir() else "no such folder",
@@ -129,6 +141,7 @@ def open_torchvision(request: DataRequest) -> Dataset:
     if not parts:
         raise unknown_split(f"torchvision:{name}", request.split, kind.splits())
     source = Source(name, kind, _find_root(kind, path, request.root), request)
+    source.check_there(parts[0])
     readers = [source.construct(part) for part in parts]
     if kind.arrays:
         return _arrays(source, readers[0], parts[0])

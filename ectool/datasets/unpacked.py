@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ectool.datasets.base import DataRequest
+from ectool.datasets.base import DataRequest, Report, raise_fault
 from ectool.datasets.catalogue import Archive, missing_file
 from ectool.errors import InputError
 
@@ -19,20 +19,22 @@ class Unpacked:
         folder: The data set's own folder.
         archive: What holds its files.
         place: Folder to unpack the archive in.
+        report: Is told of faults that leave something of the data set.
     """
 
     folder: Path
     archive: Archive
     place: Path
+    report: Report = raise_fault
 
     def require(self, names: Iterable[str]) -> None:
-        """Check that files are there; a folder is listed once, however many of them it holds.
+        """Report files that are not there; a folder is listed once, however many of them it holds.
 
         Args:
             names: POSIX paths relative to the folder.
 
         Raises:
-            InputError: One of them is missing.
+            InputError: One of them is missing, and the report raises it.
         """
         listed: dict[str, set[str]] = {}
         for name in names:
@@ -40,7 +42,7 @@ class Unpacked:
             if parent not in listed:
                 listed[parent] = _names_in(self.folder / parent)
             if file not in listed[parent]:
-                raise missing_file(self.folder / name, self.archive, self.place)
+                self.report(self.missing(name))
 
     def rows(self, name: str) -> list[list[str]]:
         """Return the words of every line of a text file; see `lines`."""
@@ -54,14 +56,19 @@ class Unpacked:
         """
         path = self.folder / name
         if not path.is_file():
-            raise missing_file(path, self.archive, self.place)
+            raise self.missing(name)
         try:
             lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-        except UnicodeDecodeError as error:
+        except (UnicodeDecodeError, OSError) as error:
             raise self.damaged(name, "text", str(error)) from None
         if not lines:
             raise self.damaged(name, "one line per entry", "an empty file")
         return lines
+
+    def missing(self, name: str) -> InputError:
+        """Return the error for a file that is not there."""
+        others = self.folder.is_dir()
+        return missing_file(self.folder / name, self.archive, self.place, others=others)
 
     def damaged(self, name: str, expected: str, got: str) -> InputError:
         """Return the error for a file that is not as it was published."""
@@ -95,7 +102,7 @@ def find_unpacked(
         folder = start.joinpath(*inside[depth:])
     is_whole = folder.parts[-len(inside) :] == tuple(inside)
     place = folder.parents[len(inside) - 1] if is_whole else folder.parent
-    return Unpacked(folder, archive, place)
+    return Unpacked(folder, archive, place, request.report)
 
 
 def _names_in(folder: Path) -> set[str]:

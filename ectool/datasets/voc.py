@@ -11,12 +11,12 @@ from jaxtyping import Int8
 from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.catalogue import Archive, Entry, unknown_split
+from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.picture_files import ObjectTruth, PictureFiles
 from ectool.datasets.pictures import read_palette, read_size
 from ectool.datasets.unpacked import Unpacked, find_unpacked
 from ectool.datasets.voc_objects import CLASSES, annotation_of, read_objects
-from ectool.errors import InputError
+from ectool.errors import AbsentError, InputError
 
 VOID = 255
 """Index in a map of classes of borders and of objects too difficult to tell."""
@@ -86,6 +86,11 @@ class VocTruth:
         size = read_size(self.unpacked.folder / _picture_of(name))
         objects = [o for o in read_objects(self.unpacked, name) if not o.is_difficult]
         boxes = [o.box for o in objects if target in (None, o.label)]
+        for x0, y0, x1, y1 in boxes:
+            if x0 >= size[0] or y0 >= size[1] or x1 <= 0 or y1 <= 0:
+                got = f"{x0:g}, {y0:g} to {x1:g}, {y1:g}"
+                expected = f"boxes in {size[0]} x {size[1]} pixels"
+                raise self.unpacked.damaged(annotation_of(name), expected, got)
         mask = self._mask(name, target, size) if self.has_masks else None
         return ObjectTruth(size, mask, np.array(boxes, np.float64).reshape(-1, 4))
 
@@ -129,6 +134,7 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
     inside = ("VOCdevkit", f"VOC{release.year}")
     unpacked = find_unpacked(request, archive or release.training, inside, "JPEGImages")
     image_set = IMAGE_SETS[request.split]
+    _check_there(unpacked, request.split)
     sample_ids = _read_ids(unpacked, image_set)
     has_masks = image_set.startswith("Segmentation")
     truth = VocTruth(unpacked, sample_ids, has_masks)
@@ -153,7 +159,7 @@ def _check_split(name: str, release: Release, split: str) -> None:
     if split in release.splits:
         return
     if split in IMAGE_SETS:
-        raise InputError(
+        raise AbsentError(
             f"split {split!r} of {name}",
             expected=f"one of {', '.join(release.splits)}",
             got="a split whose labels were never published",
@@ -162,12 +168,22 @@ def _check_split(name: str, release: Release, split: str) -> None:
     raise unknown_split(name, split, release.splits)
 
 
+def _check_there(unpacked: Unpacked, split: str) -> None:
+    """Tell a part of the release that was never unpacked from one that misses a list."""
+    is_test = split.endswith("test")
+    lists = [name for one, name in IMAGE_SETS.items() if one.endswith("test") == is_test]
+    files = [f"ImageSets/{name}.txt" for name in lists]
+    if not any((unpacked.folder / file).exists() for file in files):
+        wanted = unpacked.folder / f"ImageSets/{IMAGE_SETS[split]}.txt"
+        raise missing_file(wanted, unpacked.archive, unpacked.place, others=False)
+
+
 def _read_ids(unpacked: Unpacked, image_set: str) -> tuple[str, ...]:
     path = f"ImageSets/{image_set}.txt"
     names = tuple(row[0] for row in unpacked.rows(path))
     if len(set(names)) < len(names):
-        raise unpacked.damaged(path, "every picture once", "some twice")
-    return names
+        unpacked.report(unpacked.damaged(path, "every picture once", "some twice"))
+    return tuple(dict.fromkeys(names))
 
 
 def listed_labels(
@@ -187,11 +203,21 @@ def listed_labels(
     labels = np.zeros((len(sample_ids), len(CLASSES)), np.int8)
     for label, name in enumerate(CLASSES):
         path = f"ImageSets/{task}/{name}_{part}.txt"
-        flags = {row[0]: row[-1] for row in unpacked.rows(path)}
-        if flags.keys() != set(sample_ids) or not set(flags.values()) <= _FLAGS.keys():
-            raise unpacked.damaged(path, f"1, 0 or -1 for each picture of {image_set}", "others")
-        labels[:, label] = [_FLAGS[flags[sample_id]] for sample_id in sample_ids]
+        try:
+            labels[:, label] = _listed(unpacked, path, sample_ids, image_set)
+        except InputError as fault:
+            unpacked.report(fault)
     return labels
+
+
+def _listed(unpacked: Unpacked, path: str, sample_ids: Sequence[str], image_set: str) -> list[int]:
+    """Return the labels that the list of a class gives."""
+    rows = unpacked.rows(path)
+    flags = {row[0]: row[-1] for row in rows}
+    whole = flags.keys() == set(sample_ids) and len(rows) == len(sample_ids)
+    if not whole or not set(flags.values()) <= _FLAGS.keys():
+        raise unpacked.damaged(path, f"1, 0 or -1 for each picture of {image_set}", "others")
+    return [_FLAGS[flags[sample_id]] for sample_id in sample_ids]
 
 
 def annotated_labels(unpacked: Unpacked, sample_ids: Sequence[str]) -> Int8[np.ndarray, "n c"]:
@@ -205,7 +231,11 @@ def annotated_labels(unpacked: Unpacked, sample_ids: Sequence[str]) -> Int8[np.n
     """
     labels = np.zeros((len(sample_ids), len(CLASSES)), np.int8)
     for row, sample_id in zip(labels, sample_ids, strict=True):
-        objects = read_objects(unpacked, sample_id)
+        try:
+            objects = read_objects(unpacked, sample_id)
+        except InputError as fault:
+            unpacked.report(fault)
+            continue
         row[[o.label for o in objects if o.is_difficult]] = -1
         row[[o.label for o in objects if not o.is_difficult]] = 1
     return labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ectool.config import DataInfoConfig
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.labels import check_label_range
+from ectool.datasets.passed_over import Counted, passed_over
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError
 from ectool.stages.inputs import open_data, view_options
@@ -39,7 +41,13 @@ def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]: 
             split: _describe(found[split]) if split in found else str(faults[split])
             for split in splits
         },
+        "passed_over": noted(passed_over(found.values(), owns_folder=entry.owns_folder)),
     }
+
+
+def noted(found: Mapping[str, Counted]) -> dict[str, str]:
+    """Return how many files of each kind were passed over, and which is the first."""
+    return {kind: f"{one.count}, the first {one.first}" for kind, one in found.items()}
 
 
 def splits_of(uri: str) -> tuple[str, ...]:

@@ -16,11 +16,11 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import METHOD_GROUP, METHODS, DataOptions, ModelOptions, ViewOptions
-from ectool.datasets.base import DataRequest, Dataset
+from ectool.datasets.base import DataRequest, Dataset, Report, raise_fault
 from ectool.datasets.labels import NO_TARGET, check_label_range
 from ectool.datasets.registry import open_dataset
 from ectool.datasets.views import View
-from ectool.errors import InputError, UsageError
+from ectool.errors import AbsentError, InputError, UsageError
 from ectool.models.checkpoint_files import files_of
 from ectool.models.names import program_file
 from ectool.settings import DATA_VARIABLE
@@ -36,21 +36,11 @@ def data_root() -> Path:
     return Path(os.environ.get(DATA_VARIABLE, "data"))
 
 
-def open_data(
-    options: DataOptions, split: str, variant: str = "original", *, checked: bool = True
-) -> Dataset:
-    """Open a split of the data set that the options name.
-
-    Args:
-        options: Which data set, and how it is opened.
-        split: One of its splits.
-        variant: One of its background variants.
-        checked: Whether labels outside of the classes are refused.
-
-    Raises:
-        InputError: It is missing, invalid, or has no pictures in that split.
-    """
-    request = DataRequest(
+def data_request(
+    options: DataOptions, split: str, variant: str = "original", report: Report = raise_fault
+) -> DataRequest:
+    """Return the request that options stand for, without the path of their URI."""
+    return DataRequest(
         path="",
         split=split,
         root=data_root(),
@@ -60,10 +50,34 @@ def open_data(
         seed=options.data_seed,
         fold=options.fold,
         class_order=options.class_order,
+        report=report,
     )
+
+
+def open_data(
+    options: DataOptions,
+    split: str,
+    variant: str = "original",
+    *,
+    checked: bool = True,
+    report: Report = raise_fault,
+) -> Dataset:
+    """Open a split of the data set that the options name.
+
+    Args:
+        options: Name the data set, and how it is seen.
+        split: One of its splits.
+        variant: One of its background variants.
+        checked: Whether labels outside of the classes are refused.
+        report: Is told of faults that leave something of it.
+
+    Raises:
+        InputError: It is missing, invalid, or has no pictures in that split.
+    """
+    request = data_request(options, split, variant, report)
     dataset = open_dataset(options.data, request, options.fraction, options.limit)
     if len(dataset.sample_ids) == 0:
-        raise InputError(
+        raise AbsentError(
             f"{options.data} ({split})",
             expected="at least one picture",
             got="none",
