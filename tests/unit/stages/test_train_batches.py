@@ -109,7 +109,7 @@ class TestKey:
     def recipe(self, pictures, output, **given):
         config = TrainConfig(output=output, **options(pictures, **given))
         dataset = open_data(config, "train")
-        return train.make_recipe(config, dataset, None, None, None)
+        return train.make_recipe(config, dataset, None, None, None, {})
 
     @pytest.mark.parametrize(
         ("samples", "size", "differs"), [(9, 8, True), (16, 8, False), (7, 8, False), (8, 8, False)]
