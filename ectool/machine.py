@@ -55,6 +55,8 @@ REFUSED = {
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 _NUMBERED = re.compile(r"\((?:os|libc) error (\d+)\)|errno = (\d+)|\[Errno (\d+)\]")
 """How libraries in Rust and C put a number that the system gave them into a text."""
+_NAMED = re.compile(r": ([^:]+) \((\d+)\)\s*$")
+"""How torch puts it: the system's own words, then the number."""
 _SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
 """How numpy puts it that the disk is full."""
 _OUT_OF_MEMORY = re.compile(
@@ -150,8 +152,17 @@ def _number(error: BaseException) -> int | None:
     if isinstance(error, ImportError):
         return errno.EMFILE if os.strerror(errno.EMFILE) in str(error) else None
     if isinstance(error, OSError | RuntimeError) or type(error).__name__ == "SafetensorError":
-        found = _NUMBERED.search(str(error))
-        return int(next(filter(None, found.groups()))) if found else None
+        return _written_number(str(error))
+    return None
+
+
+def _written_number(text: str) -> int | None:
+    """Return the number of the system's that a text holds."""
+    if found := _NUMBERED.search(text):
+        return int(next(filter(None, found.groups())))
+    found = _NAMED.search(text)
+    if found and os.strerror(int(found[2])) == found[1]:
+        return int(found[2])
     return None
 
 

@@ -46,6 +46,7 @@ def state(tmp_path, monkeypatch):
         (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), "CUDA out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "expected memory"),
         (RuntimeError("can't start new thread"), "expected to start a thread"),
+        (RuntimeError("unable to open <a> in mode: Too many open files (24)"), "to open a file"),
         (ModuleNotFoundError("No module named 'timm.x'", name="timm.x"), "package timm: "),
         (ImportError("libGL.so.1: cannot open", name="cv2"), "package cv2: expected one that"),
     ],
