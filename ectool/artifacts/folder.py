@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
-from ectool.artifacts import files
+from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
 from ectool.artifacts.partial import partial_folder
@@ -21,10 +22,24 @@ class PartialFolder:
         self.recipe = recipe
         self.scratch = partial_folder(output, recipe)
         self.store = self.scratch / "store"
+        self.versions: dict[str, str] = {}
+        self.other_versions = ""
+
+    def begin(self) -> None:
+        """Record the versions it is computed with, and in words those that it was begun with."""
+        known = versions.recorded(self.scratch) if self.is_begun else {}
+        self.versions = versions.record(self.scratch, known)
+        self.other_versions = versions.told(known)
+
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether there is something to go on from."""
+        return any(path.is_dir() for path in self.scratch.iterdir())
 
     def publish(self) -> Path:
         """Write the manifest over the store's files, flush and rename."""
-        seal(self.store, self.recipe)
+        machine = versions.recorded_machine(self.scratch)
+        seal(self.store, self.recipe, made_with=self.versions, machine=machine)
         files.publish(self.store, self.output)
         files.remove(self.scratch)
         return self.output
@@ -35,6 +50,7 @@ def building(output: Path, recipe: Recipe) -> Iterator[PartialFolder]:
     """Hold the lock of a folder in the making; scratch files stay when the block fails."""
     partial = PartialFolder(output, recipe)
     with files.exclusive(partial.scratch, output):
+        partial.begin()
         yield partial
 
 
@@ -45,6 +61,8 @@ def seal(
     findings: Mapping[str, float] | None = None,
     length: int = 0,
     only: Collection[str] | None = None,
+    made_with: Mapping[str, str] | None = None,
+    machine: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Manifest:
     """Write the manifest of a folder whose files are complete.
 
@@ -54,11 +72,20 @@ def seal(
         findings: What the stage noticed.
         length: Number of samples.
         only: Names of the files that belong to the artifact; all that are there unless given.
+        made_with: Versions of the libraries; the installed ones unless given.
+        machine: Device and threads.
     """
     files.remove(folder / (FILE_NAME + files.TEMPORARY))
     names = sorted(only or (path.name for path in folder.iterdir() if path.is_file()))
     digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
-    manifest = make_manifest(recipe, files=digests, findings=dict(findings or {}), length=length)
+    manifest = make_manifest(
+        recipe,
+        files=digests,
+        findings=dict(findings or {}),
+        length=length,
+        versions=made_with,
+        machine=machine,
+    )
     files.write_atomic(folder / FILE_NAME, manifest.to_bytes())
     return manifest
 

@@ -18,7 +18,13 @@ from ectool.artifacts.schema import VERSION
 from ectool.errors import InputError, IntegrityError
 
 FILE_NAME = "manifest.json"
-LIBRARIES = ("ectool", "torch", "torchvision", "numpy", "zarr", "h5py", "scikit-learn", "pillow")
+LIBRARIES = (
+    *("ectool", "torch", "torchvision", "timm", "numpy", "scipy", "zarr", "h5py"),
+    *("scikit-learn", "pillow"),
+)
+STORING = ("zarr", "h5py")
+"""Those that store results and do not change them."""
+ABSENT = "not installed"
 
 
 class Parent(BaseModel):
@@ -108,7 +114,10 @@ class Manifest(BaseModel):
         key: The recipe's key: equal keys mean the work is done already.
         id: SHA-256 over the contents: equal ids mean equal contents.
         recipe: What the artifact was made of, and how.
-        versions: Library versions of the process that made it.
+        versions: Version of Python and of each library; both, joined by `and`, where an artifact
+            in the making went on with another one.
+        machine: `device` and `threads` of the process that finished it, where it computed with
+            torch; in neither key nor id, as results agree within rounding.
         findings: What the stage noticed of the whole, by name, e.g. `effective_sample_size`.
         length: Number of samples.
         shards: Finished shards of an array artifact, the authority on what exists.
@@ -123,6 +132,7 @@ class Manifest(BaseModel):
     id: str
     recipe: Recipe
     versions: dict[str, str]
+    machine: dict[str, str | int] = {}
     findings: dict[str, float] = {}
     length: int = 0
     shards: tuple[Shard, ...] = ()
@@ -154,6 +164,8 @@ def make_manifest(
     files: dict[str, str] | None = None,
     findings: dict[str, float] | None = None,
     attributes: Mapping[str, Any] = MappingProxyType({}),
+    versions: Mapping[str, str] | None = None,
+    machine: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Manifest:
     """Complete a recipe into a manifest once the contents are known."""
     return Manifest(
@@ -162,7 +174,8 @@ def make_manifest(
         key=recipe.key,
         id=_content_id(recipe.kind, shards, files or {}),
         recipe=recipe,
-        versions=library_versions(),
+        versions=dict(versions or library_versions()),
+        machine=dict(machine),
         findings=findings or {},
         length=length,
         shards=shards,
@@ -227,5 +240,5 @@ def library_versions() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = ABSENT
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ectool.artifacts import files, zarr_store
+from ectool.artifacts import files, versions, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_arrays, digest_each
@@ -72,6 +72,19 @@ class PartialArtifact:
         self.folder = partial_folder(output, recipe)
         self.store = self.folder / "store.zarr"
         self.own = self.folder / "own"
+        self.versions: dict[str, str] = {}
+        self.other_versions = ""
+
+    def begin(self, before: Mapping[str, str]) -> str:
+        """Record the versions it is computed with; tell where it was begun with others.
+
+        Args:
+            before: Versions behind what is finished; those that are recorded unless given.
+        """
+        is_begun = len(self.missing()) < len(self.ranges)
+        known = before or (versions.recorded(self.folder) if is_begun else {})
+        self.versions = versions.record(self.folder, known)
+        return versions.told(known)
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
@@ -168,6 +181,8 @@ class PartialArtifact:
             shards=shards,
             findings=dict(findings),
             attributes=self.attributes,
+            versions=self.versions,
+            machine=versions.recorded_machine(self.folder),
         )
 
     def _marker(self, number: int) -> Path:
@@ -188,6 +203,7 @@ def growing(
     length: int,
     shard_size: int,
     attributes: Mapping[str, Any] = MappingProxyType({}),
+    begun_with: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[PartialArtifact]:
     """Hold the lock of an output in the making; what is finished stays when the block fails.
 
@@ -197,6 +213,7 @@ def growing(
         length: Number of samples.
         shard_size: Samples per shard.
         attributes: Root attributes besides schema and version.
+        begun_with: Versions behind what is taken over from a finished output.
 
     Raises:
         InputError: It would hold no sample, or another process holds the lock.
@@ -212,6 +229,7 @@ def growing(
     with files.exclusive(partial.folder, output):
         files.make_folder(partial.folder / "shards")
         zarr_store.remove_unfinished(partial.store)
+        partial.other_versions = partial.begin(begun_with)
         yield partial
 
 
@@ -234,6 +252,7 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
             length=len(artifact),
             shard_size=shard_size,
             attributes=artifact.right_attributes(),
+            begun_with=manifest.versions,
         ) as partial:
             save_own(output, known, partial.own)
             for number, shard in enumerate(manifest.shards):

@@ -34,6 +34,7 @@ from ectool.stages.suites.classification import PREDICTED
 from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.found_boxes import validation_key
 from ectool.stages.suites.robustness import peer_key
+from ectool.stages.watch import Once
 from ectool.types import UP_TO_DATE, Reporter
 
 VERSION = 2
@@ -56,7 +57,7 @@ def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: 
         InputError: The model is missing, or does not fit the data.
         OutputExistsError: The output exists, is of something else, and `force` is off.
     """
-    with Subject(config, find_model(config), variants, reporter) as subject:
+    with Subject(config, find_model(config), variants, Once(reporter)) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
         recipe = recipe_of(subject)
         if _is_finished(config, recipe):

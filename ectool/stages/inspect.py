@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ectool.artifacts import folder
+from ectool.artifacts import folder, versions
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
@@ -26,6 +26,7 @@ def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  
 
     Returns:
         JSON values: `kind`, `id`, `key`, `arrays` or `files`, `statistics`, `findings`, `config`,
+        `versions`, `other_versions` (where those installed are others), `machine`,
         `provenance` (a list that walks from the artifact back to the data), `verified`.
 
     Raises:
@@ -67,6 +68,8 @@ def _summary(path: Path, kind: str, id: str, manifest: Manifest | None) -> dict[
         "config": manifest.recipe.config,
         "data": source.model_dump() if source else None,
         "versions": manifest.versions,
+        "other_versions": versions.differing(manifest.versions),
+        "machine": manifest.machine,
         "findings": manifest.all_findings(),
         "provenance": provenance(path, manifest),
     }
@@ -77,7 +80,8 @@ def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
 
     Returns:
         One entry per ancestor, nearest first: `role`, `kind`, `id`, `path`, `state` (`found`,
-        `missing`, or `changed` where something else lies there now) and the `data` it read.
+        `missing`, or `changed` where something else lies there now), the `data` it read, and
+        `other_versions`: of libraries that are installed in other ones now.
     """
     chain: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -126,6 +130,7 @@ def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -
         "path": parent.path if parent.kind == CODE else str(where),
         "state": state,
         "data": f"{source.data} ({source.split})" if source else None,
+        "other_versions": versions.differing(found.versions) if found else {},
     }
 
 

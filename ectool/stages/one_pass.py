@@ -17,11 +17,12 @@ from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
+from ectool.artifacts.versions import record_machine
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
 from ectool.stages import explain
 from ectool.stages.inputs import ModelReference, artifact_parent, parent_of
-from ectool.stages.shards import fill
+from ectool.stages.shards import fill, machine_of
 from ectool.types import Reporter
 
 ONLY_PERTURB = {"precision"}
@@ -86,6 +87,8 @@ class Pair:
             self._growing(self.explain.output, self.draft) as heatmaps,
         ):
             work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
+            for partial in (samples, heatmaps):
+                record_machine(partial.folder, machine_of(config))
             fill(work, (samples, heatmaps), config.batch_size, reporter)
             samples.publish()
             heatmaps.publish(recipe=self.final())

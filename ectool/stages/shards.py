@@ -6,9 +6,11 @@ computes. Batches never cross shards, so a resumed run sees the very batches of 
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +21,11 @@ import numpy as np
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
 from ectool.artifacts.schema import Arrays
-from ectool.config import MapOptions, ShardOptions
+from ectool.artifacts.store import read_manifest
+from ectool.artifacts.versions import record_machine, told
+from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
+from ectool.errors import InputError, IntegrityError
 from ectool.stages.constant_maps import warn
 from ectool.types import UP_TO_DATE, Advance, Reporter
 
@@ -90,12 +95,34 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
         OutputExistsError: The output exists with another key and `--force` is off.
     """
     if not up_to_date(output, recipe, force=options.force):
+        tell_versions(output, recipe, reporter)
         return False
     if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
         reporter.note(f"{output}: computing damaged shards {damaged} again")
         return False
     reporter.note(f"{output}: {UP_TO_DATE}")
     return True
+
+
+def tell_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
+    """Tell which inputs were made with other versions of libraries that can change results."""
+    for parent in recipe.parents:
+        place = output.absolute().parent / parent.path
+        with suppress(InputError, IntegrityError):  # which the stage tells when it reads it
+            found = read_manifest(place)
+            if found is not None and (others := told(found.versions)):
+                reporter.note(f"{os.path.normpath(place)}: made with {others}")
+
+
+def machine_of(options: MapOptions | DeviceOptions) -> dict[str, str | int]:
+    """Return device and threads of a stage that computes with torch; nothing of others."""
+    if not isinstance(options, DeviceOptions):
+        return {}
+    import torch  # here: what finds nothing to do needs none
+
+    from ectool.stages.networks import pick_device
+
+    return {"device": str(pick_device(options)), "threads": torch.get_num_threads()}
 
 
 def map_shards(
@@ -122,6 +149,7 @@ def map_shards(
     with growing(
         options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
     ) as partial:
+        record_machine(partial.folder, machine_of(options))
         fill(Alone(work), (partial,), options.batch_size, reporter)
         return partial.publish()
 
@@ -148,6 +176,7 @@ def fill(
     rows = sum(len(batch) for _, batch in plan)
     if rows < first.length:
         reporter.note(f"{first.output}: going on, {rows} of {first.length} samples to go")
+        _tell_begun(partials, reporter)
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
         told = [Counter[str]() for _ in partials]
@@ -162,6 +191,12 @@ def fill(
             written.result()
     for partial, count in zip(partials, told, strict=True):
         warn(count, partial.output, reporter)
+
+
+def _tell_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:
+    for partial in partials:
+        if partial.other_versions:
+            reporter.note(f"{partial.output}: begun with {partial.other_versions}")
 
 
 def _write(

@@ -13,6 +13,7 @@ from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Manifest, Recipe
 from ectool.artifacts.partial import up_to_date
+from ectool.artifacts.versions import record_machine
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
@@ -32,6 +33,7 @@ from ectool.stages.layout import SPEC_FILE
 from ectool.stages.loggers import LoggedRun, check_installed, logging
 from ectool.stages.same_classes import check_classes
 from ectool.stages.same_images import SELECTION, SHOWN, VIEW, check_same_images
+from ectool.stages.shards import machine_of, tell_versions
 from ectool.stages.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
@@ -85,6 +87,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         reporter.note(f"{config.output}: {UP_TO_DATE}")
         return config.output
     check_installed(config.log)
+    tell_versions(config.output, recipe, reporter)
     if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
         reporter.note(
             f"{config.resume}: trained with a short last batch; from here on all are even"
@@ -103,6 +106,9 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         shown = None if samples is None else perturbed_images(samples, dataset, partial.scratch)
         weighed = None if values is None else scaled(values).tolist()
         feed = Feed(dataset, config, weights=weighed, perturbed=shown, device=device)
+        record_machine(partial.scratch, machine_of(config))
+        if partial.other_versions:
+            reporter.note(f"{config.output}: begun with {partial.other_versions}")
         train(config, feed, validation, partial, reporter, log)
         output = partial.publish()
         log.artifact = folder.open_folder(output, "model").id

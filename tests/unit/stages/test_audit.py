@@ -220,7 +220,10 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("cells", "message"),
         [
-            (("bad", "smallcnn", "none.pth", "10"), "expected a file of weights or a program"),
+            (
+                ("bad", "smallcnn", "none.pth", "10"),
+                "expected a state dict as safetensors or torch file",
+            ),
             (("bad", "resnet18", "{}/0.safetensors", "10"), "0.safetensors"),
             (
                 ("bad", "import:audit_zoo:network", "{}/0.safetensors", "10"),

@@ -1,0 +1,82 @@
+"""What artifacts are made with: library versions, recorded, merged, compared; and the machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts import files
+from ectool.artifacts.manifest import ABSENT, STORING, library_versions
+
+FILE = "versions.json"
+"""File of an artifact in the making: what it has been computed with so far."""
+MACHINE = "machine.json"
+"""The same of device and threads."""
+BOTH = " and "
+
+
+def record(folder: Path, before: Mapping[str, str]) -> dict[str, str]:
+    """Add the installed versions to those that an artifact in the making was begun with.
+
+    Args:
+        folder: Where it grows.
+        before: Versions behind what is finished of it; empty where nothing is.
+
+    Returns:
+        Version by library; where it went on with another one, both: `2.11.0 and 2.12.1`.
+    """
+    merged = {
+        name: _merged(before.get(name, version), version)
+        for name, version in library_versions().items()
+    }
+    files.write_atomic(folder / FILE, json.dumps(merged, indent=1).encode())
+    return merged
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """Return what an artifact in the making was begun with; nothing where that is not known."""
+    return {name: str(version) for name, version in _read(folder / FILE).items()}
+
+
+def record_machine(folder: Path, machine: Mapping[str, str | int]) -> None:
+    """Record what an artifact in the making is computed on."""
+    if machine:
+        files.write_atomic(folder / MACHINE, json.dumps(dict(machine), indent=1).encode())
+
+
+def recorded_machine(folder: Path) -> dict[str, str | int]:
+    """Return what an artifact in the making was last computed on; nothing where unknown."""
+    return _read(folder / MACHINE)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found = json.loads(file.read_bytes())
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _merged(before: str, now: str) -> str:
+    return before if now in before.split(BOTH) else before + BOTH + now
+
+
+def differing(versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return where versions are not those installed: `made_with` and `installed`, by library."""
+    installed = library_versions()
+    return {
+        name: {"made_with": version, "installed": installed[name]}
+        for name, version in versions.items()
+        if name in installed and version not in (ABSENT, installed[name])
+    }
+
+
+def told(versions: Mapping[str, str]) -> str:
+    """Return in words where versions differ that can change a result; empty where none does."""
+    found = {name: pair for name, pair in differing(versions).items() if name not in STORING}
+    return ", ".join(
+        f"{name} {pair['made_with']} (installed: {pair['installed']})"
+        for name, pair in found.items()
+    )
