@@ -30,7 +30,8 @@ from ectool.stages import evaluate, train
 from ectool.stages.attacking import STEP_SHARE
 from ectool.stages.autoattack import NORMS, Contiguous
 from ectool.stages.conditions import conditions
-from ectool.stages.inputs import find_model, open_data
+from ectool.stages.found_models import find_model
+from ectool.stages.inputs import open_data
 from ectool.stages.networks import asked
 from ectool.stages.results import read_metrics
 

@@ -12,7 +12,7 @@ from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.store import check_suffix
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
-from ectool.stages.inputs import CODE
+from ectool.stages.found_models import CODE
 from ectool.types import SILENT, UP_TO_DATE, Reporter
 
 

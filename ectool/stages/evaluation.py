@@ -23,8 +23,9 @@ from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
 from ectool.stages.conditions import corruption_file
+from ectool.stages.found_models import find_model, method_key
 from ectool.stages.growth import may_grow
-from ectool.stages.inputs import find_model, method_key, open_data, parent_of
+from ectool.stages.inputs import open_data, parent_of
 from ectool.stages.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.measure import metrics, tables
 from ectool.stages.results import part_of, read_results

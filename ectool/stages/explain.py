@@ -10,15 +10,8 @@ from ectool.artifacts.manifest import Parent, Recipe
 from ectool.config import DataOptions, ExplainConfig
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
-from ectool.stages.inputs import (
-    ModelReference,
-    artifact_parent,
-    data_source,
-    find_model,
-    method_key,
-    open_data,
-    source_options,
-)
+from ectool.stages.found_models import ModelReference, find_model, method_key
+from ectool.stages.inputs import artifact_parent, data_source, open_data, source_options
 from ectool.stages.same_images import check_same_images
 from ectool.stages.shards import is_done, map_shards
 from ectool.types import SILENT, Reporter

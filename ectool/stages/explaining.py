@@ -11,7 +11,7 @@ from ectool.explainers.augmented import Augmented
 from ectool.explainers.base import Explainer, Method
 from ectool.explainers.making import make_explainer
 from ectool.models.classifier import Classifier
-from ectool.stages.inputs import method_entry
+from ectool.stages.found_models import method_entry
 
 SHARED = ("passes", "noise", "window", "stride")
 """Options that are handed to the method as they are, where they are given."""

@@ -10,7 +10,7 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe
 from ectool.artifacts.store import read_manifest
 from ectool.config import ShardOptions
 from ectool.errors import InputError
-from ectool.stages.inputs import CODE
+from ectool.stages.found_models import CODE
 from ectool.stages.layout import PREDICTIONS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
 from ectool.stages.code import code_digest
-from ectool.stages.inputs import CODE
+from ectool.stages.found_models import CODE
 from ectool.types import SILENT, Reporter
 
 JSON_SUFFIX = ".json"

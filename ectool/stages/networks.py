@@ -1,4 +1,4 @@
-"""Loading a model that `inputs.find_model` found, ready to be asked."""
+"""Loading a model that `found_models.find_model` found, ready to be asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ectool.models.outputs import with_logits
 from ectool.models.registry import build, create
 from ectool.models.target_layer import named_target_layer
 from ectool.models.zoo import imagenet_class_names
-from ectool.stages.inputs import ModelReference
+from ectool.stages.found_models import ModelReference
 from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import SILENT, Reporter
 

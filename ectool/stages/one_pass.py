@@ -21,7 +21,8 @@ from ectool.artifacts.versions import record_machine
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
 from ectool.stages import explain
-from ectool.stages.inputs import ModelReference, artifact_parent, parent_of
+from ectool.stages.found_models import ModelReference
+from ectool.stages.inputs import artifact_parent, parent_of
 from ectool.stages.shards import fill, machine_of
 from ectool.types import Reporter
 

@@ -10,14 +10,8 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
-from ectool.stages.inputs import (
-    ModelReference,
-    artifact_parent,
-    data_source,
-    find_model,
-    method_key,
-    open_data,
-)
+from ectool.stages.found_models import ModelReference, find_model, method_key
+from ectool.stages.inputs import artifact_parent, data_source, open_data
 from ectool.stages.layout import NO_GRADIENT, RESCALED, UNMOVED
 from ectool.stages.one_pass import Pair
 from ectool.stages.same_images import check_same_images

@@ -21,14 +21,8 @@ from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError, UsageError
 from ectool.models.names import program_file
 from ectool.stages.code import imported_module
-from ectool.stages.inputs import (
-    artifact_parent,
-    checkpoint_digest,
-    code_parents,
-    data_source,
-    open_data,
-    parent_of,
-)
+from ectool.stages.found_models import checkpoint_digest, code_parents
+from ectool.stages.inputs import artifact_parent, data_source, open_data, parent_of
 from ectool.stages.layout import SPEC_FILE
 from ectool.stages.loggers import LoggedRun, check_installed, logging
 from ectool.stages.same_classes import check_classes

@@ -24,8 +24,9 @@ from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.subset import limited
 from ectool.metrics.statistics import Estimate
+from ectool.stages.found_models import ModelReference
 from ectool.stages.growth import keep_or_set_aside, shard_key
-from ectool.stages.inputs import ModelReference, artifact_parent, data_source
+from ectool.stages.inputs import artifact_parent, data_source
 from ectool.stages.shards import Work, is_done, map_shards
 from ectool.stages.suites.evaluated import Evaluated
 from ectool.types import Reporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ectool.config import HeatmapOptions
-from ectool.stages.inputs import method_key
+from ectool.stages.found_models import method_key
 
 
 def heatmap_key(options: HeatmapOptions) -> dict[str, Any]:

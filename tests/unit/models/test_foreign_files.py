@@ -25,7 +25,7 @@ from ectool.models.checkpoint import load_weights
 from ectool.models.containers import read_tensors
 from ectool.models.pickle_protocol import older
 from ectool.models.registry import create
-from ectool.stages.inputs import checkpoint_digest
+from ectool.stages.found_models import checkpoint_digest
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1.5, -2.0])}
 

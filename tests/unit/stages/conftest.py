@@ -20,7 +20,8 @@ from ectool.artifacts.schema import Arrays
 from ectool.config import DataOptions, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.models.classifier import Classifier
-from ectool.stages.inputs import find_model, open_data
+from ectool.stages.found_models import find_model
+from ectool.stages.inputs import open_data
 from ectool.stages.networks import asked
 from ectool.types import Advance
 

@@ -14,7 +14,8 @@ from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import data_info, evaluate, explain, train
-from ectool.stages.inputs import ModelReference, open_data
+from ectool.stages.found_models import ModelReference
+from ectool.stages.inputs import open_data
 from ectool.stages.networks import may_be_imagenet
 from ectool.stages.results import read_metrics
 

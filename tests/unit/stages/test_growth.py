@@ -302,7 +302,7 @@ class TestPartsThatAreNoLongerMeasured:
 def test_boxes_of_validation_images_that_change_are_seen(evaluated, model, tmp_path):
     """The thresholds of MaxBoxAcc are tuned on them, whatever the images that are reported."""
     from ectool.stages.evaluation import open_variants, recipe_of
-    from ectool.stages.inputs import find_model
+    from ectool.stages.found_models import find_model
     from ectool.stages.suites.base import Subject
     from ectool.types import SILENT
 

@@ -13,7 +13,7 @@ from ectool.errors import InputError, OutputExistsError
 from ectool.options import is_keyed
 from ectool.stages import evaluate, explain, perturb, score
 from ectool.stages.evaluation import open_variants, recipe_of
-from ectool.stages.inputs import find_model
+from ectool.stages.found_models import find_model
 from ectool.stages.suites.base import Subject
 from ectool.types import SILENT
 

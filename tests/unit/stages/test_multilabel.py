@@ -22,7 +22,8 @@ from ectool.explainers import GradCAM
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.classifier import to_pixels
 from ectool.stages import evaluate, explain, perturb, score, train
-from ectool.stages.inputs import find_model, open_data
+from ectool.stages.found_models import find_model
+from ectool.stages.inputs import open_data
 from ectool.stages.networks import asked
 from ectool.stages.results import read_metrics
 

@@ -18,7 +18,8 @@ from ectool.models.classifier import Classifier, ModelSpec, to_pixels
 from ectool.models.registry import create
 from ectool.models.zoo import imagenet_class_names
 from ectool.stages import evaluate, explain, perturb, train
-from ectool.stages.inputs import find_model, open_data
+from ectool.stages.found_models import find_model
+from ectool.stages.inputs import open_data
 from ectool.stages.networks import check_data, load_folder
 from ectool.stages.results import read_metrics
 

@@ -25,7 +25,7 @@ from ectool.faithfulness import (
 from ectool.metrics.catalogue import describe
 from ectool.models.classifier import to_pixels
 from ectool.stages import faithfulness_work
-from ectool.stages.inputs import find_model
+from ectool.stages.found_models import find_model
 from ectool.stages.suites.base import Resampling, Subject
 from ectool.stages.suites.evaluated import Evaluated
 from ectool.stages.suites.faithfulness import FAITHFULNESS, KINDS, SUITE, columns, tables

@@ -16,7 +16,8 @@ from ectool.datasets.labels import most_positives, positives
 from ectool.metrics.boxes import box_overlaps
 from ectool.metrics.localization import energy_inside, pointing_game
 from ectool.metrics.parts import location_instability, part_distances
-from ectool.stages.inputs import data_source, find_model, open_data
+from ectool.stages.found_models import find_model
+from ectool.stages.inputs import data_source, open_data
 from ectool.stages.layout import HEATMAPS, PREDICTIONS, VALIDATION_HEATMAPS
 from ectool.stages.suites.base import Resampling, Subject
 from ectool.stages.suites.evaluated import Evaluated

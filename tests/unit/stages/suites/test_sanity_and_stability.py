@@ -12,7 +12,7 @@ from ectool.artifacts.partial import PartialArtifact
 from ectool.config import EvaluateConfig
 from ectool.metrics.catalogue import describe
 from ectool.stages.evaluation import open_variants
-from ectool.stages.inputs import find_model
+from ectool.stages.found_models import find_model
 from ectool.stages.suites import sanity, stability
 from ectool.stages.suites.base import Resampling, Subject
 from ectool.stages.suites.classification import PREDICTED
