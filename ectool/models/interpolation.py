@@ -25,18 +25,19 @@ def bilinear(
         Maps of the same type.
     """
     resized = F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-    least, greatest = maps, maps
-    for axis in (1, 2):
-        low, high = _neighbours(maps.shape[axis], size[axis - 1], maps.device)
-        first, second = (least.index_select(axis, at) for at in (low, high))
-        third, fourth = (greatest.index_select(axis, at) for at in (low, high))
-        least, greatest = torch.minimum(first, second), torch.maximum(third, fourth)
-    return torch.minimum(torch.maximum(resized, least), greatest)
+    places = [_first_neighbour(maps.shape[axis], size[axis - 1], maps.device) for axis in (1, 2)]
+    # Neighbours are compared on the small grid, and only what is found is spread.
+    pairs = F.pad(maps[:, None], (0, 1, 0, 1), mode="replicate")[:, 0].unfold(1, 2, 1)
+    pairs = pairs.unfold(2, 2, 1)
+    least, greatest = (
+        found.index_select(1, places[0]).index_select(2, places[1])
+        for found in (pairs.amin((-2, -1)), pairs.amax((-2, -1)))
+    )
+    return torch.clamp(resized, least, greatest)
 
 
-def _neighbours(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the two source positions between which each target position lies."""
+def _first_neighbour(source: int, target: int, device: torch.device) -> Tensor:
+    """Return the source position before each target position; the other neighbour follows it."""
     # In whole numbers, for rounding must not choose other neighbours: (i + 0.5) s / t - 0.5.
     at = (2 * torch.arange(target, device=device) + 1) * source - target
-    low = torch.div(at.clamp(min=0), 2 * target, rounding_mode="floor").clamp(max=source - 1)
-    return low, (low + 1).clamp(max=source - 1)
+    return torch.div(at.clamp(min=0), 2 * target, rounding_mode="floor").clamp(max=source - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Probe:
         image_size: (height, width) of the picture in pixels.
         image: The picture, in the graph.
         tokens: Everything of three axes that modules took or put out, as it came about.
+        verified: What was found of token counts and grids, so that it is computed once.
     """
 
     outputs: list[tuple[str, Tensor]]
@@ -34,6 +35,7 @@ class Probe:
     image_size: tuple[int, int]
     image: Float[Tensor, "1 3 h w"]
     tokens: list[Float[Tensor, "1 t c"]]
+    verified: dict[tuple[int, tuple[int, int]], bool] = field(default_factory=dict)
 
     def gradient(self, output: Float[Tensor, "1 ..."]) -> Float[Tensor, "1 ..."] | None:
         """Return the gradient of the score with respect to an output; None where no graph leads.

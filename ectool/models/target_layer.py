@@ -253,9 +253,16 @@ def _layout(probe: Probe, output: Tensor) -> Layout | None:
     layout = grid_layout(tuple(output.shape), probe.image_size)
     if layout in _PREFIX_TOKENS:
         grid = grid_of_tokens(output.shape[1], layout, probe.image_size)
-        if grid is None or not tokens_follow_image(probe, output.shape[1], grid):
+        if grid is None or not _follows(probe, output.shape[1], grid):
             return None
     return layout
+
+
+def _follows(probe: Probe, count: int, grid: tuple[int, int]) -> bool:
+    # All layers of a transformer ask the same.
+    if (count, grid) not in probe.verified:
+        probe.verified[count, grid] = tokens_follow_image(probe, count, grid)
+    return probe.verified[count, grid]
 
 
 def _reach(probe: Probe, target: TargetLayer, output: Tensor) -> float:
