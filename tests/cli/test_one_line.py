@@ -190,6 +190,7 @@ def test_signals_at_any_moment(number, delay, commands, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # where the tests run by nohup
     )
     time.sleep(delay)
     process.send_signal(number)
