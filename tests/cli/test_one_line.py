@@ -185,13 +185,14 @@ class TestPlaces:
 def test_signals_at_any_moment(number, delay, commands, tmp_path):
     """From our first line on: what comes before is Python's own."""
     command = [sys.executable, "-m", "ectool", *map(str, commands["train"])]
+    before = signal.signal(number, signal.SIG_DFL)  # nohup ignores it, and children inherit that
     process = subprocess.Popen(
         [*command, str(tmp_path / "model"), "--epochs", "999"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # where the tests run by nohup
     )
+    signal.signal(number, before)
     time.sleep(delay)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
