@@ -16,6 +16,7 @@ ROUNDING = 1e-5
 """Spread of a map, relative to its greatest magnitude, that may be rounding alone."""
 FINDING = "constant_heatmaps"
 UNDEFINED = "undefined_heatmaps"
+ZERO = "zero_maps"
 UNALTERED = "unaltered_logits"
 
 
@@ -50,8 +51,22 @@ class ConstantMaps:
         return {FINDING: count} if count else {}
 
 
-def warn(findings: Mapping[str, float], what: object, reporter: Reporter) -> None:
-    """Note that heatmaps are constant, where findings say so."""
+def warn(findings: Mapping[str, float], what: object, length: int, reporter: Reporter) -> None:
+    """Note that heatmaps are constant, or all of them zero, where findings say so.
+
+    Single zero maps are no surprise behind a ReLU, and are counted without a word.
+
+    Args:
+        findings: What was counted.
+        what: The artifact.
+        length: Its number of samples.
+        reporter: Whom to tell.
+    """
+    if any(name.startswith(ZERO) and count >= length for name, count in findings.items()):
+        reporter.note(
+            f"warning: {what}: all heatmaps are zero, so they show nothing; check the model, or "
+            "choose another --layer or --method"
+        )
     meant = (FINDING, UNDEFINED)
     count = sum(int(n) for name, n in findings.items() if name.startswith(meant))
     if unaltered := int(findings.get(UNALTERED, 0)):

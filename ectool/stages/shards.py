@@ -190,7 +190,7 @@ def fill(
         if written is not None:
             written.result()
     for partial, count in zip(partials, told, strict=True):
-        warn(count, partial.output, reporter)
+        warn(count, partial.output, partial.length, reporter)
 
 
 def _tell_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:

@@ -163,6 +163,7 @@ def test_constant_heatmaps_are_counted_and_perturb_tells_them_once(
     found = read_manifest(output).all_findings()
     if stage == "explain":
         assert found["zero_maps_clean"] == 30
+        assert sum("all heatmaps are zero" in note for note in listener.notes) == 1
         return
     assert found["constant_heatmaps"] == 30
     told = [note for note in listener.notes if "heatmaps are constant" in note]
