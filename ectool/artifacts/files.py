@@ -100,6 +100,11 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
+NOTES = {LOCK_FILE, VERSIONS_FILE, MACHINE_FILE}
+"""Files of a folder in the making that hold no work."""
+
+
 @contextmanager
 def exclusive(folder: Path, output: Path) -> Iterator[None]:
     """Make a folder and hold its lock, which goes with the process, however that ends.
@@ -110,7 +115,7 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
         InputError: Another process holds it.
     """
     make_folder(folder)
-    with (folder / "lock").open("w") as lock:
+    with (folder / LOCK_FILE).open("w") as lock:
         if not _is_held(lock):
             raise InputError(
                 str(output),
@@ -121,7 +126,7 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
         try:
             yield
         except EctoolError:
-            if not any(path.is_file() for path in folder.rglob("*") if path.name != "lock"):
+            if not any(path.is_file() for path in folder.rglob("*") if path.name not in NOTES):
                 remove(folder)
             raise
 

@@ -11,9 +11,9 @@ from typing import Any
 from ectool.artifacts import files
 from ectool.artifacts.manifest import ABSENT, STORING, library_versions
 
-FILE = "versions.json"
+FILE = files.VERSIONS_FILE
 """File of an artifact in the making: what it has been computed with so far."""
-MACHINE = "machine.json"
+MACHINE = files.MACHINE_FILE
 """The same of device and threads."""
 BOTH = " and "
 

@@ -45,7 +45,7 @@ def results(weights, few_options, tmp_path_factory):
     return evaluated
 
 
-@pytest.mark.parametrize("scaled", ["small", "large"])
+@pytest.mark.parametrize("scaled", ["small", pytest.param("large", marks=pytest.mark.slow)])
 def test_a_factor_on_the_logits_changes_no_robust_accuracy(scaled, results):
     expected, found = results("plain"), results(scaled)
     assert expected.keys() == found.keys()
@@ -64,6 +64,7 @@ def test_rounded_input_makes_every_number_an_upper_bound(results):
         assert "upper_bound" in entry, name
 
 
+@pytest.mark.slow
 def test_random_logits_are_noticed(results):
     found = results("noisy", TWO)
     assert "other logits when they are asked again" in found["robust@2/255"]["upper_bound"]
