@@ -27,11 +27,12 @@ from benchmarks.table import Row, run_jobs, save
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import Recipe
 from ectool.config import DataOptions, EvaluateConfig
-from ectool.models.checkpoint import save_weights
+from ectool.models.checkpoints.checkpoint import save_weights
 from ectool.models.registry import create
-from ectool.stages import audit, evaluate
-from ectool.stages.inputs import open_data
-from ectool.stages.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.common.inputs import open_data
+from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.evaluate import many_models as audit
 from ectool.types import Advance, SilentReporter
 
 SIDE = 32

@@ -25,8 +25,8 @@ from torchvision.models import ResNet, resnet50
 
 from benchmarks.networks import with_own_memory
 from benchmarks.table import Row, paired, report
-from ectool.explainers.ablation_cam import AblationCAM
-from ectool.explainers.score_cam import ScoreCAM
+from ectool.explainers.cam.ablation_cam import AblationCAM
+from ectool.explainers.cam.score_cam import ScoreCAM
 from ectool.models.classifier import Classifier
 from ectool.models.folding import fold_batch_norm
 from ectool.models.registry import create

@@ -26,14 +26,15 @@ import torchattacks
 from benchmarks.table import Row, paired, run_jobs, save
 from ectool.config import DataOptions, EvaluateConfig, ModelOptions, TrainConfig
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages import evaluate, train
-from ectool.stages.attacking import STEP_SHARE
-from ectool.stages.autoattack import NORMS, Contiguous
-from ectool.stages.conditions import conditions
-from ectool.stages.found_models import find_model
-from ectool.stages.inputs import open_data
-from ectool.stages.networks import asked
-from ectool.stages.results import read_metrics
+from ectool.stages.common.found_models import find_model
+from ectool.stages.common.inputs import open_data
+from ectool.stages.common.loaded import asked
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.evaluate.conditions import conditions
+from ectool.stages.evaluate.results import read_metrics
+from ectool.stages.evaluate.work.autoattack import NORMS, Contiguous
+from ectool.stages.perturb.attacker import STEP_SHARE
+from ectool.stages.train import command as train
 
 CURVE = tuple(levels / 255 for levels in (0.5, 1, 2, 4, 8))
 RADII = {"linf": (2 / 255, 8 / 255), "l2": (0.5,)}

@@ -20,9 +20,9 @@ from ectool.config import METHODS, DataOptions, TrainConfig
 from ectool.explainers import EXPLAINERS, upsample
 from ectool.explainers.making import make_explainer
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages import train
-from ectool.stages.inputs import open_data
-from ectool.stages.networks import load_folder
+from ectool.stages.common.inputs import open_data
+from ectool.stages.common.loaded import load_folder
+from ectool.stages.train import command as train
 
 FOLDER = Path(__file__).with_name("explainers")
 NEEDS_ATTENTION = ("attention-rollout", "transformer-relevance")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ectool.metrics.catalogue import FAMILIES, METRICS, MetricInfo
+from ectool.stages.evaluate.definitions import FAMILIES, METRICS, MetricInfo
 
 TARGET = Path(__file__).with_name("evaluation.md")
 TABLE = re.compile(

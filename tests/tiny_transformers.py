@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.models.target_layer import find_target_layer
+from ectool.models.layers.target_layer import find_target_layer
 
 SIZE, PATCH, WIDTH, HEADS, CLASSES = (32, 32), 8, 16, 2, 5
 GRID = (SIZE[0] // PATCH, SIZE[1] // PATCH)

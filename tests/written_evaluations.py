@@ -13,8 +13,8 @@ from ectool.artifacts import folder
 from ectool.artifacts.manifest import DataSource, Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import DataOptions
-from ectool.metrics.catalogue import describe, suite_of
-from ectool.stages.inputs import data_source, open_data
+from ectool.stages.common.inputs import data_source, open_data
+from ectool.stages.evaluate.definitions import describe, suite_of
 
 CLASSES = ("<script>alert(1)<", 'b" onerror="x')
 SIDE, PER_CLASS, MAP = 16, 4, 4

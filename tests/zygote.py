@@ -33,12 +33,12 @@ MODULES = (
     "ectool.cli.console",
     "ectool.__main__",
     "ectool.cli.main",
-    "ectool.stages.evaluate",
-    "ectool.stages.explain_work",
-    "ectool.stages.perturb_work",
-    "ectool.stages.predict_work",
-    "ectool.stages.train",
-    "ectool.stages.train_work",
+    "ectool.stages.evaluate.command",
+    "ectool.stages.explain.work",
+    "ectool.stages.perturb.work",
+    "ectool.stages.evaluate.work.predict",
+    "ectool.stages.train.command",
+    "ectool.stages.train.work",
 )
 FREEING = {"os.remove", "os.rmdir"}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}

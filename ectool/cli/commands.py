@@ -62,7 +62,7 @@ COMMANDS = {
     ),
     "run": Command(
         config.RunConfig,
-        "experiment",
+        "run",
         "Execute an experiment file: every seed, arm and round, then the report.",
         SERVICES,
     ),
@@ -74,54 +74,54 @@ COMMANDS = {
     ),
     "compare": Command(
         config.CompareConfig,
-        "compare",
+        "tools.compare",
         "Test on which metrics two evaluations of the same pictures differ.",
         SERVICES,
         table="metrics",
     ),
     "agree": Command(
         config.AgreeConfig,
-        "agree",
+        "tools.agree",
         "Measure how alike the heatmaps of two artifacts are, picture by picture.",
         SERVICES,
         table="agreement",
     ),
     "data list": Command(
-        config.DataListConfig, "data_list", "List the data sets that can be named.", SERVICES
+        config.DataListConfig, "data.list", "List the data sets that can be named.", SERVICES
     ),
     "data info": Command(
         config.DataInfoConfig,
-        "data_info",
+        "data.info",
         "Show a data set's splits, variants and classes, and how many pictures each has.",
         SERVICES,
     ),
     "data check": Command(
         config.DataCheckConfig,
-        "data_check",
+        "data.check",
         "Read every image and every annotation of a data set; name the bad ones.",
         SERVICES,
         table="splits",
     ),
     "data materialize": Command(
         config.MaterializeConfig,
-        "materialize",
+        "data.materialize",
         "Write a split as decoded uint8 pictures, for fast repeated reading.",
         SERVICES,
     ),
     "inspect": Command(
         config.InspectConfig,
-        "inspect",
+        "tools.inspect",
         "Show what an artifact is, holds, and was made of, back to the data.",
         SERVICES,
     ),
     "convert": Command(
         config.ConvertConfig,
-        "convert",
+        "tools.convert",
         "Copy an artifact between Zarr and HDF5, without loss.",
         SERVICES,
     ),
     "doctor": Command(
-        config.DoctorConfig, "doctor", "Show versions, devices and threads.", SERVICES
+        config.DoctorConfig, "tools.doctor", "Show versions, devices and threads.", SERVICES
     ),
 }
 

@@ -81,7 +81,7 @@ def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None =
     if isinstance(result, Path):
         if not as_json:
             return os.fsencode(result)
-        describe = importlib.import_module("ectool.stages.describe")
+        describe = importlib.import_module("ectool.stages.tools.describe")
         result = dict(describe.artifact(result))
     if as_json:
         return json.dumps(result, indent=1).encode()

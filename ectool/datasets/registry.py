@@ -8,17 +8,17 @@ from difflib import get_close_matches
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Entry
-from ectool.datasets.csv_pictures import CSV
-from ectool.datasets.cub200 import CUB200
-from ectool.datasets.digits import DIGITS
-from ectool.datasets.imagefolder import IMAGE_FOLDER
-from ectool.datasets.imagenet9 import IMAGENET9
+from ectool.datasets.own.csv_images import CSV
+from ectool.datasets.own.imagefolder import IMAGE_FOLDER
+from ectool.datasets.own.stored import STORED
+from ectool.datasets.published.cub200 import CUB200
+from ectool.datasets.published.digits import DIGITS
+from ectool.datasets.published.imagenet9 import IMAGENET9
+from ectool.datasets.published.stl10 import STL10
+from ectool.datasets.published.torchvision_sets import TORCHVISION
+from ectool.datasets.published.voc import VOC2007, VOC2012
 from ectool.datasets.sample_ids import check_class_names, check_sample_ids
-from ectool.datasets.stl10 import STL10
-from ectool.datasets.stored import STORED
 from ectool.datasets.subset import fraction_of, limited
-from ectool.datasets.torchvision_sets import TORCHVISION
-from ectool.datasets.voc import VOC2007, VOC2012
 from ectool.errors import InputError
 
 DATASETS: dict[str, Entry] = {

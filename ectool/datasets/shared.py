@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ectool.datasets.base import Annotations, Dataset, Framing, Groups, Indices, Labels
-from ectool.datasets.picture_files import PictureFiles
+from ectool.datasets.image_files import PictureFiles
 from ectool.datasets.subset import Subset
 
 SPARE = 2

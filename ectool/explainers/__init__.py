@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 
-from ectool.explainers.ablation_cam import AblationCAM
-from ectool.explainers.attention_rollout import AttentionRollout
+from ectool.explainers.attention.attention_rollout import AttentionRollout
+from ectool.explainers.attention.transformer_relevance import TransformerRelevance
 from ectool.explainers.base import Explainer, Explanation, Method
-from ectool.explainers.cam_rules import CAM_RULES
-from ectool.explainers.class_activation_map import ClassActivationMap
-from ectool.explainers.excitation_backprop import ExcitationBackprop
-from ectool.explainers.full_grad import FullGrad
-from ectool.explainers.gradient_cam import GradCAM, gradient_cam
-from ectool.explainers.guided_backprop import GuidedBackprop
-from ectool.explainers.input_gradient import InputXGradient
-from ectool.explainers.integrated_gradients import IntegratedGradients
-from ectool.explainers.occlusion import Occlusion
-from ectool.explainers.rise import RISE
-from ectool.explainers.score_cam import ScoreCAM
-from ectool.explainers.smooth_grad import SmoothGrad
-from ectool.explainers.transformer_relevance import TransformerRelevance
+from ectool.explainers.cam.ablation_cam import AblationCAM
+from ectool.explainers.cam.cam_rules import CAM_RULES
+from ectool.explainers.cam.class_activation_map import ClassActivationMap
+from ectool.explainers.cam.gradient_cam import GradCAM, gradient_cam
+from ectool.explainers.cam.score_cam import ScoreCAM
+from ectool.explainers.gradient.excitation_backprop import ExcitationBackprop
+from ectool.explainers.gradient.full_grad import FullGrad
+from ectool.explainers.gradient.guided_backprop import GuidedBackprop
+from ectool.explainers.gradient.input_gradient import InputXGradient
+from ectool.explainers.gradient.integrated_gradients import IntegratedGradients
+from ectool.explainers.gradient.smooth_grad import SmoothGrad
+from ectool.explainers.masking.occlusion import Occlusion
+from ectool.explainers.masking.rise import RISE
 from ectool.explainers.upsampling import upsample
 
 EXPLAINERS: dict[str, Method] = {

@@ -14,8 +14,8 @@ from ectool.errors import InputError
 from ectool.explainers.base import choose_targets
 from ectool.explainers.gradients import target_gradient
 from ectool.models.classifier import Classifier
+from ectool.models.layers.target_layer import TargetLayer
 from ectool.models.modes import forward_hooks, frozen, graph_free
-from ectool.models.target_layer import TargetLayer
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ectool.explainers.base import Explanation, Targets, choose_targets
 from ectool.explainers.cut import only_output
 from ectool.models.classifier import Classifier
+from ectool.models.layers.target_layer import TargetLayer
 from ectool.models.modes import forward_hooks, frozen
-from ectool.models.target_layer import TargetLayer
 
 
 class DifferentiableGradCAM:

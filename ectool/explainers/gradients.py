@@ -11,8 +11,8 @@ from torch import Tensor
 from ectool.errors import InputError
 from ectool.explainers.base import Explanation, Targets, choose_targets, explain_targets
 from ectool.models.classifier import Classifier
+from ectool.models.layers.probe import first_line
 from ectool.models.modes import frozen, graph_free
-from ectool.models.probe import first_line
 
 Run = Callable[[Classifier, Tensor], tuple[Tensor, Tensor]]
 """Return a leaf that stands for the images, and the logits with a graph that goes back to it."""

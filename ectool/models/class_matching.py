@@ -13,7 +13,7 @@ import torch
 from ectool.errors import InputError
 from ectool.models.classifier import Classifier
 from ectool.models.grouping import group_classes
-from ectool.models.zoo import imagenet_class_names
+from ectool.models.sources.zoo import imagenet_class_names
 from ectool.types import Unnamed
 
 Way = Literal["same", "order", "subset", "position"]

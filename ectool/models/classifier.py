@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.target_layer import Layout, TargetLayer, missing_layer
+from ectool.models.layers.target_layer import Layout, TargetLayer, missing_layer
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]

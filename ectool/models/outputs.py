@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.models.classifier import Classifier
+from ectool.models.layers.target_layer import TargetLayer
 from ectool.models.modes import frozen
-from ectool.models.target_layer import TargetLayer
 
 Output = Literal["logits", "probabilities", "presences"]
 TOLERANCE = 1e-3

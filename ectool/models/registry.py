@@ -9,11 +9,8 @@ import torch
 from torch import nn
 
 from ectool.errors import InputError
-from ectool.models import imported, programs, timm_zoo, zoo
 from ectool.models.classifier import Channels, Classifier, ModelSpec, check_normalisation
-from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
-from ectool.models.sources import Defaults, Size, Source, seeded
-from ectool.models.target_layer import (
+from ectool.models.layers.target_layer import (
     NoFeatureMapError,
     TargetLayer,
     check_module_name,
@@ -21,6 +18,9 @@ from ectool.models.target_layer import (
     named_target_layer,
     no_target_layer,
 )
+from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
+from ectool.models.sources import imported, programs, timm_zoo, zoo
+from ectool.models.sources.base import Defaults, Size, Source, seeded
 
 SOURCES: dict[str, Source] = {
     ZOO: Source(zoo.defaults, zoo.network),
@@ -46,15 +46,16 @@ def create(
     """Make a classifier, with fresh weights unless its network brings its own.
 
     Args:
-        architecture: One of :func:`ectool.models.zoo.architectures`, ``timm:NAME`` for a network of
-            timm, ``import:package.module:factory`` for the user's own (see
-            :func:`ectool.models.imported.network`), ``torchscript:FILE`` or ``exported:FILE`` for a
-            program with its weights (see :mod:`ectool.models.programs`).
+        architecture: One of :func:`ectool.models.sources.zoo.architectures`; ``timm:NAME`` for a
+            network of timm; ``import:package.module:factory`` for the user's own (see
+            :func:`ectool.models.sources.imported.network`); ``torchscript:FILE`` or
+            ``exported:FILE`` for a program with its weights (see
+            :mod:`ectool.models.sources.programs`).
         class_names: Names of the classes, in the order of the logits.
         seed: Seed of the initial weights; torch's global generator is left as found.
         input_size: (height, width) of the images. Default: what the architecture was made for.
         layer: Name of the layer heatmaps are drawn from. Default: found, see
-            :func:`ectool.models.target_layer.find_target_layer`; a program has none.
+            :func:`ectool.models.layers.target_layer.find_target_layer`; a program has none.
         mean: Mean of each channel of pixels in [0, 1]. Default: that of the public weights.
         std: What each channel is divided by, positive. Default: that of the public weights.
 

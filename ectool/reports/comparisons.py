@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ectool.reports.charts import Curve, curve_chart, scatter_chart
 from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.leaderboard import group_numbers
+from ectool.reports.page.charts import Curve, curve_chart, scatter_chart
 from ectool.reports.report import Entry, Report
 from ectool.reports.strengths import Panel, strength_panels, weakest
 

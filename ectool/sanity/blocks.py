@@ -11,8 +11,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from ectool.models.layers.probe import ask, random_images
 from ectool.models.modes import frozen, graph_free
-from ectool.models.probe import ask, random_images
 
 MOST_BLOCKS = 8
 """Steps of randomisation at most, however deep a network is."""

@@ -23,10 +23,10 @@ from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
 from ectool.datasets.labels import NO_TARGET
 from ectool.errors import InputError
-from ectool.stages.inputs import artifact_parent
-from ectool.stages.same_images import SELECTION, VIEW, check_same_images
-from ectool.stages.shards import is_done
-from ectool.stages.weighting import joined_weights, needs_scaling, scaled
+from ectool.stages.common.inputs import artifact_parent
+from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
+from ectool.stages.common.shards import is_done
+from ectool.stages.common.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, Reporter
 
 Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]

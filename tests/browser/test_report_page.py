@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from browser.demo import CLASSES, METRICS, MODELS, PER_CLASS, report
 
-from ectool.reports.html import render
-from ectool.reports.pictures import overlay
+from ectool.reports.page.html import render
+from ectool.reports.page.images import overlay
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

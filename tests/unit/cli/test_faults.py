@@ -110,7 +110,7 @@ class TestBug:
         assert "got ValueError: many; report it with what --debug shows" in str(fault_of(error, []))
 
     def test_ends_the_command_with_one_line(self, state, capsys, monkeypatch):
-        monkeypatch.setattr("ectool.stages.doctor.library_versions", lambda: 1 / 0)
+        monkeypatch.setattr("ectool.stages.tools.doctor.library_versions", lambda: 1 / 0)
         with pytest.raises(SystemExit) as end:
             main(["doctor"])
         captured = capsys.readouterr()

@@ -8,7 +8,7 @@ from PIL import Image, features
 
 from ectool.datasets.folders import list_split
 from ectool.datasets.formats import image_extensions, is_image_name, readable_formats
-from ectool.datasets.pictures import read_picture
+from ectool.datasets.images import read_picture
 
 SAVED = ["gif", "jfif", "jpe", "webp", "tif", "ppm", "pnm", "jp2", "tga", "pcx", "sgi", "qoi"]
 SAVED += ["apng", "dds", "bmp", "dib", "mpo"]

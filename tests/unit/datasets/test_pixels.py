@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from ectool.datasets.pictures import read_grey, read_mask, read_picture
+from ectool.datasets.images import read_grey, read_mask, read_picture
 from ectool.errors import InputError
 
 GREY = np.arange(0, 240, 10, np.uint8).reshape(4, 6)

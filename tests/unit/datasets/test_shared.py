@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectool.datasets.picture_files import PictureFiles
+from ectool.datasets.image_files import PictureFiles
 from ectool.datasets.shared import SharedPictures, shared
 from ectool.datasets.subset import Subset
 from ectool.datasets.views import View

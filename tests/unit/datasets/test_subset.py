@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ectool.datasets.base import Annotations, Groups
-from ectool.datasets.picture_arrays import PictureArrays
+from ectool.datasets.image_arrays import PictureArrays
 from ectool.datasets.subset import fraction_of
 
 LABELS = np.repeat([0, 1, 2, 3], [40, 25, 10, 1])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.models.target_layer import Layout
+from ectool.models.layers.target_layer import Layout
 
 CHANNELS, CLASSES, SIZE = 6, 5, (8, 12)
 

@@ -14,7 +14,7 @@ from ectool.explainers.fused_layers import FusedLayers
 from ectool.explainers.making import make_explainer
 from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import Classifier
-from ectool.models.target_layer import TargetLayer
+from ectool.models.layers.target_layer import TargetLayer
 
 ZERO, ONE = torch.zeros(1, 2, 2), torch.ones(1, 1, 1)
 TARGETS = torch.tensor([[0, 3], [2, -1], [4, 1]])

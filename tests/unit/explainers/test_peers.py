@@ -14,8 +14,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from ectool.explainers import GradCAM
-from ectool.explainers.gradient_cam import gradient_cam
-from ectool.explainers.linear_head import pooled_linear_head
+from ectool.explainers.cam.gradient_cam import gradient_cam
+from ectool.explainers.cam.linear_head import pooled_linear_head
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ectool.explainers.ablation_cam import AblationCAM
-from ectool.explainers.occlusion import Occlusion
-from ectool.explainers.rise import RISE
-from ectool.explainers.score_cam import ScoreCAM
+from ectool.explainers.cam.ablation_cam import AblationCAM
+from ectool.explainers.cam.score_cam import ScoreCAM
+from ectool.explainers.masking.occlusion import Occlusion
+from ectool.explainers.masking.rise import RISE
 from ectool.models.classifier import Classifier
 
 METHODS = {

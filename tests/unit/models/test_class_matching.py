@@ -7,7 +7,7 @@ from torch import nn
 from ectool.errors import InputError
 from ectool.models.class_matching import match_classes
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.models.zoo import imagenet_class_names
+from ectool.models.sources.zoo import imagenet_class_names
 from ectool.types import Unnamed
 
 

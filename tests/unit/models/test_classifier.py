@@ -10,7 +10,7 @@ from torch import nn
 
 from ectool.errors import InputError
 from ectool.models.classifier import Classifier, ModelSpec, to_pixels
-from ectool.models.target_layer import TargetLayer
+from ectool.models.layers.target_layer import TargetLayer
 
 SPEC = ModelSpec(
     architecture="tiny",

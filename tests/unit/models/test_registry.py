@@ -9,7 +9,7 @@ import torch
 from ectool.errors import InputError
 from ectool.models.classifier import ModelSpec
 from ectool.models.registry import SOURCES, build, create, defaults
-from ectool.models.sources import IMAGENET_MEAN, Defaults
+from ectool.models.sources.base import IMAGENET_MEAN, Defaults
 
 CLASSES = tuple("abcde")
 

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from ectool.errors import InputError
-from ectool.models.smallcnn import SmallCNN
+from ectool.models.sources.smallcnn import SmallCNN
 from ectool.sanity import find_blocks
 from ectool.sanity.blocks import MOST_BLOCKS
 

@@ -20,9 +20,9 @@ from ectool.artifacts.schema import Arrays
 from ectool.config import DataOptions, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.models.classifier import Classifier
-from ectool.stages.found_models import find_model
-from ectool.stages.inputs import open_data
-from ectool.stages.networks import asked
+from ectool.stages.common.found_models import find_model
+from ectool.stages.common.inputs import open_data
+from ectool.stages.common.loaded import asked
 from ectool.types import Advance
 
 PER_CLASS, SIDE = 3, 32

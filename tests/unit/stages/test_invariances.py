@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ectool.config import ExplainConfig, PerturbConfig, ScoreConfig
-from ectool.stages import explain, perturb, score
+from ectool.stages import score
+from ectool.stages.explain import command as explain
+from ectool.stages.perturb import command as perturb
 
 BATCHES = (1, 7, 64)
 

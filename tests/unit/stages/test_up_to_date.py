@@ -10,7 +10,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from ectool.config import ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
-from ectool.stages import explain, inspect, perturb, score, train
+from ectool.stages import explain, perturb, score, train
+from ectool.stages.tools import inspect
 
 model, samples, heatmaps, weights = sys.argv[1:]
 shared = {"model": model, "shard_size": 64}

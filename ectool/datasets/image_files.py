@@ -1,0 +1,171 @@
+"""Pictures in files, whatever a data set calls its folders: decoded when asked for, on threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from ectool.datasets.arrays import boxes_of
+from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
+from ectool.datasets.fingerprint import content_digest, digest_of
+from ectool.datasets.images import read_picture
+from ectool.datasets.views import Placement, View
+
+Found = TypeVar("Found")
+MAX_THREADS = 8
+
+
+@dataclass(frozen=True)
+class ObjectTruth:
+    """Where the objects of one picture are, in the pixels of the picture as it is displayed.
+
+    Attributes:
+        size: (width, height) of the picture.
+        mask: Mode L, zero outside the object.
+        boxes: (x0, y0, x1, y1), end-exclusive.
+        parts: (x, y, visible) of every part.
+    """
+
+    size: tuple[int, int]
+    mask: Image.Image | None = None
+    boxes: Float[np.ndarray, "k 4"] | None = None
+    parts: Float[np.ndarray, "p 3"] | None = None
+
+
+class Truth(Protocol):
+    """What a data set knows of its objects; for all of its pictures the same kinds."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Return the files that hold it, as POSIX paths relative to the data set's folder."""
+        ...
+
+    def read(self, index: int, target: int | None) -> ObjectTruth:
+        """Return the objects of a picture: all of them, or those of one class."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFiles:
+    """One split of a data set of picture files.
+
+    Attributes:
+        name: Short name for people, e.g. ``cub200/test``.
+        folder: Folder that all paths are relative to.
+        paths: POSIX paths of the pictures.
+        sample_ids: Unique identifier of every picture; often its path.
+        labels: True classes; see :class:`ectool.datasets.base.Dataset`.
+        classes: Names of the classes.
+        view: How pictures become squares.
+        root: Folder under which content digests are remembered.
+        facts: JSON values that, with the files' contents, determine the data set.
+        truth: Where the objects are, where anybody drew it.
+        groups: Groups of the samples, where there are any; `facts` tells them.
+    """
+
+    name: str
+    folder: Path
+    paths: Sequence[str]
+    sample_ids: Sequence[str]
+    labels: Labels
+    classes: tuple[str, ...]
+    view: View
+    root: Path
+    facts: Mapping[str, object]
+    truth: Truth | None = None
+    groups: Groups | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the view in pixels."""
+        return self.view.side, self.view.side
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over ids, labels, classes, view and all files' contents."""
+        files = [*dict.fromkeys([*self.paths, *(self.truth.files if self.truth else ())])]
+        return digest_of(
+            {
+                **self.facts,
+                "view": self.view.facts(),
+                "classes": self.classes,
+                "sample_ids": list(self.sample_ids),
+                "labels": self.labels.tolist(),
+                "content": content_digest(self.folder, files, self.root),
+            }
+        )
+
+    def images(
+        self, indices: Indices, framing: Framing | None = None
+    ) -> UInt8[np.ndarray, "b 3 h w"]:
+        """Return the views of pictures, or what `framing` shows of them.
+
+        Raises:
+            InputError: A picture cannot be read.
+        """
+        views = np.empty((len(indices), 3, *self.size), np.uint8)
+
+        def read(row: int) -> None:
+            index = int(indices[row])
+            picture = read_picture(self.folder / self.paths[index])
+            placement = place(self.view, index, picture.size, framing)
+            views[row] = placement.image(picture).transpose(2, 0, 1)
+
+        on_threads(read, range(len(indices)))
+        return views
+
+    def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
+        """Return where the objects are: all of them, or those of one target class each.
+
+        Where there are masks but no boxes, the box is the tightest one around the mask in the
+        view: four zeros for an object that lies outside it.
+
+        Raises:
+            InputError: A file of the truth is damaged, or does not fit its picture.
+        """
+        truth = self.truth
+        if truth is None or len(indices) == 0:
+            return Annotations()
+        chosen = [None] * len(indices) if targets is None else [int(t) for t in targets]
+
+        def read(row: int) -> tuple[Placement, ObjectTruth]:
+            found = truth.read(int(indices[row]), chosen[row])
+            return self.view.place(*found.size), found
+
+        return _seen(on_threads(read, range(len(indices))))
+
+
+def place(view: View, index: int, size: tuple[int, int], framing: Framing | None) -> Placement:
+    """Return where a picture of a size (width, height) lies in what is shown of it."""
+    return view.place(*size) if framing is None else view.frame(framing(index, *size))
+
+
+def on_threads(read: Callable[[int], Found], rows: Sequence[int]) -> list[Found]:
+    """Call `read` for every row on a few threads; PIL decodes outside the interpreter's lock."""
+    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(read, rows))
+
+
+def _seen(truths: list[tuple[Placement, ObjectTruth]]) -> Annotations:
+    """Bring truths from their pictures' pixels to those of the views."""
+    nearest = Image.Resampling.NEAREST
+    masks = [at.image(t.mask, nearest) > 0 for at, t in truths if t.mask is not None]
+    boxes = [at.boxes(t.boxes) for at, t in truths if t.boxes is not None]
+    parts = [
+        np.concatenate([at.points(t.parts[:, :2]), t.parts[:, 2:]], axis=1)
+        for at, t in truths
+        if t.parts is not None
+    ]
+    stacked = np.stack(masks) if masks else None
+    if stacked is not None and not boxes:
+        boxes = list(boxes_of(stacked)[:, None])
+    return Annotations(stacked, boxes or None, np.stack(parts) if parts else None)

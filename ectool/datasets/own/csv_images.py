@@ -1,0 +1,184 @@
+"""Anybody's pictures: one row of a CSV file each, with one class or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, Report
+from ectool.datasets.catalogue import Entry, unknown_split
+from ectool.datasets.class_order import ClassOrder, ordered_classes
+from ectool.datasets.folders import ALL
+from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.own.csv_samples import Sample, read_samples
+from ectool.datasets.own.drawn_annotations import DrawnTruth
+from ectool.datasets.own.table_rows import line_fault
+from ectool.errors import AbsentError, InputError
+
+
+def open_csv(request: DataRequest) -> Dataset:
+    """Open one split of the pictures that a CSV file lists.
+
+    Columns, in any order, others are ignored:
+
+    - ``path``: the picture, relative to the folder of the file;
+    - ``label``: one class, or several separated by ``;`` (one such row makes the data multi-label);
+      or ``labels``: any number of them (multi-label in any case);
+    - ``split``, optional: train, val | validation | valid, or test. Without it, the hash of the
+      path draws it as in ``imagefolder``;
+    - ``mask``, optional: as ``path``; of a split all pictures have one or none;
+    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the picture as it is displayed,
+      right and bottom exclusive; empty where there is none;
+    - ``group``, optional: name of the group whose accuracy is told apart, such as class and
+      background; of a split all pictures have one or none.
+
+    Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
+    are sorted by value over all splits where all of them are integers, else as text; see
+    ``class_order`` of the request.
+
+    Args:
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
+
+    Returns:
+        The data set; sample ids are the paths.
+
+    Raises:
+        InputError: The file, a column, a cell, a picture, a mask or the split is missing or not
+            valid.
+    """
+    file = _find(request)
+    samples, multilabel = read_samples(file, request.report)
+    classes = _classes(file, samples, request.class_order)
+    chosen = _choose(file, samples, request)
+    for column in ("mask", "group"):
+        chosen = _whole(file, chosen, column, request.report)
+    paths = [sample.path for sample in chosen]
+    truth, groups = _truth(file, chosen), _groups(chosen)
+    grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
+    return PictureFiles(
+        name=f"csv/{file.stem}/{request.split}",
+        folder=file.parent,
+        paths=paths,
+        sample_ids=paths,
+        labels=_labels(chosen, classes, multilabel),
+        classes=tuple(classes),
+        view=request.view,
+        root=request.root,
+        facts={"data": "csv", **(truth.facts() if truth else {}), **grouped},
+        truth=truth,
+        groups=groups,
+    )
+
+
+def _find(request: DataRequest) -> Path:
+    file = Path(request.path).expanduser()
+    if request.path and file.is_file():
+        return file
+    raise AbsentError(
+        f"csv:{request.path}",
+        expected="an existing CSV file with the columns path and label",
+        got="no such file" if request.path else "no path",
+        fix="write csv:FILE with the file's path",
+    )
+
+
+def _choose(file: Path, samples: Sequence[Sample], request: DataRequest) -> Sequence[Sample]:
+    """Return the samples of a split whose files are there; report the others."""
+    split = request.split
+    known = {sample.split for sample in samples}
+    if split not in (*known, ALL):
+        raise unknown_split(str(file), split, (*(name for name in SPLITS if name in known), ALL))
+    chosen = [sample for sample in samples if split in (sample.split, ALL)]
+    missing = {sample.path: _missing(file, sample) for sample in chosen}
+    for path in (path for paths in missing.values() for path in paths.values()):
+        request.report(path)
+    return [sample for sample in chosen if sample.path not in missing[sample.path]]
+
+
+def _missing(file: Path, sample: Sample) -> dict[str, InputError]:
+    """Return the faults of the files of a row that are not there, by their paths."""
+    return {
+        path: line_fault(
+            file,
+            sample.line,
+            expected=f"a file {file.parent / path}",
+            got="no such file",
+            fix="restore it, or correct the row",
+        )
+        for path in (sample.path, sample.mask)
+        if path and not _is_file(file.parent / path)
+    }
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there; of names that no file can have, it is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) -> list[str]:
+    names = {name for sample in samples for name in sample.labels}
+    if not names:
+        raise InputError(
+            str(file), expected="rows with a label", got="none", fix="add a row for every picture"
+        )
+    return ordered_classes(names, order, str(file))
+
+
+def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool) -> Labels:
+    index = {name: number for number, name in enumerate(classes)}
+    if not multilabel:
+        return np.array([index[sample.labels[0]] for sample in samples], np.int64)
+    labels = np.zeros((len(samples), len(classes)), np.int8)
+    for row, sample in enumerate(samples):
+        labels[row, [index[name] for name in sample.labels]] = 1
+    return labels
+
+
+def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
+    """Return the masks and boxes of a split."""
+    paths = [sample.path for sample in samples]
+    masks = boxes = None
+    if any(sample.mask for sample in samples):
+        masks = [sample.mask for sample in samples]
+    if any(sample.box for sample in samples):
+        boxes = [np.array([s.box] if s.box else [], np.float64).reshape(-1, 4) for s in samples]
+    return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
+
+
+def _groups(samples: Sequence[Sample]) -> Groups | None:
+    """Return the groups of a split, sorted by name."""
+    names = sorted({sample.group for sample in samples if sample.group})
+    if not names:
+        return None
+    return Groups(tuple(names), np.array([names.index(s.group) for s in samples], np.int64))
+
+
+def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -> Sequence[Sample]:
+    """Return the images of a split that have what others of it have; report those that lack it."""
+    having = [sample for sample in samples if getattr(sample, column)]
+    if not having:
+        return samples
+    for sample in (sample for sample in samples if not getattr(sample, column)):
+        report(
+            line_fault(
+                file,
+                sample.line,
+                expected=f"a {column}, as other pictures of the split have one",
+                got="an empty cell",
+                fix=f"add the {column}, or leave all of them out",
+            )
+        )
+    return having
+
+
+CSV = Entry(
+    open=open_csv,
+    summary="Anybody's pictures: a CSV file of paths and labels; splits, masks and boxes optional.",
+    uri="csv:FILE",
+    splits=(*SPLITS, ALL),
+)

@@ -1,0 +1,134 @@
+"""What the rows of a CSV file of pictures say, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.datasets.base import Report, raise_fault
+from ectool.datasets.folders import SPLIT_FOLDERS, drawn_split
+from ectool.datasets.own.table_rows import BoxCells, Row, line_fault, read_rows
+from ectool.errors import InputError
+
+SEPARATOR = ";"
+SEVERAL = "labels"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one row says.
+
+    Attributes:
+        line: Its line, for errors.
+        path: POSIX path of the picture, which is its id.
+        labels: Names of its classes.
+        split: One of ``SPLITS``.
+        mask: POSIX path of its mask, or empty.
+        box: Its box, or None.
+        group: Name of its group, or empty.
+    """
+
+    line: int
+    path: str
+    labels: tuple[str, ...]
+    split: str
+    mask: str
+    box: BoxCells | None
+    group: str
+
+
+def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample], bool]:
+    """Read all rows of a CSV file; see :func:`ectool.datasets.own.csv_images.open_csv`.
+
+    Args:
+        file: The CSV file.
+        report: Is told of rows that are not valid, and left out.
+
+    Returns:
+        The samples in the order of the file, and whether they are multi-label.
+
+    Raises:
+        InputError: A column or cell is missing or not valid, or a path occurs twice.
+    """
+    samples: dict[str, Sample] = {}
+    several = False
+    for row in read_rows(file, ("path", f"label|{SEVERAL}"), report):
+        try:
+            sample = _sample(row)
+            _check_new(row, sample, samples)
+        except InputError as fault:
+            report(fault)
+            continue
+        samples[sample.path] = sample
+        several = several or SEVERAL in row.cells or len(sample.labels) > 1
+    if several:
+        _check_nothing_drawn(file, samples.values(), report)
+    return [*samples.values()], several
+
+
+def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
+    """Check that no row before names the same path."""
+    if sample.path in samples:
+        raise row.fault(
+            expected="every path once",
+            got=f"{sample.path} of line {samples[sample.path].line} again",
+            fix=f"keep one of the rows; write several classes as a{SEPARATOR}b",
+        )
+
+
+def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) -> None:
+    """Check that multi-label samples have no truth, which would be nobody knows which class's."""
+    for sample in samples:
+        if sample.mask or sample.box:
+            report(
+                line_fault(
+                    file,
+                    sample.line,
+                    expected="neither mask nor box in a multi-label data set",
+                    got=sample.mask or ", ".join(f"{edge:g}" for edge in sample.box or ()),
+                    fix="remove these columns: nobody says which class they are of",
+                )
+            )
+
+
+def _sample(row: Row) -> Sample:
+    path = row.path("path")
+    if not path:
+        raise row.fault(expected="a path", got="an empty cell", fix="fill it or remove the row")
+    return Sample(
+        line=row.line,
+        path=path,
+        labels=_labels(row),
+        split=_split(row, path),
+        mask=row.path("mask"),
+        box=row.box(),
+        group=row.cells.get("group", ""),
+    )
+
+
+def _labels(row: Row) -> tuple[str, ...]:
+    cell = row.cells.get(SEVERAL, row.cells.get("label", ""))
+    if not cell and SEVERAL in row.cells:
+        return ()
+    names = tuple(name.strip() for name in cell.split(SEPARATOR))
+    if not all(names):
+        raise row.fault(
+            expected="a label",
+            got=f"an empty one in {cell!r}" if cell else "an empty cell",
+            fix=f"fill it, remove the row, or call the column {SEVERAL!r} where none is an answer",
+        )
+    return names
+
+
+def _split(row: Row, path: str) -> str:
+    cell = row.cells.get("split")
+    if cell is None:
+        return drawn_split(path)
+    if cell.lower() not in SPLIT_FOLDERS:
+        raise row.fault(
+            expected=f"a split, one of {', '.join(SPLIT_FOLDERS)}",
+            got=repr(cell),
+            fix="correct it, or leave the column out to have the split drawn",
+        )
+    return SPLIT_FOLDERS[cell.lower()]

@@ -1,0 +1,88 @@
+"""Masks and boxes that users bring with their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from ectool.datasets.image_files import ObjectTruth
+from ectool.datasets.images import read_mask, read_size
+from ectool.errors import InputError
+
+
+@dataclass(frozen=True)
+class DrawnTruth:
+    """One mask and any number of boxes for every picture, in its pixels as it is displayed.
+
+    Attributes:
+        folder: Folder that all paths are relative to.
+        pictures: POSIX paths of the pictures.
+        masks: POSIX path of each one's mask, where there are masks.
+        boxes: Each one's boxes (x0, y0, x1, y1), end-exclusive, where there are boxes.
+    """
+
+    folder: Path
+    pictures: Sequence[str]
+    masks: Sequence[str] | None = None
+    boxes: Sequence[Float[np.ndarray, "k 4"]] | None = None
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Return the paths of the masks."""
+        return self.masks or ()
+
+    def facts(self) -> dict[str, object]:
+        """Return what no file of :attr:`files` tells, for the fingerprint."""
+        facts: dict[str, object] = {}
+        if self.masks is not None:
+            facts["masks"] = list(self.masks)
+        if self.boxes is not None:
+            facts["boxes"] = [boxes.tolist() for boxes in self.boxes]
+        return facts
+
+    def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
+        """Return a picture's mask and boxes.
+
+        Raises:
+            InputError: The mask cannot be read or has another size than its picture, or a box
+                lies outside it.
+        """
+        size = read_size(self.folder / self.pictures[index])
+        mask = None if self.masks is None else self._mask(index, size)
+        boxes = None if self.boxes is None else self._boxes(index, size)
+        return ObjectTruth(size=size, mask=mask, boxes=boxes)
+
+    def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
+        path = self.folder / (self.masks or ())[index]
+        mask = read_mask(path)
+        if mask.size != size:
+            raise InputError(
+                str(path),
+                expected=f"{_pixels(size)}, as {self.pictures[index]} is displayed",
+                got=f"{mask.width} x {mask.height}",
+                fix="make the mask from the picture at its full size",
+            )
+        return mask
+
+    def _boxes(self, index: int, size: tuple[int, int]) -> Float[np.ndarray, "k 4"]:
+        boxes = (self.boxes or ())[index]
+        low, high = boxes[:, :2], boxes[:, 2:]
+        outside = ((low >= size) | (high <= 0)).any(axis=1)
+        if outside.any():
+            raise InputError(
+                f"the box of {self.pictures[index]}",
+                expected=f"a part of its {_pixels(size)}",
+                got=", ".join(f"{edge:g}" for edge in boxes[outside.argmax()]),
+                fix="give pixels of the picture as it is displayed",
+            )
+        return boxes
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    width, height = size
+    return f"{width} x {height} pixels"

@@ -1,0 +1,144 @@
+"""Anybody's pictures: one folder per class, as torchvision's ImageFolder reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from ectool.datasets.base import SPLITS, DataRequest, Dataset, Report
+from ectool.datasets.catalogue import Entry
+from ectool.datasets.folders import ALL, Listing, list_split
+from ectool.datasets.formats import is_image_name
+from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.mask_files import MASKS
+from ectool.datasets.own.drawn_annotations import DrawnTruth
+from ectool.datasets.own.table_rows import BOX, BoxCells, Row, read_rows
+from ectool.errors import AbsentError, InputError
+
+BOXES = "boxes.csv"
+
+
+def open_imagefolder(request: DataRequest) -> Dataset:
+    """Open one split of a folder of pictures.
+
+    With split folders (train | training, val | valid | validation | dev, test | testing, in any
+    case: a folder of that name that holds folders) those are the splits, and classes are the union
+    over all of them, sorted as ``class_order`` of the request says, as text unless it does.
+    Without, the hash of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so
+    that pictures which come or go leave the others where they are. ``all`` is every picture. Hidden
+    files and folders are skipped. Links are followed, but every real folder counts once a class.
+
+    Masks lie below ``masks`` as their images lie beside it, in any image format; boxes
+    are rows ``path,x0,y0,x1,y1`` of ``boxes.csv``, any number for an image, in pixels of the image
+    as it is displayed, right and bottom exclusive.
+
+    Args:
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
+
+    Returns:
+        The data set; sample ids are POSIX paths relative to the folder.
+
+    Raises:
+        InputError: The folder, the split, its pictures or some of its masks are missing, or a row
+            of ``boxes.csv`` is not valid.
+    """
+    folder = Path(request.path).expanduser()
+    if not request.path or not folder.is_dir():
+        raise AbsentError(
+            f"imagefolder:{request.path}",
+            expected="an existing folder that holds split or class folders",
+            got="no such folder" if request.path else "no path",
+            fix="write imagefolder:PATH with the folder's path",
+        )
+    listing = list_split(folder, request.split, request.class_order, request.report)
+    labels = np.array(listing.labels, np.int64)
+    labels.setflags(write=False)
+    truth = _truth(folder, listing, request.report)
+    return PictureFiles(
+        name=f"imagefolder/{folder.resolve().name}/{request.split}",
+        folder=folder,
+        paths=listing.sample_ids,
+        sample_ids=listing.sample_ids,
+        labels=labels,
+        classes=listing.classes,
+        view=request.view,
+        root=request.root,
+        facts={"data": "imagefolder", **(truth.facts() if truth else {})},
+        truth=truth,
+    )
+
+
+def _truth(folder: Path, listing: Listing, report: Report) -> DrawnTruth | None:
+    """Return the masks and boxes that users put beside the pictures of a split."""
+    pictures = listing.sample_ids
+    boxes = _read_boxes(folder, pictures, report) if _has_boxes(folder) else None
+    known = listing.masks is not None or boxes is not None
+    return DrawnTruth(folder, pictures, listing.masks, boxes) if known else None
+
+
+def _has_boxes(folder: Path) -> bool:
+    """Tell whether there is a file of boxes, or what should be one."""
+    return (folder / BOXES).exists() or (folder / BOXES).is_symlink()
+
+
+def _read_boxes(
+    folder: Path, pictures: Sequence[str], report: Report
+) -> list[Float[np.ndarray, "k 4"]] | None:
+    """Return the boxes of every picture, None where no row is about any of them."""
+    found: dict[str, list[BoxCells]] = {picture: [] for picture in pictures}
+    for row in read_rows(folder / BOXES, ("path", *BOX), report):
+        try:
+            path, box = _box_of(folder, row, found)
+        except InputError as fault:
+            report(fault)
+            continue
+        found.get(path, []).append(box)
+    if not any(found.values()):
+        return None
+    return [np.array(boxes, np.float64).reshape(-1, 4) for boxes in found.values()]
+
+
+def _box_of(folder: Path, row: Row, known: Container[str]) -> tuple[str, BoxCells]:
+    """Return what a row says: an image and a box in it."""
+    path, box = row.path("path"), row.box()
+    if box is None or not (path in known or (folder / path).is_file()):
+        raise row.fault(
+            expected=f"a picture of {folder} and its box",
+            got=", ".join(row.cells.values()),
+            fix="correct the row or remove it",
+        )
+    return path, box
+
+
+def check_strays(request: DataRequest) -> None:
+    """Report masks without an image, and folders that are called like images."""
+    folder = Path(request.path).expanduser()
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        place = Path(parent)
+        for name in filter(is_image_name, folders):
+            request.report(_stray(place / name, "a file, as its name says", "a folder"))
+        if MASKS in place.relative_to(folder).parts[:1]:
+            images = folder / place.relative_to(folder / MASKS)
+            stems = {path.stem for path in images.iterdir()} if images.is_dir() else set()
+            for name in sorted(file for file in files if is_image_name(file)):
+                if name[0] != "." and Path(name).stem not in stems:
+                    request.report(_stray(place / name, f"its image in {images}", "none"))
+
+
+def _stray(path: Path, expected: str, got: str) -> InputError:
+    return InputError(str(path), expected=expected, got=got, fix="restore the image or remove it")
+
+
+IMAGE_FOLDER = Entry(
+    open=open_imagefolder,
+    summary="Anybody's pictures: one folder per class; split folders, masks and boxes optional.",
+    uri="imagefolder:PATH",
+    splits=(*SPLITS, ALL),
+    owns_folder=True,
+    check_more=check_strays,
+)

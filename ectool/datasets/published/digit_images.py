@@ -1,0 +1,165 @@
+"""The parts that one picture of the digits data set is put together from.
+
+Like the textures, they use only arithmetic that is rounded correctly everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from jaxtyping import Bool, Float64, UInt8
+
+from ectool.datasets.published.textures import TEXTURES, texture_draws
+
+SIDE = 32
+FAMILIES = tuple(TEXTURES.values())
+PAINT_DRAWS = 14 + SIDE * SIDE
+
+Picture = UInt8[np.ndarray, "3 s s"]
+Mask = Bool[np.ndarray, "s s"]
+Box = tuple[int, int, int, int]
+
+
+class Draw:
+    """Uniform numbers from (seed, sample id, purpose), the same on every machine.
+
+    ``Philox.random_raw`` is used because numpy promises stable streams for bit generators only.
+
+    Args:
+        seed: Seed of the data set.
+        sample_id: Identifier of the picture.
+    """
+
+    def __init__(self, seed: int, sample_id: str) -> None:
+        self._name = f"{seed}\0{sample_id}"
+
+    def __call__(self, purpose: str, count: int) -> Float64[np.ndarray, "d"]:
+        """Return ``count`` numbers in [0, 1)."""
+        digest = hashlib.sha256(f"{self._name}\0{purpose}".encode()).digest()
+        philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+        bits: Float64[np.ndarray, "d"] = (philox.random_raw(count) >> 11).astype(np.float64)
+        return bits / 2.0**53
+
+
+def place_object(digit: UInt8[np.ndarray, "8 8"], draw: Draw) -> tuple[Picture, Mask]:
+    """Enlarge a digit and put it at a random place, in a random light colour, on black.
+
+    Args:
+        digit: Ink, 0 to 16.
+        draw: Source of scale, place and colour.
+
+    Returns:
+        The digit on black and its crisp mask.
+    """
+    scale, top, left, light, *tint = draw("object", 7)
+    side = 12 + int(7 * scale)
+    ink = enlarge(digit, side)
+    y, x = int((SIDE - side + 1) * top), int((SIDE - side + 1) * left)
+    mask = np.zeros((SIDE, SIDE), dtype=np.bool_)
+    mask[y : y + side, x : x + side] = ink >= 0.5
+    colour = np.floor(150.0 + 65.0 * light + 40.0 * np.array(tint)).astype(np.uint8)
+    return colour[:, None, None] * mask.astype(np.uint8), mask
+
+
+def enlarge(digit: UInt8[np.ndarray, "8 8"], side: int) -> Float64[np.ndarray, "s s"]:
+    """Interpolate a digit smoothly (Keys' cubic convolution, a = -1/2) to another size.
+
+    The weights are rounded to multiples of 2^-20, so that the matrix product is exact in integers
+    and the mask cannot differ between machines.
+
+    Args:
+        digit: Ink, 0 to 16.
+        side: Side of the result in pixels.
+
+    Returns:
+        Ink relative to full ink; may overshoot [0, 1] slightly.
+    """
+    at = (np.arange(side) + 0.5) * 8.0 / side - 0.5
+    t = np.abs(at[:, None] - np.arange(-2, 10))
+    near = (1.5 * t - 2.5) * t * t + 1.0
+    far = ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
+    weights = np.where(t < 1.0, near, np.where(t < 2.0, far, 0.0))
+    whole = np.floor(weights * 2.0**20 + 0.5).astype(np.int64)
+    padded = np.pad(digit.astype(np.int64), 2)
+    ink: Float64[np.ndarray, "s s"] = (whole @ padded @ whole.T) / (16.0 * 2.0**40)
+    return ink
+
+
+def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Picture:
+    """Draw a texture between two dark colours.
+
+    Args:
+        family: Index into ``TEXTURES``.
+        uniforms: ``PAINT_DRAWS`` numbers in [0, 1): seven for the colours, the rest for
+            ``texture_draws``.
+
+    Returns:
+        A picture with values from 0 to 170.
+    """
+    field = FAMILIES[family](texture_draws(uniforms[7:], SIDE))
+    dark = 60.0 * uniforms[:3]
+    light = 90.0 + 80.0 * uniforms[3:6]
+    first, second = (dark, light) if uniforms[6] < 0.5 else (light, dark)
+    mixed = first[:, None, None] + (second - first)[:, None, None] * field
+    picture: Picture = np.floor(mixed + 0.5).astype(np.uint8)
+    return picture
+
+
+def mask_box(mask: Mask) -> Box:
+    """Return the tight box (x0, y0, x1, y1) of a mask, end-exclusive."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def compose(
+    variant: str,
+    foreground: Picture,
+    mask: Mask,
+    box: Box,
+    background: Picture,
+) -> Picture:
+    """Put object and background together as the variant says.
+
+    Args:
+        variant: One of ``VARIANTS``.
+        foreground: The object on black.
+        mask: The object's pixels.
+        box: The object's box.
+        background: The texture, without a hole.
+
+    Returns:
+        The picture of this variant.
+    """
+    if variant == "only_fg":
+        return foreground
+    if variant == "only_bg_t":
+        return tile_box(background, box)
+    if variant == "no_fg":
+        return np.where(mask, np.uint8(0), background)
+    return np.where(mask, foreground, background)
+
+
+def tile_box(background: Picture, box: Box) -> Picture:
+    """Fill the box by tiling the largest strip beside, above or below it.
+
+    Args:
+        background: The texture; what lies inside the box is not read.
+        box: (x0, y0, x1, y1), end-exclusive, smaller than the picture.
+
+    Returns:
+        A picture that shows neither the object nor its outline.
+    """
+    x0, y0, x1, y1 = box
+    strips = (
+        background[:, :y0],
+        background[:, y1:],
+        background[:, :, :x0],
+        background[:, :, x1:],
+    )
+    strip = max(strips, key=lambda candidate: candidate.size)
+    height, width = strip.shape[1:]
+    filled = background.copy()
+    rows, columns = np.arange(y1 - y0) % height, np.arange(x1 - x0) % width
+    filled[:, y0:y1, x0:x1] = strip[:, rows][:, :, columns]
+    return filled

@@ -1,0 +1,1 @@
+"""Attributions from the attention of a transformer."""

@@ -1,0 +1,1 @@
+"""Attributions by gradients or relevance that flow back to the pixels."""

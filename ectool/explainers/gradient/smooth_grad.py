@@ -1,0 +1,97 @@
+"""SmoothGrad: the gradient, averaged over noisy copies of the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from ectool.explainers.base import Explanation, Targets
+from ectool.explainers.gradient.input_gradient import pixel_gradient
+from ectool.explainers.gradient.reductions import greatest_magnitude
+from ectool.explainers.gradients import explain_each
+from ectool.models.classifier import Classifier
+from ectool.seeding import stream
+
+
+class SmoothGrad:
+    """SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825) at the pixels.
+
+    ``heatmap = max_c |mean_t d logits[y](x + sigma * z_t) / d x_c|``, ``z_t ~ N(0, 1)``,
+    ``sigma = noise * (max x - min x)``. As in the paper the range is each picture's own, and noisy
+    pixels may leave [0, 1]. Deviation: the draws z_t belong to the seed alone and are the same for
+    all pictures, so that a map depends on neither batch nor order, and the maps of a picture and
+    of its perturbed twin differ by the pictures and not by the draws.
+
+    Args:
+        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        passes: Noisy copies, at least 1.
+        noise: Standard deviation of the noise as a share of the picture's range, at least 0.
+        seed: What the draws belong to.
+    """
+
+    def __init__(
+        self, model: Classifier, *, passes: int = 50, noise: float = 0.15, seed: int = 0
+    ) -> None:
+        self.model = model
+        self.passes = passes
+        self.noise = noise
+        self.seed = seed
+
+    def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
+        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+
+        Returns:
+            float32 heatmaps on the raw scale at the pixels, and the logits of the clean pictures.
+
+        Raises:
+            InputError: The logits have no gradient.
+
+        Cost: one forward pass, and ``passes`` forward and backward passes for each column that
+        holds any target. Memory: four copies of the batch beside one pass, whatever ``passes`` is.
+        """
+
+        def draw(rows: Tensor, classes: Tensor) -> Tensor:
+            return greatest_magnitude(
+                smooth_gradient(
+                    self.model, rows, classes, passes=self.passes, noise=self.noise, seed=self.seed
+                )
+            )
+
+        return explain_each(self.model, images, targets, draw)
+
+
+def smooth_gradient(
+    model: Classifier,
+    images: Float[Tensor, "n ch h w"],
+    classes: Int[Tensor, "n"],
+    *,
+    passes: int,
+    noise: float,
+    seed: int,
+) -> Float32[Tensor, "n ch h w"]:
+    """Return the mean gradient of noisy copies, signed and for each channel.
+
+    Args:
+        model: The classifier, left as found.
+        images: RGB in [0, 1].
+        classes: A class for each image; -1 stands for none.
+        passes: Noisy copies, at least 1; the draws of fewer are the first ones of more.
+        noise: Standard deviation of the noise as a share of the picture's range.
+        seed: What the draws belong to.
+
+    Returns:
+        The attribution.
+
+    Cost: ``passes`` forward and backward passes.
+    """
+    pixels = images.float()
+    sigma = noise * (pixels.amax((1, 2, 3), keepdim=True) - pixels.amin((1, 2, 3), keepdim=True))
+    draws = stream(seed, "smoothgrad")
+    total = torch.zeros_like(pixels)
+    for _ in range(passes):
+        draw = draws.standard_normal(images.shape[1:], dtype=np.float32)
+        noisy = torch.addcmul(pixels, sigma, torch.from_numpy(draw).to(pixels.device))
+        total += pixel_gradient(model, noisy.to(images.dtype), classes)
+    return total.div_(passes)

@@ -1,0 +1,1 @@
+"""Attributions by hiding pixels: forward passes only."""

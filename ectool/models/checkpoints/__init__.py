@@ -1,0 +1,1 @@
+"""Weights on disk: our own, and files of other people, read without running code."""

@@ -1,0 +1,1 @@
+"""Layers of a network: the target layer, the head, and where its tokens lie."""

@@ -1,0 +1,1 @@
+"""Where networks come from: ours, torchvision, timm, imports and exported programs."""

@@ -1,0 +1,115 @@
+"""The user's own networks: ``package.module:factory``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from operator import attrgetter
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ectool.errors import InputError
+from ectool.models.layers.probe import check_head, first_line
+from ectool.models.sources.base import Defaults, Size
+
+_CLASSES = "num_classes"
+_READY = "give a function that returns a network that is ready to be asked"
+
+
+def defaults(_name: str) -> Defaults:
+    """Return ImageNet's size and normalisation: code says nothing of what it was trained on."""
+    return Defaults()
+
+
+def network(name: str, classes: int, size: Size) -> nn.Module:
+    """Call a factory, with ``num_classes=classes`` where its signature takes that.
+
+    The module is imported, so its code runs; the working folder is searched first, as it is by
+    ``python -m``. What the code prints goes to stderr.
+
+    Args:
+        name: ``package.module:factory``; what stands behind the colon may be dotted.
+        classes: Number of logits the network is to have.
+        size: (height, width) of the pictures it is asked about.
+
+    Returns:
+        The network, with the weights the factory gave it.
+
+    Raises:
+        InputError: No such module or factory, it fails, or it makes no network for these classes
+            and pictures.
+
+    Cost: what the factory does, and one forward pass of one image.
+    """
+    with redirect_stdout(sys.stderr), _working_folder_first():
+        with torch.random.fork_rng(devices=[]):
+            # A module runs once only, so what it draws must not change what the factory gets.
+            factory = _find(name)
+        made = _call(name, factory, classes)
+    if not isinstance(made, nn.Module):
+        raise _unusable(name, "a factory that returns a torch.nn.Module", type(made).__name__)
+    check_head(made, size, classes, f"import:{name}")
+    return made
+
+
+def _find(name: str) -> object:
+    path, _, attribute = name.partition(":")
+    if not path or not attribute:
+        raise _unusable(name, "import:package.module:factory", "another form")
+    try:
+        module = importlib.import_module(path)
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+        got = f"{type(error).__name__}: {first_line(error)}"
+        fix = "install it, or run where it lies"
+        raise _unusable(name, f"that {path} can be imported", got, fix) from error
+    try:
+        return attrgetter(attribute)(module)
+    except AttributeError as error:
+        near = difflib.get_close_matches(attribute, vars(module), n=3)
+        fix = f"try {', '.join(near)}" if near else "check the name behind the second colon"
+        raise _unusable(name, f"a factory in {path}", f"no {attribute!r} there", fix) from error
+
+
+def _call(name: str, factory: object, classes: int) -> object:
+    if isinstance(factory, nn.Module) or not callable(factory):
+        got = f"an object of type {type(factory).__name__}"
+        raise _unusable(name, "a function or class that makes a network", got)
+    arguments = {_CLASSES: classes} if _takes_classes(factory) else {}
+    try:
+        return factory(**arguments)
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+        got = f"{type(error).__name__}: {first_line(error)}"
+        call = f"{_CLASSES}={classes}" if arguments else ""
+        raise _unusable(name, f"a network from the call ({call})", got) from error
+
+
+def _takes_classes(factory: Callable[..., object]) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # some functions written in C have no signature
+        return False
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(
+        p.kind is inspect.Parameter.VAR_KEYWORD or (p.name == _CLASSES and p.kind in by_name)
+        for p in parameters
+    )
+
+
+@contextmanager
+def _working_folder_first() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _unusable(name: str, expected: str, got: str, fix: str = _READY) -> InputError:
+    return InputError(f"model import:{name}", expected=expected, got=got, fix=fix)

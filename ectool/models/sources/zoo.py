@@ -1,0 +1,111 @@
+"""Networks by their bare name: the small network and all of torchvision's classifiers."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, cast
+
+from torch import nn
+
+from ectool.errors import InputError
+from ectool.models.classifier import Channels
+from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults, Size
+from ectool.models.sources.smallcnn import SmallCNN
+
+SMALL_CNN = "smallcnn"
+SMALL_CNN_SIZE = (32, 32)
+HALF: Channels = (0.5, 0.5, 0.5)
+QUARTER: Channels = (0.25, 0.25, 0.25)
+
+# Their public weights were trained on pixels in [-1, 1]; torchvision reaches that by rescaling
+# ImageNet-normalised input inside the network (`transform_input`), which is the same map.
+_SYMMETRIC_INPUT = ("googlenet", "inception_v3")
+
+
+def architectures() -> list[str]:
+    """Return the name of every network there is."""
+    return [SMALL_CNN, *_torchvision().list_models(module=_torchvision())]
+
+
+def imagenet_class_names() -> tuple[str, ...]:
+    """Return the names of ImageNet's 1000 classes, in the order of the public heads."""
+    weights = _torchvision().ResNet18_Weights.DEFAULT
+    return tuple(weights.meta["categories"])
+
+
+def defaults(name: str) -> Defaults:
+    """Return what the public weights were trained on; the small network has none.
+
+    Raises:
+        InputError: Unknown name.
+    """
+    _check_name(name)
+    if name == SMALL_CNN:
+        return Defaults(SMALL_CNN_SIZE, HALF, QUARTER)
+    weights = _torchvision().get_model_weights(name).DEFAULT
+    preprocessing = weights.transforms.keywords
+    side: int = preprocessing["crop_size"]
+    classes = len(weights.meta["categories"])
+    if name in _SYMMETRIC_INPUT:
+        return Defaults((side, side), HALF, HALF, classes)
+    mean = preprocessing.get("mean", IMAGENET_MEAN)
+    return Defaults((side, side), mean, preprocessing.get("std", IMAGENET_STD), classes)
+
+
+def network(name: str, classes: int, size: Size) -> nn.Module:
+    """Make a network with fresh weights.
+
+    Raises:
+        InputError: Unknown name, or a size the architecture refuses.
+    """
+    _check_name(name)
+    if name == SMALL_CNN:
+        return SmallCNN(classes)
+    try:
+        return cast(
+            nn.Module,
+            _torchvision().get_model(
+                name, weights=None, num_classes=classes, **_constructor_options(name, size)
+            ),
+        )
+    except (ValueError, AssertionError) as error:
+        raise InputError(
+            "input size",
+            expected=f"a size {name} accepts",
+            got=f"{size[0]}x{size[1]} ({error})",
+            fix="use the default size",
+        ) from error
+
+
+def _torchvision() -> Any:  # noqa: ANN401 (a module without types)
+    """Import torchvision's models: with the compiler that they bring, as slow as torch itself."""
+    from torchvision import models
+
+    return models
+
+
+def _check_name(name: str) -> None:
+    if name == SMALL_CNN:
+        return
+    known = architectures()
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [SMALL_CNN]
+    raise InputError(
+        "model",
+        expected=f"one of {len(known)} architectures",
+        got=repr(name),
+        fix=f"try {', '.join(near)}",
+    )
+
+
+def _constructor_options(name: str, size: Size) -> dict[str, Any]:
+    if name in _SYMMETRIC_INPUT:
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("maxvit"):
+        return {"input_size": size}
+    if not name.startswith("vit_"):
+        return {}
+    if size[0] != size[1]:
+        raise ValueError("not square")
+    return {"image_size": size[0]}

@@ -1,0 +1,1 @@
+"""The page: one HTML file, its charts, its images and `report.json`."""

@@ -1,0 +1,122 @@
+"""Curves of one model: its heatmaps beside others, as the tables of an evaluation hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ectool.reports.evaluation import Row, interval_of
+from ectool.reports.paper.style import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    Drawing,
+    legend,
+    name_columns,
+    name_rows,
+    panels,
+)
+from ectool.reports.paper.text import PICTURES, sizes, slugs
+from ectool.reports.plotting import percents
+from ectool.reports.report import Report
+
+PERCENT = "%"
+
+
+@dataclass(frozen=True)
+class TableCurves:
+    """How the lines of a table become curves, drawn for each model on its own.
+
+    Attributes:
+        name: How its files begin.
+        table: Name of the table; each line holds a value with its interval and n.
+        panel: Key of what has a panel of its own.
+        curve: Key of what has a curve of its own.
+        x: Key of the position: a share, or a name in the order of the table.
+        across: Name of the horizontal axis.
+        up: Name of the vertical one.
+        caption: What is seen.
+    """
+
+    name: str
+    table: str
+    panel: str
+    curve: str
+    x: str
+    across: str
+    up: str
+    caption: str
+
+
+TABLES = (
+    TableCurves(
+        "faithfulness",
+        "faithfulness_curves",
+        panel="curve",
+        curve="maps",
+        x="share",
+        across="pixels changed, %",
+        up=PERCENT,
+        caption="Probability of the explained class, of ROAD the accuracy, while pixels change in "
+        "the order of the model's heatmaps, and of two maps that know nothing of the model: "
+        "random values, and a spot in the centre.",
+    ),
+    TableCurves(
+        "sanity",
+        "sanity",
+        panel="similarity",
+        curve="mode",
+        x="layer",
+        across="layer drawn anew, from the head on",
+        up="similarity",
+        caption="Similarity of the heatmaps to those of the network whose layers have been drawn "
+        "anew, each on its own or with all layers after it.",
+    ),
+)
+
+
+def table_curves(report: Report) -> Iterator[Drawing]:
+    """Draw the curves that tables hold, a figure for each model."""
+    names = slugs([entry.name for entry in report.entries])
+    for kind in TABLES:
+        for name, entry in zip(names, report.entries, strict=True):
+            if rows := entry.evaluation.tables.get(kind.table, ()):
+                figure = _figure(kind, rows, report)
+                yield Drawing(f"{kind.name}-{name}", _caption(kind, entry.name, rows), figure)
+
+
+def _caption(kind: TableCurves, model: str, rows: Sequence[Row]) -> str:
+    intervals = PICTURES.format(sizes([row["n"] for row in rows]))
+    return f"{model}. {kind.caption} Bands: {intervals}."
+
+
+def _figure(kind: TableCurves, rows: Sequence[Row], report: Report) -> Figure:
+    titles = list(dict.fromkeys(row[kind.panel] for row in rows))
+    figure, grid = panels(len(titles))
+    for axes, title in zip(grid, titles, strict=True):
+        _curves(axes, kind, [row for row in rows if row[kind.panel] == title])
+        axes.set_title(report.label(title))
+    name_rows(grid, kind.up)
+    legend(figure, grid[0])
+    return figure
+
+
+def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
+    curves = dict.fromkeys(row[kind.curve] for row in rows)
+    ticks = list(dict.fromkeys(row[kind.x] for row in rows))
+    is_named = isinstance(ticks[0], str)
+    for number, curve in enumerate(curves):
+        points = [row for row in rows if row[kind.curve] == curve]
+        x = [ticks.index(p[kind.x]) if is_named else 100 * p[kind.x] for p in points]
+        value, low, high = percents([interval_of(point) for point in points], kind.up == PERCENT)
+        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+        marker = MARKERS[number % len(MARKERS)] if len(points) <= 12 else ""
+        label = str(curve).replace("_", " ")
+        axes.plot(x, value, color=colour, linestyle=dash, marker=marker, label=label)
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.set_xlabel(kind.across)
+    if is_named:
+        name_columns(axes, ticks)

@@ -1,0 +1,135 @@
+"""Calibration and confusion: what a model says beside what is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ectool.reports.classes import Confusion, confusions
+from ectool.reports.evaluation import Row
+from ectool.reports.paper.style import (
+    COLOURS,
+    COLUMN,
+    INK,
+    LONGEST_TITLE,
+    PAGE,
+    Drawing,
+    blank,
+    name_columns,
+    name_rows,
+    panels,
+    shortened,
+)
+from ectool.reports.paper.text import sizes, slugs
+from ectool.reports.plotting import whiskers
+from ectool.reports.report import Report
+
+PER_FIGURE = 6
+"""Reliability diagrams in one figure."""
+HEIGHT = 2.6
+"""Of their rows in inches: squares, where there are three in a row."""
+NUMBERED = 12
+"""Classes up to which the cells of a confusion matrix hold numbers."""
+NAMED = 40
+"""Classes up to which they are named."""
+Z = NormalDist().inv_cdf(0.975)
+"""Of a 95 % interval."""
+
+
+def reliability_diagrams(report: Report) -> Iterator[Drawing]:
+    """Draw accuracy over confidence for each model, six in a figure."""
+    found = [
+        (entry.name, rows)
+        for entry in report.entries
+        if (rows := [r for r in entry.evaluation.tables.get("reliability", ()) if r["n"]])
+    ]
+    for number, first in enumerate(range(0, len(found), PER_FIGURE), start=1):
+        part = found[first : first + PER_FIGURE]
+        figure, grid = panels(len(part), height=HEIGHT)
+        for axes, (name, rows) in zip(grid, part, strict=True):
+            _reliability(axes, shortened(name, LONGEST_TITLE), rows)
+        name_rows(grid, "%")
+        counts = [sum(row["n"] for row in rows) for _, rows in part]
+        yield Drawing(
+            "reliability" + (f"-{number}" if len(found) > PER_FIGURE else ""),
+            "Dots: accuracy of the pictures of each bin of confidence, at their mean confidence; "
+            f"whiskers: 95 % Wilson intervals. Bars: share of the {sizes(counts)} pictures in each "
+            "bin. On the diagonal a model is as often right as it says.",
+            figure,
+        )
+
+
+def _reliability(axes: Axes, name: str, rows: Sequence[Row]) -> None:
+    n, low, high, confidence, accuracy = (
+        np.array([row[key] for row in rows], np.float64)
+        for key in ("n", "low", "high", "confidence", "accuracy")
+    )
+    axes.bar(
+        low * 100,
+        n / n.sum() * 100,
+        (high - low) * 100,
+        align="edge",
+        color="#d0d0d0",
+        edgecolor="white",
+        linewidth=0.4,
+    )
+    axes.plot((0, 100), (0, 100), color=INK, linewidth=0.6, linestyle=(0, (3, 3)))
+    bounds = wilson(accuracy, n) * 100
+    reach = whiskers(accuracy * 100, *bounds)
+    axes.errorbar(confidence * 100, accuracy * 100, reach, color=COLOURS[0], fmt="o-", ms=3, lw=0.8)
+    axes.set(xlim=(0, 100), ylim=(0, 101), xlabel="confidence, %", title=name, aspect="equal")
+
+
+def wilson(share: Float[np.ndarray, "k"], n: Float[np.ndarray, "k"]) -> Float[np.ndarray, "2 k"]:
+    """Return both ends of Wilson's 95 % interval of shares of n."""
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    return np.stack([centre - reach, centre + reach])
+
+
+def confusion_matrices(report: Report) -> Iterator[Drawing]:
+    """Draw for each model which share of every class it takes for which."""
+    found = confusions(report)
+    for name, one in zip(slugs([one.model for one in found]), found, strict=True):
+        counts = np.array(one.counts, np.float64)
+        yield Drawing(
+            f"confusion-{name}",
+            f"{one.model}: share of the pictures of each class (rows) that are taken for each "
+            f"class (columns), in %; {sizes([int(counts.sum())])} pictures.",
+            _matrix(one, counts),
+        )
+
+
+def _matrix(confusion: Confusion, counts: Float[np.ndarray, "c c"]) -> Figure:
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes = len(confusion.classes)
+    width = COLUMN if classes <= NUMBERED else PAGE
+    figure = blank(width, width * 0.9)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=100, interpolation="nearest")
+    axes.grid(visible=False)
+    axes.set(
+        xlabel="predicted class",
+        ylabel="true class",
+        title=shortened(confusion.model, LONGEST_TITLE),
+    )
+    names = [shortened(name) for name in confusion.classes] if classes <= NAMED else []
+    name_columns(axes, names)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    figure.colorbar(image, label="share of the true class, %", shrink=0.8)
+    if classes <= NUMBERED:
+        _write_numbers(axes, shares)
+    return figure
+
+
+def _write_numbers(axes: Axes, shares: Float[np.ndarray, "c c"]) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        if share > 0:
+            colour = "black" if share > 50 else "white"
+            axes.text(column, row, f"{share:.0f}", color=colour, ha="center", va="center", size=6)

@@ -1,0 +1,228 @@
+"""Metrics with their intervals, and what one metric costs in another."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from ectool.reports.comparisons import trade_off_pairs
+from ectool.reports.content import Metric
+from ectool.reports.leaderboard import Column, by_suite, columns, group_numbers
+from ectool.reports.paper.strengths import CORRUPTION
+from ectool.reports.paper.style import (
+    COLOURS,
+    COLUMN,
+    FAINT,
+    INK,
+    PAGE,
+    SHOWN,
+    Drawing,
+    blank,
+    legend,
+    looks,
+    shortened,
+)
+from ectool.reports.paper.text import PICTURES, sizes
+from ectool.reports.plotting import STEPS, percents, whiskers
+from ectool.reports.report import Report
+
+LINE = 0.13
+"""Height of a model's line in inches."""
+LABEL_WIDTH, AXIS_WIDTH = 26, 30
+"""Characters of a metric's label in one line, beside its values and along an axis."""
+NO_BREAK = "\N{NO-BREAK SPACE}"
+PER_FIGURE = 4
+"""Metrics beside each other where every model has a line of its own."""
+TICKS = 4
+"""Most numbers of an axis but one, so that long ones stay apart."""
+TALLEST = 7.0
+"""Height of a figure of metrics in inches; what does not fit goes into a further one."""
+
+
+def is_few(report: Report) -> bool:
+    """Tell whether the models can be told apart by colour."""
+    return len(group_numbers(report)) <= SHOWN and len(report.entries) <= 3 * SHOWN
+
+
+def suite_metrics(report: Report, prefix: str = "", intervals: str = PICTURES) -> Iterator[Drawing]:
+    """Draw the metrics of each suite: few models by colour, many with a line each."""
+    draw = _by_metric if is_few(report) else _by_model
+    width = max(1, int(TALLEST / _height(report))) if is_few(report) else PER_FIGURE
+    for suite, found in by_suite(columns(report)).items():
+        known = [
+            column
+            for column in found
+            if not column.name.startswith(CORRUPTION)
+            and any(np.isfinite(cell.value.mean) for cell in column.cells)
+        ]
+        for number, first in enumerate(range(0, len(known), width), start=1):
+            part = known[first : first + width]
+            counts = [cell.value.n for column in part for cell in column.cells if cell.value.n]
+            yield Drawing(
+                f"{prefix}metrics-{suite}" + (f"-{number}" if len(known) > width else ""),
+                f"Dots: values; whiskers: {intervals.format(sizes(counts))}. "
+                "↑: higher is better, ↓: lower is better.",
+                draw(report, part),
+            )
+
+
+def _height(report: Report) -> float:
+    """Return the height of a metric in inches, where each model has a line of it."""
+    return 0.16 + LINE * len(report.entries)
+
+
+def _by_metric(report: Report, found: Sequence[Column]) -> Figure:
+    """Draw a line per metric, models apart by colour; shares together, others on their own."""
+    shares = [column for column in found if column.metric.is_share]
+    groups = ([shares] if shares else []) + [[c] for c in found if not c.metric.is_share]
+    heights = [_height(report) * len(group) + 0.4 for group in groups]
+    figure = blank(COLUMN, sum(heights) + LINE * len(group_numbers(report)))
+    grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)
+    for axes, group in zip(grid[:, 0], groups, strict=True):
+        _dots(axes, report, group)
+    legend(figure, grid[0, 0])
+    return figure
+
+
+def _dots(axes: Axes, report: Report, found: Sequence[Column]) -> None:
+    models, is_share = len(report.entries), found[0].metric.is_share
+    offsets = (np.arange(models) - (models - 1) / 2) * 0.8 / models
+    for number, (entry, look) in enumerate(zip(report.entries, looks(report), strict=True)):
+        value, low, high = percents([c.cells[number].value for c in found], is_share)
+        axes.errorbar(
+            value,
+            np.arange(len(found)) + offsets[number],
+            xerr=whiskers(value, low, high),
+            label=shortened(entry.group),
+            elinewidth=0.9,
+            **look | {"linestyle": "none"},
+        )
+    axes.set_yticks(range(len(found)), [_label(column.metric) for column in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    _scale(axes, is_share)
+
+
+def _by_model(report: Report, found: Sequence[Column]) -> Figure:
+    """Draw a panel per metric and a line per model."""
+    models = np.arange(len(report.entries))
+    figure = blank(PAGE, LINE * len(models) + 0.8)
+    grid = figure.subplots(1, len(found), squeeze=False, sharey=True)
+    for axes, column in zip(grid[0], found, strict=True):
+        is_share = column.metric.is_share
+        value, low, high = percents([cell.value for cell in column.cells], is_share)
+        axes.errorbar(value, models, xerr=whiskers(value, low, high), color=INK, fmt="o", ms=2.5)
+        axes.set_title(_label(column.metric))
+        _scale(axes, is_share)
+    grid[0, 0].set_yticks(models, [shortened(entry.name) for entry in report.entries])
+    grid[0, 0].set_ylim(len(models) - 0.5, -0.5)
+    return figure
+
+
+def _label(metric: Metric) -> str:
+    """Return a metric's label with the direction that is better."""
+    arrow = "↑" if metric.higher_is_better else "↓"
+    return textwrap.fill(f"{metric.label}{NO_BREAK}{arrow}", LABEL_WIDTH)
+
+
+def _scale(axes: Axes, is_share: bool) -> None:
+    """Name the unit, and keep percents within what they can be."""
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("%" if is_share else "value")
+    axes.xaxis.set_major_locator(MaxNLocator(TICKS, steps=STEPS))
+    if is_share:
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -101), min(high, 101))
+
+
+def trade_offs(report: Report) -> Iterator[Drawing]:
+    """Draw each pair of metrics that pull against each other, a point per model."""
+    found = {column.name: column for column in columns(report)}
+    for across, up in trade_off_pairs(report):
+        pair = (found[across], found[up])
+        best = [] if is_few(report) else unbeaten(*pair)
+        counts = [cell.value.n for column in pair for cell in column.cells if cell.value.n]
+        numbered = [f"{i}: {report.entries[row].name}" for i, row in enumerate(best, start=1)]
+        yield Drawing(
+            f"trade-off-{across.partition('@')[0]}-{up.partition('@')[0]}",
+            f"{pair[1].metric.label} against {pair[0].metric.label}, a point per model; whiskers: "
+            f"{PICTURES.format(sizes(counts))}."
+            + (f" Models that no other beats on both: {'; '.join(numbered)}." if best else ""),
+            _scatter(report, *pair, best),
+        )
+
+
+def _scatter(report: Report, across: Column, up: Column, best: Sequence[int]) -> Figure:
+    """Draw models by two metrics: few apart by colour, of many the best ones with a number."""
+    few = is_few(report)
+    figure = blank(COLUMN, 2.6 + (LINE * len(group_numbers(report)) if few else 0))
+    axes = figure.subplots()
+    x, y = (percents([c.value for c in one.cells], one.metric.is_share) for one in (across, up))
+    if few:
+        for number, (entry, look) in enumerate(zip(report.entries, looks(report), strict=True)):
+            label = {"label": shortened(entry.group)}
+            _cross(axes, x[:, [number]], y[:, [number]], look | label)
+    else:
+        _cross(axes, x, y, {"color": INK, "ecolor": FAINT, "marker": "o", "markersize": 2.5})
+    for number, row in enumerate(best, start=1):
+        _number(axes, number, x[0, row], y[0, row])
+    axes.set_xlabel(_axis(across.metric))
+    axes.set_ylabel(_axis(up.metric))
+    legend(figure, axes)
+    return figure
+
+
+def _number(axes: Axes, number: int, x: float, y: float) -> None:
+    """Mark a point with a number that can be read on any other."""
+    axes.plot(x, y, color=COLOURS[1], marker="o", markersize=3, zorder=3)
+    axes.annotate(
+        str(number),
+        (x, y),
+        (3, 2),
+        textcoords="offset points",
+        color=COLOURS[1],
+        fontsize=7,
+        path_effects=[withStroke(linewidth=1.5, foreground="white")],
+    )
+
+
+def _cross(
+    axes: Axes,
+    x: Float[np.ndarray, "3 n"],
+    y: Float[np.ndarray, "3 n"],
+    look: Mapping[str, Any],
+) -> None:
+    plain = {"elinewidth": 0.7, **look, "linestyle": "none"}
+    axes.errorbar(x[0], y[0], xerr=whiskers(*x), yerr=whiskers(*y), **plain)
+
+
+def unbeaten(across: Column, up: Column) -> list[int]:
+    """Return the models than which no other is better on one metric and as good on the other.
+
+    Returns:
+        Their rows, the lowest value of `across` first.
+    """
+    a, b = (
+        np.array([cell.value.mean for cell in column.cells])
+        * (1 if column.metric.higher_is_better else -1)
+        for column in (across, up)
+    )
+    beaten = (a >= a[:, None]) & (b >= b[:, None]) & ((a > a[:, None]) | (b > b[:, None]))
+    rows = np.flatnonzero(np.isfinite(a + b) & ~beaten.any(axis=1))
+    return sorted(rows.tolist(), key=lambda row: across.cells[row].value.mean)
+
+
+def _axis(metric: Metric) -> str:
+    """Return a metric's label with its unit and the side that is better."""
+    unit = ", %" if metric.is_share else ""
+    side = "(better →)" if metric.higher_is_better else "(← better)"
+    return textwrap.fill(f"{metric.label}{unit} {side.replace(' ', NO_BREAK)}", AXIS_WIDTH)

@@ -1,0 +1,1 @@
+"""What several stages share: inputs, loaded models, shards, batches, file names."""

@@ -1,0 +1,263 @@
+"""Loading a model that `found_models.find_model` found, ready to be asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ectool.artifacts import folder
+from ectool.config import DeviceOptions, ModelOptions
+from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.class_order import order_matters
+from ectool.datasets.registry import find_entry
+from ectool.errors import InputError, UsageError
+from ectool.models.allocator import keep_freed_memory
+from ectool.models.checkpoints.checkpoint import load_weights
+from ectool.models.class_matching import match_classes
+from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.folding import fold_batch_norm
+from ectool.models.grouping import group_classes
+from ectool.models.layers.target_layer import named_target_layer
+from ectool.models.modes import frozen
+from ectool.models.outputs import with_logits
+from ectool.models.registry import build, create
+from ectool.models.sources.zoo import imagenet_class_names
+from ectool.stages.common.found_models import ModelReference
+from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.types import SILENT, Reporter
+
+AUTO = "auto"
+_SHOWN = 12
+
+
+def pick_device(options: DeviceOptions) -> torch.device:
+    """Return the device to compute on, and prepare the CPU: its threads, its memory.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    keep_freed_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.device == AUTO:
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(options.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            "--device",
+            expected="a device of this machine",
+            got=f"{options.device!r} ({str(error).splitlines()[0]})",
+            fix="see `ectool doctor`",
+        ) from None
+    return device
+
+
+@contextmanager
+def asked(
+    reference: ModelReference,
+    options: ModelOptions,
+    device: torch.device,
+    dataset: Dataset,
+    data: str | None = None,
+    reporter: Reporter = SILENT,
+) -> Iterator[Classifier]:
+    """Load a model and hold it frozen in evaluation mode while the block runs.
+
+    Its batch normalisations are folded into its convolutions: nobody trains it any more. Its
+    classes become those of the data set: by name, by position where it has no names, or by what is
+    known of which belong together.
+
+    Args:
+        reference: The model.
+        options: Target layer, and how a foreign checkpoint is read.
+        device: Where it runs.
+        dataset: What it is asked about.
+        data: Its URI, by which it may be known how classes of a wider model go together.
+        reporter: Whom to tell how classes were matched.
+
+    Raises:
+        InputError: The weights do not fit, or the model cannot be asked about the data set.
+    """
+    model = _with_logits(load(reference, options, dataset.size), dataset, reporter)
+    model = _translated(model, reference, options, dataset, data, reporter)
+    example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
+    has_layers = model.spec.target_layer is not None
+    keep = [at.target_module for at in model.each_layer()] if has_layers else []
+    model = model.to(device)
+    with frozen(model):
+        check_data(model, dataset)
+        fold_batch_norm(model, example.to(device), keep=keep)
+        yield model
+
+
+def _with_logits(model: Classifier, dataset: Dataset, reporter: Reporter) -> Classifier:
+    """Return the model, made to answer with logits where it does with probabilities; tell that."""
+    found = with_logits(model, dataset.size, several=is_multilabel(dataset.labels))
+    if found is not model:
+        reporter.note(
+            f"{model.architecture}: its outputs are probabilities; their logarithms are taken for "
+            "logits. Give the network without its softmax, of which rounding takes the gradient"
+        )
+    return found
+
+
+def _translated(
+    model: Classifier,
+    reference: ModelReference,
+    options: ModelOptions,
+    dataset: Dataset,
+    data: str | None,
+    reporter: Reporter,
+) -> Classifier:
+    """Return the model with a logit for each class of the data set; say how they were matched."""
+    wanted = dataset.classes
+    groups = None if data is None else find_entry(data).groups
+    is_known = groups is not None and may_be_imagenet(model, reference)
+    if is_known and groups is not None and len(model.class_names) == len(mapping := groups()):
+        return group_classes(model, torch.tensor(mapping), wanted)
+    found = match_classes(
+        model,
+        wanted,
+        f"classes of {dataset.name}",
+        has_names=reference.architecture is None and model.spec.has_names,
+        by_position=options.classes_by_position,
+        others=not is_multilabel(dataset.labels),
+    )
+    if found.way == "subset" and reference.architecture is not None:
+        reporter.note(
+            f"{dataset.name}: the checkpoint has no class names; taken for one of ImageNet's 1,000"
+        )
+    elif found.way == "order":
+        reporter.note(f"{dataset.name}: the model has these classes in another order; by name")
+    elif found.way == "position" and order_matters(wanted):
+        reporter.note(
+            f"{dataset.name}: classes by position, in the order {', '.join(wanted[:_SHOWN])}…; "
+            "--class-order sorts them by value (natural) or as text"
+        )
+    return found.model
+
+
+def may_be_imagenet(model: Classifier, reference: ModelReference) -> bool:
+    """Tell whether nothing says that a model's classes are others than those of ImageNet.
+
+    Its own names have to be ImageNet's, or WordNet's ids in the order they are sorted in.
+    """
+    if reference.architecture is not None or not model.spec.has_names:
+        return True
+    names = model.class_names
+    ids = all(re.fullmatch(r"n\d{8}", name) for name in names) and list(names) == sorted(names)
+    return ids or names == imagenet_class_names()
+
+
+def load(
+    reference: ModelReference, options: ModelOptions, size: tuple[int, int] | None = None
+) -> Classifier:
+    """Load a model artifact, or a foreign checkpoint into its architecture.
+
+    Args:
+        reference: The model.
+        options: Target layer, and how a foreign checkpoint is read.
+        size: (height, width) of the images in use, at which layers are sought and checked.
+
+    Raises:
+        InputError: The weights do not fit.
+        IntegrityError: The artifact's files are not what was written.
+    """
+    first, *further = options.layer or (None,)
+    model = _load(reference, options, first, size)
+    model.further_layers = tuple(
+        named_target_layer(model.network, size or model.input_size, layer) for layer in further
+    )
+    return model
+
+
+def _load(
+    reference: ModelReference,
+    options: ModelOptions,
+    layer: str | None,
+    size: tuple[int, int] | None,
+) -> Classifier:
+    if reference.architecture is None:
+        return _load_artifact(reference.path, layer, size)
+    model = create(
+        reference.architecture,
+        tuple(map(str, range(reference.classes or 0))),  # which nobody knows
+        seed=0,
+        input_size=size,
+        layer=layer,
+        mean=options.mean,
+        std=options.std,
+    )
+    if not reference.is_opaque:
+        load_weights(model, reference.path, entry=options.entry)
+    return model
+
+
+def load_folder(path: Path) -> Classifier:
+    """Load a model's folder: its description and its weights."""
+    model = build(ModelSpec.from_json(json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))))
+    load_weights(model, path / WEIGHTS_FILE)
+    return model
+
+
+def _load_artifact(path: Path, layer: str | None, size: tuple[int, int] | None) -> Classifier:
+    manifest = folder.open_folder(path, "model")
+    for name in (SPEC_FILE, WEIGHTS_FILE):
+        folder.verify_file(path / name, manifest)
+    model = load_folder(path)
+    if layer is not None and layer != model.spec.target_layer:
+        target = named_target_layer(model.network, size or model.input_size, layer)
+        model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
+    return model
+
+
+def check_data(model: Classifier, dataset: Dataset) -> None:
+    """Check that a model takes the images of a data set.
+
+    Raises:
+        InputError: The network refuses the images' size.
+
+    Cost: one forward pass of one image where they have another size than the model was made for.
+    """
+    if dataset.size != model.input_size:
+        _check_size(model, dataset)
+
+
+def _check_size(model: Classifier, dataset: Dataset) -> None:
+    """Try a black picture: many networks take pictures of any size, some of one size only."""
+    try:
+        with torch.no_grad():
+            model(model.mean.new_zeros(1, 3, *dataset.size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"pictures of {dataset.name}",
+            expected=f"a size that {model.architecture} takes, such as {model.input_size}",
+            got=f"{dataset.size} ({str(error).partition(chr(10))[0]})",
+            fix="change --size, or give another model",
+        ) from None
+
+
+def check_finite(logits: Tensor, sample_ids: list[str]) -> None:
+    """Check that a model answered with numbers.
+
+    Raises:
+        InputError: It did not; the message names the first sample.
+    """
+    finite = torch.isfinite(logits).all(dim=1)
+    if not finite.all():
+        raise InputError(
+            "model output",
+            expected="finite logits",
+            got=f"NaN or infinity for {sample_ids[int((~finite).nonzero()[0])]!r}",
+            fix="check the checkpoint and its normalisation",
+        )

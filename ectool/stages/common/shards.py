@@ -1,0 +1,245 @@
+"""The loop that every map stage shares: shard by shard, batch by batch, reading ahead.
+
+A reader thread fetches the next batch and a writer thread stores the last shard while the model
+computes. Batches never cross shards, so a resumed run sees the very batches of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
+from ectool.artifacts.schema import Arrays
+from ectool.artifacts.store import read_manifest
+from ectool.artifacts.versions import record_machine, told
+from ectool.config import DeviceOptions, MapOptions, ShardOptions
+from ectool.datasets.base import Indices
+from ectool.errors import InputError, IntegrityError
+from ectool.stages.common.constant_maps import warn
+from ectool.types import UP_TO_DATE, Advance, Reporter
+
+Batch = TypeVar("Batch")
+READ_AHEAD = 2
+"""Batches that are read before they are needed."""
+
+
+class Work(Protocol[Batch]):
+    """What a stage does to one batch of rows."""
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs; called in a reader thread."""
+        ...
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return the batch's rows of every array of the artifact."""
+        ...
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count what is worth telling of a finished shard."""
+        ...
+
+
+class JointWork(Protocol[Batch]):
+    """What a stage does to one batch of rows to make several artifacts of it at once."""
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs; called in a reader thread."""
+        ...
+
+    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
+        """Return the batch's rows of every array, for each of the artifacts."""
+        ...
+
+    def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
+        """Count what is worth telling of a finished shard of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone(Generic[Batch]):
+    """Work for one artifact, as the loop for several takes it."""
+
+    work: Work[Batch]
+
+    def load(self, rows: Indices) -> Batch:
+        """Read what the batch needs."""
+        return self.work.load(rows)
+
+    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
+        """Return the batch's rows."""
+        return (self.work.compute(batch),)
+
+    def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
+        """Count what is worth telling."""
+        return tuple(self.work.findings(part) for part in arrays)
+
+
+def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
+    """Tell whether nothing has to be computed.
+
+    With `--resume`, shards of a finished output that are not what was written are taken out, so
+    that the loop computes them again.
+
+    Raises:
+        OutputExistsError: The output exists with another key and `--force` is off.
+    """
+    if not up_to_date(output, recipe, force=options.force):
+        tell_versions(output, recipe, reporter)
+        return False
+    if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
+        reporter.note(f"{output}: computing damaged shards {damaged} again")
+        return False
+    reporter.note(f"{output}: {UP_TO_DATE}")
+    return True
+
+
+def tell_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
+    """Tell which inputs were made with other versions of libraries that can change results."""
+    for parent in recipe.parents:
+        place = output.absolute().parent / parent.path
+        with suppress(InputError, IntegrityError):  # which the stage tells when it reads it
+            found = read_manifest(place)
+            if found is not None and (others := told(found.versions)):
+                reporter.note(f"{os.path.normpath(place)}: made with {others}")
+
+
+def machine_of(options: MapOptions | DeviceOptions) -> dict[str, str | int]:
+    """Return device and threads of a stage that computes with torch; nothing of others."""
+    if not isinstance(options, DeviceOptions):
+        return {}
+    import torch  # here: what finds nothing to do needs none
+
+    from ectool.stages.common.loaded import pick_device
+
+    return {"device": str(pick_device(options)), "threads": torch.get_num_threads()}
+
+
+def map_shards(
+    work: Work[Batch],
+    options: MapOptions,
+    recipe: Recipe,
+    length: int,
+    reporter: Reporter,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """Compute the missing shards of an artifact and publish it.
+
+    Args:
+        work: What to do to a batch.
+        options: Where to write, and how much at a time.
+        recipe: What the artifact is made of.
+        length: Number of samples.
+        reporter: Whom to tell.
+        attributes: Root attributes besides schema and version.
+
+    Raises:
+        InputError: There are no samples.
+    """
+    with growing(
+        options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
+    ) as partial:
+        record_machine(partial.folder, machine_of(options))
+        fill(Alone(work), (partial,), options.batch_size, reporter)
+        return partial.publish()
+
+
+def fill(
+    work: JointWork[Batch],
+    partials: tuple[PartialArtifact, ...],
+    batch_size: int,
+    reporter: Reporter,
+) -> None:
+    """Compute the shards that are missing in any of several artifacts in the making.
+
+    Memory: two shards and three batches, whatever their length is.
+
+    Args:
+        work: What to do to a batch.
+        partials: The artifacts, of the same samples in shards of the same size.
+        batch_size: Samples that are read and computed at a time.
+        reporter: Whom to tell.
+    """
+    first = partials[0]
+    missing = sorted({number for partial in partials for number in partial.missing()})
+    plan = _plan([(number, *first.ranges[number]) for number in missing], batch_size)
+    rows = sum(len(batch) for _, batch in plan)
+    if rows < first.length:
+        reporter.note(f"{first.output}: going on, {rows} of {first.length} samples to go")
+        _tell_begun(partials, reporter)
+    with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        told = [Counter[str]() for _ in partials]
+        for number, arrays in _computed(work, plan, advance):
+            if written is not None:
+                written.result()
+            findings = work.findings(arrays)
+            for count, found in zip(told, findings, strict=True):
+                count.update(found)
+            written = writer.submit(_write, partials, number, arrays, findings)
+        if written is not None:
+            written.result()
+    for partial, count in zip(partials, told, strict=True):
+        warn(count, partial.output, partial.length, reporter)
+
+
+def _tell_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:
+    for partial in partials:
+        if partial.other_versions:
+            reporter.note(f"{partial.output}: begun with {partial.other_versions}")
+
+
+def _write(
+    partials: tuple[PartialArtifact, ...],
+    number: int,
+    arrays: tuple[Arrays, ...],
+    findings: tuple[dict[str, int], ...],
+) -> None:
+    """Write a shard of each artifact that misses it."""
+    for partial, part, found in zip(partials, arrays, findings, strict=True):
+        if partial.is_missing(number):
+            partial.write(number, part, found)
+
+
+def _plan(shards: list[tuple[int, int, int]], batch_size: int) -> list[tuple[int, Indices]]:
+    """Return (shard number, rows) of every batch of the shards (number, first row, end).
+
+    No batch crosses a shard.
+    """
+    return [
+        (number, np.arange(first, min(first + batch_size, stop)))
+        for number, start, stop in shards
+        for first in range(start, stop, batch_size)
+    ]
+
+
+def _computed(
+    work: JointWork[Batch], plan: list[tuple[int, Indices]], advance: Advance
+) -> Iterator[tuple[int, tuple[Arrays, ...]]]:
+    """Yield (shard number, arrays) of every finished shard, loading batches ahead."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead = deque(reader.submit(work.load, rows) for _, rows in plan[:READ_AHEAD])
+        parts: list[tuple[Arrays, ...]] = []
+        for position, (number, rows) in enumerate(plan):
+            batch = ahead.popleft().result()
+            for _, later in plan[position + READ_AHEAD : position + READ_AHEAD + 1]:
+                ahead.append(reader.submit(work.load, later))
+            parts.append(work.compute(batch))
+            advance(len(rows))
+            if position + 1 == len(plan) or plan[position + 1][0] != number:
+                yield number, tuple(_joined(batches) for batches in zip(*parts, strict=True))
+                parts = []
+
+
+def _joined(batches: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

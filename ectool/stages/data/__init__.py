@@ -1,0 +1,1 @@
+"""`data list`, `data info`, `data check`, `data materialize`: one module each."""

@@ -1,0 +1,87 @@
+"""Evaluations that grow: which folders may be filled up, and parts that were made otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ectool.artifacts import files
+from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe
+from ectool.artifacts.store import read_manifest
+from ectool.config import ShardOptions
+from ectool.errors import InputError
+from ectool.stages.common.found_models import CODE
+from ectool.stages.common.layout import PREDICTIONS
+
+if TYPE_CHECKING:
+    from ectool.stages.evaluate.suites.base import Subject
+
+READING = ("entry", "mean", "std")
+"""Options that make another model of the same checkpoint."""
+
+
+def may_grow(output: Path, recipe: Recipe) -> bool:
+    """Tell whether a folder is an evaluation of the same model and images, to be filled up."""
+    if not output.is_dir():
+        return False
+    if (output / FILE_NAME).exists():
+        found = read_manifest(output)
+        if found is None or found.key == recipe.key or found.kind != recipe.kind:
+            return False
+        return _subject_of(found.recipe) == _subject_of(recipe)
+    begun = _manifest_of(output / PREDICTIONS)
+    if begun is not None:
+        return _subject_of(begun.recipe) == _subject_of(recipe)
+    names = [path.name for path in output.iterdir()]
+    return not names or any(name.startswith(PREDICTIONS) for name in names)
+
+
+def _subject_of(recipe: Recipe) -> tuple[object, ...]:
+    """Return what tells evaluations of different models or images apart, of them or their parts."""
+    models = [parent.id for parent in recipe.parents if parent.role in ("model", CODE)]
+    reading = [recipe.config.get(name) for name in READING]
+    return recipe.stage, models, reading, recipe.source.fingerprint if recipe.source else None
+
+
+def _manifest_of(path: Path) -> Manifest | None:
+    try:
+        return read_manifest(path)
+    except InputError:  # of another version, for example
+        return None
+
+
+def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: int) -> None:
+    """Leave a part alone that is what is wanted; move one that was made otherwise aside.
+
+    Args:
+        subject: What is evaluated.
+        path: Where the part lies.
+        recipe: What determines the one that is wanted.
+        shard_size: Samples in each of its shards.
+    """
+    found = _manifest_of(path)
+    if found is not None and found.key == recipe.key and _is_cut(found, shard_size):
+        return
+    set_aside(subject, path)
+
+
+def set_aside(subject: Subject, path: Path) -> None:
+    """Move a part aside, if there is one; results that were computed from it are void by then."""
+    if not path.exists():
+        return
+    files.remove(subject.config.output / FILE_NAME)
+    found = _manifest_of(path)
+    aside = files.move_aside(path, found.key if found else "unknown")
+    subject.reporter.note(f"{path}: made with other options, now {aside.name}")
+
+
+def _is_cut(manifest: Manifest, shard_size: int) -> bool:
+    """Tell whether shards hold as many samples as are asked for."""
+    longest = max((shard.stop - shard.start for shard in manifest.shards), default=0)
+    return longest == min(shard_size, manifest.length)
+
+
+def shard_key(shard_size: int) -> dict[str, int]:
+    """Return what the key of a part holds of its shards: nothing where they are of default size."""
+    is_default = shard_size == ShardOptions.model_fields["shard_size"].default
+    return {} if is_default else {"shard_size": shard_size}

@@ -1,0 +1,193 @@
+"""`evaluate --models`: many models on the same pictures, each an evaluation of its own.
+
+A model that fails is recorded with its error, and the others go on. What would fail for every
+model goes through as it is: a full disk, an output in the way, an interrupt.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts import files
+from ectool.artifacts.manifest import FILE_NAME, library_versions
+from ectool.config import EvaluateConfig, ModelOptions
+from ectool.datasets.base import Dataset
+from ectool.datasets.shared import shared
+from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
+from ectool.machine import is_of_disk
+from ectool.stages.common.layout import RESULTS_FILE
+from ectool.stages.common.reporters import Once, Quiet
+from ectool.stages.evaluate.gates import check_bounds, parse_bounds
+from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
+from ectool.stages.evaluate.model_list import ListedModel, listed_models
+from ectool.stages.evaluate.one_model import data_facts, evaluate, open_variants
+from ectool.stages.evaluate.results import read_metrics
+from ectool.types import SILENT, UP_TO_DATE, Reporter
+
+
+def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
+    """Evaluate many models and write the audit: a folder per model, the leaderboard, the results.
+
+    Leaderboard and results are written after every model that something was computed for. Cost:
+    the sum of the single evaluations, less decoding the pictures again. Memory: that of the
+    greatest model.
+
+    Raises:
+        InputError: A list of models or the data are missing or invalid.
+        UsageError: A model of a list, or a bound, is not valid.
+        OutputExistsError: The output is something else, or a model's evaluation exists, is of
+            something else, and `force` is off.
+        FailedModelsError: Models failed; the others have been evaluated.
+        QualityGateError: A model misses a bound of `require`; everything has been written.
+    """
+    bounds = parse_bounds(config.require, config.suite)
+    models = listed_models(config.models)
+    with _held(config.output) as scratch:
+        opened = open_variants(config, reporter)
+        with shared(opened, scratch) as variants:
+            standings = _evaluate_all(config, models, variants, reporter)
+    _check_failures(config.output, standings)
+    for one in standings:
+        where = config.output / one.name / RESULTS_FILE
+        check_bounds(one.metrics, bounds, where, model=one.name)
+    return config.output
+
+
+@contextmanager
+def _held(output: Path) -> Iterator[Path]:
+    """Keep other processes from the output; yield a folder for scratch files.
+
+    Raises:
+        OutputExistsError: Something else lies there.
+    """
+    if (output / FILE_NAME).exists():
+        raise OutputExistsError(
+            str(output),
+            expected="nothing there yet, or the evaluations of many models",
+            got="an artifact of its own",
+            fix="choose another --output",
+        )
+    scratch = output.with_name(f"{output.name}.partial-audit")
+    with files.exclusive(scratch, output):
+        yield scratch
+        files.remove(scratch)
+
+
+def _evaluate_all(
+    config: EvaluateConfig,
+    models: Sequence[ListedModel],
+    variants: Mapping[str, Dataset],
+    reporter: Reporter,
+) -> list[Standing]:
+    """Evaluate one model after the other; return where they stand."""
+    standings = [Standing(model.name, model.path) for model in models]
+    facts, once = _facts(config, variants), Quiet(Once(reporter))
+    is_new = False
+    with reporter.task("models", len(models)) as advance, _collecting() as collect:
+        for place, model in enumerate(models):
+            before = _stamp(config.output / model.name)
+            standings[place] = _evaluated(config, model, variants, once)
+            if before is None or before != _stamp(config.output / model.name):
+                collect()
+                is_new = _write(config.output, standings, facts) or is_new
+            advance(1)
+    is_new = _write(config.output, standings, facts) or is_new
+    if not is_new:
+        done = sum(one.status == "ok" for one in standings)
+        reporter.note(f"{config.output}: {done} of {len(models)} models, {UP_TO_DATE}")
+    return standings
+
+
+def _stamp(evaluation: Path) -> tuple[int, int] | None:
+    """Return what tells one writing of an evaluation's manifest from another; None where none."""
+    file = evaluation / FILE_NAME
+    if not file.is_file():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+@contextmanager
+def _collecting() -> Iterator[Callable[[], None]]:
+    """Yield what frees a model that holds itself in a cycle, before the next one is loaded.
+
+    What outlives a model is not looked through again: with torch, that would take 0.1 s each time.
+    """
+
+    def collect() -> None:
+        gc.collect()
+        gc.freeze()
+
+    try:
+        yield collect
+    finally:
+        gc.unfreeze()
+
+
+def _evaluated(
+    config: EvaluateConfig, model: ListedModel, variants: Mapping[str, Dataset], reporter: Reporter
+) -> Standing:
+    """Evaluate one model as if it were the only one, and return where it stands."""
+    output = config.output / model.name
+    told = {**model.options, "models": (), "require": (), "output": output}
+    try:
+        evaluate(config.model_copy(update=told), variants, reporter)
+        metrics = read_metrics(output)
+    except Exception as error:
+        if _concerns_all(error):
+            raise
+        text = str(error) if isinstance(error, EctoolError) else f"{type(error).__name__}: {error}"
+        line = " ".join(text.split())
+        reporter.note(f"{model.name} failed: {line}")
+        return Standing(model.name, model.path, "failed", error=line)
+    return Standing(model.name, model.path, "ok", evaluation=model.name, metrics=metrics)
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Tell whether an error is none of the model's own, so that the others would fail as well."""
+    return is_of_disk(error) or isinstance(error, OutputExistsError)
+
+
+def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, Any]:
+    """Return what the results say of all models: data, configuration and versions."""
+    options = config.keyed().items()
+    return {
+        "data": data_facts(config, variants),
+        "configuration": {n: v for n, v in options if n not in ModelOptions.model_fields},
+        "versions": library_versions(),
+    }
+
+
+def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]) -> bool:
+    """Write results and leaderboard, whole or not at all; tell whether that is news."""
+    texts = {RESULTS_FILE: results(standings, facts), LEADERBOARD_FILE: leaderboard(standings)}
+    paths = {output / name: text.encode() for name, text in texts.items()}
+    stale = [path for path, data in paths.items() if not _holds(path, data)]
+    files.make_folder(output)
+    for path in stale:
+        files.write_atomic(path, paths[path])
+    return bool(stale)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _check_failures(output: Path, standings: Sequence[Standing]) -> None:
+    """Check that every model has been evaluated.
+
+    Raises:
+        FailedModelsError: Some could not be.
+    """
+    failed = [one.name for one in standings if one.status == "failed"]
+    if failed:
+        raise FailedModelsError(
+            str(output),
+            expected=f"all {len(standings)} models to be evaluated",
+            got=f"{len(failed)} that failed: {', '.join(failed)}",
+            fix=f"see their errors in {output / RESULTS_FILE}",
+        )

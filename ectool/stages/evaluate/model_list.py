@@ -1,0 +1,236 @@
+"""Many models at once: patterns, lists in TOML or CSV, and what each model is called.
+
+Nothing is loaded or opened here but the lists themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ectool.config import ModelOptions
+from ectool.datasets.own.table_rows import read_rows
+from ectool.errors import InputError, UsageError
+from ectool.models.names import program_file, split_architecture
+from ectool.options import option
+from ectool.settings import validate
+from ectool.stages.common.layout import RESULTS_FILE
+from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE
+
+TABLE = "models"
+WILDCARDS = re.compile(r"[*?\[]")
+SAFE = r"\w.+=@, -"
+"""Characters of a folder's name, as a regular expression lists them."""
+SAFE_NAME = re.compile(rf"\w[{SAFE}]*")
+UNSAFE = re.compile(rf"[^{SAFE}]+")
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".safetensors")
+RESERVED = (LEADERBOARD_FILE, RESULTS_FILE)
+"""What lies beside the models' folders."""
+
+
+class ModelRow(ModelOptions):
+    """What a list says of one model: its name, and options that the command line has as well."""
+
+    name: str | None = option(None, "Name of the model; told by its path unless given.")
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One of many models.
+
+    Attributes:
+        name: Unique, and fit to be a folder.
+        options: Those options of a model that were given for it.
+        where: What named it, for errors.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    where: str
+
+    @property
+    def path(self) -> str:
+        """Return what is loaded: the checkpoint, else the program or artifact."""
+        model = str(self.options["model"])
+        return str(self.options.get("checkpoint") or program_file(model) or model)
+
+
+def listed_models(texts: Sequence[str]) -> tuple[ListedModel, ...]:
+    """Return the models that patterns and lists name, in their order.
+
+    A text that ends in .toml or .csv is a list, one with `*`, `?` or `[` a pattern of paths, whose
+    matches are sorted; anything else is a model. A model without a name is called by the parts of
+    its path that tell it from the others, joined by hyphens.
+
+    Raises:
+        InputError: A list cannot be read, or a pattern matches nothing.
+        UsageError: A row holds an unknown key or a value out of bounds, or names are not unique.
+    """
+    found = [model for text in texts for model in _named_by(text)]
+    derived = iter(path_names([model.path for model in found if not model.name]))
+    models = tuple(model if model.name else replace(model, name=next(derived)) for model in found)
+    _check_names(models)
+    return models
+
+
+def path_names(paths: Sequence[str]) -> list[str]:
+    """Return the parts of each path that tell it from the others, joined by hyphens.
+
+    What all paths have in common at the start and at the end is left out, as long as every path
+    keeps a part: `runs/0/model` and `runs/1/model` are `0` and `1`.
+    """
+    parts = [_parts(path) for path in paths]
+    spare = min(map(len, parts), default=1) - 1
+    start = _common(parts, range(spare))
+    end = _common(parts, range(-1, start - spare - 1, -1))
+    return ["-".join(part[start : len(part) - end]) for part in parts]
+
+
+def _common(parts: Sequence[Sequence[str]], positions: range) -> int:
+    """Count at how many positions, one after the other, all paths have the same part."""
+    for count, position in enumerate(positions):
+        if len({part[position] for part in parts}) > 1:
+            return count
+    return len(positions)
+
+
+def _parts(path: str) -> list[str]:
+    """Return the parts of a path, without anything that a folder's name must not hold."""
+    bare = Path(path).with_suffix("") if Path(path).suffix in WEIGHTS_SUFFIXES else Path(path)
+    safe = [UNSAFE.sub("-", part).lstrip(".-") for part in bare.parts]
+    return [part for part in safe if part] or ["model"]
+
+
+def _named_by(text: str) -> Iterator[ListedModel]:
+    """Yield the models that one text names."""
+    path = Path(text).expanduser()
+    if path.suffix == ".toml":
+        yield from _toml_models(path)
+    elif path.suffix == ".csv":
+        yield from _csv_models(path)
+    elif WILDCARDS.search(text):
+        yield from _matches(path)
+    else:
+        yield ListedModel("", {"model": text}, f"--models {text}")
+
+
+def _matches(pattern: Path) -> Iterator[ListedModel]:
+    """Yield the models that a pattern matches, sorted.
+
+    Raises:
+        InputError: There are none.
+    """
+    root = Path(pattern.anchor)
+    paths = sorted(root.glob(str(pattern.relative_to(root))))
+    if not paths:
+        raise InputError(
+            f"--models {pattern}",
+            expected="at least one model",
+            got="no match",
+            fix="check the pattern, and put it in quotes",
+        )
+    for path in paths:
+        yield ListedModel("", {"model": str(path)}, f"--models {pattern}")
+
+
+def _toml_models(path: Path) -> Iterator[ListedModel]:
+    """Yield the models of a file with a table `[[models]]` each.
+
+    Raises:
+        InputError: The file is missing or not TOML, or holds no models.
+        UsageError: A table does not hold a model.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(
+            str(path), expected="a readable TOML file", got=str(error), fix="correct the file"
+        ) from None
+    tables = document.pop(TABLE, None)
+    is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
+    if document or not tables or not is_list:
+        raise InputError(
+            str(path),
+            expected=f"tables [[{TABLE}]] and nothing else",
+            got=", ".join(map(repr, document)) or "none",
+            fix=f"begin every model with a line [[{TABLE}]]",
+        )
+    for number, table in enumerate(tables, 1):
+        yield _row(table, f"{path}, model {number}", path.parent)
+
+
+def _csv_models(path: Path) -> Iterator[ListedModel]:
+    """Yield the models of a file with a row each; an empty cell is an option that is not given.
+
+    Raises:
+        InputError: The file is missing or not CSV, or holds no models.
+        UsageError: A row does not hold a model.
+    """
+    is_empty = True
+    for row in read_rows(path, ("model",)):
+        is_empty = False
+        cells = {name: cell for name, cell in row.cells.items() if cell}
+        yield _row(cells, f"{path}, line {row.line}", path.parent)
+    if is_empty:
+        raise InputError(
+            str(path), expected="a row for every model", got="none", fix="add the models"
+        )
+
+
+def _row(values: Mapping[str, Any], where: str, folder: Path) -> ListedModel:
+    """Check what a list says of a model; its paths are relative to the folder of the list."""
+    try:
+        row = validate(ModelRow, values, TABLE)
+    except UsageError as error:
+        raise UsageError(
+            f"{where}: {error.subject.removeprefix('--')}",
+            expected=error.expected,
+            got=error.got,
+            fix="correct the list",
+        ) from None
+    given = row.model_dump(exclude_unset=True, exclude_none=True, exclude={"name"})
+    return ListedModel(row.name or "", {**given, **_places(row, folder)}, where)
+
+
+def _places(row: ModelRow, folder: Path) -> dict[str, Any]:
+    """Return those options of a row that hold a path, as seen from the working directory."""
+    if row.checkpoint is not None:
+        return {"checkpoint": folder / row.checkpoint.expanduser()}
+    program = program_file(row.model)
+    if program is not None:
+        place, _ = split_architecture(row.model)
+        return {"model": f"{place}:{folder / program.expanduser()}"}
+    artifact = folder / Path(row.model).expanduser()
+    return {"model": str(artifact)} if artifact.exists() else {}
+
+
+def _check_names(models: Sequence[ListedModel]) -> None:
+    """Check that every name is a folder of its own.
+
+    Raises:
+        UsageError: One is not.
+    """
+    counts = Counter(model.name.casefold() for model in models)
+    for model in models:
+        name = model.name
+        if not SAFE_NAME.fullmatch(name) or name.casefold() in RESERVED:
+            raise UsageError(
+                f"{model.where}: name",
+                expected="letters, digits, spaces and .+=@,-_ , a letter or digit first, and not "
+                f"{' or '.join(RESERVED)}",
+                got=repr(name),
+                fix="choose another name",
+            )
+        if counts[name.casefold()] > 1:
+            others = [other.where for other in models if other.name.casefold() == name.casefold()]
+            raise UsageError(
+                f"{others[1]}: name",
+                expected="a name of its own for every model",
+                got=f"{name!r}, as of {others[0]}",
+                fix="name each model once, or give names in a list",
+            )

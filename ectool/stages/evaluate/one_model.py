@@ -1,0 +1,255 @@
+"""One model on one split: the artifacts of its suites, and the results computed from them.
+
+The artifacts behind the metrics lie inside the output folder (`suites/base.py`); `results.json` is
+computed from them, so that a change of what is measured computes only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts import files, folder
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
+from ectool.artifacts.partial import up_to_date
+from ectool.config import EvaluateConfig
+from ectool.datasets.base import Dataset
+from ectool.datasets.fingerprint import fingerprints
+from ectool.datasets.labels import check_labelled
+from ectool.datasets.registry import find_entry
+from ectool.errors import EctoolError, InputError
+from ectool.stages.common.found_models import find_model, method_key
+from ectool.stages.common.inputs import open_data, parent_of
+from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
+from ectool.stages.common.reporters import Once
+from ectool.stages.evaluate.conditions import corruption_file
+from ectool.stages.evaluate.growth import may_grow
+from ectool.stages.evaluate.metrics import metrics, tables
+from ectool.stages.evaluate.results import part_of, read_results
+from ectool.stages.evaluate.suites import SUITES
+from ectool.stages.evaluate.suites.base import ORIGINAL, Part, Resampling, Subject
+from ectool.stages.evaluate.suites.classification import PREDICTED
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.found_boxes import validation_key
+from ectool.stages.evaluate.suites.robustness import peer_key
+from ectool.types import UP_TO_DATE, Reporter
+
+VERSION = 2
+"""Version of `results.json`, see docs/evaluation.md."""
+EXPLAINED = ("localization", "faithfulness", "sanity", "stability")
+"""Suites that need heatmaps."""
+UNATTACKED = {"classification", "debiasing"}
+"""Suites without attacks, whose loss was another one in earlier versions."""
+BASELINE = "corruption_baseline"
+"""Role of the evaluation whose errors under corruption are the unit of mCE."""
+
+
+def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter) -> None:
+    """Evaluate a model on a data set that has been opened in its variants.
+
+    An evaluation of the same model on the same pictures that is there already keeps its parts;
+    what the options ask for beyond them is computed.
+
+    Raises:
+        InputError: The model is missing, or does not fit the data.
+        OutputExistsError: The output exists, is of something else, and `force` is off.
+    """
+    with Subject(config, find_model(config), variants, Once(reporter)) as subject:
+        check_labelled(subject.original, "evaluate a labelled split")
+        recipe = recipe_of(subject)
+        if _is_finished(config, recipe):
+            reporter.note(f"{config.output}: {UP_TO_DATE}")
+        else:
+            with _nothing_left(config.output):
+                _compute(subject, _parts(subject), recipe)
+
+
+def _parts(subject: Subject) -> dict[str, Part]:
+    """Return by file what the suites are measured from, each part once, the predictions first."""
+    found = {PREDICTED.file: PREDICTED}
+    for suite in subject.config.suite:
+        found |= {part.file: part for part in SUITES[suite].parts(subject)}
+    return found
+
+
+def recipe_of(subject: Subject) -> Recipe:
+    """Return what determines the results of an evaluation."""
+    config = subject.config
+    prints = {"variants": fingerprints(subject.variants)}
+    options = {**config.keyed(), **method_key(config.method), **prints, **_suite_key(subject)}
+    recipe = subject.recipe("evaluation", config.output, options)
+    baseline = config.corruption_baseline
+    if baseline is None:
+        return recipe
+    found = folder.open_folder(baseline, "evaluation").id
+    parent = parent_of(BASELINE, baseline, "evaluation", found, config.output)
+    return recipe.model_copy(update={"parents": (*recipe.parents, parent)})
+
+
+def _suite_key(subject: Subject) -> dict[str, Any]:
+    """Return what the suites read besides options, model and images; nothing of most."""
+    config = subject.config
+    found: dict[str, Any] = {}
+    if not set(config.suite) <= UNATTACKED:
+        found["auto_loss"] = RESCALED
+    if "localization" in config.suite:
+        found |= validation_key(subject)
+    if "robustness" in config.suite and "autoattack" in config.attacks:
+        found |= peer_key()
+    if "stability" in config.suite:
+        makers = {name: key for name in config.explainers if (key := method_key(name))}
+        found |= {"explainer_makers": makers} if makers else {}
+    return found
+
+
+@contextmanager
+def _nothing_left(output: Path) -> Iterator[None]:
+    """Leave no empty folder behind where the block fails for its input."""
+    try:
+        yield
+    except EctoolError:
+        with suppress(OSError):  # something has been computed
+            output.rmdir()
+        raise
+
+
+def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
+    """Tell whether nothing is to be done; `--resume` looks into the parts even then."""
+    if may_grow(config.output, recipe) and not config.force:
+        return False
+    return up_to_date(config.output, recipe, force=config.force) and not config.resume
+
+
+def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> None:
+    """Make the artifacts that are missing, then the results."""
+    output = subject.config.output
+    _tell_what_is_left_out(subject)
+    files.make_folder(output)
+    made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
+    with ExitStack() as stack:
+        artifacts = {
+            file: stack.enter_context(Artifact(path, parts[file].kind))
+            for file, path in made.items()
+        }
+        baseline = {
+            path.name: stack.enter_context(Artifact(path, "predictions"))
+            for path in _baseline_parts(subject.config)
+        }
+        results = _results(subject, artifacts, baseline)
+    _tell_upper_bounds(subject, results)
+    files.remove(output / FILE_NAME)  # results of other options are no longer vouched for
+    text = json.dumps(results, indent=1, allow_nan=False) + "\n"
+    files.write_atomic(output / RESULTS_FILE, text.encode())
+    length = len(subject.original.sample_ids)
+    folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+
+
+def _tell_upper_bounds(subject: Subject, results: Mapping[str, Any]) -> None:
+    """Tell of metrics that are upper bounds, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for name, entry in results["metrics"].items():
+        if "upper_bound" in entry:
+            names.setdefault(entry["upper_bound"], []).append(name)
+    for reason, those in names.items():
+        note = f"no more than upper bounds: {', '.join(those)}; {reason}"
+        subject.reporter.note(f"{subject.config.output}: {note}")
+
+
+def _tell_what_is_left_out(subject: Subject) -> None:
+    without = [suite for suite in subject.config.suite if suite in EXPLAINED]
+    if subject.reference.is_opaque and without:
+        subject.reporter.note(
+            f"{subject.config.model}: without {', '.join(without)}, for a program has no layers "
+            "to draw heatmaps from; give the architecture and its weights"
+        )
+
+
+def _baseline_parts(config: EvaluateConfig) -> list[Path]:
+    """Return the answers of the model that mCE compares with: clean, and under each corruption.
+
+    Raises:
+        IntegrityError: One is not what the results of that model were computed from.
+    """
+    baseline = config.corruption_baseline
+    if baseline is None or "robustness" not in config.suite:
+        return []
+    results = read_results(baseline)
+    names = [PREDICTIONS, *(corruption_file(kind) for kind in config.corruptions)]
+    parts = (part_of(baseline, results, name) for name in names)
+    return [part for part in parts if part is not None]
+
+
+def _results(
+    subject: Subject, artifacts: Mapping[str, Artifact], baseline: Mapping[str, Artifact]
+) -> dict[str, object]:
+    """Return what `results.json` says."""
+    config, original = subject.config, subject.original
+    evaluated = Evaluated(
+        variants=tuple(subject.variants),
+        parts=artifacts,
+        config=config.keyed(),
+        classes=original.classes,
+        dataset=original,
+        baseline=baseline,
+    )
+    resampling = Resampling(config.bootstrap, config.seed)
+    return {
+        "schema": "evaluation",
+        "version": VERSION,
+        "model": {"id": subject.reference.id, "architecture": subject.reference.architecture},
+        "data": data_facts(config, subject.variants),
+        "configuration": config.keyed(),
+        "versions": library_versions(),
+        "suites": list(config.suite),
+        "parts": {file: artifact.id for file, artifact in artifacts.items()},
+        "findings": _findings(evaluated),
+        "metrics": metrics(evaluated, config.suite, resampling),
+        **tables(evaluated, config.suite, resampling),
+    }
+
+
+def _findings(evaluated: Evaluated) -> dict[str, float]:
+    """Return what was noticed of the predictions."""
+    manifest = evaluated.predictions.manifest
+    return {} if manifest is None else manifest.all_findings()
+
+
+def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, object]:
+    """Return what results say of the pictures."""
+    prints = fingerprints(variants)
+    return {
+        "name": config.data,
+        "split": config.split,
+        "fingerprint": prints[ORIGINAL],
+        "variants": prints,
+    }
+
+
+def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Dataset]:
+    """Open every background variant of the split that is there; all show the same samples.
+
+    Raises:
+        InputError: The original pictures are missing, or a variant holds other samples.
+    """
+    original = open_data(config, config.split)
+    found = {ORIGINAL: original}
+    for name in find_entry(config.data).variants:
+        if name == ORIGINAL:
+            continue
+        try:
+            found[name] = open_data(config, config.split, name)
+        except InputError as error:
+            reporter.note(f"without the variant {name}: {error}")
+            continue
+        if list(found[name].sample_ids) != list(original.sample_ids):
+            raise InputError(
+                found[name].name,
+                expected=f"the samples of {original.name}",
+                got="others",
+                fix="unpack both variants anew",
+            )
+    return found

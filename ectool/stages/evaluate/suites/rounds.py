@@ -1,0 +1,94 @@
+"""The round of perturb, explain and score that heatmaps and their consistency are measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts.artifact import Artifact
+from ectool.config import (
+    DataOptions,
+    DeviceOptions,
+    EvaluateConfig,
+    HeatmapOptions,
+    ModelOptions,
+    PerturbConfig,
+    ScoreConfig,
+)
+from ectool.stages import score
+from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
+from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
+from ectool.stages.evaluate.suites.base import Part, Subject
+from ectool.stages.perturb import command as perturb
+from ectool.stages.perturb.joint import Pair
+
+PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
+PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
+"""How consistency is measured: fixed, so that models compare however they were trained."""
+
+
+def stage_options(config: EvaluateConfig) -> dict[str, Any]:
+    """Return what a stage that draws heatmaps is told as the evaluation is."""
+    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
+    names = {name for group in groups for name in group.model_fields}
+    return config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
+
+
+def _perturb(subject: Subject, path: Path) -> Path:
+    """Perturb the split, and explain both pictures of every pair in the same pass."""
+    config = subject.config
+    perturbing = PerturbConfig(
+        **stage_options(config),
+        **PROTOCOL_ATTACK,
+        split=config.split,
+        seed=config.seed,
+        output=path,
+        heatmaps=subject.path(HEATMAPS),
+    )
+    _set_aside_others(subject, perturbing)
+    return perturb.perturb(perturbing, subject.original, subject.reporter)
+
+
+def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
+    """Move samples and heatmaps aside that were made otherwise: both, as they come together."""
+    heatmaps, dataset = subject.path(HEATMAPS), subject.original
+    recipe = perturb.describe(config, subject.reference, dataset)
+    keep_or_set_aside(subject, config.output, recipe, config.shard_size)
+    if not config.output.exists():
+        set_aside(subject, heatmaps)
+        return
+    pair = Pair(config, heatmaps, subject.reference, dataset, recipe)
+    keep_or_set_aside(subject, heatmaps, pair.final(), config.shard_size)
+
+
+def _explained(subject: Subject, path: Path) -> Path:  # noqa: ARG001 (protocol)
+    """Return the heatmaps, which the samples came with."""
+    return path
+
+
+def _score(subject: Subject, path: Path) -> Path:
+    config = subject.config
+    scoring = ScoreConfig(
+        heatmaps=subject.path(HEATMAPS),
+        output=path,
+        force=config.force,
+        resume=config.resume,
+        **PROTOCOL_SCORE,
+    )
+    with Artifact(scoring.heatmaps, "heatmaps") as heatmaps:
+        recipe = score.describe(scoring, heatmaps)
+    keep_or_set_aside(subject, path, recipe, scoring.shard_size)
+    return score.run(scoring, subject.reporter)
+
+
+def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
+    """Return perturbed samples and heatmaps of both pictures; none of a model without layers."""
+    if subject.reference.is_opaque:
+        return ()
+    return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)
+
+
+def consistency_parts(subject: Subject) -> tuple[Part, ...]:
+    """Return what `heatmap_parts` does, and the explanation consistency of every pair."""
+    heatmaps = heatmap_parts(subject)
+    return (*heatmaps, Part(WEIGHTS, "weights", _score)) if heatmaps else ()

@@ -1,0 +1,1 @@
+"""What `evaluate` computes for one batch. Only these modules of `evaluate` import torch."""

@@ -1,0 +1,94 @@
+"""What the stability suite does to one batch to compare two explainers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.config import HeatmapOptions
+from ectool.datasets.base import Dataset, Indices
+from ectool.explainers.upsampling import average_cells
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import in_precision
+from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.map_agreement import AGREEMENTS, agree
+from ectool.stages.explain.explainer import explainer_of
+
+
+class AgreementWork:
+    """Compares heatmaps of two methods; see `shards.Work`.
+
+    The finer map is averaged over the cells of the coarser one: interpolated pixels say nothing of
+    their own, and would count as often as those that do.
+
+    Args:
+        options: How the first heatmap is made.
+        other: How the second is made; None where it does not fit the network, so that agreement
+            is undefined.
+        model: A frozen classifier.
+        dataset: The pictures.
+    """
+
+    def __init__(
+        self,
+        options: HeatmapOptions,
+        other: HeatmapOptions | None,
+        model: Classifier,
+        dataset: Dataset,
+    ) -> None:
+        self.device = next(model.parameters()).device
+        self.pictures = LabelledPictures(dataset, self.device)
+        model = in_precision(model, options.precision)
+        self.explainer = explainer_of(options, model)
+        self.other = None if other is None else explainer_of(other, model)
+
+    def load(self, rows: Indices) -> Batch:
+        """Read samples."""
+        return self.pictures.load(rows)
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return how alike both methods' heatmaps of the true labels are."""
+        if self.other is None:
+            undefined = np.full(len(batch.labels), np.nan, np.float32)
+            return {**batch.columns, **dict.fromkeys(AGREEMENTS, undefined)}
+        pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
+        explanation = self.explainer(pixels, targets)
+        check_finite(explanation.logits, batch.sample_ids)
+        other = self.other(pixels, targets)
+        first, second = _on_one_grid(explanation.heatmaps, other.heatmaps)
+        classes = targets.cpu().numpy()
+        found = {name: agree(like, first, second, classes) for name, like in AGREEMENTS.items()}
+        return {**batch.columns, **found}
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count the samples on which agreement is undefined."""
+        return {"undefined_agreement": int(np.isnan(arrays["rank_correlation"]).sum())}
+
+
+def check_fits(options: HeatmapOptions, model: Classifier, size: tuple[int, int]) -> None:
+    """Check that a method can explain a network, on a black picture.
+
+    Args:
+        options: How the heatmap is made.
+        model: The network.
+        size: (height, width) of its pictures.
+
+    Raises:
+        UsageError: The method does not fit the options.
+        InputError: It does not fit the network.
+    """
+    black = model.mean.new_zeros(1, 3, *size)
+    explainer_of(options, model)(black, black.new_zeros(1, dtype=torch.int64))
+
+
+def _on_one_grid(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both maps at the coarser resolution of each axis."""
+    height, width = map(min, first.shape[-2:], second.shape[-2:])
+    return _averaged(first, (height, width)), _averaged(second, (height, width))
+
+
+def _averaged(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return maps if tuple(maps.shape[-2:]) == size else average_cells(maps, size)

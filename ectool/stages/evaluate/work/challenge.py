@@ -1,0 +1,81 @@
+"""What the adversarial backgrounds challenge does to one batch: every object, every background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.datasets.base import Dataset, Indices
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.common.batches import Batch, LabelledPictures
+
+
+@dataclass(frozen=True)
+class Objects(Batch):
+    """A few pictures and where their objects are."""
+
+    masks: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class ChallengeWork:
+    """Finds objects that no background hides from a model; see `shards.Work`.
+
+    As in ``challenge_eval.py`` of the Backgrounds Challenge (Xiao et al., ICLR 2021) an object is
+    pasted on all backgrounds, those of its own class and its own one too; it is robust where all
+    answers are its class. One background that changes the answer decides, so the object is not
+    asked about again.
+
+    Args:
+        model: A frozen classifier.
+        objects: Pictures with object masks.
+        backgrounds: Pictures of backgrounds, of the same size.
+        block: Pictures per forward pass.
+    """
+
+    def __init__(
+        self, model: Classifier, objects: Dataset, backgrounds: Dataset, block: int
+    ) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.pictures = LabelledPictures(objects, self.device)
+        self.backgrounds = backgrounds
+        self.block = block
+
+    def load(self, rows: Indices) -> Objects:
+        """Read objects and their masks."""
+        batch, masks = self.pictures.load(rows), self.pictures.dataset.annotations(rows).masks
+        if masks is None:
+            raise ValueError("objects are pasted by their masks, and there are none")
+        return Objects(batch.sample_ids, batch.labels, batch.images, masks)
+
+    def compute(self, batch: Objects) -> Arrays:
+        """Tell which objects are recognised on every background.
+
+        Backgrounds are read once per batch, in blocks; each block meets every object that no block
+        before has hidden.
+        """
+        robust = np.ones(len(batch.labels), np.bool_)
+        images = to_pixels(batch.images, self.device)
+        masks = torch.from_numpy(batch.masks).to(self.device)
+        for start in range(0, len(self.backgrounds.sample_ids), self.block):
+            stop = min(start + self.block, len(self.backgrounds.sample_ids))
+            block = to_pixels(self.backgrounds.images(np.arange(start, stop)), self.device)
+            for row in np.flatnonzero(robust):
+                answers = self._answers(images[row], masks[row], block)
+                robust[row] = bool((answers == int(batch.labels[row])).all())
+        return {**batch.columns, "robust": robust}
+
+    def _answers(self, image: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
+        """Return the classes predicted for an object on backgrounds."""
+        with torch.no_grad():
+            answers: Tensor = self.model(torch.where(mask, image, backgrounds)).argmax(dim=1)
+        return answers
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
+        """Find nothing: the metric says it all."""
+        return {}

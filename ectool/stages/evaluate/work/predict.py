@@ -1,0 +1,61 @@
+"""What a model answers to every background variant of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from ectool.artifacts.schema import Arrays
+from ectool.datasets.base import Dataset, Indices
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.outputs import gives_probabilities
+from ectool.stages.common.batches import Images, Samples
+from ectool.stages.common.layout import PROBABILITIES
+from ectool.stages.common.loaded import check_finite
+
+
+@dataclass(frozen=True)
+class Batch(Samples):
+    """A few samples in every variant."""
+
+    variants: dict[str, Images]
+
+
+class PredictWork:
+    """Predicts batches; see `shards.Work`.
+
+    Args:
+        model: A frozen classifier.
+        variants: The same samples in each variant.
+    """
+
+    def __init__(self, model: Classifier, variants: Mapping[str, Dataset]) -> None:
+        self.model = model
+        self.variants = variants
+        self.any = next(iter(variants.values()))
+        self.device = next(model.parameters()).device
+
+    def load(self, rows: Indices) -> Batch:
+        """Read the samples in every variant."""
+        return Batch(
+            sample_ids=[self.any.sample_ids[row] for row in rows],
+            labels=self.any.labels[rows],
+            variants={name: dataset.images(rows) for name, dataset in self.variants.items()},
+        )
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return the logits of every variant."""
+        arrays = dict(batch.columns)
+        for name, images in batch.variants.items():
+            with torch.no_grad():
+                logits = self.model(to_pixels(images, self.device))
+            check_finite(logits, batch.sample_ids)
+            arrays[f"{name}/logits"] = logits.float().cpu().numpy()
+        return arrays
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count the samples whose logits are made of probabilities; nothing else is worth it."""
+        is_odd = gives_probabilities(self.model)
+        return {PROBABILITIES: len(arrays["sample_id"])} if is_odd else {}

@@ -1,0 +1,116 @@
+"""`explain`: heatmaps of a whole data set, or of both pictures of every perturbed pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Parent, Recipe
+from ectool.config import DataOptions, ExplainConfig
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError
+from ectool.stages.common.found_models import ModelReference, find_model, method_key
+from ectool.stages.common.inputs import artifact_parent, data_source, open_data, source_options
+from ectool.stages.common.same_images import check_same_images
+from ectool.stages.common.shards import is_done, map_shards
+from ectool.types import SILENT, Reporter
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What heatmaps are made of.
+
+    Attributes:
+        reference: The model.
+        options: How the data set was opened.
+        split: Its split.
+        dataset: The clean pictures.
+    """
+
+    reference: ModelReference
+    options: DataOptions
+    split: str
+    dataset: Dataset
+
+
+def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
+    """Explain a split of a data set and write the heatmaps artifact.
+
+    Cost per picture: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
+    linear head follows the target layer, otherwise also the head's backward pass.
+
+    Raises:
+        InputError: Model, data or samples are missing or do not fit each other, or the samples
+            were made of other images.
+        UsageError: The method does not know an option.
+        OutputExistsError: The output exists with another key and `force` is off.
+    """
+    reference = find_model(config)
+    samples = Artifact(config.samples, "samples") if config.samples else None
+    options, split = find_data(config, samples)
+    inputs = Inputs(reference, options, split, open_data(options, split))
+    if samples is not None:
+        source = data_source(options, split, inputs.dataset)
+        check_same_images(samples, source, f"--samples {samples.path}")
+    parent = artifact_parent("samples", samples, config.output) if samples else None
+    recipe = describe(config, inputs, parent)
+    if is_done(config.output, config, recipe, reporter):
+        return config.output
+    return _compute(config, inputs, samples, recipe, reporter)
+
+
+def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> Recipe:
+    """Return what determines a heatmaps artifact."""
+    parents = inputs.reference.parents(config.output)
+    if samples is not None:
+        parents.append(samples)
+    return Recipe(
+        kind="heatmaps",
+        stage="explain",
+        config={
+            **config.keyed(),
+            **inputs.options.keyed(),
+            "split": inputs.split,
+            **method_key(config.method),
+        },
+        parents=tuple(parents),
+        source=data_source(inputs.options, inputs.split, inputs.dataset),
+    )
+
+
+def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOptions, str]:
+    """Return the data and split to explain: the flags', else the ones the samples came from.
+
+    Raises:
+        InputError: Samples from another program do not tell, and the flags neither.
+    """
+    source = samples.manifest.recipe.source if samples and samples.manifest else None
+    if source is None and config.data is None:
+        raise InputError(
+            "--data",
+            expected="the data set of the clean pictures",
+            got="none, and no samples that name it",
+            fix="give --data (and --split)",
+        )
+    known = DataOptions()
+    if source is not None:
+        known = source_options(source)
+    split = config.split or (source.split if source else "train")
+    return config.data_options(known), split
+
+
+def _compute(
+    config: ExplainConfig,
+    inputs: Inputs,
+    samples: Artifact | None,
+    recipe: Recipe,
+    reporter: Reporter,
+) -> Path:
+    from ectool.stages.common.loaded import asked, pick_device
+    from ectool.stages.explain.work import ExplainWork
+
+    device, data = pick_device(config), inputs.options.data
+    with asked(inputs.reference, config, device, inputs.dataset, data, reporter) as model:
+        work = ExplainWork(config, model, inputs.dataset, samples)
+        return map_shards(work, config, recipe, len(work.ids), reporter)

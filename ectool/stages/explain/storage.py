@@ -1,0 +1,71 @@
+"""How heatmaps are stored: at which resolution, and as which numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.config import ExplainConfig
+from ectool.explainers.cut import run_forward
+from ectool.explainers.upsampling import average_cells, upsample
+from ectool.models.classifier import Classifier
+from ectool.stages.common.constant_maps import FINDING, is_constant
+from ectool.stages.explain.explainer import find_method
+
+HALF_MAX = float(np.finfo(np.float16).max)
+Maps = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+class MapStorage:
+    """Turns what an explainer draws into what the artifact holds.
+
+    Maps of a layer are float16, saturated at its largest number. Others are spread over many
+    pixels, each too little for float16, and stay float32.
+
+    Args:
+        config: Method, and the resolution that was asked for.
+        model: The classifier that is explained.
+    """
+
+    def __init__(self, config: ExplainConfig, model: Classifier) -> None:
+        self.size = config.store_size
+        self.model = model
+        self.is_half = find_method(config.method).grid == "layer"
+        self.layer_size: tuple[int, int] | None = None
+
+    def pack(self, maps: Tensor, pixels: Tensor) -> Maps:
+        """Return the heatmaps of pictures as they are stored."""
+        maps = self._resized(maps, pixels)
+        if self.is_half:
+            maps = maps.clamp(max=HALF_MAX).to(torch.float16)
+        packed: Maps = maps.cpu().numpy()
+        return packed
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count maps that are zero everywhere, constant, or too large for float16."""
+        found = {}
+        for name in ("clean", "adversarial"):
+            if name in arrays:
+                shown = arrays[name].any(axis=(-2, -1)) & (arrays["target"] >= 0)
+                flat = is_constant(arrays[name]) & shown
+                if flat.any():
+                    found[f"{FINDING}_{name}"] = int(flat.sum())
+                highest = arrays[name].max(axis=(-2, -1))[arrays["target"] >= 0]
+                saturated = self.is_half & (highest == HALF_MAX)
+                found[f"zero_maps_{name}"] = int((highest == 0).sum())
+                found[f"saturated_maps_{name}"] = int(saturated.sum())
+        return found
+
+    def _resized(self, maps: Tensor, pixels: Tensor) -> Tensor:
+        if self.size == "pixels":
+            return upsample(maps, (pixels.shape[2], pixels.shape[3]))
+        if self.size is None or self.is_half:
+            return maps
+        if self.layer_size is None:
+            activations, _ = run_forward(self.model, pixels[:1])
+            self.layer_size = activations.shape[2], activations.shape[3]
+        return average_cells(maps, self.layer_size)

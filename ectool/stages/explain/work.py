@@ -1,0 +1,107 @@
+"""What `explain` does to one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.schema import Arrays
+from ectool.config import ExplainConfig
+from ectool.datasets.base import Dataset, Indices
+from ectool.datasets.labels import check_labelled
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import in_precision
+from ectool.stages.common.batches import Images, LabelledPictures, Samples
+from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.stages.common.loaded import check_finite
+from ectool.stages.explain.explainer import explainer_of
+from ectool.stages.explain.storage import Maps, MapStorage
+
+
+@dataclass(frozen=True)
+class Batch(Samples):
+    """What the explainer needs of a few samples."""
+
+    clean: Images
+    adversarial: Images | None
+
+
+class ExplainWork:
+    """Explains batches; see `shards.Work`.
+
+    Args:
+        config: The stage's options.
+        model: A frozen classifier.
+        dataset: The clean pictures.
+        samples: The perturbed pictures, for pairs.
+    """
+
+    def __init__(
+        self, config: ExplainConfig, model: Classifier, dataset: Dataset, samples: Artifact | None
+    ) -> None:
+        self.config = config
+        self.model = in_precision(model, config.precision)
+        self.dataset = dataset
+        self.samples = samples
+        self.explainer = explainer_of(config, self.model)
+        self.storage = MapStorage(config, self.model)
+        self.findings = self.storage.findings
+        self.device = next(model.parameters()).device
+        self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
+        if samples is not None:
+            check_images(samples, dataset, f"--samples {samples.path}")
+        fix = "give the --data and --split that the samples were made of"
+        where = f"{dataset.name} for {config.samples}"
+        if config.targets == "label":
+            check_labelled(dataset, "explain predictions (--targets prediction)")
+        self.pictures = LabelledPictures(dataset, self.device)
+        self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
+        if samples is not None:
+            check_same_labels(samples, dataset, (np.arange(len(self.ids)), self.data_rows))
+
+    def load(self, rows: Indices) -> Batch:
+        """Read clean pictures by sample id, and the perturbed ones beside them."""
+        there = self.data_rows[rows]
+        return Batch(
+            sample_ids=[self.ids[row] for row in rows],
+            labels=self.dataset.labels[there],
+            clean=self.dataset.images(there),
+            adversarial=self._adversarial(rows),
+        )
+
+    def _adversarial(self, rows: Indices) -> Images | None:
+        if self.samples is None:
+            return None
+        images: Images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
+        return images
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Explain the clean pictures, and the perturbed ones for the same classes."""
+        targets = self.pictures.targets(batch) if self.config.targets == "label" else None
+        maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
+        if targets is None:
+            targets = logits.argmax(dim=1)
+            if self.pictures.width is not None:  # the surest of several; a row each, as true ones
+                targets, maps = targets[:, None], maps[:, None]
+        arrays = {
+            **batch.columns,
+            "target": targets.cpu().numpy(),
+            "clean": maps,
+            "logits_clean": logits.cpu().numpy(),
+        }
+        if batch.adversarial is not None:
+            maps, logits = self._explain(batch.adversarial, targets, batch.sample_ids)
+            arrays |= {"adversarial": maps, "logits_adversarial": logits.cpu().numpy()}
+        return arrays
+
+    def _explain(
+        self, images: Images, targets: Tensor | None, sample_ids: list[str]
+    ) -> tuple[Maps, Tensor]:
+        """Return maps as they are stored, and float32 logits."""
+        pixels = to_pixels(images, self.device)
+        explanation = self.explainer(pixels, targets)
+        check_finite(explanation.logits, sample_ids)
+        return self.storage.pack(explanation.heatmaps, pixels), explanation.logits.float()

@@ -1,0 +1,5 @@
+"""`perturb`: semantic-preserved adversarial samples, in which only the background moves."""
+
+from ectool.stages.perturb.command import run
+
+__all__ = ["run"]

@@ -1,0 +1,117 @@
+"""`perturb --heatmaps`: the samples and their heatmaps in one pass over the data.
+
+Both artifacts are what `perturb` and `explain --samples` write apart, under the same keys. The
+heatmaps' key holds the content of the samples, which is known when they are finished: until then
+they grow under a draft, in which the key of the samples stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ectool.artifacts import files
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
+from ectool.artifacts.versions import record_machine
+from ectool.config import DataOptions, ExplainConfig, PerturbConfig
+from ectool.datasets.base import Dataset
+from ectool.stages.common.found_models import ModelReference
+from ectool.stages.common.inputs import artifact_parent, parent_of
+from ectool.stages.common.shards import fill, machine_of
+from ectool.stages.explain import command as explain
+from ectool.types import Reporter
+
+ONLY_PERTURB = {"precision"}
+"""Options of heatmaps that mean something else to `perturb`: there, the steps alone."""
+
+
+def explain_config(config: PerturbConfig, heatmaps: Path) -> ExplainConfig:
+    """Return the options of the `explain` that would write the same heatmaps."""
+    names = set(ExplainConfig.model_fields) - set(DataOptions.model_fields) - ONLY_PERTURB
+    shared = config.model_dump(include=names - {"split", "samples", "output"})
+    return ExplainConfig(**shared, samples=config.output, output=heatmaps)
+
+
+def agree(config: PerturbConfig, explaining: ExplainConfig) -> bool:
+    """Tell whether one pass would write the heatmaps that are wanted of its samples."""
+    return explain_config(config, explaining.output).keyed() == explaining.keyed()
+
+
+class Pair:
+    """The two artifacts of one pass.
+
+    Args:
+        config: Options of `perturb`, with `heatmaps`.
+        heatmaps: Where they go.
+        reference: The model.
+        dataset: The clean pictures.
+        recipe: What the samples are made of.
+    """
+
+    def __init__(
+        self,
+        config: PerturbConfig,
+        heatmaps: Path,
+        reference: ModelReference,
+        dataset: Dataset,
+        recipe: Recipe,
+    ) -> None:
+        self.config = config
+        self.explain = explain_config(config, heatmaps)
+        data = DataOptions(**config.model_dump(include=set(DataOptions.model_fields)))
+        self.inputs = explain.Inputs(reference, data, config.split, dataset)
+        self.recipe = recipe
+        parent = parent_of("samples", config.output, "samples", recipe.key, heatmaps)
+        self.draft = explain.describe(self.explain, self.inputs, parent)
+
+    def is_open(self) -> bool:
+        """Tell whether the heatmaps can grow: nothing lies where they go."""
+        return not self.explain.output.exists()
+
+    def compute(self, initial: Artifact | None, reporter: Reporter) -> None:
+        """Compute and publish both."""
+        from ectool.stages.common.loaded import asked, pick_device
+        from ectool.stages.perturb.joint_work import OnePassWork
+        from ectool.stages.perturb.work import PerturbWork
+
+        config, dataset = self.config, self.inputs.dataset
+        attributes = {"classes": list(dataset.classes)}
+        reference, device = self.inputs.reference, pick_device(config)
+        with (
+            asked(reference, config, device, dataset, config.data, reporter) as model,
+            self._growing(config.output, self.recipe, attributes) as samples,
+            self._growing(self.explain.output, self.draft) as heatmaps,
+        ):
+            work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
+            for partial in (samples, heatmaps):
+                record_machine(partial.folder, machine_of(config))
+            fill(work, (samples, heatmaps), config.batch_size, reporter)
+            samples.publish()
+            heatmaps.publish(recipe=self.final())
+
+    def complete(self, reporter: Reporter) -> None:
+        """Publish heatmaps that were finished beside the samples, or else explain these."""
+        draft = partial_folder(self.explain.output, self.draft)
+        if draft.exists() and self.is_open():
+            with self._growing(self.explain.output, self.draft) as heatmaps:
+                if not heatmaps.missing():
+                    heatmaps.publish(recipe=self.final())
+        files.remove(draft)
+        explain.run(self.explain, reporter)
+
+    def _growing(
+        self, output: Path, recipe: Recipe, attributes: Mapping[str, Any] = MappingProxyType({})
+    ) -> AbstractContextManager[PartialArtifact]:
+        length, shard_size = len(self.inputs.dataset.sample_ids), self.config.shard_size
+        return growing(output, recipe, length=length, shard_size=shard_size, attributes=attributes)
+
+    def final(self) -> Recipe:
+        """Return what determines the heatmaps, once the samples are there."""
+        with Artifact(self.config.output, "samples") as samples:
+            parent = artifact_parent("samples", samples, self.explain.output)
+        return explain.describe(self.explain, self.inputs, parent)

@@ -1,0 +1,167 @@
+"""`report`: one page about experiments, evaluations and audits, and its numbers for programs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ectool.artifacts import files
+from ectool.config import ReportConfig
+from ectool.errors import UsageError
+from ectool.reports.content import Arm, Experiment
+from ectool.reports.report import Report
+from ectool.stages.report.gallery import read_gallery
+from ectool.stages.report.key import (
+    FILES,
+    KEY,
+    NUMBERS,
+    PAGE,
+    STRIP,
+    holds,
+    numbers_digest,
+    report_key,
+)
+from ectool.stages.report.metrics import measured, results_of
+from ectool.stages.report.provenance import read_provenance
+from ectool.stages.report.runs import FinishedExperiment, artifacts_of, read_history, read_rounds
+from ectool.stages.report.samples import read_sheet
+from ectool.stages.report.sources import Sources, read_sources
+from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
+
+PAGE_FILE = "report.html"
+JSON_FILE = "report.json"
+STRIP_FILE = "strip.png"
+WRITTEN = (PAGE_FILE, JSON_FILE, STRIP_FILE)
+PAGE_SUFFIXES = (".html", ".htm")
+
+
+def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
+    """Write the page, and `report.json` and `strip.png` beside it; return the page's path.
+
+    Where all three are there and show the same, nothing is done; another report is replaced: it
+    holds nothing that cannot be made again in seconds. There is no strip without rounds of an
+    experiment. Figures and tables are always written anew, and the page with them.
+
+    Raises:
+        InputError: A folder holds nothing that is finished, or its data are not at hand.
+        IntegrityError: A file in it is not what was written.
+        UsageError: The output is no HTML file.
+    """
+    output = config.output or config.paths[0] / PAGE_FILE
+    if output.suffix.lower() not in PAGE_SUFFIXES:
+        raise UsageError(
+            f"--output {output}",
+            expected="a name that ends in " + " or ".join(PAGE_SUFFIXES),
+            got=output.suffix or "no suffix",
+            fix="change --output",
+        )
+    sources = read_sources(config.paths)
+    key = report_key(sources, config)
+    beside = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
+    if not (config.figures or config.tables) and holds(output, *beside, key):
+        reporter.note(f"{output}: {UP_TO_DATE}")
+        return output
+    report = _read_report(sources, config, reporter)
+    _write_extras(report, config)
+    _write(report, output, key)
+    return output
+
+
+def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> Report:
+    """Read everything that a report says.
+
+    Raises:
+        InputError: Data are not at hand.
+        IntegrityError: A file is not what was written.
+    """
+    metrics, suites = measured(entry.evaluation for entry in sources.entries)
+    runs = [run.record for experiment in sources.experiments for run in experiment.runs]
+    with reporter.task("report", sum(len(run.rounds) for run in runs)) as advance:
+        experiments = tuple(_read_experiment(one, advance) for one in sources.experiments)
+    artifacts = [path for run in runs for path in artifacts_of(run)]
+    names = [path.resolve().name for path in config.paths]
+    return Report(
+        title=_title(sources, names),
+        metrics=metrics,
+        suites=suites,
+        entries=tuple(sources.entries),
+        failures=tuple(sources.failures),
+        experiments=experiments,
+        gallery=read_gallery(sources.folders),
+        provenance=read_provenance(
+            [*artifacts, *sources.folders.values()], " ".join(["ectool report", *names])
+        ),
+    )
+
+
+def _title(sources: Sources, names: list[str]) -> str:
+    """Return the title of the one experiment, else what is compared."""
+    if len(names) == 1 and sources.experiments:
+        return sources.experiments[0].record.title
+    return "Evaluation of " + ", ".join(names)
+
+
+def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
+    """Read what a report says of the arms of an experiment."""
+    metrics, _ = measured(run.evaluation for run in experiment.runs)
+    results = results_of(experiment, metrics)
+    arms = []
+    for name, settings in experiment.record.arms.items():
+        runs = [run.record for run in experiment.runs_of(name)]
+        arms.append(
+            Arm(
+                name=name,
+                settings=settings,
+                results=results[name],
+                histories={run.seed: read_history(run) for run in runs},
+                rounds={run.seed: read_rounds(run, advance) for run in runs if run.rounds},
+            )
+        )
+    return Experiment(
+        **experiment.record.model_dump(exclude={"arms", "runs"}),
+        metrics=metrics,
+        arms=tuple(arms),
+        sheet=read_sheet(experiment),
+    )
+
+
+def _write_extras(report: Report, config: ReportConfig) -> None:
+    """Write the figures and tables for papers that are asked for."""
+    if config.figures is not None:
+        from ectool.reports.paper.figures import figures  # here, as importing matplotlib takes long
+
+        _write_files(config.figures, figures(report))
+    if config.tables is not None:
+        from ectool.reports.paper.tables import paper_tables
+
+        _write_files(config.tables, paper_tables(report))
+
+
+def _write_files(target: Path, found: Mapping[str, bytes]) -> None:
+    files.make_folder(target)
+    for name, content in found.items():
+        files.write_atomic(target / name, content)
+
+
+def _write(report: Report, output: Path, key: str) -> None:
+    """Write the page last: where it is, the rest is there too."""
+    from ectool.reports.page.document import (  # here, as importing matplotlib takes long
+        as_text,
+        to_document,
+    )
+    from ectool.reports.page.html import render
+    from ectool.reports.page.strip import pick, strip
+
+    document = {**to_document(report), "key": key}
+    page = render(report, {KEY: key, NUMBERS: numbers_digest(document)}).encode()
+    sheet = next((one.sheet for one in report.experiments if one.sheet), None)
+    made = {PAGE: page} if sheet is None else {PAGE: page, STRIP: strip(pick(sheet.samples))}
+    document[FILES] = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    picture = output.with_name(STRIP_FILE)
+    files.remove(picture)
+    if STRIP in made:
+        files.write_atomic(picture, made[STRIP])
+    files.write_atomic(output.with_name(JSON_FILE), as_text(document).encode())
+    files.write_atomic(output, page)

@@ -1,0 +1,88 @@
+"""The gallery of a report: the same few evaluated samples as every model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ectool.datasets.base import Dataset
+from ectool.reports.content import MAX_SIDE
+from ectool.reports.report import Exhibit
+from ectool.reports.selection import spread
+from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
+from ectool.stages.evaluate.results import part_of, read_results
+from ectool.stages.report.samples import (
+    RoundData,
+    explained_labels,
+    open_round,
+    read_samples,
+    rows_of,
+)
+
+MOST_SAMPLES = 80
+PIXELS = 2_500_000
+"""Pixels of all perturbed pictures together, which keeps the page below a few MB."""
+
+
+def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
+    """Read the samples that a report shows of evaluations.
+
+    Args:
+        folders: Evaluation folders by the name of the model.
+
+    Returns:
+        Samples that all evaluations of the same pictures have, spread over classes and explanation
+        consistency; nothing of evaluations that did not measure it.
+
+    Raises:
+        InputError: A data set is missing, or not the one of the evaluation.
+        IntegrityError: An artifact is not what was written, or not what its evaluation measured.
+    """
+    with ExitStack() as stack:
+        by_data: dict[str, dict[str, RoundData]] = {}
+        for name, path in folders.items():
+            results = read_results(path)
+            if all(part_of(path, results, file) for file in (SAMPLES, HEATMAPS, WEIGHTS)):
+                one = stack.enter_context(open_round(path))
+                by_data.setdefault(one.source.fingerprint, {})[name] = one
+        return tuple(exhibit for same in by_data.values() for exhibit in _exhibits(same))
+
+
+def _exhibits(rounds: Mapping[str, RoundData]) -> list[Exhibit]:
+    """Choose and read samples of evaluations of the same pictures."""
+    first, *others = rounds.values()
+    dataset = first.open_dataset()
+    shared = set(first.weights.sample_ids).intersection(*(one.weights.sample_ids for one in others))
+    ids = [name for name in first.weights.sample_ids if name in shared]
+    labels = explained_labels(first)[rows_of(first.weights, ids)]
+    choices = spread(labels, _mean_consistency(rounds, ids), count=_count(dataset, len(rounds)))
+    chosen = {ids[choice.row]: choice.reason for choice in choices}
+    seen = {name: read_samples(one, dataset, chosen) for name, one in rounds.items()}
+    return [
+        Exhibit(dict(zip(seen, samples, strict=True)))
+        for samples in zip(*seen.values(), strict=True)
+    ]
+
+
+def _mean_consistency(rounds: Mapping[str, RoundData], ids: list[str]) -> np.ndarray[Any, Any]:
+    """Return the mean over the models of each sample's consistency; NaN where none defines it."""
+    scores = np.stack(
+        [
+            one.weights.read("explanation_consistency")[rows_of(one.weights, ids)]
+            for one in rounds.values()
+        ]
+    )
+    known = ~np.isnan(scores)
+    counts = known.sum(axis=0)
+    sums = np.where(known, scores, 0).sum(axis=0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _count(dataset: Dataset, models: int) -> int:
+    """Return how many samples fit into the page."""
+    side = min(max(dataset.size), MAX_SIDE)
+    return min(MOST_SAMPLES, max(1, PIXELS // (side * side * models)))

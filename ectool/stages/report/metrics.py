@@ -1,0 +1,98 @@
+"""What a report compares: the metrics of all models, and of every arm over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ectool.config.evaluate import SUITES
+from ectool.metrics.comparison import holm
+from ectool.metrics.statistics import (
+    Estimate,
+    mean_interval,
+    paired_difference,
+    t_test_p_value,
+)
+from ectool.reports.content import Difference, Interval, Metric, Result, compare
+from ectool.reports.evaluation import Evaluation
+from ectool.reports.leaderboard import headlines
+from ectool.stages.report.runs import FinishedExperiment
+
+
+def measured(evaluations: Iterable[Evaluation]) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Return every metric that some model was evaluated on, and its suite, in the order to show."""
+    metrics: dict[str, Metric] = {}
+    suites: dict[str, str] = {}
+    for evaluation in evaluations:
+        metrics |= {n: m for n, m in evaluation.metrics.items() if n not in metrics}
+        suites |= evaluation.suites
+    first = headlines(metrics)
+    places = {n: (_index(SUITES, suites[n]), _index(first, n)) for n in metrics}
+    order = sorted(metrics, key=places.__getitem__)
+    return {name: metrics[name] for name in order}, {name: suites[name] for name in order}
+
+
+def _index(known: Sequence[str], name: str) -> int:
+    return known.index(name) if name in known else len(known)
+
+
+def results_of(
+    experiment: FinishedExperiment, metrics: Mapping[str, Metric]
+) -> dict[str, dict[str, Result]]:
+    """Return the results of every arm on the metrics, against the experiment's reference.
+
+    Differences are taken between runs of the same seed. Their p-values are corrected (Holm) in two
+    families over all arms: the headline metrics, which a reader looks for first, and all others.
+    """
+    arms = [arm for arm in experiment.record.arms if arm != experiment.record.reference]
+    first = headlines(metrics)
+    others = [name for name in metrics if name not in first]
+    differences = {
+        (arm, name): _difference(experiment, arm, name) for arm in arms for name in metrics
+    }
+    p_values = {at: t_test_p_value(found, found.n) for at, found in differences.items()}
+    corrected: dict[tuple[str, str], float] = {}
+    for family in (first, others):
+        members = [(arm, name) for arm in arms for name in family]
+        p_holm = holm(np.array([p_values[at] for at in members], np.float64))
+        corrected |= dict(zip(members, p_holm.tolist(), strict=True))
+    compared = {
+        at: compare(
+            _interval(found),
+            higher_is_better=metrics[at[1]].higher_is_better,
+            p_value=p_values[at],
+            p_holm=corrected[at],
+        )
+        for at, found in differences.items()
+    }
+    return {
+        arm: {name: _result(experiment, arm, name, compared.get((arm, name))) for name in metrics}
+        for arm in experiment.record.arms
+    }
+
+
+def _result(
+    experiment: FinishedExperiment, arm: str, name: str, difference: Difference | None
+) -> Result:
+    values = values_of(experiment, arm, name)
+    return Result(values, _interval(mean_interval(np.array(list(values.values())))), difference)
+
+
+def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate:
+    """Return the difference of an arm to the reference, between runs of the same seed."""
+    values = values_of(experiment, arm, name)
+    reference = values_of(experiment, experiment.record.reference, name)
+    common = [seed for seed in values if seed in reference]
+    return paired_difference(
+        np.array([values[seed] for seed in common]), np.array([reference[seed] for seed in common])
+    )
+
+
+def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:
+    """Return a metric by seed; NaN where it is undefined or was not measured."""
+    return {run.record.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
+
+
+def _interval(estimate: Estimate) -> Interval:
+    return Interval(estimate.value, estimate.low, estimate.high, estimate.n)

@@ -1,0 +1,135 @@
+"""What a report reads of an experiment's runs: results, histories, rounds, origin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ectool.artifacts import folder
+from ectool.artifacts.artifact import Artifact
+from ectool.errors import InputError
+from ectool.reports.content import History, Round
+from ectool.reports.evaluation import Evaluation, from_results
+from ectool.reports.rounds import summarize_round
+from ectool.stages.common.layout import (
+    EXPERIMENT_FILE,
+    HEATMAPS,
+    HISTORY_FILE,
+    SAMPLES,
+    WEIGHTS,
+    ExperimentRecord,
+    RunRecord,
+)
+from ectool.stages.evaluate.results import read_results
+from ectool.types import Advance
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed.
+
+    Attributes:
+        record: What it left behind, with paths that can be opened.
+        evaluation: What its evaluation found.
+    """
+
+    record: RunRecord
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class FinishedExperiment:
+    """An experiment's folder, its record, and its runs."""
+
+    path: Path
+    record: ExperimentRecord
+    runs: tuple[Run, ...]
+
+    def runs_of(self, arm: str) -> list[Run]:
+        """Return the runs of an arm."""
+        return [run for run in self.runs if run.record.arm == arm]
+
+
+def read_experiment(path: Path) -> FinishedExperiment:
+    """Read an experiment's record and the results of its runs.
+
+    Raises:
+        InputError: The record is missing or invalid, or an evaluation is missing.
+        IntegrityError: Results are not what was written.
+    """
+    record = _read_record(path / EXPERIMENT_FILE)
+    runs = tuple(_read_run(run.within(path)) for run in record.runs)
+    return FinishedExperiment(path, record, runs)
+
+
+def _read_run(record: RunRecord) -> Run:
+    name = f"{record.arm}, seed {record.seed}"
+    return Run(record, from_results(name, read_results(record.evaluation)))
+
+
+def _read_record(file: Path) -> ExperimentRecord:
+    if not file.is_file():
+        raise InputError(
+            str(file.parent),
+            expected="the folder of a finished experiment",
+            got=f"no {EXPERIMENT_FILE} in it" if file.parent.is_dir() else "no such folder",
+            fix="check the path, or finish `ectool run`",
+        )
+    try:
+        record = ExperimentRecord.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        finding = error.errors()[0]
+        where = ".".join(map(str, finding["loc"]))
+        raise _invalid(file, f"{where}: {finding['msg']}" if where else finding["msg"]) from None
+    unknown = {record.reference, *(run.arm for run in record.runs)} - set(record.arms)
+    if unknown:
+        raise _invalid(file, f"arm {min(unknown)!r} without an entry in `arms`")
+    return record
+
+
+def _invalid(file: Path, got: str) -> InputError:
+    return InputError(
+        str(file),
+        expected="a record written by `ectool run`",
+        got=got,
+        fix="run the experiment again: what is finished is not computed anew",
+    )
+
+
+def read_history(run: RunRecord) -> History:
+    """Return what was measured after each epoch.
+
+    Raises:
+        InputError: The model is missing.
+        IntegrityError: Its history is not what was written.
+    """
+    file = folder.verify_file(run.model / HISTORY_FILE, folder.open_folder(run.model, "model"))
+    history: History = json.loads(file.read_text(encoding="utf-8"))
+    return history
+
+
+def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:
+    """Summarize the weights of every round.
+
+    Raises:
+        InputError: A round's weights are missing.
+        IntegrityError: They are not what was written.
+    """
+    rounds = []
+    for number, path in enumerate(run.rounds, 1):
+        with Artifact(path / WEIGHTS, "weights") as weights:
+            consistency, weight = weights.read("explanation_consistency"), weights.read("weight")
+            findings = weights.manifest.all_findings() if weights.manifest else {}
+        rounds.append(summarize_round(number, consistency, weight, findings))
+        advance(1)
+    return rounds
+
+
+def artifacts_of(run: RunRecord) -> list[Path]:
+    """Return the artifacts that tell how a run was made: of the rounds, those of the last."""
+    names = (SAMPLES, HEATMAPS, WEIGHTS)
+    last = [one / name for one in run.rounds[-1:] for name in names]
+    return [run.model, *last, run.evaluation]

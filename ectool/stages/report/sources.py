@@ -1,0 +1,133 @@
+"""What a report is about: experiments, evaluations and audits, found by their folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts import folder
+from ectool.artifacts.manifest import FILE_NAME
+from ectool.errors import InputError
+from ectool.reports.evaluation import Evaluation, from_results
+from ectool.reports.report import Entry, Failure
+from ectool.stages.common.layout import EXPERIMENT_FILE, RESULTS_FILE
+from ectool.stages.evaluate.results import read_results
+from ectool.stages.report.provenance import describe_source
+from ectool.stages.report.runs import FinishedExperiment, read_experiment
+
+
+@dataclass
+class Sources:
+    """Everything that a report is about.
+
+    Attributes:
+        entries: Evaluated models.
+        folders: Folder of each evaluation, by the model's name.
+        failures: Models that could not be evaluated.
+        experiments: Finished experiments.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    folders: dict[str, Path] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    experiments: list[FinishedExperiment] = field(default_factory=list)
+
+    def add(self, evaluation: Evaluation, path: Path, group: str | None = None) -> None:
+        """Add an evaluated model."""
+        source = folder.open_folder(path, "evaluation").recipe.source
+        data = describe_source(source) if source else "unknown data"
+        self.entries.append(Entry(evaluation, group or evaluation.name, data))
+        self.folders[evaluation.name] = path
+
+
+def read_sources(paths: Sequence[Path]) -> Sources:
+    """Read what folders hold.
+
+    Args:
+        paths: Folders of experiments, evaluations and audits.
+
+    Raises:
+        InputError: One is none of these, or not finished.
+        IntegrityError: Results are not what was written.
+    """
+    unique = list(dict.fromkeys(path.resolve() for path in paths))
+    sources = Sources()
+    for path, label in zip(unique, labels(unique), strict=True):
+        prefix = f"{label}/" if len(unique) > 1 else ""
+        if (path / EXPERIMENT_FILE).is_file():
+            _add_experiment(sources, path, prefix)
+        elif (path / FILE_NAME).is_file():
+            sources.add(from_results(label, read_results(path)), path)
+        else:
+            _add_audit(sources, path, prefix)
+    return sources
+
+
+def _add_experiment(sources: Sources, path: Path, prefix: str) -> None:
+    """Add every run of an experiment, arm by arm."""
+    experiment = read_experiment(path)
+    sources.experiments.append(experiment)
+    for arm in experiment.record.arms:
+        for run in experiment.runs_of(arm):
+            evaluation = replace(run.evaluation, name=f"{prefix}{run.evaluation.name}")
+            sources.add(evaluation, run.record.evaluation, f"{prefix}{arm}")
+
+
+def _add_audit(sources: Sources, path: Path, prefix: str) -> None:
+    """Add every model of an audit, and those that failed."""
+    for model in _read_audit(path):
+        name = prefix + model["name"]
+        if model["status"] == "ok":
+            evaluation = path / model["evaluation"]
+            sources.add(from_results(name, read_results(evaluation)), evaluation)
+        elif model["status"] == "failed":
+            sources.failures.append(Failure(name, str(model["error"])))
+
+
+def _read_audit(path: Path) -> list[dict[str, Any]]:
+    """Return what an audit says of each of its models."""
+    file = path / RESULTS_FILE
+    document = json.loads(file.read_bytes()) if file.is_file() else {}
+    if document.get("schema") != "audit":
+        raise InputError(
+            str(path),
+            expected="the folder of a finished experiment, of an evaluation or of an audit",
+            got=f"no {EXPERIMENT_FILE} in it" if path.is_dir() else "no such folder",
+            fix="check the path, or finish `ectool run` or `ectool evaluate`",
+        )
+    models: list[dict[str, Any]] = document["models"]
+    return models
+
+
+def labels(paths: Sequence[Path]) -> list[str]:
+    """Return what tells paths apart: `run/a/eval` and `run/b/eval` are called a and b.
+
+    Args:
+        paths: Absolute paths, all different.
+    """
+    if len(paths) == 1:
+        return [paths[0].name]
+    parts = [path.parts for path in paths]
+    start, end = _common(parts), _common([one[::-1] for one in parts])
+    found = ["/".join(_between(one, start, end)) for one in parts]
+    return found if len(set(found)) == len(found) else [str(path) for path in paths]
+
+
+def _between(parts: tuple[str, ...], start: int, end: int) -> tuple[str, ...]:
+    """Return the parts that paths do not share; the last one of a path inside of another."""
+    return parts[start : len(parts) - end] or parts[-1:]
+
+
+def _common(parts: Sequence[tuple[str, ...]]) -> int:
+    """Return how many parts all begin with."""
+    return sum(1 for _ in _same(parts))
+
+
+def _same(parts: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for first, *others in zip(*parts, strict=False):
+        if any(other != first for other in others):
+            return
+        yield first

@@ -1,0 +1,126 @@
+"""One arm of an experiment with one seed: the chain of stages from warm-up to evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ectool.config import (
+    WARMUP_FOLDER,
+    ArmConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    PerturbConfig,
+    ScoreConfig,
+    TrainConfig,
+    unheard_options,
+)
+from ectool.stages import score
+from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.explain import command as explain
+from ectool.stages.perturb import command as perturb
+from ectool.stages.perturb import joint as one_pass
+from ectool.stages.run.plan import Experiment
+from ectool.stages.train import command as train
+from ectool.types import Reporter
+
+MODEL = "model"
+EVALUATION = "eval"
+
+
+def artifacts_in(run: RunRecord) -> list[Path]:
+    """Return every artifact behind a run, the shared warm-up among them, relative as it is."""
+    made = [one / name for one in run.rounds for name in (SAMPLES, HEATMAPS, WEIGHTS, MODEL)]
+    warmup = run.evaluation.parents[1] / WARMUP_FOLDER / MODEL
+    return list(dict.fromkeys([warmup, *made, run.model, run.evaluation]))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Runs the stages of one arm with one seed.
+
+    Attributes:
+        experiment: The experiment file.
+        seed: Seed of weights, order and random starts.
+        name: Name of the arm.
+        arm: What the arm does.
+        reporter: Where the stages report to.
+    """
+
+    experiment: Experiment
+    seed: int
+    name: str
+    arm: ArmConfig
+    reporter: Reporter
+
+    def run(self) -> RunRecord:
+        """Train and evaluate; all arms of a seed share the warm-up."""
+        epochs, warmup = self.experiment.schedule
+        base = self.experiment.folder / f"seed-{self.seed}"
+        model = self._train(base / WARMUP_FOLDER / MODEL, until_epoch=warmup)
+        rounds: list[Path] = []
+        if self.arm.reweight == "consistency":
+            for number, until in enumerate(self.experiment.stops, 1):
+                folder = base / self.name / str(number)
+                model = self._round(model, folder, rounds[-1] if rounds else None, until)
+                rounds.append(folder)
+        else:
+            output = base / self.name / MODEL
+            model = self._train(output, resume=model, until_epoch=epochs)
+        evaluation = self._evaluate(model, base / self.name / EVALUATION)
+        return self._record(model, evaluation, rounds)
+
+    def _round(self, model: Path, folder: Path, last: Path | None, until: int) -> Path:
+        """Perturb, explain, score, and train on; return the new model."""
+        perturbing = self._perturb_config(model, folder / SAMPLES, last and last / SAMPLES)
+        explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
+        if one_pass.agree(perturbing, explaining):
+            perturbing = perturbing.model_copy(update={"heatmaps": explaining.output})
+            samples = perturb.run(perturbing, self.reporter)
+        else:
+            samples = perturb.run(perturbing, self.reporter)
+            explain.run(explaining, self.reporter)
+        weights = self._score(explaining.output, last and last / WEIGHTS)
+        return self._train(
+            folder / MODEL,
+            resume=model,
+            weights=weights,
+            samples=samples if self.arm.samples else None,
+            until_epoch=until,
+        )
+
+    def _perturb_config(self, model: Path, output: Path, init: Path | None) -> PerturbConfig:
+        """Return the options of perturb; attacks that have a start take the last round's."""
+        given = {**self.arm.perturb, "seed": self.seed, "model": str(model), "output": output}
+        cold = self.experiment.stage(PerturbConfig, "perturb", **given)
+        if "init" in unheard_options(cold.attack):
+            return cold
+        return self.experiment.stage(PerturbConfig, "perturb", **given, init=init)
+
+    def _explain_config(self, model: Path, output: Path, samples: Path) -> ExplainConfig:
+        given = {**self.arm.explain, "model": str(model), "samples": samples, "output": output}
+        return self.experiment.stage(ExplainConfig, "explain", **given)
+
+    def _score(self, heatmaps: Path, previous: Path | None) -> Path:
+        given = {**self.arm.score, "heatmaps": heatmaps, "previous": previous}
+        return score.run(self.experiment.stage(ScoreConfig, "score", **given), self.reporter)
+
+    def _train(self, output: Path, **given: object) -> Path:
+        config = self.experiment.stage(TrainConfig, "train", seed=self.seed, output=output, **given)
+        return train.run(config, self.reporter)
+
+    def _evaluate(self, model: Path, output: Path) -> Path:
+        config = self.experiment.stage(EvaluateConfig, "evaluate", model=str(model), output=output)
+        return evaluate.run(config, self.reporter)
+
+    def _record(self, model: Path, evaluation: Path, rounds: list[Path]) -> RunRecord:
+        """Return what there is now, relative to the experiment's folder."""
+        root = self.experiment.folder
+        return RunRecord(
+            seed=self.seed,
+            arm=self.name,
+            model=model.relative_to(root),
+            evaluation=evaluation.relative_to(root),
+            rounds=tuple(path.relative_to(root) for path in rounds),
+        )

@@ -1,0 +1,1 @@
+"""Commands that look at artifacts: `inspect`, `convert`, `compare`, `agree`, `doctor`."""

@@ -1,0 +1,90 @@
+"""`convert`: the same artifact in the other format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ectool.artifacts import files
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.copying import copy
+from ectool.artifacts.manifest import Manifest
+from ectool.artifacts.store import check_suffix
+from ectool.config import ConvertConfig
+from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
+from ectool.stages.common.found_models import CODE
+from ectool.types import SILENT, UP_TO_DATE, Reporter
+
+
+def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
+    """Copy an array artifact between Zarr and HDF5 without loss; key and id stay.
+
+    Arrays that the schema does not know are carried along; links and types that are no numbers
+    or text are left out, with a note.
+
+    Raises:
+        InputError: The source is missing or no artifact.
+        UsageError: Source and target are the same file.
+        IntegrityError: The source is damaged; a target that is there stays.
+        OutputExistsError: The target exists with other contents and `force` is off.
+    """
+    source, target = config.source, check_suffix(config.target)
+    if source.resolve() == target.resolve():
+        raise UsageError(
+            str(target), expected="another file than the source", got="the same", fix="rename it"
+        )
+    with Artifact(source) as artifact:
+        if target.exists():
+            if _is_copy(target, artifact):
+                reporter.note(f"{target}: {UP_TO_DATE}")
+                return target
+            _check_force(config)
+        scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
+        files.remove(scratch)
+        files.make_folder(scratch)
+        if artifact.store.unreadable:
+            names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
+            reporter.note(f"{source}: left out, no arrays of numbers or text: {names}")
+        manifest = _moved(artifact.manifest, source, target) if artifact.manifest else None
+        with reporter.task("convert", len(artifact)) as advance:
+            made = copy(artifact, scratch / target.name, manifest, advance)
+        if config.force and target.exists():
+            files.move_aside(target, "replaced")
+        files.publish(made, target)
+        files.remove(scratch)
+    return target
+
+
+def _is_copy(target: Path, artifact: Artifact) -> bool:
+    """Tell whether an artifact, and every byte of it, lies there."""
+    try:
+        with Artifact(target) as there:
+            same = there.id == artifact.id and there.arrays.keys() == artifact.arrays.keys()
+            return same and not there.verify()
+    except (InputError, IntegrityError):
+        return False
+
+
+def _check_force(config: ConvertConfig) -> None:
+    if not config.force:
+        raise OutputExistsError(
+            str(config.target),
+            expected="no file, or the same contents",
+            got="other contents",
+            fix="choose another target, or --force to move it aside",
+        )
+
+
+def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:
+    """Return the manifest with its parents' paths relative to the target's folder."""
+    old, new = source.absolute().parent, target.absolute().parent
+    parents = tuple(
+        parent
+        if parent.kind == CODE
+        else parent.model_copy(
+            update={"path": Path(os.path.relpath(old / parent.path, new)).as_posix()}
+        )
+        for parent in manifest.recipe.parents
+    )
+    recipe = manifest.recipe.model_copy(update={"parents": parents})
+    return manifest.model_copy(update={"recipe": recipe})

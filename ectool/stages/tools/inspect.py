@@ -1,0 +1,195 @@
+"""`inspect`: what an artifact is, holds, and was made of, back to the data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ectool.artifacts import folder, versions
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
+from ectool.config import InspectConfig
+from ectool.errors import InputError, IntegrityError
+from ectool.stages.common.code import code_digest
+from ectool.stages.common.found_models import CODE
+from ectool.types import SILENT, Reporter
+
+JSON_SUFFIX = ".json"
+
+
+def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001
+    """Describe an artifact.
+
+    Returns:
+        JSON values: `kind`, `id`, `key`, `arrays` or `files`, `statistics`, `findings`, `config`,
+        `versions`, `other_versions` (where those installed are others), `machine`,
+        `provenance` (a list that walks from the artifact back to the data), `verified`.
+
+    Raises:
+        InputError: There is no artifact, or it follows no schema.
+        IntegrityError: With `verify`: something is not what was written.
+    """
+    path = config.artifact
+    if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
+        with Artifact(path) as artifact:
+            return {
+                **_summary(path, artifact.kind, artifact.id, artifact.manifest),
+                **_arrays(artifact, verify=config.verify),
+            }
+    if not (path / FILE_NAME).exists():
+        raise InputError(
+            str(path),
+            expected="an artifact",
+            got="no such file" if not path.exists() else f"a path without {FILE_NAME}",
+            fix="give a .zarr, an .h5, a model or an evaluation",
+        )
+    manifest = folder.open_folder(path, None)
+    return {
+        **_summary(path, manifest.kind, manifest.id, manifest),
+        **_files(path, manifest, verify=config.verify),
+    }
+
+
+def _summary(path: Path, kind: str, id: str, manifest: Manifest | None) -> dict[str, Any]:
+    """Return what all kinds of artifacts have in common."""
+    if manifest is None:
+        return {"path": str(path), "kind": kind, "id": id, "key": None, "provenance": []}
+    source = manifest.recipe.source
+    return {
+        "path": str(path),
+        "kind": kind,
+        "id": id,
+        "key": manifest.key,
+        "stage": manifest.recipe.stage,
+        "config": manifest.recipe.config,
+        "data": source.model_dump() if source else None,
+        "versions": manifest.versions,
+        "other_versions": versions.differing(manifest.versions),
+        "machine": manifest.machine,
+        "findings": manifest.all_findings(),
+        "provenance": provenance(path, manifest),
+    }
+
+
+def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
+    """Walk from an artifact to its parents, theirs, and so on; each artifact once.
+
+    Returns:
+        One entry per ancestor, nearest first: `role`, `kind`, `id`, `path`, `state` (`found`,
+        `missing`, or `changed` where something else lies there now), the `data` it read, and
+        `other_versions`: of libraries that are installed in other ones now.
+    """
+    chain: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    waiting = [(path, parent) for parent in manifest.recipe.parents]
+    while waiting:
+        child, parent = waiting.pop(0)
+        if parent.id in seen:
+            continue
+        seen.add(parent.id)
+        where = child.absolute().parent / parent.path
+        state, found = _state(parent, where)
+        chain.append(_ancestor(parent, where, state, found))
+        if found is not None:
+            waiting += [(where, grandparent) for grandparent in found.recipe.parents]
+    return chain
+
+
+def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
+    """Return what has become of a parent, and its manifest if it is still there and has one."""
+    if parent.kind == CODE:
+        return _state_of_code(parent), None
+    if not where.exists():
+        return "missing", None
+    try:
+        found = read_manifest(where)
+    except (InputError, IntegrityError):
+        return "changed", None
+    if found is not None and found.id != parent.id:
+        return "changed", None
+    return "found", found
+
+
+def _state_of_code(parent: Parent) -> str:
+    try:
+        return "found" if code_digest(parent.path) == parent.id else "changed"
+    except InputError:
+        return "missing"
+
+
+def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -> dict[str, Any]:
+    source = found.recipe.source if found else None
+    return {
+        "role": parent.role,
+        "kind": parent.kind,
+        "id": parent.id,
+        "path": parent.path if parent.kind == CODE else str(where),
+        "state": state,
+        "data": f"{source.data} ({source.split})" if source else None,
+        "other_versions": versions.differing(found.versions) if found else {},
+    }
+
+
+def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
+    """Return shapes and statistics of the arrays of an array artifact."""
+    if verify and (damaged := artifact.damage()):
+        names = {number: ", ".join(found) for number, found in damaged.items() if any(found)}
+        raise IntegrityError(
+            str(artifact.path),
+            expected="the bytes that were written",
+            got=f"others in shards {list(damaged)}"
+            + "".join(f"; shard {number}: {found}" for number, found in names.items()),
+            fix="run the stage that made it again with --resume",
+        )
+    return {
+        "samples": len(artifact),
+        "arrays": {
+            name: {"shape": list(info.shape), "dtype": info.dtype}
+            for name, info in sorted(artifact.arrays.items())
+        },
+        "statistics": {
+            name: _statistics(artifact, name)
+            for name, info in sorted(artifact.arrays.items())
+            if name in artifact.columns and (info.kind in "fb" or name == "image")
+        },
+        "verified": verify,
+    }
+
+
+def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
+    """Return least, mean and greatest finite value and the number of others, shard by shard."""
+    low, high, total, count, other = np.inf, -np.inf, 0.0, 0, 0
+    for start, stop in artifact.shards:
+        values = artifact.read(name, start, stop).astype(np.float64)
+        finite = values[np.isfinite(values)]
+        other += values.size - finite.size
+        if finite.size:
+            low, high = min(low, finite.min()), max(high, finite.max())
+            total, count = total + float(finite.sum()), count + finite.size
+    known = count > 0
+    return {
+        "min": float(low) if known else None,
+        "mean": total / count if known else None,
+        "max": float(high) if known else None,
+        "undefined": other,
+    }
+
+
+def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
+    """Return the files of a folder artifact, with what its JSON files say."""
+    for name in manifest.files:
+        if verify or name.endswith(JSON_SUFFIX) or not (path / name).exists():
+            folder.verify_file(path / name, manifest)
+    return {
+        "files": {name: (path / name).stat().st_size for name in sorted(manifest.files)},
+        "contents": {
+            name: json.loads((path / name).read_text(encoding="utf-8"))
+            for name in sorted(manifest.files)
+            if name.endswith(JSON_SUFFIX)
+        },
+        "verified": verify,
+    }

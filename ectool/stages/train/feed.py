@@ -1,0 +1,158 @@
+"""Batches for training: pictures, augmented, some of them perturbed, with labels and weights."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ectool.artifacts.artifact import Artifact
+from ectool.config import TrainConfig
+from ectool.datasets.base import Dataset, Framing, Indices
+from ectool.datasets.image_arrays import Reader, framed
+from ectool.datasets.labels import shuffled
+from ectool.datasets.views import Box
+from ectool.models.classifier import to_pixels
+from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.training.augmentation import Augmentation
+from ectool.training.loop import TrainingBatch
+from ectool.training.schedule import (
+    batch_count,
+    epoch_order,
+    shown_perturbed,
+    split_evenly,
+)
+
+SCRATCH_FILE = "perturbed.npy"
+READ_AHEAD = 3
+"""Batches that are read before they are needed."""
+
+
+class Feed:
+    """Batches of a training split, read ahead while the model computes.
+
+    Args:
+        dataset: The clean pictures.
+        config: Batch size, seed and the share of perturbed pictures.
+        weights: A weight per sample, in the data set's order; 1 each where None.
+        perturbed: Reads perturbed pictures by the data set's rows, where there are any.
+        device: Where batches go.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        weights: list[float] | None,
+        perturbed: Reader | None,
+        device: torch.device,
+    ) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.samples = len(dataset.sample_ids)
+        self.weights = torch.ones(self.samples) if weights is None else torch.tensor(weights)
+        labels = dataset.labels
+        self.labels = torch.tensor(
+            shuffled(labels, config.seed) if config.shuffle_labels else labels
+        )
+        self.perturbed = perturbed
+        self.device = device
+        self.augmentation = Augmentation(
+            config.crop_scale, config.flip, config.rand_augment, config.seed
+        )
+        self.waited = 0.0
+        """Seconds that the model has waited for batches, in all."""
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in an epoch."""
+        return batch_count(self.samples, self.config.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
+        """Yield an epoch's batches; they depend on nothing but the inputs, seed and epoch."""
+        seed = self.config.seed
+        order = epoch_order(self.samples, seed, epoch)
+        swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
+        parts = split_evenly(order, self.config.batch_size)
+        read = functools.partial(self._read, swap=swap, epoch=epoch)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = deque(reader.submit(read, rows) for rows in parts[:READ_AHEAD])
+            for following in [*parts[READ_AHEAD:], *[None] * min(READ_AHEAD, len(parts))]:
+                start = time.perf_counter()
+                batch = ahead.popleft().result()
+                self.waited += time.perf_counter() - start
+                if following is not None:
+                    ahead.append(reader.submit(read, following))
+                yield batch
+
+    def _read(
+        self, rows: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]], epoch: int
+    ) -> TrainingBatch:
+        framing = self._framing(epoch)
+        images = self.dataset.images(rows, framing)
+        if self.perturbed is not None:
+            chosen = swap[rows]
+            images = images.copy()
+            views = self.perturbed(rows[chosen])
+            images[chosen] = views if framing is None else framed(views, rows[chosen], framing)
+        ids = [self.dataset.sample_ids[row] for row in rows]
+        return TrainingBatch(
+            pixels=to_pixels(self.augmentation.alter(images, ids, epoch), self.device),
+            labels=self.labels[rows].to(self.device),
+            weights=self.weights[rows].to(self.device),
+            share=len(rows) * self.steps / self.samples,
+        )
+
+    def _framing(self, epoch: int) -> Framing | None:
+        """Return which part of each picture an epoch shows; None for the view all stages see."""
+        if self.augmentation.crop_scale is None:
+            return None
+
+        def frame(index: int, width: int, height: int) -> Box:
+            return self.augmentation.box(self.dataset.sample_ids[index], epoch, width, height)
+
+        return frame
+
+
+def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Return a new array in a file that has room for it: a map of one that has not is a crash."""
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return images
+
+
+def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
+    """Return a reader of the samples' pictures by the data set's rows.
+
+    Pictures that are stored compressed are laid out in a memory-mapped scratch file first:
+    training would decompress whole shards for each of them, over and over.
+
+    Raises:
+        InputError: The samples miss a training sample, or have pictures of another kind.
+    """
+    where = f"--samples {samples.path}"
+    check_images(samples, dataset, where)
+    there = positions(
+        list(dataset.sample_ids),
+        samples.sample_ids,
+        where,
+        "perturb the whole training split",
+    )
+    check_same_labels(samples, dataset, (there, np.arange(len(there))))
+    if samples.is_raw("image"):
+        return lambda rows: samples.take("image", there[rows])
+    images = _laid_out(folder / SCRATCH_FILE, (len(there), *samples.arrays["image"].shape[1:]))
+    for start, stop in samples.shards:
+        inside = (start <= there) & (there < stop)
+        images[inside] = samples.read("image", start, stop)[there[inside] - start]
+    return lambda rows: images[rows]

@@ -1,0 +1,137 @@
+"""Tables for papers: escaped, bold where best, with intervals, as wide as a page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from evaluated_models import CLASSES, experiment_of, report_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ectool.reports.content import Interval
+from ectool.reports.paper.tables import (
+    LATEX,
+    WIDTH,
+    PaperTable,
+    TableCell,
+    latex,
+    markdown,
+    paper_tables,
+    to_latex,
+    to_markdown,
+)
+
+NAMES = ["50 % & more_of $x$", "a|b {c}", "plain"]
+
+
+@pytest.fixture(scope="module")
+def files():
+    report = report_of(NAMES, experiments=[experiment_of(["plain", "consistency"])])
+    return {name: data.decode() for name, data in paper_tables(report).items()}
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Split a Markdown table into its cells."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_a_table_for_each_suite_in_both_formats(files):
+    suites = ("classification", "debiasing", "robustness", "stability")
+    names = {f"{prefix}leaderboard-{s}" for s in suites for prefix in ("", "arms-")}
+    names |= {"classes-accuracy"}
+    expected = {f"{name}.{suffix}" for name in names for suffix in ("tex", "md")}
+    assert {re.sub(r"-\d\.", ".", name) for name in files} == expected
+
+
+def test_leaderboard_of_a_suite():
+    report = report_of(["one", "two"])
+    values = {
+        "accuracy@original": (Interval(0.9, 0.85, 0.95, 600), Interval(0.8, 0.75, 0.85, 590)),
+        "nll": (Interval(0.4, 0.3, 0.5, 600), Interval(0.25, float("nan"), float("nan"), 600)),
+    }
+    entries = tuple(
+        replace(e, evaluation=replace(e.evaluation, values={k: v[i] for k, v in values.items()}))
+        for i, e in enumerate(report.entries)
+    )
+    metrics = {name: report.metrics[name] for name in values}
+    table = paper_tables(replace(report, entries=entries, metrics=metrics))
+    assert table["leaderboard-classification.md"].decode() == (
+        "Classification; in brackets: 95 % intervals (of mAP: spreads over resamples) over "
+        "n = 590 to 600 pictures. "
+        "Bold: best value, which need not differ from the next by more than chance.\n"
+        "\n"
+        "| model | accuracy, original, % ↑ | negative log-likelihood ↓ |\n"
+        "| --- | --: | --: |\n"
+        "| one | **90.0** \\[85.0, 95.0\\] | 0.400 \\[0.300, 0.500\\] |\n"
+        "| two | 80.0 \\[75.0, 85.0\\] | **0.250** |\n"
+    )
+    text = table["leaderboard-classification.tex"].decode()
+    assert r"one & \textbf{90.0} {\scriptsize [85.0, 95.0]} & 0.400 {\scriptsize" in text
+    assert r"accuracy, original, \% $\uparrow$ &" in text
+    assert "\\begin{tabular}{lrr}\n\\toprule\n" in text
+    assert r"\label{tab:leaderboard-classification}" in text
+
+
+def test_arms_say_that_they_are_means_over_seeds(files):
+    assert "95 % t intervals over n = 3 seeds" in files["arms-leaderboard-stability.md"]
+    assert len(rows_of(files["arms-leaderboard-stability.md"])) == 2 + 2
+
+
+def test_classes(files):
+    head, _, *rows = rows_of(files["classes-accuracy.md"])
+    assert head == ["class", "n", *map(markdown, NAMES)]
+    assert [row[0] for row in rows] == [markdown(name) for name in CLASSES]
+    assert {row[1] for row in rows} == {"200"}
+    assert all(re.fullmatch(r"\d\d\.\d \\\[\d\d\.\d, \d+\.\d\\\]", c) for r in rows for c in r[2:])
+
+
+def test_every_line_has_as_many_cells_as_the_head(files):
+    for name, text in files.items():
+        if name.endswith(".md"):
+            assert len({len(row) for row in rows_of(text)}) == 1
+        else:
+            lines = [line for line in text.splitlines() if line.endswith(r" \\")]
+            assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines}) == 1
+            assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
+
+
+def test_wide_tables_come_in_parts():
+    names = [f"accuracy@{number}" for number in range(WIDTH + 2)]
+    report = report_of(["model"])
+    metric = report.metrics["accuracy@original"]
+    wide = replace(
+        report,
+        metrics=dict.fromkeys(names, metric),
+        suites=dict.fromkeys(names, "debiasing"),
+    )
+    files = paper_tables(wide)
+    parts = [files[f"leaderboard-debiasing-{number}.md"].decode() for number in (1, 2)]
+    assert [len(rows_of(part)[0]) for part in parts] == [1 + WIDTH, 1 + 2]
+    assert rows_of(parts[0])[2][1:] == ["-"] * WIDTH
+
+
+def test_what_is_not_there_is_a_dash():
+    table = PaperTable("t", "c", ("model", "x"), ((TableCell("a"), TableCell("-")),))
+    assert "a & -- \\\\\n" in to_latex(table)
+    assert "| a | - |" in to_markdown(table)
+
+
+@settings(max_examples=40)
+@given(st.text())
+def test_latex_holds_no_special_letter_by_itself(text):
+    found = latex(text)
+    for shown in LATEX.values():
+        found = found.replace(shown, "")
+    assert not set(found) & set('\\&%$#_{}~^<>|"')
+    assert "\n" not in found
+
+
+@settings(max_examples=40)
+@given(st.text())
+def test_markdown_can_be_read_back(text):
+    found = markdown(text)
+    assert re.sub(r"\\(.)", r"\1", found) == " ".join(text.split())
+    assert re.search(r"(?<!\\)(\\\\)*[|*_`<\[]", found) is None

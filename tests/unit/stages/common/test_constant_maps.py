@@ -1,0 +1,180 @@
+"""Networks without feature maps, with few positions or other channels, stage by stage."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ectool.artifacts.store import read_manifest
+from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, TrainConfig
+from ectool.errors import EctoolError, InputError
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.evaluate.results import read_metrics
+from ectool.stages.explain import command as explain
+from ectool.stages.perturb import command as perturb
+from ectool.stages.train import command as train
+
+SIDE, CLASSES = 32, 10
+QUICK = {"steps": 1, "eps_l2": (), "corruptions": (), "bootstrap": 100}
+
+
+class Perceptron(nn.Sequential):
+    """A multi-layer perceptron; it holds no feature map."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(3 * SIDE**2, 8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+class LeNet(nn.Sequential):
+    """LeNet-5 for 32 x 32 pixels, and for no others."""
+
+    def __init__(self, channels=3):
+        super().__init__(
+            *(nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, CLASSES)),
+        )
+
+
+class Pointwise(nn.Module):
+    """Its only feature map has one position."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, SIDE)
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, images):
+        return self.head(self.conv(images).relu().flatten(1))
+
+
+class Constant(nn.Module):
+    """Its feature map is zero, whatever the image shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 4, 4)
+        self.head = nn.Linear(4, CLASSES)
+        with torch.no_grad():
+            self.conv.weight.zero_()
+            self.conv.bias.zero_()
+
+    def forward(self, images):
+        return self.head(self.conv(images).relu().mean((2, 3)))
+
+
+def grey():
+    return LeNet(channels=1)
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))  # noqa: PTH120 (a path of import)
+
+
+def named(factory):
+    return f"import:{__name__.rpartition('.')[2]}:{factory.__name__}"
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """Return a function that writes the weights of a network and tells how it is loaded."""
+
+    def write(factory):
+        torch.manual_seed(0)
+        weights = tmp_path / "weights.pth"
+        torch.save(factory().state_dict(), weights)
+        return {
+            **{"model": named(factory), "checkpoint": weights, "classes": CLASSES},
+            **{"mean": (0, 0, 0), "std": (1, 1, 1)},
+        }
+
+    return write
+
+
+def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_options, tmp_path):
+    asked = {k: v for k, v in few_options.items() if k != "split"}
+    model = train.run(
+        TrainConfig(model=named(Perceptron), epochs=1, output=tmp_path / "model", **asked)
+    )
+    suites = ("classification", "robustness")
+    config = EvaluateConfig(
+        model=str(model), suite=suites, attacks=("pgd",), output=tmp_path / "eval",
+        **QUICK, **few_options,
+    )  # fmt: skip
+    metrics = read_metrics(evaluate.run(config))
+    assert 0 <= metrics["accuracy@original"]["value"] <= 1
+    full = PerturbConfig(
+        model=str(model), mask="full", steps=1, output=tmp_path / "full.zarr", **few_options
+    )
+    assert perturb.run(full).exists()
+    with pytest.raises(EctoolError, match="spatial grid"):
+        explain.run(ExplainConfig(model=str(model), output=tmp_path / "c.zarr", **few_options))
+
+
+def test_a_lenet_for_32_pixels_goes_through_every_stage(few_options, tmp_path, read):
+    asked = {k: v for k, v in few_options.items() if k != "split"}
+    model = str(
+        train.run(TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **asked))
+    )
+    pairs = perturb.run(
+        PerturbConfig(model=model, steps=1, output=tmp_path / "adv.zarr", **few_options)
+    )
+    maps = explain.run(
+        ExplainConfig(model=model, samples=pairs, device="cpu", output=tmp_path / "cams.zarr")
+    )
+    clean = read(maps)["clean"]
+    assert np.ptp(clean, axis=(1, 2)).max() > 0
+    config = EvaluateConfig(
+        model=model, suite=("classification", "localization"), output=tmp_path / "eval",
+        **QUICK, **few_options,
+    )  # fmt: skip
+    assert "accuracy@original" in read_metrics(evaluate.run(config))
+
+
+@pytest.mark.parametrize("stage", ["explain", "perturb", "full", "evaluate"])
+def test_a_grey_network_is_refused_for_its_channels(stage, foreign, few_options, tmp_path):
+    given = {**foreign(grey), **few_options, "output": tmp_path / "out.zarr"}
+    run = {
+        "explain": lambda: explain.run(ExplainConfig(**given)),
+        "evaluate": lambda: evaluate.run(EvaluateConfig(suite=("classification",), **given)),
+        "perturb": lambda: perturb.run(PerturbConfig(steps=1, **given)),
+        "full": lambda: perturb.run(PerturbConfig(mask="full", steps=1, **given)),
+    }[stage]
+    with pytest.raises(InputError, match=r"channel") as refused:
+        run()
+    assert "\n" not in str(refused.value)
+
+
+def test_training_a_grey_network_is_refused_for_its_channels(few_options, tmp_path):
+    asked = {k: v for k, v in few_options.items() if k != "split"}
+    with pytest.raises(InputError, match=r"channel"):
+        train.run(TrainConfig(model=named(grey), epochs=1, output=tmp_path / "model", **asked))
+
+
+@pytest.mark.parametrize("stage", ["explain", "perturb"])
+def test_constant_heatmaps_are_counted_and_perturb_tells_them_once(
+    stage, foreign, few_options, tmp_path, listener
+):
+    given = {**foreign(Constant), **few_options, "output": tmp_path / "out.zarr"}
+    if stage == "explain":
+        output = explain.run(ExplainConfig(shard_size=8, **given), listener)
+    else:
+        output = perturb.run(PerturbConfig(steps=1, shard_size=8, **given), listener)
+    found = read_manifest(output).all_findings()
+    if stage == "explain":
+        assert found["zero_maps_clean"] == 30
+        assert sum("all heatmaps are zero" in note for note in listener.notes) == 1
+        return
+    assert found["constant_heatmaps"] == 30
+    told = [note for note in listener.notes if "heatmaps are constant" in note]
+    assert len(told) == 1
+    assert "30 heatmaps" in told[0]
+
+
+def test_a_network_of_one_position_is_refused(foreign, few_options, tmp_path):
+    given = {**foreign(Pointwise), **few_options, "output": tmp_path / "out.zarr"}
+    with pytest.raises(EctoolError, match="spatial grid"):
+        explain.run(ExplainConfig(**given))

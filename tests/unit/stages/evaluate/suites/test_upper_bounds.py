@@ -1,0 +1,98 @@
+"""Networks that look robust and are not: scaled, rounding, random; what results and gates say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from ectool.config import EvaluateConfig
+from ectool.errors import QualityGateError
+from ectool.stages.common.loaded import load_folder
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.evaluate.gates import check_bounds, parse_bound
+
+OPTIONS = {
+    **{"suite": ("robustness",), "steps": 4, "bootstrap": 100, "corruptions": ()},
+    **{"mean": (0.5,) * 3, "std": (0.25,) * 3, "classes": 10, "eps_l2": ()},
+}
+ALL = {"attacks": ("fgsm", "pgd", "background", "apgd-ce"), "eps": (16 / 255,)}
+TWO = {"attacks": ("pgd", "background"), "eps": (2 / 255, 8 / 255)}
+
+
+@pytest.fixture(scope="module")
+def weights(model, tmp_path_factory):
+    """Return the model's weights as those of a changed network."""
+    path = tmp_path_factory.mktemp("weights") / "weights.pt"
+    state = load_folder(model).network.state_dict()
+    torch.save({f"network.{name}": value for name, value in state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(weights, few_options, tmp_path_factory):
+    """Evaluate a changed network; return its metrics."""
+    root = tmp_path_factory.mktemp("changed")
+
+    def evaluated(name, given=ALL, require=()):
+        output = root / f"{name}-{len(given['eps'])}"
+        options = {**few_options, **OPTIONS, **given, "checkpoint": weights, "require": require}
+        model = f"import:tests.changed_networks:{name}"
+        evaluate.run(EvaluateConfig(model=model, output=output, **options))
+        return json.loads((output / "results.json").read_text())["metrics"]
+
+    return evaluated
+
+
+@pytest.mark.parametrize("scaled", ["small", pytest.param("large", marks=pytest.mark.slow)])
+def test_a_factor_on_the_logits_changes_no_robust_accuracy(scaled, results):
+    expected, found = results("plain"), results(scaled)
+    assert expected.keys() == found.keys()
+    assert expected["robust@16/255"]["value"] < expected["robust_fgsm@16/255"]["value"]
+    for name, entry in expected.items():
+        assert abs(entry["value"] - found[name]["value"]) <= 1 / 30 + 1e-9, name
+        assert "upper_bound" not in entry
+        assert "upper_bound" not in found[name]
+
+
+def test_rounded_input_makes_every_number_an_upper_bound(results):
+    found = results("rounded", TWO)
+    assert found["robust_background@2/255"]["upper_bound"].endswith("for want of a gradient")
+    assert "robust_area@linf" in found
+    for name, entry in found.items():
+        assert "upper_bound" in entry, name
+
+
+@pytest.mark.slow
+def test_random_logits_are_noticed(results):
+    found = results("noisy", TWO)
+    assert "other logits when they are asked again" in found["robust@2/255"]["upper_bound"]
+
+
+def test_a_gate_is_not_passed_by_an_upper_bound(results):
+    with pytest.raises(
+        QualityGateError, match=r"robust@2/255: .*>= 1 %, got no more than an upper"
+    ):
+        results("rounded", TWO, require=("robust@2/255>=1",))
+    assert results("rounded", TWO, require=("robust@2/255<=100",))
+    assert results("plain", require=("robust@16/255>=0",))
+
+
+def test_bounds_of_marked_values(tmp_path):
+    metrics = {"robust@2/255": {"value": 0.8, "upper_bound": "why"}}
+    check_bounds(metrics, [parse_bound("robust@2/255<=90")], tmp_path)
+    with pytest.raises(QualityGateError, match="upper bound, 80 %: why; see"):
+        check_bounds(metrics, [parse_bound("robust@2/255>=30")], tmp_path)
+    with pytest.raises(QualityGateError, match="got 80 %;"):
+        check_bounds(metrics, [parse_bound("robust@2/255>=90")], tmp_path)
+
+
+def test_probabilities_are_measured_as_the_logits_behind_them(results):
+    given = {**ALL, "suite": ("classification", "robustness")}
+    expected, found = results("plain", given), results("probable", given)
+    assert expected.keys() == found.keys()
+    for name, entry in expected.items():
+        atol = 1 / 30 + 1e-9 if name.startswith("robust") else 1e-5
+        assert found[name]["value"] == pytest.approx(entry["value"], abs=atol), name
+        assert "upper_bound" not in found[name]

@@ -1,0 +1,249 @@
+"""`perturb` with every attack: what options reach, and what is refused."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch.nn import functional as F
+
+from ectool.attacks import ATTACKS
+from ectool.attacks.ball import BALLS
+from ectool.attacks.losses import LOSSES, TARGET_CLASSES
+from ectool.attacks.masks import BACKGROUND_RULES
+from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, PerturbConfig
+from ectool.errors import UsageError
+from ectool.explainers.differentiable import DifferentiableGradCAM
+from ectool.models.classifier import to_pixels
+from ectool.models.objective import sample_losses
+from ectool.stages.perturb.attacker import Attacker, Clean
+from ectool.stages.perturb.work import PerturbWork
+
+N = 30
+ROWS = np.arange(N)
+
+
+@pytest.fixture
+def work(few_digits, network, tmp_path):
+    """Perturb the thirty digits in memory, without writing anything."""
+
+    def run(rows=ROWS, **given):
+        config = PerturbConfig(model="unused", output=tmp_path / "adv.zarr", **given)
+        work = PerturbWork(config, network, few_digits, None)
+        return work.compute(work.load(rows))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def clean(few_digits):
+    return few_digits.images(ROWS)
+
+
+@pytest.fixture(scope="module")
+def labels(few_digits):
+    return torch.from_numpy(few_digits.labels.copy())
+
+
+def losses(arrays, labels):
+    logits = torch.from_numpy(arrays["logits_adversarial"])
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+OPTIONS = {"noise": {}, "blur": {"sigma": 2.0}, "fill": {"fill_color": "0.5,0.5,0.5"}, "fgsm": {}}
+
+
+class TestAttacks:
+    @pytest.mark.parametrize("norm", BALLS)
+    @pytest.mark.parametrize("attack", ATTACKS)
+    def test_only_the_background_moves_and_it_stays_in_the_ball(self, attack, norm, work, clean):
+        eps = {"linf": 6 / 255, "l2": 0.5}[norm]
+        given = OPTIONS.get(attack, {"steps": 2})
+        if ATTACKS[attack].bounded:
+            given = {**given, "norm": norm, "eps": eps}
+        arrays = work(attack=attack, **given)
+        moved = arrays["image"].astype(int) - clean.astype(int)
+        background = np.broadcast_to(arrays["background"][:, None], moved.shape)
+        assert not moved[~background].any()
+        assert moved.any()
+        if ATTACKS[attack].bounded:
+            flat = moved.reshape(N, -1) / 255
+            length = np.abs(flat).max(1) if norm == "linf" else np.sqrt(np.square(flat).sum(1))
+            assert (length <= eps * (1 + 1e-12)).all()
+
+    @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
+    def test_the_loss_rises(self, attack, work, labels):
+        control = losses(work(attack="noise", mask="full"), labels).mean()
+        steps = {} if attack == "fgsm" else {"steps": 4}
+        assert losses(work(attack=attack, mask="full", **steps), labels).mean() > control
+
+    def test_the_explanation_moves_and_the_answer_stays(self, work, network, clean, labels):
+        arrays = work(attack="explanation", steps=6, eps=6 / 255)
+        noise = work(attack="noise", eps=6 / 255)
+        answers = [arrays[f"logits_{name}"].argmax(1) for name in ("clean", "adversarial")]
+        np.testing.assert_array_equal(*answers)
+        explain = DifferentiableGradCAM(network)
+
+        def similarity(images):
+            maps = [explain(to_pixels(x), labels).heatmaps.detach() for x in (clean, images)]
+            return F.cosine_similarity(maps[0].flatten(1), maps[1].flatten(1)).mean()
+
+        assert 1 - similarity(arrays["image"]) > 20 * (1 - similarity(noise["image"]))
+
+    def test_restarts_keep_the_worst(self, work, labels):
+        one, three = (losses(work(steps=1, restarts=r, loss="ce"), labels) for r in (1, 3))
+        assert (three >= one - 1e-4).all()
+        assert three.sum() > one.sum()
+
+    @pytest.mark.parametrize("attack", ["pgd", "explanation", "apgd"])
+    def test_the_batch_does_not_matter(self, attack, work):
+        given = {"attack": attack, "steps": 2, "restarts": 2, "soft": 2}
+        rows = np.array([7, 2, 11])
+        whole, part = work(**given), work(rows, **given)
+        assert (whole["image"][rows] != part["image"]).mean() < 0.01
+        np.testing.assert_array_equal(whole["background"][rows], part["background"])
+
+    @pytest.mark.parametrize("name", TARGET_CLASSES)
+    def test_target_classes_become_likelier(self, name, work, labels):
+        arrays = work(target_class=name, steps=4, mask="full")
+        before, after = (
+            torch.from_numpy(arrays[f"logits_{key}"]) for key in ("clean", "adversarial")
+        )
+        ids = arrays["sample_id"].tolist()
+        targets = TARGET_CLASSES[name](before, labels, ids, 0)
+        gain = (after.log_softmax(1) - before.log_softmax(1)).gather(1, targets[:, None])
+        assert gain.mean() > 0.1
+        assert not (targets == labels).any()
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_every_loss_makes_answers_wrong(self, loss, work, labels):
+        arrays = work(loss=loss, steps=4, mask="full", eps=16 / 255)
+        wrong = [
+            (arrays[f"logits_{name}"].argmax(1) != labels.numpy()).sum()
+            for name in ("clean", "adversarial")
+        ]
+        assert wrong[1] > wrong[0]
+
+
+class TestMasks:
+    def test_threshold_dilation_and_ramp(self, work):
+        level = 0.05
+        plain, grown, soft = (
+            work(mask="threshold", mask_level=level, attack="noise", **more)
+            for more in ({}, {"dilate": 2}, {"dilate": 2, "soft": 3})
+        )
+        for row in range(N):
+            expected = ~ndimage.binary_dilation(~plain["background"][row], np.ones((5, 5)))
+            np.testing.assert_array_equal(grown["background"][row], expected)
+        np.testing.assert_array_equal(soft["background"], grown["background"])
+        assert 0 < grown["background"].mean() < plain["background"].mean() < 1
+
+    def test_eps_rises_from_the_edge(self, work, clean):
+        levels, pixels = 12, 3
+        arrays = work(mask="object", soft=pixels, attack="noise", eps=levels / 255)
+        moved = np.abs(arrays["image"].astype(int) - clean.astype(int)).max(1)
+        for row in range(N):
+            distance = ndimage.distance_transform_cdt(arrays["background"][row], "chessboard")
+            allowed = levels * np.minimum(distance / (pixels + 1), 1)
+            assert (moved[row] <= allowed + 1e-6).all()
+            assert moved[row][distance > pixels].max() == levels
+
+
+REFUSED = [
+    ({"attack": "fill", "norm": "l2"}, r"--norm: expected an attack that listens to it \(fgsm,"),
+    ({"attack": "blur", "eps": 0.1}, r"--eps: expected an attack .* got --attack blur; leave"),
+    ({"attack": "noise", "steps": 3}, r"--steps: expected an attack .* got --attack noise"),
+    ({"attack": "fgsm", "alpha": 0.1}, r"--alpha: expected an attack .* \(pgd, mim, explanation\)"),
+    ({"attack": "apgd", "alpha": 0.1}, r"--alpha: expected an attack .* got --attack apgd"),
+    ({"attack": "explanation", "loss": "dlr"}, r"--loss: .* got --attack explanation"),
+    ({"decay": 0.5}, r"--decay: expected an attack that listens to it \(mim\), got --attack pgd"),
+    ({"sigma": 2}, r"--sigma: expected an attack that listens to it \(blur\)"),
+    ({"fill_color": "0,0,0"}, r"--fill-color: expected an attack that listens to it \(fill\)"),
+    ({"attack": "fill", "fill_color": "0,0,255"}, r"--fill-color: expected three numbers in \[0,"),
+    ({"attack": "explanation", "random_start": False}, "--no-random-start: expected a start besi"),
+    ({"norm": "l2"}, "--eps: expected a radius in the l2 norm, got none; give one, such as"),
+    ({"eps": 1.5}, "--eps: expected less than or equal to 1, got 1.5"),
+    ({"alpha": 2}, "--alpha: expected less than or equal to 1, got 2"),
+    ({"mask": "threshold"}, "--mask-level: expected a level on the heatmaps' scale, got none"),
+    ({"mask": "otsu", "mask_level": 0.3}, "--mask-level: expected a mask rule with a level, got"),
+    ({"mask_level": 2}, "--mask-level: expected less than or equal to 1, got 2; give a share"),
+]
+
+
+class TestOptions:
+    @pytest.mark.parametrize(("given", "message"), REFUSED)
+    def test_contradictions_are_refused(self, given, message):
+        with pytest.raises(UsageError, match=message):
+            PerturbConfig(model="m", output="a.zarr", **given)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"norm": "l2", "eps": 3, "alpha": 2},
+            {"attack": "fill", "steps": None, "init": None},
+            {"attack": "explanation", "random_start": False, "init": "old.zarr"},
+            {"mask": "threshold", "mask_level": 7},
+        ],
+    )
+    def test_what_fits_is_taken(self, given):
+        PerturbConfig(model="m", output="a.zarr", **given)
+
+    @pytest.mark.parametrize(
+        ("name", "registry"),
+        [
+            ("attack", ATTACKS),
+            ("norm", BALLS),
+            ("mask", BACKGROUND_RULES),
+            ("loss", {"auto", *LOSSES}),
+        ],
+    )
+    def test_choices_are_the_registrys(self, name, registry):
+        assert set(get_args(PerturbConfig.model_fields[name].annotation)) == set(registry)
+
+    def test_tables_of_options_are_the_registrys(self):
+        assert set(ATTACK_OPTIONS) == set(ATTACKS)
+        assert set().union(*ATTACK_OPTIONS.values()) < set(PerturbConfig.model_fields)
+        levelless = {name for name, rule in BACKGROUND_RULES.items() if not rule.has_level}
+        assert levelless == LEVELLESS_MASKS
+        bounded = {name for name, options in ATTACK_OPTIONS.items() if "eps" in options}
+        assert bounded == {name for name, kind in ATTACKS.items() if kind.bounded}
+        choices = get_args(PerturbConfig.model_fields["target_class"].annotation)[0]
+        assert set(get_args(choices)) == set(TARGET_CLASSES)
+
+
+@pytest.mark.parametrize("attack", ["explanation", "pgd"])
+def test_several_labels_are_attacked_together(attack, network, clean, labels, tmp_path):
+    pixels = to_pixels(clean)
+    several = F.one_hot(labels, 10).to(torch.int8)
+    several[torch.arange(N), (labels + 1) % 10] = torch.where(labels % 2 == 0, 1, -1).to(torch.int8)
+    with torch.no_grad():
+        logits = network(pixels)
+    config = PerturbConfig(model="m", output=tmp_path, attack=attack, steps=4)
+    background = torch.ones(N, 32, 32, dtype=torch.bool)
+    ids = [str(row) for row in range(N)]
+    given = Clean(ids, pixels, several, background, logits, start=None)
+    found = Attacker(config, network, network, 2)(given)
+    if attack == "explanation":
+        assert torch.equal(found.logits > 0, logits > 0)
+        assert (found.images.numpy() != clean).any(axis=(1, 2, 3)).mean() > 0.3
+    else:
+        assert (sample_losses(found.logits, several) > sample_losses(logits, several)).all()
+
+
+def test_multilabel_data_has_no_target_class(tmp_path):
+    class TwoClasses:
+        class_names = ("a", "b")
+
+    def make(width, **given):
+        config = PerturbConfig(model="m", output=tmp_path, **given)
+        return Attacker(config, TwoClasses(), TwoClasses(), width)
+
+    with pytest.raises(
+        UsageError, match="--target-class: expected one label a sample, got several"
+    ):
+        make(2, target_class="second")
+    with pytest.raises(UsageError, match="--loss dlr: expected at least 3 classes, got 2"):
+        make(None, loss="dlr")

@@ -1,0 +1,213 @@
+"""Reports follow what they show: a small experiment that is changed, against fresh ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from ectool.config import EvaluateConfig, ReportConfig, RunConfig
+from ectool.errors import IntegrityError
+from ectool.stages.evaluate import command as evaluate
+from ectool.stages.report import command as report
+from ectool.stages.run import command as experiment
+
+FILE = """
+[defaults]
+data = "imagefolder:{pictures}"
+size = 16
+
+[experiment]
+title = "Small"
+seeds = [3]
+warmup = 0.5
+
+[experiment.arms.plain]
+
+[experiment.arms.consistency]
+reweight = "consistency"
+
+[train]
+epochs = 2
+batch_size = 16
+
+[perturb]
+steps = 1
+
+[evaluate]
+split = "train"
+suite = ["classification"]
+bootstrap = 100
+"""
+EVALUATION = "seed-3/plain/eval"
+WRITTEN = ("experiment.json", "report.html", "report.json", "strip.png")
+RESULTS = tuple(f"seed-3/{arm}/eval/results.json" for arm in ("plain", "consistency"))
+
+
+class Recorder:
+    """Remembers notes."""
+
+    def __init__(self):
+        self.notes = []
+
+    @contextmanager
+    def task(self, _description, _total):
+        yield lambda _: None
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+@pytest.fixture(scope="module")
+def text(pictures):
+    return FILE.format(pictures=pictures)
+
+
+def run(folder, text):
+    """Run an experiment file in a folder; return what was noted."""
+    file, recorder = folder.parent / "file.toml", Recorder()
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    experiment.run(RunConfig(file=file, output=folder, device="cpu", threads=1), recorder)
+    return recorder.notes
+
+
+@pytest.fixture(scope="module")
+def made(text, data_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "out"
+    run(folder, text)
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """Return a copy that may be changed."""
+    return shutil.copytree(made, tmp_path / "copy" / "out")
+
+
+def contents(folder, names=WRITTEN + RESULTS):
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def is_up_to_date(notes):
+    return any(note.endswith("up to date") for note in notes)
+
+
+def test_nothing_is_written_where_nothing_changed(folder, text, tree):
+    before = tree(folder)
+    # the warm-up, two of the plain arm, five of the other
+    assert run(folder, text) == [f"{folder}: 8 artifacts, up to date"]
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("bootstrap = 100", "bootstrap = 150", {"report.html", "report.json", *RESULTS}),
+        pytest.param(
+            *('"Small"', '"Large"', {"experiment.json", "report.html", "report.json"}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *('["classification"]', '["classification", "debiasing"]', {"report.json", *RESULTS}),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_another_option_reaches_the_report(folder, text, tmp_path, old, new, changed):
+    before = contents(folder)
+    notes = run(folder, text.replace(old, new))
+    assert not is_up_to_date(notes)
+    after = contents(folder)
+    assert changed <= {name for name in after if after[name] != before[name]}
+    fresh = tmp_path / "fresh" / "out"
+    run(fresh, text.replace(old, new))
+    assert after == contents(fresh)
+    assert is_up_to_date(run(folder, text.replace(old, new)))
+
+
+FAULTS = [
+    ("gone", "report.json"),
+    ("edited", "report.html"),
+    ("edited", "report.json"),
+    *(
+        pytest.param(fault, name, marks=pytest.mark.slow)
+        for fault, name in (
+            *(("cut", name) for name in WRITTEN[1:]),
+            *(("gone", "report.html"), ("gone", "strip.png"), ("edited", "strip.png")),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "name"), FAULTS)
+def test_a_report_that_is_not_what_was_written_is_written_anew(folder, text, name, fault):
+    before, file = contents(folder), folder / name
+    if fault == "gone":
+        file.unlink()
+    elif fault == "cut":
+        file.write_bytes(before[name][: len(before[name]) // 2])
+    elif name == "report.json":
+        document = json.loads(before[name])
+        document["models"][0]["name"] = "another"
+        file.write_text(json.dumps(document))
+    else:
+        file.write_bytes(before[name] + b" ")
+    assert not is_up_to_date(run(folder, text))
+    assert contents(folder) == before
+
+
+@pytest.mark.slow
+def test_a_report_of_another_experiment_is_not_taken_for_this_one(folder, text, tmp_path):
+    other = tmp_path / "other" / "out"
+    run(other, text.replace("seeds = [3]", "seeds = [4]"))
+    before = contents(folder)
+    for name in ("report.html", "report.json", "strip.png"):
+        shutil.copy(other / name, folder / name)
+    run(folder, text)
+    assert contents(folder) == before
+
+
+def test_an_evaluation_that_was_made_anew_is_shown(folder, pictures):
+    output, recorder = folder / EVALUATION, Recorder()
+    before = contents(folder)
+    report.run(ReportConfig(paths=folder), recorder)
+    assert recorder.notes == [f"{folder / 'report.html'}: up to date"]
+    evaluate.run(
+        EvaluateConfig(
+            model=str(folder / "seed-3/plain/model"),
+            **{"data": f"imagefolder:{pictures}", "size": 16, "split": "train", "device": "cpu"},
+            **{"suite": "classification", "bootstrap": 300, "output": output},
+        )
+    )
+    report.run(ReportConfig(paths=folder))
+    numbers = json.loads((folder / "report.json").read_text())
+    shown = {one["name"]: one for one in numbers["models"]}["plain, seed 3"]
+    results = json.loads((output / "results.json").read_text())["metrics"]
+    for name, metric in results.items():
+        assert shown["metrics"][name]["low"] == metric["low"], name
+    after = contents(folder)
+    assert all(after[name] != before[name] for name in ("report.html", "report.json"))
+
+
+@pytest.mark.slow
+def test_figures_and_tables_are_made_whenever_they_are_asked_for(folder, tmp_path):
+    tables = tmp_path / "tables"
+    report.run(ReportConfig(paths=folder, tables=tables))
+    first = {path.name: path.read_bytes() for path in tables.iterdir()}
+    for path in tables.iterdir():
+        path.write_text("old")
+    report.run(ReportConfig(paths=folder, tables=tables))
+    assert {path.name: path.read_bytes() for path in tables.iterdir()} == first
+
+
+def test_results_and_histories_that_were_edited_are_not_vouched_for(folder):
+    for name in ("seed-3/plain/model/history.json", f"{EVALUATION}/results.json"):
+        file = folder / name
+        before = file.read_bytes()
+        file.write_bytes(before + b" ")
+        with pytest.raises(IntegrityError, match=file.name):
+            report.run(ReportConfig(paths=folder))
+        file.write_bytes(before)
