@@ -16,7 +16,7 @@ help:
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make docs       write docs/cli.md and the metrics of docs/evaluation.md anew"
 	@echo "make bench      measure speed and memory side by side with the limit and the peers"
-	@echo "make bench-memory  100,000 pictures through perturb, explain and score: half an hour"
+	@echo "make bench-memory  100,000 images through perturb, explain and score: half an hour"
 	@echo "make clean      remove the environment and what the demo wrote"
 
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -2,7 +2,7 @@
 
     python -m benchmarks.attacks [--device cuda] [--runs N] [--batch N] [--only JOB]
 
-PGD with ten steps on the whole picture, ResNet-18 at 96. Ours and the reference run in turn on the
+PGD with ten steps on the whole image, ResNet-18 at 96. Ours and the reference run in turn on the
 same batch, `runs` times each; medians are compared. Ours is the model as `ectool perturb` prepares
 it. What bfloat16 steps lose in strength is measured on digits that a ResNet-18 has learned. Prints
 a table; without --only also writes benchmarks/attacks.json.

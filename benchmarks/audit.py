@@ -2,7 +2,7 @@
 
     python -m benchmarks.audit [--models N] [--suite NAMES] [--limit N] [--only JOB]
 
-Networks of random weights, each an artifact of its own, on the test pictures of `digits`: made in
+Networks of random weights, each an artifact of its own, on the test images of `digits`: made in
 memory, and as PNG files, which many models at once decode only once. One process evaluates each
 model by itself, and then all of them at once. The less there is to compute, the more everything
 else counts, hence the short default of --suite. Memory is the process's own after each model.
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--suite", default=SUITE)
-    parser.add_argument("--limit", type=int, help="most pictures")
+    parser.add_argument("--limit", type=int, help="most images")
     parser.add_argument("--only", default="", help="rows whose job begins like this")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as place:
@@ -79,8 +79,8 @@ def write_files(place: Path) -> str:
     for row, label in enumerate(digits.labels):
         target = place / "test" / digits.classes[label]
         target.mkdir(parents=True, exist_ok=True)
-        (picture,) = digits.images(np.array([row]))
-        Image.fromarray(picture.transpose(1, 2, 0)).save(target / f"{row:04d}.png")
+        (image,) = digits.images(np.array([row]))
+        Image.fromarray(image.transpose(1, 2, 0)).save(target / f"{row:04d}.png")
     return f"imagefolder:{place}"
 
 

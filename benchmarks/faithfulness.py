@@ -2,12 +2,12 @@
 
     python -m benchmarks.faithfulness [--device cuda] [--runs N] [--batch N] [--only JOB]
 
-ResNet-50 at 224, and the small network at 32 with a thousand times as many pictures a second, where
+ResNet-50 at 224, and the small network at 32 with a thousand times as many images a second, where
 everything but the network counts. Ours is the model as `ectool evaluate` prepares it; Quantus gets
-the plain network, the same pictures, the same maps upsampled, and the same number of features in a
-step. Deletion: to Quantus a feature is a value of one channel, so that colour pictures take it
+the plain network, the same images, the same maps upsampled, and the same number of features in a
+step. Deletion: to Quantus a feature is a value of one channel, so that colour images take it
 three passes for every one of ours; the rows of passes leave that out. It has no insertion. ROAD:
-Quantus 0.6 confuses channels with pixels in colour pictures and stops; it gets maps that let it
+Quantus 0.6 confuses channels with pixels in colour images and stops; it gets maps that let it
 find the pixels. Prints a table; without --only also writes benchmarks/faithfulness.json.
 """
 
@@ -65,11 +65,11 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """A network, its pictures and a map of each.
+    """A network, its images and a map of each.
 
     Attributes:
-        name: Of the network and the pictures' size.
-        networks: The network in its three forms, and the pictures.
+        name: Of the network and the images' size.
+        networks: The network in its three forms, and the images.
         maps: Heatmaps of the target layer's resolution.
         steps: Of deletion and insertion.
         runs: How often each side runs.
@@ -82,7 +82,7 @@ class Setting:
     runs: int
 
     def explained(self, model: Classifier) -> Explained:
-        """Return the pictures anew: nothing has been asked yet."""
+        """Return the images anew: nothing has been asked yet."""
         return Explained(model, self.networks.pixels, self.networks.labels)
 
     def row(self, job: str, ours: Callable[[], object], theirs: Callable[[], object]) -> Row:
@@ -92,7 +92,7 @@ class Setting:
         )
 
     def limit(self, job: str, ours: Callable[[], object], passes: int) -> Row:
-        """Compare with as many forward passes of each picture by the same model, and no more."""
+        """Compare with as many forward passes of each image by the same model, and no more."""
         pixels, model = self.networks.pixels, self.networks.ours
         size = min(pass_size(pixels), len(pixels) * passes)
         packed = pixels.repeat(-(-size // len(pixels)), 1, 1, 1)[:size]

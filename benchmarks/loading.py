@@ -1,7 +1,7 @@
-"""Measure how fast pictures are read, and how much memory a large data set takes.
+"""Measure how fast images are read, and how much memory a large data set takes.
 
     python -m benchmarks.loading [--runs N] [--only JOB]    reading and waiting, about two minutes
-    python -m benchmarks.loading --only memory [--pictures N]   100,000 pictures, about half an hour
+    python -m benchmarks.loading --only memory [--images N]   100,000 images, about half an hour
 
 Prints a table; without --only also writes benchmarks/loading.json (without the memory job), and the
 memory job writes benchmarks/memory.json.
@@ -42,14 +42,14 @@ JPEG_SIZE = (500, 375)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=100_000, help="of the memory job")
+    parser.add_argument("--images", type=int, default=100_000, help="of the memory job")
     parser.add_argument("--only", default="", help="materialized, jpeg, waiting or memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
         root = Path(folder)
         if options.only == "memory":
-            report(memory_rows(root, options.pictures), HERE / "memory.json")
+            report(memory_rows(root, options.images), HERE / "memory.json")
             return
         jobs: dict[str, Callable[[], list[Row]]] = {
             "materialized": lambda: materialized_rows(root, options.runs),
@@ -60,7 +60,7 @@ def main() -> None:
     report(rows, None if options.only else HERE / "loading.json")
 
 
-def write_pictures(path: Path, count: int) -> Path:
+def write_images(path: Path, count: int) -> Path:
     """Write crops of scikit-learn's photographs as `data materialize` would."""
     photographs = load_sample_images().images
     generator = np.random.default_rng(0)
@@ -84,9 +84,9 @@ def write_pictures(path: Path, count: int) -> Path:
 
 
 def materialized_rows(root: Path, runs: int) -> list[Row]:
-    """Random batches of decoded pictures, on one core."""
+    """Random batches of decoded images, on one core."""
     count = 20_000
-    path = write_pictures(root / "crops.zarr", count)
+    path = write_images(root / "crops.zarr", count)
     rates = []
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
@@ -99,7 +99,7 @@ def materialized_rows(root: Path, runs: int) -> list[Row]:
             rates.append(count / (time.perf_counter() - start))
     os.sched_setaffinity(0, cores)
     rate = statistics.median(rates[1:])  # the first run reads the disk and checks every chunk
-    job = "reading materialized pictures, 96, uint8, random batches of 64, one core"
+    job = "reading materialized images, 96, uint8, random batches of 64, one core"
     return [Row(job, rate, None, "images/s", None, ">= 20000")]
 
 
@@ -163,8 +163,8 @@ class Notes(SilentReporter):
 
 
 def waiting_rows(root: Path) -> list[Row]:
-    """Share of an epoch in which training `smallcnn` waits for pictures, plain and augmented."""
-    path = write_pictures(root / "train.zarr", 4096)
+    """Share of an epoch in which training `smallcnn` waits for images, plain and augmented."""
+    path = write_images(root / "train.zarr", 4096)
     rows = []
     for name, given in {
         "plain": {},
@@ -179,11 +179,11 @@ def waiting_rows(root: Path) -> list[Row]:
     return rows
 
 
-def memory_rows(root: Path, pictures: int) -> list[Row]:
-    """Peak memory of every stage on many pictures of 96 pixels."""
+def memory_rows(root: Path, images: int) -> list[Row]:
+    """Peak memory of every stage on many images of 96 pixels."""
     torch.manual_seed(0)
-    data = f"zarr:{write_pictures(root / 'train.zarr', pictures)}"
-    small = f"zarr:{write_pictures(root / 'few.zarr', 256)}"
+    data = f"zarr:{write_images(root / 'train.zarr', images)}"
+    small = f"zarr:{write_images(root / 'few.zarr', 256)}"
     model, samples, heatmaps = (str(root / name) for name in ("model", "adv.zarr", "cams.zarr"))
     train.run(TrainConfig(data=small, epochs=1, output=Path(model)))
     commands = {
@@ -195,7 +195,7 @@ def memory_rows(root: Path, pictures: int) -> list[Row]:
     for name, flags in commands.items():
         given = [part for flag, value in flags.items() for part in (f"--{flag}", value)]
         seconds, megabytes = measure_process([name.partition(",")[0], *given])
-        job = f"{name}, {pictures:,} pictures of {SIDE} pixels"
+        job = f"{name}, {images:,} images of {SIDE} pixels"
         print(f"{job}: {seconds:.0f} s, {megabytes:.0f} MB", flush=True)
         rows += [
             Row(f"{job}: time", seconds, None, "s", None, ""),

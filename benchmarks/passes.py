@@ -1,8 +1,8 @@
 """Measure what a pipeline's steps cost in forward passes, to estimate its time on other machines.
 
-    python -m benchmarks.passes [--runs N] [--pictures N]
+    python -m benchmarks.passes [--runs N] [--images N]
 
-One forward pass of one picture is the unit: a step that costs 5 takes about five times as long as
+One forward pass of one image is the unit: a step that costs 5 takes about five times as long as
 asking the network once, on any machine. Prints a table and writes benchmarks/passes.json.
 """
 
@@ -31,7 +31,7 @@ from ectool.stages.train import command as train
 
 RESULTS = Path(__file__).with_name("passes.json")
 NETWORKS = (("resnet18", 96), ("resnet50", 224))
-"""Architecture and side of the pictures, as in pipelines/."""
+"""Architecture and side of the images, as in pipelines/."""
 BATCH = 32
 CLASSES = 10
 
@@ -39,14 +39,14 @@ CLASSES = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=256)
+    parser.add_argument("--images", type=int, default=256)
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
         for architecture, side in NETWORKS:
             root = Path(folder) / architecture
-            count = options.pictures if side < 200 else options.pictures // 4
+            count = options.images if side < 200 else options.images // 4
             rows += network_rows(root, architecture, side, count, options.runs)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows.append(Row("peak memory of this process", peak, None, "MB", None, ""))

@@ -79,7 +79,7 @@ def rows(runs: int, only: str) -> list[Row]:
 
 def our_model(layer: str) -> Classifier:
     model = create("resnet50", [str(number) for number in range(1000)], seed=0, layer=layer).eval()
-    fold_batch_norm(model, pictures(), keep=[model.target_module])
+    fold_batch_norm(model, images(), keep=[model.target_module])
     return model.to(memory_format=torch.channels_last)
 
 
@@ -88,7 +88,7 @@ def their_model() -> ResNet:
     return resnet50().eval()
 
 
-def pictures(count: int = 1) -> Tensor:
+def images(count: int = 1) -> Tensor:
     images = torch.rand(count, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     return images.to(memory_format=torch.channels_last)
 
@@ -100,19 +100,19 @@ def peer(method: str, network: ResNet, layer: str, answers: int) -> None:
     explainer = getattr(pytorch_grad_cam, method)(network, [getattr(network, layer)])
     quiet = contextlib.redirect_stderr(io.StringIO())
     with contextlib.suppress(EnoughError), quiet, explainer:
-        explainer(pictures().contiguous(), [Limited(answers)])
+        explainer(images().contiguous(), [Limited(answers)])
 
 
 def ablation_rows(layer: str, runs: int, wanted: str) -> list[Row]:
     model = our_model(layer)
     explain, labels = AblationCAM(model), torch.tensor([CLASS])
-    explain(pictures(), labels)
+    explain(images(), labels)
 
     # Stopped, it leaves its ablation layer in the network: each run, and the warm-up, has its own.
     networks = iter([their_model() for _ in range(runs + 1)])
     answers = TIMED + 1  # the first one is that of the image as it is
     calls = with_own_memory(
-        lambda: explain(pictures(), labels),
+        lambda: explain(images(), labels),
         lambda: peer("AblationCAM", next(networks), layer, answers),
     )
     mine, part = paired(*calls, runs)
@@ -127,7 +127,7 @@ def score_rows(runs: int) -> list[Row]:
     model, network, labels = our_model("layer1"), their_model(), torch.tensor([CLASS])
     explain = ScoreCAM(model)
     calls = with_own_memory(
-        lambda: explain(pictures(), labels),
+        lambda: explain(images(), labels),
         lambda: peer("ScoreCAM", network, "layer1", CHANNELS["layer1"]),
     )
     mine, theirs = paired(*calls, runs)
@@ -156,7 +156,7 @@ def measure_memory(method: str, side: str) -> float:
     if side == "theirs":
         network = their_model()
         before = reset_peak()
-        # All masked pictures are made before the first pass: nothing larger comes after it.
+        # All masked images are made before the first pass: nothing larger comes after it.
         peer(method, network, layer, 2 * 32 + 1)
         return memory("VmHWM") - before
     model = our_model(layer)
@@ -170,7 +170,7 @@ def measure_memory(method: str, side: str) -> float:
     model.register_forward_hook(stop)
     before = reset_peak()
     with contextlib.suppress(EnoughError):
-        explain(pictures(), torch.tensor([CLASS]))
+        explain(images(), torch.tensor([CLASS]))
     return memory("VmHWM") - before
 
 

@@ -4,7 +4,7 @@
 
 A robustness curve is PGD at five radii on the test digits, run as `ectool evaluate --suite
 robustness` runs it: reading, attack, answers, artifacts. Bare passes are as many gradients with
-respect to the input of as many pictures, the answers to the results, and nothing else. Strength is
+respect to the input of as many images, the answers to the results, and nothing else. Strength is
 the robust accuracy of ours and of torchattacks with the same steps, and of its standard AutoAttack.
 Prints a table; without --only also writes benchmarks/robustness.json.
 """
@@ -42,7 +42,7 @@ RADII = {"linf": (2 / 255, 8 / 255), "l2": (0.5,)}
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained network, the pictures it is attacked on, and how much."""
+    """A trained network, the images it is attacked on, and how much."""
 
     folder: Path
     model: Path
@@ -59,7 +59,7 @@ class Subject:
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Classifier, torch.Tensor, torch.Tensor]]:
-        """Open the network and the pictures as an evaluation does."""
+        """Open the network and the images as an evaluation does."""
         options = DataOptions(limit=self.limit)
         dataset, device = open_data(options, "test"), torch.device("cpu")
         rows = np.arange(len(dataset.sample_ids))
@@ -104,7 +104,7 @@ def curve_rows(subject: Subject, runs: int) -> list[Row]:
             (images[keep], classes[keep])
             for (images, classes), keep in zip(batches, right.split(config.batch_size), strict=True)
         ]
-        radii = 2 * len(CURVE)  # on whole pictures, and on backgrounds
+        radii = 2 * len(CURVE)  # on whole images, and on backgrounds
 
         def bare() -> None:
             for _ in range(radii):

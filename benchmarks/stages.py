@@ -1,6 +1,6 @@
 """Measure the stages against the bare passes they are made of, and against the peers.
 
-    python -m benchmarks.stages [--pictures N] [--attacked N] [--pairs N] [--runs N] [--only JOB]
+    python -m benchmarks.stages [--images N] [--attacked N] [--pairs N] [--runs N] [--only JOB]
 
 Ours and the reference run in turn, `runs` times each; medians are compared. A stage is timed as a
 whole (opening and checking inputs, loading the model, decoding, computing, writing, verifying,
@@ -44,7 +44,7 @@ EPS = 8 / 255
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--attacked", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
@@ -53,11 +53,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
         root = Path(folder)
-        data = write_pictures(root / "pictures", options.pictures)
-        few = write_pictures(root / "few", options.attacked)
+        data = write_images(root / "pictures", options.images)
+        few = write_images(root / "few", options.attacked)
         large, small = (write_checkpoint(root, name) for name in ("resnet50", "resnet18"))
         jobs: dict[str, Callable[[], list[Row]]] = {
-            "explain": lambda: explain_rows(root, data, large, options.pictures, options.runs),
+            "explain": lambda: explain_rows(root, data, large, options.images, options.runs),
             "perturb": lambda: perturb_rows(root, few, small, options.attacked, options.runs),
             "round": lambda: round_rows(root, few, small, options.attacked, options.runs),
             "score": lambda: score_rows(root, options.pairs, options.runs),
@@ -67,7 +67,7 @@ def main() -> None:
     report(rows, None if options.only else RESULTS)
 
 
-def write_pictures(folder: Path, count: int) -> str:
+def write_images(folder: Path, count: int) -> str:
     """Write JPEG crops of scikit-learn's two photographs as an image folder of two classes."""
     photographs = load_sample_images().images
     generator = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def random_batch(count: int = BATCH) -> torch.Tensor:
     return to_pixels(images)
 
 
-def explain_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
+def explain_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int) -> list[Row]:
     network, batch = bare_network(checkpoint), random_batch()
     output = root / "cams.zarr"
 
@@ -109,13 +109,13 @@ def explain_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
 
     def bare() -> None:
         with torch.no_grad():
-            for _ in range(pictures // BATCH):
+            for _ in range(images // BATCH):
                 network(batch)
 
     mine, limit = paired(ours, bare, runs)
-    rates = pictures / mine, pictures // BATCH * BATCH / limit
+    rates = images / mine, images // BATCH * BATCH / limit
     row = Row(
-        f"explain, ResNet-50, 224, {pictures} JPEG files, whole stage / bare forward",
+        f"explain, ResNet-50, 224, {images} JPEG files, whole stage / bare forward",
         rates[0],
         rates[1],
         "images/s",
@@ -125,7 +125,7 @@ def explain_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
     return [row]
 
 
-def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
+def perturb_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int) -> list[Row]:
     network, batch = bare_network(checkpoint), random_batch()
     labels = torch.zeros(len(batch), dtype=torch.int64)
     output = root / "adv.zarr"
@@ -137,7 +137,7 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
         )
 
     def bare() -> None:
-        for _ in range(max(1, pictures // BATCH)):
+        for _ in range(max(1, images // BATCH)):
             current = batch
             for _ in range(STEPS):
                 current = current.detach().requires_grad_()
@@ -145,9 +145,9 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
                 torch.autograd.grad(loss, current)
 
     mine, limit = paired(ours, bare, runs)
-    rates = pictures / mine, max(1, pictures // BATCH) * BATCH / limit
+    rates = images / mine, max(1, images // BATCH) * BATCH / limit
     row = Row(
-        f"perturb, ResNet-18, 224, {STEPS} steps, {pictures} JPEG files, whole stage / bare loop",
+        f"perturb, ResNet-18, 224, {STEPS} steps, {images} JPEG files, whole stage / bare loop",
         rates[0],
         rates[1],
         "images/s",
@@ -157,7 +157,7 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: i
     return [row]
 
 
-def round_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int) -> list[Row]:
+def round_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int) -> list[Row]:
     """Perturb with five steps and explain: in one pass over the data, and as two commands."""
     samples, heatmaps = root / "round.zarr", root / "round-cams.zarr"
 
@@ -177,10 +177,8 @@ def round_rows(root: Path, data: str, checkpoint: Path, pictures: int, runs: int
         explain.run(ExplainConfig(**asked(checkpoint), samples=samples, output=heatmaps))
 
     one, two = paired(together, apart, runs)
-    job = (
-        f"a round, ResNet-18, 224, 5 steps, {pictures} JPEG files: one pass / perturb, then explain"
-    )
-    return [Row(job, pictures / one, pictures / two, "images/s", two / one, ">= 1.1")]
+    job = f"a round, ResNet-18, 224, 5 steps, {images} JPEG files: one pass / perturb, then explain"
+    return [Row(job, images / one, images / two, "images/s", two / one, ">= 1.1")]
 
 
 def asked(checkpoint: Path) -> dict[str, object]:

@@ -1,10 +1,10 @@
 """Measure how many steps of the attack a warm start saves at equal attack strength.
 
-    python -m benchmarks.warm_start [--epochs N] [--pictures N] [--cold N]
+    python -m benchmarks.warm_start [--epochs N] [--images N] [--cold N]
 
 As in training: perturb against a network, train on, perturb against the new network. The second
 attack starts cold (a random point of the ball) or warm (the first round's samples), with 0 to
-`STEPS` steps of one length, and its strength is the mean cross-entropy of the rounded pictures. A
+`STEPS` steps of one length, and its strength is the mean cross-entropy of the rounded images. A
 warm start saves as many steps as a cold one needs more to the same loss, which is interpolated
 between steps. Prints a table and writes benchmarks/warm_start.json.
 """
@@ -36,20 +36,20 @@ ALPHA = EPS / 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--cold", type=int, default=5, help="steps of the first round")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
-        rows = measure(Path(folder), options.epochs, options.pictures, options.cold)
+        rows = measure(Path(folder), options.epochs, options.images, options.cold)
     report(rows, RESULTS)
 
 
-def measure(root: Path, epochs: int, pictures: int, cold_steps: int) -> list[Row]:
+def measure(root: Path, epochs: int, images: int, cold_steps: int) -> list[Row]:
     """Train and perturb twice; compare cold and warm starts in the second round."""
     schedule = {"epochs": epochs + 1, "output": root / "0"}
     model = train.run(TrainConfig(**schedule, until_epoch=epochs))
-    options = {"limit": pictures, "eps": EPS, "alpha": ALPHA}
+    options = {"limit": images, "eps": EPS, "alpha": ALPHA}
     first = root / "first.zarr"
     perturb.run(PerturbConfig(**options, model=str(model), steps=cold_steps, output=first))
     model = train.run(TrainConfig(epochs=epochs + 1, resume=model, output=root / "1"))
@@ -85,7 +85,7 @@ def measure(root: Path, epochs: int, pictures: int, cold_steps: int) -> list[Row
 
 
 def mean_loss(samples: Path) -> float:
-    """Return the mean cross-entropy of perturbed pictures."""
+    """Return the mean cross-entropy of perturbed images."""
     with Artifact(samples, "samples") as artifact:
         logits = torch.from_numpy(artifact.read("logits_adversarial"))
         labels = torch.from_numpy(artifact.read("label"))

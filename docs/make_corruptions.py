@@ -2,7 +2,7 @@
 
     python -m docs.make_corruptions
 
-The picture is scikit-image's cat at 224 pixels; shown is its middle, at two fifths of the size.
+The image is scikit-image's cat at 224 pixels; shown is its middle, at two fifths of the size.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLOURS = 256
 
 
 def main() -> None:
-    """Draw the table of pictures, kinds by severities."""
+    """Draw the table of images, kinds by severities."""
     width = NAMES + (len(SEVERITIES) + 1) * (TILE[0] + GAP)
     height = HEADER + len(CORRUPTIONS) * (TILE[1] + GAP)
     sheet = Image.new("RGB", (width, height), "white")
@@ -38,8 +38,8 @@ def main() -> None:
     for row, kind in enumerate(CORRUPTIONS):
         top = HEADER + row * (TILE[1] + GAP)
         pen.text((0, top + TILE[1] / 2), kind.replace("_", " "), "black", font, anchor="lm")
-        for column, picture in enumerate(pictures(kind)):
-            sheet.paste(tile(picture), (left(column), top))
+        for column, image in enumerate(images(kind)):
+            sheet.paste(tile(image), (left(column), top))
     sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(FILE, optimize=True)
 
 
@@ -48,17 +48,17 @@ def left(column: int) -> int:
     return NAMES + column * (TILE[0] + GAP)
 
 
-def pictures(kind: str) -> list[np.ndarray]:
-    """Return the clean picture and those of every severity."""
+def images(kind: str) -> list[np.ndarray]:
+    """Return the clean image and those of every severity."""
     square = Image.fromarray(data.chelsea()).crop(SQUARE).resize((SIDE, SIDE))
     clean = np.asarray(square).transpose(2, 0, 1)[None]
     corrupted = [corrupt(clean, kind, s, sample_ids=["chelsea"], seed=0) for s in SEVERITIES]
     return [clean[0], *(batch[0] for batch in corrupted)]
 
 
-def tile(picture: np.ndarray) -> Image.Image:
-    """Return the middle of a picture, smaller."""
-    whole = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+def tile(image: np.ndarray) -> Image.Image:
+    """Return the middle of an image, smaller."""
+    whole = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
     x, y, width, height = MIDDLE
     return whole.crop((x, y, x + width, y + height)).resize(TILE, Image.Resampling.BOX)
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/explainers.md: what each method makes of one digit before a texture.
+"""Draw the images of docs/explainers.md: what each method makes of one digit before a texture.
 
     python -m docs.make_explainers [--work FOLDER]
 
@@ -33,7 +33,7 @@ DIGIT = 3
 
 
 def main() -> None:
-    """Draw all pictures."""
+    """Draw all images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("run/docs"), help="for the networks")
     work = parser.parse_args().work
@@ -50,23 +50,23 @@ def trained(output: Path, options: dict[str, object]) -> Classifier:
 
 
 def one_digit() -> Tensor:
-    """Return a test picture of the digit."""
+    """Return a test image of the digit."""
     digits = open_data(DataOptions(**DATA), "test")
     return to_pixels(digits.images(np.flatnonzero(digits.labels == DIGIT)[:1]))
 
 
 def draw(method: str, model: Classifier) -> None:
-    """Write picture, raw map and overlay side by side."""
+    """Write image, raw map and overlay side by side."""
     pixels = one_digit()
     explainer = make_explainer(method, EXPLAINERS[method], model, {})
     heatmap = explainer(pixels, torch.tensor([DIGIT])).heatmaps
-    picture = pixels[0].permute(1, 2, 0).numpy()
+    image = pixels[0].permute(1, 2, 0).numpy()
     figure, axes = plt.subplots(1, 3, figsize=(6, 2.3), dpi=100)
     own = f"{heatmap.shape[1]} × {heatmap.shape[2]}, greatest {heatmap.max():.3g}"
-    axes[0].imshow(picture)
+    axes[0].imshow(image)
     axes[1].imshow(heatmap[0], cmap="magma", vmin=0)
-    axes[2].imshow(picture)
-    whole = upsample(heatmap, (picture.shape[0], picture.shape[1]))[0]
+    axes[2].imshow(image)
+    whole = upsample(heatmap, (image.shape[0], image.shape[1]))[0]
     axes[2].imshow(whole, cmap="magma", alpha=0.6, vmin=0)
     for axis, title in zip(axes, (f"class {DIGIT}", own, "overlay"), strict=True):
         axis.set_title(title, fontsize=8)

@@ -1,4 +1,4 @@
-"""The transformer of the pictures in docs/explainers.md: `import:docs.networks:small_vit`."""
+"""The transformer of the images in docs/explainers.md: `import:docs.networks:small_vit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torchvision.models import VisionTransformer
 
 
 def small_vit(num_classes: int) -> nn.Module:
-    """Return a vision transformer for pictures of 32 pixels."""
+    """Return a vision transformer for images of 32 pixels."""
     return VisionTransformer(
         image_size=32,
         patch_size=4,

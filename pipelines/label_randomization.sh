@@ -1,13 +1,13 @@
 #!/bin/sh
-# Label randomisation (Adebayo et al. 2018): a network learns the pictures by heart, with shuffled
+# Label randomisation (Adebayo et al. 2018): a network learns the images by heart, with shuffled
 # labels. Heatmaps that explain what was learned must look different from those of a network that
-# learned the true ones; where they agree, they show the picture and not the network. Two networks
+# learned the true ones; where they agree, they show the image and not the network. Two networks
 # of other initial weights and the true labels tell how much agreement there is without shuffling.
 # Calling it again goes on from what is there.
 #
 #     pipelines/label_randomization.sh [CONFIG [OUTPUT]]
 #
-# CONFIG says how to train and explain. DATA names the pictures and VIEW has the flags that open
+# CONFIG says how to train and explain. DATA names the images and VIEW has the flags that open
 # them, e.g. '--size 96'. The shuffled labels need many EPOCHS: history.json of the model tells
 # whether they have been learned. To try it in seconds: EPOCHS=1 SEEDS=0 VIEW='--limit 60'.
 set -eu

@@ -18,7 +18,7 @@ all: $(OUT)/report.html
 $(OUT)/report.html: $(EVALS:=/manifest.json)
 	$(ECTOOL) report $(sort $(EVALS)) --output $@
 
-# $(call fit,SEED,DATA,FOLDER,PICTURES): train and evaluate.
+# $(call fit,SEED,DATA,FOLDER,IMAGES): train and evaluate.
 define fit
 $3/model/manifest.json: $4
 	$(ECTOOL) train --config $(CONFIG) --data $2 $(VIEW) --seed $1 --epochs $(EPOCHS) \

@@ -110,8 +110,8 @@ def zygote_socket() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of 40 tiny pictures: bright ones and dark ones, `train` only."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 40 tiny images: bright ones and dark ones, `train` only."""
     from PIL import Image
 
     root = tmp_path_factory.mktemp("pictures")

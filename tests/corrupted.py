@@ -7,6 +7,6 @@ from ectool.corruptions.pixels import Image
 
 
 def corrupted(corruption: Corruption, image: Image, severity: int, generator: Generator) -> Image:
-    """Corrupt one picture."""
+    """Corrupt one image."""
     (only,) = corruption(image[None], severity, [generator])
     return only

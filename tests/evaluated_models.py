@@ -33,7 +33,7 @@ METRICS = {
 VALUES = (0.91, 0.31, 0.04, 0.74, 0.12, 0.61, 0.22, 0.55, 0.5, 0.7, 0.6, 0.8)
 SUITES = {name: suite for name, (suite, _) in METRICS.items()}
 MEANINGS = {name: metric for name, (_, metric) in METRICS.items()}
-PICTURES = 600
+IMAGES = 600
 
 
 def report_of(
@@ -66,7 +66,7 @@ def evaluation_of(name: str, seed: int = 0, **tables: Sequence[Mapping[str, Any]
     values = {}
     for metric, value in zip(METRICS, VALUES, strict=True):
         mean = value * float(generator.uniform(0.8, 1.05))
-        values[metric] = Interval(mean, mean - 0.02, mean + 0.03, PICTURES)
+        values[metric] = Interval(mean, mean - 0.02, mean + 0.03, IMAGES)
     made = {
         "classes": _classes(generator),
         "reliability": _reliability(generator),
@@ -110,7 +110,7 @@ def _arm(name: str, number: int, seeds: int, epochs: int) -> Arm:
     return Arm(name, {}, results, histories, rounds={})
 
 
-def _line(value: float, n: int = PICTURES) -> dict[str, Any]:
+def _line(value: float, n: int = IMAGES) -> dict[str, Any]:
     return {"value": value, "low": value - 0.03, "high": value + 0.03, "n": n}
 
 

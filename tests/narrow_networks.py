@@ -33,5 +33,5 @@ def vgg16_bn(num_classes: int) -> nn.Module:
 
 
 def vit(num_classes: int) -> nn.Module:
-    """Make a ViT-Ti/16 of four layers for pictures of 64 pixels."""
+    """Make a ViT-Ti/16 of four layers for images of 64 pixels."""
     return VisionTransformer(64, 16, 4, 3, 192, 768, num_classes=num_classes)

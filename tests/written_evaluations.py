@@ -31,7 +31,7 @@ TABLES = {
 }
 
 
-def write_pictures(root: Path, seed: int = 0) -> None:
+def write_images(root: Path, seed: int = 0) -> None:
     generator = np.random.default_rng(seed)
     for name in CLASSES:
         for split in ("train", "test"):

@@ -52,7 +52,7 @@ ID = ArraySpec("T", (SAMPLE,))
 LABEL = ArraySpec("iu", (SAMPLE, "class?"))
 MAPS = (SAMPLE, "target?", "map_height", "map_width")
 LOGITS = ArraySpec("f", (SAMPLE, "class"))
-PICTURES = ("channel", "height", "width")
+IMAGES = ("channel", "height", "width")
 SCORE = ArraySpec("f", (SAMPLE,), finite=False)
 LABEL_SCORE = ArraySpec("f", (SAMPLE, "target?"), finite=False)
 
@@ -60,7 +60,7 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     "pictures": {
         "sample_id": ID,
         "label": LABEL,
-        "image": ArraySpec("u", (SAMPLE, *PICTURES), raw=True),
+        "image": ArraySpec("u", (SAMPLE, *IMAGES), raw=True),
         "mask": ArraySpec("b", (SAMPLE, "height", "width"), required=False),
         "box": ArraySpec("iu", (SAMPLE, "object", "corner"), required=False),
         "box_class": ArraySpec("iu", (SAMPLE, "object"), required=False),
@@ -68,7 +68,7 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     "samples": {
         "sample_id": ID,
         "label": LABEL,
-        "image": ArraySpec("u", (SAMPLE, *PICTURES), raw=True),
+        "image": ArraySpec("u", (SAMPLE, *IMAGES), raw=True),
         "background": ArraySpec("b", (SAMPLE, "height", "width")),
         "logits_clean": LOGITS,
         "logits_adversarial": LOGITS,

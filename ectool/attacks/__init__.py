@@ -19,7 +19,7 @@ class AttackKind:
 
     Attributes:
         run: Maps a ball, an objective, a start and settings to pixels in the ball.
-        start: Where it begins unless told otherwise: at the clean picture, anywhere in the ball,
+        start: Where it begins unless told otherwise: at the clean image, anywhere in the ball,
             or at the distance eps.
         climbs: What it raises: a loss of the labels, the change of the heatmap, or nothing.
         bounded: Whether eps bounds it; the ball of the others has the radius 1.

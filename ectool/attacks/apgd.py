@@ -28,7 +28,7 @@ shares of all steps."""
 
 @dataclass
 class _Search:
-    """Where the search stands, for every picture of the batch.
+    """Where the search stands, for every image of the batch.
 
     Attributes:
         current: Where the next step begins.
@@ -36,14 +36,14 @@ class _Search:
         momentum: Weight of the next step against that of the last one; 1 before the first.
         gradient: The gradient there.
         length: Length of the next step.
-        best: The picture of the greatest score so far.
+        best: The image of the greatest score so far.
         best_gradient: The gradient there.
         best_score: Its score.
         last_score: Score of the last step; 0 before the first, as in the authors' code.
         rises: How often the score rose since the last checkpoint.
         known_best: The greatest score at the last checkpoint.
         was_halved: Whether the length was halved at the last checkpoint.
-        last_success: The last picture that was a success; any other before the first.
+        last_success: The last image that was a success; any other before the first.
         succeeded: Whether there was one; False where only the score counts.
     """
 
@@ -77,7 +77,7 @@ class _Search:
             self.succeeded = self.succeeded | value.success
 
     def check(self, steps: int) -> None:
-        """Halve the step and go back to the best picture where progress is too small."""
+        """Halve the step and go back to the best image where progress is too small."""
         oscillates = self.rises <= RISES * steps
         stalls = ~self.was_halved & (self.known_best >= self.best_score)
         halved = oscillates | stalls
@@ -88,29 +88,29 @@ class _Search:
         self.rises = torch.zeros_like(self.rises)
 
     def take(self, rows: Int64[Tensor, "m"]) -> _Search:
-        """Return the search of some pictures."""
+        """Return the search of some images."""
         of_each = {name: value for name, value in vars(self).items() if name != "momentum"}
         taken: dict[str, Any] = {name: take(value, rows) for name, value in of_each.items()}
         return replace(self, **taken)
 
     def result(self) -> Pixels:
-        """Return the last success, or where there was none the picture of the greatest score."""
+        """Return the last success, or where there was none the image of the greatest score."""
         return _choose(self.succeeded, self.last_success, self.best)
 
 
 def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
-    """Climb with Auto-PGD and return the best picture seen (Croce & Hein 2020, arXiv 2003.01690).
+    """Climb with Auto-PGD and return the best image seen (Croce & Hein 2020, arXiv 2003.01690).
 
     The best is the one of the greatest score; where the objective tells of success, the last one
-    that was a success, as in the authors' code. There, and other than in it, a picture leaves the
+    that was a success, as in the authors' code. There, and other than in it, an image leaves the
     batch at the first checkpoint after a success, so that it costs nothing more.
 
     ``z = project(x_t + length * direction(g_t))``,
     ``x_{t+1} = project(x_t + a * (z - x_t) + (1 - a) * (x_t - x_{t-1}))`` with a = 0.75, and 1 in
     the first step. The length begins at ``2 * eps``. At checkpoints it is halved, and the search
-    goes back to the best picture, where the score rose in at most 3/4 of the steps since the last
+    goes back to the best image, where the score rose in at most 3/4 of the steps since the last
     checkpoint, or where the best score and the length are as they were there. All of it is decided
-    for each picture; the device is waited for at checkpoints alone, where pictures may leave.
+    for each image; the device is waited for at checkpoints alone, where images may leave.
 
     As in the authors' code, and other than in the paper, the first checkpoint counts the first
     step as a rise where its score is positive, and the bound 3/4 itself does not suffice.

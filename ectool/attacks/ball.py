@@ -1,10 +1,10 @@
-"""The pictures an attack may choose from: a ball around the clean ones, confined to the background.
+"""The images an attack may choose from: a ball around the clean ones, confined to the background.
 
 A ball folds the eps-ball, the background mask and the pixel range into one set, so attacks know
 nothing of masks. The mask is a weight w in [0, 1] per pixel, bool or soft: with ``delta = w * u``,
 the set is ``norm(u) <= eps`` together with ``0 <= clean + delta <= 1``. So an L-infinity ball has
 the radius ``eps * w`` at each pixel, an L2 ball becomes an ellipsoid inside of the plain ball, and
-where w is 0 nothing moves. All points are pixels in [0, 1], in the clean pictures' memory format.
+where w is 0 nothing moves. All points are pixels in [0, 1], in the clean images' memory format.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LinfBall:
         """Draw ``clean + eps * weight * u`` with u uniform in [-1, 1].
 
         Args:
-            streams: One for each picture.
+            streams: One for each image.
             surface: Divide u by its greatest magnitude where the weight is not 0.
         """
         noise = uniform(streams, self.clean.shape[1:]).to(self.clean)
@@ -82,7 +82,7 @@ class LinfBall:
         return levels(points).clamp_(origin - reach, origin + reach).clamp_(0, WHITE).byte()
 
     def take(self, rows: Int64[Tensor, "m"]) -> LinfBall:
-        """Return the balls of some pictures."""
+        """Return the balls of some images."""
         return LinfBall.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _reach(self) -> Float[Tensor, "n h w"]:
@@ -99,7 +99,7 @@ class LinfBall:
 
 @dataclass(frozen=True)
 class L2Ball:
-    """The L2 ball: ``norm2((x - clean) / weight) <= eps`` for every picture, and 0 <= x <= 1.
+    """The L2 ball: ``norm2((x - clean) / weight) <= eps`` for every image, and 0 <= x <= 1.
 
     Projection scales u onto the sphere and then clamps the pixels. Clamping moves pixels towards
     the clean ones, so the result is in the ball; it is the reference implementations' projection,
@@ -149,7 +149,7 @@ class L2Ball:
         needs no count of the pixels.
 
         Args:
-            streams: One for each picture.
+            streams: One for each image.
             surface: Leave e out, so that u lies on the sphere.
         """
         z = normal(streams, self.clean.shape[1:]).to(self.clean) * (self.scale > 0)
@@ -162,7 +162,7 @@ class L2Ball:
     def round(self, points: Pixels) -> UInt8[Tensor, "n c h w"]:
         """Round to the nearest levels, and where that leaves the ball, take some of it back.
 
-        One level towards the clean picture each, those pixels first whose rounding added most to
+        One level towards the clean image each, those pixels first whose rounding added most to
         the length, and only as many as it takes.
         """
         origin = levels(self.clean)
@@ -172,7 +172,7 @@ class L2Ball:
         return moved.add_(origin).clamp_(0, WHITE).byte()
 
     def take(self, rows: Int64[Tensor, "m"]) -> L2Ball:
-        """Return the balls of some pictures."""
+        """Return the balls of some images."""
         return L2Ball.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _excess(self, moved: Pixels, exact: Pixels) -> Bool[Tensor, "n c h w"]:
@@ -194,7 +194,7 @@ BALLS: dict[str, type[LinfBall] | type[L2Ball]] = {"linf": LinfBall, "l2": L2Bal
 
 
 def enter(ball: Ball, start: Pixels) -> Pixels:
-    """Return a copy of the start, projected, in the memory format of the clean pictures."""
+    """Return a copy of the start, projected, in the memory format of the clean images."""
     return ball.project_(torch.empty_like(ball.clean).copy_(start.detach()))
 
 
@@ -204,12 +204,12 @@ def levels(pixels: Pixels) -> Pixels:
 
 
 def _length(values: Pixels) -> Float[Tensor, "n 1 1 1"]:
-    """Return the L2 norm of each picture."""
+    """Return the L2 norm of each image."""
     return torch.sqrt(values.square().sum((1, 2, 3), keepdim=True))
 
 
 def take(values: Shaped[Tensor, "n *each"], rows: Int64[Tensor, "m"]) -> Shaped[Tensor, "m *each"]:
-    """Return what belongs to some pictures, in the memory format of all."""
+    """Return what belongs to some images, in the memory format of all."""
     is_last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
     form = torch.channels_last if is_last else torch.contiguous_format
     return values[rows].contiguous(memory_format=form)

@@ -14,7 +14,7 @@ from ectool.attacks.objectives import Objective
 from ectool.attacks.pgd import Settings
 
 BLUR_SHARE = 1 / 16
-"""Standard deviation of the blur as a share of the picture's height."""
+"""Standard deviation of the blur as a share of the image's height."""
 TRUNCATE = 4.0
 """Where the Gaussian is cut off, in standard deviations."""
 
@@ -43,7 +43,7 @@ def blur(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     Gaussian of ``sigma`` pixels, cut off at 4 sigma: a mean over the background around.
 
     Args:
-        ball: The clean pictures and the background; give a ball of radius 1, since a blur is
+        ball: The clean images and the background; give a ball of radius 1, since a blur is
             bounded by no eps.
         objective: Not used.
         start: Not used.
@@ -65,7 +65,7 @@ def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     """Fill the background with one colour: ``x + weight * (color - x)``.
 
     Args:
-        ball: The clean pictures and the background; give a ball of radius 1.
+        ball: The clean images and the background; give a ball of radius 1.
         objective: Not used.
         start: Not used.
         settings: ``color``; each background's own mean if None.
@@ -91,13 +91,13 @@ def _blend(ball: Ball, replacement: Float[Tensor, "_ c _ _"]) -> Pixels:
     return enter(ball, ball.clean + share * (replacement - ball.clean))
 
 
-def _smooth(pictures: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
-    """Convolve with a Gaussian, with zeros around the picture."""
+def _smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
+    """Convolve with a Gaussian, with zeros around the image."""
     reach = math.ceil(TRUNCATE * sigma)
-    offsets = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = (-0.5 * (offsets / sigma).square()).exp()
     kernel = kernel / kernel.sum()
-    n, c, h, w = pictures.shape
-    planes = pictures.reshape(n * c, 1, h, w)
+    n, c, h, w = images.shape
+    planes = images.reshape(n * c, 1, h, w)
     planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))
     return F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(n, c, h, w)

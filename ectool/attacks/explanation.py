@@ -10,15 +10,15 @@ from ectool.attacks.pgd import Settings
 
 
 def climb_to_best(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
-    """Take the steps of `pgd` and return the permitted picture of the greatest score.
+    """Take the steps of `pgd` and return the permitted image of the greatest score.
 
-    With `HeatmapChange` this is the explanation attack (Ghorbani et al. 2019): the clean pictures
-    count as a score of 0, so a picture whose answer cannot be kept comes back unchanged. At the
-    clean picture the change is at its minimum and has no gradient: start somewhere else.
+    With `HeatmapChange` this is the explanation attack (Ghorbani et al. 2019): the clean images
+    count as a score of 0, so an image whose answer cannot be kept comes back unchanged. At the
+    clean image the change is at its minimum and has no gradient: start somewhere else.
 
     Args:
         ball: Where the result has to lie.
-        objective: What is raised; its score tells which pictures are permitted.
+        objective: What is raised; its score tells which images are permitted.
         start: Where to begin.
         settings: ``steps`` and ``alpha``.
 

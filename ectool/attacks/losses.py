@@ -174,7 +174,7 @@ def likeliest_errors(
     """Return the classes of the greatest logits but for the label, the greatest first.
 
     Args:
-        logits: Answers to the clean pictures.
+        logits: Answers to the clean images.
         labels: True classes.
         count: How many, fewer than there are classes.
     """

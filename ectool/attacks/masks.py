@@ -24,11 +24,11 @@ def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "
 
     ``background = heatmap <= t`` with t the ``ceil(q * h * w)``-th smallest value (the inverted
     distribution function, without interpolation), so at least the share q is background. Pixels
-    tied with t all belong to it: an all-zero or constant map makes the whole picture background,
+    tied with t all belong to it: an all-zero or constant map makes the whole image background,
     and so does a map with more zeros than q * h * w make all of its zeros background.
 
     Args:
-        heatmaps: Heatmaps upsampled to the size of the pictures.
+        heatmaps: Heatmaps upsampled to the size of the images.
         q: Share of the pixels, in [0, 1]; with 0 only the least value.
 
     Returns:
@@ -45,11 +45,11 @@ def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tenso
     """Take the pixels at or below a fixed fraction of their own heatmap's maximum.
 
     ``background = heatmap <= share * max(heatmap)``; 0.2 is the fraction of Zhou et al. 2016
-    (class activation mapping). An all-zero map makes the whole picture background, a constant
+    (class activation mapping). An all-zero map makes the whole image background, a constant
     positive one none of it.
 
     Args:
-        heatmaps: Non-negative heatmaps upsampled to the size of the pictures.
+        heatmaps: Non-negative heatmaps upsampled to the size of the images.
         share: Fraction of the maximum, in [0, 1].
 
     Returns:
@@ -60,10 +60,10 @@ def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tenso
 
 
 def threshold(heatmaps: Float[Tensor, "n h w"], level: float) -> Bool[Tensor, "n h w"]:
-    """Take the pixels at or below one level for all pictures: ``background = heatmap <= level``.
+    """Take the pixels at or below one level for all images: ``background = heatmap <= level``.
 
     Args:
-        heatmaps: Non-negative heatmaps upsampled to the size of the pictures.
+        heatmaps: Non-negative heatmaps upsampled to the size of the images.
         level: On the heatmaps' raw scale, which belongs to model and method.
 
     Returns:
@@ -77,10 +77,10 @@ def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
 
     Among the splits of 256 equal bins between a map's least and greatest value, the one with the
     greatest variance between the classes, ``w0 * w1 * (mean0 - mean1)**2`` (Otsu 1979), the
-    lowest of equals. An all-zero or constant map makes the whole picture background.
+    lowest of equals. An all-zero or constant map makes the whole image background.
 
     Args:
-        heatmaps: Finite heatmaps upsampled to the size of the pictures.
+        heatmaps: Finite heatmaps upsampled to the size of the images.
 
     Returns:
         True where a pixel may move.
@@ -94,7 +94,7 @@ def inverse(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n
     """Take the pixels above the q-quantile: the ablation that perturbs what matters.
 
     Args:
-        heatmaps: Heatmaps upsampled to the size of the pictures.
+        heatmaps: Heatmaps upsampled to the size of the images.
         q: Share of the pixels left alone, in [0, 1].
 
     Returns:
@@ -153,7 +153,7 @@ def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h 
 
     A dilation of the object by a square of ``2 * pixels + 1``: what stays background is more than
     ``pixels`` away from the object, in the greater of both coordinates. Nothing lies outside the
-    picture.
+    image.
 
     Args:
         background: True where a pixel may move.

@@ -22,7 +22,7 @@ def mim(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
     Args:
         ball: Where the result has to lie.
         objective: What is raised.
-        start: Where to begin; the clean pictures in the paper.
+        start: Where to begin; the clean images in the paper.
         settings: ``steps``, ``alpha`` (eps / steps in the paper) and ``decay`` (1 in the paper).
 
     Returns:

@@ -24,13 +24,13 @@ Explain = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Value:
-    """What an objective says of some pictures.
+    """What an objective says of some images.
 
     Attributes:
         climbed: The number whose gradient is followed, with its graph.
-        score: The number by which results are compared, without a graph; minus infinity for a
-            picture that may not be a result.
-        success: Whether each picture is all that is wanted, whatever its score; None where only
+        score: The number by which results are compared, without a graph; minus infinity for an
+            image that may not be a result.
+        success: Whether each image is all that is wanted, whatever its score; None where only
             the score counts.
     """
 
@@ -39,21 +39,21 @@ class Value:
     success: Bool[Tensor, "n"] | None = None
 
     def unfinished(self) -> Int64[Tensor, "m"]:
-        """Return the rows of the pictures that are not all that is wanted."""
+        """Return the rows of the images that are not all that is wanted."""
         missed = torch.ones_like(self.score) if self.success is None else ~self.success
         return missed.nonzero()[:, 0]
 
 
 @runtime_checkable  # for the checks of types in tests
 class Objective(Protocol):
-    """What an attack makes as great as it can, one number per picture."""
+    """What an attack makes as great as it can, one number per image."""
 
     def __call__(self, pixels: Pixels) -> Value:
-        """Evaluate pictures."""
+        """Evaluate images."""
         ...
 
     def allows(self, logits: Logits) -> Bool[Tensor, "n"] | None:
-        """Tell which pictures may be a result, by their logits; None for all."""
+        """Tell which images may be a result, by their logits; None for all."""
         ...
 
 
@@ -65,7 +65,7 @@ class LabelLoss:
         model: Maps pixels to logits; asked as it is, so freeze its parameters and put it into
             evaluation mode before.
         loss: What is raised.
-        labels: True class of every picture; or present (1), absent (0), uncounted (-1) classes.
+        labels: True class of every image; or present (1), absent (0), uncounted (-1) classes.
         targets: Labels to reach, or None.
         wants_error: Whether any wrong answer is a success, and the loss only the way there.
         scale: What logits are multiplied by before the loss is taken; see `losses.scale_of`.
@@ -81,7 +81,7 @@ class LabelLoss:
     watch: Watch | None = None
 
     def __call__(self, pixels: Pixels) -> Value:
-        """Evaluate pictures; 1 forward."""
+        """Evaluate images; 1 forward."""
         logits = _at_least_float32(self.model(pixels))
         scaled = logits if self.scale is None else logits * self.scale[:, None]
         losses = self.loss.compute(scaled, self.labels, self.targets)
@@ -89,14 +89,14 @@ class LabelLoss:
         return Value(losses, losses.detach(), success)
 
     def allows(self, logits: Logits) -> None:
-        """Allow all pictures."""
+        """Allow all images."""
 
     def is_wrong(self, logits: Logits) -> Bool[Tensor, "n"]:
         """Tell which predictions are wrong."""
         return is_wrong(logits, self.labels)
 
     def take(self, rows: Int64[Tensor, "m"]) -> LabelLoss:
-        """Return the loss of some pictures."""
+        """Return the loss of some images."""
         return replace(
             self,
             labels=self.labels[rows],
@@ -114,7 +114,7 @@ def is_wrong(logits: Logits, labels: Labels) -> Bool[Tensor, "n"]:
 
 
 def tells_success(objective: Objective) -> TypeGuard[LabelLoss]:
-    """Tell whether pictures may be done with before the last step."""
+    """Tell whether images may be done with before the last step."""
     return isinstance(objective, LabelLoss) and objective.wants_error
 
 
@@ -123,17 +123,17 @@ class HeatmapChange:
     """How far the explanation moves while the answer stays.
 
     ``climbed = 1 - cos(h(x), h(clean)) - max(violation, 0)`` with ``violation`` the margin by which
-    the answer is another than that to the clean picture, in rescaled logits; ``score = 1 - cos``
+    the answer is another than that to the clean image, in rescaled logits; ``score = 1 - cos``
     where the answer stays. After Ghorbani et al. 2019 (arXiv 1710.10547), with the cosine by which
     consistency is measured in place of their losses, and with a penalty that leads back
-    across the boundary besides their rule to keep the last picture of the same answer. The mean
-    over a picture's maps where it has several. A map that is zero where the clean one is not has
+    across the boundary besides their rule to keep the last image of the same answer. The mean
+    over an image's maps where it has several. A map that is zero where the clean one is not has
     changed by 1; where the
     clean one is zero, nothing can be measured and nothing changes.
 
     Attributes:
         explain: Maps pixels to heatmaps and logits with a graph; has to be differentiable.
-        heatmaps: Those of the clean pictures.
+        heatmaps: Those of the clean images.
         answers: What the model answers to them: classes (n,), or for several labels 1 for those
             that are found and 0 for the others (n, c).
         scale: What logits are multiplied by before the violation is taken.
@@ -147,7 +147,7 @@ class HeatmapChange:
     watch: Watch | None = None
 
     def __call__(self, pixels: Pixels) -> Value:
-        """Evaluate pictures; 1 forward and 1 backward of the head."""
+        """Evaluate images; 1 forward and 1 backward of the head."""
         heatmaps, logits = self.explain(pixels)
         change = heatmap_change(heatmaps, self.heatmaps)
         violation = margin(_at_least_float32(logits), self.answers)
@@ -158,14 +158,14 @@ class HeatmapChange:
         return Value(change - violation.relu(), score)
 
     def allows(self, logits: Logits) -> Bool[Tensor, "n"]:
-        """Allow pictures with the same answer as the clean ones."""
+        """Allow images with the same answer as the clean ones."""
         if self.answers.ndim == 1:
             return logits.argmax(1) == self.answers
         return ((logits > 0) == (self.answers > 0)).all(1)
 
 
 def heatmap_change(heatmaps: Maps, clean: Maps) -> Losses:
-    """Return ``1 - cos(heatmaps, clean)`` of every picture, the mean over maps that are not zero.
+    """Return ``1 - cos(heatmaps, clean)`` of every image, the mean over maps that are not zero.
 
     Args:
         heatmaps: Non-negative maps, with or without a graph.
@@ -185,7 +185,7 @@ def heatmap_change(heatmaps: Maps, clean: Maps) -> Losses:
 def value_and_gradient(objective: Objective, pixels: Pixels) -> tuple[Value, Pixels]:
     """Differentiate ``sum_i climbed_i`` with respect to the pixels alone.
 
-    The sum, not the mean, so that a picture's gradient is the same in every batch.
+    The sum, not the mean, so that an image's gradient is the same in every batch.
 
     Returns:
         The value, without a graph, and the gradient; no parameter's ``grad`` is touched.

@@ -1,4 +1,4 @@
-"""From an attack to finished pictures: rounding, the last answer, restarts."""
+"""From an attack to finished images: rounding, the last answer, restarts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Method = Callable[[Ball, Objective, Tensor, Settings], Tensor]
 
 @dataclass(frozen=True)
 class Perturbed:
-    """Perturbed pictures and what the model says about them.
+    """Perturbed images and what the model says about them.
 
     Attributes:
-        images: Pictures, 0 to 255, in the ball.
-        logits: The judge's logits of exactly these pictures.
+        images: Images, 0 to 255, in the ball.
+        logits: The judge's logits of exactly these images.
     """
 
     images: UInt8[Tensor, "n c h w"]
@@ -38,11 +38,11 @@ def finish(
         ball: Where the result has to lie.
         pixels: Where an attack ended.
         judge: Maps float32 pixels to logits; the precise model, where the attack used a fast one.
-        allows: Tells by the judge's logits which pictures may be a result, or None for all; the
+        allows: Tells by the judge's logits which images may be a result, or None for all; the
             others are put back to the clean ones.
 
     Returns:
-        Pictures and logits.
+        Images and logits.
 
     Cost: 1 forward; 1 more where something may have to be put back.
     """
@@ -65,7 +65,7 @@ def perturb(
     *,
     judge: Model,
 ) -> Perturbed:
-    """Run an attack from every start and keep each picture's result of the greatest score.
+    """Run an attack from every start and keep each image's result of the greatest score.
 
     Args:
         method: The attack.
@@ -77,7 +77,7 @@ def perturb(
         judge: The model that is asked about the result.
 
     Returns:
-        Pictures and logits.
+        Images and logits.
 
     Cost: for each start that of the attack + 1 forward, and with several 1 evaluation more each.
     """
@@ -97,7 +97,7 @@ def perturb(
 
 
 def ask(judge: Model, images: UInt8[Tensor, "n c h w"]) -> Float32[Tensor, "n k"]:
-    """Return a model's logits of whole pictures."""
+    """Return a model's logits of whole images."""
     with torch.no_grad():
         return judge(images.float().div_(WHITE)).float()
 

@@ -41,7 +41,7 @@ def fgsm(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     Args:
         ball: Where the result has to lie.
         objective: What is raised.
-        start: Where to begin; the clean pictures in the paper.
+        start: Where to begin; the clean images in the paper.
         settings: Not used.
 
     Returns:
@@ -57,9 +57,9 @@ def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
 
     ``x_{t+1} = project(x_t + alpha * sign(g_t))``, and in the L2 ball with ``g_t / norm2(g_t)``.
     A pixel whose gradient is NaN stays where it is in that step. Nothing in the loop waits for
-    the device, and a picture's result does not depend on its batch beyond the device's arithmetic.
+    the device, and an image's result does not depend on its batch beyond the device's arithmetic.
 
-    Where the objective tells of success, and other than in the paper, a picture that is one after
+    Where the objective tells of success, and other than in the paper, an image that is one after
     a leg of 4 steps is a result: it leaves the batch and costs nothing more. That the answer is
     wrong costs nothing to see there, for the next step begins with it; the device is waited for.
 
@@ -70,7 +70,7 @@ def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
         settings: ``steps`` and ``alpha``.
 
     Returns:
-        Pixels in the ball, in the memory format of its clean pictures.
+        Pixels in the ball, in the memory format of its clean images.
 
     Cost: steps × (forward + backward to the input), or less for a success.
     """

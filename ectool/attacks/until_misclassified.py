@@ -1,4 +1,4 @@
-"""Measuring success: attack again and again, and leave out the pictures that are done."""
+"""Measuring success: attack again and again, and leave out the images that are done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ectool.attacks.perturbation import Method
 from ectool.attacks.pgd import Settings
 
 Start = Callable[[Ball, Tensor, int], Tensor]
-"""Maps a ball, the numbers of its pictures and that of the attempt to where it begins."""
+"""Maps a ball, the numbers of its images and that of the attempt to where it begins."""
 
 
 def until_fooled(
@@ -27,9 +27,9 @@ def until_fooled(
     judge: Model,
     restarts: int = 1,
 ) -> Float32[Tensor, "n k"]:
-    """Attack each picture until the judge's answer to one of the results is wrong.
+    """Attack each image until the judge's answer to one of the results is wrong.
 
-    Each restart climbs every objective, such as the losses towards several targets. Pictures that
+    Each restart climbs every objective, such as the losses towards several targets. Images that
     are done leave the batch; no other one's result depends on that, beyond the arithmetic of the
     device. Results are not rounded to grey levels, which would undo small
     radii: an L2 radius of 0.5 is a third of a level per value at 224 px. This measures success;
@@ -45,9 +45,9 @@ def until_fooled(
         restarts: How often each objective is climbed, at least 1.
 
     Returns:
-        Of every picture the judge's logits of the first result that fools it, or else the last.
+        Of every image the judge's logits of the first result that fools it, or else the last.
 
-    Cost: for each picture that of the attack and 1 forward per attempt, until it is fooled. One
+    Cost: for each image that of the attack and 1 forward per attempt, until it is fooled. One
     wait for the device per attempt, besides the attack's own.
     """
     todo = torch.arange(len(ball.clean), device=ball.clean.device)
@@ -71,7 +71,7 @@ def _ask(judge: Model, pixels: Tensor) -> Float32[Tensor, "n k"]:
 
 
 def _last_of_each(results: list[tuple[Tensor, Tensor]]) -> Float32[Tensor, "n k"]:
-    """Write logits over each other, the first of which are of all pictures."""
+    """Write logits over each other, the first of which are of all images."""
     (_, logits), *others = results
     for rows, found in others:
         logits = logits.index_copy(0, rows, found)

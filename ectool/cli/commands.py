@@ -75,14 +75,14 @@ COMMANDS = {
     "compare": Command(
         config.CompareConfig,
         "tools.compare",
-        "Test on which metrics two evaluations of the same pictures differ.",
+        "Test on which metrics two evaluations of the same images differ.",
         SERVICES,
         table="metrics",
     ),
     "agree": Command(
         config.AgreeConfig,
         "tools.agree",
-        "Measure how alike the heatmaps of two artifacts are, picture by picture.",
+        "Measure how alike the heatmaps of two artifacts are, image by image.",
         SERVICES,
         table="agreement",
     ),
@@ -92,7 +92,7 @@ COMMANDS = {
     "data info": Command(
         config.DataInfoConfig,
         "data.info",
-        "Show a data set's splits, variants and classes, and how many pictures each has.",
+        "Show a data set's splits, variants and classes, and how many images each has.",
         SERVICES,
     ),
     "data check": Command(
@@ -105,7 +105,7 @@ COMMANDS = {
     "data materialize": Command(
         config.MaterializeConfig,
         "data.materialize",
-        "Write a split as decoded uint8 pictures, for fast repeated reading.",
+        "Write a split as decoded uint8 images, for fast repeated reading.",
         SERVICES,
     ),
     "inspect": Command(

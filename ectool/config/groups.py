@@ -35,17 +35,17 @@ class DeviceOptions(Options):
 class ViewOptions(Options):
     """How a data set is opened."""
 
-    size: int = option(224, "Side of the square view of pictures of many sizes.", ge=8)
+    size: int = option(224, "Side of the square view of images of many sizes.", ge=8)
     view: Literal["crop", "squash"] = option(
-        "crop", "How pictures become squares: resize and crop the centre, or resize alone."
+        "crop", "How images become squares: resize and crop the centre, or resize alone."
     )
     fraction: Number = option(
-        1.0, "Share of the training pictures of every class that is used.", gt=0, le=1
+        1.0, "Share of the training images of every class that is used.", gt=0, le=1
     )
-    limit: int | None = option(None, "Most pictures of any split, drawn by hash.", ge=1)
-    fold: int | None = option(None, "stl10: predefined fold of the training pictures.", ge=0)
+    limit: int | None = option(None, "Most images of any split, drawn by hash.", ge=1)
+    fold: int | None = option(None, "stl10: predefined fold of the training images.", ge=0)
     rho: Number = option(
-        0.5, "digits: share of pictures whose background family equals the class.", ge=0, le=1
+        0.5, "digits: share of images whose background family equals the class.", ge=0, le=1
     )
     data_seed: int = option(0, "Seed of everything drawn while a data set is made.", ge=0)
     class_order: Literal["natural", "text"] | None = option(
@@ -56,7 +56,7 @@ class ViewOptions(Options):
 
 
 class DataOptions(ViewOptions):
-    """Which pictures a stage reads."""
+    """Which images a stage reads."""
 
     # Not keyed: it may hold a path, and the data's fingerprint says more.
     data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)

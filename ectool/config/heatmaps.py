@@ -59,7 +59,7 @@ class HeatmapOptions(Options):
     )
     fuse: Literal["mean", "max"] = option("mean", "How heatmaps of several --layer become one.")
     smooth: Literal["aug", "eigen"] | None = option(
-        None, "Average over six changes of the picture, or keep the first principal component."
+        None, "Average over six changes of the image, or keep the first principal component."
     )
     passes: int | None = option(
         None,

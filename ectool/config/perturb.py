@@ -122,8 +122,8 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
             got = ",".join(f"{c:g}" for c in self.fill_color)
             raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
         if self.attack == "explanation" and self.random_start is False and self.init is None:
-            expected = "a start beside the clean picture, where the change has no gradient"
-            raise _misfit("no_random_start", expected, "the clean picture", "leave it out")
+            expected = "a start beside the clean image, where the change has no gradient"
+            raise _misfit("no_random_start", expected, "the clean image", "leave it out")
 
     def _check_grid(self) -> None:
         """Refuse a ball that holds no other point of the uint8 grid than the clean image."""

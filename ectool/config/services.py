@@ -17,7 +17,7 @@ class ArmConfig(Options):
     """One arm of an experiment: how it weights samples, and what it changes in the stages."""
 
     reweight: Literal["uniform", "consistency"] = option("uniform", "Where weights come from.")
-    samples: bool = option(True, "Whether a round's perturbed pictures are learned from as well.")
+    samples: bool = option(True, "Whether a round's perturbed images are learned from as well.")
     perturb: dict[str, Any] = option({}, "Options of perturb that this arm changes.")
     explain: dict[str, Any] = option({}, "Options of explain that this arm changes.")
     score: dict[str, Any] = option({}, "Options of score that this arm changes.")
@@ -73,7 +73,7 @@ class RunConfig(ForceOptions, DeviceOptions):
     data: str | None = option(None, "Data set, in place of the file's.", keyed=False)
     miniature: bool = option(
         False,
-        "Cut network, pictures and schedule down, to try the whole chain in a minute.",
+        "Cut network, images and schedule down, to try the whole chain in a minute.",
         keyed=False,
     )
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
@@ -106,7 +106,7 @@ class CompareConfig(Options):
     """Options of `compare`."""
 
     a: Path = argument("Evaluation folder A, the reference.")
-    b: Path = argument("Evaluation folder B, of another model on the same pictures.")
+    b: Path = argument("Evaluation folder B, of another model on the same images.")
     bootstrap: int = option(10_000, UNUSED, ge=100)
     seed: int = option(0, UNUSED, ge=0)
 
@@ -115,7 +115,7 @@ class AgreeConfig(Options):
     """Options of `agree`."""
 
     a: Path = argument("Heatmaps artifact A.")
-    b: Path = argument("Heatmaps artifact B, of the same pictures and classes.")
+    b: Path = argument("Heatmaps artifact B, of the same images and classes.")
     bootstrap: int = option(10_000, UNUSED, ge=100)
     seed: int = option(0, UNUSED, ge=0)
 

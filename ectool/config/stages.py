@@ -26,10 +26,10 @@ class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
     samples: Path | None = option(None, "Samples artifact: explain both of each pair.", keyed=False)
     data: str | None = option(None, "Data set; the one of --samples unless given.", keyed=False)
     split: str | None = option(None, "Split; the one of --samples, or train.")
-    size: int | None = option(None, "Side of the square view of pictures of many sizes.", ge=8)
-    view: Literal["crop", "squash"] | None = option(None, "How pictures become squares.")
-    fraction: Number | None = option(None, "Share of the training pictures.", gt=0, le=1)
-    limit: int | None = option(None, "Most pictures of the split.", ge=1)
+    size: int | None = option(None, "Side of the square view of images of many sizes.", ge=8)
+    view: Literal["crop", "squash"] | None = option(None, "How images become squares.")
+    fraction: Number | None = option(None, "Share of the training images.", gt=0, le=1)
+    limit: int | None = option(None, "Most images of the split.", ge=1)
     fold: int | None = option(None, "stl10: predefined fold.", ge=0)
     rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
     data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
@@ -96,7 +96,7 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     reset_head: bool = option(False, "Start the last layer anew: for other classes.")
     split: str = option("train", "Split that is learned from.")
     shuffle_labels: bool = option(
-        False, "Give every picture the label of another one, drawn by the seed: a sanity check."
+        False, "Give every image the label of another one, drawn by the seed: a sanity check."
     )
     layer: str | None = option(None, "Target layer; found automatically unless given.")
     epochs: int = option(30, "Length of the whole schedule.", ge=1)
@@ -105,12 +105,12 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     weights: Path | None = option(None, "Weights artifact; 1 each unless given.", keyed=False)
     samples: Path | None = option(None, "Samples artifact to learn from as well.", keyed=False)
     mix: Number = option(
-        0.5, "Share of the pictures that --samples replaces, drawn anew each epoch.", ge=0, le=1
+        0.5, "Share of the images that --samples replaces, drawn anew each epoch.", ge=0, le=1
     )
     crop_scale: Number | None = option(
-        None, "Least share of a picture that random crops show; no crops unless given.", gt=0, le=1
+        None, "Least share of an image that random crops show; no crops unless given.", gt=0, le=1
     )
-    flip: bool = option(False, "Mirror half of the pictures, drawn anew each epoch.")
+    flip: bool = option(False, "Mirror half of the images, drawn anew each epoch.")
     rand_augment: int = option(
         0, "Magnitude of RandAugment, two operations; 0 for none.", ge=0, le=30
     )

@@ -1,9 +1,9 @@
-"""Common corruptions of pictures (Hendrycks and Dietterich, ICLR 2019), on the processor.
+"""Common corruptions of images (Hendrycks and Dietterich, ICLR 2019), on the processor.
 
 "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
-https://arxiv.org/abs/1903.12261. Every kind is a function of pictures of one size, a severity
-from 1 to 5 and a generator for each picture; formulas and constants are those of the authors'
-programs, for three sizes of picture (see `Severities`). Of their nineteen kinds frost alone is
+https://arxiv.org/abs/1903.12261. Every kind is a function of images of one size, a severity
+from 1 to 5 and a generator for each image; formulas and constants are those of the authors'
+programs, for three sizes of image (see `Severities`). Of their nineteen kinds frost alone is
 missing, as it needs photographs. What differs in all kinds: results are rounded to the nearest
 level (theirs are cut off) once, at the end, and stay as they are (ImageNet-C's were then saved as
 JPEG of quality 85).
@@ -65,7 +65,7 @@ HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 BENCHMARK_KINDS = tuple(kind for kind in CORRUPTIONS if kind not in HELD_OUT_KINDS)
 """Kinds of the corruption error: ImageNet-C's fifteen without frost."""
 TOGETHER = 1 << 15
-"""Pixels that are corrupted at once: many small pictures, so that the interpreter does not count,
+"""Pixels that are corrupted at once: many small images, so that the interpreter does not count,
 and one large one, so that its planes stay in the cache."""
 
 
@@ -77,28 +77,28 @@ def corrupt(
     sample_ids: Sequence[str],
     seed: int,
 ) -> UInt8[np.ndarray, "n 3 h w"]:
-    """Corrupt pictures, each with random numbers of its own.
+    """Corrupt images, each with random numbers of its own.
 
-    They are drawn from (seed, sample id, kind), so neither batch nor order changes a picture, and
+    They are drawn from (seed, sample id, kind), so neither batch nor order changes an image, and
     all severities of a kind take the same draws.
 
     Args:
-        images: Pictures of one size.
+        images: Images of one size.
         kind: One of `CORRUPTIONS`.
         severity: 1 (mild) to 5 (strong).
         sample_ids: Stable identifiers of the samples.
         seed: Seed of the whole run.
 
     Returns:
-        The corrupted pictures.
+        The corrupted images.
 
     Raises:
         KeyError: There is no such kind.
-        ValueError: There are not as many identifiers as pictures.
+        ValueError: There are not as many identifiers as images.
         InputError: The severity is none of the five.
     """
     if len(images) != len(sample_ids):
-        raise ValueError(f"{len(images)} pictures, {len(sample_ids)} identifiers")
+        raise ValueError(f"{len(images)} images, {len(sample_ids)} identifiers")
     corrupted = np.empty_like(images)
     step = max(1, TOGETHER // math.prod(images.shape[2:]))
     for start in range(0, len(images), step):

@@ -58,7 +58,7 @@ def glass_blur(images: Images, severity: int, generators: Generators) -> Images:
 
     A pass goes through the pixels from the last to the first and gives each the value of one at
     most ``reach`` away. The paper says that both are exchanged; the authors' program copies (it
-    exchanges two views of one array), and so do we, as the published pictures show that.
+    exchanges two views of one array), and so do we, as the published images show that.
     """
     sigma, reach, passes = GLASS.of(images, severity)
     planes = gaussian(to_unit(images), sigma)
@@ -81,7 +81,7 @@ def motion_blur(images: Images, severity: int, generators: Generators) -> Images
 
 
 def zoom_blur(images: Images, severity: int, _: Generators) -> Images:
-    """Average the picture and its zooms: ``(x + sum_f zoom(x, f)) / (1 + number of f)``."""
+    """Average the image and its zooms: ``(x + sum_f zoom(x, f)) / (1 + number of f)``."""
     end, step = ZOOM.of(images, severity)
     factors = tuple(np.arange(1, end, step).tolist())
     return to_levels(np.stack([mean_of_zooms(planes, factors) for planes in to_unit(images)]))
@@ -95,7 +95,7 @@ def gaussian_blur(images: Images, severity: int, _: Generators) -> Images:
 def _scrambled(
     size: tuple[int, ...], reach: int, generators: Sequence[Generator]
 ) -> Integer[np.ndarray, "n pixels"]:
-    """Return of every pixel where in its picture its value was before a pass of the glass.
+    """Return of every pixel where in its image its value was before a pass of the glass.
 
     What a pixel copies may have been written earlier in the pass. Such chains are followed for
     all pixels at once, each round twice as far as the one before.

@@ -1,4 +1,4 @@
-"""What processing does to pictures: contrast, saturation, stretching, pixels, JPEG."""
+"""What processing does to images: contrast, saturation, stretching, pixels, JPEG."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def saturate(images: Images, severity: int, _: Generators) -> Images:
 
 
 def elastic_transform(images: Images, severity: int, generators: Generators) -> Images:
-    """Stretch the picture: a random affine map and a smooth random displacement.
+    """Stretch the image: a random affine map and a smooth random displacement.
 
     Both moves are made in one bilinear interpolation (the authors interpolate twice), the border
-    mirrored about its pixels. The affine map takes three points, two thirds of the picture's
+    mirrored about its pixels. The affine map takes three points, two thirds of the image's
     shorter side apart, each somewhere within the jitter.
     """
     strength, sigma, jitter = ELASTIC.of(images, severity)
@@ -108,21 +108,21 @@ def elastic_transform(images: Images, severity: int, generators: Generators) -> 
 
 
 def pixelate(images: Images, severity: int, _: Generators) -> Images:
-    """Shrink the picture and enlarge it again, both with boxes."""
+    """Shrink the image and enlarge it again, both with boxes."""
     share = PIXELATE.of(images, severity)
     height, width = images.shape[2:]
     small = max(1, int(width * share)), max(1, int(height * share))
     box = PIL.Image.Resampling.BOX
-    return _each(images, lambda picture: picture.resize(small, box).resize((width, height), box))
+    return _each(images, lambda image: image.resize(small, box).resize((width, height), box))
 
 
 def jpeg_compression(images: Images, severity: int, _: Generators) -> Images:
-    """Compress the picture as JPEG; which bits come back is up to the installed libjpeg."""
+    """Compress the image as JPEG; which bits come back is up to the installed libjpeg."""
     quality = JPEG_QUALITY.of(images, severity)
 
-    def compressed(picture: PIL.Image.Image) -> PIL.Image.Image:
+    def compressed(image: PIL.Image.Image) -> PIL.Image.Image:
         buffer = BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
+        image.save(buffer, "JPEG", quality=quality)
         return PIL.Image.open(buffer)
 
     return _each(images, compressed)
@@ -148,7 +148,7 @@ def _interpolated(
 
 
 def _each(images: Images, change: Callable[[PIL.Image.Image], PIL.Image.Image]) -> Images:
-    """Change pictures one by one as Pillow's."""
-    pictures = [PIL.Image.fromarray(image) for image in images.transpose(0, 2, 3, 1)]
-    changed = [np.asarray(change(picture)) for picture in pictures]
+    """Change images one by one as Pillow's."""
+    pillow = [PIL.Image.fromarray(image) for image in images.transpose(0, 2, 3, 1)]
+    changed = [np.asarray(change(image)) for image in pillow]
     return np.ascontiguousarray(np.stack(changed).transpose(0, 3, 1, 2))

@@ -1,4 +1,4 @@
-"""Edges of a grey picture (Canny, IEEE TPAMI 1986)."""
+"""Edges of a grey image (Canny, IEEE TPAMI 1986)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAT = math.tan(math.radians(22.5))
 
 
 def canny(grey: UInt8[np.ndarray, "h w"], low: int, high: int) -> Bool[np.ndarray, "h w"]:
-    """Return where a picture has an edge, by the conventions of OpenCV's ``Canny``.
+    """Return where an image has an edge, by the conventions of OpenCV's ``Canny``.
 
     An edge is a ridge of the gradient: its strength ``|dx| + |dy|`` (Sobel's 3 x 3 filters, the
     border repeated) is above ``low`` and above both neighbours across the ridge, in one of four
@@ -44,7 +44,7 @@ def _is_ridge(
     down: Int32[np.ndarray, "h w"],
     right: Int32[np.ndarray, "h w"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Return where the strength is highest across the edge; outside the picture it is 0."""
+    """Return where the strength is highest across the edge; outside the image it is 0."""
     height, width = strength.shape
     around = np.pad(strength, 1)
 

@@ -35,7 +35,7 @@ SPECKLE_SIGMA = Severities(
 
 
 def gaussian_noise(images: Images, severity: int, generators: Generators) -> Images:
-    """Add noise that does not depend on the picture: ``x + sigma * N(0, 1)``."""
+    """Add noise that does not depend on the image: ``x + sigma * N(0, 1)``."""
     sigma = GAUSSIAN_SIGMA.of(images, severity)
     return to_levels(to_unit(images) + sigma * _normal(images, generators))
 

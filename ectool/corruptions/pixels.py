@@ -1,4 +1,4 @@
-"""Pictures as levels, and as numbers in [0, 1] to compute with."""
+"""Images as levels, and as numbers in [0, 1] to compute with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = UInt8[np.ndarray, "3 h w"]
 Images = UInt8[np.ndarray, "n 3 h w"]
 Planes = Float32[np.ndarray, "n 3 h w"]
 Generators = Iterable[Generator]
-"""A source of random numbers for each picture; made when it is asked for."""
+"""A source of random numbers for each image; made when it is asked for."""
 
 
 def to_unit(images: Images) -> Planes:
@@ -29,5 +29,5 @@ def to_levels(planes: Float[np.ndarray, "n 3 h w"]) -> Images:
 
 
 def drawn(generators: Generators, draw: Callable[[Generator], Any]) -> Float[np.ndarray, "n ..."]:
-    """Stack what each picture's generator draws."""
+    """Stack what each image's generator draws."""
     return np.stack([draw(generator) for generator in generators])

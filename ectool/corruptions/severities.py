@@ -1,4 +1,4 @@
-"""Which constants a corruption takes: those published for pictures of about this size."""
+"""Which constants a corruption takes: those published for images of about this size."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Severities(Generic[C]):
     imagenet_c: tuple[C, C, C, C, C]
 
     def of(self, images: Images, severity: int) -> C:
-        """Return the constants of a severity for pictures.
+        """Return the constants of a severity for images.
 
-        Those of the published size with the smallest ratio to the pictures' shorter side, so
+        Those of the published size with the smallest ratio to the images' shorter side, so
         the limits are 45 and 120 px. Nothing is scaled between or beyond the three sizes.
 
         Args:
-            images: The pictures, of which only the size matters.
+            images: The images, of which only the size matters.
             severity: 1 (mild) to 5 (strong).
 
         Raises:

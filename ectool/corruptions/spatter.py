@@ -58,7 +58,7 @@ def spatter(images: Images, severity: int, generators: Generators) -> Images:
     Mud covers what is behind it, ``(1 - m) * x + m * mud``. Liquid is where blurred normal noise
     exceeds a threshold. Mud's ``m`` is this place, blurred, where it is dense; water's is brighter
     in the middle of a drop and on one side of it. Distances to a drop's edge are exact (the
-    authors' err by some hundredths); a lens without liquid leaves the picture as it is (theirs
+    authors' err by some hundredths); a lens without liquid leaves the image as it is (theirs
     divides by zero).
     """
     mean, deviation, sigma, threshold, last, is_mud = SPATTER.of(images, severity)

@@ -1,1 +1,1 @@
-"""Files to pictures, labels, masks and stable ids; one data set a file."""
+"""Files to images, labels, masks and stable ids; one data set a file."""

@@ -1,4 +1,4 @@
-"""What every data set offers: indexed uint8 pictures in one deterministic view, and their truth."""
+"""What every data set offers: indexed uint8 images in one deterministic view, and their truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ectool.errors import EctoolError
 Indices = Int64[np.ndarray, "b"]
 Labels = Int64[np.ndarray, "n"] | Int8[np.ndarray, "n c"]
 Framing = Callable[[int, int, int], Box]
-"""Maps (index, width, height) of a picture to the part of it that is shown."""
+"""Maps (index, width, height) of an image to the part of it that is shown."""
 
 Report = Callable[[EctoolError], None]
 """Is told of a fault that leaves something of a data set; may raise it."""
@@ -41,17 +41,17 @@ def raise_fault(fault: EctoolError) -> None:
 
 @dataclass(frozen=True)
 class DataRequest:
-    """Which pictures of a data set to open.
+    """Which images of a data set to open.
 
     Attributes:
         path: What follows the colon of the data URI; empty where the URI has none.
         split: One of the splits of the data set.
         root: Folder under which data sets lie and made ones are cached (``ECTOOL_DATA``).
         variant: One of the background variants of the data set; ``original`` always exists.
-        view: How pictures of many sizes become squares of one size.
-        rho: Share of training pictures whose background family equals the class (digits).
+        view: How images of many sizes become squares of one size.
+        rho: Share of training images whose background family equals the class (digits).
         seed: Seed of everything that is drawn while the data are made (digits).
-        fold: Predefined fold of the training pictures (stl10), or None for all of them.
+        fold: Predefined fold of the training images (stl10), or None for all of them.
         class_order: How the classes of folders and tables are sorted, or None for the data set's
             own order: folders as text, as torchvision does, and tables naturally.
         report: Is told of every fault beside which the rest can still be opened; raises it, unless
@@ -76,7 +76,7 @@ class Annotations:
 
     Attributes:
         masks: True on the object.
-        boxes: Boxes (x0, y0, x1, y1) of every picture, end-exclusive, cut off at the view's edges.
+        boxes: Boxes (x0, y0, x1, y1) of every image, end-exclusive, cut off at the view's edges.
         parts: Locations (x, y) and visibility (0 or 1) of the parts, all in one order; a location
             may lie outside the view.
     """
@@ -137,18 +137,18 @@ class Dataset(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of every picture in pixels."""
+        """Return (height, width) of every image in pixels."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of everything that determines ids, labels, pictures, truth."""
+        """Return the SHA-256 (hex) of everything that determines ids, labels, images, truth."""
         ...
 
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB pictures, 0 to 255: the deterministic view, or what `framing` shows."""
+        """Return RGB images, 0 to 255: the deterministic view, or what `framing` shows."""
         ...
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:

@@ -44,7 +44,7 @@ class Entry:
         archives: What to download; nothing where users bring the data or ectool makes them.
         folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
         owns_folder: Whether all files below its path belong to it.
-        has_folds: Whether its training pictures come in predefined folds.
+        has_folds: Whether its training images come in predefined folds.
         splits_at: Returns the splits that are at a path, where every place has its own.
         check_more: Reports the faults of what the splits do not show, such as lists that only an
             option reads; where there is such a thing.

@@ -1,4 +1,4 @@
-"""Which pictures, classes and masks a folder holds, and which split each picture belongs to."""
+"""Which images, classes and masks a folder holds, and which split each image belongs to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPLIT_FOLDERS = {
 }
 """Splits by the names of their folders, whatever the case of these."""
 
-_LAYOUT = "PATH/<split>/<class>/<picture> or PATH/<class>/<picture>"
+_LAYOUT = "PATH/<split>/<class>/<image> or PATH/<class>/<image>"
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Listing:
 
     Attributes:
         classes: Names of the class folders of all splits, in order.
-        sample_ids: POSIX paths of the pictures relative to the folder, in torchvision's order.
-        labels: Index of each picture's class.
+        sample_ids: POSIX paths of the images relative to the folder, in torchvision's order.
+        labels: Index of each image's class.
         masks: POSIX path of each image's mask relative to the folder, where there are masks.
     """
 
@@ -50,10 +50,10 @@ class Listing:
 def list_split(
     folder: Path, split: str, order: ClassOrder | None = None, report: Report = raise_fault
 ) -> Listing:
-    """List one split of a folder of pictures.
+    """List one split of a folder of images.
 
     A folder named as in ``SPLIT_FOLDERS`` that holds folders is a split folder. Without any, the
-    split of a picture is drawn by the hash of its id.
+    split of an image is drawn by the hash of its id.
 
     Args:
         folder: The folder that holds split or class folders.
@@ -62,7 +62,7 @@ def list_split(
         report: Is told of class folders without images and of missing masks.
 
     Returns:
-        Classes, pictures and labels.
+        Classes, images and labels.
 
     Raises:
         InputError: The split does not exist or is empty, some of its masks are missing, a split
@@ -81,7 +81,7 @@ def list_split(
         found = _list_samples(folder, "", report)
         samples = [s for s in found if split in (ALL, drawn_split(s[0]))]
     if not samples:
-        raise _no_pictures(folder, split)
+        raise _no_images(folder, split)
     classes = ordered_classes(classes, order, str(folder), default="text")
     sample_ids = tuple(sample_id for sample_id, _ in samples)
     index = {name: number for number, name in enumerate(classes)}
@@ -95,7 +95,7 @@ def drawn_split(sample_id: str) -> str:
     """Return the split that the hash of a sample id falls into.
 
     Args:
-        sample_id: Identifier of a picture in a folder without split folders.
+        sample_id: Identifier of an image in a folder without split folders.
 
     Returns:
         ``train`` (probability 0.8), ``validation`` (0.1) or ``test`` (0.1).
@@ -175,7 +175,7 @@ def _list_samples(folder: Path, group: str, report: Report) -> list[tuple[str, s
     samples = []
     _check_no_class_twice(folder / group, _class_folders(folder, group))
     for name in _class_folders(folder, group):
-        found = _list_pictures(folder, folder / group / name)
+        found = _list_images(folder, folder / group / name)
         if not found:
             _check_no_loop(folder, folder / group / name)
             report(
@@ -216,12 +216,12 @@ def _check_no_loop(folder: Path, branch: Path) -> None:
         )
 
 
-def _list_pictures(folder: Path, branch: Path) -> list[str]:
+def _list_images(folder: Path, branch: Path) -> list[str]:
     found = []
     for parent, files in sorted(_walk(branch, _holders(folder, branch))):
         prefix = Path(parent).relative_to(folder).as_posix()
-        pictures = sorted(file for file in files if is_image_name(file))
-        found += [path for path in (f"{prefix}/{file}" for file in pictures) if "/." not in path]
+        images = sorted(file for file in files if is_image_name(file))
+        found += [path for path in (f"{prefix}/{file}" for file in images) if "/." not in path]
     return found
 
 
@@ -267,10 +267,10 @@ def _unknown_split(split: str, known: Sequence[str]) -> InputError:
     )
 
 
-def _no_pictures(folder: Path, split: str) -> InputError:
+def _no_images(folder: Path, split: str) -> InputError:
     return AbsentError(
         str(folder),
-        expected=f"pictures of the split {split!r}, laid out as {_LAYOUT}",
+        expected=f"images of the split {split!r}, laid out as {_LAYOUT}",
         got="none",
-        fix=f"check the layout, or add pictures; the split {ALL!r} takes every picture",
+        fix=f"check the layout, or add images; the split {ALL!r} takes every image",
     )

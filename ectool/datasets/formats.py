@@ -48,7 +48,7 @@ def _signed() -> list[str]:
 
 @cache
 def _format_of() -> dict[str, str]:
-    """Map extensions to formats; multi-picture JPEG files are opened as JPEG."""
+    """Map extensions to formats; multi-image JPEG files are opened as JPEG."""
     Image.init()
     readable = {*_signed(), *_UNSIGNED, "MPO"} - {*_FOREIGN, *_UNDEFINED}
     registered = Image.registered_extensions()

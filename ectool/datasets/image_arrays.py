@@ -1,4 +1,4 @@
-"""Pictures that are arrays already, all of one size: read by rows, framed when asked for."""
+"""Images that are arrays already, all of one size: read by rows, framed when asked for."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def no_annotations(_indices: Indices, _targets: Indices | None) -> Annotations:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureArrays:
-    """One split of a data set whose pictures are square arrays of one size.
+class ImageArrays:
+    """One split of a data set whose images are square arrays of one size.
 
     Attributes:
         name: Short name for people, e.g. ``stl10/test``.
-        sample_ids: Unique identifier of every picture.
+        sample_ids: Unique identifier of every image.
         labels: True classes; see :class:`ectool.datasets.base.Dataset`.
         classes: Names of the classes.
         size: (height, width) in pixels.
-        read: Returns pictures (b, 3, h, w), 0 to 255, by index.
+        read: Returns images (b, 3, h, w), 0 to 255, by index.
         digest: Returns the fingerprint; called once, when somebody asks.
         truth: Returns where the objects are.
         groups: Groups of the samples, where there are any.
@@ -55,9 +55,9 @@ class PictureArrays:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return pictures, or what `framing` shows of them, resized to the same size."""
-        pictures = self.read(indices)
-        return pictures if framing is None else framed(pictures, indices, framing)
+        """Return images, or what `framing` shows of them, resized to the same size."""
+        images = self.read(indices)
+        return images if framing is None else framed(images, indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return where the objects are: all of them, or those of one target class each."""
@@ -65,19 +65,19 @@ class PictureArrays:
 
 
 def framed(
-    pictures: UInt8[np.ndarray, "b 3 h w"], indices: Indices, framing: Framing
+    images: UInt8[np.ndarray, "b 3 h w"], indices: Indices, framing: Framing
 ) -> UInt8[np.ndarray, "b 3 h w"]:
-    """Return a part of each picture, resized to the size of the whole.
+    """Return a part of each image, resized to the size of the whole.
 
     Args:
-        pictures: Square pictures.
+        images: Square images.
         indices: What `framing` knows them by.
         framing: Tells the part.
     """
-    _, _, height, width = pictures.shape
-    shown = np.empty_like(pictures)
+    _, _, height, width = images.shape
+    shown = np.empty_like(images)
     for row, index in enumerate(indices):
         placement = View(height).frame(framing(int(index), width, height))
-        picture = Image.fromarray(np.ascontiguousarray(pictures[row].transpose(1, 2, 0)))
-        shown[row] = placement.image(picture).transpose(2, 0, 1)
+        image = Image.fromarray(np.ascontiguousarray(images[row].transpose(1, 2, 0)))
+        shown[row] = placement.image(image).transpose(2, 0, 1)
     return shown

@@ -1,4 +1,4 @@
-"""Pictures in files, whatever a data set calls its folders: decoded when asked for, on threads."""
+"""Images in files, whatever a data set calls its folders: decoded when asked for, on threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 from ectool.datasets.arrays import boxes_of
 from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.fingerprint import content_digest, digest_of
-from ectool.datasets.images import read_picture
+from ectool.datasets.images import read_image
 from ectool.datasets.views import Placement, View
 
 Found = TypeVar("Found")
@@ -26,10 +26,10 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class ObjectTruth:
-    """Where the objects of one picture are, in the pixels of the picture as it is displayed.
+    """Where the objects of one image are, in the pixels of the image as it is displayed.
 
     Attributes:
-        size: (width, height) of the picture.
+        size: (width, height) of the image.
         mask: Mode L, zero outside the object.
         boxes: (x0, y0, x1, y1), end-exclusive.
         parts: (x, y, visible) of every part.
@@ -42,7 +42,7 @@ class ObjectTruth:
 
 
 class Truth(Protocol):
-    """What a data set knows of its objects; for all of its pictures the same kinds."""
+    """What a data set knows of its objects; for all of its images the same kinds."""
 
     @property
     def files(self) -> Sequence[str]:
@@ -50,22 +50,22 @@ class Truth(Protocol):
         ...
 
     def read(self, index: int, target: int | None) -> ObjectTruth:
-        """Return the objects of a picture: all of them, or those of one class."""
+        """Return the objects of an image: all of them, or those of one class."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFiles:
-    """One split of a data set of picture files.
+class ImageFiles:
+    """One split of a data set of image files.
 
     Attributes:
         name: Short name for people, e.g. ``cub200/test``.
         folder: Folder that all paths are relative to.
-        paths: POSIX paths of the pictures.
-        sample_ids: Unique identifier of every picture; often its path.
+        paths: POSIX paths of the images.
+        sample_ids: Unique identifier of every image; often its path.
         labels: True classes; see :class:`ectool.datasets.base.Dataset`.
         classes: Names of the classes.
-        view: How pictures become squares.
+        view: How images become squares.
         root: Folder under which content digests are remembered.
         facts: JSON values that, with the files' contents, determine the data set.
         truth: Where the objects are, where anybody drew it.
@@ -107,18 +107,18 @@ class PictureFiles:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return the views of pictures, or what `framing` shows of them.
+        """Return the views of images, or what `framing` shows of them.
 
         Raises:
-            InputError: A picture cannot be read.
+            InputError: An image cannot be read.
         """
         views = np.empty((len(indices), 3, *self.size), np.uint8)
 
         def read(row: int) -> None:
             index = int(indices[row])
-            picture = read_picture(self.folder / self.paths[index])
-            placement = place(self.view, index, picture.size, framing)
-            views[row] = placement.image(picture).transpose(2, 0, 1)
+            image = read_image(self.folder / self.paths[index])
+            placement = place(self.view, index, image.size, framing)
+            views[row] = placement.image(image).transpose(2, 0, 1)
 
         on_threads(read, range(len(indices)))
         return views
@@ -130,7 +130,7 @@ class PictureFiles:
         view: four zeros for an object that lies outside it.
 
         Raises:
-            InputError: A file of the truth is damaged, or does not fit its picture.
+            InputError: A file of the truth is damaged, or does not fit its image.
         """
         truth = self.truth
         if truth is None or len(indices) == 0:
@@ -145,7 +145,7 @@ class PictureFiles:
 
 
 def place(view: View, index: int, size: tuple[int, int], framing: Framing | None) -> Placement:
-    """Return where a picture of a size (width, height) lies in what is shown of it."""
+    """Return where an image of a size (width, height) lies in what is shown of it."""
     return view.place(*size) if framing is None else view.frame(framing(index, *size))
 
 
@@ -156,7 +156,7 @@ def on_threads(read: Callable[[int], Found], rows: Sequence[int]) -> list[Found]
 
 
 def _seen(truths: list[tuple[Placement, ObjectTruth]]) -> Annotations:
-    """Bring truths from their pictures' pixels to those of the views."""
+    """Bring truths from their images' pixels to those of the views."""
     nearest = Image.Resampling.NEAREST
     masks = [at.image(t.mask, nearest) > 0 for at, t in truths if t.mask is not None]
     boxes = [at.boxes(t.boxes) for at, t in truths if t.boxes is not None]

@@ -1,4 +1,4 @@
-"""Picture files, decoded as a person sees them."""
+"""Image files, decoded as a person sees them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ectool.datasets.pixels import as_grey, as_rgb, object_of
 from ectool.errors import InputError
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """Decode an image file to RGB.
 
     EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits (16
@@ -38,7 +38,7 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of a picture as it is displayed, from its header where possible.
+    """Return (width, height) of an image as it is displayed, from its header where possible.
 
     Args:
         path: An image file.
@@ -47,12 +47,12 @@ def read_size(path: Path) -> tuple[int, int]:
         Width and height in pixels after EXIF orientation.
 
     Raises:
-        InputError: The file is no picture or is damaged.
+        InputError: The file is no image or is damaged.
     """
-    with _opened(path) as picture:
-        if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            ImageOps.exif_transpose(picture, in_place=True)
-        return picture.size
+    with _opened(path) as image:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            ImageOps.exif_transpose(image, in_place=True)
+        return image.size
 
 
 def read_mask(path: Path) -> Image.Image:
@@ -63,42 +63,42 @@ def read_mask(path: Path) -> Image.Image:
     ignored. EXIF orientation is applied, as to images.
 
     Args:
-        path: A picture file.
+        path: An image file.
 
     Returns:
         The mask in mode L: 255 on the object, 0 elsewhere.
 
     Raises:
-        InputError: The file is no picture or is damaged.
+        InputError: The file is no image or is damaged.
     """
     with _opened(path) as image:
         return Image.fromarray(object_of(image).astype(np.uint8) * 255)
 
 
 def read_palette(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Return the palette indices of a picture, which are what a map of classes stores.
+    """Return the palette indices of an image, which are what a map of classes stores.
 
     Args:
-        path: A picture with a palette of at most 256 colours.
+        path: An image with a palette of at most 256 colours.
 
     Raises:
-        InputError: The file is no picture, is damaged, or has no palette.
+        InputError: The file is no image, is damaged, or has no palette.
     """
-    with _opened(path) as picture:
-        if picture.mode != "P":
-            raise ValueError(f"mode {picture.mode} in the place of a palette")
-        ImageOps.exif_transpose(picture, in_place=True)
-        return np.array(picture)
+    with _opened(path) as image:
+        if image.mode != "P":
+            raise ValueError(f"mode {image.mode} in the place of a palette")
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.array(image)
 
 
 def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Return the grey levels of a picture, 0 to 255; an alpha channel is ignored.
+    """Return the grey levels of an image, 0 to 255; an alpha channel is ignored.
 
     Args:
-        path: A picture of 8 bits a channel.
+        path: An image of 8 bits a channel.
 
     Raises:
-        InputError: The file is no picture or is damaged.
+        InputError: The file is no image or is damaged.
     """
     with _opened(path) as image:
         return as_grey(image)
@@ -107,12 +107,12 @@ def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path, formats=readable_formats(path.name)) as picture:
-            yield picture
+        with Image.open(path, formats=readable_formats(path.name)) as image:
+            yield image
     except Exception as error:  # decoders raise whatever comes to mind of damaged bytes
         raise InputError(
             str(path),
-            expected="a readable picture",
+            expected="a readable image",
             got=_found(path, error),
             fix="restore the file or remove it from the folder",
         ) from error

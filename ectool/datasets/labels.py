@@ -77,14 +77,14 @@ def check_labelled(dataset: Dataset, fix: str) -> None:
         return
     raise InputError(
         dataset.name,
-        expected="a label for every picture",
+        expected="a label for every image",
         got=f"none for {dataset.sample_ids[int((labels < 0).argmax())]!r}",
         fix=fix,
     )
 
 
 def shuffled(labels: Labels, seed: int) -> Labels:
-    """Return the labels in a random order, so that none tells anything of its picture.
+    """Return the labels in a random order, so that none tells anything of its image.
 
     Args:
         labels: True classes, of one label each or of several.

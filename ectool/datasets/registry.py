@@ -43,8 +43,8 @@ def open_dataset(
     Args:
         uri: ``NAME`` or ``NAME:PATH``, e.g. ``digits`` or ``imagefolder:~/birds``.
         request: What to open; its path is taken from the URI.
-        fraction: Share of the pictures of a training split that is kept, in (0, 1].
-        limit: Most pictures that are kept of any split; None for all.
+        fraction: Share of the images of a training split that is kept, in (0, 1].
+        limit: Most images that are kept of any split; None for all.
 
     Returns:
         The data set.

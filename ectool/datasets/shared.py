@@ -1,4 +1,4 @@
-"""Pictures that several models look at: decoded once, then read from the disk."""
+"""Images that several models look at: decoded once, then read from the disk."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ectool.datasets.base import Annotations, Dataset, Framing, Groups, Indices, Labels
-from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.subset import Subset
 
 SPARE = 2
-"""How often the pictures have to fit on the disk, which has to hold what is made of them too."""
+"""How often the images have to fit on the disk, which has to hold what is made of them too."""
 
 
-class SharedPictures:
-    """A data set each of whose pictures is decoded when it is asked for first, and never again.
+class SharedImages:
+    """A data set each of whose images is decoded when it is asked for first, and never again.
 
-    Decoded pictures lie in a file. It is not memory-mapped: pages that were read would count as
+    Decoded images lie in a file. It is not memory-mapped: pages that were read would count as
     this process's memory until somebody else asks for it.
 
     Args:
@@ -36,7 +36,7 @@ class SharedPictures:
     def __init__(self, source: Dataset, file: int) -> None:
         self._source = source
         self._file = file
-        self._row_bytes = picture_bytes(source)
+        self._row_bytes = image_bytes(source)
         self._known = np.zeros(len(source.sample_ids), np.bool_)
         self._lock = threading.Lock()
 
@@ -78,63 +78,63 @@ class SharedPictures:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return pictures; what `framing` shows of them is decoded each time."""
+        """Return images; what `framing` shows of them is decoded each time."""
         if framing is not None:
             return self._source.images(indices, framing)
         if not self._known[indices].all():
             self._decode(indices)
-        pictures = np.empty((len(indices), 3, *self.size), np.uint8)
+        images = np.empty((len(indices), 3, *self.size), np.uint8)
         for row, index in enumerate(indices):
-            os.preadv(self._file, [pictures[row].data], int(index) * self._row_bytes)
-        return pictures
+            os.preadv(self._file, [images[row].data], int(index) * self._row_bytes)
+        return images
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return where the objects are."""
         return self._source.annotations(indices, targets)
 
     def _decode(self, indices: Indices) -> None:
-        """Write the pictures that are not there yet."""
+        """Write the images that are not there yet."""
         with self._lock:
             missing = np.unique(indices[~self._known[indices]])
-            for index, picture in zip(missing, self._source.images(missing), strict=True):
+            for index, image in zip(missing, self._source.images(missing), strict=True):
                 offset = int(index) * self._row_bytes
-                if os.pwrite(self._file, picture.tobytes(), offset) < self._row_bytes:
+                if os.pwrite(self._file, image.tobytes(), offset) < self._row_bytes:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._known[missing] = True
 
 
 @contextmanager
 def shared(datasets: Mapping[str, Dataset], folder: Path) -> Iterator[dict[str, Dataset]]:
-    """Yield data sets that decode each of their pictures once at most, with the same bytes.
+    """Yield data sets that decode each of their images once at most, with the same bytes.
 
-    Pictures that are not decoded from files are left alone, and so are all where the disk has
-    little room. Memory: none beyond the data sets'; disk: the decoded pictures, while the block
+    Images that are not decoded from files are left alone, and so are all where the disk has
+    little room. Memory: none beyond the data sets'; disk: the decoded images, while the block
     runs, whatever ends it.
 
     Args:
         datasets: By name.
-        folder: Where decoded pictures go, in files without a name.
+        folder: Where decoded images go, in files without a name.
     """
     costly = {name: dataset for name, dataset in datasets.items() if _is_decoded(dataset)}
-    needed = sum(picture_bytes(one) * len(one.sample_ids) for one in costly.values())
+    needed = sum(image_bytes(one) * len(one.sample_ids) for one in costly.values())
     if needed * SPARE > shutil.disk_usage(folder).free:
         costly = {}
     found = dict(datasets)
     with ExitStack() as stack:
         for name, dataset in costly.items():
             file = stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))
-            found[name] = SharedPictures(dataset, file.fileno())
+            found[name] = SharedImages(dataset, file.fileno())
         yield found
 
 
-def picture_bytes(dataset: Dataset) -> int:
-    """Return the size of one decoded picture."""
+def image_bytes(dataset: Dataset) -> int:
+    """Return the size of one decoded image."""
     height, width = dataset.size
     return 3 * height * width
 
 
 def _is_decoded(dataset: Dataset) -> bool:
-    """Tell whether pictures are decoded from files each time they are asked for."""
+    """Tell whether images are decoded from files each time they are asked for."""
     while isinstance(dataset, Subset):
         dataset = dataset.whole
-    return isinstance(dataset, PictureFiles)
+    return isinstance(dataset, ImageFiles)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ectool.datasets.base import Dataset
 from ectool.datasets.formats import is_image_name
-from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.sample_ids import readable
 from ectool.datasets.subset import Subset
 
@@ -43,7 +43,7 @@ def passed_over(datasets: Iterable[Dataset], *, owns_folder: bool) -> dict[str, 
     Returns:
         Counts by kind, without kinds of which there is nothing.
     """
-    files = [one for one in map(_whole, datasets) if isinstance(one, PictureFiles)]
+    files = [one for one in map(_whole, datasets) if isinstance(one, ImageFiles)]
     used = {os.path.normpath(path) for one in files for path in _used(one)}
     folders = {path.rpartition("/")[0] for path in used}
     if owns_folder:
@@ -61,7 +61,7 @@ def _whole(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _used(files: PictureFiles) -> Iterator[str]:
+def _used(files: ImageFiles) -> Iterator[str]:
     """Yield the paths of all files of a split."""
     root = str(files.folder.absolute())  # links are not followed: names are compared
     for path in (*files.paths, *(files.truth.files if files.truth else ())):

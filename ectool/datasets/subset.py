@@ -1,4 +1,4 @@
-"""A part of a data set: what is left of the training pictures where data are scarce."""
+"""A part of a data set: what is left of the training images where data are scarce."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Subset:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return pictures; `framing` knows them by their index in here."""
+        """Return images; `framing` knows them by their index in here."""
         if framing is None:
             return self.whole.images(self.rows[indices])
 
@@ -92,7 +92,7 @@ class Subset:
 def fraction_of(dataset: Dataset, share: float, seed: int) -> Dataset:
     """Return a share of every class, drawn by the hash of seed and sample id.
 
-    A smaller share is part of every greater one with the same seed, and pictures that come or go
+    A smaller share is part of every greater one with the same seed, and images that come or go
     leave the order of the others alone. Multi-label samples are drawn without regard to classes.
 
     Args:

@@ -1,4 +1,4 @@
-"""How a picture of any size becomes a square of one size, and where its objects land in it."""
+"""How an image of any size becomes a square of one size, and where its objects land in it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MARGIN = 256 / 224
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture lies in its view.
+    """Where an image lies in its view.
 
     Attributes:
-        part: The part of the picture that is kept.
+        part: The part of the image that is kept.
         resized: (width, height) that part is resized to.
         corner: (left, top) of the view in the resized part.
         side: Side of the view in pixels.
@@ -35,21 +35,21 @@ class Placement:
     side: int
 
     def image(
-        self, picture: Image.Image, resampling: Image.Resampling = Image.Resampling.BILINEAR
+        self, image: Image.Image, resampling: Image.Resampling = Image.Resampling.BILINEAR
     ) -> UInt8[np.ndarray, "side side *c"]:
-        """Return the view of a picture; channels last where there are several.
+        """Return the view of an image; channels last where there are several.
 
         Args:
-            picture: Of the size the placement was made for.
-            resampling: Bilinear for pictures, nearest for masks.
+            image: Of the size the placement was made for.
+            resampling: Bilinear for images, nearest for masks.
         """
-        kept = picture if self.part == (0, 0, *picture.size) else picture.crop(self.part)
+        kept = image if self.part == (0, 0, *image.size) else image.crop(self.part)
         left, top = self.corner
         window = (left, top, left + self.side, top + self.side)
         return np.asarray(kept.resize(self.resized, resampling).crop(window))
 
     def points(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Return where points (x, y) of the picture land in the view, inside or not."""
+        """Return where points (x, y) of the image land in the view, inside or not."""
         left, top, right, bottom = self.part
         # Multiplied first: what lands on the edge of a pixel lies on it exactly.
         scaled = (points - (left, top)) * self.resized / (right - left, bottom - top)
@@ -75,15 +75,15 @@ class View:
     Attributes:
         side: Side of the square in pixels.
         kind: ``crop`` resizes the shorter side to ``round(side * 256 / 224)`` and crops the
-            centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL pictures
-            do; ``squash`` resizes the whole picture, so that no object is cut off.
+            centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL images
+            do; ``squash`` resizes the whole image, so that no object is cut off.
     """
 
     side: int = 224
     kind: ViewKind = "crop"
 
     def place(self, width: int, height: int) -> Placement:
-        """Return where a picture of a size lies in the view."""
+        """Return where an image of a size lies in the view."""
         whole = (0, 0, width, height)
         if self.kind == "squash":
             return Placement(whole, (self.side, self.side), (0, 0), self.side)
@@ -96,7 +96,7 @@ class View:
         return Placement(whole, resized, corner, self.side)
 
     def frame(self, part: Box) -> Placement:
-        """Return the placement that shows a part of a picture and nothing else."""
+        """Return the placement that shows a part of an image and nothing else."""
         return Placement(part, (self.side, self.side), (0, 0), self.side)
 
     def facts(self) -> list[object]:

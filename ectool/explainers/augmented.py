@@ -1,4 +1,4 @@
-"""Smooth heatmaps over slight changes of the picture."""
+"""Smooth heatmaps over slight changes of the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONTRASTS = (1.0, 0.9, 1.1)
 
 
 class Augmented:
-    """Average an explainer's heatmaps over mirrored pictures of three contrasts.
+    """Average an explainer's heatmaps over mirrored images of three contrasts.
 
     ``x' = mean + contrast (x - mean)`` about the model's mean colour, for contrasts 1, 0.9 and 1.1,
     each also mirrored, whose maps are mirrored back: the six transforms of pytorch-grad-cam's
@@ -31,7 +31,7 @@ class Augmented:
         """Explain a batch; see :class:`ectool.explainers.base.Explainer`.
 
         Returns:
-            Averaged heatmaps, and the logits of the pictures as they are.
+            Averaged heatmaps, and the logits of the images as they are.
 
         Cost: six times that of the method.
         """

@@ -1,7 +1,7 @@
 """Does the model need what the heatmap shows: insertion, deletion, ROAD, flipping, average drop.
 
-Every measure is a pure function of :class:`Explained` (a model, pictures, a class of each) and one
-heatmap of each picture, and has a result for each picture. Beside each number belongs that of maps
+Every measure is a pure function of :class:`Explained` (a model, images, a class of each) and one
+heatmap of each image, and has a result for each image. Beside each number belongs that of maps
 which know nothing of the model: :func:`random_maps` and :func:`centre_map`.
 """
 

@@ -1,4 +1,4 @@
-"""What a model answers to pictures, and to many changed versions of each."""
+"""What a model answers to images, and to many changed versions of each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ectool.models.modes import frozen, graph_free
 from ectool.models.passes import pass_size
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m ch h w"]]
-"""Makes changed pictures, given the numbers of the pictures and of the versions of them."""
+"""Makes changed images, given the numbers of the images and of the versions of them."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers to every version of every picture.
+    """Answers to every version of every image.
 
     Attributes:
-        probabilities: Softmax probability of each picture's class, float32.
+        probabilities: Softmax probability of each image's class, float32.
         correct: Whether that class is the most probable one.
     """
 
@@ -34,7 +34,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of every picture, and the answers to it, which are of shape (n, 1)."""
+    """One version of every image, and the answers to it, which are of shape (n, 1)."""
 
     images: Images
     answers: Answers
@@ -42,14 +42,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Explained:
-    """The pictures that heatmaps explain, for which class, and to whom.
+    """The images that heatmaps explain, for which class, and to whom.
 
     What every curve begins or ends with is asked once, whatever is measured of however many maps.
 
     Attributes:
         model: The classifier; every measure leaves it as found.
         images: RGB in [0, 1], on the model's device.
-        targets: The class of each picture; of several labels each is a row of its own.
+        targets: The class of each image; of several labels each is a row of its own.
     """
 
     model: Classifier
@@ -58,37 +58,37 @@ class Explained:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of the pictures."""
+        """Return (height, width) of the images."""
         return self.images.shape[2], self.images.shape[3]
 
     @cached_property
     def clean(self) -> Version:
-        """Return the pictures as they are."""
+        """Return the images as they are."""
         return self.version(self.images)
 
     @cached_property
     def mean_coloured(self) -> Version:
-        """Return pictures of nothing but the colour that the model subtracts."""
+        """Return images of nothing but the colour that the model subtracts."""
         return self.version(mean_colour(self.model, self.images))
 
     @cached_property
     def blurred(self) -> Version:
-        """Return the pictures as insertion begins with them."""
+        """Return the images as insertion begins with them."""
         return self.version(blurred(self.model, self.images))
 
     def version(self, images: Images) -> Version:
-        """Ask about other pictures in the place of these. Cost: a forward pass for each."""
+        """Ask about other images in the place of these. Cost: a forward pass for each."""
         return Version(images, self.ask(1, lambda rows, _: images[rows]))
 
     def ask(self, versions: int, draw: Draw) -> Answers:
-        """Ask about versions of the pictures, packed over pictures and versions alike.
+        """Ask about versions of the images, packed over images and versions alike.
 
         Args:
-            versions: How many of each picture.
+            versions: How many of each image.
             draw: Makes them.
 
         Returns:
-            The answers, on the device of the pictures.
+            The answers, on the device of the images.
 
         Cost: ``n * versions`` forward passes, :func:`~ectool.models.passes.pass_size` at a time;
         only the last may have another shape. Memory: that of one such pass.

@@ -1,4 +1,4 @@
-"""Average drop and increase: what the model thinks of the picture seen through its heatmap."""
+"""Average drop and increase: what the model thinks of the image seen through its heatmap."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ectool.faithfulness.regions import Heatmaps, upsample
 
 @dataclass(frozen=True)
 class ConfidenceChanges:
-    """Probability of each picture's class, with and without what its heatmap hides.
+    """Probability of each image's class, with and without what its heatmap hides.
 
     Attributes:
-        clean: Of the picture as it is.
-        masked: Of the picture seen through the heatmap.
+        clean: Of the image as it is.
+        masked: Of the image seen through the heatmap.
     """
 
     clean: Float[Tensor, "n"]
@@ -36,20 +36,20 @@ class ConfidenceChanges:
 
 
 def confidence_changes(explained: Explained, heatmaps: Heatmaps) -> ConfidenceChanges:
-    """Compare the picture with itself seen through its heatmap.
+    """Compare the image with itself seen through its heatmap.
 
     Chattopadhay et al. 2018 (Grad-CAM++, arXiv 1710.11063), section 4.1: the explanation map is
-    the product of the normalised picture with the heatmap over its maximum, in pixels
+    the product of the normalised image with the heatmap over its maximum, in pixels
     ``mean + (images - mean) * heatmap / max(heatmap)``. A heatmap of zeros hides all.
 
     Args:
-        explained: Pictures, classes and model.
+        explained: Images, classes and model.
         heatmaps: At least 0, on any scale and at any resolution.
 
     Returns:
         Both probabilities, and what follows from them.
 
-    Cost: a forward pass for each picture besides that of the clean one.
+    Cost: a forward pass for each image besides that of the clean one.
     """
     images = explained.images
     maps = upsample(heatmaps, explained.size)

@@ -1,9 +1,9 @@
 """Insertion, deletion and pixel flipping: the class's probability while pixels come or go.
 
-All take the pictures that are explained, and heatmaps on any scale and at any resolution: only the
+All take the images that are explained, and heatmaps on any scale and at any resolution: only the
 order of the upsampled pixels counts. `steps` is how many times pixels or patches change, and
-`substrate` what is there instead of the picture. Both ends of a curve are asked once for all maps;
-besides, it costs a forward pass for each picture and point in between.
+`substrate` what is there instead of the image. Both ends of a curve are asked once for all maps;
+besides, it costs a forward pass for each image and point in between.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PATCH, PATCH_STEPS = 9, 100
 
 @dataclass(frozen=True)
 class Curves:
-    """What a model answers to each picture while more and more of it is changed.
+    """What a model answers to each image while more and more of it is changed.
 
     Attributes:
         shares: Share of the pixels, or patches, that have been changed at each point; where steps
             do not divide the pixels, of the steps.
-        probabilities: Softmax probability of each picture's class there.
+        probabilities: Softmax probability of each image's class there.
         correct: Whether that class is the most probable one.
     """
 
@@ -71,8 +71,8 @@ def deletion(
     steps, not left to the last. They explain the predicted class; here it is given.
 
     Args:
-        explained: Pictures, classes and model.
-        heatmaps: One for each picture.
+        explained: Images, classes and model.
+        heatmaps: One for each image.
         steps: Default: 28, those of 224 x 8 pixels in the authors' evaluation of ImageNet.
         substrate: Default: the model's mean colour, as in the paper.
 
@@ -90,14 +90,14 @@ def insertion(
     steps: int = PIXEL_STEPS,
     substrate: Images | None = None,
 ) -> Curves:
-    """Insert the most relevant pixels first into a blurred picture (Petsiuk et al. 2018).
+    """Insert the most relevant pixels first into a blurred image (Petsiuk et al. 2018).
 
-    :func:`deletion` the other way round: it begins with ``substrate`` and ends with the picture,
+    :func:`deletion` the other way round: it begins with ``substrate`` and ends with the image,
     as the authors' ``CausalMetric(mode="ins")``.
 
     Args:
-        explained: Pictures, classes and model.
-        heatmaps: One for each picture.
+        explained: Images, classes and model.
+        heatmaps: One for each image.
         steps: Default: 28, those of 224 x 8 pixels in the authors' evaluation of ImageNet.
         substrate: Default: :func:`~ectool.faithfulness.substrates.blurred`, as in the paper.
 
@@ -124,8 +124,8 @@ def pixel_flipping(
     logit; here it is its probability.
 
     Args:
-        explained: Pictures, classes and model.
-        heatmaps: One for each picture.
+        explained: Images, classes and model.
+        heatmaps: One for each image.
         patch: Side of the patches in pixels.
         steps: How many patches are replaced; at most all there are.
         substrate: Default: the model's mean colour.
@@ -134,13 +134,13 @@ def pixel_flipping(
         Curves; the higher ``aopc`` the better.
 
     Raises:
-        InputError: A patch is larger than the pictures.
+        InputError: A patch is larger than the images.
     """
     shorter = min(explained.size)
     if not 1 <= patch <= shorter:
         raise InputError(
             "patch",
-            expected=f"1 to {shorter} pixels, the pictures' shorter side",
+            expected=f"1 to {shorter} pixels, the images' shorter side",
             got=str(patch),
             fix="take a smaller patch",
         )
@@ -171,7 +171,7 @@ def _follow(
     counts: Int[Tensor, "points"],
     regions: int,
 ) -> Curves:
-    """Ask about the pictures in which the first ``counts`` of all ``regions`` are replaced.
+    """Ask about the images in which the first ``counts`` of all ``regions`` are replaced.
 
     ``counts`` ascend from 0; what is known of ``start`` and ``finish`` is not asked again.
     """

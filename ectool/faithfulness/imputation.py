@@ -1,10 +1,10 @@
-"""Fill removed pixels from their neighbours, for all pictures at once.
+"""Fill removed pixels from their neighbours, for all images at once.
 
 The equations of Rong et al. are a discrete Laplace equation: symmetric and positive definite, with
-one system for each picture and mask. They are solved by conjugate gradients, preconditioned by one
+one system for each image and mask. They are solved by conjugate gradients, preconditioned by one
 V-cycle of multigrid, so that the number of iterations (four to six) hardly grows with the holes.
-Pictures lie side by side as channels of one tensor, channels last, the layout in which depthwise
-convolutions are fast; the pictures' own channels, which share their holes, are its batch.
+Images lie side by side as channels of one tensor, channels last, the layout in which depthwise
+convolutions are fast; the images' own channels, which share their holes, are its batch.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def impute(
 ) -> Float[Tensor, "n ch h w"]:
     """Replace removed pixels by the weighted mean of their eight neighbours, removed or not.
 
-    For every removed pixel u, ``sum_v w_uv (x_v - x_u) = 0`` over its neighbours v in the picture,
+    For every removed pixel u, ``sum_v w_uv (x_v - x_u) = 0`` over its neighbours v in the image,
     w 1/6 beside and above, 1/12 along the diagonals: the linear imputation of Rong et al. 2022
     (ROAD, arXiv 2202.00449), section 4.2, before noise is added.
 
     Args:
-        images: Pictures.
-        kept: True where a pixel stays; at least one in each picture.
+        images: Images.
+        kept: True where a pixel stays; at least one in each image.
 
     Returns:
-        Pictures; kept pixels are the same bits, removed ones within 1e-3 of the exact solution
+        Images; kept pixels are the same bits, removed ones within 1e-3 of the exact solution
         (for values in [0, 1]).
 
-    Cost: no forward pass; five to seven V-cycles. Memory: a few times that of the pictures on a
+    Cost: no forward pass; five to seven V-cycles. Memory: a few times that of the images on a
     processor, up to twenty times on an accelerator.
     """
     blocks, together = 1, images.shape[1]  # an accelerator wants all at a time
@@ -66,7 +66,7 @@ def impute(
 def _fill(
     images: Float[Tensor, "n ch h w"], kept: Bool[Tensor, "n h w"], together: int
 ) -> Float[Tensor, "n ch h w"]:
-    """Return pictures whose unknown pixels are solved for, so many channels together."""
+    """Return images whose unknown pixels are solved for, so many channels together."""
     known = kept[None].to(images.dtype, memory_format=torch.channels_last)
     levels = _levels(known)
     channels = torch.split(images.transpose(0, 1), together)
@@ -89,7 +89,7 @@ class _Level:
         diagonal: What a cell's own value is multiplied with.
         inverse: 1 / diagonal for unknown pixels, or cells that hold some; elsewhere 0, as x is.
         share: What each unknown cell takes of its coarser cells, so that a constant comes through
-            as it is, also beside known cells and at the picture's edge; elsewhere 0.
+            as it is, also beside known cells and at the image's edge; elsewhere 0.
     """
 
     diagonal: Cells

@@ -13,11 +13,11 @@ Heatmaps = Float[Tensor, "n i j"]
 
 
 def pixel_ranks(heatmaps: Heatmaps, size: tuple[int, int]) -> Int[Tensor, "n height width"]:
-    """Rank the pixels of each picture by relevance.
+    """Rank the pixels of each image by relevance.
 
     Args:
         heatmaps: On any scale and at any resolution; upsampled bilinearly.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
 
     Returns:
         0 for the most relevant pixel, 1 for the next; of equal ones the first in row-major order
@@ -36,7 +36,7 @@ def patch_ranks(
 
     Args:
         heatmaps: On any scale and at any resolution; upsampled bilinearly.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
         patch: Side of the patches in pixels; at the right and lower edge they may be cut off.
 
     Returns:

@@ -41,7 +41,7 @@ def road(
 ) -> Curves:
     """Remove pixels and impute them, so that the shape of the hole tells nothing.
 
-    Rong et al. 2022 (arXiv 2202.00449): of a picture the ``int(share * pixels)`` most (MoRF) or
+    Rong et al. 2022 (arXiv 2202.00449): of an image the ``int(share * pixels)`` most (MoRF) or
     least (LeRF) relevant pixels are removed, filled by
     :func:`~ectool.faithfulness.imputation.impute`, and normal noise is added to them. The paper
     reports the mean of ``correct`` for each share. Deviations: noise belongs to (seed, sample id)
@@ -49,7 +49,7 @@ def road(
     :func:`~ectool.faithfulness.regions.pixel_ranks` (theirs are drawn).
 
     Args:
-        explained: Pictures, classes and model.
+        explained: Images, classes and model.
         heatmaps: On any scale and at any resolution.
         sample_ids: Identifiers of the samples.
         order: Which pixels are removed first.
@@ -63,7 +63,7 @@ def road(
     Raises:
         InputError: A share is not in [0, 1), or they do not ascend.
 
-    Cost: a forward pass and an imputation for each picture and share.
+    Cost: a forward pass and an imputation for each image and share.
     """
     _check(shares)
     images, pixels = explained.images, math.prod(explained.size)

@@ -20,28 +20,28 @@ _BLUR_SIDE, _BLUR_SIGMA = 11, 5.0
 
 
 def mean_colour(model: Classifier, images: Images) -> Images:
-    """Return pictures of the colour that the model subtracts: zero in what the network sees."""
+    """Return images of the colour that the model subtracts: zero in what the network sees."""
     return model.mean.to(images).expand_as(images)
 
 
 def black(images: Images) -> Images:
-    """Return black pictures."""
+    """Return black images."""
     return torch.zeros_like(images)
 
 
 def blurred(model: Classifier, images: Images) -> Images:
-    """Blur pictures as the authors of RISE do for insertion.
+    """Blur images as the authors of RISE do for insertion.
 
     ``mean + G * (x - mean)``, G their kernel of 11 x 11 pixels (``gkern(11, 5)``: a Gaussian of 5
     pixels folded back at the kernel's edges), with zeros around. It is linear, so the same as their
-    blur of normalised pictures. Its size is in pixels, whatever the size of the pictures.
+    blur of normalised images. Its size is in pixels, whatever the size of the images.
 
     Args:
-        model: Whose mean colour lies around the pictures.
+        model: Whose mean colour lies around the images.
         images: RGB in [0, 1].
 
     Returns:
-        Blurred pictures.
+        Blurred images.
     """
     delta = np.zeros(_BLUR_SIDE)
     delta[_BLUR_SIDE // 2] = 1
@@ -56,7 +56,7 @@ def blurred(model: Classifier, images: Images) -> Images:
 
 
 def uniform_noise(images: Images, sample_ids: Sequence[str], seed: int) -> Images:
-    """Draw every value of every picture uniformly from [0, 1), from (seed, sample id)."""
+    """Draw every value of every image uniformly from [0, 1), from (seed, sample id)."""
     fields = [
         stream(seed, sample_id, "uniform substrate").random(images.shape[1:], np.float32)
         for sample_id in sample_ids

@@ -1,4 +1,4 @@
-"""Agreement of two explanations of the same picture by the order of their pixels."""
+"""Agreement of two explanations of the same image by the order of their pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rank_correlation(first: Heatmaps, second: Heatmaps) -> Float64[np.ndarray, "
 
     Args:
         first: Heatmaps on any scale.
-        second: Heatmaps of the same pictures, in the same order.
+        second: Heatmaps of the same images, in the same order.
 
     Returns:
         Correlation in [-1, 1]; 0 where exactly one map is constant, NaN where both are, and where

@@ -3,7 +3,7 @@
 Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020,
 https://arxiv.org/abs/2001.07437. A heatmap gives a box only together with a threshold, so the
 overlaps come first (``box_overlaps``, for every threshold), and then the threshold is chosen on
-validation pictures and used on others (``max_box_acc``). The authors choose it on the pictures they
+validation images and used on others (``max_box_acc``). The authors choose it on the images they
 report, which flatters.
 """
 
@@ -57,8 +57,8 @@ def box_overlaps(
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        boxes: True boxes (x0, y0, x1, y1) of each picture, end-exclusive, in pixels.
-        size: (height, width) of the pictures in pixels.
+        boxes: True boxes (x0, y0, x1, y1) of each image, end-exclusive, in pixels.
+        size: (height, width) of the images in pixels.
         thresholds: Shares of each heatmap's range, 0 to below 1.
 
     Returns:
@@ -81,7 +81,7 @@ def best_threshold(overlaps: Overlaps, level: float) -> int:
     """Return the column of the threshold at which most boxes are right.
 
     Args:
-        overlaps: Of validation pictures, at every threshold; NaN does not count.
+        overlaps: Of validation images, at every threshold; NaN does not count.
         level: Overlap from which on a box is right.
 
     Returns:
@@ -95,15 +95,15 @@ def max_box_acc(
     validation: Float64[np.ndarray, "v thresholds"],
     levels: Sequence[float] = LEVELS,
 ) -> Float64[np.ndarray, "n"]:
-    """Tell for every picture whether its box is right, at thresholds chosen on others.
+    """Tell for every image whether its box is right, at thresholds chosen on others.
 
     The mean over ``levels`` of ``overlaps[:, best_threshold(validation, level)] >= level``.
     MaxBoxAccV2 with ``BoxOverlaps.best``; MaxBoxAcc with ``BoxOverlaps.largest`` and
-    ``MAX_BOX_ACC_LEVEL``. Given the same pictures twice it is the authors' own, optimistic number.
+    ``MAX_BOX_ACC_LEVEL``. Given the same images twice it is the authors' own, optimistic number.
 
     Args:
-        overlaps: Of the pictures that are reported.
-        validation: Of validation pictures, with the same thresholds.
+        overlaps: Of the images that are reported.
+        validation: Of validation images, with the same thresholds.
         levels: Overlaps from which on a box is right; each has its own threshold.
 
     Returns:

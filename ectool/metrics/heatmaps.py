@@ -1,4 +1,4 @@
-"""What all scores of heatmaps need: maps at picture resolution, and maps that can be scored."""
+"""What all scores of heatmaps need: maps at image resolution, and maps that can be scored."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def box_masks(
     """Fill boxes, for data sets that know boxes but not outlines.
 
     Args:
-        boxes: (x0, y0, x1, y1) in pixels, end-exclusive; clipped to the picture.
-        size: (height, width) of the pictures in pixels.
+        boxes: (x0, y0, x1, y1) in pixels, end-exclusive; clipped to the image.
+        size: (height, width) of the images in pixels.
 
     Returns:
         Masks, True inside the box.
@@ -51,14 +51,14 @@ def box_masks(
 def filled_boxes(
     boxes: Sequence[Integer[np.ndarray, "_ 4"]], size: tuple[int, int]
 ) -> Bool[np.ndarray, "n height width"]:
-    """Return the pixels inside any box of each picture.
+    """Return the pixels inside any box of each image.
 
     Args:
-        boxes: Those of each picture, as `box_masks` takes them; a picture may have none.
-        size: (height, width) of the pictures in pixels.
+        boxes: Those of each image, as `box_masks` takes them; an image may have none.
+        size: (height, width) of the images in pixels.
 
     Returns:
-        One mask per picture.
+        One mask per image.
     """
     filled = np.zeros((len(boxes), *size), np.bool_)
     for mask, own in zip(filled, boxes, strict=True):
@@ -71,7 +71,7 @@ def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndar
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
 
     Returns:
         (x, y) of the first maximum in row-major order of the upsampled heatmap, in pixels from 0;
@@ -92,13 +92,13 @@ def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndar
 def is_difficult(masks: Masks, has_other_class: Bool[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
     """Tell which samples belong to the difficult ones of the pointing game.
 
-    Those whose objects cover less than a quarter of the picture, while another class is there too
+    Those whose objects cover less than a quarter of the image, while another class is there too
     (Zhang et al. 2016, section 4.1, who add up the areas of boxes). NaN in the place of the others
     restricts ``pointing_game``, or any score here, to them.
 
     Args:
         masks: Objects of the class that is asked about.
-        has_other_class: Whether the picture shows an object of another class.
+        has_other_class: Whether the image shows an object of another class.
 
     Returns:
         True for difficult samples.
@@ -113,12 +113,12 @@ def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) 
     A hit is an object pixel within ``tolerance * min(height, width) / 224`` pixels (Euclidean)
     of the first maximum in row-major order of the upsampled heatmap. Zhang et al., Top-down
     Neural Attention by Excitation Backprop, ECCV 2016, https://arxiv.org/abs/1608.00507, use
-    15 pixels at the pictures' own size; that it scales with the picture is ours.
+    15 pixels at the images' own size; that it scales with the image is ours.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        masks: Object masks at picture resolution.
-        tolerance: Radius of the accepted neighbourhood, in pixels of a picture of side 224.
+        masks: Object masks at image resolution.
+        tolerance: Radius of the accepted neighbourhood, in pixels of an image of side 224.
 
     Returns:
         1 for a hit, 0 for a miss or a zero map, NaN without an object.
@@ -153,7 +153,7 @@ def energy_inside(heatmaps: Heatmaps, masks: Masks) -> Scores:
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        masks: Object masks at picture resolution.
+        masks: Object masks at image resolution.
 
     Returns:
         Shares, 0 to 1; NaN for a zero map or without an object.
@@ -181,7 +181,7 @@ def relevance_rank(heatmaps: Heatmaps, masks: Masks) -> Scores:
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        masks: Object masks at picture resolution.
+        masks: Object masks at image resolution.
 
     Returns:
         Shares, 0 to 1; NaN for a zero map, which ranks nothing, or without an object.
@@ -211,7 +211,7 @@ def mask_iou(heatmaps: Heatmaps, masks: Masks, *, threshold: float = 0.5) -> Sco
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        masks: Object masks at picture resolution.
+        masks: Object masks at image resolution.
         threshold: Fraction of the heatmap's maximum, above 0, at most 1.
 
     Returns:

@@ -27,8 +27,8 @@ def part_distances(
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
-        parts: (x, y, visible) of the parts in pixels of the pictures, in one order.
-        size: (height, width) of the pictures in pixels.
+        parts: (x, y, visible) of the parts in pixels of the images, in one order.
+        size: (height, width) of the images in pixels.
 
     Returns:
         Distances; NaN for a part that is not visible, or for a zero map.
@@ -46,9 +46,9 @@ def location_instability(distances: Distances, labels: Integer[np.ndarray, "m"])
     """Return how much the distance between peak and part varies within a class.
 
     ``mean over classes c and parts p of std_{i of class c} distances[i, p]``. Zhang et al. take the
-    deviation over the pictures of one category for every filter of a layer, with the peak of the
-    filter's map; here a picture's heatmap takes the place of the filter. A map drawn from one
-    filter serves as well. Which parts of which classes count: those seen in two pictures or more.
+    deviation over the images of one category for every filter of a layer, with the peak of the
+    filter's map; here an image's heatmap takes the place of the filter. A map drawn from one
+    filter serves as well. Which parts of which classes count: those seen in two images or more.
 
     Args:
         distances: See ``part_distances``; NaN does not count.
@@ -70,7 +70,7 @@ def location_instability_interval(
 ) -> Estimate:
     """Estimate ``location_instability`` with its spread over bootstrap resamples.
 
-    A resample that holds a picture twice has less spread, so with few pictures of each class
+    A resample that holds an image twice has less spread, so with few images of each class
     both lean downwards: with 5 to 30 the ends hold the true value in 0.00 to 0.50 of simulations.
 
     Args:

@@ -80,7 +80,7 @@ def relative_corruption_errors(
         correct: Whether each sample is recognised under each kind and severity.
         clean: Whether it is recognised as it is.
         baseline: Error rates of the baseline under the same, in the same order.
-        baseline_clean: Error rate of the baseline on the pictures as they are.
+        baseline_clean: Error rate of the baseline on the images as they are.
 
     Returns:
         Parts, of either sign; their mean is 1 where corruption costs the model as much as the
@@ -103,7 +103,7 @@ def area_under_robustness_curve(
     over radii from the first to the last, linear between those that were measured.
 
     Args:
-        correct: Whether each sample is recognised at each radius; 0 stands for the clean picture.
+        correct: Whether each sample is recognised at each radius; 0 stands for the clean image.
         eps: The radii, ascending, at least two; in whatever unit.
 
     Returns:

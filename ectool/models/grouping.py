@@ -68,7 +68,7 @@ def group_classes(
 
     Returns:
         A classifier of the groups. Where some classes belong to none, the last answer is
-        :data:`OTHER`, which no label is, so that a picture taken for one of those is taken wrongly.
+        :data:`OTHER`, which no label is, so that an image taken for one of those is taken wrongly.
     """
     groups = torch.where(mapping < 0, len(names), mapping) if others else mapping
     layer = model.spec.target_layer

@@ -1,1 +1,1 @@
-"""Reports: figures, tables and pages from numbers and pictures in memory."""
+"""Reports: figures, tables and pages from numbers and images in memory."""

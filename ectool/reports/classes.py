@@ -19,7 +19,7 @@ MEASURES = {"accuracy": "accuracy", "average_precision": "average precision"}
 
 @dataclass(frozen=True)
 class ClassLine:
-    """A class: its name, its number of pictures, and its measure by model, NaN where unknown."""
+    """A class: its name, its number of images, and its measure by model, NaN where unknown."""
 
     name: str
     n: int
@@ -50,7 +50,7 @@ class Confusion:
     Attributes:
         model: The model.
         classes: Names of the classes, true ones in rows, predicted ones in columns.
-        counts: Number of pictures.
+        counts: Number of images.
         pairs: True class, predicted class and number of the most frequent confusions.
     """
 
@@ -65,7 +65,7 @@ class Confusion:
         return len(self.classes) <= MOST_IN_MATRIX
 
     def share(self, row: int, column: int) -> float:
-        """Return which share of a class's pictures is taken for a class."""
+        """Return which share of a class's images is taken for a class."""
         return self.counts[row][column] / max(1, sum(self.counts[row]))
 
 

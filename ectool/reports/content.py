@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 PIXEL_ART = 64
-"""Pictures up to this side are stored losslessly and enlarged without smoothing."""
+"""Images up to this side are stored losslessly and enlarged without smoothing."""
 MAX_SIDE = 128
-"""Larger pictures are reduced to this side."""
+"""Larger images are reduced to this side."""
 
 LEVEL = 0.05
 """Family-wise error below which a difference counts as more than chance."""
@@ -138,19 +138,19 @@ class Arm:
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture, its perturbed twin and both heatmaps, as one model sees them.
+    """An image, its perturbed twin and both heatmaps, as one model sees them.
 
     Attributes:
         sample_id: Its identifier.
         choice: Why it is shown, such as `least consistent`.
         label: Name of the true class, the one that is explained.
-        predicted: Names of the classes predicted for the picture and for its twin.
+        predicted: Names of the classes predicted for the image and for its twin.
         correct: Whether these are right.
         consistency: Explanation consistency, in [0, 1].
         weight: Weight that training would give it.
-        image: The picture.
+        image: The image.
         perturbed: Its twin.
-        clean: Heatmap of the picture, raw, at the target layer's resolution.
+        clean: Heatmap of the image, raw, at the target layer's resolution.
         adversarial: Heatmap of the twin.
     """
 
@@ -173,7 +173,7 @@ class Sample:
 
     @property
     def is_small(self) -> bool:
-        """Tell whether the picture is so small that its pixels should be seen."""
+        """Tell whether the image is so small that its pixels should be seen."""
         return bool(max(self.image.shape[1:]) <= PIXEL_ART)
 
 

@@ -40,10 +40,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A picture of the gallery, as each model sees it that was evaluated on it.
+    """An image of the gallery, as each model sees it that was evaluated on it.
 
     Attributes:
-        seen: What the models say, by name; at least one. All show the same picture.
+        seen: What the models say, by name; at least one. All show the same image.
     """
 
     seen: Mapping[str, Sample]
@@ -82,7 +82,7 @@ class Report:
         entries: Evaluated models.
         failures: Models that could not be evaluated.
         experiments: Experiments that the models come from.
-        gallery: Pictures of the evaluations.
+        gallery: Images of the evaluations.
         provenance: What made the numbers.
     """
 

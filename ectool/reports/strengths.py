@@ -36,7 +36,7 @@ class Panel:
     """One chart: a curve for every model.
 
     Attributes:
-        title: What is done to the pictures.
+        title: What is done to the images.
         across: Name of the horizontal axis.
         curves: Positions and values of each model that has any, by its name.
     """
@@ -110,7 +110,7 @@ def families(report: Report) -> dict[str, dict[float, str]]:
     """Return the metrics of each family by strength, ascending; those of two strengths or more.
 
     A family is what differs in a number at the end alone, such as `robust@EPS`; at strength 0
-    stands the metric of the pictures as they are.
+    stands the metric of the images as they are.
     """
     found: dict[str, dict[float, str]] = {}
     for name in report.metrics:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 Maps = Float[Tensor, "n *k rows columns"]
 Explain = Callable[[Float[Tensor, "n ch h w"]], Tensor]
-"""Draws the heatmaps of pictures, the classes being fixed."""
+"""Draws the heatmaps of images, the classes being fixed."""
 
 
 def sensitivity_max(
@@ -19,13 +19,13 @@ def sensitivity_max(
     """Return ``max over x' of norm2(h(x') - h(x)) / norm2(h(x))`` for every heatmap.
 
     Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", arXiv 1901.09392: the
-    maximum over a ball around the picture, estimated by that over random points of it, so a bound
+    maximum over a ball around the image, estimated by that over random points of it, so a bound
     from below. Divided by the norm of the clean map, as in the authors' program and in captum.
 
     Args:
-        explain: Explains changed pictures for the classes of the clean ones.
-        heatmaps: h(x), of the clean pictures.
-        neighbours: Batches of pictures near the clean ones, one after the other.
+        explain: Explains changed images for the classes of the clean ones.
+        heatmaps: h(x), of the clean images.
+        neighbours: Batches of images near the clean ones, one after the other.
 
     Returns:
         At least 0, where 0 means that nothing changes; NaN where the clean map is zero.
@@ -34,8 +34,8 @@ def sensitivity_max(
     """
     length = _length(heatmaps)
     greatest = torch.zeros_like(length)
-    for pictures in neighbours:
-        greatest = torch.maximum(greatest, _length(explain(pictures) - heatmaps))
+    for images in neighbours:
+        greatest = torch.maximum(greatest, _length(explain(images) - heatmaps))
     return (greatest / length).where(length > 0, torch.nan)
 
 

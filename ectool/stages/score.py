@@ -167,7 +167,7 @@ def _check_pairs(heatmaps: Artifact) -> None:
         if name not in heatmaps.arrays:
             raise InputError(
                 f"{heatmaps.path}: {name}",
-                expected="heatmaps of clean and perturbed pictures",
+                expected="heatmaps of clean and perturbed images",
                 got="clean ones only",
                 fix="make them with `ectool explain --samples`",
             )

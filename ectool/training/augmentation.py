@@ -32,11 +32,11 @@ _BLACK = [0.0, 0.0, 0.0]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to a training picture before the network sees it.
+    """What happens to a training image before the network sees it.
 
     Attributes:
-        crop_scale: Least share of the picture's area that a random crop shows; None for no crop.
-        flip: Whether half of the pictures are mirrored.
+        crop_scale: Least share of the image's area that a random crop shows; None for no crop.
+        flip: Whether half of the images are mirrored.
         magnitude: Magnitude of RandAugment, 0 to 30; 0 for none.
         seed: Seed of the run.
     """
@@ -47,7 +47,7 @@ class Augmentation:
     seed: int
 
     def box(self, sample_id: str, epoch: int, width: int, height: int) -> tuple[int, int, int, int]:
-        """Return the part (left, top, right, bottom) of a picture that an epoch shows."""
+        """Return the part (left, top, right, bottom) of an image that an epoch shows."""
         if self.crop_scale is None:
             return 0, 0, width, height
         draws = stream(self.seed, epoch, sample_id, "crop")
@@ -56,11 +56,11 @@ class Augmentation:
     def alter(
         self, images: UInt8[np.ndarray, "n 3 h w"], sample_ids: list[str], epoch: int
     ) -> UInt8[np.ndarray, "n 3 h w"]:
-        """Mirror and RandAugment framed pictures.
+        """Mirror and RandAugment framed images.
 
         Args:
             images: RGB, 0 to 255; left as they are.
-            sample_ids: Whose pictures they are.
+            sample_ids: Whose images they are.
             epoch: From 0.
         """
         if not self.flip and not self.magnitude:
@@ -69,27 +69,27 @@ class Augmentation:
         for row, sample_id in enumerate(sample_ids):
             draws = stream(self.seed, epoch, sample_id, "alter")
             mirrored = self.flip and draws.random() < 1 / 2
-            picture = images[row, :, :, ::-1] if mirrored else images[row]
+            image = images[row, :, :, ::-1] if mirrored else images[row]
             if self.magnitude:
-                tensor = torch.from_numpy(np.ascontiguousarray(picture))
-                picture = rand_augment(tensor, draws, self.magnitude).numpy()
-            altered[row] = picture
+                tensor = torch.from_numpy(np.ascontiguousarray(image))
+                image = rand_augment(tensor, draws, self.magnitude).numpy()
+            altered[row] = image
         return altered
 
 
 def random_box(
     draws: np.random.Generator, width: int, height: int, least: float
 ) -> tuple[int, int, int, int]:
-    """Draw the part of a picture that a random resized crop shows (Szegedy et al. 2015).
+    """Draw the part of an image that a random resized crop shows (Szegedy et al. 2015).
 
-    The area is uniform in [least, 1] of the picture's, the logarithm of the ratio uniform between
+    The area is uniform in [least, 1] of the image's, the logarithm of the ratio uniform between
     those of ``RATIO``; after ten boxes that do not fit, the greatest centred one whose ratio does.
     The same as torchvision's ``RandomResizedCrop.get_params``, from other draws.
 
     Args:
         draws: Random numbers.
-        width: Of the picture in pixels.
-        height: Of the picture in pixels.
+        width: Of the image in pixels.
+        height: Of the image in pixels.
         least: Least share of the area, in (0, 1].
 
     Returns:

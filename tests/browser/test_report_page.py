@@ -176,7 +176,7 @@ def test_views_show_the_pixels_of_the_sample(tab):
     image, moved = sample.image[:, 20, 5], sample.perturbed[:, 20, 5]
     assert colour(tab, "perturbed", 5, 20) == moved.tolist()
     assert colour(tab, "difference", 5, 20) == (128 + 63 * (moved.astype(int) - image)).tolist()
-    assert colour(tab, "picture", 5, 20) == image.tolist()
+    assert colour(tab, "image", 5, 20) == image.tolist()
 
 
 def test_heatmaps_are_those_of_the_figures(tab):

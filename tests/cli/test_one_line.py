@@ -17,9 +17,9 @@ NAMES = {"perturb": "a.zarr", "explain": "c.h5", "score": "w.zarr", "train": "mo
 
 
 @pytest.fixture
-def commands(model, heatmaps, pictures):
+def commands(model, heatmaps, images):
     """Return command lines but for the output."""
-    images = ("--data", f"imagefolder:{pictures}", "--size", 16, "--device", "cpu")
+    images = ("--data", f"imagefolder:{images}", "--size", 16, "--device", "cpu")
     return {
         "perturb": ["perturb", "--model", model, *DIGITS, *SMALL, "--steps", 1, "--output"],
         "explain": ["explain", "--model", model, *DIGITS, *SMALL, "--output"],
@@ -168,12 +168,12 @@ class TestPlaces:
             assert (done.code, done.out) == (3, b"")
             assert "expected a folder that can be written" in done.line
 
-    def test_modules_that_fail_or_end_the_process(self, run, pictures, tmp_path, monkeypatch):
+    def test_modules_that_fail_or_end_the_process(self, run, images, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for number, line in enumerate(("raise KeyError('x')", "import sys; sys.exit(0)", "1 +")):
             (tmp_path / f"broken{number}.py").write_text(line)
             name = f"import:broken{number}:make"
-            data = ("--data", f"imagefolder:{pictures}", "--size", 16)
+            data = ("--data", f"imagefolder:{images}", "--size", 16)
             done = run("train", *data, "--model", name, "--output", tmp_path / "m")
             assert (done.code, done.out) == (3, b"")
             assert f"expected that broken{number} can be imported" in done.line

@@ -33,10 +33,10 @@ CHANGES = {"perturb": 210, "explain": 180, "score": 120, "train": 50, "evaluate"
 
 
 @pytest.fixture(scope="module")
-def commands(model, samples, heatmaps, pictures, tmp_path_factory):
+def commands(model, samples, heatmaps, images, tmp_path_factory):
     """Return every stage's command line but for the output; `evaluate` asks what `train` made."""
     perturb = ["perturb", "--model", model, *DIGITS, *SMALL]
-    folder = f"imagefolder:{pictures}"
+    folder = f"imagefolder:{images}"
     trained = tmp_path_factory.mktemp("trained") / "model"
     shape = ("--size", 16, "--device", "cpu")
     return {

@@ -3,12 +3,12 @@
 What of the format it shows:
 
 - ``CUB_200_2011/images/001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg``: class
-  folders numbered from 1, file names with their own capitals; some pictures are grey, and one
+  folders numbered from 1, file names with their own capitals; some images are grey, and one
   has a stray ``_rgb`` twin that no list has.
 - images.txt, classes.txt, image_class_labels.txt, train_test_split.txt (1 for training),
-  bounding_boxes.txt (x y width height, one decimal), each line after the number of the picture
+  bounding_boxes.txt (x y width height, one decimal), each line after the number of the image
   or class, from 1; names within a class are in no order.
-- parts/parts.txt, where names have several words, and parts/part_locs.txt: picture, part, x, y,
+- parts/parts.txt, where names have several words, and parts/part_locs.txt: image, part, x, y,
   visible; 0.0 0.0 0 for a part that is not seen.
 - ``segmentations`` beside it, of an archive of its own: grey levels are votes of five annotators,
   most files in mode L and some in LA.
@@ -46,7 +46,7 @@ def write_cub200(folder: Path, per_class: int = 20) -> Path:
 
     Args:
         folder: Where the archives would be unpacked.
-        per_class: Pictures of each class for training and for testing each.
+        per_class: Images of each class for training and for testing each.
 
     Returns:
         The folder CUB_200_2011.
@@ -71,7 +71,7 @@ def _class_folder(label: int) -> str:
 
 
 def _write_bird(folder: Path, generator: np.random.Generator, label: int, number: int) -> Bird:
-    """Write a picture and its segmentation; odd numbers are for training, every ninth is grey."""
+    """Write an image and its segmentation; odd numbers are for training, every ninth is grey."""
     width, height = generator.permutation([60, 45]).tolist()
     at = generator.uniform(0.4, 0.6, 2) * (width, height)
     radius = min(width, height) * generator.uniform(0.25, 0.4)
@@ -79,12 +79,12 @@ def _write_bird(folder: Path, generator: np.random.Generator, label: int, number
     pixels = texture(generator, width, height)
     paint(pixels, mask, label, len(CLASSES))
     name = f"{_class_folder(label)}/{CLASSES[label].title()}_{number + 1:04d}_{7960 + 31 * number}"
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     if number == 8:
-        picture.save(folder / "CUB_200_2011" / "images" / f"{name}_rgb.jpg")
+        image.save(folder / "CUB_200_2011" / "images" / f"{name}_rgb.jpg")
     if number % 9 == 8:
-        picture = picture.convert("L")
-    picture.save(folder / "CUB_200_2011" / "images" / f"{name}.jpg", quality=95)
+        image = image.convert("L")
+    image.save(folder / "CUB_200_2011" / "images" / f"{name}.jpg", quality=95)
     votes = _votes(generator, mask)
     if number % 7 == 6:
         votes = votes.convert("LA")

@@ -2,14 +2,14 @@
 
 What of the format it shows:
 
-- ``bg_challenge/VARIANT/val/CLASS/NAME.JPEG`` for the eight variants, all pictures of one size;
+- ``bg_challenge/VARIANT/val/CLASS/NAME.JPEG`` for the eight variants, all images of one size;
   class folders are numbered, and two of their names hold a space.
 - NAME is WordNet id and five digits (``n02085620_00012``); in mixed variants
   ``fg_FOREGROUND_bg_BACKGROUND``, where ``mixed_rand`` repeats the names of ``mixed_next``,
   whatever its backgrounds are.
-- ``bg_challenge/fg_mask/val/CLASS/NAME.npy``, two-dimensional, named as the pictures of
+- ``bg_challenge/fg_mask/val/CLASS/NAME.npy``, two-dimensional, named as the images of
   ``original``.
-- ``in9l/train`` and ``in9l/val`` with the same class folders: pictures of many sizes with
+- ``in9l/train`` and ``in9l/val`` with the same class folders: images of many sizes with
   ImageNet's own, unpadded numbers; one of them is grey.
 - ``mixed_rand/train`` and ``mixed_rand/val``, the training archive of that variant.
 """
@@ -45,12 +45,12 @@ class Scene:
 
     Attributes:
         background: (h, w, 3), without the object.
-        picture: The same with the object.
+        image: The same with the object.
         mask: True on the object.
     """
 
     background: np.ndarray
-    picture: np.ndarray
+    image: np.ndarray
     mask: np.ndarray
 
     @property
@@ -61,13 +61,13 @@ class Scene:
 
     def on(self, background: np.ndarray) -> np.ndarray:
         """Return the object on another background of the same size."""
-        return np.where(self.mask[..., None], self.picture, background)
+        return np.where(self.mask[..., None], self.image, background)
 
     def without_box(self, *, tiled: bool) -> np.ndarray:
-        """Return the picture with its object's box black, or filled from beside it."""
-        picture, (rows, columns) = self.picture.copy(), self.box
-        picture[rows, columns] = self.background[rows, columns] if tiled else 0
-        return picture
+        """Return the image with its object's box black, or filled from beside it."""
+        image, (rows, columns) = self.image.copy(), self.box
+        image[rows, columns] = self.background[rows, columns] if tiled else 0
+        return image
 
 
 def write_imagenet9(
@@ -77,9 +77,9 @@ def write_imagenet9(
 
     Args:
         folder: The data set's folder, ``imagenet9`` below ``ECTOOL_DATA``.
-        per_class: Test pictures of each class and variant; as many validation pictures.
-        train_per_class: Training pictures of each class.
-        side: Side of the test pictures.
+        per_class: Test images of each class and variant; as many validation images.
+        train_per_class: Training images of each class.
+        side: Side of the test images.
     """
     generator = np.random.default_rng(9)
     _write_challenge(folder / "bg_challenge", generator, per_class, side)
@@ -89,10 +89,10 @@ def write_imagenet9(
             for number in range(first, first + count):
                 height, width = generator.integers(40, 72, 2)
                 scene = _scene(generator, label, height, width)
-                picture = Image.fromarray(scene.picture)
+                image = Image.fromarray(scene.image)
                 if (label, number) == (0, 2):
-                    picture = picture.convert("L")
-                _save(folder / "in9l" / part / name / f"{synset}_{number}.JPEG", picture)
+                    image = image.convert("L")
+                _save(folder / "in9l" / part / name / f"{synset}_{number}.JPEG", image)
                 other = _scene(generator, (label + 4) % N_CLASSES, height, width).background
                 _save(
                     folder
@@ -119,9 +119,9 @@ def _write_challenge(
             np.save(mask, scene.mask)
             beside = list(SYNSETS.values())[(label + 1) % N_CLASSES]
             mixed = f"fg_{stem}_bg_{beside}_{137 * number + label + 13:05d}"
-            for variant, picture in _variants(scenes, label, number).items():
+            for variant, image in _variants(scenes, label, number).items():
                 file = f"{mixed if variant.startswith('mixed') else stem}.JPEG"
-                _save(folder / variant / "val" / name / file, Image.fromarray(picture))
+                _save(folder / variant / "val" / name / file, Image.fromarray(image))
 
 
 def _variants(scenes: list[list[Scene]], label: int, number: int) -> dict[str, np.ndarray]:
@@ -131,12 +131,12 @@ def _variants(scenes: list[list[Scene]], label: int, number: int) -> dict[str, n
         for variant, step in BACKGROUND_OF.items()
     }
     return {
-        "original": scene.picture,
+        "original": scene.image,
         **mixed,
-        "only_fg": scene.on(np.zeros_like(scene.picture)),
+        "only_fg": scene.on(np.zeros_like(scene.image)),
         "only_bg_b": scene.without_box(tiled=False),
         "only_bg_t": scene.without_box(tiled=True),
-        "no_fg": np.where(scene.mask[..., None], np.uint8(0), scene.picture),
+        "no_fg": np.where(scene.mask[..., None], np.uint8(0), scene.image),
     }
 
 
@@ -150,8 +150,8 @@ def _scene(generator: np.random.Generator, label: int, height: int, width: int) 
     mask = _shape(generator, label, height, width)
     light = np.array(colorsys.hsv_to_rgb(label / N_CLASSES, 0.9, 0.95))
     shade = light * (0.8 + 0.2 * (y / height)[..., None])
-    picture = np.where(mask[..., None], (255 * shade).astype(np.uint8), background)
-    return Scene(background, picture, mask)
+    image = np.where(mask[..., None], (255 * shade).astype(np.uint8), background)
+    return Scene(background, image, mask)
 
 
 def _shape(generator: np.random.Generator, label: int, height: int, width: int) -> np.ndarray:
@@ -164,6 +164,6 @@ def _shape(generator: np.random.Generator, label: int, height: int, width: int) 
     return dx**power + dy**power < 1
 
 
-def _save(path: Path, picture: Image.Image) -> None:
+def _save(path: Path, image: Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, "JPEG", quality=95)
+    image.save(path, "JPEG", quality=95)

@@ -1,4 +1,4 @@
-"""Small pictures with an object that can be told from its texture, for miniatures of data sets."""
+"""Small images with an object that can be told from its texture, for miniatures of data sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shape(label: int, width: int, height: int, at: tuple[float, float], radius: 
     return distance < radius
 
 
-def paint(picture: np.ndarray, mask: np.ndarray, label: int, classes: int) -> None:
-    """Colour the object of a class into a picture."""
+def paint(image: np.ndarray, mask: np.ndarray, label: int, classes: int) -> None:
+    """Colour the object of a class into an image."""
     bright = colorsys.hsv_to_rgb(label / classes, 0.9, 1.0)
-    picture[mask] = np.array(bright) * 230 + 20 * (picture[mask] / 255)
+    image[mask] = np.array(bright) * 230 + 20 * (image[mask] / 255)

@@ -1,4 +1,4 @@
-"""Small pictures that look like something: a coloured shape on a striped, noisy background."""
+"""Small images that look like something: a coloured shape on a striped, noisy background."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Drawing:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     @property
-    def picture(self) -> Image.Image:
-        """Return the picture."""
+    def image(self) -> Image.Image:
+        """Return the image."""
         return Image.fromarray(self.pixels)
 
     @property
     def object_mask(self) -> Image.Image:
-        """Return the mask as a picture, 255 on the object."""
+        """Return the mask as an image, 255 on the object."""
         return Image.fromarray(self.mask.astype(np.uint8) * 255)
 
 

@@ -1,8 +1,8 @@
 """Miniatures of the data sets that torchvision reads, laid out as their archives unpack.
 
 What of the formats they show: CIFAR's pickled batches with rows of channels; MNIST's idx files,
-big-endian; SVHN's MATLAB arrays with the pictures last and 10 for the digit 0; USPS as LIBSVM text
-in bz2; lists that count classes and pictures from 1, from 0, by name or by folder; names with
+big-endian; SVHN's MATLAB arrays with the images last and 10 for the digit 0; USPS as LIBSVM text
+in bz2; lists that count classes and images from 1, from 0, by name or by folder; names with
 spaces and dots; folders without splits.
 """
 
@@ -25,10 +25,10 @@ N_CLASSES = 3
 
 @dataclass
 class Artist:
-    """Draws pictures of the classes in turn.
+    """Draws images of the classes in turn.
 
     Attributes:
-        per_class: Pictures of each class in every part.
+        per_class: Images of each class in every part.
         generator: Source of everything random.
     """
 
@@ -36,21 +36,21 @@ class Artist:
     generator: np.random.Generator = field(default_factory=lambda: np.random.default_rng(13))
 
     def labels(self) -> list[int]:
-        """Return the classes of a part's pictures, mixed."""
+        """Return the classes of a part's images, mixed."""
         return [number % N_CLASSES for number in range(N_CLASSES * self.per_class)]
 
     def save(self, path: Path, label: int) -> None:
-        """Write a picture file of a size of its own."""
+        """Write an image file of a size of its own."""
         width, height = (int(side) for side in self.generator.integers(24, 40, 2))
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw(self.generator, label, N_CLASSES, width, height).picture.save(path)
+        draw(self.generator, label, N_CLASSES, width, height).image.save(path)
 
     def arrays(self, labels: list[int], side: int) -> np.ndarray:
-        """Return pictures (n, side, side, 3)."""
+        """Return images (n, side, side, 3)."""
         return np.stack([draw(self.generator, c, N_CLASSES, side, side).pixels for c in labels])
 
     def parts(self, *names: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (part, number of the picture over all parts, class)."""
+        """Yield (part, number of the image over all parts, class)."""
         number = 0
         for name in names:
             for label in self.labels():
@@ -96,8 +96,8 @@ def _mnist(name: str) -> Callable[[Path, Artist], None]:
     def write(root: Path, artist: Artist) -> None:
         for part in ("train", "t10k"):
             labels = artist.labels()
-            pictures = artist.arrays(labels, 28).max(axis=3)
-            _idx(root / name / "raw" / f"{part}-images-idx3-ubyte", pictures)
+            images = artist.arrays(labels, 28).max(axis=3)
+            _idx(root / name / "raw" / f"{part}-images-idx3-ubyte", images)
             _idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", np.array(labels, np.uint8))
 
     return write
@@ -113,9 +113,9 @@ def _svhn(root: Path, artist: Artist) -> None:
     root.mkdir(parents=True, exist_ok=True)
     for part in ("train", "test"):
         labels = artist.labels()
-        pictures = artist.arrays(labels, 32).transpose(1, 2, 3, 0)
+        images = artist.arrays(labels, 32).transpose(1, 2, 3, 0)
         counted = np.where(np.array(labels) == 0, 10, labels).astype(np.uint8)[:, None]
-        savemat(root / f"{part}_32x32.mat", {"X": pictures, "y": counted})
+        savemat(root / f"{part}_32x32.mat", {"X": images, "y": counted})
 
 
 def _usps(root: Path, artist: Artist) -> None:

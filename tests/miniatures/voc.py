@@ -11,7 +11,7 @@ What of the format they show:
   person has a ``part`` with a box of its own, and one file has decimals.
 - Maps of classes and of objects are PNGs with VOC's palette: index 0 background, 255 for borders
   and difficult objects.
-- The segmentation lists of 2012 hold pictures of 2007 (``2007_000032``) that no list of Main has,
+- The segmentation lists of 2012 hold images of 2007 (``2007_000032``) that no list of Main has,
   and JPEGImages one that no list has at all.
 - 2007 has a test part with labels, of an archive of its own; 2012 has none.
 """
@@ -105,7 +105,7 @@ def write_voc2007(folder: Path, per_class: int = 4) -> Path:
 
     Args:
         folder: Where the archives would be unpacked.
-        per_class: Pictures with an object of each class in train, val and test each.
+        per_class: Images with an object of each class in train, val and test each.
 
     Returns:
         The folder VOC2007.
@@ -118,14 +118,14 @@ def write_voc2012(folder: Path, per_class: int = 4) -> Path:
 
     Args:
         folder: Where the archive would be unpacked.
-        per_class: Pictures with an object of each class in train and val each.
+        per_class: Images with an object of each class in train and val each.
 
     Returns:
         The folder VOC2012.
     """
     base = _write(folder, "2012", ("train", "val"), per_class)
-    picture, _ = _draw(np.random.default_rng(1), 0)
-    Image.fromarray(picture).save(base / "JPEGImages" / "2011_007214.jpg")
+    image, _ = _draw(np.random.default_rng(1), 0)
+    Image.fromarray(image).save(base / "JPEGImages" / "2011_007214.jpg")
     return base
 
 
@@ -140,7 +140,7 @@ def _write(folder: Path, year: str, parts: tuple[str, ...], per_class: int) -> P
         label, part = number // len(parts) % len(CLASSES), parts[number % len(parts)]
         is_old = year == "2012" and number % 14 < 2
         name = _name(year, number, is_old)
-        things = _write_picture(base, name, year, generator, label)
+        things = _write_image(base, name, year, generator, label)
         if not is_old:
             listed[part][name] = things
         if is_old or number // len(parts) % 3 == 0:
@@ -159,28 +159,28 @@ def _name(year: str, number: int, is_old: bool) -> str:
 def _draw(generator: np.random.Generator, label: int) -> tuple[np.ndarray, list[Thing]]:
     """Draw one or two objects, of which any may be difficult; the second covers the first."""
     width, height = generator.permutation([56, 42])
-    picture, things = texture(generator, width, height), []
+    image, things = texture(generator, width, height), []
     for turn in range(generator.integers(1, 3)):
         at = (width * (0.3 + 0.4 * turn + generator.uniform(-0.1, 0.1)), height * 0.5)
         radius = min(width, height) * generator.uniform(0.25, 0.35)
         thing = label if turn == 0 else int(generator.integers(len(CLASSES)))
         mask = shape(thing, width, height, at, radius)
-        paint(picture, mask, thing, len(CLASSES))
+        paint(image, mask, thing, len(CLASSES))
         things.append(Thing(thing, bool(generator.random() < 0.15), mask))
-    return picture, things
+    return image, things
 
 
-def _write_picture(
+def _write_image(
     base: Path, name: str, year: str, generator: np.random.Generator, label: int
 ) -> list[Thing]:
-    picture, things = _draw(generator, label)
-    Image.fromarray(picture).save(base / "JPEGImages" / f"{name}.jpg", quality=95)
+    image, things = _draw(generator, label)
+    Image.fromarray(image).save(base / "JPEGImages" / f"{name}.jpg", quality=95)
     template = OBJECT_2007 if year == "2007" else OBJECT_2012
     text = ANNOTATION.format(
         year=year,
         name=name,
-        width=picture.shape[1],
-        height=picture.shape[0],
+        width=image.shape[1],
+        height=image.shape[0],
         objects="".join(_object(template, thing, name) for thing in things),
     )
     (base / "Annotations" / f"{name}.xml").write_text(text, "utf-8")
@@ -210,9 +210,9 @@ def _write_maps(base: Path, name: str, things: list[Thing]) -> None:
             pixels[grown] = 255
             pixels[thing.mask] = 255 if thing.difficult else index
     for kind, pixels in (("SegmentationClass", classes), ("SegmentationObject", objects)):
-        picture = Image.fromarray(pixels).convert("P")
-        picture.putpalette(_palette())
-        picture.save(base / kind / f"{name}.png")
+        image = Image.fromarray(pixels).convert("P")
+        image.putpalette(_palette())
+        image.save(base / kind / f"{name}.png")
 
 
 def _palette() -> list[int]:
@@ -232,10 +232,10 @@ def _write_lists(
     segmented["trainval"] = segmented["train"] + segmented["val"]
     for part, names in segmented.items():
         (sets / "Segmentation" / f"{part}.txt").write_text("".join(f"{n}\n" for n in sorted(names)))
-    for part, pictures in listed.items():
-        (sets / "Main" / f"{part}.txt").write_text("".join(f"{n}\n" for n in sorted(pictures)))
+    for part, images in listed.items():
+        (sets / "Main" / f"{part}.txt").write_text("".join(f"{n}\n" for n in sorted(images)))
         for label, name in enumerate(CLASSES):
-            rows = [f"{n} {_flag(pictures[n], label):2d}\n" for n in sorted(pictures)]
+            rows = [f"{n} {_flag(images[n], label):2d}\n" for n in sorted(images)]
             (sets / "Main" / f"{name}_{part}.txt").write_text("".join(rows))
 
 

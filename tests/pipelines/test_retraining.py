@@ -73,7 +73,7 @@ def test_label_randomisation_compares_the_heatmaps_of_three_networks(place):
     said, calls, planned = run_both(place, "label_randomization")
     assert sorted(set(calls)) == sorted(line for line in planned if line.startswith("ectool"))
     assert said.count("rank_correlation") == 2
-    assert said.count("pictures: 30") == 2
+    assert said.count("images: 30") == 2
     trained = [call for call in calls if " train " in call]
     assert [("--shuffle-labels" in call, "--seed 0" in call) for call in trained] == [
         (False, True),

@@ -1,4 +1,4 @@
-"""Anybody's pictures: one row of a CSV file each, with one class or several."""
+"""Anybody's images: one row of a CSV file each, with one class or several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, R
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.folders import ALL
-from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.own.csv_samples import Sample, read_samples
 from ectool.datasets.own.drawn_annotations import DrawnTruth
 from ectool.datasets.own.table_rows import line_fault
@@ -19,20 +19,20 @@ from ectool.errors import AbsentError, InputError
 
 
 def open_csv(request: DataRequest) -> Dataset:
-    """Open one split of the pictures that a CSV file lists.
+    """Open one split of the images that a CSV file lists.
 
     Columns, in any order, others are ignored:
 
-    - ``path``: the picture, relative to the folder of the file;
+    - ``path``: the image, relative to the folder of the file;
     - ``label``: one class, or several separated by ``;`` (one such row makes the data multi-label);
       or ``labels``: any number of them (multi-label in any case);
     - ``split``, optional: train, val | validation | valid, or test. Without it, the hash of the
       path draws it as in ``imagefolder``;
-    - ``mask``, optional: as ``path``; of a split all pictures have one or none;
-    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the picture as it is displayed,
+    - ``mask``, optional: as ``path``; of a split all images have one or none;
+    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the image as it is displayed,
       right and bottom exclusive; empty where there is none;
     - ``group``, optional: name of the group whose accuracy is told apart, such as class and
-      background; of a split all pictures have one or none.
+      background; of a split all images have one or none.
 
     Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
     are sorted by value over all splits where all of them are integers, else as text; see
@@ -45,7 +45,7 @@ def open_csv(request: DataRequest) -> Dataset:
         The data set; sample ids are the paths.
 
     Raises:
-        InputError: The file, a column, a cell, a picture, a mask or the split is missing or not
+        InputError: The file, a column, a cell, an image, a mask or the split is missing or not
             valid.
     """
     file = _find(request)
@@ -57,7 +57,7 @@ def open_csv(request: DataRequest) -> Dataset:
     paths = [sample.path for sample in chosen]
     truth, groups = _truth(file, chosen), _groups(chosen)
     grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
-    return PictureFiles(
+    return ImageFiles(
         name=f"csv/{file.stem}/{request.split}",
         folder=file.parent,
         paths=paths,
@@ -124,7 +124,7 @@ def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) ->
     names = {name for sample in samples for name in sample.labels}
     if not names:
         raise InputError(
-            str(file), expected="rows with a label", got="none", fix="add a row for every picture"
+            str(file), expected="rows with a label", got="none", fix="add a row for every image"
         )
     return ordered_classes(names, order, str(file))
 
@@ -168,7 +168,7 @@ def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -
             line_fault(
                 file,
                 sample.line,
-                expected=f"a {column}, as other pictures of the split have one",
+                expected=f"a {column}, as other images of the split have one",
                 got="an empty cell",
                 fix=f"add the {column}, or leave all of them out",
             )
@@ -178,7 +178,7 @@ def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -
 
 CSV = Entry(
     open=open_csv,
-    summary="Anybody's pictures: a CSV file of paths and labels; splits, masks and boxes optional.",
+    summary="Anybody's images: a CSV file of paths and labels; splits, masks and boxes optional.",
     uri="csv:FILE",
     splits=(*SPLITS, ALL),
 )

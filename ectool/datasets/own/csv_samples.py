@@ -1,4 +1,4 @@
-"""What the rows of a CSV file of pictures say, checked one by one."""
+"""What the rows of a CSV file of images say, checked one by one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sample:
 
     Attributes:
         line: Its line, for errors.
-        path: POSIX path of the picture, which is its id.
+        path: POSIX path of the image, which is its id.
         labels: Names of its classes.
         split: One of ``SPLITS``.
         mask: POSIX path of its mask, or empty.

@@ -1,4 +1,4 @@
-"""Masks and boxes that users bring with their pictures."""
+"""Masks and boxes that users bring with their images."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ectool.errors import InputError
 
 @dataclass(frozen=True)
 class DrawnTruth:
-    """One mask and any number of boxes for every picture, in its pixels as it is displayed.
+    """One mask and any number of boxes for every image, in its pixels as it is displayed.
 
     Attributes:
         folder: Folder that all paths are relative to.
-        pictures: POSIX paths of the pictures.
+        images: POSIX paths of the images.
         masks: POSIX path of each one's mask, where there are masks.
         boxes: Each one's boxes (x0, y0, x1, y1), end-exclusive, where there are boxes.
     """
 
     folder: Path
-    pictures: Sequence[str]
+    images: Sequence[str]
     masks: Sequence[str] | None = None
     boxes: Sequence[Float[np.ndarray, "k 4"]] | None = None
 
@@ -46,13 +46,13 @@ class DrawnTruth:
         return facts
 
     def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
-        """Return a picture's mask and boxes.
+        """Return an image's mask and boxes.
 
         Raises:
-            InputError: The mask cannot be read or has another size than its picture, or a box
+            InputError: The mask cannot be read or has another size than its image, or a box
                 lies outside it.
         """
-        size = read_size(self.folder / self.pictures[index])
+        size = read_size(self.folder / self.images[index])
         mask = None if self.masks is None else self._mask(index, size)
         boxes = None if self.boxes is None else self._boxes(index, size)
         return ObjectTruth(size=size, mask=mask, boxes=boxes)
@@ -63,9 +63,9 @@ class DrawnTruth:
         if mask.size != size:
             raise InputError(
                 str(path),
-                expected=f"{_pixels(size)}, as {self.pictures[index]} is displayed",
+                expected=f"{_pixels(size)}, as {self.images[index]} is displayed",
                 got=f"{mask.width} x {mask.height}",
-                fix="make the mask from the picture at its full size",
+                fix="make the mask from the image at its full size",
             )
         return mask
 
@@ -75,10 +75,10 @@ class DrawnTruth:
         outside = ((low >= size) | (high <= 0)).any(axis=1)
         if outside.any():
             raise InputError(
-                f"the box of {self.pictures[index]}",
+                f"the box of {self.images[index]}",
                 expected=f"a part of its {_pixels(size)}",
                 got=", ".join(f"{edge:g}" for edge in boxes[outside.argmax()]),
-                fix="give pixels of the picture as it is displayed",
+                fix="give pixels of the image as it is displayed",
             )
         return boxes
 

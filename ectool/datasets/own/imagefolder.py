@@ -1,4 +1,4 @@
-"""Anybody's pictures: one folder per class, as torchvision's ImageFolder reads them."""
+"""Anybody's images: one folder per class, as torchvision's ImageFolder reads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ectool.datasets.base import SPLITS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.folders import ALL, Listing, list_split
 from ectool.datasets.formats import is_image_name
-from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.mask_files import MASKS
 from ectool.datasets.own.drawn_annotations import DrawnTruth
 from ectool.datasets.own.table_rows import BOX, BoxCells, Row, read_rows
@@ -23,13 +23,13 @@ BOXES = "boxes.csv"
 
 
 def open_imagefolder(request: DataRequest) -> Dataset:
-    """Open one split of a folder of pictures.
+    """Open one split of a folder of images.
 
     With split folders (train | training, val | valid | validation | dev, test | testing, in any
     case: a folder of that name that holds folders) those are the splits, and classes are the union
     over all of them, sorted as ``class_order`` of the request says, as text unless it does.
     Without, the hash of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so
-    that pictures which come or go leave the others where they are. ``all`` is every picture. Hidden
+    that images which come or go leave the others where they are. ``all`` is every image. Hidden
     files and folders are skipped. Links are followed, but every real folder counts once a class.
 
     Masks lie below ``masks`` as their images lie beside it, in any image format; boxes
@@ -43,7 +43,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
         The data set; sample ids are POSIX paths relative to the folder.
 
     Raises:
-        InputError: The folder, the split, its pictures or some of its masks are missing, or a row
+        InputError: The folder, the split, its images or some of its masks are missing, or a row
             of ``boxes.csv`` is not valid.
     """
     folder = Path(request.path).expanduser()
@@ -58,7 +58,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     labels = np.array(listing.labels, np.int64)
     labels.setflags(write=False)
     truth = _truth(folder, listing, request.report)
-    return PictureFiles(
+    return ImageFiles(
         name=f"imagefolder/{folder.resolve().name}/{request.split}",
         folder=folder,
         paths=listing.sample_ids,
@@ -73,11 +73,11 @@ def open_imagefolder(request: DataRequest) -> Dataset:
 
 
 def _truth(folder: Path, listing: Listing, report: Report) -> DrawnTruth | None:
-    """Return the masks and boxes that users put beside the pictures of a split."""
-    pictures = listing.sample_ids
-    boxes = _read_boxes(folder, pictures, report) if _has_boxes(folder) else None
+    """Return the masks and boxes that users put beside the images of a split."""
+    images = listing.sample_ids
+    boxes = _read_boxes(folder, images, report) if _has_boxes(folder) else None
     known = listing.masks is not None or boxes is not None
-    return DrawnTruth(folder, pictures, listing.masks, boxes) if known else None
+    return DrawnTruth(folder, images, listing.masks, boxes) if known else None
 
 
 def _has_boxes(folder: Path) -> bool:
@@ -86,10 +86,10 @@ def _has_boxes(folder: Path) -> bool:
 
 
 def _read_boxes(
-    folder: Path, pictures: Sequence[str], report: Report
+    folder: Path, images: Sequence[str], report: Report
 ) -> list[Float[np.ndarray, "k 4"]] | None:
-    """Return the boxes of every picture, None where no row is about any of them."""
-    found: dict[str, list[BoxCells]] = {picture: [] for picture in pictures}
+    """Return the boxes of every image, None where no row is about any of them."""
+    found: dict[str, list[BoxCells]] = {image: [] for image in images}
     for row in read_rows(folder / BOXES, ("path", *BOX), report):
         try:
             path, box = _box_of(folder, row, found)
@@ -107,7 +107,7 @@ def _box_of(folder: Path, row: Row, known: Container[str]) -> tuple[str, BoxCell
     path, box = row.path("path"), row.box()
     if box is None or not (path in known or (folder / path).is_file()):
         raise row.fault(
-            expected=f"a picture of {folder} and its box",
+            expected=f"an image of {folder} and its box",
             got=", ".join(row.cells.values()),
             fix="correct the row or remove it",
         )
@@ -136,7 +136,7 @@ def _stray(path: Path, expected: str, got: str) -> InputError:
 
 IMAGE_FOLDER = Entry(
     open=open_imagefolder,
-    summary="Anybody's pictures: one folder per class; split folders, masks and boxes optional.",
+    summary="Anybody's images: one folder per class; split folders, masks and boxes optional.",
     uri="imagefolder:PATH",
     splits=(*SPLITS, ALL),
     owns_folder=True,

@@ -1,4 +1,4 @@
-"""Pictures that `ectool data materialize` or `ectool perturb` wrote, read as a data set again."""
+"""Images that `ectool data materialize` or `ectool perturb` wrote, read as a data set again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ectool.datasets.base import (
 )
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.fingerprint import digest_of
-from ectool.datasets.image_arrays import PictureArrays
+from ectool.datasets.image_arrays import ImageArrays
 from ectool.errors import AbsentError, InputError, IntegrityError
 from ectool.types import Unnamed
 
@@ -37,7 +37,7 @@ Images = UInt8[np.ndarray, "b ..."]
 
 @dataclass(frozen=True)
 class StoredTruth:
-    """Masks or boxes of a pictures artifact.
+    """Masks or boxes of an images artifact.
 
     Attributes:
         artifact: The artifact.
@@ -59,7 +59,7 @@ class StoredTruth:
 
 
 def open_stored(request: DataRequest) -> Dataset:
-    """Open pictures in an artifact.
+    """Open images in an artifact.
 
     The path names the artifact, or a folder that holds one per split: ``test.zarr`` for ``test``.
 
@@ -70,7 +70,7 @@ def open_stored(request: DataRequest) -> Dataset:
         The data set; its classes are the root attribute ``classes``, else numbers.
 
     Raises:
-        InputError: There is no such artifact, it holds another split, pictures that are not
+        InputError: There is no such artifact, it holds another split, images that are not
             square, or labels that cannot be numbers of classes.
     """
     path = _find(request)
@@ -83,7 +83,7 @@ def open_stored(request: DataRequest) -> Dataset:
     labels = _labels(artifact)
     classes = _classes(artifact, labels)
     height, width = artifact.arrays["image"].shape[2:]
-    return PictureArrays(
+    return ImageArrays(
         name=f"{artifact.path.stem}/{request.split}",
         sample_ids=artifact.sample_ids,
         labels=labels,
@@ -111,21 +111,21 @@ def _find(request: DataRequest) -> Path:
 
 
 def _check(artifact: Artifact, split: str) -> None:
-    """Check that the artifact holds square pictures of the split."""
+    """Check that the artifact holds square images of the split."""
     source = artifact.manifest.recipe.source if artifact.manifest else None
     image = artifact.arrays["image"] if artifact.kind in KINDS else None
     shape = () if image is None else image.shape
     if source is not None and source.split != split:
         raise InputError(
             str(artifact.path),
-            expected=f"pictures of the split {split!r}",
+            expected=f"images of the split {split!r}",
             got=f"those of {source.split!r}",
             fix=f"give --split {source.split}, or the artifact of {split!r}",
         )
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
         raise InputError(
             str(artifact.path),
-            expected=f"a {' or '.join(KINDS)} artifact of square RGB pictures",
+            expected=f"a {' or '.join(KINDS)} artifact of square RGB images",
             got=f"{artifact.kind} of shape {shape}" if shape else artifact.kind,
             fix="make it with `ectool data materialize`",
         )
@@ -203,7 +203,7 @@ def check_digests(request: DataRequest) -> None:
 
 STORED = Entry(
     open=open_stored,
-    summary="Decoded pictures that ectool wrote: of `data materialize`, or perturbed ones.",
+    summary="Decoded images that ectool wrote: of `data materialize`, or perturbed ones.",
     uri="zarr:PATH",
     splits_at=stored_splits,
     check_more=check_digests,

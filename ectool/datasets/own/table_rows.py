@@ -65,7 +65,7 @@ class Row:
             raise self.fault(
                 expected="a box x0, y0, x1, y1 of at least one pixel",
                 got=", ".join(texts),
-                fix="give pixels of the picture as it is displayed, right and bottom exclusive",
+                fix="give pixels of the image as it is displayed, right and bottom exclusive",
             )
         return x0, y0, x1, y1
 

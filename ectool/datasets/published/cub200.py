@@ -12,7 +12,7 @@ from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, unknown_split
-from ectool.datasets.image_files import ObjectTruth, PictureFiles
+from ectool.datasets.image_files import ImageFiles, ObjectTruth
 from ectool.datasets.images import read_grey, read_size
 from ectool.datasets.published.held_out import held_out_tenth
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
@@ -42,7 +42,7 @@ class BirdTruth:
 
     Attributes:
         unpacked: The data set's folder.
-        sample_ids: Paths of the pictures below ``images``.
+        sample_ids: Paths of the images below ``images``.
         boxes: (x0, y0, x1, y1) of each bird.
         parts: (x, y, visible) of each part of each bird, as published.
         segmentations: Folder of the segmentations relative to the data set's, or None.
@@ -66,12 +66,12 @@ class BirdTruth:
         return [self._mask_of(index) for index in range(count)]
 
     def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one bird each)
-        """Return a picture's bird.
+        """Return an image's bird.
 
         Raises:
-            InputError: The segmentation cannot be read or has another size than its picture.
+            InputError: The segmentation cannot be read or has another size than its image.
         """
-        size = read_size(self.unpacked.folder / _picture_of(self.sample_ids[index]))
+        size = read_size(self.unpacked.folder / _image_of(self.sample_ids[index]))
         mask = self._mask(index, size) if self.segmentations else None
         left, top, right, bottom = self.boxes[index]
         if right <= max(left, 0) or bottom <= max(top, 0) or left >= size[0] or top >= size[1]:
@@ -84,20 +84,20 @@ class BirdTruth:
         votes = read_grey(self.unpacked.folder / name)
         height, width = votes.shape
         if (width, height) != size:
-            expected = f"{size[0]} x {size[1]} pixels, as its picture has"
+            expected = f"{size[0]} x {size[1]} pixels, as its image has"
             unpacked = replace(self.unpacked, archive=SEGMENTATIONS)
             raise unpacked.damaged(name, expected, f"{width} x {height}")
         return Image.fromarray((votes >= MAJORITY).astype(np.uint8) * 255)
 
     def _mask_of(self, index: int) -> str:
-        picture = PurePosixPath(self.sample_ids[index])
-        return f"{self.segmentations}/{picture.with_suffix('.png')}"
+        image = PurePosixPath(self.sample_ids[index])
+        return f"{self.segmentations}/{image.with_suffix('.png')}"
 
 
 def open_cub200(request: DataRequest) -> Dataset:
     """Open one split of CUB-200-2011.
 
-    ``train+validation`` are the official training pictures, ``validation`` a fixed tenth of every
+    ``train+validation`` are the official training images, ``validation`` a fixed tenth of every
     class of them and ``train`` the rest. Boxes and part locations count pixels from 0, as
     published. Segmentations are used where the folder ``segmentations`` lies beside the data set,
     as its archive unpacks, or in it.
@@ -120,10 +120,10 @@ def open_cub200(request: DataRequest) -> Dataset:
     labels = _read_labels(unpacked, numbers, class_numbers)
     chosen = _choose(unpacked, request.split, numbers, names, labels)
     truth = _read_truth(unpacked, numbers, names, chosen)
-    paths = [_picture_of(sample_id) for sample_id in truth.sample_ids]
+    paths = [_image_of(sample_id) for sample_id in truth.sample_ids]
     unpacked.require(paths)
     replace(unpacked, archive=SEGMENTATIONS).require(truth.masks)
-    return PictureFiles(
+    return ImageFiles(
         name=f"cub200/{request.split}",
         folder=unpacked.folder,
         paths=paths,
@@ -154,7 +154,7 @@ def _find_segmentations(unpacked: Unpacked) -> str | None:
     return next((place for place in places if (unpacked.folder / place).is_dir()), None)
 
 
-def _picture_of(sample_id: str) -> str:
+def _image_of(sample_id: str) -> str:
     return f"images/{sample_id}"
 
 
@@ -171,7 +171,7 @@ def _read_names(unpacked: Unpacked, name: str) -> tuple[Numbers, tuple[str, ...]
 def _read_labels(
     unpacked: Unpacked, numbers: Numbers, class_numbers: Numbers
 ) -> Int64[np.ndarray, "n"]:
-    """Return the position in the list of classes of each picture's class."""
+    """Return the position in the list of classes of each image's class."""
     given = _read_table(unpacked, _LABELS, numbers[:, None], 1)
     is_class = given == class_numbers
     unknown = np.flatnonzero(~is_class.any(axis=1))
@@ -252,7 +252,7 @@ def _read_table(
 
 CUB200 = Entry(
     open=open_cub200,
-    summary="CUB-200-2011: 200 kinds of birds, 11,788 pictures; boxes, 15 parts, masks.",
+    summary="CUB-200-2011: 200 kinds of birds, 11,788 images; boxes, 15 parts, masks.",
     uri="cub200[:PATH]",
     splits=SPLITS,
     archives=(ARCHIVE, SEGMENTATIONS),

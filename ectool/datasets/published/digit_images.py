@@ -1,4 +1,4 @@
-"""The parts that one picture of the digits data set is put together from.
+"""The parts that one image of the digits data set is put together from.
 
 Like the textures, they use only arithmetic that is rounded correctly everywhere.
 """
@@ -16,7 +16,7 @@ SIDE = 32
 FAMILIES = tuple(TEXTURES.values())
 PAINT_DRAWS = 14 + SIDE * SIDE
 
-Picture = UInt8[np.ndarray, "3 s s"]
+Image = UInt8[np.ndarray, "3 s s"]
 Mask = Bool[np.ndarray, "s s"]
 Box = tuple[int, int, int, int]
 
@@ -28,7 +28,7 @@ class Draw:
 
     Args:
         seed: Seed of the data set.
-        sample_id: Identifier of the picture.
+        sample_id: Identifier of the image.
     """
 
     def __init__(self, seed: int, sample_id: str) -> None:
@@ -42,7 +42,7 @@ class Draw:
         return bits / 2.0**53
 
 
-def place_object(digit: UInt8[np.ndarray, "8 8"], draw: Draw) -> tuple[Picture, Mask]:
+def place_object(digit: UInt8[np.ndarray, "8 8"], draw: Draw) -> tuple[Image, Mask]:
     """Enlarge a digit and put it at a random place, in a random light colour, on black.
 
     Args:
@@ -86,7 +86,7 @@ def enlarge(digit: UInt8[np.ndarray, "8 8"], side: int) -> Float64[np.ndarray, "
     return ink
 
 
-def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Picture:
+def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Image:
     """Draw a texture between two dark colours.
 
     Args:
@@ -95,15 +95,15 @@ def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Picture:
             ``texture_draws``.
 
     Returns:
-        A picture with values from 0 to 170.
+        An image with values from 0 to 170.
     """
     field = FAMILIES[family](texture_draws(uniforms[7:], SIDE))
     dark = 60.0 * uniforms[:3]
     light = 90.0 + 80.0 * uniforms[3:6]
     first, second = (dark, light) if uniforms[6] < 0.5 else (light, dark)
     mixed = first[:, None, None] + (second - first)[:, None, None] * field
-    picture: Picture = np.floor(mixed + 0.5).astype(np.uint8)
-    return picture
+    image: Image = np.floor(mixed + 0.5).astype(np.uint8)
+    return image
 
 
 def mask_box(mask: Mask) -> Box:
@@ -114,11 +114,11 @@ def mask_box(mask: Mask) -> Box:
 
 def compose(
     variant: str,
-    foreground: Picture,
+    foreground: Image,
     mask: Mask,
     box: Box,
-    background: Picture,
-) -> Picture:
+    background: Image,
+) -> Image:
     """Put object and background together as the variant says.
 
     Args:
@@ -129,7 +129,7 @@ def compose(
         background: The texture, without a hole.
 
     Returns:
-        The picture of this variant.
+        The image of this variant.
     """
     if variant == "only_fg":
         return foreground
@@ -140,15 +140,15 @@ def compose(
     return np.where(mask, foreground, background)
 
 
-def tile_box(background: Picture, box: Box) -> Picture:
+def tile_box(background: Image, box: Box) -> Image:
     """Fill the box by tiling the largest strip beside, above or below it.
 
     Args:
         background: The texture; what lies inside the box is not read.
-        box: (x0, y0, x1, y1), end-exclusive, smaller than the picture.
+        box: (x0, y0, x1, y1), end-exclusive, smaller than the image.
 
     Returns:
-        A picture that shows neither the object nor its outline.
+        An image that shows neither the object nor its outline.
     """
     x0, y0, x1, y1 = box
     strips = (

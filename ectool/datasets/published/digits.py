@@ -1,7 +1,7 @@
 """Real handwritten digits over textures that are correlated with the class; made, not downloaded.
 
 The background variants are those of the ImageNet-9 Backgrounds Challenge (Xiao et al., "Noise or
-Signal", ICLR 2021), with texture families in the place of the other pictures' backgrounds.
+Signal", ICLR 2021), with texture families in the place of the other images' backgrounds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ectool.datasets.published.digit_images import (
     PAINT_DRAWS,
     SIDE,
     Draw,
-    Picture,
+    Image,
     compose,
     mask_box,
     paint,
@@ -66,12 +66,12 @@ def open_digits(request: DataRequest) -> Dataset:
     """Open one split and variant of the embedded data set.
 
     Args:
-        request: ``view`` is ignored, pictures are 32 pixels wide. ``rho`` is the share of
-            ``original`` pictures (of every split) whose background family equals the class; the
+        request: ``view`` is ignored, images are 32 pixels wide. ``rho`` is the share of
+            ``original`` images (of every split) whose background family equals the class; the
             others have one of the nine other families. ``seed`` draws everything but the split.
 
     Returns:
-        The data set; its pictures are made on first use and cached under ``request.root``.
+        The data set; its images are made on first use and cached under ``request.root``.
 
     Raises:
         InputError: If the path is not empty, the split or variant is unknown, or rho lies
@@ -132,14 +132,14 @@ class Digits:
 
     @property
     def labels(self) -> Int64[np.ndarray, "n"]:
-        """Return the digit on every picture."""
+        """Return the digit on every image."""
         return self._records["label"].astype(np.int64)
 
     @cached_property
     def groups(self) -> Groups:
         """Return the groups of class and background: that of the class, or another's.
 
-        They are those of the `original` pictures, whatever the variant shows.
+        They are those of the `original` images, whatever the variant shows.
         """
         request, labels = self._request, self.labels
         names = tuple(f"{digit}, {kind} background" for digit in CLASSES for kind in BACKGROUNDS)
@@ -169,9 +169,9 @@ class Digits:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB pictures, 0 to 255, or what `framing` shows of them."""
-        pictures = np.asarray(self._records["image"][indices])
-        return pictures if framing is None else framed(pictures, indices, framing)
+        """Return RGB images, 0 to 255, or what `framing` shows of them."""
+        images = np.asarray(self._records["image"][indices])
+        return images if framing is None else framed(images, indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:  # noqa: ARG002 (one object each)
         """Return the digit's mask and box, also for variants that show only the background."""
@@ -223,7 +223,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def make_records(request: DataRequest) -> Records:
-    """Draw every picture of a split and variant.
+    """Draw every image of a split and variant.
 
     Args:
         request: A checked request.
@@ -242,8 +242,8 @@ def make_records(request: DataRequest) -> Records:
         canvas, mask = place_object(digits[source], draw)
         background = _background(request, label, draw)
         box = mask_box(mask)
-        picture = compose(request.variant, canvas, mask, box, background)
-        records[number] = (picture, mask, box, label)
+        image = compose(request.variant, canvas, mask, box, background)
+        records[number] = (image, mask, box, label)
     return records
 
 
@@ -265,10 +265,10 @@ def _load_source() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n"]]:
 
 
 def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
-    """Return the source pictures of a split: 60 of each class test, 20 validation, rest train.
+    """Return the source images of a split: 60 of each class test, 20 validation, rest train.
 
     Args:
-        labels: Class of every source picture.
+        labels: Class of every source image.
         split: One of ``SPLITS``.
 
     Returns:
@@ -280,7 +280,7 @@ def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
     return [i for i in order if i in chosen]
 
 
-def _background(request: DataRequest, label: int, draw: Draw) -> Picture:
+def _background(request: DataRequest, label: int, draw: Draw) -> Image:
     """Draw the texture that a variant puts behind the object."""
     _, other, anyone = draw(FAMILY, 3)
     mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
@@ -292,7 +292,7 @@ def _background(request: DataRequest, label: int, draw: Draw) -> Picture:
 
 
 def _is_own(request: DataRequest, draw: Draw) -> bool:
-    """Tell whether the background of the original picture is of its class's family."""
+    """Tell whether the background of the original image is of its class's family."""
     return bool(draw(FAMILY, 3)[0] < request.rho)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.formats import is_image_name
-from ectool.datasets.image_files import ObjectTruth, PictureFiles
+from ectool.datasets.image_files import ImageFiles, ObjectTruth
 from ectool.datasets.images import read_size
 from ectool.datasets.published.imagenet9_classes import CLASSES, FOLDERS, class_mapping
 from ectool.datasets.published.unpacked import Unpacked
@@ -39,7 +39,7 @@ class ForegroundMasks:
 
     Attributes:
         source: Folder of the data set.
-        paths: Paths of the pictures relative to it.
+        paths: Paths of the images relative to it.
         files: Paths of their masks.
     """
 
@@ -48,10 +48,10 @@ class ForegroundMasks:
     files: Sequence[str]
 
     def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
-        """Return a picture's mask.
+        """Return an image's mask.
 
         Raises:
-            InputError: It cannot be read or has another size than its picture.
+            InputError: It cannot be read or has another size than its image.
         """
         name = self.files[index]
         inside = _read_array(self.source, name) != 0
@@ -66,18 +66,18 @@ class ForegroundMasks:
 def open_imagenet9(request: DataRequest) -> Dataset:
     """Open one split and variant of ImageNet-9.
 
-    ``test`` is the Backgrounds Challenge, 450 pictures of each class in every variant. ``train``
+    ``test`` is the Backgrounds Challenge, 450 images of each class in every variant. ``train``
     and ``validation`` of ``original`` are ImageNet-9L; those of the other variants come from the
-    training archive of that name. The official evaluation feeds test pictures as they are: view
+    training archive of that name. The official evaluation feeds test images as they are: view
     ``squash`` at their own side.
 
-    A sample id is SPLIT/CLASS/FOREGROUND, e.g. ``test/00_dog/n02085936_01234``, and pictures are in
+    A sample id is SPLIT/CLASS/FOREGROUND, e.g. ``test/00_dog/n02085936_01234``, and images are in
     the order of the ids, so that the same row of every variant shows the same foreground. (The
-    numbers of the test split are those of ImageNet's validation pictures.) What the names of mixed
-    pictures say of their backgrounds is not used: those of ``mixed_rand`` repeat ``mixed_next``
+    numbers of the test split are those of ImageNet's validation images.) What the names of mixed
+    images say of their backgrounds is not used: those of ``mixed_rand`` repeat ``mixed_next``
     (issue 8 of the official repository).
 
-    Test pictures have masks, but for ``only_bg_b`` and ``only_bg_t``, which show no object.
+    Test images have masks, but for ``only_bg_b`` and ``only_bg_t``, which show no object.
 
     Args:
         request: ``path`` (the folder that holds bg_challenge and in9l, or its parent;
@@ -87,7 +87,7 @@ def open_imagenet9(request: DataRequest) -> Dataset:
         The data set.
 
     Raises:
-        InputError: Files are missing, two pictures have one foreground, or the split does not
+        InputError: Files are missing, two images have one foreground, or the split does not
             exist.
     """
     if request.split not in SPLITS:
@@ -107,7 +107,7 @@ def open_imagenet9(request: DataRequest) -> Dataset:
     labels = np.array([label for _, _, label in samples], np.int64)
     labels.setflags(write=False)
     has_masks = request.split == "test" and request.variant not in _WITHOUT_OBJECT
-    return PictureFiles(
+    return ImageFiles(
         name=f"imagenet9/{request.split}/{request.variant}",
         folder=folder,
         paths=paths,
@@ -143,7 +143,7 @@ def _list_class(
     folder: Path, branch: str, label: int, archive: Archive, report: Report
 ) -> list[tuple[str, str, int]]:
     """List (path, CLASS/FOREGROUND, label) of a class folder, by foreground."""
-    names = _list_pictures(folder / branch)
+    names = _list_images(folder / branch)
     if not names:
         report(missing_file(folder / branch, archive, folder))
     path_of: dict[str, str] = {}
@@ -153,7 +153,7 @@ def _list_class(
             report(
                 InputError(
                     str(folder / path),
-                    expected="one picture of each foreground",
+                    expected="one image of each foreground",
                     got=f"the foreground of {path_of[foreground]} again",
                     fix=f"remove one of them, or unpack {archive} again",
                 )
@@ -162,7 +162,7 @@ def _list_class(
     return [(path_of[foreground], foreground, label) for foreground in sorted(path_of)]
 
 
-def _list_pictures(folder: Path) -> list[str]:
+def _list_images(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     names = (entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
@@ -198,7 +198,7 @@ def _read_array(source: Unpacked, name: str) -> np.ndarray:
 
 IMAGENET9 = Entry(
     open=open_imagenet9,
-    summary="ImageNet-9 with swapped and removed backgrounds: 9 classes, 4,050 test pictures.",
+    summary="ImageNet-9 with swapped and removed backgrounds: 9 classes, 4,050 test images.",
     uri="imagenet9[:PATH]",
     variants=(*VARIANTS, "only_bg_b"),
     archives=(CHALLENGE_ARCHIVE, TRAINING_ARCHIVE),

@@ -51,7 +51,7 @@ def class_mapping() -> Int64[np.ndarray, "1000"]:
     """Return the class of ImageNet-9 that every class of ImageNet belongs to, or -1.
 
     Returns:
-        Read-only labels 0 to 8; -1 for the 630 classes that belong to none. A picture of ImageNet-9
+        Read-only labels 0 to 8; -1 for the 630 classes that belong to none. An image of ImageNet-9
         whose predicted class maps to -1 counts as misclassified, as in the official evaluation.
     """
     mapping = np.full(N_IMAGENET_CLASSES, -1, np.int64)

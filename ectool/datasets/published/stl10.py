@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from ectool.datasets.base import DataRequest, Dataset, Indices, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
-from ectool.datasets.image_arrays import PictureArrays
+from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.published.held_out import held_out_tenth
 from ectool.errors import InputError
 
@@ -36,36 +36,36 @@ _BYTES = 3 * SIDE * SIDE
 
 
 @dataclass(frozen=True)
-class PictureRows:
-    """Pictures of one file, read by position; nothing of the file stays in memory.
+class ImageRows:
+    """Images of one file, read by position; nothing of the file stays in memory.
 
     Not memory-mapped: pages that were read would count as this process's memory until somebody
-    else asks for it, and the unlabelled pictures are 2.7 GB.
+    else asks for it, and the unlabelled images are 2.7 GB.
 
     Attributes:
-        path: File of pictures, each 3 channels of 96 columns of 96 rows.
-        positions: Positions in the file of the pictures of this split.
+        path: File of images, each 3 channels of 96 columns of 96 rows.
+        positions: Positions in the file of the images of this split.
     """
 
     path: Path
     positions: Int64[np.ndarray, "m"]
 
     def __call__(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB pictures, 0 to 255."""
+        """Return RGB images, 0 to 255."""
         columns = np.empty((len(indices), 3, SIDE, SIDE), np.uint8)
         with self.path.open("rb", buffering=0) as file:
-            for picture, position in zip(columns, self.positions[indices], strict=True):
-                if os.preadv(file.fileno(), [picture.data], int(position) * _BYTES) != _BYTES:
-                    raise _damaged(self.path, f"picture {position}", "the end of the file")
+            for image, position in zip(columns, self.positions[indices], strict=True):
+                if os.preadv(file.fileno(), [image.data], int(position) * _BYTES) != _BYTES:
+                    raise _damaged(self.path, f"image {position}", "the end of the file")
         return np.ascontiguousarray(columns.swapaxes(2, 3))
 
 
 def open_stl10(request: DataRequest) -> Dataset:
     """Open one split of STL-10.
 
-    ``train+validation`` are the 5,000 labelled training pictures; ``validation`` is a fixed tenth
+    ``train+validation`` are the 5,000 labelled training images; ``validation`` is a fixed tenth
     of every class of them and ``train`` the rest. With a predefined fold, ``train`` are its 1,000
-    pictures and ``validation`` the other 4,000. Labels of ``unlabeled`` are -1. Pictures keep
+    images and ``validation`` the other 4,000. Labels of ``unlabeled`` are -1. Images keep
     their 96 pixels; sample ids name file and position in it, e.g. ``train/00042``.
 
     Args:
@@ -83,22 +83,22 @@ def open_stl10(request: DataRequest) -> Dataset:
         raise unknown_split("stl10", request.split, tuple(SOURCES))
     folder = _find_folder(request)
     source = SOURCES[request.split]
-    pictures = folder / f"{source}_X.bin"
+    images = folder / f"{source}_X.bin"
     _check_there(folder, source)
     labels = _read_labels(folder, source, request.report)
-    _check_size(pictures, len(labels), request.report)
+    _check_size(images, len(labels), request.report)
     positions = _positions(labels, request, folder)
     classes = _read_classes(folder / _CLASS_NAMES)
-    files = [pictures.name] if source == "unlabeled" else [pictures.name, f"{source}_y.bin"]
+    files = [images.name] if source == "unlabeled" else [images.name, f"{source}_y.bin"]
     facts = {"data": "stl10", "classes": classes, "positions": positions.tolist()}
     fold = "" if request.fold is None else f"/fold{request.fold}"
-    return PictureArrays(
+    return ImageArrays(
         name=f"stl10/{request.split}{fold}",
         sample_ids=tuple(f"{source}/{position:05d}" for position in positions),
         labels=labels[positions],
         classes=classes,
         size=(SIDE, SIDE),
-        read=PictureRows(pictures, positions),
+        read=ImageRows(images, positions),
         digest=lambda: digest_of({**facts, "content": content_digest(folder, files, request.root)}),
     )
 
@@ -139,14 +139,14 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 
 
 def _read_labels(folder: Path, source: str, report: Report) -> Int64[np.ndarray, "n"]:
-    """Return classes from 0; -1 for every picture that has none."""
+    """Return classes from 0; -1 for every image that has none."""
     if source == "unlabeled":
         count = _require(folder / "unlabeled_X.bin").stat().st_size // _BYTES
         return np.full(count, -1, np.int64)
     path = _require(folder / f"{source}_y.bin")
     labels = np.fromfile(path, np.uint8).astype(np.int64) - 1
     if not len(labels):
-        raise _damaged(path, "one byte per picture", "an empty file")
+        raise _damaged(path, "one byte per image", "an empty file")
     outside = labels[(labels < 0) | (labels >= N_CLASSES)]
     if outside.size:
         report(_damaged(path, f"labels from 1 to {N_CLASSES}", str(outside[0] + 1)))
@@ -160,7 +160,7 @@ def _check_size(path: Path, count: int, report: Report) -> None:
     if size != count * _BYTES or not count:
         labels = path.with_name(path.name.replace("_X", "_y"))
         beside = f" beside {labels.name} of {count}" if labels.exists() else ""
-        report(_damaged(path, f"{count} pictures of {_BYTES} bytes each", f"{size} bytes{beside}"))
+        report(_damaged(path, f"{count} images of {_BYTES} bytes each", f"{size} bytes{beside}"))
 
 
 def _positions(
@@ -216,7 +216,7 @@ def check_folds(request: DataRequest) -> None:
 
 STL10 = Entry(
     open=open_stl10,
-    summary="STL-10: 96 x 96 pixels, 10 classes, 5,000 labelled and 100,000 unlabelled pictures.",
+    summary="STL-10: 96 x 96 pixels, 10 classes, 5,000 labelled and 100,000 unlabelled images.",
     uri="stl10[:PATH]",
     splits=tuple(SOURCES),
     archives=(ARCHIVE,),

@@ -42,7 +42,7 @@ def texture_draws(uniforms: Float64[np.ndarray, "d"], side: int) -> TextureDraws
     Args:
         uniforms: ``7 + side * side`` numbers in [0, 1): direction (2), phases (2), period,
             centre (2), then one for every pixel.
-        side: Side of the picture in pixels.
+        side: Side of the image in pixels.
 
     Returns:
         Coordinates in periods; a period is 5 to 8 pixels at a side of 32.

@@ -29,8 +29,8 @@ class Kind:
             all where they published no splits.
         archives: What to download.
         arrays: Whether the class decodes everything at once.
-        attributes: Where the class keeps pictures and labels (two), or pairs of path and label
-            (one); none where it hands the path of a picture to a loader.
+        attributes: Where the class keeps images and labels (two), or pairs of path and label
+            (one); none where it hands the path of an image to a loader.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""Data sets of single-label pictures that torchvision reads from local files."""
+"""Data sets of single-label images that torchvision reads from local files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ectool.datasets.base import DataRequest, Dataset, Indices
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.folders import ALL, drawn_split
-from ectool.datasets.image_arrays import PictureArrays
-from ectool.datasets.image_files import PictureFiles
+from ectool.datasets.image_arrays import ImageArrays
+from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.published.held_out import held_out_tenth
 from ectool.datasets.published.torchvision_kinds import KINDS, OFFERED, Kind
 from ectool.errors import AbsentError, InputError
@@ -27,7 +27,7 @@ _HASHED_AT_ONCE = 1024
 
 
 class Reader(Protocol):
-    """A data set of torchvision; where it takes a loader, it gives the paths of its pictures."""
+    """A data set of torchvision; where it takes a loader, it gives the paths of its images."""
 
     def __len__(self) -> int: ...
 
@@ -119,8 +119,8 @@ def open_torchvision(request: DataRequest) -> Dataset:
     """Open one split of a data set that torchvision reads.
 
     ``validation`` is what the makers published, else a fixed tenth of every class of the training
-    pictures; ``train+validation`` are all of these. Where nobody published splits, the hash of the
-    path draws them as in ``imagefolder``, and ``all`` is every picture. Data sets of small arrays
+    images; ``train+validation`` are all of these. Where nobody published splits, the hash of the
+    path draws them as in ``imagefolder``, and ``all`` is every image. Data sets of small arrays
     (CIFAR, MNIST, ...) keep their size and are held in memory; files are decoded when asked for.
     Nothing is downloaded.
 
@@ -189,11 +189,11 @@ def _arrays(source: Source, reader: Reader, part: str) -> Dataset:
         return digest_of({**facts, "labels": labels.tolist(), "pixels": pixels.hexdigest()})
 
     size = (data.shape[2], data.shape[2])
-    return PictureArrays(source.title, sample_ids, labels, classes, size, read, digest)
+    return ImageArrays(source.title, sample_ids, labels, classes, size, read, digest)
 
 
 def _as_rgb(rows: UInt8[np.ndarray, "b ..."]) -> UInt8[np.ndarray, "b 3 h w"]:
-    """Return pictures with their channels first, whatever torchvision makes of their file."""
+    """Return images with their channels first, whatever torchvision makes of their file."""
     if rows.ndim == 3:
         return np.repeat(rows[:, None], 3, axis=1)
     return np.ascontiguousarray(rows if rows.shape[1] == 3 else rows.transpose(0, 3, 1, 2))
@@ -209,7 +209,7 @@ def _files(source: Source, readers: Sequence[Reader]) -> Dataset:
     labels = np.array([label for _, label in listed], np.int64)
     rows = source.keep(labels, names)
     paths = tuple(names[row] for row in rows)
-    return PictureFiles(
+    return ImageFiles(
         name=source.title,
         folder=source.folder,
         paths=paths,
@@ -223,7 +223,7 @@ def _files(source: Source, readers: Sequence[Reader]) -> Dataset:
 
 
 def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
-    """Return the path and the class of every picture, without reading any."""
+    """Return the path and the class of every image, without reading any."""
     columns = [getattr(reader, name) for name in kind.attributes]
     if not columns:
         return [reader[row] for row in range(len(reader))]

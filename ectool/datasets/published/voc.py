@@ -1,4 +1,4 @@
-"""PASCAL VOC 2007 and 2012 (Everingham et al., IJCV 2010, 2015): several classes a picture."""
+"""PASCAL VOC 2007 and 2012 (Everingham et al., IJCV 2010, 2015): several classes an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
-from ectool.datasets.image_files import ObjectTruth, PictureFiles
+from ectool.datasets.image_files import ImageFiles, ObjectTruth
 from ectool.datasets.images import read_palette, read_size
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
 from ectool.datasets.published.voc_objects import CLASSES, annotation_of, read_objects
@@ -33,7 +33,7 @@ IMAGE_SETS = {
 """The list below ``ImageSets`` that holds each split."""
 
 _FLAGS = {"1": 1, "-1": 0, "0": -1}
-"""Published flags of a class in a picture (there, not there, only difficult ones) to labels."""
+"""Published flags of a class in an image (there, not there, only difficult ones) to labels."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Release:
 
     Attributes:
         year: The year.
-        training: Holds the training and validation pictures.
-        test: Holds the test pictures and their labels, where those are public.
+        training: Holds the training and validation images.
+        test: Holds the test images and their labels, where those are public.
     """
 
     year: str
@@ -62,7 +62,7 @@ class VocTruth:
 
     Attributes:
         unpacked: The data set's folder.
-        sample_ids: Names of the pictures.
+        sample_ids: Names of the images.
         has_masks: Whether their pixels are annotated as well.
     """
 
@@ -77,13 +77,13 @@ class VocTruth:
         return [annotation_of(name) for name in self.sample_ids] + masks
 
     def read(self, index: int, target: int | None) -> ObjectTruth:
-        """Return the objects of a picture: all of them, or those of one class.
+        """Return the objects of an image: all of them, or those of one class.
 
         Raises:
-            InputError: A file is damaged, or a mask has another size than its picture.
+            InputError: A file is damaged, or a mask has another size than its image.
         """
         name = self.sample_ids[index]
-        size = read_size(self.unpacked.folder / _picture_of(name))
+        size = read_size(self.unpacked.folder / _image_of(name))
         objects = [o for o in read_objects(self.unpacked, name) if not o.is_difficult]
         boxes = [o.box for o in objects if target in (None, o.label)]
         for x0, y0, x1, y1 in boxes:
@@ -98,7 +98,7 @@ class VocTruth:
         classes = read_palette(self.unpacked.folder / _mask_of(name))
         height, width = classes.shape
         if (width, height) != size:
-            expected = f"{size[0]} x {size[1]} pixels, as its picture has"
+            expected = f"{size[0]} x {size[1]} pixels, as its image has"
             raise self.unpacked.damaged(_mask_of(name), expected, f"{width} x {height}")
         is_object = (classes > 0) & (classes <= len(CLASSES))
         strange = classes[~is_object & (classes > 0) & (classes != VOID)]
@@ -115,7 +115,7 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
     Labels are multi-label: 1 for a class that is there, 0 for one that is not, and -1 for one of
     which all objects are marked difficult, as the challenge does not count those. The splits
     ``train``, ``validation``, ``train+validation`` and (2007) ``test`` have boxes; those that
-    begin with ``seg_`` are the pictures of the segmentation task, with masks as well.
+    begin with ``seg_`` are the images of the segmentation task, with masks as well.
 
     Args:
         release: The year.
@@ -123,7 +123,7 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
             empty), ``split``, ``view`` and ``root`` count.
 
     Returns:
-        The data set; sample ids are the names of the pictures, e.g. ``2008_000008``.
+        The data set; sample ids are the names of the images, e.g. ``2008_000008``.
 
     Raises:
         InputError: A file is missing or damaged, or the split does not exist.
@@ -138,10 +138,10 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
     sample_ids = _read_ids(unpacked, image_set)
     has_masks = image_set.startswith("Segmentation")
     truth = VocTruth(unpacked, sample_ids, has_masks)
-    paths = [_picture_of(sample_id) for sample_id in sample_ids]
+    paths = [_image_of(sample_id) for sample_id in sample_ids]
     unpacked.require([*paths, *truth.files])
     labels_of = annotated_labels if has_masks else partial(listed_labels, image_set=image_set)
-    return PictureFiles(
+    return ImageFiles(
         name=f"{name}/{request.split}",
         folder=unpacked.folder,
         paths=paths,
@@ -182,7 +182,7 @@ def _read_ids(unpacked: Unpacked, image_set: str) -> tuple[str, ...]:
     path = f"ImageSets/{image_set}.txt"
     names = tuple(row[0] for row in unpacked.rows(path))
     if len(set(names)) < len(names):
-        unpacked.report(unpacked.damaged(path, "every picture once", "some twice"))
+        unpacked.report(unpacked.damaged(path, "every image once", "some twice"))
     return tuple(dict.fromkeys(names))
 
 
@@ -193,11 +193,11 @@ def listed_labels(
 
     Args:
         unpacked: The data set's folder.
-        sample_ids: Names of the pictures.
+        sample_ids: Names of the images.
         image_set: Such as ``Main/train``.
 
     Raises:
-        InputError: A list is missing, damaged, or of other pictures.
+        InputError: A list is missing, damaged, or of other images.
     """
     task, _, part = image_set.partition("/")
     labels = np.zeros((len(sample_ids), len(CLASSES)), np.int8)
@@ -216,14 +216,14 @@ def _listed(unpacked: Unpacked, path: str, sample_ids: Sequence[str], image_set:
     flags = {row[0]: row[-1] for row in rows}
     whole = flags.keys() == set(sample_ids) and len(rows) == len(sample_ids)
     if not whole or not set(flags.values()) <= _FLAGS.keys():
-        raise unpacked.damaged(path, f"1, 0 or -1 for each picture of {image_set}", "others")
+        raise unpacked.damaged(path, f"1, 0 or -1 for each image of {image_set}", "others")
     return [_FLAGS[flags[sample_id]] for sample_id in sample_ids]
 
 
 def annotated_labels(unpacked: Unpacked, sample_ids: Sequence[str]) -> Int8[np.ndarray, "n c"]:
     """Return the labels that follow from the objects in the annotations, with the same meaning.
 
-    Pictures of the segmentation task need not be in a list of the classification task: those of
+    Images of the segmentation task need not be in a list of the classification task: those of
     2012 that come from 2007 are not.
 
     Raises:
@@ -241,7 +241,7 @@ def annotated_labels(unpacked: Unpacked, sample_ids: Sequence[str]) -> Int8[np.n
     return labels
 
 
-def _picture_of(sample_id: str) -> str:
+def _image_of(sample_id: str) -> str:
     return f"JPEGImages/{sample_id}.jpg"
 
 
@@ -266,12 +266,12 @@ VOC2007 = _entry(
         training=Archive("VOCtrainval_06-Nov-2007.tar", "MD5 c52e279531787c972589f7e41ab4ae64"),
         test=Archive("VOCtest_06-Nov-2007.tar", "MD5 b6e924de25625d8de591ea690078ad9f"),
     ),
-    "PASCAL VOC 2007: 20 classes, several a picture; 5,011 + 4,952 pictures, boxes, 632 masks.",
+    "PASCAL VOC 2007: 20 classes, several an image; 5,011 + 4,952 images, boxes, 632 masks.",
 )
 VOC2012 = _entry(
     Release(
         "2012",
         training=Archive("VOCtrainval_11-May-2012.tar", "MD5 6cd6e144f989b92b3379bac3b3de84fd"),
     ),
-    "PASCAL VOC 2012: 20 classes, several a picture; 11,540 pictures, boxes, 2,913 masks.",
+    "PASCAL VOC 2012: 20 classes, several an image; 11,540 images, boxes, 2,913 masks.",
 )

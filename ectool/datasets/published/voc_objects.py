@@ -30,12 +30,12 @@ class VocObject:
 
 
 def annotation_of(sample_id: str) -> str:
-    """Return the path of a picture's annotation, relative to the data set's folder."""
+    """Return the path of an image's annotation, relative to the data set's folder."""
     return f"Annotations/{sample_id}.xml"
 
 
 def read_objects(unpacked: Unpacked, sample_id: str) -> list[VocObject]:
-    """Return the objects of a picture, difficult ones included.
+    """Return the objects of an image, difficult ones included.
 
     Documents that declare a type are refused: only there could entities be defined.
 

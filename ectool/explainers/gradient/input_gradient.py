@@ -16,7 +16,7 @@ class InputXGradient:
     """Input x gradient (Shrikumar et al. 2016, arXiv 1605.01713) at the pixels.
 
     ``heatmap = relu(sum_c x_c * d logits[y] / d x_c)`` with x the pixels in [0, 1]: the first-order
-    share of each pixel in the logit's difference to a black picture. Deviation: x are the pixels,
+    share of each pixel in the logit's difference to a black image. Deviation: x are the pixels,
     not what the network sees after normalising them. Black pixels get nothing, whatever they mean.
 
     Args:

@@ -1,4 +1,4 @@
-"""Integrated gradients: the gradient along the way from black to the picture."""
+"""Integrated gradients: the gradient along the way from black to the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ectool.models.classifier import Classifier
 
 
 class IntegratedGradients:
-    """Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) from a black picture.
+    """Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) from a black image.
 
     ``heatmap = relu(sum_c attribution_c)``, ``attribution = x * sum_t w_t * f'(a_t * x)`` with f
     the target logit, x the pixels in [0, 1], and (a_t, w_t) the points and weights of
@@ -60,7 +60,7 @@ def integrated_gradients(
     *,
     passes: int,
 ) -> Float32[Tensor, "n ch h w"]:
-    """Return integrated gradients from a black picture, signed and for each channel.
+    """Return integrated gradients from a black image, signed and for each channel.
 
     Args:
         model: The classifier, left as found.

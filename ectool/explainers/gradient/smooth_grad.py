@@ -1,4 +1,4 @@
-"""SmoothGrad: the gradient, averaged over noisy copies of the picture."""
+"""SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class SmoothGrad:
     """SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825) at the pixels.
 
     ``heatmap = max_c |mean_t d logits[y](x + sigma * z_t) / d x_c|``, ``z_t ~ N(0, 1)``,
-    ``sigma = noise * (max x - min x)``. As in the paper the range is each picture's own, and noisy
+    ``sigma = noise * (max x - min x)``. As in the paper the range is each image's own, and noisy
     pixels may leave [0, 1]. Deviation: the draws z_t belong to the seed alone and are the same for
-    all pictures, so that a map depends on neither batch nor order, and the maps of a picture and
-    of its perturbed twin differ by the pictures and not by the draws.
+    all images, so that a map depends on neither batch nor order, and the maps of an image and
+    of its perturbed twin differ by the images and not by the draws.
 
     Args:
         model: The classifier. Each call leaves its modes, gradients and hooks as found.
         passes: Noisy copies, at least 1.
-        noise: Standard deviation of the noise as a share of the picture's range, at least 0.
+        noise: Standard deviation of the noise as a share of the image's range, at least 0.
         seed: What the draws belong to.
     """
 
@@ -43,7 +43,7 @@ class SmoothGrad:
         """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
-            float32 heatmaps on the raw scale at the pixels, and the logits of the clean pictures.
+            float32 heatmaps on the raw scale at the pixels, and the logits of the clean images.
 
         Raises:
             InputError: The logits have no gradient.
@@ -78,7 +78,7 @@ def smooth_gradient(
         images: RGB in [0, 1].
         classes: A class for each image; -1 stands for none.
         passes: Noisy copies, at least 1; the draws of fewer are the first ones of more.
-        noise: Standard deviation of the noise as a share of the picture's range.
+        noise: Standard deviation of the noise as a share of the image's range.
         seed: What the draws belong to.
 
     Returns:

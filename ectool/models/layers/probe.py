@@ -1,4 +1,4 @@
-"""Ask a network about one random picture, and watch what its modules put out."""
+"""Ask a network about one random image, and watch what its modules put out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Probe:
     Attributes:
         outputs: Name and output of each call of a module, in the order in which they finished.
         score: The logits, summed with random weights; it has a graph.
-        image_size: (height, width) of the picture in pixels.
-        image: The picture, in the graph.
+        image_size: (height, width) of the image in pixels.
+        image: The image, in the graph.
         tokens: Everything of three axes that modules took or put out, as it came about.
         verified: What was found of token counts and grids, so that it is computed once.
     """
@@ -51,7 +51,7 @@ class Probe:
 
 
 def run_probe(network: nn.Module, image_size: tuple[int, int]) -> Probe:
-    """Run a network on a random picture and record every module's output.
+    """Run a network on a random image and record every module's output.
 
     What is asked is the network's structure, so weights that are all zero (heads at their
     initialisation) are replaced with random ones while it runs.
@@ -123,7 +123,7 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
 def random_images(
     network: nn.Module, count: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> Float[Tensor, "n 3 h w"]:
-    """Return random pictures on the device and of the type of a network's weights."""
+    """Return random images on the device and of the type of a network's weights."""
     weights = (p for p in network.parameters() if not is_lazy(p) and p.is_floating_point())
     like = next(weights, torch.empty(0)).detach()
     return torch.randn(count, 3, *image_size, generator=generator).to(like)

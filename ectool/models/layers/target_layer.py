@@ -247,7 +247,7 @@ def _makes_features(module: nn.Module) -> bool:
 
 
 def _layout(probe: Probe, output: Tensor) -> Layout | None:
-    # Windows of one picture, side by side on the batch axis, are no grid of that picture.
+    # Windows of one image, side by side on the batch axis, are no grid of that image.
     if output.shape[:1] != (1,):
         return None
     layout = grid_layout(tuple(output.shape), probe.image_size)

@@ -22,7 +22,7 @@ class Defaults:
     """What a network's public weights were trained on; ImageNet's where nobody says otherwise.
 
     Attributes:
-        input_size: (height, width) of the pictures in pixels.
+        input_size: (height, width) of the images in pixels.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
         std: What each channel is divided by afterwards.
         classes: Number of classes, or None if the network has no head of its own.
@@ -40,7 +40,7 @@ class Source:
 
     Attributes:
         defaults: Takes a name, returns what its public weights were trained on.
-        network: Takes a name, a number of classes and a size of pictures, returns the network.
+        network: Takes a name, a number of classes and a size of images, returns the network.
             Initial weights are drawn from torch's default generator.
         is_opaque: Hooks do not reach inside, so no heatmaps can be drawn.
     """

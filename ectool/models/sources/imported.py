@@ -36,14 +36,14 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
     Args:
         name: ``package.module:factory``; what stands behind the colon may be dotted.
         classes: Number of logits the network is to have.
-        size: (height, width) of the pictures it is asked about.
+        size: (height, width) of the images it is asked about.
 
     Returns:
         The network, with the weights the factory gave it.
 
     Raises:
         InputError: No such module or factory, it fails, or it makes no network for these classes
-            and pictures.
+            and images.
 
     Cost: what the factory does, and one forward pass of one image.
     """

@@ -1,6 +1,6 @@
 """Networks that come as a program with its weights: TorchScript and exported programs.
 
-They can be asked and differentiated with respect to the pictures. Hooks do not reach inside, so no
+They can be asked and differentiated with respect to the images. Hooks do not reach inside, so no
 heatmaps can be drawn from them.
 """
 
@@ -34,7 +34,7 @@ class Program(nn.Module):
     """Hold a program in the mode it was made in, which is evaluation mode.
 
     Args:
-        program: Maps normalised pictures to logits.
+        program: Maps normalised images to logits.
     """
 
     def __init__(self, program: nn.Module) -> None:
@@ -50,7 +50,7 @@ class Program(nn.Module):
         """Return logits.
 
         Args:
-            images: Normalised pictures, in any memory format: inside, views were fixed when the
+            images: Normalised images, in any memory format: inside, views were fixed when the
                 program was made, and most fit the contiguous one only.
 
         Returns:
@@ -68,13 +68,13 @@ def torchscript_network(path: str, classes: int, size: Size) -> nn.Module:
     Args:
         path: The file.
         classes: Number of logits it has to put out.
-        size: (height, width) of the pictures it is asked about.
+        size: (height, width) of the images it is asked about.
 
     Returns:
         The network, on the CPU.
 
     Raises:
-        InputError: It cannot be read or be asked about batches of such pictures.
+        InputError: It cannot be read or be asked about batches of such images.
 
     Cost: two forward passes and one backward pass of three images.
     """
@@ -93,13 +93,13 @@ def exported_network(path: str, classes: int, size: Size) -> nn.Module:
     Args:
         path: The file.
         classes: Number of logits it has to put out.
-        size: (height, width) of the pictures it is asked about.
+        size: (height, width) of the images it is asked about.
 
     Returns:
         The network, on the device it was exported on.
 
     Raises:
-        InputError: It cannot be read or be asked about batches of such pictures.
+        InputError: It cannot be read or be asked about batches of such images.
 
     Cost: two forward passes and one backward pass of three images.
     """
@@ -107,7 +107,7 @@ def exported_network(path: str, classes: int, size: Size) -> nn.Module:
 
 
 def torchscript_defaults(_path: str) -> Defaults:
-    """Return ImageNet's size and normalisation: such a file says nothing of its pictures."""
+    """Return ImageNet's size and normalisation: such a file says nothing of its images."""
     return Defaults()
 
 
@@ -183,7 +183,7 @@ def _tensors_only() -> Iterator[None]:
 
 
 def _checked(program: Program, model: str, classes: int, size: Size) -> Program:
-    """Check that a program answers each picture of a batch on its own, with a gradient."""
+    """Check that a program answers each image of a batch on its own, with a gradient."""
     generator = torch.Generator().manual_seed(_SEED)
     images = random_images(program, _BATCH, size, generator).requires_grad_()
     logits, alone = _answers(program, images, model)
@@ -191,7 +191,7 @@ def _checked(program: Program, model: str, classes: int, size: Size) -> Program:
     if not _has_gradient(logits, images):
         raise InputError(
             f"model {model}",
-            expected="a gradient with respect to the pictures",
+            expected="a gradient with respect to the images",
             got="none",
             fix="make the program without torch.no_grad() or detach() on the way",
         )
@@ -206,14 +206,14 @@ def _checked(program: Program, model: str, classes: int, size: Size) -> Program:
 
 
 def _answers(program: Program, images: Tensor, model: str) -> tuple[Tensor, Tensor]:
-    """Return what the program says of a batch, and of its first picture alone."""
+    """Return what the program says of a batch, and of its first image alone."""
     try:
         with torch.inference_mode(False), torch.enable_grad():
             return program(images), program(images[:1])
     except Exception as error:  # programs may raise anything
         raise InputError(
             f"model {model}",
-            expected=f"a program for any number of {format_size(images.shape[2:])} pictures",
+            expected=f"a program for any number of {format_size(images.shape[2:])} images",
             got=str(error).strip().rpartition("\n")[2] or type(error).__name__,
             fix="export it with a dynamic batch dimension, and keep to the size it was made for",
         ) from error

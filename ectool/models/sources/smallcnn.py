@@ -1,4 +1,4 @@
-"""A small convolutional network for pictures of 32 pixels, fast on a CPU."""
+"""A small convolutional network for images of 32 pixels, fast on a CPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ STRIDES = (2, 1, 2, 1)
 
 
 class SmallCNN(nn.Module):
-    """Classify pictures with four convolutions, global average pooling and a linear head.
+    """Classify images with four convolutions, global average pooling and a linear head.
 
     Between ``features`` and the logits there are only a mean and a linear map, so that Grad-CAM at
-    ``features`` has a closed form. Pictures of 32 pixels give feature maps of 8 x 8.
+    ``features`` has a closed form. Images of 32 pixels give feature maps of 8 x 8.
 
     Args:
         classes: Number of classes.
@@ -34,7 +34,7 @@ class SmallCNN(nn.Module):
         """Return logits.
 
         Args:
-            images: Normalised pictures.
+            images: Normalised images.
 
         Returns:
             One logit per class.

@@ -31,7 +31,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
     Args:
         name: As in timm, with or without the tag of its public weights.
         classes: Number of logits.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
 
     Returns:
         The network.

@@ -28,15 +28,15 @@ Style = tuple[int, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class ShownSample:
-    """A sample and its five pictures as `data:` URIs."""
+    """A sample and its five images as `data:` URIs."""
 
     sample: Sample
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ShownSheet:
-    """The samples of a sheet by class, and what the pictures have in common."""
+    """The samples of a sheet by class, and what the images have in common."""
 
     sheet: Sheet
     factor: int
@@ -164,7 +164,7 @@ def _sample_sizes(rounds: Sequence[Round]) -> Line:
 
 
 def show(sheet: Sheet) -> ShownSheet:
-    """Make the pictures of a sheet."""
+    """Make the images of a sheet."""
     factor = amplification(sheet.samples)
     by_class = [
         (

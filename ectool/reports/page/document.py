@@ -19,8 +19,8 @@ Keys:
         arms.ARM.history.SEED: One entry per epoch.
         arms.ARM.rounds.SEED: One entry per round, as `content.Round` says.
         bins: Edges of the histograms in `rounds`.
-        samples: Training samples that the page shows, without their pictures; null without rounds.
-    gallery: Evaluated samples that the page shows, without their pictures, by model.
+        samples: Training samples that the page shows, without their images; null without rounds.
+    gallery: Evaluated samples that the page shows, without their images, by model.
     provenance: `data`, `versions`, `settings`, `command`.
     key: SHA-256 of all that the report shows: equal keys mean that nothing has to be written.
     files: SHA-256 of the page (`page`) and of `strip.png` (`strip`), where there is one.
@@ -41,7 +41,7 @@ from ectool.reports.report import Entry, Report
 from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
 
 UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
-PICTURES = ("image", "perturbed", "clean", "adversarial")
+IMAGES = ("image", "perturbed", "clean", "adversarial")
 
 
 def to_json(report: Report) -> str:
@@ -138,8 +138,8 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
 
 
 def _sample(sample: Sample) -> dict[str, Any]:
-    """Return what is known of a sample, without its pictures."""
-    known = {name: value for name, value in vars(sample).items() if name not in PICTURES}
+    """Return what is known of a sample, without its images."""
+    known = {name: value for name, value in vars(sample).items() if name not in IMAGES}
     return {**known, "scale": sample.scale}
 
 

@@ -1,4 +1,4 @@
-"""Tables of evaluations that the page has no picture for: shown as they are."""
+"""Tables of evaluations that the page has no image for: shown as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gallery: pictures as every model sees them, small enough to be all in the page."""
+"""The gallery: images as every model sees them, small enough to be all in the page."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Gallery:
     """What the page shows of the gallery, and what its script draws from.
 
     Attributes:
-        exhibits: The pictures.
-        pictures: Each as a `data:` URI.
+        exhibits: The images.
+        images: Each as a `data:` URI.
         models: Models that have seen some of them.
         others: Models whose evaluations hold no heatmaps.
-        classes: True classes, in the order of the pictures.
+        classes: True classes, in the order of the images.
         factor: How much differences are amplified.
-        is_pixel_art: Whether the pictures are so small that their pixels should be seen.
+        is_pixel_art: Whether the images are so small that their pixels should be seen.
         data: What the script reads: JSON values.
     """
 
     exhibits: tuple[Exhibit, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     models: tuple[str, ...]
     others: tuple[str, ...]
     classes: tuple[str, ...]
@@ -53,7 +53,7 @@ class Gallery:
 
 
 def show_gallery(report: Report) -> Gallery | None:
-    """Draw the gallery; None without pictures."""
+    """Draw the gallery; None without images."""
     exhibits = report.gallery
     if not exhibits:
         return None
@@ -61,7 +61,7 @@ def show_gallery(report: Report) -> Gallery | None:
     models = tuple(e.name for e in report.entries if any(e.name in one.seen for one in exhibits))
     return Gallery(
         exhibits=exhibits,
-        pictures=tuple(data_uri(to_pixels(one.first.image)) for one in exhibits),
+        images=tuple(data_uri(to_pixels(one.first.image)) for one in exhibits),
         models=models,
         others=tuple(entry.name for entry in report.entries if entry.name not in models),
         classes=tuple(dict.fromkeys(one.first.label for one in exhibits)),
@@ -78,7 +78,7 @@ def show_gallery(report: Report) -> Gallery | None:
 
 
 def _drawn(exhibit: Exhibit, models: Sequence[str], factor: int) -> dict[str, Any]:
-    """Return what the script needs of a picture."""
+    """Return what the script needs of an image."""
     first = exhibit.first
     seen = [exhibit.seen.get(model) for model in models]
     return {
@@ -89,9 +89,9 @@ def _drawn(exhibit: Exhibit, models: Sequence[str], factor: int) -> dict[str, An
 
 
 def _as_seen(sample: Sample, factor: int) -> dict[str, Any]:
-    """Return what the script needs of a picture as one model sees it.
+    """Return what the script needs of an image as one model sees it.
 
-    The perturbed picture is left out: it is the picture plus the difference.
+    The perturbed image is left out: it is the image plus the difference.
     """
     return {
         "predicted": sample.predicted,

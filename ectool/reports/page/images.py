@@ -1,4 +1,4 @@
-"""Small pictures: amplified differences, heatmap overlays, and their bytes for a page."""
+"""Small images: amplified differences, heatmap overlays, and their bytes for a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from ectool.reports.content import MAX_SIDE, PIXEL_ART, Sample
 
-Picture = UInt8[np.ndarray, "3 h w"]
+RGB = UInt8[np.ndarray, "3 h w"]
 Pixels = UInt8[np.ndarray, "h w 3"]
 Heatmap = Float[np.ndarray, "k l"]
 
@@ -21,11 +21,11 @@ GREY = 128
 COLORMAP = "viridis"
 """Uniform in lightness and safe for colour-blind people."""
 OPACITY = 0.6
-"""Share of the heatmap's colour in an overlay; the rest is the picture in grey."""
+"""Share of the heatmap's colour in an overlay; the rest is the image in grey."""
 
 
 def tiles(sample: Sample, factor: int) -> tuple[Pixels, ...]:
-    """Return picture, perturbed picture, amplified difference and both heatmap overlays.
+    """Return image, perturbed image, amplified difference and both heatmap overlays.
 
     Args:
         sample: The sample.
@@ -40,8 +40,8 @@ def tiles(sample: Sample, factor: int) -> tuple[Pixels, ...]:
     )
 
 
-def to_pixels(image: Picture) -> Pixels:
-    """Return a picture with its channels last."""
+def to_pixels(image: RGB) -> Pixels:
+    """Return an image with its channels last."""
     return np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
@@ -51,21 +51,21 @@ def amplification(samples: Sequence[Sample]) -> int:
     return max(1, (GREY - 1) // max(1, largest))
 
 
-def difference(image: Picture, perturbed: Picture, factor: int) -> Pixels:
+def difference(image: RGB, perturbed: RGB, factor: int) -> Pixels:
     """Return `128 + factor * (perturbed - image)`: grey where nothing changed."""
     amplified = np.clip(GREY + factor * _change(image, perturbed), 0, 255)
     return to_pixels(amplified.astype(np.uint8))
 
 
-def _change(image: Picture, perturbed: Picture) -> np.ndarray:
+def _change(image: RGB, perturbed: RGB) -> np.ndarray:
     return perturbed.astype(np.int32) - image.astype(np.int32)
 
 
-def overlay(image: Picture, heatmap: Heatmap, scale: float) -> Pixels:
-    """Lay a heatmap in colour over a picture in grey.
+def overlay(image: RGB, heatmap: Heatmap, scale: float) -> Pixels:
+    """Lay a heatmap in colour over an image in grey.
 
     Args:
-        image: The picture.
+        image: The image.
         heatmap: Values from 0; enlarged bilinearly.
         scale: Value that gets the last colour; a scale of 0 gives the first colour everywhere.
     """
@@ -87,14 +87,14 @@ def palette() -> UInt8[np.ndarray, "256 3"]:
 
 
 def data_uri(pixels: Pixels) -> str:
-    """Return a picture as a `data:` URI: PNG while it is small, else a reduced JPEG."""
-    picture = Image.fromarray(pixels)
+    """Return an image as a `data:` URI: PNG while it is small, else a reduced JPEG."""
+    image = Image.fromarray(pixels)
     buffer = io.BytesIO()
-    if max(picture.size) <= PIXEL_ART:
-        picture.save(buffer, "PNG", optimize=True)
+    if max(image.size) <= PIXEL_ART:
+        image.save(buffer, "PNG", optimize=True)
         kind = "png"
     else:
-        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-        picture.save(buffer, "JPEG", quality=85)
+        image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+        image.save(buffer, "JPEG", quality=85)
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

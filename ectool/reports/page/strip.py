@@ -1,4 +1,4 @@
-"""A picture of a few samples, one row each, for a README."""
+"""An image of a few samples, one row each, for a README."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pick(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def strip(samples: Sequence[Sample]) -> bytes:
-    """Draw picture, perturbed picture, amplified difference and both heatmaps of each sample.
+    """Draw image, perturbed image, amplified difference and both heatmaps of each sample.
 
     Args:
         samples: The rows, at least one.
@@ -63,7 +63,7 @@ def strip(samples: Sequence[Sample]) -> bytes:
 
 
 def _draw_header(draw: ImageDraw.ImageDraw, factor: int) -> None:
-    names = ("picture", "perturbed", f"difference ×{factor}", "heatmap", "heatmap of\nperturbed")
+    names = ("image", "perturbed", f"difference ×{factor}", "heatmap", "heatmap of\nperturbed")
     for column, name in enumerate(names):
         place = (MARGIN + column * (TILE + GAP) + TILE / 2, HEADER - 6)
         draw.multiline_text(place, name, INK, _font(TEXT), anchor="md", align="center", spacing=2)
@@ -100,12 +100,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _enlarged(pixels: Pixels) -> Image.Image:
-    """Fit a picture into a tile; small ones keep their pixels visible."""
+    """Fit an image into a tile; small ones keep their pixels visible."""
     small = max(pixels.shape[:2]) <= PIXEL_ART
     method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
     scale = TILE / max(pixels.shape[:2])
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     tile = Image.new("RGB", (TILE, TILE), PAPER)
-    picture = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), method)
-    tile.paste(picture, ((TILE - width) // 2, (TILE - height) // 2))
+    image = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), method)
+    tile.paste(image, ((TILE - width) // 2, (TILE - height) // 2))
     return tile

@@ -19,7 +19,7 @@ from ectool.reports.paper.style import (
     name_rows,
     panels,
 )
-from ectool.reports.paper.text import PICTURES, sizes, slugs
+from ectool.reports.paper.text import IMAGES, sizes, slugs
 from ectool.reports.plotting import percents
 from ectool.reports.report import Report
 
@@ -89,7 +89,7 @@ def table_curves(report: Report) -> Iterator[Drawing]:
 
 
 def _caption(kind: TableCurves, model: str, rows: Sequence[Row]) -> str:
-    intervals = PICTURES.format(sizes([row["n"] for row in rows]))
+    intervals = IMAGES.format(sizes([row["n"] for row in rows]))
     return f"{model}. {kind.caption} Bands: {intervals}."
 
 

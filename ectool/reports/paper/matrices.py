@@ -57,8 +57,8 @@ def reliability_diagrams(report: Report) -> Iterator[Drawing]:
         counts = [sum(row["n"] for row in rows) for _, rows in part]
         yield Drawing(
             "reliability" + (f"-{number}" if len(found) > PER_FIGURE else ""),
-            "Dots: accuracy of the pictures of each bin of confidence, at their mean confidence; "
-            f"whiskers: 95 % Wilson intervals. Bars: share of the {sizes(counts)} pictures in each "
+            "Dots: accuracy of the images of each bin of confidence, at their mean confidence; "
+            f"whiskers: 95 % Wilson intervals. Bars: share of the {sizes(counts)} images in each "
             "bin. On the diagonal a model is as often right as it says.",
             figure,
         )
@@ -99,8 +99,8 @@ def confusion_matrices(report: Report) -> Iterator[Drawing]:
         counts = np.array(one.counts, np.float64)
         yield Drawing(
             f"confusion-{name}",
-            f"{one.model}: share of the pictures of each class (rows) that are taken for each "
-            f"class (columns), in %; {sizes([int(counts.sum())])} pictures.",
+            f"{one.model}: share of the images of each class (rows) that are taken for each "
+            f"class (columns), in %; {sizes([int(counts.sum())])} images.",
             _matrix(one, counts),
         )
 

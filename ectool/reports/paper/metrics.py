@@ -30,7 +30,7 @@ from ectool.reports.paper.style import (
     looks,
     shortened,
 )
-from ectool.reports.paper.text import PICTURES, sizes
+from ectool.reports.paper.text import IMAGES, sizes
 from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 
@@ -52,7 +52,7 @@ def is_few(report: Report) -> bool:
     return len(group_numbers(report)) <= SHOWN and len(report.entries) <= 3 * SHOWN
 
 
-def suite_metrics(report: Report, prefix: str = "", intervals: str = PICTURES) -> Iterator[Drawing]:
+def suite_metrics(report: Report, prefix: str = "", intervals: str = IMAGES) -> Iterator[Drawing]:
     """Draw the metrics of each suite: few models by colour, many with a line each."""
     draw = _by_metric if is_few(report) else _by_model
     width = max(1, int(TALLEST / _height(report))) if is_few(report) else PER_FIGURE
@@ -155,7 +155,7 @@ def trade_offs(report: Report) -> Iterator[Drawing]:
         yield Drawing(
             f"trade-off-{across.partition('@')[0]}-{up.partition('@')[0]}",
             f"{pair[1].metric.label} against {pair[0].metric.label}, a point per model; whiskers: "
-            f"{PICTURES.format(sizes(counts))}."
+            f"{IMAGES.format(sizes(counts))}."
             + (f" Models that no other beats on both: {'; '.join(numbered)}." if best else ""),
             _scatter(report, *pair, best),
         )

@@ -22,7 +22,7 @@ from ectool.reports.paper.style import (
     shortened,
     shown,
 )
-from ectool.reports.paper.text import PICTURES, sizes
+from ectool.reports.paper.text import IMAGES, sizes
 from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 from ectool.reports.strengths import MISSING, Panel, strength_panels
@@ -48,7 +48,7 @@ def _drawing(report: Report, name: str, found: Sequence[Panel]) -> Drawing:
     legend(figure, grid[0])
     return Drawing(
         name,
-        f"Accuracy under growing strength. Whiskers: {PICTURES.format(sizes(counts))}."
+        f"Accuracy under growing strength. Whiskers: {IMAGES.format(sizes(counts))}."
         + left_out(report),
         figure,
     )
@@ -93,7 +93,7 @@ def corruption_bars(report: Report) -> Iterator[Drawing]:
     yield Drawing(
         "corruptions",
         "Accuracy under common corruptions, mean over five severities; whiskers: "
-        f"{PICTURES.format(sizes(counts))}.{left_out(report)}",
+        f"{IMAGES.format(sizes(counts))}.{left_out(report)}",
         figure,
     )
 

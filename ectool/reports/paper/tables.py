@@ -13,7 +13,7 @@ from ectool.reports.content import Interval, Metric
 from ectool.reports.evaluation import Row
 from ectool.reports.leaderboard import Column, by_suite, columns
 from ectool.reports.numbers import ABSENT, AT_MOST, MINUS, bounds, quantity
-from ectool.reports.paper.text import PICTURES, SEEDS, over_seeds, prefixes, sizes, slug
+from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes, slug
 from ectool.reports.report import Report
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def paper_tables(report: Report) -> dict[str, bytes]:
 
 
 def _tables(report: Report) -> Iterator[PaperTable]:
-    yield from _leaderboards(report, "", PICTURES)
+    yield from _leaderboards(report, "", IMAGES)
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         yield from _leaderboards(over_seeds(report, experiment), f"{prefix}arms-", SEEDS)
     for table in class_tables(report):
@@ -145,7 +145,7 @@ def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
         yield PaperTable(
             name=f"classes-{table.measure.replace(' ', '-')}{number}",
             caption=f"{table.measure.capitalize()} of each class in %; in brackets: 95 % Wilson "
-            f"intervals over its n pictures, where they are known.{kept}",
+            f"intervals over its n images, where they are known.{kept}",
             head=("class", "n", *models),
             rows=tuple(rows),
         )

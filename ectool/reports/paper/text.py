@@ -9,7 +9,7 @@ from ectool.reports.content import Experiment
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Report
 
-PICTURES = "95 % intervals (of mAP: spreads over resamples) over {} pictures"
+IMAGES = "95 % intervals (of mAP: spreads over resamples) over {} images"
 SEEDS = "95 % t intervals over {} seeds"
 """What intervals are, of single models and of arms."""
 

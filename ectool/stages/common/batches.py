@@ -1,4 +1,4 @@
-"""Pictures of a data set batch by batch, with the classes whose heatmaps are looked at."""
+"""Images of a data set batch by batch, with the classes whose heatmaps are looked at."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class Batch(Samples):
-    """A few samples and their pictures."""
+    """A few samples and their images."""
 
     images: Images
 
 
-class LabelledPictures:
+class LabelledImages:
     """Reads batches, and tells which classes are explained: the true ones.
 
     Args:
-        dataset: The pictures.
+        dataset: The images.
         device: Where the classes go.
     """
 

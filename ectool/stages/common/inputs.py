@@ -59,14 +59,14 @@ def open_data(
         report: Is told of faults that leave something of it.
 
     Raises:
-        InputError: It is missing, invalid, or has no pictures in that split.
+        InputError: It is missing, invalid, or has no images in that split.
     """
     request = data_request(options, split, variant, report)
     dataset = open_dataset(options.data, request, options.fraction, options.limit)
     if len(dataset.sample_ids) == 0:
         raise AbsentError(
             f"{options.data} ({split})",
-            expected="at least one picture",
+            expected="at least one image",
             got="none",
             fix="choose another --split or --data",
         )
@@ -128,7 +128,7 @@ def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:
 
 
 def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
-    """Check that the pictures of samples can stand for those of a data set.
+    """Check that the images of samples can stand for those of a data set.
 
     Raises:
         InputError: They are of another type or size.
@@ -137,7 +137,7 @@ def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
     if found.dtype != "uint8" or found.shape[1:] != shape:
         raise InputError(
             where,
-            expected=f"uint8 pictures of shape {shape} as in {dataset.name}",
+            expected=f"uint8 images of shape {shape} as in {dataset.name}",
             got=f"{found.dtype} of shape {found.shape[1:]}",
             fix="give samples that were made of the same --data and --size",
         )

@@ -22,7 +22,7 @@ ATTACKS, CORRUPTIONS, REPLACED = "attacks", "corruptions", "replaced"
 SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
 """The artifacts of a round, and of an evaluation's measurement of consistency."""
 VALIDATION_HEATMAPS = "validation_cams.zarr"
-"""Heatmaps of the pictures that an evaluation's thresholds are tuned on."""
+"""Heatmaps of the images that an evaluation's thresholds are tuned on."""
 
 EXPERIMENT_FILE = "experiment.json"
 

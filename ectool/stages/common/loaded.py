@@ -234,13 +234,13 @@ def check_data(model: Classifier, dataset: Dataset) -> None:
 
 
 def _check_size(model: Classifier, dataset: Dataset) -> None:
-    """Try a black picture: many networks take pictures of any size, some of one size only."""
+    """Try a black image: many networks take images of any size, some of one size only."""
     try:
         with torch.no_grad():
             model(model.mean.new_zeros(1, 3, *dataset.size))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
-            f"pictures of {dataset.name}",
+            f"images of {dataset.name}",
             expected=f"a size that {model.architecture} takes, such as {model.input_size}",
             got=f"{dataset.size} ({str(error).partition(chr(10))[0]})",
             fix="change --size, or give another model",

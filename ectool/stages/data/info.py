@@ -76,7 +76,7 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         else np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     )
     return {
-        "pictures": len(dataset.sample_ids),
+        "images": len(dataset.sample_ids),
         "per_class": {
             name: int(count) for name, count in zip(dataset.classes, counts, strict=True)
         },
@@ -85,7 +85,7 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def kinds_of_truth(dataset: Dataset) -> list[str]:
-    """Return what is known of the objects of a data set, by its first picture."""
+    """Return what is known of the objects of a data set, by its first image."""
     try:
         truth = dataset.annotations(np.arange(1))
     except InputError:

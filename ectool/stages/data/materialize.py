@@ -1,4 +1,4 @@
-"""`data materialize`: a split as decoded uint8 pictures, for fast repeated reading."""
+"""`data materialize`: a split as decoded uint8 images, for fast repeated reading."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ NO_CLASS = -1
 _ROWS = 1024
 
 Objects = list[tuple[int, np.ndarray[Any, np.dtype[np.int64]]]]
-"""Class and box of every object of a picture."""
+"""Class and box of every object of an image."""
 
 
 def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
-    """Write a split's view, labels, and masks or boxes as a pictures artifact.
+    """Write a split's view, labels, and masks or boxes as an images artifact.
 
-    Masks are written where each picture has one object class; multi-label data keep their boxes.
+    Masks are written where each image has one object class; multi-label data keep their boxes.
 
     Raises:
-        InputError: The data set is missing or invalid, or heatmaps miss a picture.
+        InputError: The data set is missing or invalid, or heatmaps miss an image.
         UsageError: One of `remove` and `share` is missing.
         OutputExistsError: The output exists with another key and `force` is off.
     """
@@ -59,7 +59,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
 
 
 def _made_of(config: MaterializeConfig, source: DataSource) -> dict[str, Any]:
-    """Return options and inputs that determine the pictures: heatmaps are one, a word is not."""
+    """Return options and inputs that determine the images: heatmaps are one, a word is not."""
     if config.remove in (None, *REMOVAL_BASELINES):
         return {"config": {**config.keyed(), "remove": config.remove}}
     with Artifact(Path(str(config.remove)), "heatmaps") as heatmaps:
@@ -69,7 +69,7 @@ def _made_of(config: MaterializeConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _reader(config: MaterializeConfig, dataset: Dataset) -> Reader:
-    """Return what reads the pictures, without their most relevant pixels where that is asked."""
+    """Return what reads the images, without their most relevant pixels where that is asked."""
     if config.remove is None or config.share is None:
         return dataset.images
     from ectool.stages.data.removal import RemovedPixels, relevance_of
@@ -93,7 +93,7 @@ class CopyWork:
     """Copies batches of a data set; see `shards.Work`.
 
     Args:
-        dataset: The pictures.
+        dataset: The images.
         read: Reads them by rows.
     """
 
@@ -107,13 +107,13 @@ class CopyWork:
         self.most = self._most_objects() if self.has_boxes else 0
 
     def _most_objects(self) -> int:
-        """Return the greatest number of objects in a picture, at least 1."""
+        """Return the greatest number of objects in an image, at least 1."""
         rows = np.arange(len(self.dataset.sample_ids))
         parts = [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]
         return max(1, *(len(o) for part in parts for o in objects_of(self.dataset, part)))
 
     def load(self, rows: Indices) -> Batch:
-        """Read pictures and where their objects are."""
+        """Read images and where their objects are."""
         found = self.dataset.annotations(rows) if self.has_masks else Annotations()
         return Batch(
             sample_ids=[self.dataset.sample_ids[row] for row in rows],
@@ -151,7 +151,7 @@ class CopyWork:
 
 
 def objects_of(dataset: Dataset, rows: Indices) -> Iterator[Objects]:
-    """Yield class and box of every object of each picture."""
+    """Yield class and box of every object of each image."""
     labels = dataset.labels[rows]
     if not is_multilabel(labels):
         boxes = dataset.annotations(rows).boxes or []

@@ -1,4 +1,4 @@
-"""Pictures without their most relevant pixels, for networks that are trained anew without them."""
+"""Images without their most relevant pixels, for networks that are trained anew without them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ectool.faithfulness.regions import pixel_ranks
 from ectool.stages.common.inputs import positions
 
 ROWS = 256
-"""Pictures read at a time."""
+"""Images read at a time."""
 
 Maps = Callable[[Indices], Tensor]
 
 
 class RemovedPixels:
-    """Reads pictures whose most relevant pixels have the mean colour of the data set.
+    """Reads images whose most relevant pixels have the mean colour of the data set.
 
-    Removal of Hooker et al. 2019, https://arxiv.org/abs/1806.10758: of every picture the same share
-    of the pixels, in the colour that is the mean of each channel over all pictures of the split.
+    Removal of Hooker et al. 2019, https://arxiv.org/abs/1806.10758: of every image the same share
+    of the pixels, in the colour that is the mean of each channel over all images of the split.
     Costs reading the split once more.
 
     Args:
-        dataset: The pictures.
+        dataset: The images.
         maps: Returns the relevance of the pixels by rows, at any resolution.
         share: Share of the pixels that are removed, 0 to 1.
     """
@@ -45,14 +45,14 @@ class RemovedPixels:
         self.colour = mean_colour(dataset)
 
     def __call__(self, rows: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return pictures by their rows."""
+        """Return images by their rows."""
         removed = (pixel_ranks(self.maps(rows), self.dataset.size) < self.count).numpy()
         colour = self.colour[:, None, None]
         return np.where(removed[:, None], colour, self.dataset.images(rows))
 
 
 def mean_colour(dataset: Dataset) -> UInt8[np.ndarray, "3"]:
-    """Return the mean of each channel over all pictures, rounded to whole levels."""
+    """Return the mean of each channel over all images, rounded to whole levels."""
     total, count = np.zeros(3, np.int64), len(dataset.sample_ids)
     for start in range(0, count, ROWS):
         images = dataset.images(np.arange(start, min(start + ROWS, count)))
@@ -66,11 +66,11 @@ def relevance_of(what: str, dataset: Dataset, seed: int) -> Maps:
 
     Args:
         what: `random`, `centre`, or a heatmaps artifact.
-        dataset: The pictures.
+        dataset: The images.
         seed: Seed of random relevance.
 
     Raises:
-        InputError: The heatmaps miss a picture, or have several maps for each.
+        InputError: The heatmaps miss an image, or have several maps for each.
     """
     random, centre = REMOVAL_BASELINES
     if what == centre:
@@ -88,7 +88,7 @@ def _maps_of(heatmaps: Artifact, dataset: Dataset) -> Maps:
     if len(shape) != 3:
         raise InputError(
             where,
-            expected="one heatmap for each picture",
+            expected="one heatmap for each image",
             got=f"several labels of each, shape {shape}",
             fix="take a data set of one label each",
         )

@@ -138,7 +138,7 @@ class Check:
 
 
 def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """Return the attacks on whole pictures that the options of an evaluation ask for."""
+    """Return the attacks on whole images that the options of an evaluation ask for."""
     return tuple(
         Condition(attack, norm, eps, options["steps"])
         for (name, norm), attack in product(RADII.items(), options["attacks"])

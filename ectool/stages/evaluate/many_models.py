@@ -1,4 +1,4 @@
-"""`evaluate --models`: many models on the same pictures, each an evaluation of its own.
+"""`evaluate --models`: many models on the same images, each an evaluation of its own.
 
 A model that fails is recorded with its error, and the others go on. What would fail for every
 model goes through as it is: a full disk, an output in the way, an interrupt.
@@ -33,7 +33,7 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
     """Evaluate many models and write the audit: a folder per model, the leaderboard, the results.
 
     Leaderboard and results are written after every model that something was computed for. Cost:
-    the sum of the single evaluations, less decoding the pictures again. Memory: that of the
+    the sum of the single evaluations, less decoding the images again. Memory: that of the
     greatest model.
 
     Raises:

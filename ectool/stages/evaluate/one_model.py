@@ -51,7 +51,7 @@ BASELINE = "corruption_baseline"
 def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter) -> None:
     """Evaluate a model on a data set that has been opened in its variants.
 
-    An evaluation of the same model on the same pictures that is there already keeps its parts;
+    An evaluation of the same model on the same images that is there already keeps its parts;
     what the options ask for beyond them is computed.
 
     Raises:
@@ -219,7 +219,7 @@ def _findings(evaluated: Evaluated) -> dict[str, float]:
 
 
 def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, object]:
-    """Return what results say of the pictures."""
+    """Return what results say of the images."""
     prints = fingerprints(variants)
     return {
         "name": config.data,
@@ -233,7 +233,7 @@ def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Datas
     """Open every background variant of the split that is there; all show the same samples.
 
     Raises:
-        InputError: The original pictures are missing, or a variant holds other samples.
+        InputError: The original images are missing, or a variant holds other samples.
     """
     original = open_data(config, config.split)
     found = {ORIGINAL: original}

@@ -1,4 +1,4 @@
-"""`explain`: heatmaps of a whole data set, or of both pictures of every perturbed pair."""
+"""`explain`: heatmaps of a whole data set, or of both images of every perturbed pair."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Inputs:
         reference: The model.
         options: How the data set was opened.
         split: Its split.
-        dataset: The clean pictures.
+        dataset: The clean images.
     """
 
     reference: ModelReference
@@ -37,7 +37,7 @@ class Inputs:
 def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
     """Explain a split of a data set and write the heatmaps artifact.
 
-    Cost per picture: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
+    Cost per image: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
     linear head follows the target layer, otherwise also the head's backward pass.
 
     Raises:
@@ -89,7 +89,7 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
     if source is None and config.data is None:
         raise InputError(
             "--data",
-            expected="the data set of the clean pictures",
+            expected="the data set of the clean images",
             got="none, and no samples that name it",
             fix="give --data (and --split)",
         )

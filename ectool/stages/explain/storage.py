@@ -38,7 +38,7 @@ class MapStorage:
         self.layer_size: tuple[int, int] | None = None
 
     def pack(self, maps: Tensor, pixels: Tensor) -> Maps:
-        """Return the heatmaps of pictures as they are stored."""
+        """Return the heatmaps of images as they are stored."""
         maps = self._resized(maps, pixels)
         if self.is_half:
             maps = maps.clamp(max=HALF_MAX).to(torch.float16)

@@ -14,7 +14,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.common.batches import Images, LabelledPictures, Samples
+from ectool.stages.common.batches import Images, LabelledImages, Samples
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
@@ -35,8 +35,8 @@ class ExplainWork:
     Args:
         config: The stage's options.
         model: A frozen classifier.
-        dataset: The clean pictures.
-        samples: The perturbed pictures, for pairs.
+        dataset: The clean images.
+        samples: The perturbed images, for pairs.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class ExplainWork:
         where = f"{dataset.name} for {config.samples}"
         if config.targets == "label":
             check_labelled(dataset, "explain predictions (--targets prediction)")
-        self.pictures = LabelledPictures(dataset, self.device)
+        self.images = LabelledImages(dataset, self.device)
         self.data_rows = positions(self.ids, list(dataset.sample_ids), where, fix)
         if samples is not None:
             check_same_labels(samples, dataset, (np.arange(len(self.ids)), self.data_rows))
 
     def load(self, rows: Indices) -> Batch:
-        """Read clean pictures by sample id, and the perturbed ones beside them."""
+        """Read clean images by sample id, and the perturbed ones beside them."""
         there = self.data_rows[rows]
         return Batch(
             sample_ids=[self.ids[row] for row in rows],
@@ -79,12 +79,12 @@ class ExplainWork:
         return images
 
     def compute(self, batch: Batch) -> Arrays:
-        """Explain the clean pictures, and the perturbed ones for the same classes."""
-        targets = self.pictures.targets(batch) if self.config.targets == "label" else None
+        """Explain the clean images, and the perturbed ones for the same classes."""
+        targets = self.images.targets(batch) if self.config.targets == "label" else None
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
         if targets is None:
             targets = logits.argmax(dim=1)
-            if self.pictures.width is not None:  # the surest of several; a row each, as true ones
+            if self.images.width is not None:  # the surest of several; a row each, as true ones
                 targets, maps = targets[:, None], maps[:, None]
         arrays = {
             **batch.columns,

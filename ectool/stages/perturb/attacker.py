@@ -1,4 +1,4 @@
-"""From the options of an attack to perturbed pictures."""
+"""From the options of an attack to perturbed images."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Clean:
 
     Attributes:
         sample_ids: Identifiers, which random numbers belong to.
-        pixels: Clean pictures in [0, 1].
+        pixels: Clean images in [0, 1].
         labels: True labels.
         weight: Share of the radius that each pixel may use.
-        logits: The judge's answer to the clean pictures.
-        start: Pictures of an earlier round to start from, 0 to 255.
+        logits: The judge's answer to the clean images.
+        start: Images of an earlier round to start from, 0 to 255.
         watch: Looks on at the attack.
     """
 

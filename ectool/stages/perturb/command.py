@@ -24,7 +24,7 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
 
     Cost per sample: 1 forward for logits and heatmap (more with costlier methods), what the attack
     costs (docs/method.md; PGD: `steps` forward and input-gradient passes), 1 forward for the
-    logits of the result. With `heatmaps` these two also serve the explanation of both pictures.
+    logits of the result. With `heatmaps` these two also serve the explanation of both images.
 
     Raises:
         InputError: Model, data or earlier samples are missing or do not fit each other.
@@ -34,7 +34,7 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
 
 
 def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path:
-    """Perturb pictures that have been opened, as the options tell."""
+    """Perturb images that have been opened, as the options tell."""
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
     recipe = describe(config, reference, dataset, initial)

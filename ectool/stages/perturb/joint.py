@@ -49,7 +49,7 @@ class Pair:
         config: Options of `perturb`, with `heatmaps`.
         heatmaps: Where they go.
         reference: The model.
-        dataset: The clean pictures.
+        dataset: The clean images.
         recipe: What the samples are made of.
     """
 

@@ -1,4 +1,4 @@
-"""What `perturb --heatmaps` does to one batch: attack it, and explain both pictures by the way."""
+"""What `perturb --heatmaps` does to one batch: attack it, and explain both images by the way."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OnePassWork:
 
         attacked = self.perturb.attack(batch, explain=True, judge=judge)
         pixels = to_pixels(attacked.images)
-        # Of several restarts, or of pictures put back, what was drawn is not what was kept.
+        # Of several restarts, or of images put back, what was drawn is not what was kept.
         if len(drawn) != 1:
             drawn = [self.perturb.explainer(pixels, attacked.targets)]
         return attacked.arrays, self._heatmaps(attacked, drawn[0], pixels)
@@ -50,7 +50,7 @@ class OnePassWork:
     def _heatmaps(self, attacked: Attacked, adversarial: Explanation, pixels: Tensor) -> Arrays:
         samples, clean = attacked.arrays, attacked.clean
         if clean is None:
-            raise ValueError("the attack was not asked to explain the clean pictures")
+            raise ValueError("the attack was not asked to explain the clean images")
         return {
             "sample_id": samples["sample_id"],
             "label": samples["label"],

@@ -24,7 +24,7 @@ from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.stages.common import batches as labelled
-from ectool.stages.common.batches import Images, LabelledPictures
+from ectool.stages.common.batches import Images, LabelledImages
 from ectool.stages.common.constant_maps import ConstantMaps
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
@@ -33,7 +33,7 @@ from ectool.stages.explain.explainer import explainer_of
 from ectool.stages.perturb.attacker import Attacker, Clean
 
 Judge = Callable[[Tensor, Tensor], Tensor]
-"""Returns the logits of pictures, given their true classes and the pixels."""
+"""Returns the logits of images, given their true classes and the pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Attacked:
 
     Attributes:
         arrays: Its rows of the samples artifact.
-        images: The perturbed pictures, as they are on the device.
+        images: The perturbed images, as they are on the device.
         targets: The true classes, one each or a row of several with -1 for none.
-        clean: Heatmaps of the clean pictures for these classes, where they were needed.
+        clean: Heatmaps of the clean images for these classes, where they were needed.
     """
 
     arrays: Arrays
@@ -67,7 +67,7 @@ class PerturbWork:
     Args:
         config: The stage's options.
         model: A frozen classifier.
-        dataset: The clean pictures.
+        dataset: The clean images.
         initial: Samples of an earlier round to start from.
     """
 
@@ -83,14 +83,14 @@ class PerturbWork:
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
-        self.pictures = LabelledPictures(dataset, self.device)
-        self.width = self.pictures.width
+        self.images = LabelledImages(dataset, self.device)
+        self.width = self.images.width
         self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
         self.noticed: Counter[str] = Counter()  # in the batches of a shard
 
     def _rows_of(self, initial: Artifact) -> Indices:
-        """Return where each sample lies in the earlier round, after checking its pictures."""
+        """Return where each sample lies in the earlier round, after checking its images."""
         where = f"--init {initial.path}"
         check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
@@ -99,8 +99,8 @@ class PerturbWork:
         return rows
 
     def load(self, rows: Indices) -> Batch:
-        """Read pictures, labels, object masks and the earlier round's samples."""
-        batch = self.pictures.load(rows)
+        """Read images, labels, object masks and the earlier round's samples."""
+        batch = self.images.load(rows)
         return Batch(
             sample_ids=batch.sample_ids,
             labels=batch.labels,
@@ -137,11 +137,11 @@ class PerturbWork:
 
         Args:
             batch: The batch.
-            explain: Draw heatmaps of the clean pictures also where the mask needs none.
-            judge: Answers pictures, of which it is told the true classes, in place of the model.
+            explain: Draw heatmaps of the clean images also where the mask needs none.
+            judge: Answers images, of which it is told the true classes, in place of the model.
         """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
-        pixels, targets = to_pixels(images), self.pictures.targets(batch)
+        pixels, targets = to_pixels(images), self.images.targets(batch)
         explanation = None
         if explain or self.rule.source == "heatmap":
             explanation = self.explainer(pixels, targets)
@@ -207,7 +207,7 @@ class PerturbWork:
         return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count whole-picture backgrounds, untouched samples and changed predictions."""
+        """Count whole-image backgrounds, untouched samples and changed predictions."""
         answers = (self._answers(arrays[f"logits_{name}"]) for name in ("clean", "adversarial"))
         flipped = np.not_equal(*answers).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))

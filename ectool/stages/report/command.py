@@ -159,9 +159,9 @@ def _write(report: Report, output: Path, key: str) -> None:
     made = {PAGE: page} if sheet is None else {PAGE: page, STRIP: strip(pick(sheet.samples))}
     document[FILES] = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
     output.parent.mkdir(parents=True, exist_ok=True)
-    picture = output.with_name(STRIP_FILE)
-    files.remove(picture)
+    image = output.with_name(STRIP_FILE)
+    files.remove(image)
     if STRIP in made:
-        files.write_atomic(picture, made[STRIP])
+        files.write_atomic(image, made[STRIP])
     files.write_atomic(output.with_name(JSON_FILE), as_text(document).encode())
     files.write_atomic(output, page)

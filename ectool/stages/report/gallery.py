@@ -25,7 +25,7 @@ from ectool.stages.report.samples import (
 
 MOST_SAMPLES = 80
 PIXELS = 2_500_000
-"""Pixels of all perturbed pictures together, which keeps the page below a few MB."""
+"""Pixels of all perturbed images together, which keeps the page below a few MB."""
 
 
 def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
@@ -35,7 +35,7 @@ def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
         folders: Evaluation folders by the name of the model.
 
     Returns:
-        Samples that all evaluations of the same pictures have, spread over classes and explanation
+        Samples that all evaluations of the same images have, spread over classes and explanation
         consistency; nothing of evaluations that did not measure it.
 
     Raises:
@@ -53,7 +53,7 @@ def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
 
 
 def _exhibits(rounds: Mapping[str, RoundData]) -> list[Exhibit]:
-    """Choose and read samples of evaluations of the same pictures."""
+    """Choose and read samples of evaluations of the same images."""
     first, *others = rounds.values()
     dataset = first.open_dataset()
     shared = set(first.weights.sample_ids).intersection(*(one.weights.sample_ids for one in others))

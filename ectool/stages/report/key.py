@@ -22,7 +22,7 @@ from ectool.stages.report.runs import read_history
 from ectool.stages.report.sources import Sources
 
 DRAWING = ("ectool", "numpy", "pillow")
-"""Libraries that the pictures of a page come from."""
+"""Libraries that the images of a page come from."""
 KEY, NUMBERS = "report-key", "report-numbers"
 """Meta tags of the page: the key, and the digest of the numbers beside it."""
 FILES = "files"

@@ -1,4 +1,4 @@
-"""What a report reads of single samples: pictures, heatmaps, scores."""
+"""What a report reads of single samples: images, heatmaps, scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUN_AGAIN = "run the experiment again"
 class Place(NamedTuple):
     """Rows of a sample in the data set and in the artifacts of a round."""
 
-    picture: int
+    image: int
     perturbed: int
     heatmap: int
     weight: int
@@ -43,7 +43,7 @@ class RoundData:
 
     @property
     def source(self) -> DataSource:
-        """Return the data set of the clean pictures.
+        """Return the data set of the clean images.
 
         Raises:
             InputError: The samples do not tell.
@@ -59,7 +59,7 @@ class RoundData:
         return source
 
     def open_dataset(self) -> Dataset:
-        """Open the data set of the clean pictures.
+        """Open the data set of the clean images.
 
         Raises:
             InputError: It is missing, or not the same any more.
@@ -121,7 +121,7 @@ def read_samples(round_: RoundData, dataset: Dataset, chosen: Mapping[str, str])
 
     Args:
         round_: Where they lie.
-        dataset: The clean pictures.
+        dataset: The clean images.
         chosen: Why each is shown, by its id.
 
     Returns:
@@ -153,7 +153,7 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         for name in ("logits_clean", "logits_adversarial")
     ]
     before, after = (_answer(one, dataset.classes, several=several) for one in logits)
-    label = dataset.labels[place.picture]
+    label = dataset.labels[place.image]
     return Sample(
         sample_id=round_.weights.sample_ids[place.weight],
         choice=choice,
@@ -162,7 +162,7 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         correct=(_is_right(logits[0], label), _is_right(logits[1], label)),
         consistency=float(_row(round_.weights, "explanation_consistency", place.weight)),
         weight=float(_row(round_.weights, "weight", place.weight)),
-        image=dataset.images(np.array([place.picture]))[0],
+        image=dataset.images(np.array([place.image]))[0],
         perturbed=_row(round_.perturbed, "image", place.perturbed),
         clean=clean,
         adversarial=adversarial,

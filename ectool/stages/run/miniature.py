@@ -12,9 +12,9 @@ from typing import Any
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE
 
 SIDE = 64
-PICTURES = 64
+IMAGES = 64
 CUT: Mapping[str, Mapping[str, Any]] = {
-    SHARED_TABLE: {"size": SIDE, "limit": PICTURES},
+    SHARED_TABLE: {"size": SIDE, "limit": IMAGES},
     EXPERIMENT_TABLE: {"seeds": (0,), "warmup": 0.5, "every": 1},
     "train": {
         "model": "smallcnn",
@@ -31,7 +31,7 @@ CUT: Mapping[str, Mapping[str, Any]] = {
 
 
 def miniature(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an experiment file with its schedule, pictures and attacks cut down.
+    """Return an experiment file with its schedule, images and attacks cut down.
 
     Args:
         document: The file's tables; arms and data sets stay as they are.

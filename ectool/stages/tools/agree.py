@@ -1,4 +1,4 @@
-"""`agree`: how alike two artifacts' heatmaps of the same pictures are."""
+"""`agree`: how alike two artifacts' heatmaps of the same images are."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ectool.stages.evaluate.suites.tables import interval
 from ectool.types import SILENT, Reporter
 
 ROWS = 512
-"""Pictures compared at a time."""
+"""Images compared at a time."""
 
 
 def run(config: AgreeConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001 (protocol)
     """Return the mean agreement of the clean heatmaps, in each sense, with its interval.
 
     Raises:
-        InputError: An artifact is missing, or both are of other pictures, classes or sizes.
+        InputError: An artifact is missing, or both are of other images, classes or sizes.
     """
     with Artifact(config.a, "heatmaps") as a, Artifact(config.b, "heatmaps") as b:
         order = _common_order(a, b)
@@ -31,16 +31,16 @@ def run(config: AgreeConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # 
     return {
         "a": str(config.a),
         "b": str(config.b),
-        "pictures": len(order),
+        "images": len(order),
         "agreement": {name: interval(estimate_mean(column)) for name, column in columns.items()},
     }
 
 
 def _common_order(a: Artifact, b: Artifact) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return where each picture of A lies in B, after checking that they can be compared."""
+    """Return where each image of A lies in B, after checking that they can be compared."""
     source = a.manifest.recipe.source if a.manifest else None
     check_same_images(b, source, str(b.path), SELECTION | {"size"})
-    fix = "explain the same pictures with both models"
+    fix = "explain the same images with both models"
     positions(b.sample_ids, a.sample_ids, str(a.path), fix)
     order = positions(a.sample_ids, b.sample_ids, str(b.path), fix)
     if a.arrays["clean"].shape != b.arrays["clean"].shape:
@@ -64,7 +64,7 @@ def _common_order(a: Artifact, b: Artifact) -> np.ndarray[Any, np.dtype[np.int64
 def _columns(
     a: Artifact, b: Artifact, order: np.ndarray[Any, np.dtype[np.int64]]
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return how alike the heatmaps of each picture are; NaN where that is undefined."""
+    """Return how alike the heatmaps of each image are; NaN where that is undefined."""
     import torch
 
     from ectool.stages.common.map_agreement import AGREEMENTS, agree

@@ -1,4 +1,4 @@
-"""`compare`: on which metrics two evaluations of the same pictures differ, by paired tests."""
+"""`compare`: on which metrics two evaluations of the same images differ, by paired tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Evaluation:
 
     Attributes:
         path: Its folder.
-        source: The original pictures.
+        source: The original images.
         results: What its `results.json` says.
     """
 
@@ -56,7 +56,7 @@ class Common:
         suites: What both measured.
         variants: Background variants.
         parts: Schema by file of the artifacts that they were measured from in the same way.
-        dataset: The original pictures, where objects can be looked for.
+        dataset: The original images, where objects can be looked for.
     """
 
     suites: tuple[str, ...]
@@ -93,7 +93,7 @@ def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
         `b` where `p_holm` is below the level, else None.
 
     Raises:
-        InputError: An evaluation is missing, or they are not of the same pictures.
+        InputError: An evaluation is missing, or they are not of the same images.
         IntegrityError: An artifact is not what was written.
     """
     a, b = read_evaluation(config.a), read_evaluation(config.b)
@@ -122,14 +122,14 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def _check_same_data(a: Evaluation, b: Evaluation) -> None:
-    """Check that both are of the same pictures, in every variant that both have."""
+    """Check that both are of the same images, in every variant that both have."""
     prints_b = b.results["data"]["variants"]
     for variant, print_a in a.results["data"]["variants"].items():
         print_b = prints_b.get(variant, print_a)
         if print_a != print_b:
             raise InputError(
                 str(b.path),
-                expected=f"the {variant} pictures of {a.path}, fingerprint {print_a[:12]}",
+                expected=f"the {variant} images of {a.path}, fingerprint {print_a[:12]}",
                 got=print_b[:12],
                 fix="evaluate both models on the same --data, --split and --size",
             )
@@ -151,7 +151,7 @@ def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
             name for name in a.results["data"]["variants"] if name in b.results["data"]["variants"]
         ),
         parts=parts,
-        dataset=_pictures(a, reporter) if HEATMAPS in parts else None,
+        dataset=_images(a, reporter) if HEATMAPS in parts else None,
     )
 
 
@@ -175,7 +175,7 @@ def _were_made_alike(a: Manifest, b: Manifest) -> bool:
     return first == second
 
 
-def _pictures(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
+def _images(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
     """Open the data set in which objects are looked for; without it there is no localization."""
     try:
         return reopen_data(evaluation.source, evaluation.path)

@@ -35,7 +35,7 @@ FREE = ("until_epoch", "mix")
 """Options that may change when a schedule is resumed."""
 ORDER = "class_order"
 CURVES = ("original", "mixed_rand")
-"""Variants of the validation pictures that learning curves are drawn of, where they are there."""
+"""Variants of the validation images that learning curves are drawn of, where they are there."""
 VALIDATION_SPLIT = "validation"
 SCALED = "weights_scaled"
 """Entry of a recipe's configuration where weights had another mean than 1."""
@@ -143,7 +143,7 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
     if source is not None and source.fingerprint != dataset.fingerprint:
         raise InputError(
             f"--data {config.data}",
-            expected=f"the pictures {config.resume} was trained on ({source.data}), "
+            expected=f"the images {config.resume} was trained on ({source.data}), "
             f"fingerprint {source.fingerprint[:SHOWN]}",
             got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
             fix="restore them, or train from the start",
@@ -272,7 +272,7 @@ def _weights(weights: Artifact, dataset: Dataset) -> Float64[np.ndarray, "n"]:
 
 
 def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
-    """Return the validation pictures of the learning curves, where some are not trained on."""
+    """Return the validation images of the learning curves, where some are not trained on."""
     from ectool.datasets.registry import find_entry
 
     sets: dict[str, Dataset] = {}

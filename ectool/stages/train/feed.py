@@ -1,4 +1,4 @@
-"""Batches for training: pictures, augmented, some of them perturbed, with labels and weights."""
+"""Batches for training: images, augmented, some of them perturbed, with labels and weights."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Feed:
     """Batches of a training split, read ahead while the model computes.
 
     Args:
-        dataset: The clean pictures.
-        config: Batch size, seed and the share of perturbed pictures.
+        dataset: The clean images.
+        config: Batch size, seed and the share of perturbed images.
         weights: A weight per sample, in the data set's order; 1 each where None.
-        perturbed: Reads perturbed pictures by the data set's rows, where there are any.
+        perturbed: Reads perturbed images by the data set's rows, where there are any.
         device: Where batches go.
     """
 
@@ -113,7 +113,7 @@ class Feed:
         )
 
     def _framing(self, epoch: int) -> Framing | None:
-        """Return which part of each picture an epoch shows; None for the view all stages see."""
+        """Return which part of each image an epoch shows; None for the view all stages see."""
         if self.augmentation.crop_scale is None:
             return None
 
@@ -132,13 +132,13 @@ def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
 
 
 def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
-    """Return a reader of the samples' pictures by the data set's rows.
+    """Return a reader of the samples' images by the data set's rows.
 
-    Pictures that are stored compressed are laid out in a memory-mapped scratch file first:
+    Images that are stored compressed are laid out in a memory-mapped scratch file first:
     training would decompress whole shards for each of them, over and over.
 
     Raises:
-        InputError: The samples miss a training sample, or have pictures of another kind.
+        InputError: The samples miss a training sample, or have images of another kind.
     """
     where = f"--samples {samples.path}"
     check_images(samples, dataset, where)

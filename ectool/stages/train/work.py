@@ -115,7 +115,7 @@ def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
     yield
     seconds = time.perf_counter() - start
     rate, share = feed.samples / seconds, (feed.waited - waited) / seconds
-    reporter.note(f"epoch {epoch + 1}: {rate:.0f} pictures/s, waiting for data {share:.1%}")
+    reporter.note(f"epoch {epoch + 1}: {rate:.0f} images/s, waiting for data {share:.1%}")
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def test_the_id_of_foreign_contents_is_the_same_in_both_formats(make_arrays, tmp
 
 @pytest.mark.parametrize("kind", ["U", "S", object])
 def test_every_kind_of_text_is_text(make_arrays, tmp_path, kind):
-    names = [f"picture-{row}" for row in range(20)]
+    names = [f"image-{row}" for row in range(20)]
     arrays = make_arrays() | {"sample_id": np.array(names, kind)}
     if kind != "U":  # HDF5 knows no text of four bytes a letter
         path = write_foreign(tmp_path / "a.h5", arrays, schema="heatmaps")

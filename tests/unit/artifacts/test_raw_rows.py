@@ -18,7 +18,7 @@ N, SHARD = 23, 8
 IMAGE = SCHEMAS["pictures"]["image"]
 
 
-def pictures(seed=0):
+def images(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (N, 3, 5, 4), np.uint8)
 
 
@@ -32,7 +32,7 @@ def path(tmp_path):
                     [f"s{row}" for row in range(start, stop)], np.dtypes.StringDType()
                 ),
                 "label": np.arange(start, stop),
-                "image": pictures()[start:stop],
+                "image": images()[start:stop],
             }
             partial.write(number, arrays, {})
         return partial.publish()
@@ -44,7 +44,7 @@ ROWS = np.array([22, 0, 7, 8, 7, 16, 3])
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[:0], np.arange(N)])
 def test_rows_in_any_order(path, rows):
     with Artifact(path) as artifact:
-        np.testing.assert_array_equal(artifact.take("image", rows), pictures()[rows])
+        np.testing.assert_array_equal(artifact.take("image", rows), images()[rows])
 
 
 def test_what_is_compressed_or_in_hdf5_reads_the_same(path, tmp_path):
@@ -53,7 +53,7 @@ def test_what_is_compressed_or_in_hdf5_reads_the_same(path, tmp_path):
         assert artifact.take("sample_id", ROWS).tolist() == [f"s{row}" for row in ROWS]
         copy(artifact, tmp_path / "x.h5", artifact.manifest)
     with Artifact(tmp_path / "x.h5") as artifact:
-        np.testing.assert_array_equal(artifact.take("image", ROWS), pictures()[ROWS])
+        np.testing.assert_array_equal(artifact.take("image", ROWS), images()[ROWS])
 
 
 def test_only_the_image_is_raw(path):
@@ -73,7 +73,7 @@ def test_only_the_image_is_raw(path):
 )
 def test_other_layouts_are_left_to_zarr(tmp_path, layout):
     options = {"chunks": (8, 3, 5, 4), **layout}
-    array = zarr.create_array(tmp_path / "a.zarr", data=pictures(), **options)
+    array = zarr.create_array(tmp_path / "a.zarr", data=images(), **options)
     assert not is_raw(array, IMAGE)
 
 
@@ -87,6 +87,6 @@ def test_a_damaged_chunk_is_named(path, damage):
     else:
         chunk.write_bytes(content if damage == "flip" else content[:200])
     with Artifact(path) as artifact:
-        np.testing.assert_array_equal(artifact.take("image", ROWS[:2]), pictures()[ROWS[:2]])
+        np.testing.assert_array_equal(artifact.take("image", ROWS[:2]), images()[ROWS[:2]])
         with pytest.raises(IntegrityError, match=r"shard 1 of `image`.*--resume"):
             artifact.take("image", np.array([9]))

@@ -1,4 +1,4 @@
-"""A small smooth classifier, and pictures with black and white pixels in them."""
+"""A small smooth classifier, and images with black and white pixels in them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def make_batch(n: int = 6, size: int = 8, seed: int = 0) -> tuple[Tensor, Tensor
 
 @pytest.fixture(scope="session")
 def batch() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
-    """Make pictures, labels, and background masks."""
+    """Make images, labels, and background masks."""
     return make_batch
 
 
 @pytest.fixture
 def torn(model) -> tuple[Callable[[Tensor], Tensor], LinfBall, Tensor]:
-    """A model that some pictures can be talked out of, a small ball, and the model's answers."""
+    """A model that some images can be talked out of, a small ball, and the model's answers."""
     clean = make_batch(n=24)[0] / 255
     usual = model(clean).mean(0)
 

@@ -1,4 +1,4 @@
-"""Auto-PGD: its schedule, its step sizes, and that it returns the best picture it saw."""
+"""Auto-PGD: its schedule, its step sizes, and that it returns the best image it saw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_checkpoints_of_a_hundred_steps_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("norm", BALLS)
-def test_the_best_picture_of_all_steps_is_returned(norm, model, batch):
+def test_the_best_image_of_all_steps_is_returned(norm, model, batch):
     images, labels, background = batch()
     clean = images.float() / 255
     ball = BALLS[norm].around(clean, background, 0.3)
@@ -82,7 +82,7 @@ def test_a_wrong_answer_counts_for_more_than_the_score_where_it_is_wanted(norm, 
 
 
 def left_after(is_success):
-    """Return after which step a picture leaves: the first checkpoint from a success on."""
+    """Return after which step an image leaves: the first checkpoint from a success on."""
     reached = [end for end in sorted(checkpoints(STEPS)) if is_success[: end + 1].any()]
     return reached[0] if reached else STEPS
 

@@ -16,7 +16,7 @@ from ectool.attacks.ball import BALLS, L2Ball, LinfBall, enter, whole_levels
 from ectool.attacks.random_start import start_streams
 
 
-def pictures(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def images(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Clean pixels, soft weights with many zeros and ones, and points anywhere."""
     draw = torch.Generator().manual_seed(seed)
     clean = torch.randint(-40, 296, (n, 3, size, size), generator=draw).clamp(0, 255) / 255
@@ -36,7 +36,7 @@ def moved(images: Tensor, clean: Tensor) -> np.ndarray:
     seed=st.integers(0, 2**31),
 )
 def test_rounded_points_are_in_the_linf_ball_exactly(eps, soft, seed):
-    clean, weight, points = pictures(3, 4, seed)
+    clean, weight, points = images(3, 4, seed)
     weight = weight if soft else weight > 0.5
     found = moved(LinfBall.around(clean, weight, eps).round(points), clean)
     reach = eps * weight.double().numpy()[:, None]
@@ -54,7 +54,7 @@ def test_rounded_points_are_in_the_linf_ball_exactly(eps, soft, seed):
     seed=st.integers(0, 2**31),
 )
 def test_rounded_points_are_in_the_l2_ball_exactly(eps, soft, seed):
-    clean, weight, points = pictures(3, 4, seed)
+    clean, weight, points = images(3, 4, seed)
     weight = weight if soft else weight > 0.5
     ball = L2Ball.around(clean, weight, eps)
     found = moved(ball.round(ball.project_(points.clone())), clean)
@@ -77,7 +77,7 @@ def slow_l2_rounding(exact: np.ndarray, eps: float) -> np.ndarray:
 
 @pytest.mark.parametrize("eps", [0.02, 0.1, 0.25])
 def test_l2_rounding_takes_back_what_added_most(eps):
-    clean, weight, points = pictures(4, 6, 1)
+    clean, weight, points = images(4, 6, 1)
     ball = L2Ball.around(clean.double(), weight > 0.5, eps)
     points = ball.project_(points.double())
     found = moved(ball.round(points), clean)
@@ -91,7 +91,7 @@ def test_l2_rounding_takes_back_what_added_most(eps):
 @pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
 def test_projection_equals_its_definition(norm, dtype):
-    clean, weight, points = pictures(3, 5, 2)
+    clean, weight, points = images(3, 5, 2)
     weight, eps = (weight > 0.5 if dtype == torch.bool else weight), 0.15
     found = BALLS[norm].around(clean.double(), weight, eps).project_(points.double())
     for i in range(3):
@@ -107,7 +107,7 @@ def test_projection_equals_its_definition(norm, dtype):
 
 @pytest.mark.parametrize("norm", BALLS)
 def test_a_projected_point_stays_and_the_object_is_bit_identical(norm):
-    clean, weight, points = pictures(3, 5, 3)
+    clean, weight, points = images(3, 5, 3)
     ball = BALLS[norm].around(clean, weight, 0.1)
     once = ball.project_(points.clone())
     torch.testing.assert_close(ball.project_(once.clone()), once, rtol=0, atol=1e-6)
@@ -119,7 +119,7 @@ def test_a_projected_point_stays_and_the_object_is_bit_identical(norm):
 @pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("surface", [False, True])
 def test_random_points_belong_to_the_sample_and_lie_in_the_ball(norm, surface):
-    clean, weight, _ = pictures(4, 5, 4)
+    clean, weight, _ = images(4, 5, 4)
     ids, eps = ["a", "b", "c", "d"], 0.1
     clean = clean * 0.5 + 0.25
 
@@ -154,7 +154,7 @@ def test_linf_points_are_uniform_and_l2_points_fill_the_ball():
 
 @pytest.mark.parametrize("norm", BALLS)
 def test_the_steepest_step_beats_every_other_of_its_length(norm):
-    clean, weight, gradient = pictures(2, 4, 5)
+    clean, weight, gradient = images(2, 4, 5)
     ball = BALLS[norm].around(clean, weight > 0.5, 1.0)
     step = ball.steepest(gradient) * (weight > 0.5).unsqueeze(1)
     gain = (step * gradient).sum((1, 2, 3))
@@ -169,7 +169,7 @@ def test_the_steepest_step_beats_every_other_of_its_length(norm):
 
 @pytest.mark.parametrize("norm", BALLS)
 def test_no_gradient_is_no_step(norm):
-    clean, weight, _ = pictures(2, 4, 6)
+    clean, weight, _ = images(2, 4, 6)
     gradient = torch.zeros_like(clean)
     gradient[0, 0, 0] = float("nan")
     assert not BALLS[norm].around(clean, weight, 0.1).steepest(gradient).any()
@@ -178,7 +178,7 @@ def test_no_gradient_is_no_step(norm):
 @pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
 def test_memory_format_is_kept(norm, form):
-    clean, weight, points = pictures(4, 6, 7)
+    clean, weight, points = images(4, 6, 7)
     ball = BALLS[norm].around(clean.contiguous(memory_format=form), weight, 0.1)
     part = ball.take(torch.tensor([2, 0]))
     assert torch.equal(part.clean, clean[[2, 0]])

@@ -124,7 +124,7 @@ def test_answers_stay_and_explanations_move(answer, network, explain, ball, star
     assert moved.mean() > 2 * at_start.mean()
 
 
-def test_the_best_permitted_picture_of_all_steps_is_returned(change, ball, start):
+def test_the_best_permitted_image_of_all_steps_is_returned(change, ball, start):
     seen = []
 
     def explain(pixels):
@@ -142,7 +142,7 @@ def test_the_best_permitted_picture_of_all_steps_is_returned(change, ball, start
         assert torch.equal(found[row], expected)
 
 
-def test_a_picture_whose_answer_flips_for_the_judge_is_put_back(change, ball, start):
+def test_an_image_whose_answer_flips_for_the_judge_is_put_back(change, ball, start):
     flipped = torch.arange(N) % 2 == 0
 
     def judge(pixels):

@@ -37,7 +37,7 @@ def test_steps_under_a_mask_equal_the_definition(norm, eps, precise, batch):
         torch.testing.assert_close(found[row], current, rtol=0, atol=1e-9)
 
 
-def test_a_picture_without_a_gradient_stays(precise, batch):
+def test_an_image_without_a_gradient_stays(precise, batch):
     images, labels, background = batch()
     ball = BALLS["linf"].around(images.double() / 255, background, 8 / 255)
     uncounted = torch.full((len(labels), 5), -1, dtype=torch.int8)

@@ -31,7 +31,7 @@ def data(batch):
 
 @pytest.fixture
 def ours(precise, data):
-    """Run an attack of ours on whole pictures."""
+    """Run an attack of ours on whole images."""
     clean, labels = data
 
     def run(name, norm, start, steps, *, targets=None, decay=1.0):
@@ -43,7 +43,7 @@ def ours(precise, data):
 
 
 def whole(norm, clean):
-    """The ball of the whole picture."""
+    """The ball of the whole image."""
     return BALLS[norm].around(clean, torch.ones_like(clean[:, 0], dtype=torch.bool), EPS[norm])
 
 
@@ -149,7 +149,7 @@ def test_apgd_equals_torchattacks(norm, loss, steps, data, model):
 @pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("row", [0, 4])
 def test_targeted_apgd_equals_torchattacks(norm, row, data, precise):
-    """One picture at a time, for the peer takes the first one's L2 step for all."""
+    """One image at a time, for the peer takes the first one's L2 step for all."""
     clean, eps, steps = data[0][row, None], EPS[norm], 20
     labels = precise(clean).argmax(1)
     name = {"linf": "Linf", "l2": "L2"}[norm]

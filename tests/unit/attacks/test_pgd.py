@@ -17,7 +17,7 @@ EPS, ALPHA = 8 / 255, 2 / 255
 
 
 def attack(model, images, labels, background, *, start, steps=2, norm="linf", eps=EPS, **given):
-    """Run PGD on whole pictures and round."""
+    """Run PGD on whole images and round."""
     loss = LOSSES["ce" if labels.ndim == 1 else "bce"]
     alpha, judge = given.pop("alpha", ALPHA), given.pop("judge", model)
     ball = BALLS[norm].around(images.float() / 255, background, eps)
@@ -26,7 +26,7 @@ def attack(model, images, labels, background, *, start, steps=2, norm="linf", ep
 
 
 def slow_pgd(model, clean, label, background, start, steps):
-    """The definition for one picture, pixel by pixel."""
+    """The definition for one image, pixel by pixel."""
     current = start.clone()
     for step in range(-1, steps):
         gradient = torch.zeros_like(current)
@@ -111,7 +111,7 @@ def test_successes_after_a_leg_are_results_and_leave(norm, steps, torn):
     assert sum(map(len, seen)) == passes
 
 
-def test_logits_are_the_judges_of_the_rounded_pictures(model, batch):
+def test_logits_are_the_judges_of_the_rounded_images(model, batch):
     images, labels, background = batch()
 
     def fast(pixels: Tensor) -> Tensor:
@@ -146,8 +146,8 @@ def attack_in_parts(model, batch, norm: str, size: int, order: list[int]) -> Per
         for part in parts
     ]
     back = torch.tensor(order).argsort()
-    pictures, logits = (torch.cat([getattr(f, n) for f in found]) for n in ("images", "logits"))
-    return Perturbed(pictures[back], logits[back])
+    images, logits = (torch.cat([getattr(f, n) for f in found]) for n in ("images", "logits"))
+    return Perturbed(images[back], logits[back])
 
 
 @pytest.mark.parametrize("norm", BALLS)
@@ -184,7 +184,7 @@ def test_model_and_inputs_are_left_as_found(batch, model):
 
 @pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("start_format", [torch.contiguous_format, torch.channels_last])
-def test_memory_format_of_the_pictures_reaches_the_model(norm, start_format, model, batch):
+def test_memory_format_of_the_images_reaches_the_model(norm, start_format, model, batch):
     formats = []
 
     def watched(pixels: Tensor) -> Tensor:
@@ -229,7 +229,7 @@ def test_pixels_with_nan_gradient_stay_and_the_others_move(model, batch):
 
 
 def several_labels(n: int = 8) -> Tensor:
-    """Labels of which the last picture has none that counts."""
+    """Labels of which the last image has none that counts."""
     labels = torch.randint(-1, 2, (n, 5), generator=torch.Generator().manual_seed(0))
     labels[:, 0], labels[-1] = 1, -1
     return labels.to(torch.int8)
@@ -238,8 +238,8 @@ def several_labels(n: int = 8) -> Tensor:
 def test_the_gradient_is_that_of_each_samples_own_loss(model, batch):
     pixels, labels = batch(n=8)[0] / 255, several_labels()
     _, found = value_and_gradient(LabelLoss(model, LOSSES["bce"], labels), pixels)
-    for row, picture in enumerate(pixels):
-        leaf = picture[None].requires_grad_()
+    for row, image in enumerate(pixels):
+        leaf = image[None].requires_grad_()
         losses = []
         for logit, label in zip(model(leaf)[0], labels[row].tolist(), strict=True):
             if label >= 0:
@@ -260,7 +260,7 @@ def test_one_labels_gradient_is_that_of_summed_cross_entropy_bit_for_bit(model, 
 
 
 @pytest.mark.parametrize("norm", BALLS)
-def test_a_picture_without_a_counting_label_stays(norm, model, batch):
+def test_an_image_without_a_counting_label_stays(norm, model, batch):
     images, _, background = batch(n=8)
     start = images / 255
     found = attack(model, images, several_labels(), background, norm=norm, start=start).images

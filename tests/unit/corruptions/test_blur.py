@@ -45,7 +45,7 @@ def test_glass_blur_is_its_loop(photograph, height, width, severity, constants):
     )
 
 
-def test_zoom_blur_is_the_mean_of_the_picture_and_its_zooms(photograph):
+def test_zoom_blur_is_the_mean_of_the_image_and_its_zooms(photograph):
     image = photograph(32)
     total, factors = image.astype(np.float64), np.arange(1, 1.06, 0.01)
     for factor in factors:

@@ -87,7 +87,7 @@ def test_pixelate_at_half_the_size_shows_means_of_four(photograph):
 @pytest.mark.parametrize(("side", "quality"), [(32, 40), (64, 25), (120, 7)])
 def test_jpeg_compression_is_pils(photograph, side, quality):
     buffer = BytesIO()
-    picture = PIL.Image.fromarray(photograph(side).transpose(1, 2, 0).copy())
-    picture.save(buffer, "JPEG", quality=quality)
+    image = PIL.Image.fromarray(photograph(side).transpose(1, 2, 0).copy())
+    image.save(buffer, "JPEG", quality=quality)
     expected = np.asarray(PIL.Image.open(buffer)).transpose(2, 0, 1)
     assert np.array_equal(corrupted(jpeg_compression, photograph(side), 5, ANY), expected)

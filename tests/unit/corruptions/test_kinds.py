@@ -14,7 +14,7 @@ from ectool.corruptions import (
 from ectool.seeding import stream
 
 COLOURED = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "spatter", "saturate")
-"""Kinds that bring colour into a grey picture."""
+"""Kinds that bring colour into a grey image."""
 NOT_GROWING = {
     "glass_blur": "farther moves alternate with wider blur and more passes",
     "motion_blur": "at 32 px severities 3 and 4 differ in nothing but the length of the tail",
@@ -25,7 +25,7 @@ NOT_GROWING = {
 }
 """Kinds whose published constants do not grow with every severity, and why."""
 CODEC_ERROR = {"jpeg_compression": 2}
-"""Levels by which a picture without content changes all the same."""
+"""Levels by which an image without content changes all the same."""
 CHANGES_A_CONSTANT = (
     "gaussian_noise",
     "shot_noise",
@@ -52,7 +52,7 @@ def test_the_error_is_taken_of_the_benchmarks_kinds():
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 @pytest.mark.parametrize("side", [32, 64, 224])
-def test_every_kind_gives_another_picture_and_the_same_one_twice(photograph, kind, side):
+def test_every_kind_gives_another_image_and_the_same_one_twice(photograph, kind, side):
     image = photograph(side)
     first, second = (corrupted(CORRUPTIONS[kind], image, 5, stream(1, "a", kind)) for _ in range(2))
     assert first.shape == image.shape
@@ -63,7 +63,7 @@ def test_every_kind_gives_another_picture_and_the_same_one_twice(photograph, kin
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 @pytest.mark.parametrize("severity", SEVERITIES)
-def test_pictures_without_content_and_of_odd_sizes_are_no_trouble(kind, severity):
+def test_images_without_content_and_of_odd_sizes_are_no_trouble(kind, severity):
     for size in [(1, 1), (2, 3), (33, 20)]:
         for level in (0, 130, 255):
             image = np.full((3, *size), level, np.uint8)
@@ -80,7 +80,7 @@ def test_grey_stays_grey(photograph, kind):
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_neither_batch_nor_order_changes_a_picture(photograph, kind):
+def test_neither_batch_nor_order_changes_an_image(photograph, kind):
     image = photograph(32)
     images, ids = np.stack([image, image[:, ::-1], image[:, :, ::-1]]), ["a", "b", "c"]
     together = corrupt(images, kind, 3, sample_ids=ids, seed=5)
@@ -103,7 +103,7 @@ def test_seed_and_sample_change_what_is_drawn(photograph, kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in CORRUPTIONS if kind not in NOT_GROWING])
 @pytest.mark.parametrize("side", [32, 64, 120])
-def test_the_distance_to_the_picture_grows_with_severity(photograph, kind, side):
+def test_the_distance_to_the_image_grows_with_severity(photograph, kind, side):
     image, copies = photograph(side), 1 if side == 120 else 2
     found = distances(np.stack([image, 255 - image] * copies), kind)
     assert (np.diff(found) > 0).all(), found
@@ -115,6 +115,6 @@ def test_from_first_to_last_severity_the_distance_grows_all_the_same(photograph,
     assert found[-1] > found[0]
 
 
-def test_as_many_identifiers_as_pictures():
-    with pytest.raises(ValueError, match="2 pictures, 1 identifiers"):
+def test_as_many_identifiers_as_images():
+    with pytest.raises(ValueError, match="2 images, 1 identifiers"):
         corrupt(np.zeros((2, 3, 8, 8), np.uint8), "fog", 1, sample_ids=["a"], seed=0)

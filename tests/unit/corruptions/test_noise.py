@@ -11,7 +11,7 @@ BLACK = np.zeros((3, 32, 32), np.uint8)
 
 
 def by_loops(image, draws, value):
-    """Compute every level of a noisy picture on its own."""
+    """Compute every level of a noisy image on its own."""
     noisy = np.empty_like(image)
     for place in np.ndindex(image.shape):
         changed = value(int(image[place]) / 255, float(draws[place]))

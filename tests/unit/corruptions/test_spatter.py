@@ -32,15 +32,15 @@ def shine_by_opencv(liquid, threshold, accuracy):
 
 
 def splashed(image, severity, seed, accuracy):
-    """Return the picture as the authors make it, in levels that are not rounded."""
+    """Return the image as the authors make it, in levels that are not rounded."""
     liquid, (threshold, last, is_mud) = liquid_of(image, severity, seed)
-    picture = image.transpose(1, 2, 0) / np.float32(255)
+    image = image.transpose(1, 2, 0) / np.float32(255)
     if is_mud:
         cover = gaussian((liquid > threshold).astype(np.float32), last)
         cover = np.where(cover < 0.8, 0, cover)[..., None]
-        wet = picture * (1 - cover) + cover * MUD
+        wet = image * (1 - cover) + cover * MUD
     else:
-        wet = picture + last * shine_by_opencv(liquid, threshold, accuracy)[..., None] * WATER
+        wet = image + last * shine_by_opencv(liquid, threshold, accuracy)[..., None] * WATER
     return 255 * np.clip(wet, 0, 1).transpose(2, 0, 1)
 
 
@@ -81,12 +81,12 @@ def test_edges_of_a_photograph_are_opencvs(photograph):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1)])
-def test_a_flat_picture_has_no_edge(size):
+def test_a_flat_image_has_no_edge(size):
     assert not canny(np.full(size, 200, np.uint8), 50, 150).any()
 
 
 @pytest.mark.parametrize("severity", [1, 4])
-def test_a_clean_lens_leaves_the_picture_as_it_is(photograph, severity):
+def test_a_clean_lens_leaves_the_image_as_it_is(photograph, severity):
     image = photograph(4)
     liquids = ((seed, *liquid_of(image, severity, seed)) for seed in range(50))
     dry = next(seed for seed, liquid, (threshold, *_) in liquids if liquid.max() < threshold)

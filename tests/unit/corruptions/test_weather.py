@@ -49,7 +49,7 @@ def test_snow_falls_a_second_time_upside_down():
     assert len(np.unique(snowed)) > 20
 
 
-def test_where_no_flake_falls_the_picture_is_whitened_towards_its_grey():
+def test_where_no_flake_falls_the_image_is_whitened_towards_its_grey():
     """Severity 1 of 32 px: ``0.95 * x + 0.05 * max(x, 1.5 * grey + 0.5)``."""
     colour = np.array([200, 40, 10]) / 255
     image = np.broadcast_to(np.uint8([200, 40, 10])[:, None, None], (3, 32, 32)).copy()

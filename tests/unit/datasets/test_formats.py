@@ -8,7 +8,7 @@ from PIL import Image, features
 
 from ectool.datasets.folders import list_split
 from ectool.datasets.formats import image_extensions, is_image_name, readable_formats
-from ectool.datasets.images import read_picture
+from ectool.datasets.images import read_image
 
 SAVED = ["gif", "jfif", "jpe", "webp", "tif", "ppm", "pnm", "jp2", "tga", "pcx", "sgi", "qoi"]
 SAVED += ["apng", "dds", "bmp", "dib", "mpo"]
@@ -24,7 +24,7 @@ def test_whatever_pillow_reads_counts_in_folders(tmp_path, extension):
     path = tmp_path / "a" / f"0.{extension.upper()}"
     image.save(path)
     assert list_split(tmp_path, "all").sample_ids == (f"a/{path.name}",)
-    difference = np.asarray(read_picture(path)).astype(int) - np.asarray(image)
+    difference = np.asarray(read_image(path)).astype(int) - np.asarray(image)
     assert abs(difference).max() <= (0 if extension not in LOSSY else 8)
 
 
@@ -45,5 +45,5 @@ def test_random_bytes_are_no_image(tmp_path, seed):
     for number in range(200):
         path = tmp_path / f"{number}.png"
         path.write_bytes(generator.bytes(200))
-        with pytest.raises(Exception, match="expected a readable picture"):
-            read_picture(path)
+        with pytest.raises(Exception, match="expected a readable image"):
+            read_image(path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectool.datasets.image_files import ObjectTruth, PictureFiles
+from ectool.datasets.image_files import ImageFiles, ObjectTruth
 from ectool.datasets.views import View
 from ectool.errors import InputError
 
@@ -17,7 +17,7 @@ EVERY = np.arange(len(SIZES))
 
 @dataclass(frozen=True)
 class Quarter:
-    """Two objects in every picture: class 0 fills the upper left quarter, class 1 the lower right.
+    """Two objects in every image: class 0 fills the upper left quarter, class 1 the lower right.
 
     Attributes:
         kinds: What is known of them: any of masks, boxes, parts.
@@ -50,7 +50,7 @@ def files(tmp_path):
         pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3))
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     names = tuple(f"{number}.png" for number in range(len(SIZES)))
-    return PictureFiles(
+    return ImageFiles(
         name="quarters/test",
         folder=folder,
         paths=names,
@@ -64,18 +64,18 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["crop", "squash"])
-def test_pictures_are_seen_through_the_view_in_any_order(files, kind):
+def test_images_are_seen_through_the_view_in_any_order(files, kind):
     dataset = replace(files, view=View(SIDE, kind))
     for index, shown in zip(EVERY[::-1], dataset.images(EVERY[::-1]), strict=True):
-        with Image.open(files.folder / f"{index}.png") as picture:
-            expected = View(SIDE, kind).place(*picture.size).image(picture)
+        with Image.open(files.folder / f"{index}.png") as image:
+            expected = View(SIDE, kind).place(*image.size).image(image)
         np.testing.assert_array_equal(shown, expected.transpose(2, 0, 1))
         np.testing.assert_array_equal(dataset.images(np.array([index]))[0], shown)
     assert dataset.images(EVERY[:0]).shape == (0, 3, SIDE, SIDE)
     assert dataset.size == (SIDE, SIDE)
 
 
-def test_a_framing_shows_a_part_and_is_asked_once_a_picture(files):
+def test_a_framing_shows_a_part_and_is_asked_once_an_image(files):
     asked = []
 
     def framing(index, width, height):
@@ -85,8 +85,8 @@ def test_a_framing_shows_a_part_and_is_asked_once_a_picture(files):
     shown = files.images(EVERY, framing)
     assert sorted(asked) == [(index, *size) for index, size in enumerate(SIZES)]
     for index, (width, height) in enumerate(SIZES):
-        with Image.open(files.folder / f"{index}.png") as picture:
-            part = Image.fromarray(np.asarray(picture)[2 : height - 4, 1 : width - 3])
+        with Image.open(files.folder / f"{index}.png") as image:
+            part = Image.fromarray(np.asarray(image)[2 : height - 4, 1 : width - 3])
         expected = np.asarray(part.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(shown[index], expected.transpose(2, 0, 1))
 
@@ -146,10 +146,10 @@ def test_an_object_outside_the_view_has_no_box_and_an_empty_mask(files):
     assert derived.boxes[0].tolist() == [[0, 0, 0, 0]]
 
 
-def test_a_damaged_picture_stops_its_batch_and_no_other(files):
+def test_a_damaged_image_stops_its_batch_and_no_other(files):
     (files.folder / "2.png").write_bytes(b"")
     assert files.images(np.array([0, 1, 3])).any()
-    with pytest.raises(InputError, match=r"2\.png: expected a readable picture"):
+    with pytest.raises(InputError, match=r"2\.png: expected a readable image"):
         files.images(EVERY)
 
 

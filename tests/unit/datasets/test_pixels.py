@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from ectool.datasets.images import read_grey, read_mask, read_picture
+from ectool.datasets.images import read_grey, read_image, read_mask
 from ectool.errors import InputError
 
 GREY = np.arange(0, 240, 10, np.uint8).reshape(4, 6)
@@ -22,7 +22,7 @@ PREMULTIPLIED = np.rint(COLOURS[..., :3] * ALPHA).astype(np.uint8)
 
 
 def levels(path):
-    return np.asarray(read_picture(path)).astype(np.int64)
+    return np.asarray(read_image(path)).astype(np.int64)
 
 
 def saved(folder, array, **options):
@@ -77,14 +77,14 @@ def test_sixteen_bits_a_colour_lose_their_lower_bits(tmp_path):
 def test_numbers_without_a_white_are_refused(tmp_path, dtype, photometric):
     array = COLOURS[..., :3] if photometric == "rgb" else GREY
     path = saved(tmp_path, (array // 2).astype(dtype), photometric=photometric)
-    with pytest.raises(InputError, match=r"p\.tif: expected a readable picture, got .+; restore"):
-        read_picture(path)
+    with pytest.raises(InputError, match=r"p\.tif: expected a readable image, got .+; restore"):
+        read_image(path)
 
 
 def test_colours_that_are_not_in_rgb_are_refused(tmp_path):
     path = saved(tmp_path, COLOURS[..., :3], photometric="cielab")
     with pytest.raises(InputError, match="pixels of the mode LAB; save it as RGB"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -147,7 +147,7 @@ def test_a_transparent_level_is_white(tmp_path, depth, row, width, transparent, 
 def test_a_transparent_colour_of_sixteen_bits_is_refused(tmp_path):
     path = png(tmp_path, struct.pack(">HHH", 0, 9, 9), 1, 16, 2, struct.pack(">HHH", 0, 9, 9))
     with pytest.raises(InputError, match="a transparent colour of 16 bits a channel"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("greatest", [1, 100, 255, 1023, 65535])

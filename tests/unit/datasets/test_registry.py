@@ -14,8 +14,8 @@ from ectool.errors import InputError
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "my: pictures"
+def images(tmp_path):
+    folder = tmp_path / "my: images"
     for split in ("train", "test"):
         for name in ("cat", "dog"):
             (folder / split / name).mkdir(parents=True)
@@ -34,24 +34,22 @@ def test_a_name_alone_opens_a_data_set(tmp_path):
     assert len(dataset.sample_ids) == len(dataset.labels)
 
 
-def test_a_path_follows_the_first_colon(pictures, tmp_path):
-    dataset = open_dataset(f"imagefolder:{pictures}", ask(tmp_path))
+def test_a_path_follows_the_first_colon(images, tmp_path):
+    dataset = open_dataset(f"imagefolder:{images}", ask(tmp_path))
     assert dataset.classes == ("cat", "dog")
     assert dataset.images(np.array([1])).shape == (1, 3, 8, 8)
 
 
 @pytest.mark.parametrize(("split", "kept"), [("train", 4), ("test", 8), ("all", 16)])
-def test_a_fraction_is_taken_of_training_pictures_only(pictures, tmp_path, split, kept):
-    dataset = open_dataset(f"imagefolder:{pictures}", ask(tmp_path, split), fraction=0.5)
+def test_a_fraction_is_taken_of_training_images_only(images, tmp_path, split, kept):
+    dataset = open_dataset(f"imagefolder:{images}", ask(tmp_path, split), fraction=0.5)
     assert len(dataset.sample_ids) == kept
     assert np.bincount(dataset.labels).tolist() == [kept // 2] * 2
 
 
-def test_the_draw_of_a_fraction_follows_the_seed(pictures, tmp_path):
+def test_the_draw_of_a_fraction_follows_the_seed(images, tmp_path):
     drawn = {
-        tuple(
-            open_dataset(f"imagefolder:{pictures}", ask(tmp_path, "train", seed=s), 0.5).sample_ids
-        )
+        tuple(open_dataset(f"imagefolder:{images}", ask(tmp_path, "train", seed=s), 0.5).sample_ids)
         for s in range(8)
     }
     assert len(drawn) > 1
@@ -67,9 +65,9 @@ def test_an_unknown_name_is_an_error_that_helps(tmp_path, uri, fix):
         open_dataset(uri, ask(tmp_path))
 
 
-def test_a_variant_the_data_do_not_have_is_an_error(pictures, tmp_path):
+def test_a_variant_the_data_do_not_have_is_an_error(images, tmp_path):
     with pytest.raises(InputError, match=r"variant of imagefolder:.*expected one of original"):
-        open_dataset(f"imagefolder:{pictures}", ask(tmp_path, variant="no_fg"))
+        open_dataset(f"imagefolder:{images}", ask(tmp_path, variant="no_fg"))
 
 
 def test_an_entry_tells_what_is_known_before_anything_is_opened():

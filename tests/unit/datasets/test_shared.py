@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectool.datasets.image_files import PictureFiles
-from ectool.datasets.shared import SharedPictures, shared
+from ectool.datasets.image_files import ImageFiles
+from ectool.datasets.shared import SharedImages, shared
 from ectool.datasets.subset import Subset
 from ectool.datasets.views import View
 
@@ -21,8 +21,8 @@ EVERY = np.arange(COUNT)
 
 
 @dataclass(frozen=True, eq=False)
-class Counted(PictureFiles):
-    """Picture files that remember which of them were decoded."""
+class Counted(ImageFiles):
+    """Image files that remember which of them were decoded."""
 
     decoded: list[int] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ def counted(tmp_path):
     )
 
 
-def test_pictures_are_the_same_and_decoded_once(counted, tmp_path):
+def test_images_are_the_same_and_decoded_once(counted, tmp_path):
     expected = counted.images(EVERY)
     counted.decoded.clear()
     with shared({"original": counted}, tmp_path) as opened:
@@ -82,7 +82,7 @@ def test_threads_that_ask_at_once_decode_nothing_twice(counted, tmp_path):
 def test_everything_else_is_the_data_sets_own(counted, tmp_path):
     with shared({"original": counted}, tmp_path) as opened:
         found = opened["original"]
-        assert isinstance(found, SharedPictures)
+        assert isinstance(found, SharedImages)
         for name in ("name", "classes", "sample_ids", "groups", "size", "fingerprint"):
             assert getattr(found, name) == getattr(counted, name)
         assert found.labels is counted.labels
@@ -98,7 +98,7 @@ def test_subsets_of_files_are_shared_and_arrays_are_not(counted, tmp_path):
     rows = np.array([2, 5, 11])
     some = Subset(counted, rows)
     with shared({"some": some}, tmp_path) as opened:
-        assert isinstance(opened["some"], SharedPictures)
+        assert isinstance(opened["some"], SharedImages)
         np.testing.assert_array_equal(
             opened["some"].images(np.array([2])), counted.images(rows[2:])
         )
@@ -119,7 +119,7 @@ def test_nothing_is_left_behind_and_nothing_written_where_there_is_no_room(
         usage = shutil.disk_usage(tmp_path)._replace(free=left)
         monkeypatch.setattr(shutil, "disk_usage", lambda path, usage=usage: usage)
         with shared({"original": counted}, tmp_path) as opened:
-            assert isinstance(opened["original"], SharedPictures) == is_shared
+            assert isinstance(opened["original"], SharedImages) == is_shared
 
 
 def test_a_disk_that_fills_up_is_an_error(counted, tmp_path, monkeypatch):

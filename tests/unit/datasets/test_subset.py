@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ectool.datasets.base import Annotations, Groups
-from ectool.datasets.image_arrays import PictureArrays
+from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.subset import fraction_of
 
 LABELS = np.repeat([0, 1, 2, 3], [40, 25, 10, 1])
 COUNT = len(LABELS)
-PICTURES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None].repeat(3, 1)
-IDS = tuple(f"pictures/{number:03d}.png" for number in range(COUNT))
+IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None].repeat(3, 1)
+IDS = tuple(f"images/{number:03d}.png" for number in range(COUNT))
 SHARES = st.floats(0.001, 0.999)
 
 
 @pytest.fixture(scope="module")
 def whole():
-    return PictureArrays(
+    return ImageArrays(
         name="numbers/train",
         sample_ids=IDS,
         labels=LABELS,
         classes=("a", "b", "c", "d"),
         size=(1, 1),
-        read=lambda indices: PICTURES[indices],
+        read=lambda indices: IMAGES[indices],
         digest=lambda: "digest of the whole",
         truth=lambda indices, targets: Annotations(boxes=[np.array([[i] * 4]) for i in indices]),
     )
@@ -59,12 +59,12 @@ def test_a_smaller_share_is_part_of_a_greater_one(whole, first, second):
     assert set(smaller.sample_ids) <= set(greater.sample_ids)
 
 
-def test_every_sample_keeps_its_id_label_picture_and_truth(whole):
+def test_every_sample_keeps_its_id_label_image_and_truth(whole):
     part = fraction_of(whole, 0.3, seed=1)
     rows = np.array([IDS.index(name) for name in part.sample_ids])
     indices = np.array([5, 0, 3])
     np.testing.assert_array_equal(part.labels, LABELS[rows])
-    np.testing.assert_array_equal(part.images(indices), PICTURES[rows[indices]])
+    np.testing.assert_array_equal(part.images(indices), IMAGES[rows[indices]])
     boxes = part.annotations(indices).boxes
     assert [int(box[0, 0]) for box in boxes] == rows[indices].tolist()
     assert part.classes == whole.classes
@@ -72,7 +72,7 @@ def test_every_sample_keeps_its_id_label_picture_and_truth(whole):
     assert part.name == f"numbers/train ({len(rows)} of {COUNT})"
 
 
-def test_a_framing_knows_pictures_by_their_index_in_the_part(whole):
+def test_a_framing_knows_images_by_their_index_in_the_part(whole):
     part, asked = fraction_of(whole, 0.3, seed=1), []
 
     def framing(index, width, height):

@@ -39,9 +39,9 @@ def peer(view, interpolation):
 @given(SIDES, SIDES, VIEW_SIDES, st.sampled_from(["L", "RGB"]))
 @settings(max_examples=40)
 def test_the_view_is_torchvisions(kind, resampling, width, height, side, mode):
-    view, picture = View(side, kind), noise(width, height, mode)
-    expected = np.asarray(peer(view, INTERPOLATIONS[resampling])(picture))
-    ours = view.place(width, height).image(picture, resampling)
+    view, image = View(side, kind), noise(width, height, mode)
+    expected = np.asarray(peer(view, INTERPOLATIONS[resampling])(image))
+    ours = view.place(width, height).image(image, resampling)
     assert ours.shape == ((side, side) if mode == "L" else (side, side, 3))
     np.testing.assert_array_equal(ours, expected)
 
@@ -52,15 +52,15 @@ def test_a_frame_shows_the_part_and_nothing_else(data, width, height, side):
     top = data.draw(st.integers(0, height - 1))
     right = data.draw(st.integers(left + 1, width))
     bottom = data.draw(st.integers(top + 1, height))
-    picture = noise(width, height, "RGB")
-    part = Image.fromarray(np.asarray(picture)[top:bottom, left:right])
+    image = noise(width, height, "RGB")
+    part = Image.fromarray(np.asarray(image)[top:bottom, left:right])
     expected = part.resize((side, side), Image.Resampling.BILINEAR)
-    shown = View(side).frame((left, top, right, bottom)).image(picture)
+    shown = View(side).frame((left, top, right, bottom)).image(image)
     np.testing.assert_array_equal(shown, expected)
 
 
 def source_of(view, width, height, x, y):
-    """Return the point of a picture that lies at a point of its view, from the definition."""
+    """Return the point of an image that lies at a point of its view, from the definition."""
     if view.kind == "squash":
         return x / view.side * width, y / view.side * height
     short = round(view.side * 256 / 224)

@@ -28,11 +28,11 @@ def sections(page):
 
 
 @pytest.mark.parametrize("method", EXPLAINERS)
-def test_every_method_has_a_section_with_its_picture(method, sections):
+def test_every_method_has_a_section_with_its_image(method, sections):
     text = sections[method]
-    picture = f"explainers/{method}.png"
-    assert f"]({picture})" in text
-    assert (PAGE.parent / picture).stat().st_size > 0
+    image = f"explainers/{method}.png"
+    assert f"]({image})" in text
+    assert (PAGE.parent / image).stat().st_size > 0
     for part in ("- Source: ", "- Cost: ", "- Use it ", "- Weak: "):
         assert text.count(part) == 1
 
@@ -45,6 +45,6 @@ def test_the_table_has_all_methods_in_the_order_of_the_help(page):
     }
 
 
-def test_no_picture_is_left_over():
+def test_no_image_is_left_over():
     drawn = {path.stem for path in (PAGE.parent / "explainers").glob("*.png")}
     assert drawn == set(EXPLAINERS)

@@ -1,4 +1,4 @@
-"""What every method in the table owes its callers, on networks and pictures of any shape."""
+"""What every method in the table owes its callers, on networks and images of any shape."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SHAPES = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(1, 7)
     seed=st.integers(0, 2**16),
     columns=st.integers(0, 2),
 )
-def test_pictures_of_any_shape(method, shape, classes, stride, dtype, seed, columns):
+def test_images_of_any_shape(method, shape, classes, stride, dtype, seed, columns):
     count, colors, height, width = shape
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(shape, generator=generator)
@@ -151,14 +151,14 @@ def resident_megabytes() -> float:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own account")
 @pytest.mark.parametrize("method", METHODS)
-def test_memory_is_flat_over_ten_thousand_pictures(method):
+def test_memory_is_flat_over_ten_thousand_images(method):
     explain, batch = explainer(method, network(3, 4, 2).float()), 250
-    pictures = torch.rand(batch, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(batch, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     for _ in range(2000 // batch):
-        explain(pictures)
+        explain(images)
     gc.collect()
     settled = resident_megabytes()
     for _ in range(8000 // batch):
-        explain(pictures)
+        explain(images)
     gc.collect()
     assert resident_megabytes() - settled < 16

@@ -1,4 +1,4 @@
-"""A small classifier with decided answers, pictures, heatmaps and classes."""
+"""A small classifier with decided answers, images, heatmaps and classes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def images() -> Tensor:
 
 @pytest.fixture(scope="session")
 def heatmaps() -> Tensor:
-    """Return maps of the pictures' size: upsampled ones have equal pixels along the border."""
+    """Return maps of the images' size: upsampled ones have equal pixels along the border."""
     return torch.rand(5, *SIZE, generator=torch.Generator().manual_seed(2))
 
 
@@ -54,7 +54,7 @@ def sample_ids() -> list[str]:
 
 @pytest.fixture(scope="session")
 def solve_exactly() -> Callable[[Tensor, Tensor], Tensor]:
-    """Fill one picture by the authors' equations, from their code, and a sparse direct solver."""
+    """Fill one image by the authors' equations, from their code, and a sparse direct solver."""
 
     def solve(image: Tensor, kept: Tensor) -> Tensor:
         system, right = NoisyLinearImputer.setup_sparse_system(

@@ -7,15 +7,15 @@ from torch.nn import functional as F
 from ectool.faithfulness.average_drop import ConfidenceChanges, confidence_changes
 
 
-def test_drop_and_increase_redone_picture_by_picture(explained, model, images, heatmaps, targets):
+def test_drop_and_increase_redone_image_by_image(explained, model, images, heatmaps, targets):
     heatmaps = heatmaps[:, :4, :6]
     changes = confidence_changes(explained, 7 * heatmaps)
     for row, target in enumerate(targets.tolist()):
         normalised = ((images[row] - model.mean) / model.std)[None]
         mask = F.interpolate(heatmaps[row][None, None], (16, 24), mode="bilinear")
         clean, seen = (
-            model.network(picture).softmax(1)[0, target].item()
-            for picture in (normalised, normalised * mask / mask.max())
+            model.network(image).softmax(1)[0, target].item()
+            for image in (normalised, normalised * mask / mask.max())
         )
         assert changes.drop[row].item() == pytest.approx(max(0, clean - seen) / clean, abs=1e-5)
         assert changes.increase[row].item() == float(clean < seen)

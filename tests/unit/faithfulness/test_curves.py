@@ -14,7 +14,7 @@ from ectool.faithfulness.substrates import black, uniform_noise
 
 @pytest.fixture
 def asked(model):
-    """Return the numbers of pictures of every pass from now on."""
+    """Return the numbers of images of every pass from now on."""
     rows: list[int] = []
     handle = model.register_forward_hook(lambda _m, _a, output: rows.append(len(output)))
     yield rows
@@ -22,7 +22,7 @@ def asked(model):
 
 
 def causal_metric(model, image, heatmap, target, mode, step):
-    """Redo the authors' `CausalMetric.single_run` on a normalised picture."""
+    """Redo the authors' `CausalMetric.single_run` on a normalised image."""
     pixels = image.shape[1] * image.shape[2]
     normalised = ((image - model.mean) / model.std)[None]
     impulse = np.zeros((11, 11))
@@ -56,7 +56,7 @@ def test_the_protocol_of_rise(measure, mode, explained, model, images, heatmaps,
         assert curves.auc[row].item() == pytest.approx(auc, abs=1e-5)
 
 
-def test_insertion_ends_and_deletion_begins_with_the_picture(
+def test_insertion_ends_and_deletion_begins_with_the_image(
     explained, model, images, heatmaps, targets
 ):
     answers = model(images).softmax(1)
@@ -86,13 +86,13 @@ def test_pixel_flipping_redone_patch_by_patch(
     for row in range(len(images)):
         corners = [(y, x) for y in range(0, 16, patch) for x in range(0, 24, patch)]
         means = [relevance[row, y : y + patch, x : x + patch].mean().item() for y, x in corners]
-        picture, expected = images[row].clone(), []
+        image, expected = images[row].clone(), []
         for place in [None, *np.argsort(means)[::-1][:6]]:
             if place is not None:
                 y, x = corners[place]
                 hidden = (slice(None), slice(y, y + patch), slice(x, x + patch))
-                picture[hidden] = noise[row][hidden]
-            expected.append(model(picture[None]).softmax(1)[0, targets[row]].item())
+                image[hidden] = noise[row][hidden]
+            expected.append(model(image[None]).softmax(1)[0, targets[row]].item())
         np.testing.assert_allclose(curves.probabilities[row], expected, atol=1e-5)
         aopc = np.mean([expected[0] - value for value in expected])
         assert curves.aopc[row].item() == pytest.approx(aopc, abs=1e-5)
@@ -106,7 +106,7 @@ def test_no_more_patches_are_flipped_than_there_are(explained, model, images, he
 
 
 @pytest.mark.parametrize("patch", [0, 17])
-def test_a_patch_fits_into_the_picture(patch, explained, heatmaps):
+def test_a_patch_fits_into_the_image(patch, explained, heatmaps):
     with pytest.raises(InputError, match="patch: expected 1 to 16 pixels"):
         pixel_flipping(explained, heatmaps, patch=patch)
 
@@ -147,7 +147,7 @@ def test_as_many_steps_as_in_the_authors_evaluation(explained, heatmaps):
     torch.testing.assert_close(curves.shares, torch.arange(29) / 28)
 
 
-def test_pictures_do_not_depend_on_each_other(explained, model, images, heatmaps, targets):
+def test_images_do_not_depend_on_each_other(explained, model, images, heatmaps, targets):
     together = insertion(explained, heatmaps, steps=4)
     last = Explained(model, images[3:4], targets[3:4])
     alone = insertion(last, heatmaps[3:4], steps=4)

@@ -9,7 +9,7 @@ from ectool.faithfulness.road import road
 
 
 @pytest.mark.parametrize("order", ["morf", "lerf"])
-def test_road_redone_picture_by_picture(
+def test_road_redone_image_by_image(
     order, explained, model, images, heatmaps, targets, sample_ids, solve_exactly
 ):
     shares = (0.0, 0.3, 0.8)
@@ -20,8 +20,8 @@ def test_road_redone_picture_by_picture(
             kept = torch.ones(16 * 24, dtype=torch.bool)
             ranked = relevance[row].argsort(descending=order == "morf")
             kept[ranked[: int(share * 16 * 24)]] = False
-            picture = solve_exactly(images[row], kept.view(16, 24)) if share else images[row]
-            answer = model(picture[None]).softmax(1)[0]
+            image = solve_exactly(images[row], kept.view(16, 24)) if share else images[row]
+            answer = model(image[None]).softmax(1)[0]
             found = curves.probabilities[row, column].item()
             assert found == pytest.approx(answer[targets[row]].item(), abs=2e-3)
             assert curves.correct[row, column].item() == (answer.argmax() == targets[row]).item()

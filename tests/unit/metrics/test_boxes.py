@@ -95,7 +95,7 @@ def test_constant_maps_show_nothing_and_without_a_box_there_is_nothing_to_find()
     assert np.isnan(max_box_acc(overlaps.best, overlaps.best[:2])).tolist() == [False, False, True]
 
 
-def test_the_threshold_comes_from_the_validation_pictures():
+def test_the_threshold_comes_from_the_validation_images():
     validation = np.array([[0.6, 0.4], [0.6, 0.8], [np.nan, np.nan]])
     overlaps = np.array([[0.1, 0.9], [0.55, 0.9], [0.9, 0.1]])
     assert best_threshold(validation, 0.5) == 0
@@ -106,7 +106,7 @@ def test_the_threshold_comes_from_the_validation_pictures():
     np.testing.assert_allclose(max_box_acc(overlaps, validation), expected)
 
 
-def test_on_its_own_pictures_it_is_the_authors_number():
+def test_on_its_own_images_it_is_the_authors_number():
     heatmaps, boxes = random_case(1, n=8)
     overlaps = box_overlaps(heatmaps, boxes, SIZE)
     assert overlaps.best.shape == (8, len(THRESHOLDS))

@@ -157,7 +157,7 @@ def test_mask_iou_is_the_jaccard_index_of_the_thresholded_map(threshold):
 @pytest.mark.parametrize(
     ("distance", "hit"), [(0, 1.0), (15, 1.0), (16, 0.0)], ids=["on", "at 15", "at 16"]
 )
-def test_tolerance_is_fifteen_pixels_of_a_picture_of_224(distance, hit):
+def test_tolerance_is_fifteen_pixels_of_an_image_of_224(distance, hit):
     heatmaps = np.zeros((1, 224, 224), np.float32)
     heatmaps[0, 100, 100] = 1
     masks = np.zeros((1, 224, 224), np.bool_)
@@ -165,7 +165,7 @@ def test_tolerance_is_fifteen_pixels_of_a_picture_of_224(distance, hit):
     assert pointing_game(heatmaps, masks).tolist() == [hit]
 
 
-def test_tolerance_scales_with_the_picture():
+def test_tolerance_scales_with_the_image():
     heatmaps = np.zeros((1, 32, 32), np.float32)
     heatmaps[0, 10, 10] = 1
     masks = np.zeros((2, 1, 32, 32), np.bool_)
@@ -243,7 +243,7 @@ def test_box_masks_redone_pixel_by_pixel():
                 assert mask[y, x] == (x0 <= x < x1 and y0 <= y < y1)
 
 
-def test_filled_boxes_are_those_of_each_picture():
+def test_filled_boxes_are_those_of_each_image():
     boxes = [np.array([[0, 0, 2, 1], [1, 0, 3, 2]]), np.zeros((0, 4), np.int64)]
     first, second = filled_boxes(boxes, (3, 4))
     assert first.astype(int).tolist() == [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]

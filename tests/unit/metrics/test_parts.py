@@ -56,7 +56,7 @@ def test_instability_redone_class_by_class(seed):
     assert location_instability(distances, labels) == pytest.approx(expected)
 
 
-def test_the_interval_is_over_resampled_pictures():
+def test_the_interval_is_over_resampled_images():
     heatmaps, parts, labels = random_case(3)
     distances = part_distances(heatmaps, parts, SIZE)
     estimate = location_instability_interval(distances, labels, resamples=40, seed=5)
@@ -78,7 +78,7 @@ def test_a_map_that_follows_the_part_is_stable():
     assert location_instability(distances, np.zeros(6, int)) == pytest.approx(0, abs=1e-12)
 
 
-def test_one_picture_of_a_class_has_no_deviation():
+def test_one_image_of_a_class_has_no_deviation():
     distances = np.array([[0.1], [0.3], [0.9]])
     assert location_instability(distances, np.array([7, 7, 2])) == pytest.approx(0.1)
     assert math.isnan(location_instability(distances, np.array([1, 7, 2])))

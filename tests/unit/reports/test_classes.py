@@ -56,7 +56,7 @@ def test_confusion(make_report, make_evaluation):
     assert found.has_matrix
 
 
-def test_a_class_without_pictures_has_no_share(make_report, make_evaluation):
+def test_a_class_without_images_has_no_share(make_report, make_evaluation):
     rows = confused(("cat", "dog", 1))
     (found,) = confusions(make_report(make_evaluation(confusion=rows)))
     assert found.share(found.classes.index("dog"), 0) == 0

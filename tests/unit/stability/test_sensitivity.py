@@ -38,8 +38,8 @@ def slow(explain, images, neighbours):
     for row in range(len(images)):
         length = sum(float(v) ** 2 for v in clean[row].flatten()) ** 0.5
         changes = []
-        for pictures in neighbours:
-            difference = explain(pictures)[row] - clean[row]
+        for near in neighbours:
+            difference = explain(near)[row] - clean[row]
             changes.append(sum(float(v) ** 2 for v in difference.flatten()) ** 0.5 / length)
         found.append(max(changes))
     return found
@@ -64,7 +64,7 @@ def test_it_equals_captum_on_the_same_draws(explain, images, neighbours):
     assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
-def test_nothing_changes_without_a_neighbour_or_at_the_picture_itself(explain, images):
+def test_nothing_changes_without_a_neighbour_or_at_the_image_itself(explain, images):
     clean = explain(images)
     assert sensitivity_max(explain, clean, []).tolist() == [0, 0, 0, 0]
     assert sensitivity_max(explain, clean, [images]).tolist() == [0, 0, 0, 0]
@@ -73,20 +73,20 @@ def test_nothing_changes_without_a_neighbour_or_at_the_picture_itself(explain, i
 def test_a_map_that_shows_nothing_is_undefined(images):
     maps = torch.rand(4, 3, 3, generator=torch.Generator().manual_seed(0))
     maps[1] = 0
-    found = sensitivity_max(lambda pictures: maps + 1, maps, [images])
+    found = sensitivity_max(lambda images: maps + 1, maps, [images])
     assert found.isnan().tolist() == [False, True, False, False]
 
 
 def test_maps_of_several_labels_each_count_for_themselves(images, neighbours):
     maps = torch.rand(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
 
-    def explain(pictures):
-        return maps * pictures.mean((1, 2, 3))[:, None, None, None]
+    def explain(images):
+        return maps * images.mean((1, 2, 3))[:, None, None, None]
 
     found = sensitivity_max(explain, explain(images), neighbours)
     for column in range(2):
         alone = sensitivity_max(
-            lambda pictures, c=column: explain(pictures)[:, c],
+            lambda images, c=column: explain(images)[:, c],
             explain(images)[:, column],
             neighbours,
         )

@@ -1,4 +1,4 @@
-"""What the stages' tests share: thirty digits as a folder of pictures, and a listening reporter."""
+"""What the stages' tests share: thirty digits as a folder of images, and a listening reporter."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def rounds(model, few_options, tmp_path_factory):
             PerturbConfig(**few_options | shared, output=folder / "adv.zarr"),
         )
         made[size] = {"samples": samples}
-        # All of them explain the same pictures: a sample may differ in a few pixels already.
+        # All of them explain the same images: a sample may differ in a few pixels already.
         shared["samples"] = made[1]["samples"]
         maps = explain.run(ExplainConfig(**shared, output=folder / "cams.zarr"))
         made[size] |= {"heatmaps": maps, "weights": score.run(ScoreConfig(heatmaps=maps))}

@@ -169,15 +169,15 @@ def test_nor_is_where_things_lie(stage, outputs, listener, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["perturb", "explain"])
-def test_pictures_are_in_the_key(stage, outputs, listener, few, tmp_path):
+def test_images_are_in_the_key(stage, outputs, listener, few, tmp_path):
     shutil.copytree(few, tmp_path / "copy")
     data = {"data": f"imagefolder:{tmp_path / 'copy'}", "split": "all"}
     call(outputs, stage, listener, **data)
     assert listener.tasks == []
-    picture = tmp_path / "copy" / "3" / "1.png"
-    pixels = np.asarray(Image.open(picture)).copy()
+    image = tmp_path / "copy" / "3" / "1.png"
+    pixels = np.asarray(Image.open(image)).copy()
     pixels[0, 0] ^= 1
-    Image.fromarray(pixels).save(picture)
+    Image.fromarray(pixels).save(image)
     with pytest.raises(InputError if stage == "explain" else OutputExistsError):
         call(outputs, stage, listener, **data)
 
@@ -210,7 +210,7 @@ def test_the_machine_and_the_bounds_are_not(evaluation_key):
         assert evaluation_key(**{name: value}) == evaluation_key()
 
 
-def test_an_evaluation_of_the_same_pictures_grows_and_of_others_is_refused(
+def test_an_evaluation_of_the_same_images_grows_and_of_others_is_refused(
     model, few_options, few, tmp_path, listener
 ):
     given = {"model": str(model), **few_options, "bootstrap": 100, "output": tmp_path / "eval"}

@@ -89,7 +89,7 @@ def present(dataset, row):
 
 
 def maps_of(network, image, classes):
-    """Explain one picture, one class at a time."""
+    """Explain one image, one class at a time."""
     pixels = to_pixels(image[None])
     return [GradCAM(network)(pixels, torch.tensor([int(k)])).heatmaps[0] for k in classes]
 

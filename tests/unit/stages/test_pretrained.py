@@ -45,10 +45,10 @@ def options(tmp_path_factory):
     """The network by its own weights, and an image folder whose classes it knows by name."""
     folder = tmp_path_factory.mktemp("pretrained")
     (folder / "stage_zoo.py").write_text(CODE)
-    for name, picture in SHOWN.items():
+    for name, image in SHOWN.items():
         path = folder / "photos" / "test" / name / "photo.png"
         path.parent.mkdir(parents=True)
-        Image.fromarray(picture()).save(path)
+        Image.fromarray(image()).save(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield {
@@ -95,7 +95,7 @@ def test_it_is_evaluated(options, quick_evaluation, tmp_path):
 
 
 def log_share(logits):
-    """Return the log-probability of each picture's own class."""
+    """Return the log-probability of each image's own class."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))[
         np.arange(3), np.arange(3)

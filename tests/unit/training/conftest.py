@@ -1,4 +1,4 @@
-"""A toy problem: which third of a tiny picture is bright."""
+"""A toy problem: which third of a tiny image is bright."""
 
 from __future__ import annotations
 

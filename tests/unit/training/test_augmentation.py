@@ -75,7 +75,7 @@ def test_draws_belong_to_sample_epoch_and_seed():
     assert len(boxes) == 24
 
 
-def test_half_of_the_pictures_are_mirrored():
+def test_half_of_the_images_are_mirrored():
     ids = [f"s{row}" for row in range(400)]
     images = np.broadcast_to(IMAGES[0], (400, *IMAGES[0].shape))
     found = augmentation(magnitude=0).alter(images, ids, 0)

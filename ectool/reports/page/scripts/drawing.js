@@ -1,6 +1,6 @@
-// Pictures, differences and heatmaps, drawn from what the page holds of a sample.
+// Images, differences and heatmaps, drawn from what the page holds of a sample.
 const VIEWS = {
-  picture: "picture",
+  image: "image",
   perturbed: "perturbed",
   difference: "difference",
   heatmap: "heatmap",
@@ -36,13 +36,13 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCod
 async function draw(canvas, view, uri, seen, data) {
   const request = {};
   requests.set(canvas, request);
-  const [picture, difference] = await Promise.all([uri, seen.difference].map(pixelsOf));
+  const [image, difference] = await Promise.all([uri, seen.difference].map(pixelsOf));
   if (requests.get(canvas) !== request) return; // something else is wanted by now
-  const { width, height } = picture;
+  const { width, height } = image;
   const isPerturbed = view.startsWith("perturbed");
-  const base = isPerturbed ? perturbed(picture, difference, data.factor) : picture;
+  const base = isPerturbed ? perturbed(image, difference, data.factor) : image;
   const shown = view === "difference" ? difference : new ImageData(width, height);
-  if (view === "picture" || view === "perturbed") shown.data.set(base.data);
+  if (view === "image" || view === "perturbed") shown.data.set(base.data);
   else if (view !== "difference") {
     const heatmap = isPerturbed ? seen.adversarial : seen.clean;
     const opacity = view.endsWith("overlay") ? data.opacity : 1;
@@ -54,12 +54,12 @@ async function draw(canvas, view, uri, seen, data) {
   canvas.dataset.view = view;
 }
 
-// The page holds no perturbed pictures: they are the picture plus the amplified difference.
-function perturbed(picture, difference, factor) {
-  const result = new ImageData(picture.width, picture.height);
+// The page holds no perturbed images: they are the image plus the amplified difference.
+function perturbed(image, difference, factor) {
+  const result = new ImageData(image.width, image.height);
   for (let at = 0; at < result.data.length; at += 1) {
     const isOpacity = at % 4 === 3;
-    result.data[at] = isOpacity ? BYTES : picture.data[at] + (difference.data[at] - GREY) / factor;
+    result.data[at] = isOpacity ? BYTES : image.data[at] + (difference.data[at] - GREY) / factor;
   }
   return result;
 }
@@ -85,7 +85,7 @@ function enlarged({ width, height, levels }, toWidth, toHeight) {
   return result;
 }
 
-// Lay the colours of a heatmap over a picture in grey (ITU-R 601).
+// Lay the colours of a heatmap over an image in grey (ITU-R 601).
 function colour(result, base, heat, palette, opacity) {
   for (let pixel = 0; pixel < heat.length; pixel += 1) {
     const at = 4 * pixel;

@@ -32,16 +32,16 @@ const viewName = (view, name, factor) => (view === "difference" ? `${name} ×${f
 // Return what a field holds unless somebody chooses: the first option, or nothing.
 const usual = (field) => field.options?.[0].value ?? "";
 
-// Put a canvas that opens the sample in the place of the card's picture.
+// Put a canvas that opens the sample in the place of the card's image.
 function setUpCard(item, sample, index) {
-  const picture = item.querySelector("img");
+  const image = item.querySelector("img");
   const canvas = make("canvas");
   const button = make("button", { type: "button" }, canvas);
-  picture.replaceWith(button);
+  image.replaceWith(button);
   button.addEventListener("click", () => openSample(index));
   const said = make("span");
   item.querySelector("figcaption").append(make("br"), said);
-  return { item, sample, canvas, button, said, uri: picture.src, label: picture.alt };
+  return { item, sample, canvas, button, said, uri: image.src, label: image.alt };
 }
 
 function showGallery({ data, form, cards, fields }) {

@@ -27,9 +27,9 @@ ACCURACIES = {
         higher_is_better=True,
     ),
 }
-"""What is measured on every variant of the pictures; on others than these by debiasing."""
+"""What is measured on every variant of the images; on others than these by debiasing."""
 METRICS = {
-    f"{name}@original": info.at("original", ": pictures as they are")
+    f"{name}@original": info.at("original", ": images as they are")
     for name, info in ACCURACIES.items()
 } | {
     "top5_accuracy": MetricInfo(
@@ -39,12 +39,12 @@ METRICS = {
     ),
     "balanced_accuracy": MetricInfo(
         "balanced accuracy",
-        "mean over classes of the share of their pictures classified correctly",
+        "mean over classes of the share of their images classified correctly",
         higher_is_better=True,
     ),
     "worst_group_accuracy": MetricInfo(
         "worst-group accuracy",
-        "accuracy in the group of pictures that is classified worst (Sagawa et al. 2020), which "
+        "accuracy in the group of images that is classified worst (Sagawa et al. 2020), which "
         "many small groups make low by chance: the interval may lie above most of the values",
         higher_is_better=True,
     ),
@@ -56,7 +56,7 @@ METRICS = {
     ),
     "brier": MetricInfo(
         "Brier score",
-        "mean over pictures of the squared differences between probabilities and truth, summed "
+        "mean over images of the squared differences between probabilities and truth, summed "
         "over classes: 0 to 2 (Brier 1950)",
         higher_is_better=False,
         is_share=False,

@@ -28,7 +28,7 @@ METRICS = {
     ),
     "background_robustness": MetricInfo(
         "robust to every background",
-        "share of objects classified correctly on every background of the test pictures "
+        "share of objects classified correctly on every background of the test images "
         "(adversarial backgrounds challenge, Xiao et al. 2021)",
         higher_is_better=True,
     ),
@@ -36,7 +36,7 @@ METRICS = {
 
 
 def on_variant(info: MetricInfo, variant: str) -> MetricInfo:
-    """Return what a metric of the pictures is on one of their variants.
+    """Return what a metric of the images is on one of their variants.
 
     Raises:
         ValueError: The share of a replaced background is no number.
@@ -46,7 +46,7 @@ def on_variant(info: MetricInfo, variant: str) -> MetricInfo:
 
 
 def _meaning(variant: str) -> str:
-    """Return what the pictures of a variant, or with a replaced background, show."""
+    """Return what the images of a variant, or with a replaced background, show."""
     _, replaced, share = variant.partition("replaced-")
     if not replaced:
         return VARIANT_MEANING.get(variant, variant)

@@ -20,7 +20,7 @@ METRICS = {
     "insertion": MetricInfo(
         "insertion",
         "area under the probability of the true class while the most relevant pixels come back "
-        "into the blurred picture, in 28 steps (Petsiuk et al. 2018)",
+        "into the blurred image, in 28 steps (Petsiuk et al. 2018)",
         higher_is_better=True,
     ),
     "pixel_flipping": MetricInfo(
@@ -32,13 +32,13 @@ METRICS = {
     ),
     "average_drop": MetricInfo(
         "average drop",
-        "drop of the true class's probability when the picture is seen through its heatmap, as a "
-        "share of that of the whole picture, 0 for a rise (Chattopadhay et al. 2018)",
+        "drop of the true class's probability when the image is seen through its heatmap, as a "
+        "share of that of the whole image, 0 for a rise (Chattopadhay et al. 2018)",
         higher_is_better=False,
     ),
     "increase_in_confidence": MetricInfo(
         "increase in confidence",
-        "share of pictures whose true class is more probable when they are seen through their "
+        "share of images whose true class is more probable when they are seen through their "
         "heatmap (Chattopadhay et al. 2018)",
         higher_is_better=True,
     ),

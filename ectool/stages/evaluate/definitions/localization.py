@@ -13,7 +13,7 @@ METRICS = {
     ),
     "pointing_game_difficult": MetricInfo(
         "pointing game, difficult",
-        "pointing game where the objects cover less than a quarter of the picture, and another "
+        "pointing game where the objects cover less than a quarter of the image, and another "
         "class is there too (Zhang et al. 2016)",
         higher_is_better=True,
     ),
@@ -50,20 +50,20 @@ METRICS = {
         "MaxBoxAcc",
         "share of heatmaps whose box, around the largest component above a threshold, has an "
         "intersection over union of 0.5 or more with a true one; threshold tuned on validation "
-        "pictures (Choe et al. 2020)",
+        "images (Choe et al. 2020)",
         higher_is_better=True,
     ),
     "max_box_acc_v2": MetricInfo(
         "MaxBoxAccV2",
         "share of heatmaps any of whose boxes, around components above a threshold, fits a true "
         "one: mean over intersections over union of 0.3, 0.5 and 0.7, each with its own threshold "
-        "tuned on validation pictures (Choe et al. 2020)",
+        "tuned on validation images (Choe et al. 2020)",
         higher_is_better=True,
     ),
     "location_instability": MetricInfo(
         "location instability",
         "standard deviation within a class of the distance from a heatmap's maximum to a part of "
-        "the object, in diagonals of the picture, mean over parts and classes (Zhang et al. 2018)",
+        "the object, in diagonals of the image, mean over parts and classes (Zhang et al. 2018)",
         higher_is_better=False,
         is_share=False,
     ),

@@ -14,7 +14,7 @@ ATTACKS = {
     ),
     "robust_autoattack": (" (AutoAttack)", "AutoAttack (Croce and Hein 2020) by torchattacks"),
     "robust_background": (" (background)", "PGD on the pixels outside the object alone"),
-    "robust_worst": (" (worst)", "each of the attacks on the whole picture that were run"),
+    "robust_worst": (" (worst)", "each of the attacks on the whole image that were run"),
 }
 """What is added to a label, and what is done, under attack."""
 OF_SEVERAL = ("robust", "robust_fgsm", "robust_background")
@@ -31,7 +31,7 @@ METRICS = {
     f"robust_area@{norm}": MetricInfo(
         f"area under robustness, {norm}",
         f"mean accuracy over {name} radii from 0 to the greatest, linear between those measured, "
-        "each under every attack on the whole picture that was run",
+        "each under every attack on the whole image that was run",
         higher_is_better=True,
     )
     for norm, name in NORMS.items()

@@ -30,7 +30,7 @@ METRICS = {
     ),
     "sensitivity_max": MetricInfo(
         "max-sensitivity",
-        "greatest change of the heatmap among 10 random points within 0.02 (L-inf) of the picture, "
+        "greatest change of the heatmap among 10 random points within 0.02 (L-inf) of the image, "
         "over the heatmap's norm (Yeh et al. 2019)",
         higher_is_better=False,
         is_share=False,

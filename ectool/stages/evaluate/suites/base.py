@@ -71,7 +71,7 @@ class Subject:
 
     @property
     def original(self) -> Dataset:
-        """Return the pictures as they are."""
+        """Return the images as they are."""
         return self.variants[ORIGINAL]
 
     @cached_property
@@ -155,7 +155,7 @@ def mapped(
     only_subset: bool = False,
     chosen: Callable[[Subject], Dataset] | None = None,
 ) -> Part:
-    """Return a part that is made of pictures batch by batch.
+    """Return a part that is made of images batch by batch.
 
     Args:
         file: Its path inside the evaluation's folder.

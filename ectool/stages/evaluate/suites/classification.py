@@ -1,4 +1,4 @@
-"""Accuracy and calibration on the pictures as they are."""
+"""Accuracy and calibration on the images as they are."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _work(subject: Subject) -> Work[Any]:
 
 
 PREDICTED = mapped(PREDICTIONS, "predictions", _work)
-"""What the model answers to the pictures as they are: of every evaluation, whatever its suites."""
+"""What the model answers to the images as they are: of every evaluation, whatever its suites."""
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:  # noqa: ARG001 (protocol)
@@ -122,7 +122,7 @@ def _groups(evaluated: Evaluated) -> Groups | None:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return what the pictures say class by class and, of one label each, group by group.
+    """Return what the images say class by class and, of one label each, group by group.
 
     And, of one label each, which class is taken for which, and how sure right answers are.
     """

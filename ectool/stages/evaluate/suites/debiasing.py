@@ -28,9 +28,9 @@ from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.tables import mean_lines
 
 BARE_BACKGROUND = "only_bg_t"
-"""Variant whose pictures the challenge pastes behind the objects."""
+"""Variant whose images the challenge pastes behind the objects."""
 OTHER_BACKGROUND = "mixed_rand"
-"""Variant whose background replaces that of the pictures, share by share."""
+"""Variant whose background replaces that of the images, share by share."""
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:

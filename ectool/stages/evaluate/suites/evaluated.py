@@ -25,7 +25,7 @@ class Evaluated:
         parts: The artifacts by file, the predictions among them.
         config: Keyed options of the evaluation.
         classes: Names of the classes.
-        dataset: The pictures; None where they are not at hand.
+        dataset: The images; None where they are not at hand.
         baseline: Corruptions of the model that mCE compares with, by file.
     """
 

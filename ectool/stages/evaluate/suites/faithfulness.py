@@ -36,7 +36,7 @@ Curve = Float64[np.ndarray, "n points"]
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return what the model answers while pictures are hidden; none of one without layers."""
+    """Return what the model answers while images are hidden; none of one without layers."""
     if subject.reference.is_opaque:
         return ()
     if subject.is_multilabel:
@@ -115,7 +115,7 @@ def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:
 
 
 def _shares(evaluated: Evaluated, name: str, points: int) -> list[float]:
-    """Return which share of the picture is changed at each point of a curve."""
+    """Return which share of the image is changed at each point of a curve."""
     if name.startswith("road"):
         return list(PROTOCOL.shares)
     steps = points - 1

@@ -24,9 +24,9 @@ class FaithfulnessProtocol:
     patches: int = 100
 
     def patch_in(self, size: tuple[int, int]) -> int:
-        """Return the side of patches that fit into pictures of a size."""
+        """Return the side of patches that fit into images of a size."""
         return min(self.patch, *size)
 
     def patches_in(self, size: tuple[int, int]) -> int:
-        """Return how many patches pictures of a size have."""
+        """Return how many patches images of a size have."""
         return math.prod(-(-side // self.patch_in(size)) for side in size)

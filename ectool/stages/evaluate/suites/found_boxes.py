@@ -1,4 +1,4 @@
-"""Boxes around what heatmaps show, at thresholds tuned on validation pictures."""
+"""Boxes around what heatmaps show, at thresholds tuned on validation images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from ectool.stages.explain import command as explain
 
 
 def validation_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the heatmaps of validation pictures; none where boxes cannot be looked for.
+    """Return the heatmaps of validation images; none where boxes cannot be looked for.
 
-    Without validation pictures that have boxes the accuracy of boxes is left out: a threshold
-    tuned on the pictures that are reported would flatter.
+    Without validation images that have boxes the accuracy of boxes is left out: a threshold
+    tuned on the images that are reported would flatter.
     """
     if not _has_boxes(subject.original):
         return ()
@@ -62,7 +62,7 @@ def _why_untuned(subject: Subject) -> str:
     if not _has_boxes(validation):
         return f"{validation.name} has no boxes"
     if set(validation.sample_ids) & set(subject.original.sample_ids):
-        return f"{validation.name} shares pictures with {subject.original.name}"
+        return f"{validation.name} shares images with {subject.original.name}"
     return ""
 
 
@@ -73,7 +73,7 @@ def _has_boxes(dataset: Dataset) -> bool:
 
 
 def _explain_validation(subject: Subject, path: Path) -> Path:
-    """Explain the validation pictures like those that are evaluated."""
+    """Explain the validation images like those that are evaluated."""
     config = subject.config
     explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)
     options, split = explain.find_data(explaining, None)
@@ -86,12 +86,12 @@ def _explain_validation(subject: Subject, path: Path) -> Path:
 def box_accuracies(evaluated: Evaluated) -> Columns:
     """Return MaxBoxAcc and MaxBoxAccV2 of every sample that has heatmaps, in the order of those.
 
-    Nothing where there are no heatmaps of validation pictures, or the pictures are gone.
+    Nothing where there are no heatmaps of validation images, or the images are gone.
     """
     if not evaluated.has(VALIDATION_HEATMAPS) or evaluated.dataset is None:
         return {}
     tuning, tested = evaluated.parts[VALIDATION_HEATMAPS], evaluated.parts[HEATMAPS]
-    validation = _pictures_of(tuning)
+    validation = _images_of(tuning)
     if validation is None:
         return {}
     tuned, _ = _overlaps(tuning, validation)
@@ -103,7 +103,7 @@ def box_accuracies(evaluated: Evaluated) -> Columns:
     return {name: mean_per_sample(score, samples, len(tested)) for name, score in right.items()}
 
 
-def _pictures_of(heatmaps: Artifact) -> Dataset | None:
+def _images_of(heatmaps: Artifact) -> Dataset | None:
     source = heatmaps.manifest.recipe.source if heatmaps.manifest else None
     if source is None:
         return None

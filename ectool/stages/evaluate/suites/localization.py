@@ -29,7 +29,7 @@ SCORES = {
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return heatmaps, and those of validation pictures for the threshold of boxes."""
+    """Return heatmaps, and those of validation images for the threshold of boxes."""
     heatmaps = heatmap_parts(subject)
     return (*heatmaps, *validation_parts(subject)) if heatmaps else ()
 

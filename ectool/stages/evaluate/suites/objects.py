@@ -26,9 +26,9 @@ class Block:
         samples: Sample that each heatmap is of, 0 for the first.
         maps: Raw heatmaps, float32.
         truth: Where the objects of each heatmap's class are.
-        has_other_class: Whether each heatmap's picture shows an object of another class; None
+        has_other_class: Whether each heatmap's image shows an object of another class; None
             where samples have one label each, which does not tell.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
     """
 
     start: int
@@ -58,11 +58,11 @@ class Block:
 
 
 def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
-    """Yield all heatmaps of the clean pictures with the truth about them.
+    """Yield all heatmaps of the clean images with the truth about them.
 
     Args:
         heatmaps: Of all samples of the data set, in its order.
-        dataset: The pictures.
+        dataset: The images.
     """
     for start in range(0, len(heatmaps), ROWS):
         stop = min(start + ROWS, len(heatmaps))

@@ -205,7 +205,7 @@ def _clean(evaluated: Evaluated) -> Correct:
 def _by_radius(
     attacked: Mapping[Condition, Correct],
 ) -> dict[tuple[Norm, float, str], list[Correct]]:
-    """Group attacks on whole pictures by norm and radius."""
+    """Group attacks on whole images by norm and radius."""
     groups: dict[tuple[Norm, float, str], list[Correct]] = {}
     for condition, correct in attacked.items():
         if not condition.only_background:

@@ -35,7 +35,7 @@ def stage_options(config: EvaluateConfig) -> dict[str, Any]:
 
 
 def _perturb(subject: Subject, path: Path) -> Path:
-    """Perturb the split, and explain both pictures of every pair in the same pass."""
+    """Perturb the split, and explain both images of every pair in the same pass."""
     config = subject.config
     perturbing = PerturbConfig(
         **stage_options(config),
@@ -82,7 +82,7 @@ def _score(subject: Subject, path: Path) -> Path:
 
 
 def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return perturbed samples and heatmaps of both pictures; none of a model without layers."""
+    """Return perturbed samples and heatmaps of both images; none of a model without layers."""
     if subject.reference.is_opaque:
         return ()
     return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)

@@ -40,7 +40,7 @@ SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return what changed pictures and other methods are compared by; none without layers."""
+    """Return what changed images and other methods are compared by; none without layers."""
     if subject.reference.is_opaque:
         return ()
     config = subject.config

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StabilityProtocol:
-    """What is done to pictures besides the attacks.
+    """What is done to images besides the attacks.
 
     Attributes:
         corruptions: Kind of the corruption behind `consistency_NAME`, by name.

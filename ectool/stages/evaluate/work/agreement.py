@@ -12,7 +12,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.explainers.upsampling import average_cells
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.common.map_agreement import AGREEMENTS, agree
 from ectool.stages.explain.explainer import explainer_of
@@ -29,7 +29,7 @@ class AgreementWork:
         other: How the second is made; None where it does not fit the network, so that agreement
             is undefined.
         model: A frozen classifier.
-        dataset: The pictures.
+        dataset: The images.
     """
 
     def __init__(
@@ -40,21 +40,21 @@ class AgreementWork:
         dataset: Dataset,
     ) -> None:
         self.device = next(model.parameters()).device
-        self.pictures = LabelledPictures(dataset, self.device)
+        self.images = LabelledImages(dataset, self.device)
         model = in_precision(model, options.precision)
         self.explainer = explainer_of(options, model)
         self.other = None if other is None else explainer_of(other, model)
 
     def load(self, rows: Indices) -> Batch:
         """Read samples."""
-        return self.pictures.load(rows)
+        return self.images.load(rows)
 
     def compute(self, batch: Batch) -> Arrays:
         """Return how alike both methods' heatmaps of the true labels are."""
         if self.other is None:
             undefined = np.full(len(batch.labels), np.nan, np.float32)
             return {**batch.columns, **dict.fromkeys(AGREEMENTS, undefined)}
-        pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
+        pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         explanation = self.explainer(pixels, targets)
         check_finite(explanation.logits, batch.sample_ids)
         other = self.other(pixels, targets)
@@ -69,12 +69,12 @@ class AgreementWork:
 
 
 def check_fits(options: HeatmapOptions, model: Classifier, size: tuple[int, int]) -> None:
-    """Check that a method can explain a network, on a black picture.
+    """Check that a method can explain a network, on a black image.
 
     Args:
         options: How the heatmap is made.
         model: The network.
-        size: (height, width) of its pictures.
+        size: (height, width) of its images.
 
     Raises:
         UsageError: The method does not fit the options.

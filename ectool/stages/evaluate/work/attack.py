@@ -25,7 +25,7 @@ from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.metrics.localization import filled_boxes
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.layout import FLAT, NO_GRADIENT
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.conditions import Condition
@@ -39,14 +39,14 @@ TARGETS = 9
 
 @dataclass(frozen=True)
 class Victims:
-    """Pictures to attack.
+    """Images to attack.
 
     Attributes:
         sample_ids: Identifiers, which random numbers belong to.
-        pixels: Clean pictures in [0, 1].
+        pixels: Clean images in [0, 1].
         labels: True labels.
         weight: Which pixels may move.
-        logits: What the model answers to the clean pictures.
+        logits: What the model answers to the clean images.
         watch: Looks on at attacks that follow gradients.
     """
 
@@ -59,7 +59,7 @@ class Victims:
 
 
 Attack = Callable[[Victims], Tensor]
-"""Returns the logits of attacked pictures."""
+"""Returns the logits of attacked images."""
 
 
 def targeted_loss(classes: int) -> str:
@@ -73,8 +73,8 @@ class GradientAttack:
 
     Steps of PGD have the length 2.5 * eps / steps. All climb the cross-entropy of rescaled logits,
     so that a factor on the logits changes nothing; but `apgd-t`, whose loss has no scale either,
-    leads to each of the wrong classes that are likeliest for the clean picture, at most 9, one
-    after the other; both count every picture on their way, PGD and FGSM only the last.
+    leads to each of the wrong classes that are likeliest for the clean image, at most 9, one
+    after the other; both count every image on their way, PGD and FGSM only the last.
 
     Attributes:
         model: A frozen classifier.
@@ -132,7 +132,7 @@ class GradientAttack:
 def object_masks(
     truth: Annotations, size: tuple[int, int]
 ) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-    """Return where the objects of pictures are: masks, else filled boxes, else None."""
+    """Return where the objects of images are: masks, else filled boxes, else None."""
     if truth.masks is not None or truth.boxes is None:
         return truth.masks
     return filled_boxes(truth.boxes, size)
@@ -143,8 +143,8 @@ class AttackBatch(Batch):
     """A few samples and what the attack has to know of them.
 
     Attributes:
-        logits: Answers to the clean pictures.
-        objects: Where the objects are; None where the whole picture is attacked.
+        logits: Answers to the clean images.
+        objects: Where the objects are; None where the whole image is attacked.
     """
 
     logits: np.ndarray[Any, np.dtype[np.float32]]
@@ -152,17 +152,17 @@ class AttackBatch(Batch):
 
 
 class AttackWork:
-    """Attacks the pictures that a model recognises; see `shards.Work`.
+    """Attacks the images that a model recognises; see `shards.Work`.
 
-    A picture of one label that is answered wrongly as it is keeps its answer, as in the protocol
-    of AutoAttack, so robust accuracy never exceeds accuracy. Pictures of several labels are all
+    An image of one label that is answered wrongly as it is keeps its answer, as in the protocol
+    of AutoAttack, so robust accuracy never exceeds accuracy. Images of several labels are all
     attacked, for mean average precision also counts by how much an answer is wrong.
 
     Args:
         model: A frozen classifier.
-        dataset: The pictures.
+        dataset: The images.
         condition: What the answers are stored under; whether only the background is attacked.
-        clean: Answers to the clean pictures, a row each.
+        clean: Answers to the clean images, a row each.
         attack: The attack.
     """
 
@@ -174,7 +174,7 @@ class AttackWork:
         clean: np.ndarray[Any, np.dtype[np.float32]],
         attack: Attack,
     ) -> None:
-        self.pictures = LabelledPictures(dataset, next(model.parameters()).device)
+        self.images = LabelledImages(dataset, next(model.parameters()).device)
         self.condition = condition
         self.clean = clean
         self.attack = attack
@@ -182,15 +182,15 @@ class AttackWork:
 
     def load(self, rows: Indices) -> AttackBatch:
         """Read the samples."""
-        batch = self.pictures.load(rows)
+        batch = self.images.load(rows)
         objects = None
         if self.condition.only_background:
-            dataset = self.pictures.dataset
+            dataset = self.images.dataset
             objects = object_masks(dataset.annotations(rows), dataset.size)
         return AttackBatch(batch.sample_ids, batch.labels, batch.images, self.clean[rows], objects)
 
     def compute(self, batch: AttackBatch) -> Arrays:
-        """Return the answers after the attack, of its errors those to the clean pictures."""
+        """Return the answers after the attack, of its errors those to the clean images."""
         logits, several = batch.logits.copy(), batch.labels.ndim > 1
         right = np.ones(len(logits), np.bool_) if several else is_correct(logits, batch.labels)
         rows = np.flatnonzero(right)
@@ -199,13 +199,13 @@ class AttackWork:
         return {**batch.columns, f"{self.condition.name}/logits": logits}
 
     def _attacked(self, batch: AttackBatch, rows: Indices) -> np.ndarray[Any, np.dtype[np.float32]]:
-        pixels = to_pixels(batch.images[rows], self.pictures.device)
+        pixels = to_pixels(batch.images[rows], self.images.device)
         weight = full(pixels[:, 0])
         if batch.objects is not None:
-            weight = outside_object(torch.from_numpy(batch.objects[rows]).to(self.pictures.device))
+            weight = outside_object(torch.from_numpy(batch.objects[rows]).to(self.images.device))
         sample_ids = [batch.sample_ids[row] for row in rows]
-        labels = torch.from_numpy(batch.labels[rows]).to(self.pictures.device)
-        clean = torch.from_numpy(batch.logits[rows]).to(self.pictures.device)
+        labels = torch.from_numpy(batch.labels[rows]).to(self.images.device)
+        clean = torch.from_numpy(batch.logits[rows]).to(self.images.device)
         watch = Watch.of(len(rows), pixels.device)
         logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean, watch))
         check_finite(logits, sample_ids)

@@ -51,7 +51,7 @@ class AutoAttack:
     seed: int
 
     def __call__(self, victims: Victims) -> Tensor:
-        """Return the logits of attacked pictures; over 5,000 passes for one that holds out."""
+        """Return the logits of attacked images; over 5,000 passes for one that holds out."""
         eps, norm = self.condition.eps, self.condition.norm
         attack = importlib.import_module("torchattacks").AutoAttack(
             Contiguous(self.model),

@@ -12,12 +12,12 @@ from torch import Tensor
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 
 
 @dataclass(frozen=True)
 class Objects(Batch):
-    """A few pictures and where their objects are."""
+    """A few images and where their objects are."""
 
     masks: np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -32,9 +32,9 @@ class ChallengeWork:
 
     Args:
         model: A frozen classifier.
-        objects: Pictures with object masks.
-        backgrounds: Pictures of backgrounds, of the same size.
-        block: Pictures per forward pass.
+        objects: Images with object masks.
+        backgrounds: Images of backgrounds, of the same size.
+        block: Images per forward pass.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class ChallengeWork:
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
-        self.pictures = LabelledPictures(objects, self.device)
+        self.images = LabelledImages(objects, self.device)
         self.backgrounds = backgrounds
         self.block = block
 
     def load(self, rows: Indices) -> Objects:
         """Read objects and their masks."""
-        batch, masks = self.pictures.load(rows), self.pictures.dataset.annotations(rows).masks
+        batch, masks = self.images.load(rows), self.images.dataset.annotations(rows).masks
         if masks is None:
             raise ValueError("objects are pasted by their masks, and there are none")
         return Objects(batch.sample_ids, batch.labels, batch.images, masks)

@@ -18,7 +18,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.seeding import stream
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.layout import RANDOM
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.conditions import Check
@@ -47,7 +47,7 @@ class CheckWork:
         seed: int,
     ) -> None:
         self.model = model
-        self.pictures = LabelledPictures(dataset, next(model.parameters()).device)
+        self.images = LabelledImages(dataset, next(model.parameters()).device)
         self.check = check
         self.attacked = attacked
         self.seed = seed
@@ -55,7 +55,7 @@ class CheckWork:
 
     def load(self, rows: Indices) -> tuple[Indices, Batch]:
         """Read the samples."""
-        return rows, self.pictures.load(rows)
+        return rows, self.images.load(rows)
 
     def compute(self, batch: tuple[Indices, Batch]) -> Arrays:
         """Return the logits after the search."""
@@ -67,7 +67,7 @@ class CheckWork:
         return {**images.columns, f"{self.check.name}/logits": logits}
 
     def _searched(self, batch: Batch, rows: Indices) -> Tensor:
-        device, check = self.pictures.device, self.check
+        device, check = self.images.device, self.check
         pixels = to_pixels(batch.images[rows], device)
         ids = [batch.sample_ids[row] for row in rows]
         self._notice_random_logits(pixels)

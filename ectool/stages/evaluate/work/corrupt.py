@@ -19,7 +19,7 @@ class CorruptionWork:
 
     Args:
         model: A frozen classifier.
-        dataset: The pictures.
+        dataset: The images.
         kind: One of `CORRUPTIONS`.
         seed: Seed of the random numbers.
     """

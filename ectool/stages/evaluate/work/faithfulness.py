@@ -21,7 +21,7 @@ from ectool.faithfulness import (
 )
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.constant_maps import ConstantMaps
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.suites.faithfulness_protocol import FaithfulnessProtocol
@@ -36,7 +36,7 @@ class FaithfulnessWork:
     Args:
         config: How heatmaps are made, and the seed of what is random.
         model: A frozen classifier.
-        dataset: Pictures of one class each.
+        dataset: Images of one class each.
         protocol: By what faithfulness is measured.
     """
 
@@ -50,18 +50,18 @@ class FaithfulnessWork:
         self.seed = config.seed
         self.model = in_precision(model, config.precision)
         self.device = next(model.parameters()).device
-        self.pictures = LabelledPictures(dataset, self.device)
+        self.images = LabelledImages(dataset, self.device)
         self.explainer = explainer_of(config, self.model)
         self.protocol = protocol
         self.constant = ConstantMaps()
 
     def load(self, rows: Indices) -> Batch:
         """Read samples."""
-        return self.pictures.load(rows)
+        return self.images.load(rows)
 
     def compute(self, batch: Batch) -> Arrays:
         """Return every curve of every kind of maps."""
-        pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
+        pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         explanation = self.explainer(pixels, targets)
         check_finite(explanation.logits, batch.sample_ids)
         self.constant.note(explanation.heatmaps, targets)

@@ -1,4 +1,4 @@
-"""What a model answers where a share of the background is another picture's."""
+"""What a model answers where a share of the background is another image's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def replaced_share(
 
     Args:
         masks: True on the object.
-        sample_ids: Identifiers of the pictures.
+        sample_ids: Identifiers of the images.
         share: In [0, 1].
         seed: Seed of the draws.
 
@@ -66,11 +66,11 @@ def replaced_share(
 
 
 class ReplacedWork:
-    """Puts pictures between two backgrounds, and predicts them; see `shards.Work`.
+    """Puts images between two backgrounds, and predicts them; see `shards.Work`.
 
     Args:
         model: A frozen classifier.
-        original: Pictures with object masks.
+        original: Images with object masks.
         other: The same objects on other backgrounds.
         share: Share of the background's pixels that come from `other`.
         seed: Seed of which ones.
@@ -94,7 +94,7 @@ class ReplacedWork:
         self.condition = condition
 
     def load(self, rows: Indices) -> Batch:
-        """Read both pictures of every sample and put them together."""
+        """Read both images of every sample and put them together."""
         batch = self.predictions.load(rows)
         masks = self.original.annotations(rows).masks
         if masks is None:  # no object: all is background

@@ -18,7 +18,7 @@ from ectool.explainers import Explainer
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
-from ectool.stages.common.batches import Batch, LabelledPictures
+from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.constant_maps import UNALTERED
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.common.map_agreement import AGREEMENTS, agree
@@ -76,7 +76,7 @@ class SanityWork:
     Args:
         options: How heatmaps are made.
         model: A frozen classifier.
-        dataset: The pictures.
+        dataset: The images.
         seed: Seed of the random weights.
         draws: How many times all random weights are drawn.
     """
@@ -92,7 +92,7 @@ class SanityWork:
         self.options = options
         self.model = in_precision(model, options.precision)
         self.device = next(model.parameters()).device
-        self.pictures = LabelledPictures(dataset, self.device)
+        self.images = LabelledImages(dataset, self.device)
         self.explainer = explainer_of(options, self.model)
         self.unaltered = 0
         self.draws = draw_of_samples(list(dataset.sample_ids), draws, seed)
@@ -124,11 +124,11 @@ class SanityWork:
 
     def load(self, rows: Indices) -> Batch:
         """Read samples."""
-        return self.pictures.load(rows)
+        return self.images.load(rows)
 
     def compute(self, batch: Batch) -> Arrays:
         """Return how alike the heatmaps are to those of the random networks of each one's draw."""
-        pixels, targets = to_pixels(batch.images, self.device), self.pictures.targets(batch)
+        pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         trained = self.explainer(pixels, targets)
         check_finite(trained.logits, batch.sample_ids)
         draws = np.array([self.draws[sample_id] for sample_id in batch.sample_ids], np.int64)

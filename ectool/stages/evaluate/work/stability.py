@@ -43,7 +43,7 @@ class Batch:
 
 
 class StabilityWork:
-    """Measures how heatmaps of the true labels change with the picture; see `shards.Work`.
+    """Measures how heatmaps of the true labels change with the image; see `shards.Work`.
 
     Cost: the attack, `draws` + 4 explanations.
 
@@ -51,7 +51,7 @@ class StabilityWork:
         config: The attack on the explanation, and how heatmaps are made.
         protocol: What is measured besides.
         model: A frozen classifier.
-        dataset: The pictures.
+        dataset: The images.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class StabilityWork:
         return self.perturb.explainer(pixels, targets)
 
     def _consistency(self, attacked: Attacked, images: Images) -> np.ndarray[Any, Any]:
-        """Return E between the clean pictures and others, as `score` does it."""
+        """Return E between the clean images and others, as `score` does it."""
         targets = attacked.targets
         changed = self._explain(to_pixels(images, targets.device), targets)
         classes, logits = targets.cpu().numpy(), changed.logits.float().cpu().numpy()
@@ -134,5 +134,5 @@ class StabilityWork:
 
 def _clean(attacked: Attacked) -> Explanation:
     if attacked.clean is None:
-        raise ValueError("the attack was not asked to explain the clean pictures")
+        raise ValueError("the attack was not asked to explain the clean images")
     return attacked.clean

@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from miniatures.csv_pictures import CLASSES, SPLITS, write_csv, write_multilabel_csv, write_rows
+from miniatures.csv_images import CLASSES, SPLITS, write_csv, write_multilabel_csv, write_rows
 from PIL import Image
 
 from ectool.datasets.base import DataRequest
 from ectool.datasets.folders import drawn_split
-from ectool.datasets.images import read_picture
+from ectool.datasets.images import read_image
 from ectool.datasets.own.csv_images import open_csv
 from ectool.datasets.views import View
 from ectool.errors import InputError
@@ -28,8 +28,8 @@ def shapes(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """Return a folder of pictures a.png to d.png, for CSV files that a test writes beside them."""
+def images(tmp_path):
+    """Return a folder of images a.png to d.png, for CSV files that a test writes beside them."""
     for name in "abcd":
         Image.new("RGB", (8, 6), "red").save(tmp_path / f"{name}.png")
     return tmp_path
@@ -64,10 +64,10 @@ def test_every_row_of_a_split_is_a_sample(insects, written, kind):
     assert list(dataset.sample_ids) == [row["path"] for row in rows]
     assert [dataset.classes[label] for label in dataset.labels] == [row["Label"] for row in rows]
     for number, row in enumerate(rows):
-        picture = read_picture(insects.parent / row["path"])
-        placement = view.place(*picture.size)
+        image = read_image(insects.parent / row["path"])
+        placement = view.place(*image.size)
         shown = dataset.images(np.array([number]))[0]
-        np.testing.assert_array_equal(shown, placement.image(picture).transpose(2, 0, 1))
+        np.testing.assert_array_equal(shown, placement.image(image).transpose(2, 0, 1))
         with Image.open(insects.parent / row["mask"]) as mask:
             seen = placement.image(mask, Image.Resampling.NEAREST) > 0
         np.testing.assert_array_equal(found.masks[number], seen)
@@ -104,25 +104,23 @@ def test_several_labels_are_ones_and_none_is_a_row_of_zeros(shapes):
         ("labels", ["x", "y", "x", "y"], [[1, 0], [0, 1], [1, 0], [0, 1]]),
     ],
 )
-def test_a_data_set_is_multi_label_where_a_row_or_the_header_says_so(
-    pictures, header, cells, labels
-):
+def test_a_data_set_is_multi_label_where_a_row_or_the_header_says_so(images, header, cells, labels):
     rows = [[f"{name}.png", cell] for name, cell in zip("abcd", cells, strict=True)]
-    dataset = open_split(write_rows(pictures / "list.csv", ["path", header], rows))
+    dataset = open_split(write_rows(images / "list.csv", ["path", header], rows))
     assert dataset.labels.tolist() == labels
     assert dataset.classes == ("x", "y")
 
 
-def test_one_row_makes_every_split_multi_label(pictures):
+def test_one_row_makes_every_split_multi_label(images):
     text = "path,label,split\na.png,x,train\nb.png,y,train\nc.png,x;y,test\n"
-    assert open_text(pictures, text, "train").labels.tolist() == [[1, 0], [0, 1]]
+    assert open_text(images, text, "train").labels.tolist() == [[1, 0], [0, 1]]
 
 
-def test_classes_that_are_numbers_are_in_their_order(pictures):
-    dataset = open_text(pictures, "path,label\na.png,10\nb.png,9\nc.png,2\n")
+def test_classes_that_are_numbers_are_in_their_order(images):
+    dataset = open_text(images, "path,label\na.png,10\nb.png,9\nc.png,2\n")
     assert dataset.classes == ("2", "9", "10")
     assert dataset.labels.tolist() == [2, 1, 0]
-    assert open_text(pictures, "path,label\na.png,10\nb.png,9\nc.png,x\n").classes == (
+    assert open_text(images, "path,label\na.png,10\nb.png,9\nc.png,x\n").classes == (
         "10",
         "9",
         "x",
@@ -130,15 +128,15 @@ def test_classes_that_are_numbers_are_in_their_order(pictures):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_white_space_empty_rows_and_line_ends_do_not_matter(pictures, end):
+def test_white_space_empty_rows_and_line_ends_do_not_matter(images, end):
     lines = ["", " Path , LABEL ,note", '"./a.png", x ,"one, two"', "", ",,", 'b.png,"y ",', ""]
-    dataset = open_text(pictures, end.join(lines[1:]))
+    dataset = open_text(images, end.join(lines[1:]))
     assert list(dataset.sample_ids) == ["a.png", "b.png"]
     assert dataset.classes == ("x", "y")
 
 
-def test_pictures_without_a_box_have_none(pictures):
-    dataset = open_text(pictures, "path,label,x0,y0,x1,y1\na.png,x,,,,\nb.png,y,0,0,4,4\n")
+def test_images_without_a_box_have_none(images):
+    dataset = open_text(images, "path,label,x0,y0,x1,y1\na.png,x,,,,\nb.png,y,0,0,4,4\n")
     found = dataset.annotations(every(dataset))
     assert found.masks is None
     assert [len(boxes) for boxes in found.boxes] == [0, 1]
@@ -177,27 +175,27 @@ def test_pictures_without_a_box_have_none(pictures):
         ('path,label\n"a.png,x\n', "expected a readable CSV file in UTF-8, got Error"),
     ],
 )
-def test_a_bad_row_is_an_error_that_names_its_line(pictures, text, match):
+def test_a_bad_row_is_an_error_that_names_its_line(images, text, match):
     with pytest.raises(InputError, match=match):
-        open_text(pictures, text)
+        open_text(images, text)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_text_in_another_encoding_is_an_error(pictures, encoding):
+def test_text_in_another_encoding_is_an_error(images, encoding):
     with pytest.raises(InputError, match=r"list\.csv: expected a readable CSV file in UTF-8"):
-        open_text(pictures, "path,label\na.png,Käfer\n", encoding=encoding)
+        open_text(images, "path,label\na.png,Käfer\n", encoding=encoding)
 
 
-def test_only_the_files_of_the_split_have_to_be_there(pictures):
+def test_only_the_files_of_the_split_have_to_be_there(images):
     text = "path,label,split\na.png,x,train\ngone.png,x,test\n"
-    assert list(open_text(pictures, text, "train").sample_ids) == ["a.png"]
+    assert list(open_text(images, text, "train").sample_ids) == ["a.png"]
     with pytest.raises(InputError, match="line 3: expected a file"):
-        open_text(pictures, text, "test")
+        open_text(images, text, "test")
 
 
-def test_a_split_without_rows_is_an_error(pictures):
+def test_a_split_without_rows_is_an_error(images):
     with pytest.raises(InputError, match=r"'test' of .*list\.csv: expected one of train, all"):
-        open_text(pictures, "path,label,split\na.png,x,train\n", "test")
+        open_text(images, "path,label,split\na.png,x,train\n", "test")
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere at all.csv", "."])
@@ -206,10 +204,10 @@ def test_a_missing_file_is_an_error(tmp_path, path):
         open_csv(DataRequest(path=path, split="train", root=tmp_path))
 
 
-def test_the_fingerprint_is_of_the_rows_of_the_split_and_their_files(pictures):
+def test_the_fingerprint_is_of_the_rows_of_the_split_and_their_files(images):
     def fingerprint(split, *rows):
         header = ["path", "label", "split", "mask", "x0", "y0", "x1", "y1"]
-        file = write_rows(pictures / "list.csv", header, [row.split() for row in rows])
+        file = write_rows(images / "list.csv", header, [row.split() for row in rows])
         return open_split(file, split).fingerprint
 
     rows = [
@@ -221,13 +219,13 @@ def test_the_fingerprint_is_of_the_rows_of_the_split_and_their_files(pictures):
     assert fingerprint("train", *rows[:2]) == seen[0]
     for old, new in (("x train", "z train"), ("c.png", "d.png"), ("1 1 4 4", "1 1 4 5")):
         seen.append(fingerprint("train", rows[0].replace(old, new), *rows[1:]))
-    Image.new("RGB", (8, 6), "blue").save(pictures / "c.png")
+    Image.new("RGB", (8, 6), "blue").save(images / "c.png")
     seen.append(fingerprint("train", *rows))
     assert len(set(seen)) == len(seen)
 
 
 def test_a_small_network_can_tell_the_miniatures_classes_apart(insects):
-    """The mean colour around the centre, nearest to that of a class in the training pictures."""
+    """The mean colour around the centre, nearest to that of a class in the training images."""
 
     def colours(split):
         dataset = open_split(insects, split)
@@ -239,18 +237,16 @@ def test_a_small_network_can_tell_the_miniatures_classes_apart(insects):
     assert np.mean(nearest == truth) > 0.8
 
 
-def test_groups_are_those_of_the_column(pictures):
+def test_groups_are_those_of_the_column(images):
     rows = "path,label,group\na.png,x,wet\nb.png,x,dry\nc.png,y,wet\n"
-    data = open_text(pictures, rows)
+    data = open_text(images, rows)
     assert data.groups.names == ("dry", "wet")
     assert data.groups.of_samples.tolist() == [1, 0, 1]
-    other = open_text(pictures, rows.replace("b.png,x,dry", "b.png,x,wet"))
+    other = open_text(images, rows.replace("b.png,x,dry", "b.png,x,wet"))
     assert other.fingerprint != data.fingerprint
-    assert open_text(pictures, "path,label\na.png,x\n").groups is None
+    assert open_text(images, "path,label\na.png,x\n").groups is None
 
 
-def test_a_picture_without_a_group_is_an_error(pictures):
-    with pytest.raises(
-        InputError, match="line 3: expected a group, as other pictures of the split"
-    ):
-        open_text(pictures, "path,label,group\na.png,x,wet\nb.png,x,\n")
+def test_an_image_without_a_group_is_an_error(images):
+    with pytest.raises(InputError, match="line 3: expected a group, as other images of the split"):
+        open_text(images, "path,label,group\na.png,x,wet\nb.png,x,\n")

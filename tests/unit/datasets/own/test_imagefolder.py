@@ -18,7 +18,7 @@ SIDE = 20
 CLASSES = ("a bird", "Zebra", "ant")
 
 
-def write_picture(path: Path, seed: int = 0, size: tuple[int, int] = (30, 24)) -> None:
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (30, 24)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3))
     Image.fromarray(pixels.astype(np.uint8)).save(path)
@@ -29,15 +29,15 @@ def write_class_folders(folder: Path, per_class: int, suffixes=("png", "JPG", "b
         for number in range(per_class):
             seed = 100 * label + number
             path = folder / name / f"{number}.{suffixes[number % len(suffixes)]}"
-            write_picture(path, seed, (20 + 7 * number % 31, 25 + label))
+            write_image(path, seed, (20 + 7 * number % 31, 25 + label))
 
 
 def write_masks(folder: Path) -> None:
-    """Give every picture a mask whose object is the upper left quarter."""
-    pictures = [path for path in folder.rglob("*.*") if path.suffix != ".csv"]
-    for path in [path for path in pictures if "masks" not in path.parts]:
-        with Image.open(path) as picture:
-            mask = np.zeros(picture.size[::-1], np.uint8)
+    """Give every image a mask whose object is the upper left quarter."""
+    images = [path for path in folder.rglob("*.*") if path.suffix != ".csv"]
+    for path in [path for path in images if "masks" not in path.parts]:
+        with Image.open(path) as image:
+            mask = np.zeros(image.size[::-1], np.uint8)
         mask[: len(mask) // 2, : mask.shape[1] // 2] = 7
         target = (folder / "masks" / path.relative_to(folder)).with_suffix(".png")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def every(dataset):
 
 
 @pytest.mark.parametrize(("split", "group"), [("train", "train"), ("validation", "val")])
-def test_pictures_labels_and_order_are_torchvisions(split_folder, split, group):
+def test_images_labels_and_order_are_torchvisions(split_folder, split, group):
     view = transforms.Compose(
         [transforms.Resize(round(SIDE * 256 / 224)), transforms.CenterCrop(SIDE)]
     )
@@ -85,7 +85,7 @@ def test_pictures_labels_and_order_are_torchvisions(split_folder, split, group):
     assert ours.classes == tuple(peer.classes)
     assert [str(split_folder / name) for name in ours.sample_ids] == [p for p, _ in peer.samples]
     np.testing.assert_array_equal(ours.labels, peer.targets)
-    expected = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture, _ in peer])
+    expected = np.stack([np.asarray(image).transpose(2, 0, 1) for image, _ in peer])
     np.testing.assert_array_equal(ours.images(every(ours)), expected)
 
 
@@ -129,11 +129,11 @@ def test_splits_share_no_sample_and_make_up_the_whole(fixture, request):
     assert set(parts) == set(open_split(folder, "all").sample_ids)
 
 
-def test_the_hash_split_is_stable_when_pictures_come_and_go(flat_folder):
+def test_the_hash_split_is_stable_when_images_come_and_go(flat_folder):
     before = {s: set(open_split(flat_folder, s).sample_ids) for s in SPLITS}
     removed = "ant/3.png"
     (flat_folder / removed).unlink()
-    write_picture(flat_folder / "ant" / "new.png")
+    write_image(flat_folder / "ant" / "new.png")
     for split in SPLITS:
         after = set(open_split(flat_folder, split).sample_ids)
         assert after - {"ant/new.png"} == before[split] - {removed}
@@ -149,7 +149,7 @@ def test_classes_are_the_same_in_every_split(split_folder):
 def test_hidden_and_foreign_files_are_skipped(split_folder):
     ids = open_split(split_folder, "train").sample_ids
     for name in ("._0.png", "Thumbs.db", "notes.txt", ".cache/0.png"):
-        write_picture(split_folder / "train" / "ant" / "kept.png")
+        write_image(split_folder / "train" / "ant" / "kept.png")
         target = split_folder / "train" / "ant" / name
         target.parent.mkdir(exist_ok=True)
         (split_folder / "train" / "ant" / "kept.png").rename(target)
@@ -157,15 +157,15 @@ def test_hidden_and_foreign_files_are_skipped(split_folder):
     assert open_split(split_folder, "train").sample_ids == ids
 
 
-def test_pictures_in_nested_folders_belong_to_the_class_above(split_folder):
-    write_picture(split_folder / "train" / "ant" / "deep" / "er" / "x.png")
+def test_images_in_nested_folders_belong_to_the_class_above(split_folder):
+    write_image(split_folder / "train" / "ant" / "deep" / "er" / "x.png")
     dataset = open_split(split_folder, "train")
     assert dataset.sample_ids[-1] == "train/ant/deep/er/x.png"
     assert dataset.labels[-1] == 2
 
 
 @pytest.mark.parametrize("fixture", ["split_folder", "flat_folder"])
-def test_masks_follow_their_pictures(fixture, request):
+def test_masks_follow_their_images(fixture, request):
     folder = request.getfixturevalue(fixture)
     write_masks(folder)
     dataset = open_split(folder, "test")
@@ -182,7 +182,7 @@ def test_masks_follow_their_pictures(fixture, request):
     assert "masks" not in dataset.classes
 
 
-def test_a_mask_shows_the_picture_as_it_is_displayed(tmp_path):
+def test_a_mask_shows_the_image_as_it_is_displayed(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     pixels = np.zeros((20, 40, 3), np.uint8)
@@ -217,19 +217,19 @@ def test_a_single_missing_mask_is_an_error(split_folder):
 
 def test_a_mask_of_another_size_is_an_error(split_folder):
     write_masks(split_folder)
-    write_picture(split_folder / "masks" / "test" / "ant" / "1.png", size=(9, 8))
+    write_image(split_folder / "masks" / "test" / "ant" / "1.png", size=(9, 8))
     dataset = open_split(split_folder, "test")
     with pytest.raises(InputError, match=r"ant/1\.png: expected 27 x 27 pixels.*got 9 x 8"):
         dataset.annotations(every(dataset))
 
 
-def test_a_truncated_picture_is_an_error_when_it_is_read_and_not_before(split_folder):
+def test_a_truncated_image_is_an_error_when_it_is_read_and_not_before(split_folder):
     path = split_folder / "train" / "a bird" / "1.JPG"
     path.write_bytes(path.read_bytes()[:400])
     dataset = open_split(split_folder, "train")
     bad = dataset.sample_ids.index("train/a bird/1.JPG")
     assert dataset.images(np.array([bad - 1, bad + 1])).any()
-    with pytest.raises(InputError, match=r"a bird/1\.JPG: expected a readable picture"):
+    with pytest.raises(InputError, match=r"a bird/1\.JPG: expected a readable image"):
         dataset.images(every(dataset))
 
 
@@ -250,13 +250,13 @@ def test_boxes_are_rows_of_a_file(split_folder, kind):
     found = dataset.annotations(every(dataset))
     assert found.masks is None
     for sample_id, boxes in zip(dataset.sample_ids, found.boxes, strict=True):
-        with Image.open(split_folder / sample_id) as picture:
-            placement = View(SIDE, kind).place(*picture.size)
+        with Image.open(split_folder / sample_id) as image:
+            placement = View(SIDE, kind).place(*image.size)
         expected = np.array(drawn.get(sample_id, []), np.float64).reshape(-1, 4)
         np.testing.assert_array_equal(boxes, placement.boxes(expected))
 
 
-def test_a_box_is_drawn_on_the_picture_as_it_is_displayed(tmp_path):
+def test_a_box_is_drawn_on_the_image_as_it_is_displayed(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     (tmp_path / "test" / "x").mkdir(parents=True)
@@ -279,8 +279,8 @@ def test_masks_and_boxes_live_together_and_splits_without_rows_have_no_boxes(spl
 @pytest.mark.parametrize(
     ("row", "match"),
     [
-        ("test/ant/9.png,1,2,3,4", r"line 2: expected a picture of .* got test/ant/9\.png"),
-        ("test/ant/0.png,,,,", r"line 2: expected a picture of .* and its box"),
+        ("test/ant/9.png,1,2,3,4", r"line 2: expected an image of .* got test/ant/9\.png"),
+        ("test/ant/0.png,,,,", r"line 2: expected an image of .* and its box"),
         ("test/ant/0.png,1,2,3,", r"line 2: expected a box .*got 1, 2, 3, ;"),
         ("test/ant/0.png,1,2,x,4", r"line 2: expected a box .*got 1, 2, x, 4;"),
         ("test/ant/0.png,1,2,nan,4", r"line 2: expected a box .*got 1, 2, nan, 4;"),
@@ -295,7 +295,7 @@ def test_a_row_that_is_no_box_is_an_error(split_folder, row, match):
         open_split(split_folder, "test")
 
 
-def test_a_box_outside_its_picture_is_an_error(split_folder):
+def test_a_box_outside_its_image_is_an_error(split_folder):
     write_boxes(split_folder, "test/ant/1.JPG,2,2,9,9", "test/ant/1.JPG,27,0,40,9")
     dataset = open_split(split_folder, "test")
     with pytest.raises(
@@ -328,12 +328,12 @@ def test_a_missing_folder_is_an_error(tmp_path, path):
         open_imagefolder(DataRequest(path=path, split="train", root=tmp_path))
 
 
-def test_a_folder_without_pictures_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="expected pictures of the split 'train'"):
+def test_a_folder_without_images_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="expected images of the split 'train'"):
         open_split(tmp_path, "train")
 
 
-def test_a_class_without_pictures_is_an_error(split_folder):
+def test_a_class_without_images_is_an_error(split_folder):
     (split_folder / "train" / "empty one").mkdir()
     with pytest.raises(InputError, match=r"empty one: expected images .*got none"):
         open_split(split_folder, "train")

@@ -41,7 +41,7 @@ def table(root, name):
 
 
 def by_name(root, name):
-    """Return the numbers that a table gives for each picture, by the name of the picture."""
+    """Return the numbers that a table gives for each image, by the name of the image."""
     names = dict(table(root, "images.txt"))
     return {names[number]: [float(word) for word in rest] for number, *rest in table(root, name)}
 
@@ -58,7 +58,7 @@ def every(dataset):
 
 
 @pytest.mark.parametrize(("split", "flag"), [("train+validation", 1.0), ("test", 0.0)])
-def test_pictures_labels_and_order_are_those_of_the_tables(shared, split, flag):
+def test_images_labels_and_order_are_those_of_the_tables(shared, split, flag):
     dataset = open_split(shared, split)
     training = by_name(shared, "train_test_split.txt")
     names = [name for _, name in table(shared, "images.txt") if training[name] == [flag]]
@@ -71,12 +71,12 @@ def test_pictures_labels_and_order_are_those_of_the_tables(shared, split, flag):
     resize = peer_view("squash", InterpolationMode.BILINEAR)
     few = every(dataset)[::-13].copy()
     for index, shown in zip(few, dataset.images(few), strict=True):
-        with Image.open(shared / "CUB_200_2011" / "images" / names[index]) as picture:
-            expected = np.asarray(resize(picture.convert("RGB")))
+        with Image.open(shared / "CUB_200_2011" / "images" / names[index]) as image:
+            expected = np.asarray(resize(image.convert("RGB")))
         np.testing.assert_array_equal(shown, expected.transpose(2, 0, 1))
 
 
-def test_grey_pictures_are_read_and_stray_twins_are_not(shared):
+def test_grey_images_are_read_and_stray_twins_are_not(shared):
     dataset = open_split(shared, "train+validation")
     images = dataset.images(every(dataset)).astype(np.int64)
     is_grey = (images == images[:, :1]).all(axis=(1, 2, 3))
@@ -99,7 +99,7 @@ def test_masks_are_where_at_least_half_of_five_annotators_agree(shared, kind):
 
 
 def landed(kind, size, point):
-    """Return where a point of a picture lies in the view, from the definition of the view."""
+    """Return where a point of an image lies in the view, from the definition of the view."""
     if kind == "squash":
         return [SIDE * at / length for at, length in zip(point, size, strict=True)]
     short = round(SIDE * 256 / 224)
@@ -119,8 +119,8 @@ def test_boxes_and_parts_are_where_the_tables_put_them(shared, kind):
     parts = {(row[0], row[1]): row[2:] for row in table(shared, "parts/part_locs.txt")}
     assert found.parts.shape == (len(dataset.sample_ids), len(PARTS), 3)
     for index, name in enumerate(dataset.sample_ids):
-        with Image.open(shared / "CUB_200_2011" / "images" / name) as picture:
-            size = picture.size
+        with Image.open(shared / "CUB_200_2011" / "images" / name) as image:
+            size = image.size
         x, y, width, height = boxes[name]
         low = np.floor(np.clip(landed(kind, size, (x, y)), 0, SIDE))
         high = np.ceil(np.clip(landed(kind, size, (x + width, y + height)), 0, SIDE))
@@ -302,7 +302,7 @@ def test_a_damaged_segmentation_is_an_error_that_names_it(own):
     with pytest.raises(InputError, match=rf"{path.name}: .* got 5 x 4; unpack segmentations"):
         dataset.annotations(np.array([0]))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=rf"{path.name}: expected a readable picture"):
+    with pytest.raises(InputError, match=rf"{path.name}: expected a readable image"):
         dataset.annotations(np.array([0]))
 
 

@@ -82,7 +82,7 @@ def test_reading_in_any_order_gives_the_same_bytes(root):
     )
 
 
-def test_a_framing_shows_a_part_of_each_picture_at_full_size(root):
+def test_a_framing_shows_a_part_of_each_image_at_full_size(root):
     data, indices = ask(root), np.array([7, 3])
     shown = data.images(indices, lambda index, width, height: (index, 2, index + 8, height - 22))
     for row, (index, whole) in enumerate(zip(indices, data.images(indices), strict=True)):
@@ -164,12 +164,12 @@ def test_only_bg_t_keeps_everything_outside_the_box(root):
 
 @given(st.integers(0, 15), st.integers(0, 15), st.integers(1, 16), st.integers(1, 16))
 def test_tiling_copies_the_largest_strip_into_the_box(x0, y0, width, height):
-    picture = np.arange(3 * SIDE * SIDE).reshape(3, SIDE, SIDE) % 251
-    picture = picture.astype(np.uint8)
+    image = np.arange(3 * SIDE * SIDE).reshape(3, SIDE, SIDE) % 251
+    image = image.astype(np.uint8)
     x1, y1 = x0 + width, y0 + height
     sizes = {"above": y0, "below": SIDE - y1, "left": x0, "right": SIDE - x1}
     best = max(sizes, key=sizes.get)
-    expected = picture.copy()
+    expected = image.copy()
     for y in range(y0, y1):
         for x in range(x0, x1):
             sy, sx = y - y0, x - x0
@@ -181,8 +181,8 @@ def test_tiling_copies_the_largest_strip_into_the_box(x0, y0, width, height):
                 sx %= x0
             else:
                 sx = x1 + sx % (SIDE - x1)
-            expected[:, y, x] = picture[:, sy, sx]
-    np.testing.assert_array_equal(tile_box(picture, (x0, y0, x1, y1)), expected)
+            expected[:, y, x] = image[:, sy, sx]
+    np.testing.assert_array_equal(tile_box(image, (x0, y0, x1, y1)), expected)
 
 
 def test_enlarging_is_cubic_convolution():
@@ -214,7 +214,7 @@ def test_draws_depend_on_seed_identifier_and_purpose():
     assert not np.array_equal(reference, Draw(0, "a")("q", 4))
 
 
-def test_another_seed_gives_other_pictures_of_the_same_digits(root):
+def test_another_seed_gives_other_images_of_the_same_digits(root):
     first, second = ask(root), ask(root, seed=1)
     assert not np.array_equal(first.images(np.arange(5)), second.images(np.arange(5)))
     np.testing.assert_array_equal(first.labels, second.labels)
@@ -345,7 +345,7 @@ def test_groups_tell_whether_the_background_goes_with_the_class(root, rho):
     shown = [groups.names[group] for group in groups.of_samples]
     assert [name[0] for name in shown] == [str(label) for label in data.labels]
     own = np.array([name[3:] == "own background" for name in shown])
-    # Where every background is its class's own, exactly those pictures stay the same.
+    # Where every background is its class's own, exactly those images stay the same.
     whole = ask(root, rho=1.0)
     same = (data.images(np.arange(200)) == whole.images(np.arange(200))).all(axis=(1, 2, 3))
     np.testing.assert_array_equal(own, same)

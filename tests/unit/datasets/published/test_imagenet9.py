@@ -45,11 +45,11 @@ def everything(dataset):
 
 
 @pytest.mark.parametrize("variant", IMAGENET9.variants)
-def test_pictures_and_labels_are_what_the_official_loader_reads(template, variant):
+def test_images_and_labels_are_what_the_official_loader_reads(template, variant):
     dataset = open_split(template, variant=variant)
     peer = ImageFolder(str(template / "imagenet9" / "bg_challenge" / variant / "val"))
-    pictures = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture, _ in peer])
-    np.testing.assert_array_equal(dataset.images(everything(dataset)), pictures)
+    images = np.stack([np.asarray(image).transpose(2, 0, 1) for image, _ in peer])
+    np.testing.assert_array_equal(dataset.images(everything(dataset)), images)
     assert dataset.labels.tolist() == peer.targets
     assert [f"{label:02d}_{name}" for label, name in enumerate(dataset.classes)] == peer.classes
 
@@ -74,7 +74,7 @@ def test_a_row_shows_the_same_object_in_every_variant_that_shows_it(template):
         assert difference.mean() < 8, variant  # what JPEG leaves of the other background
 
 
-def test_training_pictures_are_in_the_order_of_their_foregrounds(template):
+def test_training_images_are_in_the_order_of_their_foregrounds(template):
     original = open_split(template, "train")
     mixed = open_split(template, "train", "mixed_rand")
     assert mixed.sample_ids == original.sample_ids
@@ -161,7 +161,7 @@ def test_masks_of_numbers_are_read_like_those_of_truth_values(root, dtype):
     np.testing.assert_array_equal(open_split(root).annotations(np.array([1])).masks, before)
 
 
-def test_the_fingerprint_is_of_variant_pictures_and_masks(root):
+def test_the_fingerprint_is_of_variant_images_and_masks(root):
     prints = {variant: open_split(root, variant=variant).fingerprint for variant in WITH_OBJECT}
     assert len(set(prints.values())) == len(WITH_OBJECT)
     background = open_split(root, variant="only_bg_t").fingerprint
@@ -233,22 +233,22 @@ def test_pickles_are_not_opened(root):
         open_split(root).annotations(np.arange(3))
 
 
-def test_a_truncated_picture_is_named(root):
+def test_a_truncated_image_is_named(root):
     path = root / "imagenet9" / "bg_challenge/only_fg/val/00_dog/n02085620_00149.JPEG"
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=r"only_fg/val/00_dog/n02085620_00149\.JPEG"):
         open_split(root, variant="only_fg").images(np.arange(3))
 
 
-def test_two_pictures_of_one_foreground_are_an_error(root):
+def test_two_images_of_one_foreground_are_an_error(root):
     folder = root / "imagenet9" / "bg_challenge" / "mixed_same" / "val" / "00_dog"
     first = sorted(folder.iterdir())[0]
     shutil.copy(first, folder / "fg_n02085620_00012_bg_n02099601_00001.JPEG")
-    with pytest.raises(InputError, match=r"expected one picture of each foreground.*00012_bg_"):
+    with pytest.raises(InputError, match=r"expected one image of each foreground.*00012_bg_"):
         open_split(root, variant="mixed_same")
 
 
-def test_hidden_files_and_those_that_are_no_pictures_are_left_out(root):
+def test_hidden_files_and_those_that_are_no_images_are_left_out(root):
     folder = root / "imagenet9" / "bg_challenge" / "original" / "val" / "00_dog"
     (folder / "._n02085620_00012.JPEG").write_bytes(b"")
     (folder / "Thumbs.db").write_bytes(b"")

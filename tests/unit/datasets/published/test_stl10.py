@@ -47,7 +47,7 @@ def trusting(monkeypatch):
         ("train", "train", 9),
     ],
 )
-def test_pictures_and_labels_are_torchvisions(miniature, split, theirs, fold):
+def test_images_and_labels_are_torchvisions(miniature, split, theirs, fold):
     peer = datasets.STL10(str(miniature), split=theirs, folds=fold)
     ours = open_split(miniature, split, fold=fold)
     indices = np.arange(len(ours.labels))
@@ -56,7 +56,7 @@ def test_pictures_and_labels_are_torchvisions(miniature, split, theirs, fold):
     assert list(ours.classes) == peer.classes
 
 
-def test_a_picture_shows_rows_and_columns_the_right_way_round(miniature):
+def test_an_image_shows_rows_and_columns_the_right_way_round(miniature):
     raw = np.fromfile(miniature / "stl10_binary" / "test_X.bin", np.uint8).reshape(-1, 3, 96, 96)
     images = open_split(miniature, "test").images(np.array([7]))
     assert images[0, 2, 5, 80] == raw[7, 2, 80, 5]
@@ -72,7 +72,7 @@ def test_validation_is_a_tenth_of_every_class_and_train_the_rest(miniature):
     assert {*train.sample_ids, *validation.sample_ids} == set(everything.sample_ids)
 
 
-def test_a_sample_keeps_its_id_label_and_picture_in_every_split(miniature):
+def test_a_sample_keeps_its_id_label_and_image_in_every_split(miniature):
     part, everything = (
         open_split(miniature, "validation"),
         open_split(miniature, "train+validation"),
@@ -124,7 +124,7 @@ def test_an_empty_root_says_the_same(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 30 * 27648 - 1, 31 * 27648])
 def test_a_size_that_does_not_fit_is_an_error(root, size):
     (root / "stl10_binary" / "test_X.bin").write_bytes(bytes(size))
-    with pytest.raises(InputError, match=rf"expected 30 pictures.*got {size} bytes"):
+    with pytest.raises(InputError, match=rf"expected 30 images.*got {size} bytes"):
         open_split(root, "test")
 
 
@@ -144,7 +144,7 @@ def test_empty_labels_and_wrong_class_names_are_errors(root):
         open_split(root, "test")
 
 
-def test_unlabelled_pictures_have_no_label(miniature):
+def test_unlabelled_images_have_no_label(miniature):
     unlabeled = open_split(miniature, "unlabeled")
     assert unlabeled.labels.tolist() == [-1] * 12
     assert unlabeled.sample_ids[11] == "unlabeled/00011"
@@ -190,14 +190,14 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(root):
     path = root / "stl10_binary" / "test_X.bin"
     path.write_bytes(path.read_bytes()[:-1])
     assert dataset.images(np.arange(29)).shape == (29, 3, 96, 96)
-    with pytest.raises(InputError, match=r"test_X\.bin: expected picture 29, got the end"):
+    with pytest.raises(InputError, match=r"test_X\.bin: expected image 29, got the end"):
         dataset.images(np.arange(30))
 
 
 @pytest.mark.parametrize("size", [0, 27647, 27649])
-def test_unlabelled_pictures_that_are_cut_off_are_an_error(root, size):
+def test_unlabelled_images_that_are_cut_off_are_an_error(root, size):
     (root / "stl10_binary" / "unlabeled_X.bin").write_bytes(bytes(size))
-    with pytest.raises(InputError, match=rf"pictures of 27648 bytes each, got {size} bytes"):
+    with pytest.raises(InputError, match=rf"images of 27648 bytes each, got {size} bytes"):
         open_split(root, "unlabeled")
 
 

@@ -71,14 +71,14 @@ PARTS = [(name, part) for name, kind in KINDS.items() for part in kind.parts]
 
 @pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize(("name", "part"), PARTS)
-def test_pictures_labels_and_classes_are_torchvisions(root, name, part):
+def test_images_labels_and_classes_are_torchvisions(root, name, part):
     kind = KINDS[name]
     peer = getattr(torchvision.datasets, name)(str(root), **kind.parts[part])
     ours = open_split(name, root, official_split(kind, part))
     expected = []
-    for picture, label in (peer[row] for row in range(len(peer))):
-        picture = picture.convert("RGB")
-        shown = np.asarray(picture) if kind.arrays else ours_view(picture)
+    for image, label in (peer[row] for row in range(len(peer))):
+        image = image.convert("RGB")
+        shown = np.asarray(image) if kind.arrays else ours_view(image)
         expected.append((int(label), shown.transpose(2, 0, 1).tobytes()))
     images = ours.images(every(ours))
     found = [
@@ -96,8 +96,8 @@ def test_pictures_labels_and_classes_are_torchvisions(root, name, part):
         assert ours.classes == tuple(names[0] for names in named)
 
 
-def ours_view(picture):
-    return View(SIDE, "squash").place(*picture.size).image(picture)
+def ours_view(image):
+    return View(SIDE, "squash").place(*image.size).image(image)
 
 
 @pytest.mark.usefixtures("trusting")
@@ -239,7 +239,7 @@ def test_missing_lists_are_errors_that_name_the_archives(own, name, file):
 @pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize(("name", "file"), LISTS)
 @pytest.mark.parametrize("share", [0, 0.5, 0.97])
-def test_a_list_that_is_cut_off_is_an_error_or_names_too_few_pictures(own, name, file, share):
+def test_a_list_that_is_cut_off_is_an_error_or_names_too_few_images(own, name, file, share):
     root = own(name)
     whole = set(open_split(name, root, "test").sample_ids)
     content = (root / file).read_bytes()
@@ -257,13 +257,13 @@ def readable(name, root):
     return set(dataset.sample_ids)
 
 
-def test_a_truncated_picture_is_an_error_when_it_is_read(own):
+def test_a_truncated_image_is_an_error_when_it_is_read(own):
     root = own("OxfordIIITPet")
     dataset = open_split("OxfordIIITPet", root, "test")
     path = root / "oxford-iiit-pet" / dataset.sample_ids[3]
     path.write_bytes(path.read_bytes()[:200])
     assert dataset.images(np.array([2, 4])).shape == (2, 3, SIDE, SIDE)
-    with pytest.raises(InputError, match=rf"{path.name}: expected a readable picture"):
+    with pytest.raises(InputError, match=rf"{path.name}: expected a readable image"):
         dataset.images(np.array([3]))
 
 

@@ -75,7 +75,7 @@ def labels_of(annotation, classes):
 
 
 @pytest.mark.parametrize(("year", "part"), PEER_SETS)
-def test_pictures_and_labels_are_those_that_torchvision_lists(shared, year, part):
+def test_images_and_labels_are_those_that_torchvision_lists(shared, year, part):
     peer = datasets.VOCDetection(str(shared), year=year, image_set=part)
     ours = open_split(shared, f"voc{year}", PARTS[part])
     assert ours.sample_ids == stems(peer.images)
@@ -89,7 +89,7 @@ def test_pictures_and_labels_are_those_that_torchvision_lists(shared, year, part
 
 
 @pytest.mark.parametrize(("year", "part"), PEER_SETS)
-def test_segmentation_pictures_have_labels_of_the_same_meaning(shared, year, part):
+def test_segmentation_images_have_labels_of_the_same_meaning(shared, year, part):
     peer = datasets.VOCSegmentation(str(shared), year=year, image_set=part)
     ours = open_split(shared, f"voc{year}", f"seg_{PARTS[part]}")
     assert ours.sample_ids == stems(peer.images)
@@ -137,9 +137,9 @@ def test_boxes_are_where_the_pixels_of_the_annotation_land(shared, year, kind):
     landed = ours.annotations(every).boxes
     checked = 0
     for index, found in enumerate(landed):
-        picture, annotation = peer[index]
+        image, annotation = peer[index]
         counted = [box for _, difficult, box in objects_of(annotation) if not difficult]
-        expected = [painted_box(view, picture.size, box) for box in counted]
+        expected = [painted_box(view, image.size, box) for box in counted]
         expected = [box for box in expected if box is not None]
         assert found.shape == (len(expected), 4)
         assert (np.abs(found - np.array(expected).reshape(-1, 4)) <= 1).all()
@@ -281,17 +281,17 @@ def test_an_annotation_that_is_no_text_is_an_error(own):
 @pytest.mark.parametrize(
     ("mode", "size", "match"),
     [
-        ("P", (5, 4), "expected .* pixels, as its picture has, got 5 x 4"),
-        ("RGB", None, "expected a readable picture.*mode RGB in the place of a palette"),
+        ("P", (5, 4), "expected .* pixels, as its image has, got 5 x 4"),
+        ("RGB", None, "expected a readable image.*mode RGB in the place of a palette"),
         ("P", None, "expected class indices to 20 and 255, got 21"),
     ],
 )
 def test_a_damaged_mask_is_an_error_that_names_it(own, mode, size, match):
     dataset = open_split(own, "voc2012", "seg_train")
     path = base_of(own) / "SegmentationClass" / f"{dataset.sample_ids[0]}.png"
-    with Image.open(path) as picture:
-        mask = Image.new("P", size or picture.size, 21)
-        mask.putpalette(picture.getpalette())
+    with Image.open(path) as image:
+        mask = Image.new("P", size or image.size, 21)
+        mask.putpalette(image.getpalette())
     mask.convert(mode).save(path)
     with pytest.raises(InputError, match=rf"{path.name}: {match}"):
         dataset.annotations(np.array([0]))
@@ -301,7 +301,7 @@ def test_a_truncated_mask_is_an_error_that_names_it(own):
     dataset = open_split(own, "voc2012", "seg_train")
     path = base_of(own) / "SegmentationClass" / f"{dataset.sample_ids[0]}.png"
     path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(InputError, match=rf"{path.name}: expected a readable picture"):
+    with pytest.raises(InputError, match=rf"{path.name}: expected a readable image"):
         dataset.annotations(np.array([0]))
 
 
@@ -309,9 +309,9 @@ def test_a_truncated_mask_is_an_error_that_names_it(own):
     ("name", "change", "match"),
     [
         ("train.txt", lambda text: "", "got an empty file"),
-        ("train.txt", lambda text: text + text, "expected every picture once"),
+        ("train.txt", lambda text: text + text, "expected every image once"),
         ("dog_train.txt", lambda text: text.replace(" -1", "  2", 1), "expected 1, 0 or -1"),
-        ("dog_train.txt", lambda text: text.split("\n", 1)[1], "for each picture of Main/train"),
+        ("dog_train.txt", lambda text: text.split("\n", 1)[1], "for each image of Main/train"),
     ],
 )
 def test_a_damaged_list_is_an_error_that_names_it(own, name, change, match):
@@ -330,7 +330,7 @@ def test_test_labels_of_2012_were_never_published(own):
 
 
 @pytest.mark.parametrize("split", ["train", "seg_train"])
-def test_a_fraction_of_the_training_pictures_can_be_asked_for(own, split):
+def test_a_fraction_of_the_training_images_can_be_asked_for(own, split):
     request = DataRequest(path="", split=split, root=own)
     whole, half = (open_dataset("voc2012", request, share) for share in (1.0, 0.5))
     assert len(half.sample_ids) == round(len(whole.sample_ids) / 2)

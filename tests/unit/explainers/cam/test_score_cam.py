@@ -39,7 +39,7 @@ def oracle(model: Classifier, images: Tensor, targets: Tensor) -> Tensor:
         output = model.network.trunk(normalised[None])
         grid = model.target_layer.to_nchw(output.clone(), size)[0]
         masked = [normalised * slow_mask(channel, *size) for channel in grid]
-        scores = torch.stack([model.network(picture[None])[0, target] for picture in masked])
+        scores = torch.stack([model.network(image[None])[0, target] for image in masked])
         heatmap = sum(weight * part for weight, part in zip(scores.softmax(0), grid, strict=True))
         heatmaps.append(heatmap.clamp(min=0))
     return torch.stack(heatmaps)

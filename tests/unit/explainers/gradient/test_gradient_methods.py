@@ -128,7 +128,7 @@ def test_half_precision_networks_are_explained(images, method):
     assert (found * expected).sum() / norms > 0.98
 
 
-def test_constant_pictures_have_finite_maps(method):
+def test_constant_images_have_finite_maps(method):
     explain = method(rectified())
     for value in (0.0, 0.5, 1.0):
         assert explain(torch.full((2, 3, *SIZE), value)).heatmaps.isfinite().all()

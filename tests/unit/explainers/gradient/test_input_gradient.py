@@ -52,5 +52,5 @@ def test_heatmaps_are_the_positive_part_over_channels(images):
     torch.testing.assert_close(InputXGradient(model)(images, TARGETS).heatmaps, expected)
 
 
-def test_black_pictures_have_no_attribution(images):
+def test_black_images_have_no_attribution(images):
     assert not InputXGradient(rectified())(torch.zeros_like(images)).heatmaps.any()

@@ -33,7 +33,7 @@ def test_agrees_with_the_definition(images):
     torch.testing.assert_close(heatmaps, found.abs().amax(1))
 
 
-def test_constant_pictures_have_no_range_for_noise():
+def test_constant_images_have_no_range_for_noise():
     model, images = rectified(), torch.full((1, 3, *SIZE), 0.25)
     found = smooth_gradient(model, images, TARGETS[:1], passes=2, noise=0.15, seed=0)
     torch.testing.assert_close(found, pixel_gradient(model, images, TARGETS[:1]))

@@ -60,9 +60,9 @@ def model(zoo) -> Classifier:
     return create(f"import:{zoo}:pretrained", names, seed=0, mean=MEAN, std=STD).eval()
 
 
-def crop(picture: np.ndarray) -> np.ndarray:
-    """Return the middle of a picture as the weights' own evaluation cuts it out."""
-    image = Image.fromarray(picture)
+def crop(image: np.ndarray) -> np.ndarray:
+    """Return the middle of an image as the weights' own evaluation cuts it out."""
+    image = Image.fromarray(image)
     side = SHARE * min(image.size)
     left, top = ((length - side) / 2 for length in image.size)
     box = (left, top, left + side, top + side)
@@ -75,7 +75,7 @@ def pixels() -> torch.Tensor:
     return to_pixels(np.stack([crop(p) for p in (data.chelsea(), data.coffee(), data.rocket())]))
 
 
-def test_the_network_names_what_is_in_the_pictures(model, pixels):
+def test_the_network_names_what_is_in_the_images(model, pixels):
     with torch.no_grad():
         chances = model(pixels).softmax(1)
     cat, coffee, rocket = (model.class_names[int(k)] for k in chances.argmax(1))

@@ -174,9 +174,9 @@ class TestRefusals:
         with pytest.raises(InputError, match=message):
             create(name, tuple("abc"), seed=0, input_size=SIZE)
 
-    def test_another_size_of_pictures(self, network, tmp_path, suffix):
+    def test_another_size_of_images(self, network, tmp_path, suffix):
         name = save(network, tmp_path / f"net{suffix}")
-        message = f"model {name}: expected a program for any number of 32x32 pictures, got .*; exp"
+        message = f"model {name}: expected a program for any number of 32x32 images, got .*; exp"
         with pytest.raises(InputError, match=message) as caught:
             loaded(name, input_size=(32, 32))
         assert "\n" not in str(caught.value)
@@ -188,7 +188,7 @@ class TestRefusals:
                 return super().forward(images.reshape(batch, 3, *SIZE))
 
         name = save(make(Fixed), tmp_path / f"net{suffix}", batch=batch)
-        message = "for any number of 16x24 pictures, got .*; export it with a dynamic batch"
+        message = "for any number of 16x24 images, got .*; export it with a dynamic batch"
         with pytest.raises(InputError, match=message):
             loaded(name)
 
@@ -202,7 +202,7 @@ class TestRefusals:
 
     def test_no_gradient(self, tmp_path, suffix):
         name = save(make(Blind if suffix == ".pt2" else BlindScript), tmp_path / f"net{suffix}")
-        with pytest.raises(InputError, match="a gradient with respect to the pictures, got none"):
+        with pytest.raises(InputError, match="a gradient with respect to the images, got none"):
             loaded(name)
 
     def test_several_answers(self, tmp_path, suffix):

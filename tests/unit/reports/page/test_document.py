@@ -69,7 +69,7 @@ def test_undefined_numbers_are_null(make_report):
     assert found["samples"] is None
 
 
-def test_samples_come_without_their_pictures(make_report, make_sample):
+def test_samples_come_without_their_images(make_report, make_sample):
     sample = make_sample(clean=np.full((2, 2), 3.0, np.float32))
     known = {
         "sample_id": "train/0",

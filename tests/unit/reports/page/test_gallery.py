@@ -32,7 +32,7 @@ def test_without_samples_there_is_no_gallery(make_report):
     assert show_gallery(make_report()) is None
 
 
-def test_the_perturbed_picture_is_the_picture_plus_the_difference(
+def test_the_perturbed_image_is_the_image_plus_the_difference(
     make_report, make_evaluation, make_sample
 ):
     samples = [make_sample(), make_sample(perturbed=make_sample().image)]
@@ -40,13 +40,11 @@ def test_the_perturbed_picture_is_the_picture_plus_the_difference(
     seen = gallery.data["samples"][0]["seen"]
     for sample, one in zip(samples, seen, strict=True):
         change = (pixels(one["difference"]) - GREY) / gallery.factor
-        rebuilt = pixels(gallery.pictures[0]) + change
+        rebuilt = pixels(gallery.images[0]) + change
         assert rebuilt == pytest.approx(sample.perturbed.transpose(1, 2, 0))
 
 
-def test_large_pictures_stay_within_a_fraction_of_a_level(
-    make_report, make_evaluation, make_sample
-):
+def test_large_images_stay_within_a_fraction_of_a_level(make_report, make_evaluation, make_sample):
     image = np.full((3, 256, 256), 90, np.uint8)
     moved = image.copy()
     moved[:, 128:] += 2
@@ -79,7 +77,7 @@ def test_dead_and_large_heatmaps(make_report, make_evaluation, make_sample):
     assert levels(seen["clean"]).max() == 0
 
 
-def test_models_that_have_not_seen_a_picture(make_report, make_evaluation, make_sample):
+def test_models_that_have_not_seen_an_image(make_report, make_evaluation, make_sample):
     first = make_sample(seed=1, consistency=math.nan)
     gallery = shown(
         make_report, make_evaluation, Exhibit({"a": first}), Exhibit({"b": make_sample(label="x")})

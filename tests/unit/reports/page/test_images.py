@@ -77,14 +77,14 @@ def test_both_heatmaps_share_one_scale(make_sample):
     assert sample.scale == 4.0
 
 
-def test_small_pictures_are_stored_exactly():
+def test_small_images_are_stored_exactly():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 20, 3), dtype=np.uint8)
-    picture = decoded(data_uri(pixels))
-    assert picture.format == "PNG"
-    assert (np.asarray(picture) == pixels).all()
+    image = decoded(data_uri(pixels))
+    assert image.format == "PNG"
+    assert (np.asarray(image) == pixels).all()
 
 
-def test_large_pictures_are_reduced():
+def test_large_images_are_reduced():
     pixels = np.random.default_rng(0).integers(0, 256, (224, 448, 3), dtype=np.uint8)
     uri = data_uri(pixels)
     assert decoded(uri).size == (MAX_SIDE, MAX_SIDE // 2)

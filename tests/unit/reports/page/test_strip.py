@@ -14,7 +14,7 @@ def opened(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_rows_show_the_five_pictures(make_sample):
+def test_rows_show_the_five_images(make_sample):
     samples = [make_sample(side=32, seed=seed) for seed in range(2)]
     sheet = opened(strip(samples))
     step = TILE // 32
@@ -37,7 +37,7 @@ def test_long_names_stay_inside(make_sample):
     assert (sheet[:, -MARGIN // 2 :] == 255).all()
 
 
-def test_pictures_that_are_not_square(make_sample):
+def test_images_that_are_not_square(make_sample):
     image = np.zeros((3, 20, 40), np.uint8)
     sheet = opened(strip([make_sample(image=image, perturbed=image)]))
     tile = sheet[HEADER : HEADER + TILE, MARGIN : MARGIN + TILE]

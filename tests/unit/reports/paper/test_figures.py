@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 import pytest
-from evaluated_models import CLASSES, PICTURES, evaluation_of, experiment_of, report_of
+from evaluated_models import CLASSES, IMAGES, evaluation_of, experiment_of, report_of
 from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 from PIL import Image
@@ -84,9 +84,9 @@ class TestFiles:
         return next(trade_offs(report_of(["model", "other"])))
 
     def test_png_of_a_column_at_300_dpi(self, one):
-        picture = Image.open(io.BytesIO(saved(one)[f"{one.name}.png"]))
-        assert picture.width == COLUMN * 300
-        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        image = Image.open(io.BytesIO(saved(one)[f"{one.name}.png"]))
+        assert image.width == COLUMN * 300
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
     def test_pdf_embeds_truetype(self, one):
         data = saved(one)[f"{one.name}.pdf"]
@@ -130,7 +130,7 @@ class TestFiles:
 class TestAll:
     def test_captions_tell_n_and_what_it_counts(self, drawn):
         for drawing in drawn.values():
-            assert re.search(r"n = \d+ (to \d+ )?(pictures|seeds)", drawing.caption)
+            assert re.search(r"n = \d+ (to \d+ )?(images|seeds)", drawing.caption)
 
     def test_every_kind_is_there(self, drawn):
         kinds = ("metrics-stability", "trade-off-", "strength-robustness", "strength-corruptions",
@@ -205,7 +205,7 @@ class TestNumbers:
         report = report_of(NAMES * 3, groups=NAMES * 3)
         metric = report.metrics["accuracy@original"]
         names = [f"accuracy@{number}" for number in range(12)]
-        value = Interval(0.5, 0.4, 0.6, PICTURES)
+        value = Interval(0.5, 0.4, 0.6, IMAGES)
         entries = tuple(
             replace(e, evaluation=replace(e.evaluation, values=dict.fromkeys(names, value)))
             for e in report.entries

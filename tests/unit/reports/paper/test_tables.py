@@ -60,7 +60,7 @@ def test_leaderboard_of_a_suite():
     table = paper_tables(replace(report, entries=entries, metrics=metrics))
     assert table["leaderboard-classification.md"].decode() == (
         "Classification; in brackets: 95 % intervals (of mAP: spreads over resamples) over "
-        "n = 590 to 600 pictures. "
+        "n = 590 to 600 images. "
         "Bold: best value, which need not differ from the next by more than chance.\n"
         "\n"
         "| model | accuracy, original, % ↑ | negative log-likelihood ↓ |\n"

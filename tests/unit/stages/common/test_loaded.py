@@ -138,10 +138,10 @@ class TestRefusals:
             refused(model=str(tmp_path / "missing"), checkpoint=None, classes=None)
 
 
-class TestPictureSize:
+class TestImageSize:
     @pytest.fixture
     def rigid(self):
-        """A network that takes pictures of 16 pixels and no others."""
+        """A network that takes images of 16 pixels and no others."""
         network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(2 * 16 * 16, 10))
         spec = ModelSpec(
             architecture="rigid",
@@ -222,7 +222,7 @@ class TestTraining:
     def test_wants_labels(self, tmp_path):
         write_stl10(tmp_path / "stl10_binary", per_class=1)
         config = TrainConfig(data=f"stl10:{tmp_path}", split="unlabeled", output=tmp_path / "m")
-        with pytest.raises(InputError, match="expected a label for every picture, got none for"):
+        with pytest.raises(InputError, match="expected a label for every image, got none for"):
             train.run(config)
 
     def test_leaves_nothing_behind_that_an_input_error_has_begun(self, few, tmp_path):

@@ -139,7 +139,7 @@ def test_fewer_of_other_images_may_not(name, calls, changed):
 
 @pytest.mark.parametrize("name", ["explain", "perturb", "train-samples"])
 def test_another_view_is_another_image(name, calls, few):
-    with pytest.raises(InputError, match=r"fingerprint \w{12}|uint8 pictures of shape"):
+    with pytest.raises(InputError, match=r"fingerprint \w{12}|uint8 images of shape"):
         calls[name](reading(few) | {"size": 16})
 
 

@@ -28,7 +28,7 @@ class Squares:
 
     def load(self, rows):
         if self.fails_to_load in rows:
-            raise InputError("row", expected="a picture", got="none", fix="add it")
+            raise InputError("row", expected="an image", got="none", fix="add it")
         self.threads.add(threading.get_ident())
         self.loaded.append(rows.tolist())
         return rows

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import zarr
-from miniatures.csv_pictures import write_csv
+from miniatures.csv_images import write_csv
 from miniatures.cub200 import write_cub200
 from miniatures.imagenet9 import write_imagenet9
 from miniatures.stl10 import write_stl10
@@ -82,7 +82,7 @@ FAULTS = {
 BROKEN = [
     ("imagefolder:{}", "train/cat/1.png"),
     ("imagefolder:{}", "masks/train/dog/1.png"),
-    ("csv:{}/lists/insects.csv", "my pictures/train 01.png"),
+    ("csv:{}/lists/insects.csv", "my images/train 01.png"),
     ("csv:{}/lists/insects.csv", "masks/test 02.png"),
     ("cub200:{}", "CUB_200_2011/images/*/*_0002_*.jpg"),
     ("cub200:{}", "segmentations/*/*_0002_*.png"),
@@ -192,7 +192,7 @@ def test_faults_of_folders_are_named_one_by_one(own):
         "train/empty: expected images",
         "masks/train/cat/2.png: expected the mask of train/cat/2.png",
         "masks/test/dog/0.png: expected its image",
-        "boxes.csv, line 3: expected a picture",
+        "boxes.csv, line 3: expected an image",
         "boxes.csv, line 4: expected 5 cells",
         "the box of train/cat/1.png: expected a part",
         r"test/cat/caf\udce9.png: expected a sample id of printable text",

@@ -33,7 +33,7 @@ SIDE = 24
 
 @pytest.fixture
 def folder(tmp_path):
-    """Write six pictures with masks in two classes and two splits."""
+    """Write six images with masks in two classes and two splits."""
     generator = np.random.default_rng(0)
     for split in ("train", "test"):
         for name in ("cat", "dog"):
@@ -85,7 +85,7 @@ def test_info_counts_classes_and_says_what_is_missing(uri):
     found = data_info.run(DataInfoConfig(uri=uri, size=SIDE))
     assert (found["classes"], found["kind"], found["size"]) == (2, "single-label", [SIDE, SIDE])
     assert found["splits"]["train"] == {
-        "pictures": 6,
+        "images": 6,
         "per_class": {"cat": 3, "dog": 3},
         "truth": ["masks", "boxes"],
     }
@@ -105,7 +105,7 @@ def test_check_reads_everything(uri):
 
 
 def test_check_names_every_bad_file(uri, folder):
-    (folder / "train" / "cat" / "1.png").write_bytes(b"no picture")
+    (folder / "train" / "cat" / "1.png").write_bytes(b"no image")
     Image.new("L", (9, 9)).save(folder / "masks" / "test" / "dog" / "0.png")
     notes = Notes()
     with pytest.raises(IntegrityError, match="expected 8 readable samples, got 2 bad ones"):
@@ -156,10 +156,10 @@ def test_a_folder_of_splits_is_one_data_set(uri, tmp_path):
     assert found["read"] == {"train/original": 6, "test/original": 2}
     for split, count in {"train": 6, "test": 2}.items():
         one = f"zarr:{tmp_path / 'copy' / split}.zarr"
-        assert data_info.run(DataInfoConfig(uri=one))["splits"][split]["pictures"] == count
+        assert data_info.run(DataInfoConfig(uri=one))["splits"][split]["images"] == count
 
 
-def test_check_reads_what_another_split_knows_of_the_same_pictures(tmp_path):
+def test_check_reads_what_another_split_knows_of_the_same_images(tmp_path):
     write_voc2007(tmp_path, per_class=1)
     masks = tmp_path / "VOCdevkit" / "VOC2007" / "SegmentationClass"
     name = (masks.parent / "ImageSets" / "Segmentation" / "train.txt").read_text().split()[0]
@@ -171,7 +171,7 @@ def test_check_reads_what_another_split_knows_of_the_same_pictures(tmp_path):
 
 
 @pytest.mark.parametrize("limit", [1, 4, 100])
-def test_a_limit_keeps_the_same_pictures_of_every_split(uri, limit):
+def test_a_limit_keeps_the_same_images_of_every_split(uri, limit):
     whole = dataset_of(uri, "all")
     part = open_data(DataOptions(data=uri, size=SIDE, limit=limit), "all")
     assert len(part.sample_ids) == min(limit, 8)
@@ -199,12 +199,12 @@ def test_other_artifacts_are_refused(tmp_path, write):
         "weight": np.ones(1),
     }
     path = write(tmp_path / "w.zarr", "weights", arrays)
-    with pytest.raises(InputError, match=r"pictures or samples artifact.*got weights"):
+    with pytest.raises(InputError, match=r"images or samples artifact.*got weights"):
         dataset_of(f"zarr:{path}")
 
 
 def test_boxes_of_many_classes_are_asked_for_by_class(tmp_path, write):
-    """Another program's multi-label pictures."""
+    """Another program's multi-label images."""
     boxes = np.zeros((2, 3, 4), np.int64)
     boxes[0] = [[0, 0, 2, 2], [1, 1, 3, 3], [2, 2, 4, 4]]
     boxes[1, 0] = [0, 1, 2, 3]

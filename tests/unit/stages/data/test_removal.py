@@ -1,4 +1,4 @@
-"""`data materialize --remove`: pictures without what heatmaps show, and the baselines beside it."""
+"""`data materialize --remove`: images without what heatmaps show, and the baselines beside it."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_the_most_relevant_pixels_get_the_mean_colour_and_no_others_change(remov
     with Artifact(cams) as heatmaps:
         relevance = upsample_bilinear(heatmaps.read("clean").astype(np.float32), (SIDE, SIDE))
         parent = heatmaps.id
-    for picture, before, values in zip(found, clean, relevance, strict=True):
+    for image, before, values in zip(found, clean, relevance, strict=True):
         # Row-major order decides between equal pixels.
         order = sorted(np.ndindex(SIDE, SIDE), key=lambda at, v=values: (-v[at], at))
         gone = order[: round(share * SIDE * SIDE)]
         expected = before.copy()
         for y, x in gone:
             expected[:, y, x] = colour
-        differing = (picture != expected).any(axis=0)
+        differing = (image != expected).any(axis=0)
         # Interpolation by torch and by numpy may order two nearly equal pixels differently.
         assert differing.sum() <= 4
     assert [parent_.id for parent_ in manifest.recipe.parents] == [parent]
@@ -72,7 +72,7 @@ def test_the_mean_colour_is_that_of_the_split(digits):
 
 
 @pytest.mark.parametrize("what", ["random", "centre"])
-def test_baselines_know_nothing_of_the_picture(what, removed, digits):
+def test_baselines_know_nothing_of_the_image(what, removed, digits):
     found, manifest = removed(what, 0.5)
     gone = (found == mean_colour(digits)[:, None, None]).all(axis=1)
     assert (gone.sum(axis=(1, 2)) >= SIDE * SIDE // 2).all()
@@ -88,7 +88,7 @@ def test_baselines_know_nothing_of_the_picture(what, removed, digits):
         assert (gone[0] != gone[1]).any()
 
 
-def test_heatmaps_of_other_pictures_are_refused(cams, tmp_path):
+def test_heatmaps_of_other_images_are_refused(cams, tmp_path):
     config = MaterializeConfig(
         uri="digits",
         split="test",
@@ -118,7 +118,7 @@ def test_what_and_how_much_belong_together(given, tmp_path):
         materialize.run(config)
 
 
-def test_several_heatmaps_of_a_picture_have_no_order(write, digits, tmp_path):
+def test_several_heatmaps_of_an_image_have_no_order(write, digits, tmp_path):
     ids = np.array(digits.sample_ids, np.dtypes.StringDType())
     arrays = {
         "sample_id": ids,
@@ -131,5 +131,5 @@ def test_several_heatmaps_of_a_picture_have_no_order(write, digits, tmp_path):
     config = MaterializeConfig(
         uri="digits", **DATA, remove=str(path), share=0.5, output=tmp_path / "p.zarr"
     )
-    with pytest.raises(InputError, match="expected one heatmap for each picture"):
+    with pytest.raises(InputError, match="expected one heatmap for each image"):
         materialize.run(config)

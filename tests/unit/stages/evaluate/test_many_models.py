@@ -1,4 +1,4 @@
-"""Forty checkpoints in small: three on thirty pictures, one of which is broken, or all are fine."""
+"""Forty checkpoints in small: three on thirty images, one of which is broken, or all are fine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from ectool.artifacts import files
 from ectool.config import EvaluateConfig
-from ectool.datasets import image_files as picture_files
+from ectool.datasets import image_files as image_files
 from ectool.errors import (
     FailedModelsError,
     InputError,
@@ -192,12 +192,10 @@ def test_finding_that_out_needs_no_torch(audited, config):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_pictures_are_decoded_once_for_all_models(config, few, tmp_path, monkeypatch):
+def test_images_are_decoded_once_for_all_models(config, few, tmp_path, monkeypatch):
     decoded = []
-    read = picture_files.read_picture
-    monkeypatch.setattr(
-        picture_files, "read_picture", lambda path: decoded.append(path) or read(path)
-    )
+    read = image_files.read_image
+    monkeypatch.setattr(image_files, "read_image", lambda path: decoded.append(path) or read(path))
     audit.run(config(tmp_path / "audit"))
     assert sorted(decoded) == sorted(few.glob("[0-9]/*.png"))
 

@@ -1,4 +1,4 @@
-"""Localization, intervals and undefined values of an evaluation, redone picture by picture."""
+"""Localization, intervals and undefined values of an evaluation, redone image by image."""
 
 import math
 
@@ -31,8 +31,8 @@ def evaluation(config, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures_of(evaluation, read, few_digits):
-    """Heatmap at the picture's size and object mask of every sample."""
+def images_of(evaluation, read, few_digits):
+    """Heatmap at the image's size and object mask of every sample."""
     maps = torch.from_numpy(read(evaluation / "cams.zarr")["clean"].astype(np.float32))
     wide = F.interpolate(maps[:, None], size=(SIDE, SIDE), mode="bilinear")[:, 0]
     return list(zip(wide.double().numpy(), few_digits.annotations(np.arange(N)).masks, strict=True))
@@ -74,8 +74,8 @@ def iou(heatmap, mask):
         ("mask_iou", iou),
     ],
 )
-def test_localization_is_that_of_the_heatmaps(name, definition, evaluation, pictures_of):
-    values = np.array([definition(heatmap, mask) for heatmap, mask in pictures_of])
+def test_localization_is_that_of_the_heatmaps(name, definition, evaluation, images_of):
+    values = np.array([definition(heatmap, mask) for heatmap, mask in images_of])
     found = read_metrics(evaluation)[name]
     assert found["value"] == pytest.approx(np.nanmean(values), abs=1e-3)
     assert found["n"] == np.isfinite(values).sum()

@@ -244,8 +244,8 @@ class TestOutput:
             read_metrics(own)
 
 
-def test_another_number_of_classes(config, pictures, tmp_path):
-    options = {"data": f"imagefolder:{pictures}", "size": 32, "split": "train"}
+def test_another_number_of_classes(config, images, tmp_path):
+    options = {"data": f"imagefolder:{images}", "size": 32, "split": "train"}
     with pytest.raises(InputError, match=r"expected the model.s 10 classes .*got 2 classes"):
         evaluate.run(config(tmp_path / "eval", **options))
 

@@ -21,7 +21,7 @@ HALF_MAX = np.finfo(np.float16).max
 
 @pytest.fixture(scope="module")
 def pairs(model, few_options, tmp_path_factory):
-    """Perturbed pictures of the thirty digits."""
+    """Perturbed images of the thirty digits."""
     output = tmp_path_factory.mktemp("pairs") / "adv.zarr"
     config = PerturbConfig(model=str(model), output=output, steps=2, shard_size=8, **few_options)
     return perturb.run(config)
@@ -78,7 +78,7 @@ class TestDefinition:
         np.testing.assert_array_equal(arrays["label"], few_digits.labels)
         assert arrays["sample_id"].tolist() == list(few_digits.sample_ids)
 
-    def test_or_predictions_of_the_clean_picture(
+    def test_or_predictions_of_the_clean_image(
         self, make, pairs, network, few_digits, read, tmp_path
     ):
         arrays = read(make(tmp_path / "a.zarr", samples=pairs, targets="prediction"))
@@ -211,18 +211,18 @@ class TestInputs:
             make(tmp_path / "a.zarr", samples=pairs, data="digits", split="validation")
 
     @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32)])
-    def test_pictures_of_another_size(self, shape, make, pairs, write, read, few_options, tmp_path):
+    def test_images_of_another_size(self, shape, make, pairs, write, read, few_options, tmp_path):
         arrays = read(pairs)
         image = np.zeros((N, *shape), np.uint8)
         background = arrays["background"][:, : shape[1], : shape[2]]
         changed = {**arrays, "image": image, "background": background}
         samples = write(tmp_path / "other.zarr", "samples", changed)
-        with pytest.raises(InputError, match=r"--samples .*: expected uint8 pictures of shape"):
+        with pytest.raises(InputError, match=r"--samples .*: expected uint8 images of shape"):
             make(tmp_path / "a.zarr", samples=samples, **few_options)
 
-    def test_number_of_classes_has_to_agree(self, make, pictures, tmp_path):
+    def test_number_of_classes_has_to_agree(self, make, images, tmp_path):
         with pytest.raises(InputError, match=r"expected the model.s 10 classes .*got 2 classes"):
-            make(tmp_path / "a.zarr", data=f"imagefolder:{pictures}", size=16)
+            make(tmp_path / "a.zarr", data=f"imagefolder:{images}", size=16)
 
     def test_layer_has_to_exist(self, make, few_options, tmp_path):
         with pytest.raises(InputError, match="nonsense"):

@@ -37,7 +37,7 @@ from ectool.explainers import Explanation
 
 
 class Brightness:
-    """Explains every class by where the picture is bright."""
+    """Explains every class by where the image is bright."""
 
     def __init__(self, model, *, window=1):
         self.model, self.window = model, window
@@ -60,7 +60,7 @@ def make(model, few_options, tmp_path):
 
 @pytest.fixture
 def inputs(few_digits):
-    """The pictures, as the stage sees them, and their labels."""
+    """The images, as the stage sees them, and their labels."""
     return to_pixels(few_digits.images(np.arange(N))), torch.from_numpy(few_digits.labels.copy())
 
 

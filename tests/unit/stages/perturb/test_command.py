@@ -53,7 +53,7 @@ def clean(few_digits):
 
 @pytest.fixture(scope="module")
 def heatmaps(network, few_digits, clean):
-    """Heatmaps of all clean pictures at the pictures' size."""
+    """Heatmaps of all clean images at the images' size."""
     maps = GradCAM(network)(to_pixels(clean), torch.from_numpy(few_digits.labels.copy())).heatmaps
     return F.interpolate(maps[:, None], size=(32, 32), mode="bilinear")[:, 0]
 
@@ -105,7 +105,7 @@ class TestDefinition:
         assert by_rule["full"]["background"].all()
 
     @pytest.mark.parametrize("rule", RULES)
-    def test_logits_are_those_of_the_pictures(self, rule, by_rule, clean, network):
+    def test_logits_are_those_of_the_images(self, rule, by_rule, clean, network):
         arrays = by_rule[rule]
         for name, images in (("clean", clean), ("adversarial", arrays["image"])):
             found = arrays[f"logits_{name}"]
@@ -148,7 +148,7 @@ class TestDefinition:
 
 
 class TestStart:
-    def test_no_steps_from_the_picture_change_nothing(self, attack, read, clean, tmp_path):
+    def test_no_steps_from_the_image_change_nothing(self, attack, read, clean, tmp_path):
         path = attack(tmp_path / "a.zarr", steps=0, random_start=False)
         np.testing.assert_array_equal(read(path)["image"], clean)
 
@@ -200,13 +200,13 @@ class TestStart:
             (lambda image: image.astype(np.uint16), r"uint16 of shape \(3, 32, 32\)"),
         ],
     )
-    def test_other_pictures_are_refused(self, change, got, attack, read, write, cold, tmp_path):
+    def test_other_images_are_refused(self, change, got, attack, read, write, cold, tmp_path):
         arrays = read(cold)
         image = change(arrays["image"])
         background = arrays["background"][:, : image.shape[2], : image.shape[3]]
         changed = {**arrays, "image": image, "background": background}
         init = write(tmp_path / "other.zarr", "samples", changed)
-        with pytest.raises(InputError, match=rf"--init .*: expected uint8 pictures .*got {got}"):
+        with pytest.raises(InputError, match=rf"--init .*: expected uint8 images .*got {got}"):
             attack(tmp_path / "a.zarr", init=init)
 
     def test_another_kind_of_artifact_is_refused(self, attack, write, tmp_path):
@@ -223,9 +223,9 @@ class TestInputs:
         with pytest.raises(InputError, match="--mask object: expected a data set with object"):
             attack(tmp_path / "a.zarr", data=f"imagefolder:{bare}", mask="object")
 
-    def test_number_of_classes_has_to_agree(self, attack, pictures, tmp_path):
+    def test_number_of_classes_has_to_agree(self, attack, images, tmp_path):
         with pytest.raises(InputError, match=r"expected the model.s 10 classes .*got 2 classes"):
-            attack(tmp_path / "a.zarr", data=f"imagefolder:{pictures}")
+            attack(tmp_path / "a.zarr", data=f"imagefolder:{images}")
 
     def test_output_has_a_format(self, attack, tmp_path):
         with pytest.raises(InputError, match=r"expected an output that ends in \.zarr"):

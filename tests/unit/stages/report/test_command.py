@@ -18,7 +18,7 @@ from written_evaluations import (
     SIDE,
     N,
     write_experiment,
-    write_pictures,
+    write_images,
 )
 
 from ectool.artifacts import folder
@@ -33,9 +33,9 @@ T_95_DF2 = 4.302652729911275
 
 @pytest.fixture(scope="session")
 def options(tmp_path_factory: pytest.TempPathFactory) -> DataOptions:
-    pictures = tmp_path_factory.mktemp("pictures")
-    write_pictures(pictures)
-    return DataOptions(data=f"imagefolder:{pictures}", size=SIDE)
+    images = tmp_path_factory.mktemp("pictures")
+    write_images(images)
+    return DataOptions(data=f"imagefolder:{images}", size=SIDE)
 
 
 @pytest.fixture(scope="session")
@@ -221,7 +221,7 @@ def test_page_tells_where_it_comes_from(page, document):
     assert "<code>ectool report experiment</code>" in page
 
 
-def test_strip_is_a_picture(experiment):
+def test_strip_is_an_image(experiment):
     with Image.open(experiment / "strip.png") as strip:
         assert strip.format == "PNG"
         assert not strip.info
@@ -318,11 +318,11 @@ def test_changed_results_are_noticed(experiment, tmp_path):
 
 
 def test_other_data_are_noticed(options, tmp_path):
-    pictures = tmp_path / "pictures"
-    shutil.copytree(options.data.partition(":")[2], pictures)
-    own = options.model_copy(update={"data": f"imagefolder:{pictures}"})
+    images = tmp_path / "pictures"
+    shutil.copytree(options.data.partition(":")[2], images)
+    own = options.model_copy(update={"data": f"imagefolder:{images}"})
     root = write_experiment(tmp_path / "moved", own, (0,), 1)
-    next((pictures / "train" / CLASSES[0]).iterdir()).unlink()
+    next((images / "train" / CLASSES[0]).iterdir()).unlink()
     with pytest.raises(InputError, match=r"expected the data of .*adv\.zarr, fingerprint"):
         report.run(ReportConfig(paths=root))
 

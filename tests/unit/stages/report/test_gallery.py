@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from written_evaluations import CLASSES, SIDE, N, write_evaluation, write_pictures, write_round
+from written_evaluations import CLASSES, SIDE, N, write_evaluation, write_images, write_round
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
@@ -14,9 +14,9 @@ from ectool.stages.report.gallery import read_gallery
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory) -> DataOptions:
-    pictures = tmp_path_factory.mktemp("pictures")
-    write_pictures(pictures)
-    return DataOptions(data=f"imagefolder:{pictures}", size=SIDE)
+    images = tmp_path_factory.mktemp("pictures")
+    write_images(images)
+    return DataOptions(data=f"imagefolder:{images}", size=SIDE)
 
 
 def write_evaluated(path, options, number):
@@ -36,7 +36,7 @@ def folders(tmp_path_factory, options):
     return found | {"without": root / "without"}
 
 
-def test_every_model_shows_the_same_pictures(folders, options):
+def test_every_model_shows_the_same_images(folders, options):
     gallery = read_gallery(folders)
     dataset = open_data(options, "train")
     assert len(gallery) == N - 1  # the explanation consistency of one is undefined
@@ -74,8 +74,8 @@ def test_samples_run_from_the_least_to_the_most_consistent(folders):
 
 
 def test_other_data_are_shown_on_their_own(folders, tmp_path):
-    write_pictures(tmp_path / "pictures", seed=1)
-    other = DataOptions(data=f"imagefolder:{tmp_path / 'pictures'}", size=SIDE)
+    write_images(tmp_path / "pictures", seed=1)
+    other = DataOptions(data=f"imagefolder:{tmp_path / 'images'}", size=SIDE)
     write_evaluated(tmp_path / "c", other, 0)
     gallery = read_gallery(folders | {"c": tmp_path / "c"})
     assert [list(one.seen) for one in gallery] == [["a", "b"]] * (N - 1) + [["c"]] * (N - 1)

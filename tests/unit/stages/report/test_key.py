@@ -16,7 +16,7 @@ from ectool.stages.run import command as experiment
 
 FILE = """
 [defaults]
-data = "imagefolder:{pictures}"
+data = "imagefolder:{images}"
 size = 16
 
 [experiment]
@@ -61,8 +61,8 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def text(pictures):
-    return FILE.format(pictures=pictures)
+def text(images):
+    return FILE.format(images=images)
 
 
 def run(folder, text):
@@ -170,7 +170,7 @@ def test_a_report_of_another_experiment_is_not_taken_for_this_one(folder, text, 
     assert contents(folder) == before
 
 
-def test_an_evaluation_that_was_made_anew_is_shown(folder, pictures):
+def test_an_evaluation_that_was_made_anew_is_shown(folder, images):
     output, recorder = folder / EVALUATION, Recorder()
     before = contents(folder)
     report.run(ReportConfig(paths=folder), recorder)
@@ -178,7 +178,7 @@ def test_an_evaluation_that_was_made_anew_is_shown(folder, pictures):
     evaluate.run(
         EvaluateConfig(
             model=str(folder / "seed-3/plain/model"),
-            **{"data": f"imagefolder:{pictures}", "size": 16, "split": "train", "device": "cpu"},
+            **{"data": f"imagefolder:{images}", "size": 16, "split": "train", "device": "cpu"},
             **{"suite": "classification", "bootstrap": 300, "output": output},
         )
     )

@@ -1,4 +1,4 @@
-"""A miniature experiment on forty tiny pictures, and the files that are refused at once."""
+"""A miniature experiment on forty tiny images, and the files that are refused at once."""
 
 import json
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from ectool.stages.run import plan
 
 FILE = """
 [defaults]
-data = "imagefolder:{pictures}"
+data = "imagefolder:{images}"
 size = 16
 
 [experiment]
@@ -74,9 +74,9 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def file(pictures, tmp_path_factory):
+def file(images, tmp_path_factory):
     path = tmp_path_factory.mktemp("experiment") / "mini.toml"
-    path.write_text(FILE.format(pictures=pictures))
+    path.write_text(FILE.format(images=images))
     return path
 
 

@@ -37,7 +37,7 @@ def run(a, b):
     return agree.run(AgreeConfig(a=a, b=b, bootstrap=100))["agreement"]
 
 
-def test_pictures_are_joined_on_their_ids_and_ranked_as_by_scipy(store, maps):
+def test_images_are_joined_on_their_ids_and_ranked_as_by_scipy(store, maps):
     order = np.array([3, 1, 0, 5, 4, 2])
     a = store("a", maps[0])
     b = store("b", maps[1][order], [list("abcdef")[row] for row in order], order)

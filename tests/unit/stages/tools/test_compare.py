@@ -208,9 +208,9 @@ def test_a_sample_that_only_one_has_is_named(make, pair, few_digits, tmp_path, o
         compare.run(CompareConfig(**config))
 
 
-def test_other_pictures_are_refused(make, pair, tmp_path):
+def test_other_images_are_refused(make, pair, tmp_path):
     other = make(tmp_path / "x", skill=1, seed=2, fingerprint="f" * 64)
-    with pytest.raises(InputError, match=r"expected the original pictures of .*got ffffffffffff;"):
+    with pytest.raises(InputError, match=r"expected the original images of .*got ffffffffffff;"):
         compare.run(CompareConfig(a=pair[0], b=other))
 
 
@@ -229,7 +229,7 @@ def test_attacks_of_one_are_left_out(make, pair, tmp_path):
     assert [name for name in names if name.startswith("robust")] == ["robust@8/255"]
 
 
-def test_without_the_pictures_there_is_no_localization(make, pair, tmp_path, listener):
+def test_without_the_images_there_is_no_localization(make, pair, tmp_path, listener):
     gone = f"imagefolder:{tmp_path / 'gone'}"
     moved = make(tmp_path / "x", skill=1, seed=2, arrays=BOTH, data=gone)
     names = compare.run(CompareConfig(a=moved, b=pair[1]), listener)["metrics"]

@@ -28,10 +28,10 @@ def look(path, **given):
 
 
 @pytest.fixture(scope="module")
-def chain(pictures, data_root, tmp_path_factory):
+def chain(images, data_root, tmp_path_factory):
     """A folder with a model and one round of what is made with it."""
     root = tmp_path_factory.mktemp("chain")
-    data = {"data": f"imagefolder:{pictures}", "size": 16}
+    data = {"data": f"imagefolder:{images}", "size": 16}
     train.run(TrainConfig(epochs=1, output=root / "model", device="cpu", **data))
     options = {"model": str(root / "model"), "device": "cpu"}
     samples, heatmaps = root / "round" / "adv.zarr", root / "round" / "cams.zarr"
@@ -72,7 +72,7 @@ def write(path, kind, arrays, findings=None):
 
 
 class TestProvenance:
-    def test_reaches_the_data(self, chain, pictures):
+    def test_reaches_the_data(self, chain, images):
         found = look(chain / "round" / "weights.zarr")
         assert [(e["role"], e["kind"]) for e in found["provenance"]] == [
             ("heatmaps", "heatmaps"),
@@ -80,7 +80,7 @@ class TestProvenance:
             ("samples", "samples"),
         ]
         assert set(states(found).values()) == {"found"}
-        data = f"imagefolder:{pictures} (train)"
+        data = f"imagefolder:{images} (train)"
         assert {e["data"] for e in found["provenance"] if e["kind"] != "heatmaps"} == {data}
 
     def test_ids_are_those_of_the_ancestors(self, chain):
@@ -100,9 +100,9 @@ class TestProvenance:
         shutil.rmtree(own / "round" / "cams.zarr")
         assert states(look(own / "round" / "weights.zarr")) == {"heatmaps": "missing"}
 
-    def test_notes_a_changed_ancestor(self, own, pictures):
+    def test_notes_a_changed_ancestor(self, own, images):
         shutil.rmtree(own / "model")
-        data = {"data": f"imagefolder:{pictures}", "size": 16}
+        data = {"data": f"imagefolder:{images}", "size": 16}
         train.run(TrainConfig(epochs=1, seed=1, output=own / "model", device="cpu", **data))
         found = look(own / "round" / "adv.zarr")
         assert states(found) == {"model": "changed"}
@@ -150,7 +150,7 @@ class TestArrays:
             "undefined": ROWS,
         }
 
-    def test_samples_have_statistics_of_pictures_and_masks(self, chain):
+    def test_samples_have_statistics_of_images_and_masks(self, chain):
         found = look(chain / "round" / "adv.zarr", verify=True)
         with Artifact(chain / "round" / "adv.zarr") as artifact:
             image, background = artifact.read("image"), artifact.read("background")

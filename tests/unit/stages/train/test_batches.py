@@ -30,9 +30,9 @@ def plain(num_classes):
 """
 
 
-def options(pictures, **given):
+def options(images, **given):
     return {
-        "data": f"imagefolder:{pictures}",
+        "data": f"imagefolder:{images}",
         "size": SIDE,
         "epochs": 2,
         "lr": 0.05,
@@ -42,8 +42,8 @@ def options(pictures, **given):
     }
 
 
-def fit(output, pictures, reporter=None, **given):
-    config = TrainConfig(output=output, **options(pictures, **given))
+def fit(output, images, reporter=None, **given):
+    config = TrainConfig(output=output, **options(images, **given))
     return train.run(config, reporter or SilentReporter())
 
 
@@ -53,9 +53,9 @@ def cut(samples, size):
     return [samples // steps + (number < samples % steps) for number in range(steps)]
 
 
-def plain_loop(pictures, samples, size):
+def plain_loop(images, samples, size):
     """Train as anybody would who weighs every sample alike, and know nothing of the trainer."""
-    data = open_data(DataOptions(data=f"imagefolder:{pictures}", size=SIDE, limit=samples), "train")
+    data = open_data(DataOptions(data=f"imagefolder:{images}", size=SIDE, limit=samples), "train")
     images = torch.from_numpy(data.images(np.arange(samples))).float() / 255
     labels = torch.tensor(data.labels)
     model = create("smallcnn", data.classes, seed=SEED, input_size=data.size)
@@ -87,27 +87,27 @@ def plain_loop(pictures, samples, size):
 
 
 @pytest.mark.parametrize(("samples", "size"), [(9, 8), (40, 16), (40, 8), (13, 3)])
-def test_is_an_independent_loop_bit_by_bit(samples, size, pictures, data_root, tmp_path):
-    model = fit(tmp_path / "m", pictures, limit=samples, batch_size=size)
-    expected, losses = plain_loop(pictures, samples, size)
+def test_is_an_independent_loop_bit_by_bit(samples, size, images, data_root, tmp_path):
+    model = fit(tmp_path / "m", images, limit=samples, batch_size=size)
+    expected, losses = plain_loop(images, samples, size)
     found, state = load_folder(model).network.state_dict(), expected.network.state_dict()
     assert all(torch.equal(found[name], value) for name, value in state.items())
     history = json.loads((model / "history.json").read_text())
     assert [record["loss"] for record in history] == pytest.approx(losses, rel=1e-6)
 
 
-def test_going_on_after_a_cut_epoch(pictures, data_root, tmp_path):
+def test_going_on_after_a_cut_epoch(images, data_root, tmp_path):
     given = {"limit": 9, "batch_size": 8}
-    whole = fit(tmp_path / "whole", pictures, **given)
-    first = fit(tmp_path / "first", pictures, until_epoch=1, **given)
-    second = fit(tmp_path / "second", pictures, resume=first, **given)
+    whole = fit(tmp_path / "whole", images, **given)
+    first = fit(tmp_path / "first", images, until_epoch=1, **given)
+    second = fit(tmp_path / "second", images, resume=first, **given)
     for name in ("model.safetensors", "trainer.safetensors", "history.json"):
         assert (whole / name).read_bytes() == (second / name).read_bytes()
 
 
 class TestKey:
-    def recipe(self, pictures, output, **given):
-        config = TrainConfig(output=output, **options(pictures, **given))
+    def recipe(self, images, output, **given):
+        config = TrainConfig(output=output, **options(images, **given))
         dataset = open_data(config, "train")
         return train.make_recipe(config, dataset, None, None, None, {})
 
@@ -115,18 +115,18 @@ class TestKey:
         ("samples", "size", "differs"), [(9, 8, True), (16, 8, False), (7, 8, False), (8, 8, False)]
     )
     def test_differs_from_that_of_a_short_last_batch_where_the_model_does(
-        self, samples, size, differs, pictures, data_root, tmp_path
+        self, samples, size, differs, images, data_root, tmp_path
     ):
-        recipe = self.recipe(pictures, tmp_path / "m", limit=samples, batch_size=size)
+        recipe = self.recipe(images, tmp_path / "m", limit=samples, batch_size=size)
         config = TrainConfig(
-            output=tmp_path / "m", **options(pictures, limit=samples, batch_size=size)
+            output=tmp_path / "m", **options(images, limit=samples, batch_size=size)
         )
         before = recipe.model_copy(update={"config": config.keyed()})
         assert (recipe.key != before.key) == differs
 
-    def test_going_on_from_a_short_last_batch_is_told(self, pictures, data_root, tmp_path):
+    def test_going_on_from_a_short_last_batch_is_told(self, images, data_root, tmp_path):
         given = {"limit": 9, "batch_size": 8}
-        first = fit(tmp_path / "first", pictures, until_epoch=1, **given)
+        first = fit(tmp_path / "first", images, until_epoch=1, **given)
         manifest = open_folder(first, "model")
         config = {n: v for n, v in manifest.recipe.config.items() if n != "batches"}
         recipe = manifest.recipe.model_copy(update={"config": config})
@@ -134,29 +134,29 @@ class TestKey:
         (first / "manifest.json").write_bytes(older.to_bytes())
         notes, reporter = [], SilentReporter()
         reporter.note = notes.append
-        fit(tmp_path / "second", pictures, reporter, resume=first, **given)
+        fit(tmp_path / "second", images, reporter, resume=first, **given)
         assert notes[0] == f"{first}: trained with a short last batch; from here on all are even"
 
 
 class TestBatchesOfOne:
-    def test_are_refused_with_batch_normalisation(self, pictures, data_root, tmp_path):
+    def test_are_refused_with_batch_normalisation(self, images, data_root, tmp_path):
         with pytest.raises(UsageError, match=r"--batch-size: expected at least 2, .* got 1"):
-            fit(tmp_path / "m", pictures, limit=9, batch_size=1)
+            fit(tmp_path / "m", images, limit=9, batch_size=1)
 
-    def test_one_image_is_too_few(self, pictures, data_root, tmp_path):
+    def test_one_image_is_too_few(self, images, data_root, tmp_path):
         with pytest.raises(InputError, match=r"\(train\): expected at least 2 images.* got 1"):
-            fit(tmp_path / "m", pictures, limit=1)
+            fit(tmp_path / "m", images, limit=1)
         assert not list(tmp_path.iterdir())
 
-    def test_are_fine_without(self, pictures, data_root, tmp_path, monkeypatch):
+    def test_are_fine_without(self, images, data_root, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "net_of_ones.py").write_text(NETWORK)
         for samples, size in ((3, 1), (1, 8)):
             given = {"model": "import:net_of_ones:plain", "limit": samples, "batch_size": size}
-            assert fit(tmp_path / f"m{samples}", pictures, **given).is_dir()
+            assert fit(tmp_path / f"m{samples}", images, **given).is_dir()
 
-    def test_two_of_three_are_three(self, pictures, data_root, tmp_path):
-        at_once = fit(tmp_path / "a", pictures, limit=3, batch_size=3)
-        by_two = fit(tmp_path / "b", pictures, limit=3, batch_size=2)
+    def test_two_of_three_are_three(self, images, data_root, tmp_path):
+        at_once = fit(tmp_path / "a", images, limit=3, batch_size=3)
+        by_two = fit(tmp_path / "b", images, limit=3, batch_size=2)
         name = "model.safetensors"
         assert (at_once / name).read_bytes() == (by_two / name).read_bytes()

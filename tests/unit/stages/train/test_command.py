@@ -1,4 +1,4 @@
-"""Training on forty tiny pictures: exact to the byte, and particular about its inputs."""
+"""Training on forty tiny images: exact to the byte, and particular about its inputs."""
 
 import json
 import shutil
@@ -20,17 +20,17 @@ STATE = ("model.safetensors", "trainer.safetensors", "history.json")
 
 
 @pytest.fixture(scope="module")
-def dataset(pictures, data_root):
-    return open_data(DataOptions(data=f"imagefolder:{pictures}", size=SIDE), "train")
+def dataset(images, data_root):
+    return open_data(DataOptions(data=f"imagefolder:{images}", size=SIDE), "train")
 
 
 @pytest.fixture(scope="module")
-def fit(dataset, pictures):
-    """Train for three epochs on the pictures, unless told otherwise."""
+def fit(dataset, images):
+    """Train for three epochs on the images, unless told otherwise."""
 
     def run(output, reporter=None, **given):
         options = {
-            "data": f"imagefolder:{pictures}",
+            "data": f"imagefolder:{images}",
             "size": SIDE,
             "epochs": 3,
             "batch_size": 16,
@@ -101,7 +101,7 @@ def uneven():
 
 @pytest.fixture
 def inverted(dataset, tmp_path):
-    """Samples whose pictures are the negatives of the data set's."""
+    """Samples whose images are the negatives of the data set's."""
     rows = np.arange(40)
     return write_samples(tmp_path / "adv.zarr", dataset, rows, 255 - dataset.images(rows))
 
@@ -146,13 +146,13 @@ class TestResume:
         with pytest.raises(UsageError, match="an epoch after 0 and up to --epochs 3, got 4"):
             fit(tmp_path / "m", until_epoch=4)
 
-    def test_data_may_move_but_not_change(self, fit, whole, third, pictures, tmp_path):
+    def test_data_may_move_but_not_change(self, fit, whole, third, images, tmp_path):
         moved = tmp_path / "moved"
-        shutil.copytree(pictures, moved)
+        shutil.copytree(images, moved)
         options = {"resume": third, "data": f"imagefolder:{moved}"}
         assert state(fit(tmp_path / "a", **options)) == state(whole)
         next(moved.glob("train/*/*.png")).unlink()
-        with pytest.raises(InputError, match=r"expected the pictures .* was trained on"):
+        with pytest.raises(InputError, match=r"expected the images .* was trained on"):
             fit(tmp_path / "b", **options)
 
     @pytest.mark.parametrize("name", [*STATE, "model.json"])
@@ -163,9 +163,9 @@ class TestResume:
         with pytest.raises(IntegrityError, match=name):
             fit(tmp_path / "m", resume=damaged)
 
-    def test_something_else_is_refused(self, fit, pictures, tmp_path):
+    def test_something_else_is_refused(self, fit, images, tmp_path):
         with pytest.raises(InputError, match="expected model artifact"):
-            fit(tmp_path / "m", resume=pictures)
+            fit(tmp_path / "m", resume=images)
 
 
 class TestWeights:
@@ -307,9 +307,9 @@ class TestHistory:
         assert [record["epoch"] for record in history] == [1, 2, 3]
         assert all(set(record) == {"epoch", "loss", "accuracy"} for record in history)
 
-    def test_with_a_validation_split(self, fit, pictures, tmp_path):
-        shutil.copytree(pictures, tmp_path / "p")
-        shutil.copytree(pictures / "train", tmp_path / "p" / "validation")
+    def test_with_a_validation_split(self, fit, images, tmp_path):
+        shutil.copytree(images, tmp_path / "p")
+        shutil.copytree(images / "train", tmp_path / "p" / "validation")
         model = fit(tmp_path / "m", data=f"imagefolder:{tmp_path / 'p'}", until_epoch=1)
         (record,) = json.loads((model / "history.json").read_text())
         assert 0 <= record["validation_original"] <= 1

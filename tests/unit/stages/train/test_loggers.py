@@ -20,11 +20,11 @@ MEASURES = {"loss", "accuracy", "learning_rate", "effective_sample_size"}
 
 
 @pytest.fixture(scope="module")
-def fit(pictures, data_root):
-    """Train on forty tiny pictures for three epochs, unless told otherwise."""
+def fit(images, data_root):
+    """Train on forty tiny images for three epochs, unless told otherwise."""
 
     def run(output, reporter=None, **given):
-        options = {"data": f"imagefolder:{pictures}", "size": 16, "epochs": 3, "batch_size": 16}
+        options = {"data": f"imagefolder:{images}", "size": 16, "epochs": 3, "batch_size": 16}
         config = TrainConfig(output=output, device="cpu", **{**options, **given})
         return train.run(config, reporter or SilentReporter())
 

@@ -1,4 +1,4 @@
-"""`train --shuffle-labels`: the same labels, but not those of the pictures."""
+"""`train --shuffle-labels`: the same labels, but not those of the images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SIDE = 16
 
 
 @pytest.fixture
-def data(pictures, data_root):
-    return {"data": f"imagefolder:{pictures}", "size": SIDE}
+def data(images, data_root):
+    return {"data": f"imagefolder:{images}", "size": SIDE}
 
 
 def config_of(output, data, **given):
@@ -27,17 +27,17 @@ def config_of(output, data, **given):
 
 
 def labels_of(data, **given):
-    """Return the label that every picture is learned with, in the data set's order."""
+    """Return the label that every image is learned with, in the data set's order."""
     dataset = open_data(DataOptions(**data), "train")
     config = config_of("m", data, **given)
     feed = Feed(dataset, config, weights=None, perturbed=None, device=torch.device("cpu"))
     return feed.labels.numpy(), dataset.labels
 
 
-def test_every_label_is_kept_and_goes_to_another_picture(data):
+def test_every_label_is_kept_and_goes_to_another_image(data):
     found, true = labels_of(data, shuffle_labels=True)
     assert sorted(found) == sorted(true)
-    assert 0.3 < (found == true).mean() < 0.7  # two classes of twenty pictures each
+    assert 0.3 < (found == true).mean() < 0.7  # two classes of twenty images each
     plain, true = labels_of(data)
     np.testing.assert_array_equal(plain, true)
 

@@ -68,7 +68,7 @@ def test_what_is_measured_on_a_variant_says_which(base):
     assert info.label.endswith(", mixed_rand")
     assert info.definition.endswith(": objects on backgrounds of random classes")
     assert info.higher_is_better
-    assert describe(f"{base}@original").definition.endswith(": pictures as they are")
+    assert describe(f"{base}@original").definition.endswith(": images as they are")
 
 
 def test_a_replaced_background_says_how_much():

@@ -17,7 +17,7 @@ LIMIT = 120
 
 @pytest.fixture(scope="module")
 def evaluated(model, tmp_path_factory):
-    """Return results, answers and pictures of an evaluation of some of the digits."""
+    """Return results, answers and images of an evaluation of some of the digits."""
     config = EvaluateConfig(
         model=str(model),
         suite=("classification",),
@@ -45,7 +45,7 @@ def test_the_worst_group_is_that_of_the_table(evaluated):
     assert results["metrics"]["worst_group_accuracy"]["value"] == worst
 
 
-def test_the_confusion_holds_every_picture_once(evaluated):
+def test_the_confusion_holds_every_image_once(evaluated):
     results, answers, digits = evaluated
     cells = {(line["truth"], line["predicted"]): line["n"] for line in results["confusion"]}
     assert min(cells.values()) > 0
@@ -56,7 +56,7 @@ def test_the_confusion_holds_every_picture_once(evaluated):
             assert cells.get((str(truth), str(predicted)), 0) == expected
 
 
-def test_pictures_without_groups_have_no_worst_one(few_options, model, tmp_path):
+def test_images_without_groups_have_no_worst_one(few_options, model, tmp_path):
     config = EvaluateConfig(
         model=str(model),
         suite=("classification",),

@@ -36,15 +36,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network():
-    """Untrained, but with answers that depend on the picture."""
+    """Untrained, but with answers that depend on the image."""
     network = create("smallcnn", [str(k) for k in range(CLASSES)], seed=1, input_size=(SIDE, SIDE))
     with torch.no_grad():
         network.network.get_submodule("head").weight.mul_(100)
     return network.eval()
 
 
-def pictures(folder, variant):
-    """Yield the true class of every picture of a variant, its path and its pixels."""
+def images(folder, variant):
+    """Yield the true class of every image of a variant, its path and its pixels."""
     for path in sorted((folder / variant / "val").glob("*/*.JPEG")):
         yield int(path.parent.name[:2]), path, to_tensor(Image.open(path))
 
@@ -53,18 +53,18 @@ def accuracy(folder, network, variant):
     with torch.no_grad():
         right = [
             int(network(pixels[None]).argmax()) == label
-            for label, _, pixels in pictures(folder, variant)
+            for label, _, pixels in images(folder, variant)
         ]
     return np.mean(right)
 
 
 def share_of_robust_objects(folder, network):
-    """Put every object on every background, one picture at a time."""
+    """Put every object on every background, one image at a time."""
     robust = []
-    for label, path, pixels in pictures(folder, "original"):
+    for label, path, pixels in images(folder, "original"):
         mask = np.load(folder / "fg_mask" / "val" / path.parent.name / f"{path.stem}.npy")
         answers = set()
-        for _, _, background in pictures(folder, "only_bg_t"):
+        for _, _, background in images(folder, "only_bg_t"):
             pasted = torch.where(torch.from_numpy(mask), pixels, background)
             with torch.no_grad():
                 answers.add(int(network(pasted[None]).argmax()))
@@ -107,7 +107,7 @@ def measured_digits(model, tmp_path):
     return measure, tmp_path / "digits"
 
 
-def test_accuracy_falls_from_the_picture_to_the_other_background(measured_digits):
+def test_accuracy_falls_from_the_image_to_the_other_background(measured_digits):
     results = measured_digits[0]((1.0, 0.5))
     curve = [line for line in results["curves"] if line["curve"] == "replaced"]
     assert [line["share"] for line in curve] == [0, 0.5, 1]

@@ -34,7 +34,7 @@ SEED, SUBSET, SHARD = 3, 7, 3
 
 
 class Several:
-    """The same pictures with a row of labels each."""
+    """The same images with a row of labels each."""
 
     def __init__(self, dataset):
         self._dataset = dataset
@@ -102,17 +102,17 @@ def explained(network, subject_in, folder):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_columns_are_those_of_the_library(kind, evaluated, explained):
-    pictures, kinds, subset = explained
+    images, kinds, subset = explained
     found, maps, ids = columns(evaluated), kinds[kind], list(subset.sample_ids)
-    changes = confidence_changes(pictures, maps)
+    changes = confidence_changes(images, maps)
     removed = {
-        order: road(pictures, maps, ids, order=order, seed=SEED).correct.double().mean(1)
+        order: road(images, maps, ids, order=order, seed=SEED).correct.double().mean(1)
         for order in ("morf", "lerf")
     }
     expected = {
-        "deletion": deletion(pictures, maps).auc,
-        "insertion": insertion(pictures, maps).auc,
-        "pixel_flipping": pixel_flipping(pictures, maps).aopc,
+        "deletion": deletion(images, maps).auc,
+        "insertion": insertion(images, maps).auc,
+        "pixel_flipping": pixel_flipping(images, maps).aopc,
         "average_drop": changes.drop,
         "increase_in_confidence": changes.increase,
         "road_morf": removed["morf"],

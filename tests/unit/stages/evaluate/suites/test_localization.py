@@ -104,7 +104,7 @@ def measured(store, digits):
     return measure
 
 
-def test_thresholds_come_from_validation_pictures_whatever_the_test_pictures_show(measured, digits):
+def test_thresholds_come_from_validation_images_whatever_the_test_images_show(measured, digits):
     tested, tuning = (informed_maps(digits[1][split], 0) for split in ("test", "validation"))
     before = measured(tested, tuning)
     changed = tested.copy()
@@ -155,7 +155,7 @@ def test_skipped_maps_are_counted(store, digits):
     assert "pointing_game_difficult" not in columns
 
 
-def test_difficult_pictures_are_told_label_by_label(store, tmp_path, monkeypatch):
+def test_difficult_images_are_told_label_by_label(store, tmp_path, monkeypatch):
     write_voc2007(tmp_path / "data")
     monkeypatch.setenv("ECTOOL_DATA", str(tmp_path / "data"))
     options = DataOptions(data="voc2007", size=SIDE, view="squash")
@@ -205,7 +205,7 @@ def subject_of(model, listener, split="test", **options):
     return Subject(config, find_model(config), variants, listener)
 
 
-def test_validation_pictures_are_explained_like_the_others(model, listener, tmp_path, data_root):
+def test_validation_images_are_explained_like_the_others(model, listener, tmp_path, data_root):
     subject = subject_of(model, listener, method="gradcam++")
     (*_, part) = SUITE.parts(subject)
     assert part.file == VALIDATION_HEATMAPS
@@ -216,12 +216,12 @@ def test_validation_pictures_are_explained_like_the_others(model, listener, tmp_
     assert listener.notes == []
 
 
-def test_without_other_pictures_no_threshold_is_tuned(model, listener, data_root):
+def test_without_other_images_no_threshold_is_tuned(model, listener, data_root):
     subject = subject_of(model, listener, "validation")
     assert VALIDATION_HEATMAPS not in [part.file for part in SUITE.parts(subject)]
     subject = subject_of(model, listener, validation_split="holdout")
     assert VALIDATION_HEATMAPS not in [part.file for part in SUITE.parts(subject)]
     shared, missing = listener.notes
     assert shared.startswith("without MaxBoxAcc, whose threshold needs others: digits/validation/")
-    assert "shares pictures with" in shared
+    assert "shares images with" in shared
     assert "split of digits: expected one of train, validation, test" in missing

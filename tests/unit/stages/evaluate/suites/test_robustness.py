@@ -132,7 +132,7 @@ def test_curves_begin_at_the_clean_accuracy_and_hold_every_attack(results):
 
 
 def errors(network, dataset, kind):
-    """Ask about every picture under every severity by itself."""
+    """Ask about every image under every severity by itself."""
     wrong = np.zeros((5, len(dataset.sample_ids)), np.bool_)
     for row, (sample_id, label) in enumerate(zip(dataset.sample_ids, dataset.labels, strict=True)):
         image = dataset.images(np.array([row]))
@@ -144,7 +144,7 @@ def errors(network, dataset, kind):
 
 
 class TestCorruptions:
-    def test_accuracies_equal_those_of_one_picture_at_a_time(self, network, few_digits, results):
+    def test_accuracies_equal_those_of_one_image_at_a_time(self, network, few_digits, results):
         found = values(results)
         wrong = {kind: errors(network, few_digits, kind) for kind in KINDS}
         for kind in KINDS:

@@ -62,13 +62,13 @@ def test_neither_batch_nor_order_changes_an_answer(condition, work):
     order = np.random.default_rng(0).permutation(N)
     for rows in np.split(order, [1, 8, 20]):
         part = own.compute(own.load(rows))
-        assert part["sample_id"].tolist() == [own.pictures.dataset.sample_ids[r] for r in rows]
+        assert part["sample_id"].tolist() == [own.images.dataset.sample_ids[r] for r in rows]
         found = part[f"{condition.name}/logits"]
         np.testing.assert_array_equal(found.argmax(1), whole[rows].argmax(1))
         np.testing.assert_allclose(found, whole[rows], rtol=0, atol=1e-2)
 
 
-def test_targets_one_by_one_redone_for_each_picture(work, network, few_digits, clean):
+def test_targets_one_by_one_redone_for_each_image(work, network, few_digits, clean):
     """Nine targets from a start each: robust is what none of them turns."""
     condition = Condition("apgd-t", "linf", 3 / 255, 4)
     own = work(condition, GradientAttack(network, condition, restarts=1, seed=0))

@@ -38,7 +38,7 @@ def variant(root, name, kind="squash"):
 
 @pytest.fixture(scope="module")
 def model():
-    """Untrained, but with answers that depend on the picture."""
+    """Untrained, but with answers that depend on the image."""
     model = create("smallcnn", [str(k) for k in range(CLASSES)], seed=1, input_size=(SIDE, SIDE))
     with torch.no_grad():
         model.network.get_submodule("head").weight.mul_(100)

@@ -72,14 +72,14 @@ def test_draws_belong_to_seed_and_sample():
     assert (replaced_share(masks[:1], ["b"], 0.5, 5)[0] != drawn[1]).any()
 
 
-def test_all_of_it_is_the_other_picture_around_the_same_object(network, variants):
+def test_all_of_it_is_the_other_image_around_the_same_object(network, variants):
     images = work_of(network, variants, 1.0).load(ROWS).variants["replaced-1"]
     masks = variants["original"].annotations(ROWS).masks[:, None].repeat(3, axis=1)
     np.testing.assert_array_equal(images[masks], variants["original"].images(ROWS)[masks])
     np.testing.assert_array_equal(images[~masks], variants["mixed_rand"].images(ROWS)[~masks])
 
 
-def test_answers_are_those_to_pictures_put_together_pixel_by_pixel(network, variants):
+def test_answers_are_those_to_images_put_together_pixel_by_pixel(network, variants):
     work = work_of(network, variants, 0.4, seed=2)
     found = work.compute(work.load(ROWS))
     images = variants["original"].images(ROWS).copy()

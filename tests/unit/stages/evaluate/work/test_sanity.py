@@ -22,7 +22,7 @@ OPTIONS = HeatmapOptions(method="layercam")
 
 
 class Several:
-    """The same pictures with two labels each."""
+    """The same images with two labels each."""
 
     def __init__(self, dataset):
         self._dataset = dataset

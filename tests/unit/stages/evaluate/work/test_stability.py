@@ -44,13 +44,13 @@ def arrays(work):
 
 
 @pytest.fixture(scope="module")
-def pictures(few_digits):
+def images(few_digits):
     ids = [few_digits.sample_ids[row] for row in ROWS]
     return ids, few_digits.images(ROWS), torch.tensor(few_digits.labels[ROWS])
 
 
 def consistency(network, labels, clean, other):
-    """Return cosine times probability, picture by picture."""
+    """Return cosine times probability, image by image."""
     explainer = EXPLAINERS["gradcam"].make(network)
     found = []
     for row, label in enumerate(labels):
@@ -67,26 +67,26 @@ def consistency(network, labels, clean, other):
 @pytest.mark.parametrize(
     ("name", "kind"), [("noise", "gaussian_noise"), ("jpeg", "jpeg_compression")]
 )
-def test_consistency_under_corruption_equals_its_definition(name, kind, arrays, network, pictures):
-    ids, images, labels = pictures
+def test_consistency_under_corruption_equals_its_definition(name, kind, arrays, network, images):
+    ids, images, labels = images
     other = corrupt(images, kind, 1, sample_ids=ids, seed=3)
     expected = consistency(network, labels, images, other)
     np.testing.assert_allclose(arrays[f"consistency_{name}"][ROWS], expected, atol=1e-4)
 
 
-def test_consistency_under_attack_is_that_of_perturb(arrays, network, few_digits, pictures):
+def test_consistency_under_attack_is_that_of_perturb(arrays, network, few_digits, images):
     perturb = PerturbWork(attack(), network, few_digits, None)
     other = perturb.compute(perturb.load(ROWS))["image"]
-    _, images, labels = pictures
+    _, images, labels = images
     expected = consistency(network, labels, images, other)
     np.testing.assert_allclose(arrays["consistency_attack"][ROWS], expected, atol=1e-4)
     assert (other != images).any()
 
 
-def test_more_starts_find_no_smaller_change(network, few_digits, pictures):
+def test_more_starts_find_no_smaller_change(network, few_digits, images):
     """The attack raises 1 - cosine; where p stays, consistency can only fall."""
     few, many = (PerturbWork(attack(restarts), network, few_digits, None) for restarts in (1, 3))
-    _, images, labels = pictures
+    _, images, labels = images
     explainer = EXPLAINERS["gradcam"].make(network)
 
     def similarity(work):
@@ -97,8 +97,8 @@ def test_more_starts_find_no_smaller_change(network, few_digits, pictures):
     assert bool((similarity(many) <= similarity(few) + 1e-5).all())
 
 
-def test_max_sensitivity_equals_captum_on_the_same_draws(arrays, network, pictures):
-    ids, images, labels = pictures
+def test_max_sensitivity_equals_captum_on_the_same_draws(arrays, network, images):
+    ids, images, labels = images
     pixels, streams = to_pixels(images), [stream(3, name, "sensitivity") for name in ids]
 
     def draw(_):
@@ -158,8 +158,8 @@ def test_a_method_agrees_with_itself(network, few_digits):
         assert found[name] == pytest.approx(1)
 
 
-def test_maps_meet_at_the_coarser_resolution(network, few_digits, pictures):
-    _, images, labels = pictures
+def test_maps_meet_at_the_coarser_resolution(network, few_digits, images):
+    _, images, labels = images
     coarse, fine = (
         EXPLAINERS[name].make(network)(to_pixels(images), labels).heatmaps
         for name in ("layercam", "input-x-gradient")

@@ -1,4 +1,4 @@
-"""Miniatures of pictures that a CSV file lists.
+"""Miniatures of images that a CSV file lists.
 
 What of the format they show: a BOM and CRLF as spreadsheets write them, quoted names with commas,
 spaces and letters beyond ASCII, columns in any order, an extra column, a folder above the file's.
@@ -22,8 +22,8 @@ def write_csv(folder: Path, per_class: int = 6) -> Path:
     """Write a single-label data set with splits, masks and boxes.
 
     Args:
-        folder: Gets `lists/insects.csv` and the pictures and masks in folders beside `lists`.
-        per_class: Pictures of each class and split.
+        folder: Gets `lists/insects.csv` and the images and masks in folders beside `lists`.
+        per_class: Images of each class and split.
 
     Returns:
         The CSV file.
@@ -35,9 +35,9 @@ def write_csv(folder: Path, per_class: int = 6) -> Path:
             label = number % 3
             drawing = draw(generator, label, 3, *SIZE)
             name = f"{split} {number:02d}"
-            _save(drawing, folder / "my pictures" / f"{name}.png", folder / "masks" / f"{name}.png")
+            _save(drawing, folder / "my images" / f"{name}.png", folder / "masks" / f"{name}.png")
             x0, y0, x1, y1 = drawing.box
-            paths = f"../my pictures/{name}.png", f"../masks/{name}.png"
+            paths = f"../my images/{name}.png", f"../masks/{name}.png"
             rows.append([split, CLASSES[label], x0, y0, x1, y1, "somebody", *paths])
     header = ["split", "Label", "x0", "y0", "x1", "y1", "photographer", "path", "mask"]
     return write_rows(folder / "lists" / "insects.csv", header, rows)
@@ -47,8 +47,8 @@ def write_multilabel_csv(folder: Path, count: int = 30) -> Path:
     """Write a multi-label data set: two shapes side by side, sometimes the same, sometimes none.
 
     Args:
-        folder: Gets `shapes.csv` and the pictures.
-        count: Number of pictures; their splits are drawn.
+        folder: Gets `shapes.csv` and the images.
+        count: Number of images; their splits are drawn.
 
     Returns:
         The CSV file.
@@ -76,7 +76,7 @@ def write_rows(path: Path, header: list[str], rows: list[list[object]]) -> Path:
 
 def _save(drawing: Drawing, path: Path, mask: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.picture.save(path)
+    drawing.image.save(path)
     if mask is not None:
         mask.parent.mkdir(parents=True, exist_ok=True)
         drawing.object_mask.save(mask)
