@@ -35,7 +35,7 @@ from ectool.faithfulness.regions import upsample
 from ectool.faithfulness.road import SHARES
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
-from ectool.models.passes import pass_size
+from ectool.models.memory import pass_size
 from ectool.models.precision import in_precision
 from ectool.models.registry import create
 

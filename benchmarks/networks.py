@@ -12,9 +12,9 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.table import Row, paired
-from ectool.models.allocator import keep_freed_memory
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
+from ectool.models.memory import keep_freed_memory
 from ectool.models.modes import frozen
 from ectool.models.registry import create
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class EctoolError(Exception):
     """An error the user can act on; the command line prints it as one line without a traceback.
@@ -77,3 +79,8 @@ class QualityGateError(EctoolError):
     """A result that misses the bound the user required."""
 
     exit_code = 6
+
+
+def listed(names: Sequence[str], limit: int = 8) -> str:
+    """Return names for a message, separated by commas; "…" stands for those after the limit."""
+    return ", ".join([*names[:limit], *(["…"] if len(names) > limit else [])])

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ectool.models.classifier import Classifier
+from ectool.models.memory import pass_size
 from ectool.models.modes import frozen, graph_free
-from ectool.models.passes import pass_size
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m h w"]]
 """Makes masks, given the numbers of the images they are for and their own."""

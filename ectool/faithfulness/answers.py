@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ectool.faithfulness.substrates import Images, blurred, mean_colour
 from ectool.models.classifier import Classifier
+from ectool.models.memory import pass_size
 from ectool.models.modes import frozen, graph_free
-from ectool.models.passes import pass_size
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m ch h w"]]
 """Makes changed images, given the numbers of the images and of the versions of them."""
@@ -90,7 +90,7 @@ class Explained:
         Returns:
             The answers, on the device of the images.
 
-        Cost: ``n * versions`` forward passes, :func:`~ectool.models.passes.pass_size` at a time;
+        Cost: ``n * versions`` forward passes, :func:`~ectool.models.memory.pass_size` at a time;
         only the last may have another shape. Memory: that of one such pass.
         """
         images = self.images

@@ -12,7 +12,7 @@ from ectool.explainers.cam.linear_head import LinearHead
 from ectool.explainers.cam.replay import Replay, open_replay
 from ectool.explainers.cut import run_forward
 from ectool.models.classifier import Classifier
-from ectool.models.passes import pass_size
+from ectool.models.memory import pass_size
 
 # Passes of the head that take the room of one of the whole model.
 _HEADS = 4

@@ -42,7 +42,7 @@ class ScoreCAM:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits.
 
         Cost: one forward pass, and one for each channel that is not constant, whatever k is.
-        Memory: that of one pass of :func:`~ectool.models.passes.pass_size` images, beside the
+        Memory: that of one pass of :func:`~ectool.models.memory.pass_size` images, beside the
         batch's activations.
         """
         activations, logits = run_forward(self.model, images)

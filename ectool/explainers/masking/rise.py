@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from ectool.explainers.base import Explanation, Targets, choose_targets
 from ectool.explainers.masked_passes import fade
 from ectool.models.classifier import Classifier
+from ectool.models.memory import pass_size
 from ectool.models.modes import frozen, graph_free
-from ectool.models.passes import pass_size
 from ectool.seeding import stream
 
 PASSES = 4000
@@ -53,7 +53,7 @@ class RISE:
             float32 heatmaps in probabilities, at the resolution of the images; and the logits.
 
         Cost: ``passes + 1`` forward passes, whatever k is. Memory: one more batch of images, or
-        :func:`~ectool.models.passes.pass_size` of them if that is more.
+        :func:`~ectool.models.memory.pass_size` of them if that is more.
         """
         with graph_free(), frozen(self.model):
             logits = self.model(images)

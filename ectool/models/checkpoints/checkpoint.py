@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ectool.errors import InputError
-from ectool.models.checkpoints.containers import StateDict, read_tensors, select_weights
+from ectool.errors import InputError, listed
+from ectool.models.checkpoints.containers import select_weights
+from ectool.models.checkpoints.tensors import StateDict, read_tensors
 from ectool.models.classifier import Classifier
 from ectool.models.layers.head import head_layers
 
@@ -143,8 +144,7 @@ def _check_finite(state: StateDict, path: Path) -> None:
 def _some(names: list[str]) -> str:
     if not names:
         return "none"
-    shown = ", ".join(names[:_SHOWN])
-    return f"{len(names)} ({shown}{', …' if len(names) > _SHOWN else ''})"
+    return f"{len(names)} ({listed(names, _SHOWN)})"
 
 
 def _misfit(path: Path, got: str) -> InputError:

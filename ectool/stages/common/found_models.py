@@ -14,7 +14,7 @@ from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import Parent
 from ectool.config import METHOD_GROUP, METHODS, ModelOptions
 from ectool.errors import UsageError
-from ectool.models.checkpoints.checkpoint_files import files_of
+from ectool.models.checkpoints.files import files_of
 from ectool.models.names import program_file
 from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of

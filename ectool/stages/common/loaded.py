@@ -18,15 +18,15 @@ from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, UsageError
-from ectool.models.allocator import keep_freed_memory
 from ectool.models.checkpoints.checkpoint import load_weights
-from ectool.models.class_matching import match_classes
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
-from ectool.models.grouping import group_classes
 from ectool.models.layers.target_layer import named_target_layer
+from ectool.models.memory import keep_freed_memory
 from ectool.models.modes import frozen
-from ectool.models.outputs import with_logits
+from ectool.models.outputs.class_matching import match_classes
+from ectool.models.outputs.grouping import group_classes
+from ectool.models.outputs.probabilities import with_logits
 from ectool.models.registry import build, create
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.stages.common.found_models import ModelReference

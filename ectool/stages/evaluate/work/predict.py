@@ -10,7 +10,7 @@ import torch
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.models.outputs import gives_probabilities
+from ectool.models.outputs.probabilities import gives_probabilities
 from ectool.stages.common.batches import Images, Samples
 from ectool.stages.common.layout import PROBABILITIES
 from ectool.stages.common.loaded import check_finite

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.checkpoints.containers import read_tensors, select_weights
+from ectool.models.checkpoints.containers import select_weights
+from ectool.models.checkpoints.tensors import read_tensors
 
 STATE = {"conv.weight": torch.ones(2, 3), "layers.0.model.bias": torch.full((2,), 2.0)}
 SUFFIXES = [".pth", ".pt", ".ckpt", ".bin", ".pth.tar"]

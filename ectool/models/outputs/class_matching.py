@@ -10,9 +10,9 @@ from unicodedata import normalize
 
 import torch
 
-from ectool.errors import InputError
+from ectool.errors import InputError, listed
 from ectool.models.classifier import Classifier
-from ectool.models.grouping import group_classes
+from ectool.models.outputs.grouping import group_classes
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.types import Unnamed
 
@@ -89,7 +89,7 @@ def match_classes(
         return Matched(group_classes(model, mapping, wanted, others=others), way)
     if by_position and len(own) == len(wanted):
         return _renamed(model, wanted, "position")
-    raise _misfit(where, f"the model's {len(own)} classes ({_listed(own)})", wanted)
+    raise _misfit(where, f"the model's {len(own)} classes ({listed(own, _SHOWN)})", wanted)
 
 
 def _keys(names: Sequence[str]) -> list[str]:
@@ -111,11 +111,7 @@ def _misfit(where: str, expected: str, wanted: Sequence[str]) -> InputError:
     return InputError(
         where,
         expected=expected,
-        got=f"{len(wanted)} classes ({_listed(wanted)})",
+        got=f"{len(wanted)} classes ({listed(wanted, _SHOWN)})",
         fix="name the classes alike; where both have the same number in the same order, "
         "--classes-by-position",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])])

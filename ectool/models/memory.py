@@ -1,12 +1,17 @@
-"""Keep the memory of activations between passes on a CPU."""
+"""Memory of forward passes: how many images at once, and keeping freed blocks on a CPU."""
 
 from __future__ import annotations
 
 import ctypes
 
+from jaxtyping import Float
+from torch import Tensor
+
 # Parameters of glibc's mallopt, as in its malloc.h, and the largest values they take.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST, _LARGEST_BLOCK = 2**31 - 1, 2**30
+# A processor's cores are busy with a dozen images of 224, an accelerator waits for more.
+_PIXELS, _ACCELERATOR_PIXELS = 12 * 224**2, 128 * 224**2
 
 
 def keep_freed_memory() -> bool:
@@ -25,3 +30,9 @@ def keep_freed_memory() -> bool:
         return False
     told = [mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK), mallopt(_TRIM_THRESHOLD, _MOST)]
     return all(told)
+
+
+def pass_size(images: Float[Tensor, "n ch h w"]) -> int:
+    """Return how many images like these go through a model at once: what bounds the memory."""
+    pixels = _PIXELS if images.device.type == "cpu" else _ACCELERATOR_PIXELS
+    return max(1, pixels // images.shape[2:].numel())

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ectool.errors import InputError
-from ectool.models.class_matching import match_classes
 from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.outputs.class_matching import match_classes
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.types import Unnamed
 

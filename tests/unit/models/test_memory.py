@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from ectool.models.allocator import keep_freed_memory
+from ectool.models.memory import keep_freed_memory
 
 FAULTS = """
 import resource
 import torch
-from ectool.models.allocator import keep_freed_memory
+from ectool.models.memory import keep_freed_memory
 if {told}:
     keep_freed_memory()
 torch.zeros(2**24)

@@ -22,8 +22,8 @@ from torch import nn
 
 from ectool.errors import InputError
 from ectool.models.checkpoints.checkpoint import load_weights
-from ectool.models.checkpoints.containers import read_tensors
 from ectool.models.checkpoints.pickle_protocol import older
+from ectool.models.checkpoints.tensors import read_tensors
 from ectool.models.registry import create
 from ectool.stages.common.found_models import checkpoint_digest
 

@@ -8,7 +8,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from ectool.models.classifier import Classifier
-from ectool.models.outputs import AsLogits, gives_probabilities, output_of, with_logits
+from ectool.models.outputs.probabilities import (
+    AsLogits,
+    gives_probabilities,
+    output_of,
+    with_logits,
+)
 from ectool.models.registry import create
 
 SIZE = (16, 16)

@@ -12,7 +12,8 @@ from ectool.errors import InputError
 FORMAT = "a state dict as safetensors or torch file"
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
+_BARE = "save the model's state_dict() and nothing else"
 _HEAD = 512
 _UNPACK = "unpack it, and give the file inside"
 _KNOWN: tuple[tuple[bytes, str, str], ...] = (
@@ -52,7 +53,7 @@ def files_of(path: Path) -> list[Path]:
     if (path / ".metadata").is_file():
         fix = "convert it with torch.distributed.checkpoint.format_utils"
         raise unreadable(path, "a distributed checkpoint", fix)
-    inside = sorted(child.name for child in path.iterdir() if child.suffix in _SUFFIXES)
+    inside = sorted(child.name for child in path.iterdir() if child.suffix in SUFFIXES)
     fix = f"name the file in it: {', '.join(inside[:3])}" if inside else "name a file"
     raise unreadable(path, "a folder", fix)
 
@@ -118,6 +119,6 @@ def _check_tar(path: Path) -> None:
     raise unreadable(path, "a tar archive", _UNPACK)
 
 
-def unreadable(path: Path, got: str, fix: str) -> InputError:
+def unreadable(path: Path, got: str, fix: str = _BARE) -> InputError:
     """Return the error of a checkpoint that cannot be read."""
     return InputError(f"weights {path}", expected=FORMAT, got=got, fix=fix)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ectool.explainers import GradCAM
-from ectool.models.grouping import OTHER, group_classes
+from ectool.models.outputs.grouping import OTHER, group_classes
 from ectool.models.registry import create
 
 CLASSES = 6

@@ -1,0 +1,195 @@
+"""Tensors of a checkpoint's files, read without running code: dense, by their dotted names."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime
+import pickle  # for the name of the error torch raises only; nothing is unpickled here
+import re
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ectool.errors import InputError, listed
+from ectool.models.checkpoints.files import (
+    SUFFIXES,
+    check_kind,
+    files_of,
+    is_safetensors,
+    unreadable,
+)
+from ectool.models.checkpoints.pickle_protocol import plain_protocol
+from ectool.models.layers.probe import first_line
+from ectool.models.wrappers import COMPILED
+
+StateDict = dict[str, Tensor]
+
+_INDEX_SUFFIX = ".json"
+# torchvision's public DenseNet weights date from when module names could hold a dot.
+_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+_SMALLEST = 2
+"""Bytes of a half; floating-point numbers of fewer can be converted and little else."""
+
+Harmless = Callable[..., Any] | tuple[Callable[..., Any], str]
+
+_PATHS = ("pathlib", "pathlib._local")  # the latter since Python 3.13
+_CORES = ("core", "_core")
+_SCALAR = cast(Callable[..., Any], np.float64(0).__reduce__()[0])
+_ARRAY = cast(Callable[..., Any], np.empty(0).__reduce__()[0])
+_BUFFER = cast(Callable[..., Any], np.zeros(1).__reduce_ex__(5)[0])
+_TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone)
+_DTYPES = tuple(
+    kind
+    for kind in vars(np.dtypes).values()
+    if isinstance(kind, type) and issubclass(kind, np.dtype) and kind is not np.dtypes.ObjectDType
+)
+HARMLESS: list[Harmless] = [
+    argparse.Namespace,
+    types.SimpleNamespace,
+    collections.defaultdict,
+    collections.deque,
+    *(dict, list, int, float, str, bool, complex, tuple, frozenset, slice, range),
+    *_TIMES,
+    *((type(Path()), f"{module}.{type(Path()).__name__}") for module in _PATHS),
+    np.dtype,
+    np.ndarray,
+    *_DTYPES,
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in _CORES),
+    *((_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in _CORES),
+    *((_BUFFER, f"numpy.{core}.numeric._frombuffer") for core in _CORES),
+]
+"""Types and functions that hold values and do nothing: options, scores, dates, paths, arrays."""
+
+
+def read_tensors(path: Path) -> StateDict:
+    """Return every tensor of a file under its dotted name, and nothing else that is in there.
+
+    Torch files are read with ``weights_only``, so no code of theirs runs. Containers become part of
+    the name: ``state_dict.module.conv1.weight``.
+
+    Args:
+        path: ``.safetensors``, or a torch file: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``;
+            or a folder as Hugging Face's libraries write: one such file, or an index and shards.
+
+    Returns:
+        The tensors on the CPU; ``_orig_mod.`` is left out of their names.
+
+    Raises:
+        InputError: The file is unreadable, holds other pickled objects or no tensors.
+    """
+    tensors: StateDict = {}
+    for file in files_of(path):
+        if file.suffix != _INDEX_SUFFIX:
+            tensors |= _read_file(file)
+    if not tensors:
+        raise unreadable(path, "no tensors inside")
+    return {_current_name(name): value for name, value in tensors.items()}
+
+
+def _current_name(name: str) -> str:
+    return _OLD_DENSENET.sub(r"\1\2", name.replace(f"{COMPILED}.", ""))
+
+
+def _read_file(path: Path) -> StateDict:
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"weights {path}",
+            expected=f"a file that ends in {', '.join(SUFFIXES)}",
+            got=f"the suffix {path.suffix!r}",
+            fix="rename it, or give a program as --model torchscript:FILE or exported:FILE",
+        )
+    check_kind(path)
+    content = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    if not isinstance(content, Mapping):
+        raise unreadable(path, f"one {type(content).__name__}")
+    return {name: _plain(value, name, path) for name, value in _flatten(content, "")}
+
+
+def _flatten(content: Mapping[object, object], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for key, value in content.items():
+        # Optimizers number their tensors.
+        if not isinstance(key, str):
+            continue
+        if isinstance(value, Tensor):
+            yield prefix + key, value
+        elif isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+
+
+def _read_safetensors(path: Path) -> StateDict:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise unreadable(path, str(error)) from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
+            # torch remarks on files it then refuses; the error says more.
+            warnings.simplefilter("ignore")
+            return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise unreadable(path, f"other pickled objects than tensors, {_foreign(path)}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        if "TorchScript" in str(error):
+            fix = f"name it as the model: torchscript:{path}"
+            raise unreadable(path, "a TorchScript program", fix) from error
+        raise unreadable(path, first_line(error).partition(". ")[0]) from error
+
+
+def _foreign(path: Path) -> str:
+    """Say which pickled objects torch would not read."""
+    try:
+        with torch.serialization.safe_globals(HARMLESS):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(
+                cast(Any, plain_protocol(path))
+            )
+    except (ValueError, pickle.UnpicklingError):  # an older file, or not torch's
+        names = []
+    return listed(sorted(names)) if names else "or no torch file at all"
+
+
+def _plain(value: Tensor, name: str, path: Path) -> Tensor:
+    """Return a tensor as weights are loaded from.
+
+    Sparse ones become dense, and 8-bit floating-point numbers float32, which holds each of them.
+    Nothing is copied otherwise.
+
+    Args:
+        value: What was in the file.
+        name: Its name, for errors.
+        path: The file, for errors.
+
+    Raises:
+        InputError: It holds no numbers (meta), or numbers that mean others (quantised), or is of a
+            class of its own.
+    """
+    if type(value) not in (Tensor, nn.Parameter, nn.Buffer):
+        raise _refused(path, name, f"a {type(value).__name__}", "save plain tensors")
+    value = value.detach()
+    if value.is_meta:
+        fix = "save the network after its weights have been loaded"
+        raise _refused(path, name, "a tensor without numbers (on the meta device)", fix)
+    if value.is_quantized:
+        fix = "save the network before it is quantised"
+        raise _refused(path, name, "a quantised tensor", fix)
+    if value.is_nested:
+        raise _refused(path, name, "a nested tensor", "save plain tensors")
+    if value.layout != torch.strided:
+        value = value.to_dense()
+    is_tiny = value.is_floating_point() and value.element_size() < _SMALLEST
+    return value.float() if is_tiny else value
+
+
+def _refused(path: Path, name: str, got: str, fix: str) -> InputError:
+    return InputError(f"weights {path}: {name}", expected="a plain tensor", got=got, fix=fix)

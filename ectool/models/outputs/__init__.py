@@ -1,0 +1,1 @@
+"""Outputs of a network as logits, one for each class of the data."""
