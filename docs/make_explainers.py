@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from ectool.config import METHODS, DataOptions, TrainConfig
-from ectool.explainers import EXPLAINERS, upsample
-from ectool.explainers.making import make_explainer
+from ectool.explainers import EXPLAINERS, make_explainer, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import load_folder

@@ -12,6 +12,7 @@ from ectool.explainers.cam.cam_rules import CAM_RULES
 from ectool.explainers.cam.class_activation_map import ClassActivationMap
 from ectool.explainers.cam.gradient_cam import GradCAM, gradient_cam
 from ectool.explainers.cam.score_cam import ScoreCAM
+from ectool.explainers.composition import make_explainer
 from ectool.explainers.gradient.excitation_backprop import ExcitationBackprop
 from ectool.explainers.gradient.full_grad import FullGrad
 from ectool.explainers.gradient.guided_backprop import GuidedBackprop
@@ -39,4 +40,12 @@ EXPLAINERS: dict[str, Method] = {
     "transformer-relevance": Method(TransformerRelevance, "own"),
 }
 
-__all__ = ["EXPLAINERS", "Explainer", "Explanation", "GradCAM", "Method", "upsample"]
+__all__ = [
+    "EXPLAINERS",
+    "Explainer",
+    "Explanation",
+    "GradCAM",
+    "Method",
+    "make_explainer",
+    "upsample",
+]

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ectool.explainers.base import Explanation, Targets, choose_targets
-from ectool.explainers.cam.channel_weights import weighted_map
 from ectool.explainers.cam.linear_head import LinearHead
+from ectool.explainers.cam.reductions import weighted_map
 from ectool.explainers.cam.replay import Replay, open_replay
 from ectool.explainers.cut import run_forward
 from ectool.models.classifier import Classifier

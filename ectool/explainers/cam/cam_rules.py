@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ectool.explainers.cam.projection import first_component
+from ectool.explainers.cam.reductions import first_component
 
 Activations = Float[Tensor, "n c h w"]
 Gradients = Float[Tensor, "#n #c #h #w"]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ectool.explainers.base import Explanation, Targets, choose_targets
-from ectool.explainers.cam.channel_weights import weighted_map
+from ectool.explainers.cam.reductions import weighted_map
 from ectool.explainers.cut import run_forward
 from ectool.explainers.masked_passes import fade, score_pairs
 from ectool.models.classifier import Classifier

@@ -7,9 +7,8 @@ from typing import Any
 from ectool.config import HeatmapOptions
 from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS
-from ectool.explainers.augmented import Augmented
 from ectool.explainers.base import Explainer, Method
-from ectool.explainers.making import make_explainer
+from ectool.explainers.composition import Augmented, make_explainer
 from ectool.models.classifier import Classifier
 from ectool.stages.common.found_models import method_entry
 

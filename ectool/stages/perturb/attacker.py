@@ -19,7 +19,7 @@ from ectool.attacks.watch import Watch
 from ectool.config import PerturbConfig
 from ectool.datasets.labels import positives
 from ectool.errors import UsageError
-from ectool.explainers.differentiable import DifferentiableGradCAM
+from ectool.explainers.cam.differentiable import DifferentiableGradCAM
 from ectool.models.classifier import Classifier
 
 COLD_STEPS = 5

@@ -10,7 +10,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS
-from ectool.explainers.making import make_explainer
+from ectool.explainers.composition import make_explainer
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 from ectool.models.wrappers import unwrap

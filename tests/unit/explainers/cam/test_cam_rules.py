@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ectool.explainers import EXPLAINERS
 from ectool.explainers.cam.cam_rules import CAM_RULES, PEER_RULES
-from ectool.explainers.cam.projection import first_component
+from ectool.explainers.cam.reductions import first_component
 
 CHANNELS, HEIGHT, WIDTH = 3, 2, 4
 

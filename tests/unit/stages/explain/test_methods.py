@@ -13,7 +13,7 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import METHODS, ExplainConfig, PerturbConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.explainers import EXPLAINERS
-from ectool.explainers.augmented import Augmented
+from ectool.explainers.composition import Augmented
 from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import to_pixels
 from ectool.stages.explain import command as explain

@@ -16,7 +16,7 @@ from ectool.attacks.losses import LOSSES, TARGET_CLASSES
 from ectool.attacks.masks import BACKGROUND_RULES
 from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, PerturbConfig
 from ectool.errors import UsageError
-from ectool.explainers.differentiable import DifferentiableGradCAM
+from ectool.explainers.cam.differentiable import DifferentiableGradCAM
 from ectool.models.classifier import to_pixels
 from ectool.models.objective import sample_losses
 from ectool.stages.perturb.attacker import Attacker, Clean

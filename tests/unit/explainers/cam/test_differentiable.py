@@ -7,8 +7,8 @@ import torch
 from narrow_networks import vit
 from torch import nn
 
+from ectool.explainers.cam.differentiable import DifferentiableGradCAM
 from ectool.explainers.cam.gradient_cam import GradCAM
-from ectool.explainers.differentiable import DifferentiableGradCAM
 from ectool.models.registry import create
 
 KINDS = ("pooled", "in-place", "smooth")

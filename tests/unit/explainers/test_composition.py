@@ -8,10 +8,8 @@ from torch import nn
 
 from ectool.errors import UsageError
 from ectool.explainers import EXPLAINERS
-from ectool.explainers.augmented import Augmented
 from ectool.explainers.base import Explanation, Method
-from ectool.explainers.fused_layers import FusedLayers
-from ectool.explainers.making import make_explainer
+from ectool.explainers.composition import Augmented, FusedLayers, make_explainer
 from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import Classifier
 from ectool.models.layers.target_layer import TargetLayer
