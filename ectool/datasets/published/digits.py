@@ -30,36 +30,21 @@ from ectool.datasets.base import (
 )
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.image_arrays import framed
-from ectool.datasets.published.digit_images import (
-    PAINT_DRAWS,
-    SIDE,
-    Draw,
-    Image,
-    compose,
-    mask_box,
-    paint,
-    place_object,
+from ectool.datasets.published.digit_images import SIDE, Draw
+from ectool.datasets.published.digit_records import (
+    COUNTS,
+    RECORD,
+    SOURCE_SHA256,
+    Records,
+    is_own,
+    make_records,
 )
-from ectool.errors import InputError, IntegrityError, MachineError
+from ectool.errors import InputError, MachineError
 
 GENERATOR_VERSION = 2
 CLASSES = tuple(str(digit) for digit in range(10))
 BACKGROUNDS = ("own", "other")
-FAMILY = "family"
-"""Purpose of the numbers that choose the background's texture."""
-COUNTS = {"train": 997, "validation": 200, "test": 600}
-SOURCE_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
-RECORD = np.dtype(
-    [
-        ("image", np.uint8, (3, SIDE, SIDE)),
-        ("mask", np.bool_, (SIDE, SIDE)),
-        ("box", np.uint8, 4),
-        ("label", np.uint8),
-    ]
-)
 DIGEST_BYTES = hashlib.sha256().digest_size
-
-Records = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
 def open_digits(request: DataRequest) -> Dataset:
@@ -144,7 +129,7 @@ class Digits:
         request, labels = self._request, self.labels
         names = tuple(f"{digit}, {kind} background" for digit in CLASSES for kind in BACKGROUNDS)
         draws = (Draw(request.seed, sample_id) for sample_id in self.sample_ids)
-        is_other = np.array([not _is_own(request, draw) for draw in draws], np.int64)
+        is_other = np.array([not is_own(draw, request.rho) for draw in draws], np.int64)
         return Groups(names, len(BACKGROUNDS) * labels + is_other)
 
     @property
@@ -220,80 +205,6 @@ def _writing(folder: Path) -> Iterator[None]:
             got=error.strerror or str(error),
             fix="set ECTOOL_DATA to another folder",
         ) from error
-
-
-def make_records(request: DataRequest) -> Records:
-    """Draw every image of a split and variant.
-
-    Args:
-        request: A checked request.
-
-    Returns:
-        Structured array with the fields of ``RECORD``.
-
-    Raises:
-        IntegrityError: If the installed scikit-learn carries other digits.
-    """
-    digits, labels = _load_source()
-    records = np.zeros(COUNTS[request.split], dtype=RECORD)
-    for number, source in enumerate(split_members(labels, request.split)):
-        draw = Draw(request.seed, f"digits/{request.split}/{number:04d}")
-        label = int(labels[source])
-        canvas, mask = place_object(digits[source], draw)
-        background = _background(request, label, draw)
-        box = mask_box(mask)
-        image = compose(request.variant, canvas, mask, box, background)
-        records[number] = (image, mask, box, label)
-    return records
-
-
-def _load_source() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n"]]:
-    """Return scikit-learn's digits, 0 to 16, and their labels, verified."""
-    from sklearn.datasets import load_digits
-
-    source = load_digits()
-    digits, labels = source.images.astype(np.uint8), source.target.astype(np.uint8)
-    digest = hashlib.sha256(digits.tobytes() + labels.tobytes()).hexdigest()
-    if digest != SOURCE_SHA256:
-        raise IntegrityError(
-            "scikit-learn's digits",
-            expected=f"SHA-256 {SOURCE_SHA256}",
-            got=digest,
-            fix="reinstall scikit-learn",
-        )
-    return digits, labels
-
-
-def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
-    """Return the source images of a split: 60 of each class test, 20 validation, rest train.
-
-    Args:
-        labels: Class of every source image.
-        split: One of ``SPLITS``.
-
-    Returns:
-        Indices in an order that mixes the classes; it depends on nothing but the source.
-    """
-    order = sorted(range(len(labels)), key=lambda i: hashlib.sha256(b"digits/%d" % i).digest())
-    cut = {"test": slice(0, 60), "validation": slice(60, 80), "train": slice(80, None)}[split]
-    chosen = {i for c in range(10) for i in [j for j in order if labels[j] == c][cut]}
-    return [i for i in order if i in chosen]
-
-
-def _background(request: DataRequest, label: int, draw: Draw) -> Image:
-    """Draw the texture that a variant puts behind the object."""
-    _, other, anyone = draw(FAMILY, 3)
-    mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
-    if request.variant in mixed:
-        return paint(mixed[request.variant], draw("mixed background", PAINT_DRAWS))
-    unlike = (label + 1 + int(9 * other)) % 10
-    family = label if _is_own(request, draw) else unlike
-    return paint(family, draw("background", PAINT_DRAWS))
-
-
-def _is_own(request: DataRequest, draw: Draw) -> bool:
-    """Tell whether the background of the original image is of its class's family."""
-    return bool(draw(FAMILY, 3)[0] < request.rho)
 
 
 DIGITS = Entry(

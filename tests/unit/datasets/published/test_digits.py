@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ectool.datasets.base import VARIANTS, DataRequest
-from ectool.datasets.published import digits as module
+from ectool.datasets.published import digit_records as module
 from ectool.datasets.published.digit_images import PAINT_DRAWS, SIDE, Draw, enlarge, paint, tile_box
-from ectool.datasets.published.digits import COUNTS, open_digits
+from ectool.datasets.published.digit_records import COUNTS
+from ectool.datasets.published.digits import open_digits
 from ectool.datasets.published.textures import TEXTURES, texture_draws
 from ectool.errors import InputError, IntegrityError, MachineError
 

@@ -1,0 +1,111 @@
+"""The digits of scikit-learn, their splits, and how the images of one split are drawn."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ectool.datasets.base import DataRequest
+from ectool.datasets.published.digit_images import (
+    PAINT_DRAWS,
+    SIDE,
+    Draw,
+    Image,
+    compose,
+    mask_box,
+    paint,
+    place_object,
+)
+from ectool.errors import IntegrityError
+
+COUNTS = {"train": 997, "validation": 200, "test": 600}
+"""Number of images of each split."""
+FAMILY = "family"
+"""Purpose of the numbers that choose the background's texture."""
+SOURCE_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+RECORD = np.dtype(
+    [
+        ("image", np.uint8, (3, SIDE, SIDE)),
+        ("mask", np.bool_, (SIDE, SIDE)),
+        ("box", np.uint8, 4),
+        ("label", np.uint8),
+    ]
+)
+
+Records = np.ndarray[tuple[int], np.dtype[np.void]]
+
+
+def make_records(request: DataRequest) -> Records:
+    """Draw every image of a split and variant.
+
+    Args:
+        request: A checked request.
+
+    Returns:
+        Structured array with the fields of ``RECORD``.
+
+    Raises:
+        IntegrityError: If the installed scikit-learn carries other digits.
+    """
+    digits, labels = _load_source()
+    records = np.zeros(COUNTS[request.split], dtype=RECORD)
+    for number, source in enumerate(split_members(labels, request.split)):
+        draw = Draw(request.seed, f"digits/{request.split}/{number:04d}")
+        label = int(labels[source])
+        canvas, mask = place_object(digits[source], draw)
+        background = _background(request, label, draw)
+        box = mask_box(mask)
+        image = compose(request.variant, canvas, mask, box, background)
+        records[number] = (image, mask, box, label)
+    return records
+
+
+def _load_source() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n"]]:
+    """Return scikit-learn's digits, 0 to 16, and their labels, verified."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    digits, labels = source.images.astype(np.uint8), source.target.astype(np.uint8)
+    digest = hashlib.sha256(digits.tobytes() + labels.tobytes()).hexdigest()
+    if digest != SOURCE_SHA256:
+        raise IntegrityError(
+            "scikit-learn's digits",
+            expected=f"SHA-256 {SOURCE_SHA256}",
+            got=digest,
+            fix="reinstall scikit-learn",
+        )
+    return digits, labels
+
+
+def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
+    """Return the source images of a split: 60 of each class test, 20 validation, rest train.
+
+    Args:
+        labels: Class of every source image.
+        split: One of ``SPLITS``.
+
+    Returns:
+        Indices in an order that mixes the classes; it depends on nothing but the source.
+    """
+    order = sorted(range(len(labels)), key=lambda i: hashlib.sha256(b"digits/%d" % i).digest())
+    cut = {"test": slice(0, 60), "validation": slice(60, 80), "train": slice(80, None)}[split]
+    chosen = {i for c in range(10) for i in [j for j in order if labels[j] == c][cut]}
+    return [i for i in order if i in chosen]
+
+
+def _background(request: DataRequest, label: int, draw: Draw) -> Image:
+    """Draw the texture that a variant puts behind the object."""
+    _, other, anyone = draw(FAMILY, 3)
+    mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
+    if request.variant in mixed:
+        return paint(mixed[request.variant], draw("mixed background", PAINT_DRAWS))
+    unlike = (label + 1 + int(9 * other)) % 10
+    family = label if is_own(draw, request.rho) else unlike
+    return paint(family, draw("background", PAINT_DRAWS))
+
+
+def is_own(draw: Draw, rho: float) -> bool:
+    """Return whether the background of the original image is of its class's family."""
+    return bool(draw(FAMILY, 3)[0] < rho)
