@@ -26,7 +26,7 @@ class Networks:
     """One set of weights, three ways.
 
     Attributes:
-        ours: Frozen, folded and channels last, as `ectool.stages.common.loaded.asked` yields it.
+        ours: Frozen, folded and channels last, as `loaded_model` yields it.
         plain: A contiguous network as the peers' examples use it, on normalised input.
         bare: The same, frozen and channels last: what a forward pass costs at least.
         pixels: A batch for ours, in [0, 1], channels last.

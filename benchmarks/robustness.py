@@ -28,7 +28,7 @@ from ectool.config import DataOptions, EvaluateConfig, ModelOptions, TrainConfig
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
-from ectool.stages.common.loaded import asked
+from ectool.stages.common.loaded import loaded_model
 from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.conditions import conditions
 from ectool.stages.evaluate.results import read_metrics
@@ -64,7 +64,7 @@ class Subject:
         dataset, device = open_data(options, "test"), torch.device("cpu")
         rows = np.arange(len(dataset.sample_ids))
         named = ModelOptions(model=str(self.model))
-        with asked(find_model(named), named, device, dataset) as model:
+        with loaded_model(find_model(named), named, device, dataset) as model:
             yield model, to_pixels(dataset.images(rows), device), torch.tensor(dataset.labels)
 
 

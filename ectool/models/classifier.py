@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.layers.target_layer import Layout, TargetLayer, missing_layer
+from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_layer
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
@@ -159,7 +159,7 @@ class Classifier(nn.Module):
             InputError: The network is a program, which shows no layers, or has no feature map.
         """
         if self.spec.target_layer is None or self.spec.layout is None:
-            raise missing_layer(self.architecture)
+            raise no_target_layer(self.architecture)
         return TargetLayer(self.spec.target_layer, self.spec.layout)
 
     @property

@@ -27,9 +27,9 @@ SOURCES: dict[str, Source] = {
     TIMM: Source(timm_zoo.defaults, timm_zoo.network),
     IMPORT: Source(imported.defaults, imported.network),
     TORCHSCRIPT: Source(
-        programs.torchscript_defaults, programs.torchscript_network, is_opaque=True
+        programs.torchscript_defaults, programs.torchscript_network, is_program=True
     ),
-    EXPORTED: Source(programs.exported_defaults, programs.exported_network, is_opaque=True),
+    EXPORTED: Source(programs.exported_defaults, programs.exported_network, is_program=True),
 }
 
 
@@ -72,8 +72,8 @@ def create(
     public = source.defaults(name)
     size = input_size or public.input_size
     network = _network(source, name, len(class_names), size, seed)
-    target = None if source.is_opaque else _target(network, size, layer)
-    if source.is_opaque and layer is not None:
+    target = None if source.is_program else _target(network, size, layer)
+    if source.is_program and layer is not None:
         raise no_target_layer(architecture)
     spec = ModelSpec(
         architecture=architecture,

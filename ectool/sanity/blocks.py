@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ectool.models.layers.probe import ask, random_images
+from ectool.models.layers.probe import network_logits, random_images
 from ectool.models.modes import frozen, graph_free
 
 MOST_BLOCKS = 8
@@ -80,7 +80,7 @@ def _with_weights_in_order(network: nn.Module, image_size: tuple[int, int]) -> l
     with graph_free(), frozen(network), ExitStack() as stack:
         for name, module in network.named_modules():
             stack.callback(module.register_forward_pre_hook(partial(note, name)).remove)
-        ask(network, image)
+        network_logits(network, image)
 
     def place(name: str) -> int:
         while name not in reached:

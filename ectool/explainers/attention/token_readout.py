@@ -15,7 +15,7 @@ from ectool.models.layers.target_layer import (
     TargetLayer,
     grid_layout,
     grid_of_tokens,
-    missing_layer,
+    no_target_layer,
 )
 from ectool.models.layers.token_order import tokens_follow_image
 
@@ -82,7 +82,7 @@ def find_readout(model: Classifier, image_size: tuple[int, int]) -> TokenReadout
     Cost: one forward pass of one image, and the backward pass behind the last attention.
     """
     if model.spec.target_layer is None:
-        raise missing_layer(model.architecture)
+        raise no_target_layer(model.architecture)
     with AttentionRecorder() as recorder:
         probe = run_probe(model.network, image_size)
     matrices = recorder.kept

@@ -87,7 +87,7 @@ def run_probe(network: nn.Module, image_size: tuple[int, int]) -> Probe:
         with forward_hooks(names, record), ExitStack() as stack:
             for module in names:
                 stack.callback(module.register_forward_pre_hook(keep).remove)
-            logits = ask(network, image, awake)
+            logits = network_logits(network, image, awake)
         score = (logits * _noise(logits, generator)).sum()
     return Probe(outputs, score, image_size, image, tokens)
 
@@ -110,7 +110,7 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
     _materialise(network, image_size)
     with graph_free(), frozen(network):
         generator = torch.Generator().manual_seed(_SEED)
-        logits = ask(network, random_images(network, 1, image_size, generator))
+        logits = network_logits(network, random_images(network, 1, image_size, generator))
     if logits.shape[1] != classes:
         raise InputError(
             f"model {model}",
@@ -129,7 +129,7 @@ def random_images(
     return torch.randn(count, 3, *image_size, generator=generator).to(like)
 
 
-def ask(
+def network_logits(
     network: nn.Module,
     images: Float[Tensor, "n 3 h w"],
     weights: dict[str, Tensor] | None = None,
@@ -210,7 +210,7 @@ def _materialise(network: nn.Module, image_size: tuple[int, int]) -> None:
     modes = [(module, module.training) for module in network.modules()]
     images = random_images(network, 1, image_size, torch.Generator().manual_seed(_SEED))
     with torch.no_grad():
-        ask(network.eval(), images)
+        network_logits(network.eval(), images)
     for module, mode in modes:
         module.training = mode
 

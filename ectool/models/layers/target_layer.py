@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ectool.errors import InputError
 from ectool.models.layers.probe import Probe, format_size, run_probe
 from ectool.models.layers.token_order import tokens_follow_image
-from ectool.models.names import PROGRAMS, split_architecture
+from ectool.models.names import program_file
 
 Layout = Literal["nchw", "nhwc", "tokens", "cls_tokens"]
 
@@ -178,29 +178,22 @@ def named_target_layer(network: nn.Module, image_size: tuple[int, int], name: st
 
 
 def no_target_layer(architecture: str) -> InputError:
-    """Return the error for heatmaps that were asked of a network that shows no layers."""
+    """Return the error for heatmaps of a network without a target layer."""
+    program = (
+        "a program, which does not show its layers",
+        "make the network from its code (import:package.module:factory) and load its weights",
+    )
+    flat = (
+        "none, as in a multi-layer perceptron",
+        "leave out what needs heatmaps (--suite, --mask full), or use a convolutional network",
+    )
+    got, fix = flat if program_file(architecture) is None else program
     return InputError(
         f"heatmaps of {architecture}",
-        expected="a network whose layers can be watched",
-        got="a program, which shows none of them from outside",
-        fix="make the network from its code (import:package.module:factory) and load its weights",
+        expected="a network with a layer whose output is a spatial grid",
+        got=got,
+        fix=fix,
     )
-
-
-def no_feature_map(architecture: str) -> InputError:
-    """Return the error for heatmaps that were asked of a network without feature maps."""
-    return InputError(
-        f"heatmaps of {architecture}",
-        expected="a network with a layer that holds a spatial grid at this input size",
-        got="none, as in a multi-layer perceptron",
-        fix="leave out what needs heatmaps (--suite, --mask full), or use a convolutional network",
-    )
-
-
-def missing_layer(architecture: str) -> InputError:
-    """Return the error for heatmaps of a network without a target layer, with its reason."""
-    is_program = split_architecture(architecture)[0] in PROGRAMS
-    return (no_target_layer if is_program else no_feature_map)(architecture)
 
 
 def check_module_name(network: nn.Module, name: str) -> None:

@@ -42,12 +42,12 @@ class Source:
         defaults: Takes a name, returns what its public weights were trained on.
         network: Takes a name, a number of classes and a size of images, returns the network.
             Initial weights are drawn from torch's default generator.
-        is_opaque: Hooks do not reach inside, so no heatmaps can be drawn.
+        is_program: Hooks do not reach inside, so no heatmaps can be drawn.
     """
 
     defaults: Callable[[str], Defaults]
     network: Callable[[str, int, Size], nn.Module]
-    is_opaque: bool = False
+    is_program: bool = False
 
 
 @contextmanager

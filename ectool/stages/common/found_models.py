@@ -56,7 +56,7 @@ class ModelReference:
         id: Content id.
         architecture: Name of the architecture of a foreign checkpoint.
         classes: Number of classes of a foreign checkpoint.
-        is_opaque: Whether no heatmaps can be drawn of it.
+        is_program: Whether no heatmaps can be drawn of it.
         module: Module that makes the network, where it is the user's own.
     """
 
@@ -65,7 +65,7 @@ class ModelReference:
     id: str
     architecture: str | None = None
     classes: int | None = None
-    is_opaque: bool = False
+    is_program: bool = False
     module: str | None = None
 
     def parents(self, output: Path) -> list[Parent]:
@@ -129,7 +129,7 @@ def find_model(options: ModelOptions) -> ModelReference:
         id=f"{options.model}:{options.classes}:{checkpoint_digest(source)}",
         architecture=options.model,
         classes=options.classes,
-        is_opaque=program is not None,
+        is_program=program is not None,
         module=imported_module(options.model),
     )
 

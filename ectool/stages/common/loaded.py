@@ -63,7 +63,7 @@ def pick_device(options: DeviceOptions) -> torch.device:
 
 
 @contextmanager
-def asked(
+def loaded_model(
     reference: ModelReference,
     options: ModelOptions,
     device: torch.device,
@@ -198,7 +198,7 @@ def _load(
         mean=options.mean,
         std=options.std,
     )
-    if not reference.is_opaque:
+    if not reference.is_program:
         load_weights(model, reference.path, entry=options.entry)
     return model
 

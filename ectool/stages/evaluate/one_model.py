@@ -161,7 +161,7 @@ def _tell_upper_bounds(subject: Subject, results: Mapping[str, Any]) -> None:
 
 def _tell_what_is_left_out(subject: Subject) -> None:
     without = [suite for suite in subject.config.suite if suite in EXPLAINED]
-    if subject.reference.is_opaque and without:
+    if subject.reference.is_program and without:
         subject.reporter.note(
             f"{subject.config.model}: without {', '.join(without)}, for a program has no layers "
             "to draw heatmaps from; give the architecture and its weights"

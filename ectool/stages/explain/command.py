@@ -107,10 +107,10 @@ def _compute(
     recipe: Recipe,
     reporter: Reporter,
 ) -> Path:
-    from ectool.stages.common.loaded import asked, pick_device
+    from ectool.stages.common.loaded import loaded_model, pick_device
     from ectool.stages.explain.work import ExplainWork
 
     device, data = pick_device(config), inputs.options.data
-    with asked(inputs.reference, config, device, inputs.dataset, data, reporter) as model:
+    with loaded_model(inputs.reference, config, device, inputs.dataset, data, reporter) as model:
         work = ExplainWork(config, model, inputs.dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

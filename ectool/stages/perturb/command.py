@@ -111,11 +111,11 @@ def _compute(
     recipe: Recipe,
     reporter: Reporter,
 ) -> None:
-    from ectool.stages.common.loaded import asked, pick_device
+    from ectool.stages.common.loaded import loaded_model, pick_device
     from ectool.stages.perturb.work import PerturbWork
 
     device = pick_device(config)
-    with asked(reference, config, device, dataset, config.data, reporter) as model:
+    with loaded_model(reference, config, device, dataset, config.data, reporter) as model:
         work = PerturbWork(config, model, dataset, initial)
         attributes = {"classes": list(dataset.classes)}
         length = len(dataset.sample_ids)

@@ -75,7 +75,7 @@ class Pair:
 
     def compute(self, initial: Artifact | None, reporter: Reporter) -> None:
         """Compute and publish both."""
-        from ectool.stages.common.loaded import asked, pick_device
+        from ectool.stages.common.loaded import loaded_model, pick_device
         from ectool.stages.perturb.joint_work import OnePassWork
         from ectool.stages.perturb.work import PerturbWork
 
@@ -83,7 +83,7 @@ class Pair:
         attributes = {"classes": list(dataset.classes)}
         reference, device = self.inputs.reference, pick_device(config)
         with (
-            asked(reference, config, device, dataset, config.data, reporter) as model,
+            loaded_model(reference, config, device, dataset, config.data, reporter) as model,
             self._growing(config.output, self.recipe, attributes) as samples,
             self._growing(self.explain.output, self.draft) as heatmaps,
         ):

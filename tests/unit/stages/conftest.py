@@ -22,7 +22,7 @@ from ectool.datasets.base import Dataset
 from ectool.models.classifier import Classifier
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
-from ectool.stages.common.loaded import asked
+from ectool.stages.common.loaded import loaded_model
 from ectool.types import Advance
 
 PER_CLASS, SIDE = 3, 32
@@ -101,7 +101,7 @@ def few_digits(few: Path, data_root: Path) -> Dataset:
 def network(model: Path, few_digits: Dataset) -> Iterator[Classifier]:
     """Return the model as the stages ask it about `few`."""
     options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu"), few_digits) as network:
+    with loaded_model(find_model(options), options, torch.device("cpu"), few_digits) as network:
         yield network
 
 

@@ -24,7 +24,7 @@ from ectool.models.classifier import to_pixels
 from ectool.stages import score
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
-from ectool.stages.common.loaded import asked
+from ectool.stages.common.loaded import loaded_model
 from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
 from ectool.stages.explain import command as explain
@@ -80,7 +80,7 @@ def chain(options, model, tmp_path_factory, read):
 @pytest.fixture(scope="module")
 def network(model, dataset):
     options = ModelOptions(model=str(model))
-    with asked(find_model(options), options, torch.device("cpu"), dataset) as network:
+    with loaded_model(find_model(options), options, torch.device("cpu"), dataset) as network:
         yield network
 
 

@@ -87,11 +87,11 @@ class Subject:
     @cached_property
     def model(self) -> Classifier:
         """Return the model, frozen, its batch normalisations folded."""
-        from ectool.stages.common.loaded import asked, pick_device
+        from ectool.stages.common.loaded import loaded_model, pick_device
 
         config, device = self.config, pick_device(self.config)
         return self._held.enter_context(
-            asked(self.reference, config, device, self.original, config.data, self.reporter)
+            loaded_model(self.reference, config, device, self.original, config.data, self.reporter)
         )
 
     def path(self, file: str) -> Path:

@@ -37,7 +37,7 @@ Curve = Float64[np.ndarray, "n points"]
 
 def parts(subject: Subject) -> tuple[Part, ...]:
     """Return what the model answers while images are hidden; none of one without layers."""
-    if subject.reference.is_opaque:
+    if subject.reference.is_program:
         return ()
     if subject.is_multilabel:
         subject.reporter.note("without faithfulness: it is defined for one label a sample")

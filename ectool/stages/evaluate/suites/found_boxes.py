@@ -43,7 +43,7 @@ def validation_key(subject: Subject) -> dict[str, str]:
 
     Their fingerprint, which is that of their boxes too; nothing where there are none to be tuned.
     """
-    if subject.reference.is_opaque or not _has_boxes(subject.original):
+    if subject.reference.is_program or not _has_boxes(subject.original):
         return {}
     try:
         validation = open_data(subject.config, subject.config.validation_split)

@@ -83,7 +83,7 @@ def _score(subject: Subject, path: Path) -> Path:
 
 def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
     """Return perturbed samples and heatmaps of both images; none of a model without layers."""
-    if subject.reference.is_opaque:
+    if subject.reference.is_program:
         return ()
     return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)
 

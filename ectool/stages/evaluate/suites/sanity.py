@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
 def parts(subject: Subject) -> tuple[Part, ...]:
     """Return the likeness to heatmaps of random networks; none of a model without layers."""
-    if subject.reference.is_opaque:
+    if subject.reference.is_program:
         return ()
     config = subject.config
     options = {**heatmap_key(config), "seed": config.seed, "draws": config.draws}

@@ -41,7 +41,7 @@ SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
 
 def parts(subject: Subject) -> tuple[Part, ...]:
     """Return what changed images and other methods are compared by; none without layers."""
-    if subject.reference.is_opaque:
+    if subject.reference.is_program:
         return ()
     config = subject.config
     options = {**heatmap_key(config), **ATTACK, **asdict(PROTOCOL), "seed": config.seed}

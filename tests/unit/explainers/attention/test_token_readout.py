@@ -57,7 +57,7 @@ def test_programs_are_refused():
         model.network,
         replace(model.spec, architecture="torchscript:net.pt", target_layer=None, layout=None),
     )
-    with pytest.raises(InputError, match="got a program, which shows none of them"):
+    with pytest.raises(InputError, match="got a program, which does not show its layers"):
         find_readout(program, SIZE)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ectool.errors import InputError
-from ectool.models.layers.probe import ask, check_head, run_probe
+from ectool.models.layers.probe import check_head, network_logits, run_probe
 from ectool.models.registry import create
 
 
@@ -69,7 +69,7 @@ def test_whatever_a_network_raises_is_told_in_one_line():
         raise KeyError("mask\nand more")
 
     with pytest.raises(InputError, match=r"input size: .* got 4x6 \('mask") as caught:
-        ask(Answer(fail), torch.ones(1, 3, 4, 6))
+        network_logits(Answer(fail), torch.ones(1, 3, 4, 6))
     assert "\n" not in str(caught.value)
 
 

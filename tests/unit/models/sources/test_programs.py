@@ -136,7 +136,9 @@ def test_programs_are_left_as_found_and_never_folded(name, pixels):
 def test_programs_have_no_target_layer(name):
     model = loaded(name)
     assert (model.spec.target_layer, model.spec.layout) == (None, None)
-    message = rf"heatmaps of {name}: .* shows none of them from outside; make the network from"
+    message = (
+        rf"heatmaps of {name}: .* a program, which does not show its layers; make the network from"
+    )
     for ask in (lambda: model.target_layer, lambda: model.target_module):
         with pytest.raises(InputError, match=message):
             ask()

@@ -191,7 +191,7 @@ def test_what_is_there_is_not_made_again(subject_in, folder, listener):
 
 def test_without_layers_there_is_nothing_to_measure(subject_in, tmp_path):
     subject = subject_in(tmp_path)
-    subject.reference = replace(subject.reference, is_opaque=True)
+    subject.reference = replace(subject.reference, is_program=True)
     assert SUITE.parts(subject) == ()
 
 
