@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ class Trainer:
 def train(
     config: TrainConfig,
     feed: Feed,
-    validation: dict[str, Dataset],
+    validation: Mapping[str, Dataset],
     partial: PartialFolder,
     reporter: Reporter,
     log: Log,
@@ -210,7 +210,7 @@ def _record(
     epoch: int,
     result: EpochResult,
     model: Classifier,
-    validation: dict[str, Dataset],
+    validation: Mapping[str, Dataset],
     device: torch.device,
 ) -> dict[str, float]:
     """Return the epoch's point on the learning curves."""

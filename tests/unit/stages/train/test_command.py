@@ -13,6 +13,7 @@ from ectool.config import DataOptions, TrainConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.stages.common.inputs import open_data
 from ectool.stages.train import command as train
+from ectool.stages.train.inputs import validation_sets
 from ectool.types import SilentReporter
 
 SIDE = 16
@@ -315,7 +316,7 @@ class TestHistory:
         assert 0 <= record["validation_original"] <= 1
 
     def test_digits_have_two_curves(self, tmp_path, data_root):
-        sets = train.validation_sets(TrainConfig(output=tmp_path))
+        sets = validation_sets(TrainConfig(output=tmp_path))
         assert {name: s.name for name, s in sets.items()} == {
             "original": "digits/validation/original",
             "mixed_rand": "digits/validation/mixed_rand",

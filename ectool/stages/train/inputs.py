@@ -1,0 +1,163 @@
+"""Inputs of `train`: opened, and checked to belong together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from ectool.artifacts import folder
+from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.manifest import Manifest
+from ectool.config import TrainConfig
+from ectool.datasets.base import Dataset
+from ectool.datasets.labels import check_labelled
+from ectool.errors import InputError
+from ectool.stages.common.inputs import data_source, open_data
+from ectool.stages.common.layout import SPEC_FILE
+from ectool.stages.common.same_images import SELECTION, SHOWN, VIEW, check_same_images
+from ectool.stages.common.weighting import joined_weights
+
+CURVES = ("original", "mixed_rand")
+"""Variants of the validation images that have a learning curve, where the data set has them."""
+CURVES_KEY = "validation"
+"""Entry of the key with the fingerprints of the validation images, by variant."""
+VALIDATION_SPLIT = "validation"
+_SHOWN_CLASSES = 12
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training reads.
+
+    Attributes:
+        dataset: The training images.
+        resumed: Manifest of the model that is trained further.
+        weights: Artifact of the sample weights.
+        samples: Artifact of the perturbed images.
+        validation: Validation images by variant; those of the learning curves.
+        values: The sample weights in the order of `dataset`, as they were written.
+    """
+
+    dataset: Dataset
+    resumed: Manifest | None
+    weights: Artifact | None
+    samples: Artifact | None
+    validation: Mapping[str, Dataset]
+    values: Float64[np.ndarray, "n"] | None
+
+
+def open_inputs(config: TrainConfig, resumed: Manifest | None) -> Inputs:
+    """Open the inputs of a training and check that they belong together.
+
+    Raises:
+        InputError: One is missing, or does not belong to the others.
+    """
+    dataset = open_data(config, config.split)
+    check_labelled(dataset, "train on a labelled split")
+    _check_data(config, dataset, resumed)
+    weights = Artifact(config.weights, "weights") if config.weights else None
+    samples = Artifact(config.samples, "samples") if config.samples else None
+    _check_images(config, dataset, weights, samples)
+    validation = validation_sets(config)
+    _check_validation(config, validation, resumed)
+    values = None if weights is None else _weights(weights, dataset)
+    return Inputs(dataset, resumed, weights, samples, validation, values)
+
+
+def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:
+    """Check that a resumed model goes on with the images it has seen, wherever they lie now."""
+    source = resumed.recipe.source if resumed else None
+    if resumed is not None and config.resume is not None:
+        folder.verify_file(config.resume / SPEC_FILE, resumed)
+        _check_classes(config.resume, dataset)
+    if source is not None and source.fingerprint != dataset.fingerprint:
+        raise InputError(
+            f"--data {config.data}",
+            expected=f"the images {config.resume} was trained on ({source.data}), "
+            f"fingerprint {source.fingerprint[:SHOWN]}",
+            got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
+            fix="restore them, or train from the start",
+        )
+
+
+def _check_classes(resume: Path, dataset: Dataset) -> None:
+    """Check that a resumed model's classes are those of the data, in their order.
+
+    Args:
+        resume: Folder of the model; its files have been verified.
+        dataset: What it goes on with.
+
+    Raises:
+        InputError: They are not; the message shows both lists.
+    """
+    text = (resume / SPEC_FILE).read_text(encoding="utf-8")
+    own = tuple(map(str, json.loads(text)["class_names"]))
+    if own == tuple(dataset.classes):
+        return
+    is_order = sorted(own) == sorted(dataset.classes)
+    raise InputError(
+        f"classes of {dataset.name}",
+        expected=f"those of {resume}, {_listed(own)}",
+        got=("them in another order, " if is_order else "") + _listed(dataset.classes),
+        fix="give --class-order as it was trained"
+        if is_order
+        else "restore the data, or train from the start",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([*names[:_SHOWN_CLASSES], *(["…"] if len(names) > _SHOWN_CLASSES else [])])
+
+
+def _check_validation(
+    config: TrainConfig, validation: Mapping[str, Dataset], resumed: Manifest | None
+) -> None:
+    """Check that learning curves go on with the validation images that they began with.
+
+    Raises:
+        InputError: These have changed.
+    """
+    before = resumed.recipe.config.get(CURVES_KEY, {}) if resumed else {}
+    for variant, dataset in validation.items():
+        if before.get(variant, dataset.fingerprint) != dataset.fingerprint:
+            raise InputError(
+                f"validation images of {config.data} ({variant})",
+                expected=f"those of {config.resume}, fingerprint {before[variant][:SHOWN]}",
+                got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
+                fix="restore them, or train from the start",
+            )
+
+
+def _check_images(
+    config: TrainConfig, dataset: Dataset, weights: Artifact | None, samples: Artifact | None
+) -> None:
+    """Check that weights and samples are of the images that are learned from."""
+    source = data_source(config, config.split, dataset)
+    if weights is not None:
+        check_same_images(weights, source, f"--weights {weights.path}", SELECTION | VIEW)
+    if samples is not None:
+        check_same_images(samples, source, f"--samples {samples.path}")
+
+
+def _weights(weights: Artifact, dataset: Dataset) -> Float64[np.ndarray, "n"]:
+    """Return the weights in the order of the training samples."""
+    fix = "score the heatmaps of the whole training split"
+    return joined_weights(weights, dataset.sample_ids, f"--weights {weights.path}", fix)
+
+
+def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
+    """Return the validation images of the learning curves, where some are not trained on."""
+    from ectool.datasets.registry import find_entry
+
+    sets: dict[str, Dataset] = {}
+    for variant in CURVES:
+        if VALIDATION_SPLIT not in config.split and variant in find_entry(config.data).variants:
+            with suppress(InputError):
+                sets[variant] = open_data(config, VALIDATION_SPLIT, variant)
+    return sets
