@@ -114,7 +114,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of 40 tiny images: bright ones and dark ones, `train` only."""
     from PIL import Image
 
-    root = tmp_path_factory.mktemp("pictures")
+    root = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
     for number in range(40):
         name, low = ("dark", 0) if number % 2 else ("light", 128)

@@ -41,10 +41,12 @@ def test_rounded_points_are_in_the_linf_ball_exactly(eps, soft, seed):
     found = moved(LinfBall.around(clean, weight, eps).round(points), clean)
     reach = eps * weight.double().numpy()[:, None]
     assert (np.abs(found) / 255 <= reach).all()
-    wanted = np.rint((points.double() - clean.double()).numpy() * 255)
+    exact = (points.double() - clean.double()).numpy() * 255
+    wanted = np.rint(exact)
     inside = np.abs(wanted) / 255 < reach - 1e-6
     inside &= ((points > 0) & (points < 1)).numpy()
-    assert (found[inside] == wanted[inside]).mean() > 0.99 if inside.any() else True
+    inside &= np.abs(np.abs(exact - np.floor(exact)) - 0.5) > 1e-3  # float32 may round these up
+    assert (found[inside] == wanted[inside]).all()
 
 
 @settings(max_examples=60, deadline=None)

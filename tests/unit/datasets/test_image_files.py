@@ -44,7 +44,7 @@ class Quarter:
 
 @pytest.fixture
 def files(tmp_path):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number, (width, height) in enumerate(SIZES):
         pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3))

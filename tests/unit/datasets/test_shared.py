@@ -33,7 +33,7 @@ class Counted(ImageFiles):
 
 @pytest.fixture
 def counted(tmp_path):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     generator = np.random.default_rng(0)
     names = tuple(f"{number}.png" for number in range(COUNT))

@@ -199,7 +199,7 @@ def test_other_artifacts_are_refused(tmp_path, write):
         "weight": np.ones(1),
     }
     path = write(tmp_path / "w.zarr", "weights", arrays)
-    with pytest.raises(InputError, match=r"images or samples artifact.*got weights"):
+    with pytest.raises(InputError, match=r"pictures or samples artifact.*got weights"):
         dataset_of(f"zarr:{path}")
 
 

@@ -33,7 +33,7 @@ T_95_DF2 = 4.302652729911275
 
 @pytest.fixture(scope="session")
 def options(tmp_path_factory: pytest.TempPathFactory) -> DataOptions:
-    images = tmp_path_factory.mktemp("pictures")
+    images = tmp_path_factory.mktemp("images")
     write_images(images)
     return DataOptions(data=f"imagefolder:{images}", size=SIDE)
 
@@ -318,7 +318,7 @@ def test_changed_results_are_noticed(experiment, tmp_path):
 
 
 def test_other_data_are_noticed(options, tmp_path):
-    images = tmp_path / "pictures"
+    images = tmp_path / "images"
     shutil.copytree(options.data.partition(":")[2], images)
     own = options.model_copy(update={"data": f"imagefolder:{images}"})
     root = write_experiment(tmp_path / "moved", own, (0,), 1)

@@ -14,7 +14,7 @@ from ectool.stages.report.gallery import read_gallery
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory) -> DataOptions:
-    images = tmp_path_factory.mktemp("pictures")
+    images = tmp_path_factory.mktemp("images")
     write_images(images)
     return DataOptions(data=f"imagefolder:{images}", size=SIDE)
 
@@ -74,7 +74,7 @@ def test_samples_run_from_the_least_to_the_most_consistent(folders):
 
 
 def test_other_data_are_shown_on_their_own(folders, tmp_path):
-    write_images(tmp_path / "pictures", seed=1)
+    write_images(tmp_path / "images", seed=1)
     other = DataOptions(data=f"imagefolder:{tmp_path / 'images'}", size=SIDE)
     write_evaluated(tmp_path / "c", other, 0)
     gallery = read_gallery(folders | {"c": tmp_path / "c"})
