@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ectool.config.groups import DeviceOptions, ForceOptions, MapOptions, ViewOptions
 from ectool.options import Number, Options, argument, option
 
-UNUSED = "Without effect, kept for earlier commands: intervals of means are not drawn any more."
+UNUSED = "Has no effect; earlier versions used it. Intervals are now computed by formula."
 
 
 class ArmConfig(Options):

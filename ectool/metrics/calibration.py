@@ -6,13 +6,12 @@ Probabilities are the softmax of the logits as they are; no temperature is fitte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer
 
 from ectool.metrics.classification import check_labels, is_correct
-from ectool.metrics.statistics import Estimate
+from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
 
 BINS = 15
 """Bins of Guo et al. 2017, and of most papers since."""
@@ -83,31 +82,6 @@ def brier_score(logits: Logits, labels: Labels) -> Float64[np.ndarray, "n"]:
     return np.asarray(squares - own**2 + (1 - own) ** 2)
 
 
-def calibration_gaps(
-    logits: Logits, labels: Labels, *, bins: int = BINS
-) -> Float64[np.ndarray, "n"]:
-    """Return every sample's part in the expected calibration error; their mean is that error.
-
-    ``sign(bin's mean of correct - confidence) * (correct - confidence)``, confidence being the
-    highest probability, and the bins those of ``reliability_table``.
-
-    Args:
-        logits: Finite logit of every class.
-        labels: True classes, 0 to c - 1.
-        bins: Number of bins.
-
-    Returns:
-        Parts, -1 to 1.
-
-    Raises:
-        InputError: A label lies outside the classes.
-    """
-    confidence, correct, number = _binned(logits, labels, bins)
-    gap = correct - confidence
-    signs = np.sign(np.bincount(number, weights=gap, minlength=bins))
-    return np.asarray(signs[number] * gap)
-
-
 def expected_calibration_error(
     logits: Logits,
     labels: Labels,
@@ -127,7 +101,8 @@ def expected_calibration_error(
 
     - Its centre is the sum over bins of the gap ``d >= 0`` whose expected noisy absolute value,
       ``E|N(d, s)|`` with the bin's standard error s, is the one that was seen.
-    - Its standard error is that of the mean of ``calibration_gaps``.
+    - Its standard error is that of the mean over samples of the parts
+      ``sign(bin's mean of correct - confidence) * (correct - confidence)``, whose mean is the ECE.
     - Its lower end is 0 where gaps as large as these are no surprise of a calibrated model, by a
       simulated one-sided test with half of the error probability.
     - Its upper end is at least the value.
@@ -149,17 +124,17 @@ def expected_calibration_error(
     Raises:
         InputError: A label lies outside the classes.
     """
-    n, nan = len(labels), float("nan")
+    n = len(labels)
     sure, correct, number = _binned(logits, labels, bins)
     held = np.bincount(number, weights=correct - sure, minlength=bins)
-    value = float(np.abs(held).sum() / n) if n else nan
+    value = float(np.abs(held).sum() / n) if n else float("nan")
     if n < 2:
-        return Estimate(value, nan, nan, n)
+        return without_interval(value, n)
     gap = np.sign(held)[number] * (correct - sure)
     squares = np.bincount(number, weights=gap**2, minlength=bins)
     errors = np.sqrt(np.maximum(squares / n - (held / n) ** 2, 0) / n)
     centre = float(_without_noise(np.abs(held) / n, errors).sum())
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * float(gap.std() / np.sqrt(n))
+    half = normal_quantile(confidence) * float(gap.std() / np.sqrt(n))
     chance = np.sqrt(np.bincount(number, weights=sure * (1 - sure), minlength=bins)) / n
     noise = np.random.default_rng(seed).standard_normal((resamples, bins))
     by_chance = np.abs(noise * chance).sum(axis=1)

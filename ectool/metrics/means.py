@@ -17,7 +17,7 @@ from ectool.metrics.proportions import (
     score_bounds,
     wilson_interval,
 )
-from ectool.metrics.statistics import Estimate, Sample
+from ectool.metrics.statistics import Estimate, Sample, t_quantile, without_interval
 
 Scale = Literal["share", "difference", "number"]
 """What a column holds: values within 0 and 1; differences of such values; any numbers."""
@@ -72,14 +72,14 @@ def estimate_mean(values: Sample, scale: Scale = "number", *, confidence: float 
     known = column[~np.isnan(column)]
     n = len(known)
     if n < 2:
-        return _without_interval(known)
+        return _mean_alone(known)
     if scale == "difference" and np.isin(known, (-1, 0, 1)).all():
         return paired_shares_interval(known, confidence=confidence)
     is_share = scale == "share" or np.asarray(values).dtype == np.bool_
     if is_share and np.isin(known, (0, 1)).all():
         return wilson_interval(int(known.sum()), n, confidence=confidence)
     if is_share and known.min() >= 0 and known.max() <= 1:
-        value, quantile = float(known.mean()), _t_quantile(n - 1, confidence)
+        value, quantile = float(known.mean()), t_quantile(n - 1, confidence)
         low, high = score_bounds(value, float(known.var(ddof=1)) / n, n, quantile)
         return Estimate(value, low, high, n)
     return skewness_adjusted_interval(known, confidence=confidence)
@@ -104,7 +104,7 @@ def skewness_adjusted_interval(values: Values, *, confidence: float = 0.95) -> E
     error = float(values.std(ddof=1)) / np.sqrt(n)
     if np.ptp(values) == 0:
         return Estimate(mean, mean, mean, n)
-    quantile, curve = _t_quantile(n - 1, confidence), _curve(values)
+    quantile, curve = t_quantile(n - 1, confidence), _curve(values)
     low, high = (mean - error * _bent(side * quantile, curve) for side in (1, -1))
     return Estimate(mean, float(low), float(high), n)
 
@@ -154,22 +154,16 @@ def clustered_mean(
     found, number = np.unique(np.asarray(clusters)[known], return_inverse=True)
     n, k = int(known.sum()), len(found)
     if k < 2:
-        return _without_interval(column[known])
+        return _mean_alone(column[known])
     mean = float(column[known].mean())
     parts = np.bincount(number, weights=column[known] - mean, minlength=k) / n
-    half = _t_quantile(k - 1, confidence) * float(np.sqrt(k / (k - 1) * (parts**2).sum()))
+    half = t_quantile(k - 1, confidence) * float(np.sqrt(k / (k - 1) * (parts**2).sum()))
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def _without_interval(values: Values) -> Estimate:
-    nan = float("nan")
-    return Estimate(float(values.mean()) if len(values) else nan, nan, nan, len(values))
-
-
-def _t_quantile(degrees: int, confidence: float) -> float:
-    from scipy.special import stdtrit  # here, as importing it takes 0.3 s
-
-    return float(stdtrit(degrees, (1 + confidence) / 2))
+def _mean_alone(values: Values) -> Estimate:
+    value = float(values.mean()) if len(values) else float("nan")
+    return without_interval(value, len(values))
 
 
 def _curve(values: Values) -> tuple[float, float]:

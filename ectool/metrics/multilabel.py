@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int8, Integer
 
 from ectool.errors import InputError
 from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
-from ectool.metrics.statistics import Estimate, resample
+from ectool.metrics.statistics import Estimate, normal_quantile, resample, without_interval
 
 Scores = Float[np.ndarray, "n c"]
 _EDGE = 1e-6
@@ -128,13 +127,14 @@ def mean_average_precision_interval(
     def statistic(rows: Integer[np.ndarray, "r n"]) -> Float64[np.ndarray, "r"]:
         return _mean_of_defined(_by_class(rankings, _counts(rows), interpolation))
 
-    n, nan = len(scores), float("nan")
-    value = mean_average_precision(scores, labels, interpolation=interpolation) if n else nan
+    n, value = len(scores), float("nan")
+    if n:
+        value = mean_average_precision(scores, labels, interpolation=interpolation)
     if n < 2 or np.isnan(value):
-        return Estimate(value, nan, nan, n, kind="spread")
+        return without_interval(value, n, kind="spread")
     drawn = _logit(resample(statistic, n, resamples=resamples, seed=seed))
     shift = _logit(np.array([value])) - (np.nanmean(drawn) - _logit(np.array([value])))
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     low, high = (float(1 / (1 + np.exp(-(shift + s * z * np.nanstd(drawn))))[0]) for s in (-1, 1))
     return Estimate(value, min(value, low), max(value, high), n, kind="spread")
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64, Integer
 
 from ectool.metrics.heatmaps import Heatmaps, check_paired
 from ectool.metrics.localization import peak_positions
-from ectool.metrics.statistics import Estimate, bootstrap_rows
+from ectool.metrics.statistics import Estimate, bootstrap_interval
 
 Distances = Float64[np.ndarray, "n p"]
 
@@ -83,7 +83,7 @@ def location_instability_interval(
     Returns:
         The estimate; value NaN where nothing counts.
     """
-    found = bootstrap_rows(
+    found = bootstrap_interval(
         lambda rows: _instabilities(distances, labels, rows),
         len(distances),
         confidence=confidence,

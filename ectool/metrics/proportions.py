@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 
-from ectool.metrics.statistics import Estimate
+from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
 
 _PRIOR = 0.5
 _HALVINGS = 50
@@ -30,9 +28,9 @@ def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
         The estimate, within 0 and 1; NaN without samples.
     """
     if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+        return without_interval(float("nan"), 0)
     share = hits / n
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     return Estimate(share, *score_bounds(share, share * (1 - share) / n, n, z), n)
 
 
@@ -84,9 +82,9 @@ def paired_shares_interval(
     """
     n = len(differences)
     if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+        return without_interval(float("nan"), 0)
     b, c = (int((differences == side).sum()) for side in (1, -1))
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     # The lower end of b - c is the upper end of c - b, mirrored.
     return Estimate((b - c) / n, -_tango_end(c, b, n, z), _tango_end(b, c, n, z), n)
 

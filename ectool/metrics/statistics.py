@@ -1,9 +1,10 @@
-"""How sure a number is: intervals over samples (bootstrap) and over seeds (Student's t)."""
+"""Estimates with intervals: bootstrap over samples, and Student's t over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -12,8 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int, Integer
 from ectool.errors import InputError
 
 Sample = Bool[np.ndarray, "_"] | Integer[np.ndarray, "_"] | Float[np.ndarray, "_"]
-Statistic = Callable[[Float64[np.ndarray, "r n"], int], Float64[np.ndarray, "r"]]
-RowStatistic = Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]]
+Statistic = Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]]
 
 Kind = Literal["interval", "spread"]
 
@@ -22,15 +22,15 @@ _VALUES_AT_ONCE = 2**21
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and the interval it lies in.
+    """A statistic and its two-sided interval.
 
     Attributes:
         value: The statistic of the data.
-        low: Lower end of the two-sided interval; NaN where the data are too few for one.
-        high: Upper end of the interval; NaN likewise.
-        n: Number of samples (bootstrap) or seeds (t interval) the value rests on.
-        kind: ``interval`` where simulations show that it covers the population's value as often as
-            it says; ``spread`` where it only shows how much resampling moves the value.
+        low: Lower end of the interval; NaN where the data are too few for one.
+        high: Upper end of the interval; NaN where the data are too few for one.
+        n: Number of samples (bootstrap) or seeds (t interval).
+        kind: ``interval`` where the coverage in simulations is the nominal one; ``spread`` where
+            the ends only show how much resampling moves the value.
     """
 
     value: float
@@ -39,15 +39,51 @@ class Estimate:
     n: int
     kind: Kind = "interval"
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Tell whether the whole interval lies on one side of zero; False without an interval."""
-        return self.low > 0 or self.high < 0
+
+def without_interval(value: float, n: int, kind: Kind = "interval") -> Estimate:
+    """Return an estimate whose ends are NaN, for data that are too few for an interval.
+
+    Args:
+        value: The statistic of the data; NaN where it is undefined.
+        n: Number of samples or seeds.
+        kind: Kind of the interval that more data would have.
+
+    Returns:
+        The estimate.
+    """
+    return Estimate(value, float("nan"), float("nan"), n, kind)
+
+
+def normal_quantile(confidence: float) -> float:
+    """Return the quantile ``(1 + confidence) / 2`` of the standard normal distribution.
+
+    Args:
+        confidence: Probability of a two-sided interval, 0 to 1.
+
+    Returns:
+        1.96 for a confidence of 0.95.
+    """
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def t_quantile(degrees: int, confidence: float) -> float:
+    """Return the quantile ``(1 + confidence) / 2`` of Student's t distribution.
+
+    Args:
+        degrees: Degrees of freedom, at least 1.
+        confidence: Probability of a two-sided interval, 0 to 1.
+
+    Returns:
+        12.7 for one degree of freedom and a confidence of 0.95.
+    """
+    from scipy.special import stdtrit  # here, as importing it takes 0.3 s
+
+    return float(stdtrit(degrees, (1 + confidence) / 2))
 
 
 def bootstrap_interval(
-    values: Sample,
-    statistic: Statistic = np.mean,
+    statistic: Statistic,
+    n: int,
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
@@ -55,87 +91,14 @@ def bootstrap_interval(
 ) -> Estimate:
     """Estimate a statistic over samples with its percentile bootstrap interval.
 
-    ``low, high = quantiles (1 -+ confidence) / 2 of statistic(values[resampled indices])``
-    (Efron and Tibshirani 1993, ch. 13). Where all values are equal the interval has no width:
-    the bootstrap knows nothing of values that were not seen.
+    ``low, high = quantiles (1 -+ confidence) / 2 of statistic(resampled indices)`` (Efron and
+    Tibshirani 1993, ch. 13). Resamples of which the statistic is undefined (NaN) are left out.
 
     Args:
-        values: One value per sample. NaN marks a sample where the metric is undefined; it is
-            left out and does not count in ``n``.
-        statistic: Reduces an axis; called as ``statistic(values, axis)``.
-        confidence: Probability the interval covers, 0 to 1.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
-
-    Returns:
-        The estimate; value NaN without samples, bounds NaN with fewer than two.
-    """
-    known = _drop_undefined(np.asarray(values, np.float64)[None])[0]
-    return bootstrap_rows(
-        lambda rows: statistic(known[rows], -1),
-        len(known),
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def bootstrap_difference(
-    first: Sample,
-    second: Sample,
-    statistic: Statistic = np.mean,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimate ``statistic(first) - statistic(second)`` over samples both were measured on.
-
-    Both sides are resampled with the same indices (paired bootstrap), so what a sample
-    contributes to both cancels.
-
-    Args:
-        first: One value per sample. A sample that is NaN on either side is left out of both.
-        second: Values of the same samples, in the same order.
-        statistic: Reduces an axis; called as ``statistic(values, axis)``.
-        confidence: Probability the interval covers, 0 to 1.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
-
-    Returns:
-        The estimate of the difference, as ``bootstrap_interval`` gives it.
-
-    Raises:
-        InputError: The sides differ in length.
-    """
-    a, b = _drop_undefined(paired(first, second))
-    return bootstrap_rows(
-        lambda rows: statistic(a[rows], -1) - statistic(b[rows], -1),
-        len(a),
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def bootstrap_rows(
-    statistic: RowStatistic,
-    n: int,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimate a statistic that needs whole samples with its percentile bootstrap interval.
-
-    For statistics that are no function of one value per sample, such as mean average precision.
-    Resamples of which the statistic is undefined (NaN) are left out.
-
-    Args:
-        statistic: Maps r resamples, each the indices of the n samples it holds, to r numbers;
+        statistic: Maps r resamples, each the indices of the n samples it holds, to r values;
             called with a bounded number of resamples at a time.
         n: Number of samples.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability of the interval, 0 to 1.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same seed gives the same interval.
 
@@ -144,32 +107,28 @@ def bootstrap_rows(
         bounds NaN then and with fewer than two samples.
     """
     if n == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+        return without_interval(float("nan"), 0)
     value = float(statistic(np.arange(n)[None])[0])
     if n == 1 or np.isnan(value):
-        return Estimate(value, float("nan"), float("nan"), n)
+        return without_interval(value, n)
     drawn = resample(statistic, n, resamples=resamples, seed=seed)
-    low, high = percentile_interval(drawn, confidence)
-    return Estimate(value, low, high, n)
+    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(value, float(low), float(high), n)
 
 
 def resample(
-    statistic: Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r *k"]],
-    n: int,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Float64[np.ndarray, "r *k"]:
+    statistic: Statistic, n: int, *, resamples: int = 2000, seed: int = 0
+) -> Float64[np.ndarray, "r"]:
     """Return a statistic of bootstrap resamples of n samples.
 
     Args:
-        statistic: As ``bootstrap_rows`` calls it; it may return several numbers for each.
+        statistic: See ``bootstrap_interval``.
         n: Number of samples, at least 1.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same seed draws the same resamples.
 
     Returns:
-        One number per resample, or as many as the statistic has.
+        One value per resample.
     """
     generator = np.random.default_rng(seed)
     step = max(1, _VALUES_AT_ONCE // n)
@@ -181,27 +140,11 @@ def resample(
     )
 
 
-def percentile_interval(
-    resampled: Float64[np.ndarray, "r"], confidence: float = 0.95
-) -> tuple[float, float]:
-    """Return the two-sided percentile interval of a resampled statistic.
-
-    Args:
-        resampled: The statistic of every resample; NaN where it is undefined.
-        confidence: Probability the interval covers, 0 to 1.
-
-    Returns:
-        Quantiles ``(1 -+ confidence) / 2`` of the defined values.
-    """
-    low, high = np.nanquantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
 def mean_interval(values: Sample, *, confidence: float = 0.95) -> Estimate:
     """Estimate the mean over seeds with its two-sided t interval.
 
     ``mean -+ t[(1 + confidence) / 2, n - 1] * standard deviation / sqrt(n)``. A NaN makes the
-    whole estimate NaN: a run that failed must not drop out of the mean unseen.
+    whole estimate NaN, so that a failed run does not drop out of the mean unnoticed.
 
     Args:
         values: One value per seed.
@@ -210,21 +153,19 @@ def mean_interval(values: Sample, *, confidence: float = 0.95) -> Estimate:
     Returns:
         The estimate; value NaN without seeds, bounds NaN with fewer than two.
     """
-    from scipy.special import stdtrit  # here, as importing it takes 0.3 s
-
     runs = np.asarray(values, np.float64)
     n = len(runs)
     value = float(runs.mean()) if n else float("nan")
     if n < 2:
-        return Estimate(value, float("nan"), float("nan"), n)
-    half = float(stdtrit(n - 1, (1 + confidence) / 2) * runs.std(ddof=1) / np.sqrt(n))
+        return without_interval(value, n)
+    half = float(t_quantile(n - 1, confidence) * runs.std(ddof=1) / np.sqrt(n))
     return Estimate(value, value - half, value + half, n)
 
 
 def paired_difference(first: Sample, second: Sample, *, confidence: float = 0.95) -> Estimate:
     """Estimate the mean of ``first - second`` over seeds with its two-sided t interval.
 
-    ``excludes_zero`` of the result is the two-sided paired t test at ``1 - confidence``.
+    The interval excludes 0 where the two-sided paired t test rejects at ``1 - confidence``.
 
     Args:
         first: One value per seed.
@@ -249,33 +190,33 @@ def t_test_p_value(estimate: Estimate, count: int, confidence: float = 0.95) -> 
 
     Args:
         estimate: The mean and its t interval, as ``mean_interval`` gives it.
-        count: Number of seeds, or whatever the mean was taken over.
+        count: Number of seeds, or of other units that the mean is taken over.
         confidence: Probability that the interval covers, 0 to 1.
 
     Returns:
-        The p-value, 0 to 1; NaN without an interval. Of equal values, which have no spread, it is
-        that of the signs, ``2^(1 - count)``, and 1 where they are 0.
+        The p-value, 0 to 1; NaN without an interval. Equal values have no spread: their p-value is
+        that of the sign test, ``2^(1 - count)``, or 1 where they are 0.
     """
-    from scipy.special import stdtr, stdtrit  # here, as importing it takes 0.3 s
+    from scipy.special import stdtr  # here, as importing it takes 0.3 s
 
     half = (estimate.high - estimate.low) / 2
     if not np.isfinite(half):
         return float("nan")
     if half <= 1e-12 * abs(estimate.value):
         return 1.0 if estimate.value == 0 else 2.0 ** (1 - count)
-    error = half / stdtrit(count - 1, (1 + confidence) / 2)
+    error = half / t_quantile(count - 1, confidence)
     return float(2 * stdtr(count - 1, -abs(estimate.value) / error))
 
 
 def paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:
-    """Put the values of both sides of a comparison beside each other.
+    """Stack the values of both sides of a comparison.
 
     Args:
         first: One value per sample or seed.
         second: Values of the same samples or seeds, in the same order.
 
     Returns:
-        Both as rows.
+        The two sides as rows.
 
     Raises:
         InputError: The sides differ in length.
@@ -293,10 +234,10 @@ def paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:
 def mean_per_sample(
     values: Float[np.ndarray, "p"], samples: Integer[np.ndarray, "p"], count: int
 ) -> Float64[np.ndarray, "n"]:
-    """Average the defined values of each sample's pairs, for metrics measured label by label.
+    """Average the defined values of each sample's labels, for metrics that are measured per label.
 
     Args:
-        values: A value for each pair of a sample and one of its labels; NaN where it is undefined.
+        values: One value for each pair of a sample and one of its labels; NaN where undefined.
         samples: Which sample each pair belongs to, 0 to count - 1, in any order.
         count: Number of samples.
 
@@ -307,7 +248,3 @@ def mean_per_sample(
     total = np.bincount(samples[known], weights=values[known], minlength=count)
     pairs = np.bincount(samples[known], minlength=count)
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
-
-
-def _drop_undefined(columns: Float64[np.ndarray, "k n"]) -> Float64[np.ndarray, "k m"]:
-    return columns[:, ~np.isnan(columns).any(axis=0)]

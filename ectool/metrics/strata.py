@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
 from ectool.metrics.classification import check_one_each
 from ectool.metrics.proportions import jeffreys_bounds, score_bounds
-from ectool.metrics.statistics import Estimate
+from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
 
 _BELOW, _ABOVE = 0.4, 0.6
 """Shares of the error probability on either side of the worst group's interval."""
@@ -43,13 +41,13 @@ def balanced_accuracy(
     """
     hits, totals = _counts(correct, labels)
     if len(correct) < 2:
-        return _without_interval(hits, totals)
+        return _first_share(hits, totals)
     shares = hits / totals
     value, n = float(shares.mean()), len(correct)
     own = shares * (1 - shares) / np.maximum(totals - 1, 1)
     variances = np.where(totals > 1, own, value * (1 - value))
     variance = float(variances.sum()) / len(shares) ** 2
-    low, high = score_bounds(value, variance, n, NormalDist().inv_cdf((1 + confidence) / 2))
+    low, high = score_bounds(value, variance, n, normal_quantile(confidence))
     return Estimate(value, low, high, n)
 
 
@@ -83,7 +81,7 @@ def worst_group_accuracy(
     """
     hits, totals = _counts(correct, groups)
     if len(correct) < 2:
-        return _without_interval(hits, totals)
+        return _first_share(hits, totals)
     low, high = jeffreys_bounds(hits, totals, below=_CANDIDATE_ERROR, above=_CANDIDATE_ERROR)
     candidates = int((low <= high.min()).sum())
     error = 1 - confidence
@@ -102,7 +100,6 @@ def _counts(
     return np.bincount(number[correct], minlength=len(totals)).astype(np.int64), totals
 
 
-def _without_interval(hits: Int64[np.ndarray, "s"], totals: Int64[np.ndarray, "s"]) -> Estimate:
-    nan = float("nan")
-    value = float(hits[0] / totals[0]) if len(totals) else nan
-    return Estimate(value, nan, nan, int(totals.sum()))
+def _first_share(hits: Int64[np.ndarray, "s"], totals: Int64[np.ndarray, "s"]) -> Estimate:
+    value = float(hits[0] / totals[0]) if len(totals) else float("nan")
+    return without_interval(value, int(totals.sum()))

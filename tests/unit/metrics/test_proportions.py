@@ -56,7 +56,9 @@ def test_tangos_ends_are_where_the_score_test_just_rejects(b, c, n):
 def test_agreement_on_every_sample_is_not_certainty():
     found = paired_shares_interval(np.zeros(50))
     assert found.low == pytest.approx(-found.high)
-    assert 0.05 < found.high < 0.1
+    # The score test of no difference in 50 agreeing pairs: n d^2 = z^2 (2 q + d (1 - d)), q = 0.
+    z = norm.ppf(0.975)
+    assert found.high == pytest.approx(z**2 / (50 + z**2))
 
 
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=60))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ectool.errors import InputError
+from ectool.metrics.means import estimate_mean
 from ectool.metrics.robustness import (
     area_under_robustness_curve,
     correctness_under_corruption,
@@ -11,7 +12,6 @@ from ectool.metrics.robustness import (
     error_rates,
     relative_corruption_errors,
 )
-from ectool.metrics.statistics import bootstrap_interval
 
 GENERATOR = np.random.default_rng(0)
 CORRECT = GENERATOR.random((4, 5, 60)) < 0.7
@@ -52,7 +52,7 @@ def test_without_a_baseline_it_is_the_mean_error():
     assert 1 - column.mean() == pytest.approx(error_rates(CORRECT).mean())
     flat = corruption_errors(CORRECT, np.ones((4, 5)))
     np.testing.assert_allclose(flat, 1 - column)
-    estimate = bootstrap_interval(column, resamples=200)
+    estimate = estimate_mean(column, "share")
     assert estimate.low < estimate.value < estimate.high
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from ectool.config import EvaluateConfig
-from ectool.metrics.statistics import bootstrap_interval
+from ectool.metrics.means import estimate_means
 from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.metrics import summarize
 from ectool.stages.evaluate.results import read_metrics
@@ -100,7 +100,7 @@ def test_intervals_are_quantiles_of_resampled_means(evaluation, read):
 def test_undefined_values_are_left_out_and_null():
     column = np.array([0.25, np.nan, 0.75])
     values = {"energy_inside": column, "mask_iou": np.full(3, np.nan)}
-    summary = summarize({name: bootstrap_interval(column) for name, column in values.items()})
+    summary = summarize(estimate_means(values))
     assert (summary["energy_inside"]["value"], summary["energy_inside"]["n"]) == (0.5, 2)
     assert summary["energy_inside"]["higher_is_better"]
     empty = summary["mask_iou"]
