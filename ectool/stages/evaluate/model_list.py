@@ -20,6 +20,7 @@ from ectool.models.names import program_file, split_architecture
 from ectool.options import option
 from ectool.settings import validate
 from ectool.stages.common.layout import RESULTS_FILE
+from ectool.stages.common.path_labels import distinct_parts
 from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE
 
 TABLE = "models"
@@ -84,19 +85,7 @@ def path_names(paths: Sequence[str]) -> list[str]:
     What all paths have in common at the start and at the end is left out, as long as every path
     keeps a part: `runs/0/model` and `runs/1/model` are `0` and `1`.
     """
-    parts = [_parts(path) for path in paths]
-    spare = min(map(len, parts), default=1) - 1
-    start = _common(parts, range(spare))
-    end = _common(parts, range(-1, start - spare - 1, -1))
-    return ["-".join(part[start : len(part) - end]) for part in parts]
-
-
-def _common(parts: Sequence[Sequence[str]], positions: range) -> int:
-    """Count at how many positions, one after the other, all paths have the same part."""
-    for count, position in enumerate(positions):
-        if len({part[position] for part in parts}) > 1:
-            return count
-    return len(positions)
+    return ["-".join(parts) for parts in distinct_parts([_parts(path) for path in paths])]
 
 
 def _parts(path: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ectool.errors import InputError
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.report import Entry, Failure
 from ectool.stages.common.layout import EXPERIMENT_FILE, RESULTS_FILE
+from ectool.stages.common.path_labels import distinct_parts
 from ectool.stages.evaluate.results import read_results
 from ectool.stages.report.provenance import describe_source
 from ectool.stages.report.runs import FinishedExperiment, read_experiment
@@ -55,7 +56,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     """
     unique = list(dict.fromkeys(path.resolve() for path in paths))
     sources = Sources()
-    for path, label in zip(unique, labels(unique), strict=True):
+    for path, label in zip(unique, path_labels(unique), strict=True):
         prefix = f"{label}/" if len(unique) > 1 else ""
         if (path / EXPERIMENT_FILE).is_file():
             _add_experiment(sources, path, prefix)
@@ -102,32 +103,10 @@ def _read_audit(path: Path) -> list[dict[str, Any]]:
     return models
 
 
-def labels(paths: Sequence[Path]) -> list[str]:
-    """Return what tells paths apart: `run/a/eval` and `run/b/eval` are called a and b.
+def path_labels(paths: Sequence[Path]) -> list[str]:
+    """Return names that tell paths apart: `run/a/eval` and `run/b/eval` are named a and b.
 
     Args:
         paths: Absolute paths, all different.
     """
-    if len(paths) == 1:
-        return [paths[0].name]
-    parts = [path.parts for path in paths]
-    start, end = _common(parts), _common([one[::-1] for one in parts])
-    found = ["/".join(_between(one, start, end)) for one in parts]
-    return found if len(set(found)) == len(found) else [str(path) for path in paths]
-
-
-def _between(parts: tuple[str, ...], start: int, end: int) -> tuple[str, ...]:
-    """Return the parts that paths do not share; the last one of a path inside of another."""
-    return parts[start : len(parts) - end] or parts[-1:]
-
-
-def _common(parts: Sequence[tuple[str, ...]]) -> int:
-    """Return how many parts all begin with."""
-    return sum(1 for _ in _same(parts))
-
-
-def _same(parts: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    for first, *others in zip(*parts, strict=False):
-        if any(other != first for other in others):
-            return
-        yield first
+    return ["/".join(parts) for parts in distinct_parts([path.parts for path in paths])]

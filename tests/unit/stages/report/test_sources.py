@@ -8,7 +8,7 @@ from written_evaluations import write_audit, write_evaluation
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import DataSource, Recipe
 from ectool.errors import InputError, IntegrityError
-from ectool.stages.report.sources import labels, read_sources
+from ectool.stages.report.sources import path_labels, read_sources
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from ectool.stages.report.sources import labels, read_sources
         (["/run/a/eval", "/run/b/eval"], ["a", "b"]),
         (["/run/a/1/eval", "/run/b/2/eval"], ["a/1", "b/2"]),
         (["/run/a/eval"], ["eval"]),
-        (["/run/a", "/run/a/b"], ["a", "b"]),
+        (["/run/a", "/run/a/b"], ["a", "a/b"]),
         (["/x/eval", "/x/other"], ["eval", "other"]),
-        (["/a/b/a", "/a/a"], ["b", "a"]),
-        (["/r/a/a", "/r/a"], ["/r/a/a", "/r/a"]),
+        (["/a/b/a", "/a/a"], ["b/a", "a"]),
+        (["/r/a/a", "/r/a"], ["a/a", "a"]),
     ],
 )
 def test_labels_tell_paths_apart(paths, names):
-    assert labels([Path(path) for path in paths]) == names
+    assert path_labels([Path(path) for path in paths]) == names
 
 
 def test_evaluations_are_called_by_what_tells_them_apart(tmp_path):
