@@ -1,4 +1,4 @@
-"""What every data set offers: indexed uint8 images in one deterministic view, and their truth."""
+"""The interface of all data sets: uint8 images by index in one view, labels, annotations."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Dataset(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of everything that determines ids, labels, images, truth."""
+        """Return the SHA-256 (hex) of all that determines ids, labels, images, annotations."""
         ...
 
     def images(

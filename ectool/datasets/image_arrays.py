@@ -33,7 +33,7 @@ class ImageArrays:
         size: (height, width) in pixels.
         read: Returns images (b, 3, h, w), 0 to 255, by index.
         digest: Returns the fingerprint; called once, when somebody asks.
-        truth: Returns where the objects are.
+        read_annotations: Returns where the objects are.
         groups: Groups of the samples, where there are any.
     """
 
@@ -44,7 +44,7 @@ class ImageArrays:
     size: tuple[int, int]
     read: Reader
     digest: Callable[[], str]
-    truth: Callable[[Indices, Indices | None], Annotations] = no_annotations
+    read_annotations: Callable[[Indices, Indices | None], Annotations] = no_annotations
     groups: Groups | None = None
 
     @cached_property
@@ -61,7 +61,7 @@ class ImageArrays:
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return where the objects are: all of them, or those of one target class each."""
-        return self.truth(indices, targets)
+        return self.read_annotations(indices, targets)
 
 
 def framed(

@@ -25,8 +25,8 @@ MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
-class ObjectTruth:
-    """Where the objects of one image are, in the pixels of the image as it is displayed.
+class ImageAnnotations:
+    """Annotations of the objects of one image, in pixels of the image as it is displayed.
 
     Attributes:
         size: (width, height) of the image.
@@ -41,15 +41,15 @@ class ObjectTruth:
     parts: Float[np.ndarray, "p 3"] | None = None
 
 
-class Truth(Protocol):
-    """What a data set knows of its objects; for all of its images the same kinds."""
+class AnnotationReader(Protocol):
+    """Reads the annotations of the objects of a data set: for all images the same kinds."""
 
     @property
     def files(self) -> Sequence[str]:
-        """Return the files that hold it, as POSIX paths relative to the data set's folder."""
+        """Return the files of annotations, as POSIX paths relative to the data set's folder."""
         ...
 
-    def read(self, index: int, target: int | None) -> ObjectTruth:
+    def read(self, index: int, target: int | None) -> ImageAnnotations:
         """Return the objects of an image: all of them, or those of one class."""
         ...
 
@@ -68,7 +68,7 @@ class ImageFiles:
         view: How images become squares.
         root: Folder under which content digests are remembered.
         facts: JSON values that, with the files' contents, determine the data set.
-        truth: Where the objects are, where anybody drew it.
+        annotation_reader: Reads where the objects are; None where there are no annotations.
         groups: Groups of the samples, where there are any; `facts` tells them.
     """
 
@@ -81,7 +81,7 @@ class ImageFiles:
     view: View
     root: Path
     facts: Mapping[str, object]
-    truth: Truth | None = None
+    annotation_reader: AnnotationReader | None = None
     groups: Groups | None = None
 
     @property
@@ -89,10 +89,15 @@ class ImageFiles:
         """Return (height, width) of the view in pixels."""
         return self.view.side, self.view.side
 
+    @property
+    def annotation_files(self) -> Sequence[str]:
+        """Return the files of annotations, as POSIX paths relative to the folder."""
+        return self.annotation_reader.files if self.annotation_reader else ()
+
     @cached_property
     def fingerprint(self) -> str:
         """Return the SHA-256 over ids, labels, classes, view and all files' contents."""
-        files = [*dict.fromkeys([*self.paths, *(self.truth.files if self.truth else ())])]
+        files = [*dict.fromkeys([*self.paths, *self.annotation_files])]
         return digest_of(
             {
                 **self.facts,
@@ -130,18 +135,18 @@ class ImageFiles:
         view: four zeros for an object that lies outside it.
 
         Raises:
-            InputError: A file of the truth is damaged, or does not fit its image.
+            InputError: A file of annotations is damaged, or does not fit its image.
         """
-        truth = self.truth
-        if truth is None or len(indices) == 0:
+        reader = self.annotation_reader
+        if reader is None or len(indices) == 0:
             return Annotations()
         chosen = [None] * len(indices) if targets is None else [int(t) for t in targets]
 
-        def read(row: int) -> tuple[Placement, ObjectTruth]:
-            found = truth.read(int(indices[row]), chosen[row])
+        def read(row: int) -> tuple[Placement, ImageAnnotations]:
+            found = reader.read(int(indices[row]), chosen[row])
             return self.view.place(*found.size), found
 
-        return _seen(on_threads(read, range(len(indices))))
+        return _placed(on_threads(read, range(len(indices))))
 
 
 def place(view: View, index: int, size: tuple[int, int], framing: Framing | None) -> Placement:
@@ -155,15 +160,15 @@ def on_threads(read: Callable[[int], Found], rows: Sequence[int]) -> list[Found]
         return list(pool.map(read, rows))
 
 
-def _seen(truths: list[tuple[Placement, ObjectTruth]]) -> Annotations:
-    """Bring truths from their images' pixels to those of the views."""
+def _placed(found: list[tuple[Placement, ImageAnnotations]]) -> Annotations:
+    """Bring annotations from the pixels of their images to those of the views."""
     nearest = Image.Resampling.NEAREST
-    masks = [at.image(t.mask, nearest) > 0 for at, t in truths if t.mask is not None]
-    boxes = [at.boxes(t.boxes) for at, t in truths if t.boxes is not None]
+    masks = [at.image(one.mask, nearest) > 0 for at, one in found if one.mask is not None]
+    boxes = [at.boxes(one.boxes) for at, one in found if one.boxes is not None]
     parts = [
-        np.concatenate([at.points(t.parts[:, :2]), t.parts[:, 2:]], axis=1)
-        for at, t in truths
-        if t.parts is not None
+        np.concatenate([at.points(one.parts[:, :2]), one.parts[:, 2:]], axis=1)
+        for at, one in found
+        if one.parts is not None
     ]
     stacked = np.stack(masks) if masks else None
     if stacked is not None and not boxes:

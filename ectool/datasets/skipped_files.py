@@ -64,7 +64,7 @@ def _whole(dataset: Dataset) -> Dataset:
 def _used(files: ImageFiles) -> Iterator[str]:
     """Yield the paths of all files of a split."""
     root = str(files.folder.absolute())  # links are not followed: names are compared
-    for path in (*files.paths, *(files.truth.files if files.truth else ())):
+    for path in (*files.paths, *files.annotation_files):
         yield f"{root}/{path}"
 
 

@@ -13,7 +13,7 @@ from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.folders import ALL
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.own.csv_samples import Sample, read_samples
-from ectool.datasets.own.drawn_annotations import DrawnTruth
+from ectool.datasets.own.drawn_annotations import DrawnAnnotations
 from ectool.datasets.own.table_rows import line_fault
 from ectool.errors import AbsentError, InputError
 
@@ -55,7 +55,7 @@ def open_csv(request: DataRequest) -> Dataset:
     for column in ("mask", "group"):
         chosen = _whole(file, chosen, column, request.report)
     paths = [sample.path for sample in chosen]
-    truth, groups = _truth(file, chosen), _groups(chosen)
+    annotations, groups = _annotations(file, chosen), _groups(chosen)
     grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
     return ImageFiles(
         name=f"csv/{file.stem}/{request.split}",
@@ -66,8 +66,8 @@ def open_csv(request: DataRequest) -> Dataset:
         classes=tuple(classes),
         view=request.view,
         root=request.root,
-        facts={"data": "csv", **(truth.facts() if truth else {}), **grouped},
-        truth=truth,
+        facts={"data": "csv", **(annotations.facts() if annotations else {}), **grouped},
+        annotation_reader=annotations,
         groups=groups,
     )
 
@@ -139,7 +139,7 @@ def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool)
     return labels
 
 
-def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
+def _annotations(file: Path, samples: Sequence[Sample]) -> DrawnAnnotations | None:
     """Return the masks and boxes of a split."""
     paths = [sample.path for sample in samples]
     masks = boxes = None
@@ -147,7 +147,7 @@ def _truth(file: Path, samples: Sequence[Sample]) -> DrawnTruth | None:
         masks = [sample.mask for sample in samples]
     if any(sample.box for sample in samples):
         boxes = [np.array([s.box] if s.box else [], np.float64).reshape(-1, 4) for s in samples]
-    return DrawnTruth(file.parent, paths, masks, boxes) if masks or boxes else None
+    return DrawnAnnotations(file.parent, paths, masks, boxes) if masks or boxes else None
 
 
 def _groups(samples: Sequence[Sample]) -> Groups | None:

@@ -78,7 +78,7 @@ def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
 
 
 def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) -> None:
-    """Check that multi-label samples have no truth, which would be nobody knows which class's."""
+    """Check that multi-label samples have no annotations: their class would be unknown."""
     for sample in samples:
         if sample.mask or sample.box:
             report(

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from ectool.datasets.image_files import ObjectTruth
+from ectool.datasets.image_files import ImageAnnotations
 from ectool.datasets.images import read_mask, read_size
 from ectool.errors import InputError
 
 
 @dataclass(frozen=True)
-class DrawnTruth:
+class DrawnAnnotations:
     """One mask and any number of boxes for every image, in its pixels as it is displayed.
 
     Attributes:
@@ -45,7 +45,7 @@ class DrawnTruth:
             facts["boxes"] = [boxes.tolist() for boxes in self.boxes]
         return facts
 
-    def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
+    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
         """Return an image's mask and boxes.
 
         Raises:
@@ -55,7 +55,7 @@ class DrawnTruth:
         size = read_size(self.folder / self.images[index])
         mask = None if self.masks is None else self._mask(index, size)
         boxes = None if self.boxes is None else self._boxes(index, size)
-        return ObjectTruth(size=size, mask=mask, boxes=boxes)
+        return ImageAnnotations(size=size, mask=mask, boxes=boxes)
 
     def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
         path = self.folder / (self.masks or ())[index]

@@ -15,7 +15,7 @@ from ectool.datasets.folders import ALL, Listing, list_split
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.mask_files import MASKS
-from ectool.datasets.own.drawn_annotations import DrawnTruth
+from ectool.datasets.own.drawn_annotations import DrawnAnnotations
 from ectool.datasets.own.table_rows import BOX, BoxCells, Row, read_rows
 from ectool.errors import AbsentError, InputError
 
@@ -57,7 +57,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     listing = list_split(folder, request.split, request.class_order, request.report)
     labels = np.array(listing.labels, np.int64)
     labels.setflags(write=False)
-    truth = _truth(folder, listing, request.report)
+    annotations = _annotations(folder, listing, request.report)
     return ImageFiles(
         name=f"imagefolder/{folder.resolve().name}/{request.split}",
         folder=folder,
@@ -67,17 +67,17 @@ def open_imagefolder(request: DataRequest) -> Dataset:
         classes=listing.classes,
         view=request.view,
         root=request.root,
-        facts={"data": "imagefolder", **(truth.facts() if truth else {})},
-        truth=truth,
+        facts={"data": "imagefolder", **(annotations.facts() if annotations else {})},
+        annotation_reader=annotations,
     )
 
 
-def _truth(folder: Path, listing: Listing, report: Report) -> DrawnTruth | None:
+def _annotations(folder: Path, listing: Listing, report: Report) -> DrawnAnnotations | None:
     """Return the masks and boxes that users put beside the images of a split."""
     images = listing.sample_ids
     boxes = _read_boxes(folder, images, report) if _has_boxes(folder) else None
     known = listing.masks is not None or boxes is not None
-    return DrawnTruth(folder, images, listing.masks, boxes) if known else None
+    return DrawnAnnotations(folder, images, listing.masks, boxes) if known else None
 
 
 def _has_boxes(folder: Path) -> bool:

@@ -36,7 +36,7 @@ Images = UInt8[np.ndarray, "b ..."]
 
 
 @dataclass(frozen=True)
-class StoredTruth:
+class StoredAnnotations:
     """Masks or boxes of an images artifact.
 
     Attributes:
@@ -91,7 +91,7 @@ def open_stored(request: DataRequest) -> Dataset:
         size=(height, width),
         read=lambda indices: _as_bytes(artifact.take("image", indices)),
         digest=lambda: digest_of({"data": "stored", "id": artifact.id, "classes": classes}),
-        truth=StoredTruth(artifact),
+        read_annotations=StoredAnnotations(artifact),
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, unknown_split
-from ectool.datasets.image_files import ImageFiles, ObjectTruth
+from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_grey, read_size
 from ectool.datasets.published.held_out import held_out_tenth
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
@@ -37,7 +37,7 @@ _LOCATIONS = "parts/part_locs.txt"
 
 
 @dataclass(frozen=True, eq=False)
-class BirdTruth:
+class BirdAnnotations:
     """Box, parts and, where they were unpacked, segmentation of each bird.
 
     Attributes:
@@ -65,7 +65,7 @@ class BirdTruth:
         count = len(self.sample_ids) if self.segmentations else 0
         return [self._mask_of(index) for index in range(count)]
 
-    def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one bird each)
+    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one bird each)
         """Return an image's bird.
 
         Raises:
@@ -77,7 +77,7 @@ class BirdTruth:
         if right <= max(left, 0) or bottom <= max(top, 0) or left >= size[0] or top >= size[1]:
             got = f"{left:g}, {top:g} to {right:g}, {bottom:g} of {self.sample_ids[index]}"
             raise self.unpacked.damaged(_BOXES, f"boxes in {size[0]} x {size[1]} pixels", got)
-        return ObjectTruth(size, mask, self.boxes[index : index + 1], self.parts[index])
+        return ImageAnnotations(size, mask, self.boxes[index : index + 1], self.parts[index])
 
     def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
         name = self._mask_of(index)
@@ -119,28 +119,28 @@ def open_cub200(request: DataRequest) -> Dataset:
     class_numbers, classes = _read_names(unpacked, _CLASSES)
     labels = _read_labels(unpacked, numbers, class_numbers)
     chosen = _choose(unpacked, request.split, numbers, names, labels)
-    truth = _read_truth(unpacked, numbers, names, chosen)
-    paths = [_image_of(sample_id) for sample_id in truth.sample_ids]
+    annotations = _read_annotations(unpacked, numbers, names, chosen)
+    paths = [_image_of(sample_id) for sample_id in annotations.sample_ids]
     unpacked.require(paths)
-    replace(unpacked, archive=SEGMENTATIONS).require(truth.masks)
+    replace(unpacked, archive=SEGMENTATIONS).require(annotations.masks)
     return ImageFiles(
         name=f"cub200/{request.split}",
         folder=unpacked.folder,
         paths=paths,
-        sample_ids=truth.sample_ids,
+        sample_ids=annotations.sample_ids,
         labels=labels[chosen],
         classes=classes,
         view=request.view,
         root=request.root,
         facts={"data": "cub200", "majority": MAJORITY},
-        truth=truth,
+        annotation_reader=annotations,
     )
 
 
-def _read_truth(
+def _read_annotations(
     unpacked: Unpacked, numbers: Numbers, names: Sequence[str], chosen: Int64[np.ndarray, "m"]
-) -> BirdTruth:
-    return BirdTruth(
+) -> BirdAnnotations:
+    return BirdAnnotations(
         unpacked=unpacked,
         sample_ids=tuple(names[row] for row in chosen.tolist()),
         boxes=_read_boxes(unpacked, numbers)[chosen],

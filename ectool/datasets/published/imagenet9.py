@@ -13,7 +13,7 @@ from PIL import Image
 from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.formats import is_image_name
-from ectool.datasets.image_files import ImageFiles, ObjectTruth
+from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_size
 from ectool.datasets.published.imagenet9_classes import CLASSES, FOLDERS, class_mapping
 from ectool.datasets.published.unpacked import Unpacked
@@ -47,7 +47,7 @@ class ForegroundMasks:
     paths: Sequence[str]
     files: Sequence[str]
 
-    def read(self, index: int, target: int | None) -> ObjectTruth:  # noqa: ARG002 (one class each)
+    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
         """Return an image's mask.
 
         Raises:
@@ -60,7 +60,7 @@ class ForegroundMasks:
             expected, got = f"{height} rows of {width} pixels", f"shape {inside.shape}"
             raise self.source.damaged(name, expected, got)
         mask = Image.fromarray(inside.astype(np.uint8) * 255)
-        return ObjectTruth(size=(width, height), mask=mask)
+        return ImageAnnotations(size=(width, height), mask=mask)
 
 
 def open_imagenet9(request: DataRequest) -> Dataset:
@@ -117,7 +117,7 @@ def open_imagenet9(request: DataRequest) -> Dataset:
         view=request.view,
         root=request.root,
         facts={"data": "imagenet9"},
-        truth=_masks(folder, paths, foregrounds, request.report) if has_masks else None,
+        annotation_reader=_masks(folder, paths, foregrounds, request.report) if has_masks else None,
     )
 
 

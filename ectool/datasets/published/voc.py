@@ -12,7 +12,7 @@ from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
-from ectool.datasets.image_files import ImageFiles, ObjectTruth
+from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_palette, read_size
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
 from ectool.datasets.published.voc_objects import CLASSES, annotation_of, read_objects
@@ -57,7 +57,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class VocTruth:
+class VocAnnotations:
     """Boxes of the objects, difficult ones left out, and the pixels of their classes.
 
     Attributes:
@@ -76,7 +76,7 @@ class VocTruth:
         masks = [_mask_of(name) for name in self.sample_ids] if self.has_masks else []
         return [annotation_of(name) for name in self.sample_ids] + masks
 
-    def read(self, index: int, target: int | None) -> ObjectTruth:
+    def read(self, index: int, target: int | None) -> ImageAnnotations:
         """Return the objects of an image: all of them, or those of one class.
 
         Raises:
@@ -92,7 +92,7 @@ class VocTruth:
                 expected = f"boxes in {size[0]} x {size[1]} pixels"
                 raise self.unpacked.damaged(annotation_of(name), expected, got)
         mask = self._mask(name, target, size) if self.has_masks else None
-        return ObjectTruth(size, mask, np.array(boxes, np.float64).reshape(-1, 4))
+        return ImageAnnotations(size, mask, np.array(boxes, np.float64).reshape(-1, 4))
 
     def _mask(self, name: str, target: int | None, size: tuple[int, int]) -> Image.Image:
         classes = read_palette(self.unpacked.folder / _mask_of(name))
@@ -137,9 +137,9 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
     _check_there(unpacked, request.split)
     sample_ids = _read_ids(unpacked, image_set)
     has_masks = image_set.startswith("Segmentation")
-    truth = VocTruth(unpacked, sample_ids, has_masks)
+    annotations = VocAnnotations(unpacked, sample_ids, has_masks)
     paths = [_image_of(sample_id) for sample_id in sample_ids]
-    unpacked.require([*paths, *truth.files])
+    unpacked.require([*paths, *annotations.files])
     labels_of = annotated_labels if has_masks else partial(listed_labels, image_set=image_set)
     return ImageFiles(
         name=f"{name}/{request.split}",
@@ -151,7 +151,7 @@ def open_voc(release: Release, request: DataRequest) -> Dataset:
         view=request.view,
         root=request.root,
         facts={"data": name},
-        truth=truth,
+        annotation_reader=annotations,
     )
 
 

@@ -17,7 +17,7 @@ from ectool.datasets.sample_ids import readable
 from ectool.datasets.skipped_files import passed_over
 from ectool.errors import AbsentError, EctoolError, InputError, IntegrityError, MachineError
 from ectool.stages.common.inputs import data_request, open_data, view_options
-from ectool.stages.data.info import kinds_of_truth, noted, splits_of
+from ectool.stages.data.info import annotation_kinds, noted, splits_of
 from ectool.types import SILENT, Reporter
 
 BATCH = 64
@@ -125,7 +125,7 @@ def _open(
 def _check(dataset: Dataset, seen: set[tuple[str, ...]], faults: Faults) -> Counts:
     """Read the samples that no split before has shown, and count."""
     # Two splits may share images, but know different things of their objects.
-    kinds = tuple(kinds_of_truth(dataset))
+    kinds = tuple(annotation_kinds(dataset))
     keys = [(name, *kinds) for name in dataset.sample_ids]
     wanted = np.array([row for row, key in enumerate(keys) if key not in seen], np.int64)
     seen.update(keys)

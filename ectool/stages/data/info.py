@@ -68,7 +68,7 @@ def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, I
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
-    """Return counts and truth of a split."""
+    """Return the number of images of a split and of each class, and the kinds of annotations."""
     labels = dataset.labels
     counts = (
         (labels == 1).sum(axis=0)
@@ -80,14 +80,14 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         "per_class": {
             name: int(count) for name, count in zip(dataset.classes, counts, strict=True)
         },
-        "truth": kinds_of_truth(dataset) or ["none"],
+        "annotations": annotation_kinds(dataset) or ["none"],
     }
 
 
-def kinds_of_truth(dataset: Dataset) -> list[str]:
-    """Return what is known of the objects of a data set, by its first image."""
+def annotation_kinds(dataset: Dataset) -> list[str]:
+    """Return the kinds of annotations of the objects, read from the first image."""
     try:
-        truth = dataset.annotations(np.arange(1))
+        annotations = dataset.annotations(np.arange(1))
     except InputError:
         return ["damaged"]
-    return [name for name in ("masks", "boxes", "parts") if getattr(truth, name) is not None]
+    return [name for name in ("masks", "boxes", "parts") if getattr(annotations, name) is not None]

@@ -65,12 +65,14 @@ def test_the_fingerprint_is_worked_out_once_and_when_somebody_asks(arrays):
     assert len(asked) == 1
 
 
-def test_truth_is_asked_for_the_same_rows(arrays):
+def test_annotations_are_read_for_the_same_rows(arrays):
     assert arrays.annotations(np.array([1])) == Annotations()
 
-    def truth(indices, targets):
+    def annotations(indices, targets):
         pairs = zip(indices, targets, strict=True)
         return Annotations(boxes=[np.array([[index, target, 9, 9]]) for index, target in pairs])
 
-    found = replace(arrays, truth=truth).annotations(np.array([4, 1]), np.array([0, 1]))
+    found = replace(arrays, read_annotations=annotations).annotations(
+        np.array([4, 1]), np.array([0, 1])
+    )
     assert [boxes.tolist() for boxes in found.boxes] == [[[4, 0, 9, 9]], [[1, 1, 9, 9]]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ectool.datasets.image_files import ImageFiles, ObjectTruth
+from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.views import View
 from ectool.errors import InputError
 
@@ -34,7 +34,7 @@ class Quarter:
         for x0, y0, x1, y1 in chosen:
             mask[y0:y1, x0:x1] = 9
         centres = [((x0 + x1) / 2, (y0 + y1) / 2, index % 2) for x0, y0, x1, y1 in corners]
-        return ObjectTruth(
+        return ImageAnnotations(
             size=(width, height),
             mask=Image.fromarray(mask) if "masks" in self.kinds else None,
             boxes=np.array(chosen, np.float64) if "boxes" in self.kinds else None,
@@ -91,7 +91,7 @@ def test_a_framing_shows_a_part_and_is_asked_once_an_image(files):
         np.testing.assert_array_equal(shown[index], expected.transpose(2, 0, 1))
 
 
-def test_without_truth_nothing_is_known(files):
+def test_without_a_reader_there_are_no_annotations(files):
     found = files.annotations(EVERY)
     assert found.masks is None
     assert found.boxes is None
@@ -99,11 +99,11 @@ def test_without_truth_nothing_is_known(files):
 
 
 @pytest.mark.parametrize("kind", ["crop", "squash"])
-def test_truth_is_brought_to_the_pixels_of_the_view(files, kind):
-    view, truth = View(SIDE, kind), Quarter(("masks", "boxes", "parts"))
-    found = replace(files, view=view, truth=truth).annotations(EVERY[::-1])
+def test_annotations_are_brought_to_the_pixels_of_the_view(files, kind):
+    view, annotations = View(SIDE, kind), Quarter(("masks", "boxes", "parts"))
+    found = replace(files, view=view, annotation_reader=annotations).annotations(EVERY[::-1])
     for row, index in enumerate(EVERY[::-1]):
-        known, placement = truth.read(index, None), view.place(*SIZES[index])
+        known, placement = annotations.read(index, None), view.place(*SIZES[index])
         seen = placement.image(known.mask, Image.Resampling.NEAREST) > 0
         np.testing.assert_array_equal(found.masks[row], seen)
         np.testing.assert_array_equal(found.boxes[row], placement.boxes(known.boxes))
@@ -111,8 +111,8 @@ def test_truth_is_brought_to_the_pixels_of_the_view(files, kind):
         np.testing.assert_array_equal(found.parts[row, :, 2], known.parts[:, 2])
 
 
-def test_a_target_is_the_truth_of_one_class(files):
-    dataset = replace(files, truth=Quarter(("masks", "boxes")))
+def test_a_target_has_the_annotations_of_one_class(files):
+    dataset = replace(files, annotation_reader=Quarter(("masks", "boxes")))
     both = dataset.annotations(EVERY)
     apart = [dataset.annotations(EVERY, np.full(len(EVERY), target)) for target in (0, 1)]
     np.testing.assert_array_equal(apart[0].masks | apart[1].masks, both.masks)
@@ -123,7 +123,9 @@ def test_a_target_is_the_truth_of_one_class(files):
 
 
 def test_masks_alone_give_the_tight_boxes_of_what_is_seen(files):
-    found = replace(files, truth=Quarter(("masks",))).annotations(EVERY, np.zeros(4, np.int64))
+    found = replace(files, annotation_reader=Quarter(("masks",))).annotations(
+        EVERY, np.zeros(4, np.int64)
+    )
     for mask, boxes in zip(found.masks, found.boxes, strict=True):
         y, x = np.nonzero(mask)
         assert boxes.tolist() == [[x.min(), y.min(), x.max() + 1, y.max() + 1]]
@@ -137,10 +139,10 @@ def test_an_object_outside_the_view_has_no_box_and_an_empty_mask(files):
             mask = np.zeros((16, 60), np.uint8)
             mask[:, :9] = 1
             boxes = np.array([[0, 0, 9, 16]], np.float64) if "boxes" in self.kinds else None
-            return ObjectTruth((60, 16), Image.fromarray(mask), boxes)
+            return ImageAnnotations((60, 16), Image.fromarray(mask), boxes)
 
-    drawn = replace(files, truth=Edge(("boxes",))).annotations(wide)
-    derived = replace(files, truth=Edge(())).annotations(wide)
+    drawn = replace(files, annotation_reader=Edge(("boxes",))).annotations(wide)
+    derived = replace(files, annotation_reader=Edge(())).annotations(wide)
     assert not drawn.masks.any()
     assert drawn.boxes[0].shape == (0, 4)
     assert derived.boxes[0].tolist() == [[0, 0, 0, 0]]
@@ -154,8 +156,8 @@ def test_a_damaged_image_stops_its_batch_and_no_other(files):
 
 
 def test_the_fingerprint_is_of_everything_that_counts(files):
-    truth = Quarter(("masks",), ("truth.bin",))
-    (files.folder / "truth.bin").write_bytes(b"1")
+    annotations = Quarter(("masks",), ("annotations.bin",))
+    (files.folder / "annotations.bin").write_bytes(b"1")
     others = [
         files,
         replace(files, view=View(SIDE + 1)),
@@ -165,12 +167,12 @@ def test_the_fingerprint_is_of_everything_that_counts(files):
         replace(files, labels=np.array([0, 1, 1, 1])),
         replace(files, labels=np.array([[0], [1], [0], [1]], np.int8)),
         replace(files, facts={"data": "halves"}),
-        replace(files, truth=truth),
+        replace(files, annotation_reader=annotations),
     ]
     prints = [dataset.fingerprint for dataset in others]
-    (files.folder / "truth.bin").write_bytes(b"other")
-    prints.append(replace(files, truth=truth).fingerprint)
+    (files.folder / "annotations.bin").write_bytes(b"other")
+    prints.append(replace(files, annotation_reader=annotations).fingerprint)
     (files.folder / "1.png").write_bytes((files.folder / "0.png").read_bytes())
     prints.append(replace(files).fingerprint)
     assert len(set(prints)) == len(prints)
-    assert replace(files, name="another", truth=None).fingerprint == prints[-1]
+    assert replace(files, name="another", annotation_reader=None).fingerprint == prints[-1]

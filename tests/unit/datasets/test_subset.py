@@ -30,7 +30,9 @@ def whole():
         size=(1, 1),
         read=lambda indices: IMAGES[indices],
         digest=lambda: "digest of the whole",
-        truth=lambda indices, targets: Annotations(boxes=[np.array([[i] * 4]) for i in indices]),
+        read_annotations=lambda indices, targets: Annotations(
+            boxes=[np.array([[i] * 4]) for i in indices]
+        ),
     )
 
 
@@ -59,7 +61,7 @@ def test_a_smaller_share_is_part_of_a_greater_one(whole, first, second):
     assert set(smaller.sample_ids) <= set(greater.sample_ids)
 
 
-def test_every_sample_keeps_its_id_label_image_and_truth(whole):
+def test_every_sample_keeps_its_id_label_image_and_annotations(whole):
     part = fraction_of(whole, 0.3, seed=1)
     rows = np.array([IDS.index(name) for name in part.sample_ids])
     indices = np.array([5, 0, 3])

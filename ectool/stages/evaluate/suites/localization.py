@@ -35,7 +35,7 @@ def parts(subject: Subject) -> tuple[Part, ...]:
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Return how well each sample's heatmap finds the object; nothing without object truth.
+    """Return how well each sample's heatmap finds the object; nothing without annotations.
 
     Of multi-label data each explained label has a heatmap and objects of its own; a sample's value
     is the mean over its labels.
@@ -71,9 +71,9 @@ def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimat
     if not evaluated.has(HEATMAPS) or evaluated.dataset is None or evaluated.is_multilabel:
         return {}
     distances = [
-        part_distances(block.maps, block.truth.parts, block.size)
+        part_distances(block.maps, block.annotations.parts, block.size)
         for block in blocks(evaluated.parts[HEATMAPS], evaluated.dataset)
-        if block.truth.parts is not None
+        if block.annotations.parts is not None
     ]
     if not distances:
         return {}

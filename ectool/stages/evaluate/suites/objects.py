@@ -25,7 +25,7 @@ class Block:
         count: Number of samples.
         samples: Sample that each heatmap is of, 0 for the first.
         maps: Raw heatmaps, float32.
-        truth: Where the objects of each heatmap's class are.
+        annotations: Where the objects of each heatmap's class are.
         has_other_class: Whether each heatmap's image shows an object of another class; None
             where samples have one label each, which does not tell.
         size: (height, width) of the images.
@@ -35,7 +35,7 @@ class Block:
     count: int
     samples: np.ndarray[Any, np.dtype[np.int64]]
     maps: np.ndarray[Any, np.dtype[np.float32]]
-    truth: Annotations
+    annotations: Annotations
     has_other_class: np.ndarray[Any, np.dtype[np.bool_]] | None
     size: tuple[int, int]
 
@@ -44,12 +44,12 @@ class Block:
         """Return the boxes of each heatmap's objects, where somebody drew them."""
         if len(self.samples) == 0:
             return []
-        return None if self.truth.boxes is None else list(self.truth.boxes)
+        return None if self.annotations.boxes is None else list(self.annotations.boxes)
 
     @property
     def masks(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         """Return where the objects are: masks, else filled boxes, else None."""
-        return self.filled_boxes if self.truth.masks is None else self.truth.masks
+        return self.filled_boxes if self.annotations.masks is None else self.annotations.masks
 
     @property
     def filled_boxes(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
@@ -58,7 +58,7 @@ class Block:
 
 
 def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
-    """Yield all heatmaps of the clean images with the truth about them.
+    """Yield all heatmaps of the clean images with the annotations of their objects.
 
     Args:
         heatmaps: Of all samples of the data set, in its order.
@@ -75,5 +75,5 @@ def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
             samples, maps = np.nonzero(is_explained)[0], maps[is_explained]
             chosen = targets[is_explained]
             others = (dataset.labels[rows] == 1).sum(axis=1)[samples] > 1
-        truth = dataset.annotations(rows[samples], chosen)
-        yield Block(start, len(rows), samples, maps, truth, others, dataset.size)
+        annotations = dataset.annotations(rows[samples], chosen)
+        yield Block(start, len(rows), samples, maps, annotations, others, dataset.size)

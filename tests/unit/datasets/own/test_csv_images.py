@@ -231,10 +231,10 @@ def test_a_small_network_can_tell_the_miniatures_classes_apart(insects):
         dataset = open_split(insects, split)
         return dataset.images(every(dataset))[:, :, 6:10, 6:10].mean((2, 3)), dataset.labels
 
-    (known, labels), (asked, truth) = colours("train"), colours("test")
+    (known, labels), (queries, expected) = colours("train"), colours("test")
     means = np.stack([known[labels == label].mean(0) for label in range(3)])
-    nearest = ((asked[:, None] - means) ** 2).sum(2).argmin(1)
-    assert np.mean(nearest == truth) > 0.8
+    nearest = ((queries[:, None] - means) ** 2).sum(2).argmin(1)
+    assert np.mean(nearest == expected) > 0.8
 
 
 def test_groups_are_those_of_the_column(images):

@@ -170,7 +170,7 @@ def test_validation_is_a_tenth_of_every_class_and_train_the_rest(shared):
     assert len({part.fingerprint for part in parts.values()}) == len(SPLITS)
 
 
-def test_a_sample_keeps_its_truth_in_every_split(shared):
+def test_a_sample_keeps_its_annotations_in_every_split(shared):
     part, whole = open_split(shared, "validation"), open_split(shared, "train+validation")
     where = np.array([whole.sample_ids.index(name) for name in part.sample_ids])
     ours, theirs = part.annotations(every(part)), whole.annotations(where)
@@ -188,7 +188,7 @@ def test_the_path_is_the_folder_or_its_parent(shared, tmp_path, below):
 
 
 @pytest.mark.parametrize("name", ["bounding_boxes.txt", "parts/part_locs.txt"])
-def test_the_fingerprint_changes_with_the_truth(own, name):
+def test_the_fingerprint_changes_with_the_annotations(own, name):
     before = open_split(own).fingerprint
     path = own / "CUB_200_2011" / name
     path.write_text(path.read_text().replace("1.0", "2.0"))

@@ -39,8 +39,8 @@ def ask(root, split="validation", variant="original", rho=0.5, seed=0, path=""):
 
 def everything(data):
     indices = np.arange(len(data.sample_ids))
-    truth = data.annotations(indices)
-    return data.images(indices), truth.masks, np.concatenate(truth.boxes), data.labels
+    annotations = data.annotations(indices)
+    return data.images(indices), annotations.masks, np.concatenate(annotations.boxes), data.labels
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -154,7 +154,7 @@ def test_order_and_batches_change_nothing(template):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64, np.int64])
-def test_masks_of_numbers_are_read_like_those_of_truth_values(root, dtype):
+def test_masks_of_numbers_are_read_like_boolean_ones(root, dtype):
     before = open_split(root).annotations(np.array([1])).masks
     path = root / "imagenet9" / MASK
     np.save(path, np.load(path).astype(dtype))

@@ -87,7 +87,7 @@ def test_info_counts_classes_and_says_what_is_missing(uri):
     assert found["splits"]["train"] == {
         "images": 6,
         "per_class": {"cat": 3, "dog": 3},
-        "truth": ["masks", "boxes"],
+        "annotations": ["masks", "boxes"],
     }
     assert found["splits"]["validation"].startswith("split 'validation' of imagefolder: expected")
 

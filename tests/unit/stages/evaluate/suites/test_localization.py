@@ -168,9 +168,9 @@ def test_difficult_images_are_told_label_by_label(store, tmp_path, monkeypatch):
         for place, name in enumerate(classes):
             if name < 0 or (dataset.labels[row] == 1).sum() < 2:
                 continue
-            truth = dataset.annotations(np.array([row]), np.array([name]))
+            annotations = dataset.annotations(np.array([row]), np.array([name]))
             mask = np.zeros((1, SIDE, SIDE), np.bool_)
-            for x0, y0, x1, y1 in truth.boxes[0]:
+            for x0, y0, x1, y1 in annotations.boxes[0]:
                 mask[0, y0:y1, x0:x1] = True
             if mask.mean() < 0.25:
                 scores += pointing_game(maps[row, place][None], mask).tolist()
