@@ -57,7 +57,7 @@ def correct(clean: Logits, adversarial: Logits, labels: Labels) -> Scores:
 def total_variation(clean: Logits, adversarial: Logits) -> Scores:
     """Return 1 minus the total variation distance between the two predicted distributions.
 
-    ``1 - sum_k |softmax(clean)_k - softmax(adversarial)_k| / 2``; it does not ask for the truth.
+    ``1 - sum_k |softmax(clean)_k - softmax(adversarial)_k| / 2``; the true label is not used.
 
     Args:
         clean: Logits of the clean samples.

@@ -73,17 +73,17 @@ def check_maps(heatmaps: Heatmaps) -> None:
         )
 
 
-def check_paired(heatmaps: Heatmaps, truth: Sized, what: str) -> None:
-    """Check that there is one piece of truth for each heatmap.
+def check_paired(heatmaps: Heatmaps, annotations: Sized, what: str) -> None:
+    """Check that there is one annotation for each heatmap.
 
     Raises:
         InputError: They differ in number.
     """
-    if len(heatmaps) != len(truth):
+    if len(heatmaps) != len(annotations):
         raise InputError(
             what,
             expected=f"{len(heatmaps)}, one per heatmap",
-            got=str(len(truth)),
+            got=str(len(annotations)),
             fix=f"join heatmaps and {what} on their sample ids first",
         )
 

@@ -27,6 +27,6 @@ def sample_losses(logits: Float[Tensor, "n c"], labels: Labels) -> Float[Tensor,
     if labels.ndim == 1:
         return F.cross_entropy(logits, labels, reduction="none")
     counts = labels >= 0
-    truth = labels.clamp(min=0).to(logits.dtype)
-    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    targets = labels.clamp(min=0).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return losses.where(counts, 0).sum(1) / counts.sum(1).clamp(min=1)

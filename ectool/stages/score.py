@@ -36,7 +36,7 @@ COLUMNS = (
     ("logits_clean", "logits_adversarial"),
     ("label", "target"),
 )
-"""What is read of the heatmaps: maps, logits, truth."""
+"""What is read of the heatmaps: maps, logits, labels."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
     similarity, stability = [], []
     with reporter.task("score", len(heatmaps)) as advance:
         for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
-            maps, logits, truth = ((arrays[first], arrays[second]) for first, second in COLUMNS)
-            alike, stable = _score(config, maps, logits, truth)
+            maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
+            alike, stable = _score(config, maps, logits, labels)
             similarity.append(alike)
             stability.append(stable)
             advance(len(arrays["label"]))
@@ -132,17 +132,17 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
     return Consistency(alike, stable, consistency)
 
 
-def _score(config: ScoreConfig, maps: Pair, logits: Pair, truth: Pair) -> tuple[Scores, Scores]:
+def _score(config: ScoreConfig, maps: Pair, logits: Pair, labels: Pair) -> tuple[Scores, Scores]:
     """Return similarity and stability of each sample, or of each of its explained labels.
 
     Args:
         config: Which similarity and stability.
         maps: Clean and adversarial heatmaps.
         logits: Clean and adversarial logits.
-        truth: Labels, and the classes that are explained.
+        labels: True labels, and the classes that are explained.
     """
     similarity = SIMILARITIES[config.similarity]
-    label, target = (rows.astype(np.int64) for rows in truth)  # others may choose other integers
+    label, target = (rows.astype(np.int64) for rows in labels)  # others may choose other integers
     _check_classes(target, logits[0].shape[1])
     if target.ndim == 1:
         return similarity(*maps), STABILITIES[config.stability](*logits, label)

@@ -56,8 +56,8 @@ METRICS = {
     ),
     "brier": MetricInfo(
         "Brier score",
-        "mean over images of the squared differences between probabilities and truth, summed "
-        "over classes: 0 to 2 (Brier 1950)",
+        "mean over images of the squared differences between probabilities and true labels, "
+        "summed over classes: 0 to 2 (Brier 1950)",
         higher_is_better=False,
         is_share=False,
     ),

@@ -130,12 +130,12 @@ class GradientAttack:
 
 
 def object_masks(
-    truth: Annotations, size: tuple[int, int]
+    annotations: Annotations, size: tuple[int, int]
 ) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
     """Return where the objects of images are: masks, else filled boxes, else None."""
-    if truth.masks is not None or truth.boxes is None:
-        return truth.masks
-    return filled_boxes(truth.boxes, size)
+    if annotations.masks is not None or annotations.boxes is None:
+        return annotations.masks
+    return filled_boxes(annotations.boxes, size)
 
 
 @dataclass(frozen=True)
