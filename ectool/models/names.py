@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ZOO = ""
-TIMM = "timm"
 IMPORT = "import"
-TORCHSCRIPT = "torchscript"
-EXPORTED = "exported"
-
-PROGRAMS = (TORCHSCRIPT, EXPORTED)
+PROGRAMS = ("torchscript", "exported")
+"""Places whose files hold network and weights, and show no layers."""
 
 _SEPARATOR = ":"
 
@@ -27,16 +23,16 @@ def split_architecture(architecture: str) -> tuple[str, str]:
         architecture: Such as ``resnet18`` or ``timm:resnet18.a1_in1k``.
 
     Returns:
-        The part before the first colon, or :data:`ZOO` where there is none; and the rest.
+        The part before the first colon, empty where there is none; and the rest.
     """
     source, separator, name = architecture.partition(_SEPARATOR)
-    return (source, name) if separator else (ZOO, source)
+    return (source, name) if separator else ("", source)
 
 
 def program_file(architecture: str) -> Path | None:
     """Return the file that holds a program's network and weights, or None for other architectures.
 
-    What the program answers depends on that file's content, which is no part of the name.
+    The predictions of a program depend on the content of this file, which the name does not show.
     """
     source, name = split_architecture(architecture)
     return Path(name) if source in PROGRAMS else None

@@ -18,19 +18,18 @@ from ectool.models.layers.target_layer import (
     named_target_layer,
     no_target_layer,
 )
-from ectool.models.names import EXPORTED, IMPORT, TIMM, TORCHSCRIPT, ZOO, split_architecture
-from ectool.models.sources import imported, programs, timm_zoo, zoo
+from ectool.models.names import IMPORT, program_file, split_architecture
+from ectool.models.sources import exported, imported, timm_zoo, torchscript, zoo
 from ectool.models.sources.base import Defaults, Size, Source, seeded
 
 SOURCES: dict[str, Source] = {
-    ZOO: Source(zoo.defaults, zoo.network),
-    TIMM: Source(timm_zoo.defaults, timm_zoo.network),
-    IMPORT: Source(imported.defaults, imported.network),
-    TORCHSCRIPT: Source(
-        programs.torchscript_defaults, programs.torchscript_network, is_program=True
-    ),
-    EXPORTED: Source(programs.exported_defaults, programs.exported_network, is_program=True),
+    "": zoo,
+    "timm": timm_zoo,
+    IMPORT: imported,
+    "torchscript": torchscript,
+    "exported": exported,
 }
+"""Modules that networks come from, by what stands before the colon in an architecture's name."""
 
 
 def create(
@@ -50,7 +49,7 @@ def create(
             network of timm; ``import:package.module:factory`` for the user's own (see
             :func:`ectool.models.sources.imported.network`); ``torchscript:FILE`` or
             ``exported:FILE`` for a program with its weights (see
-            :mod:`ectool.models.sources.programs`).
+            :mod:`ectool.models.sources.program`).
         class_names: Names of the classes, in the order of the logits.
         seed: Seed of the initial weights; torch's global generator is left as found.
         input_size: (height, width) of the images. Default: what the architecture was made for.
@@ -72,8 +71,9 @@ def create(
     public = source.defaults(name)
     size = input_size or public.input_size
     network = _network(source, name, len(class_names), size, seed)
-    target = None if source.is_program else _target(network, size, layer)
-    if source.is_program and layer is not None:
+    is_program = program_file(architecture) is not None
+    target = None if is_program else _target(network, size, layer)
+    if is_program and layer is not None:
         raise no_target_layer(architecture)
     spec = ModelSpec(
         architecture=architecture,

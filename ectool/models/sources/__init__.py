@@ -1,1 +1,4 @@
-"""Where networks come from: ours, torchvision, timm, imports and exported programs."""
+"""Sources of networks: one file each, with `defaults` and `network`.
+
+Their table is :data:`ectool.models.registry.SOURCES`.
+"""

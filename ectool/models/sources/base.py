@@ -1,10 +1,11 @@
-"""What every place that networks come from can do."""
+"""The interface of a source of networks, and the defaults of its networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -19,13 +20,13 @@ IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a network's public weights were trained on; ImageNet's where nobody says otherwise.
+    """Properties of the training data of a network's public weights; by default those of ImageNet.
 
     Attributes:
         input_size: (height, width) of the images in pixels.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
-        std: What each channel is divided by afterwards.
-        classes: Number of classes, or None if the network has no head of its own.
+        std: Standard deviation of each channel, which the pixels are divided by afterwards.
+        classes: Number of classes; None if the weights contain no head.
     """
 
     input_size: Size = (224, 224)
@@ -34,26 +35,31 @@ class Defaults:
     classes: int | None = None
 
 
-@dataclass(frozen=True)
-class Source:
-    """A place networks come from. Both functions raise an `InputError` for an unknown name.
+class Source(Protocol):
+    """A place networks come from: a module with these two functions.
 
-    Attributes:
-        defaults: Takes a name, returns what its public weights were trained on.
-        network: Takes a name, a number of classes and a size of images, returns the network.
-            Initial weights are drawn from torch's default generator.
-        is_program: Hooks do not reach inside, so no heatmaps can be drawn.
+    Both raise an :class:`~ectool.errors.InputError` for an unknown name.
     """
 
-    defaults: Callable[[str], Defaults]
-    network: Callable[[str, int, Size], nn.Module]
-    is_program: bool = False
+    def defaults(self, name: str, /) -> Defaults:
+        """Return the properties of the training data of a network's public weights."""
+        ...
+
+    def network(self, name: str, classes: int, size: Size, /) -> nn.Module:
+        """Make a network; initial weights are drawn from torch's default generator.
+
+        Args:
+            name: Name of the network at this place.
+            classes: Number of logits.
+            size: (height, width) of the images in pixels.
+        """
+        ...
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's default generator while the block runs, and put back its state."""
+    """Seed torch's default generator while the block runs, and restore its state."""
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would reseed the accelerators' generators too.
+        # Not torch.manual_seed, which also seeds the generators of accelerators.
         torch.default_generator.manual_seed(seed)
         yield

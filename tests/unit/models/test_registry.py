@@ -24,7 +24,7 @@ CLASSES = tuple("abcde")
         ("vit_b_32", 64),
     ],
 )
-def test_create_answers_with_one_logit_per_class_in_either_mode(architecture, side):
+def test_create_returns_one_logit_per_class_in_either_mode(architecture, side):
     model = create(architecture, CLASSES, seed=0, input_size=(side, side))
     assert model.training
     assert model.class_names == CLASSES

@@ -17,7 +17,7 @@ from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults
 CLASSES = tuple("abcde")
 
 
-def test_without_timm_the_error_says_how_to_get_it(monkeypatch):
+def test_without_timm_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     message = r"model timm:…: expected the package timm, got .*; pip install 'ectool\[timm\]'"
     with pytest.raises(InputError, match=message):

@@ -199,7 +199,7 @@ class TestRefusals:
         network = make()
         (network.drop if part == "dropout" else network.trunk).train()
         name = save(network, tmp_path / f"net{suffix}")
-        with pytest.raises(InputError, match="expected a program in evaluation mode, got answers"):
+        with pytest.raises(InputError, match="expected a program in evaluation mode, got logits"):
             loaded(name)
 
     def test_no_gradient(self, tmp_path, suffix):
@@ -207,7 +207,7 @@ class TestRefusals:
         with pytest.raises(InputError, match="a gradient with respect to the images, got none"):
             loaded(name)
 
-    def test_several_answers(self, tmp_path, suffix):
+    def test_several_outputs(self, tmp_path, suffix):
         name = save(make(Pair), tmp_path / f"net{suffix}")
         with pytest.raises(InputError, match=r"expected logits of shape .*, got (tuple|list)"):
             loaded(name)
@@ -217,7 +217,7 @@ class TestRefusals:
         path = tmp_path / f"net{suffix}"
         path.write_bytes(content)
         source = "exported" if suffix == ".pt2" else "torchscript"
-        message = rf"{source}:.*: expected a file that torch\.(jit|export)\.save wrote, got"
+        message = rf"{source}:.*: expected a file from torch\.(jit|export)\.save, got"
         with pytest.raises(InputError, match=message) as caught:
             loaded(f"{source}:{path}")
         assert "\n" not in str(caught.value)
@@ -227,7 +227,7 @@ class TestRefusals:
         path = tmp_path / f"net{suffix}"
         torch.save(network.state_dict(), path)
         source = "exported" if suffix == ".pt2" else "torchscript"
-        with pytest.raises(InputError, match="expected a file that torch"):
+        with pytest.raises(InputError, match="expected a file from torch"):
             loaded(f"{source}:{path}")
         assert capfd.readouterr() == ("", "")
 
@@ -266,7 +266,7 @@ def test_pickled_code_in_programs_never_runs(network, tmp_path, part):
         return (tmp_path / "trap.pt").read_bytes() if is_target else content
 
     rewrite(tmp_path / "net.pt2", tmp_path / "trap.pt2", change)
-    with pytest.raises(InputError, match=r"expected a file that torch\.export\.save wrote"):
+    with pytest.raises(InputError, match=r"expected a file from torch\.export\.save"):
         loaded(f"exported:{tmp_path / 'trap.pt2'}")
     assert not (tmp_path / "sprung").exists()
     with pytest.raises(pickle.UnpicklingError, match="Weights only"):
