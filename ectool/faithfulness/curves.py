@@ -40,20 +40,6 @@ class Curves:
     probabilities: Float[Tensor, "n points"]
     correct: Bool[Tensor, "n points"]
 
-    @property
-    def auc(self) -> Float[Tensor, "n"]:
-        """Return the area under each curve, by trapezoids, over the width: in [0, 1]."""
-        width = self.shares[-1] - self.shares[0]
-        return torch.trapezoid(self.probabilities, self.shares) / width
-
-    @property
-    def aopc(self) -> Float[Tensor, "n"]:
-        """Return the area over each perturbation curve, in [-1, 1].
-
-        ``mean_k p(x_0) - p(x_k)`` over all points k (Samek et al. 2017, eq. 12).
-        """
-        return (self.probabilities[:, :1] - self.probabilities).mean(1)
-
 
 def deletion(
     explained: Explained,
@@ -77,7 +63,7 @@ def deletion(
         substrate: Default: the model's mean colour, as in the paper.
 
     Returns:
-        Curves; the lower ``auc`` the better.
+        Curves; the lower the area under them, the better.
     """
     finish = explained.mean_coloured if substrate is None else explained.version(substrate)
     return _replace(explained, explained.clean, finish, heatmaps, steps)
@@ -102,7 +88,7 @@ def insertion(
         substrate: Default: :func:`~ectool.faithfulness.substrates.blurred`, as in the paper.
 
     Returns:
-        Curves; the higher ``auc`` the better.
+        Curves; the higher the area under them, the better.
     """
     start = explained.blurred if substrate is None else explained.version(substrate)
     return _replace(explained, start, explained.clean, heatmaps, steps)
@@ -120,8 +106,8 @@ def pixel_flipping(
 
     Region perturbation in the order of the patches' mean relevance (Samek et al., eq. 11); with
     ``patch`` 1 the pixel flipping of Bach et al. Patches lie on a grid. Samek et al. replace them
-    by uniform noise (:func:`~ectool.faithfulness.substrates.uniform_noise`), and follow the class's
-    logit; here it is its probability.
+    by uniform noise and follow the logit of the class; here the substrate is given, and its
+    probability is followed.
 
     Args:
         explained: Images, classes and model.
@@ -131,7 +117,7 @@ def pixel_flipping(
         substrate: Default: the model's mean colour.
 
     Returns:
-        Curves; the higher ``aopc`` the better.
+        Curves; the larger the area over them (AOPC), the better.
 
     Raises:
         InputError: A patch is larger than the images.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -12,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ectool.models.classifier import Classifier
-from ectool.seeding import stream
 
 Images = Float[Tensor, "n ch h w"]
 
@@ -22,11 +19,6 @@ _BLUR_SIDE, _BLUR_SIGMA = 11, 5.0
 def mean_colour(model: Classifier, images: Images) -> Images:
     """Return images of the colour that the model subtracts: zero in what the network sees."""
     return model.mean.to(images).expand_as(images)
-
-
-def black(images: Images) -> Images:
-    """Return black images."""
-    return torch.zeros_like(images)
 
 
 def blurred(model: Classifier, images: Images) -> Images:
@@ -53,12 +45,3 @@ def blurred(model: Classifier, images: Images) -> Images:
         kernel = line.view(shape).expand(channels, -1, -1, -1)
         planes = F.conv2d(planes, kernel, padding=padding, groups=channels)
     return planes + mean
-
-
-def uniform_noise(images: Images, sample_ids: Sequence[str], seed: int) -> Images:
-    """Draw every value of every image uniformly from [0, 1), from (seed, sample id)."""
-    fields = [
-        stream(seed, sample_id, "uniform substrate").random(images.shape[1:], np.float32)
-        for sample_id in sample_ids
-    ]
-    return torch.from_numpy(np.stack(fields)).to(images)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from ectool.errors import InputError
+from ectool.metrics.curves import area_under_curve
 
 Correct = Bool[np.ndarray, "kinds severities n"]
 Rates = Float[np.ndarray, "baseline_kinds baseline_severities"]
@@ -113,17 +114,14 @@ def area_under_robustness_curve(
         InputError: The radii do not ascend, or are fewer than two, or not one per row.
     """
     radii = np.asarray(eps, np.float64)
-    steps = np.diff(radii)
-    if len(radii) < 2 or len(radii) != len(correct) or not (steps > 0).all():
+    if len(radii) < 2 or len(radii) != len(correct) or not (np.diff(radii) > 0).all():
         raise InputError(
             "eps",
             expected=f"at least two ascending radii, one for each of {len(correct)} rows",
             got=str(list(eps)),
             fix="sort the radii and give each once",
         )
-    heights = (correct[1:] + correct[:-1].astype(np.float64)) / 2
-    area: Column = (steps[:, None] * heights).sum(axis=0) / steps.sum()
-    return area
+    return area_under_curve(correct.T.astype(np.float64), radii.tolist())
 
 
 def _errors(correct: Correct) -> Float64[np.ndarray, "kinds n"]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from ectool.metrics.curves import area_over_curve, area_under_curve, mean_of_curve
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
     Part,
@@ -52,32 +53,14 @@ def _work(subject: Subject) -> Work[Any]:
     return FaithfulnessWork(subject.config, subject.model, subject.subset, PROTOCOL)
 
 
-def area_under(curve: Curve) -> Values:
-    """Return the area under curves of evenly spaced points, by trapezoids, over the width."""
-    area: Values = np.trapezoid(curve, axis=1) / (curve.shape[1] - 1)
-    return area
-
-
-def area_over(curve: Curve) -> Values:
-    """Return the mean drop below the first point (AOPC, Samek et al. 2017, eq. 12)."""
-    drop: Values = (curve[:, :1] - curve).mean(axis=1)
-    return drop
-
-
-def mean_over_shares(curve: Curve) -> Values:
-    """Return the mean of all points."""
-    mean: Values = curve.mean(axis=1)
-    return mean
-
-
 SCORES: dict[str, Callable[[Curve], Values]] = {
-    "deletion": area_under,
-    "insertion": area_under,
-    "pixel_flipping": area_over,
-    "road_morf": mean_over_shares,
-    "road_lerf": mean_over_shares,
+    "deletion": area_under_curve,
+    "insertion": area_under_curve,
+    "pixel_flipping": area_over_curve,
+    "road_morf": mean_of_curve,
+    "road_lerf": mean_of_curve,
 }
-"""What becomes of each curve."""
+"""How each curve becomes one number."""
 SINGLE = ("average_drop", "increase_in_confidence")
 
 
