@@ -109,6 +109,32 @@ def run_with_graph(
         return leaf, model(leaf)
 
 
+def pixel_gradient(
+    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
+) -> Float32[Tensor, "n ch h w"]:
+    """Return ``d logits[classes] / d images`` (Simonyan et al. 2014, arXiv 1312.6034), signed.
+
+    The logits are summed over the batch, not averaged, so that an image's gradient is the same in
+    every batch.
+
+    Args:
+        model: The classifier, left as found.
+        images: RGB in [0, 1].
+        classes: A class for each image; -1 stands for none.
+
+    Returns:
+        The gradient with respect to the pixels.
+
+    Raises:
+        InputError: The logits have no gradient.
+
+    Cost: one forward pass and one backward pass.
+    """
+    with graph_free(), frozen(model):
+        leaf, logits = run_with_graph(model, images)
+        return target_gradient(logits, leaf, classes).float()
+
+
 def explain_by_gradient(
     model: Classifier,
     images: Float[Tensor, "n ch h w"],

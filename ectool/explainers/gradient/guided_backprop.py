@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
@@ -14,9 +14,8 @@ from ectool.errors import InputError
 from ectool.explainers.base import Explanation, Targets
 from ectool.explainers.gradient.interception import Interception, is_in_place
 from ectool.explainers.gradient.reductions import greatest_magnitude
-from ectool.explainers.gradients import explain_by_gradient, run_with_graph, target_gradient
+from ectool.explainers.gradients import explain_by_gradient, run_with_graph
 from ectool.models.classifier import Classifier
-from ectool.models.modes import frozen, graph_free
 
 
 class GuidedBackprop:
@@ -48,34 +47,26 @@ class GuidedBackprop:
 
         Cost: one forward pass, and a backward pass for each column that holds any target.
         """
-        return explain_by_gradient(self.model, images, targets, greatest_magnitude, _run_guided)
+        return explain_by_gradient(self.model, images, targets, greatest_magnitude, run_guided)
 
 
-def guided_gradient(
-    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n ch h w"]:
-    """Return the guided gradient with respect to the pixels, signed and for each channel.
+def run_guided(
+    model: Classifier, images: Float[Tensor, "n ch h w"]
+) -> tuple[Float[Tensor, "n ch h w"], Float[Tensor, "n c"]]:
+    """Return the pixels and the logits with a graph between them in which ReLUs are guided.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier, frozen by the caller.
         images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
 
     Returns:
-        The attribution, as captum's ``GuidedBackprop`` gives it for the same classifier where all
-        ReLUs are modules.
+        A copy of the images as a leaf, and the logits.
 
     Raises:
-        InputError: The network has no ReLU, or its logits no gradient.
+        InputError: The network has no ReLU.
 
-    Cost: one forward pass and one backward pass.
+    Cost: one forward pass.
     """
-    with graph_free(), frozen(model):
-        leaf, logits = _run_guided(model, images)
-        return target_gradient(logits, leaf, classes).float()
-
-
-def _run_guided(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
     guided: list[Tensor] = []
 
     def relu(func: Callable[..., object], inputs: Tensor, inplace: bool = False) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ectool.explainers.base import Explanation, Targets
 from ectool.explainers.gradient.reductions import positive_sum
-from ectool.explainers.gradients import explain_by_gradient, run_with_graph, target_gradient
+from ectool.explainers.gradients import explain_by_gradient
 from ectool.models.classifier import Classifier
-from ectool.models.modes import frozen, graph_free
 
 
 class InputXGradient:
@@ -42,47 +41,3 @@ class InputXGradient:
             return positive_sum(images.float() * gradients.float())
 
         return explain_by_gradient(self.model, images, targets, reduce)
-
-
-def input_x_gradient(
-    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n ch h w"]:
-    """Return ``images * d logits[classes] / d images``, signed and for each channel.
-
-    Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
-
-    Returns:
-        The attribution, as captum's ``InputXGradient`` gives it for the same classifier.
-
-    Cost: one forward pass and one backward pass.
-    """
-    return images.float() * pixel_gradient(model, images, classes)
-
-
-def pixel_gradient(
-    model: Classifier, images: Float[Tensor, "n ch h w"], classes: Int[Tensor, "n"]
-) -> Float32[Tensor, "n ch h w"]:
-    """Return ``d logits[classes] / d images`` (Simonyan et al. 2014, arXiv 1312.6034), signed.
-
-    The logits are summed over the batch, not averaged, so that an image's gradient is the same in
-    every batch.
-
-    Args:
-        model: The classifier, left as found.
-        images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
-
-    Returns:
-        The gradient with respect to the pixels.
-
-    Raises:
-        InputError: The logits have no gradient.
-
-    Cost: one forward pass and one backward pass.
-    """
-    with graph_free(), frozen(model):
-        leaf, logits = run_with_graph(model, images)
-        return target_gradient(logits, leaf, classes).float()

@@ -8,9 +8,8 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ectool.explainers.base import Explanation, Targets
-from ectool.explainers.gradient.input_gradient import pixel_gradient
 from ectool.explainers.gradient.reductions import positive_sum
-from ectool.explainers.gradients import explain_each
+from ectool.explainers.gradients import explain_each, pixel_gradient
 from ectool.models.classifier import Classifier
 
 

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ectool.errors import InputError
-from ectool.explainers.gradient.guided_backprop import GuidedBackprop, guided_gradient
+from ectool.explainers.gradient.guided_backprop import GuidedBackprop, run_guided
+from ectool.explainers.gradients import target_gradient
+from ectool.models.modes import frozen
 from ectool.models.registry import create
 
 TARGETS = torch.tensor([4, 0, 2])
@@ -36,6 +38,13 @@ SPELLINGS = {
 @pytest.fixture
 def images():
     return torch.rand(3, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def guided_gradient(model, images, classes) -> Tensor:
+    """The signed gradient of every channel."""
+    with frozen(model):
+        leaf, logits = run_guided(model, images)
+        return target_gradient(logits, leaf, classes)
 
 
 def assert_same(found: Tensor, expected: Tensor) -> None:

@@ -5,11 +5,8 @@ import pytest
 import torch
 from rectified_networks import SIZE, rectified
 
-from ectool.explainers.gradient.input_gradient import (
-    InputXGradient,
-    input_x_gradient,
-    pixel_gradient,
-)
+from ectool.explainers.gradient.input_gradient import InputXGradient
+from ectool.explainers.gradients import pixel_gradient
 
 TARGETS = torch.tensor([4, 0, 2])
 
@@ -34,13 +31,14 @@ def test_agrees_with_differences(images):
 
 def test_captum(images):
     model = rectified()
-    found = input_x_gradient(model, images, TARGETS)
+    heatmaps = InputXGradient(model)(images, TARGETS).heatmaps
     saliency = pixel_gradient(model, images, TARGETS)
     model.eval()
     peer = captum.attr.InputXGradient(model)
     expected = peer.attribute(images.clone().requires_grad_(), TARGETS).detach()
     assert expected.abs().max() > 1e-3
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(images * saliency, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(heatmaps, expected.sum(1).clamp(min=0), rtol=1e-4, atol=1e-6)
     peer = captum.attr.Saliency(model)
     expected = peer.attribute(images.clone().requires_grad_(), TARGETS, abs=False)
     torch.testing.assert_close(saliency, expected, rtol=1e-4, atol=1e-6)
@@ -48,7 +46,7 @@ def test_captum(images):
 
 def test_heatmaps_are_the_positive_part_over_channels(images):
     model = rectified()
-    expected = input_x_gradient(model, images, TARGETS).sum(1).clamp(min=0)
+    expected = (images * pixel_gradient(model, images, TARGETS)).sum(1).clamp(min=0)
     torch.testing.assert_close(InputXGradient(model)(images, TARGETS).heatmaps, expected)
 
 

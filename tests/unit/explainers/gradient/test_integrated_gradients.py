@@ -6,11 +6,11 @@ import torch
 from rectified_networks import SIZE, rectified
 from torch import nn
 
-from ectool.explainers.gradient.input_gradient import pixel_gradient
 from ectool.explainers.gradient.integrated_gradients import (
     IntegratedGradients,
     integrated_gradients,
 )
+from ectool.explainers.gradients import pixel_gradient
 
 TARGETS = torch.tensor([4, 0, 2])
 

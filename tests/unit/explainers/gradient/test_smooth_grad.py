@@ -4,8 +4,8 @@ import pytest
 import torch
 from rectified_networks import SIZE, rectified
 
-from ectool.explainers.gradient.input_gradient import pixel_gradient
 from ectool.explainers.gradient.smooth_grad import SmoothGrad, smooth_gradient
+from ectool.explainers.gradients import pixel_gradient
 from ectool.seeding import stream
 
 TARGETS = torch.tensor([4, 0, 2])
