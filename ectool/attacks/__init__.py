@@ -1,4 +1,8 @@
-"""Perturbations of the background: masks, balls, losses, attacks. One visible dict of attacks."""
+"""Attacks of `perturb`, confined to a mask: one file each, and one row of `ATTACKS`.
+
+The options of a new attack are a row of `ATTACK_OPTIONS`, and its name a choice of `Attack`, in
+ectool/config/perturb.py; tests compare both, and the table in docs/method.md, with `ATTACKS`.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,27 @@ from typing import Literal
 
 from ectool.attacks.apgd import apgd
 from ectool.attacks.controls import blur, fill, noise
-from ectool.attacks.explanation import climb_to_best
+from ectool.attacks.explanation import pgd_best
 from ectool.attacks.mim import mim
-from ectool.attacks.perturbation import Method
+from ectool.attacks.perturbation import AttackFunction
 from ectool.attacks.pgd import fgsm, pgd
 
 
 @dataclass(frozen=True)
 class AttackKind:
-    """An attack together with what it has to be fed.
+    """An attack and what it requires.
 
     Attributes:
         run: Maps a ball, an objective, a start and settings to pixels in the ball.
-        start: Where it begins unless told otherwise: at the clean image, anywhere in the ball,
-            or at the distance eps.
-        climbs: What it raises: a loss of the labels, the change of the heatmap, or nothing.
-        bounded: Whether eps bounds it; the ball of the others has the radius 1.
+        start: Default start: the clean image, a random point in the ball, or a random point at
+            distance eps.
+        maximizes: What it maximizes: a loss of the labels, the change of the heatmap, or nothing.
+        bounded: Whether eps bounds it; the others get a ball of radius 1.
     """
 
-    run: Method
+    run: AttackFunction
     start: Literal["clean", "ball", "surface"]
-    climbs: Literal["loss", "heatmap"] | None = "loss"
+    maximizes: Literal["loss", "heatmap"] | None = "loss"
     bounded: bool = True
 
 
@@ -36,10 +40,10 @@ ATTACKS: dict[str, AttackKind] = {
     "pgd": AttackKind(pgd, "ball"),
     "mim": AttackKind(mim, "clean"),
     "apgd": AttackKind(apgd, "surface"),
-    "noise": AttackKind(noise, "ball", climbs=None),
-    "blur": AttackKind(blur, "clean", climbs=None, bounded=False),
-    "fill": AttackKind(fill, "clean", climbs=None, bounded=False),
-    "explanation": AttackKind(climb_to_best, "ball", climbs="heatmap"),
+    "noise": AttackKind(noise, "ball", maximizes=None),
+    "blur": AttackKind(blur, "clean", maximizes=None, bounded=False),
+    "fill": AttackKind(fill, "clean", maximizes=None, bounded=False),
+    "explanation": AttackKind(pgd_best, "ball", maximizes="heatmap"),
 }
 
 __all__ = ["ATTACKS", "AttackKind"]

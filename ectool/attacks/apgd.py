@@ -1,4 +1,4 @@
-"""Auto-PGD: projected ascent that chooses its own step size."""
+"""Auto-PGD: projected gradient ascent with an adaptive step size."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from torch import Tensor
 
 from ectool.attacks.ball import Ball, Pixels, enter, take
 from ectool.attacks.losses import Losses
-from ectool.attacks.objectives import Objective, Value, tells_success, value_and_gradient
+from ectool.attacks.objectives import Objective, Value, can_stop_early, value_and_gradient
 from ectool.attacks.pgd import Settings
 
 FIRST_STEP = 2.0
-"""Length of the first steps in radii."""
+"""Length of the first steps, in radii."""
 MOMENTUM = 0.75
 RISES = 0.75
-"""Share of the steps since the last checkpoint that have to raise the score."""
-FIRST_LEG, SHORTER, LEAST_LEG = 0.22, 0.03, 0.06
-"""Length of the first leg between checkpoints, by how much legs shrink, and the shortest, as
-shares of all steps."""
+"""Required share of steps since the last checkpoint that increase the score."""
+FIRST_PERIOD, PERIOD_DECREMENT, MIN_PERIOD = 0.22, 0.03, 0.06
+"""Periods between checkpoints as shares of all steps: the first, its decrement, the minimum."""
 
 
 @dataclass
 class _Search:
-    """Where the search stands, for every image of the batch.
+    """State of the search for every image of the batch.
 
     Attributes:
-        current: Where the next step begins.
-        previous: Where the last one began.
-        momentum: Weight of the next step against that of the last one; 1 before the first.
-        gradient: The gradient there.
+        current: Start of the next step.
+        previous: Start of the last step.
+        momentum: Weight of the next step relative to the last one; 1 before the first.
+        gradient: Gradient at `current`.
         length: Length of the next step.
-        best: The image of the greatest score so far.
-        best_gradient: The gradient there.
-        best_score: Its score.
+        best: The image with the maximum score so far.
+        best_gradient: Gradient at `best`.
+        best_score: Score of `best`.
         last_score: Score of the last step; 0 before the first, as in the authors' code.
-        rises: How often the score rose since the last checkpoint.
-        known_best: The greatest score at the last checkpoint.
+        rises: Number of steps that increased the score since the last checkpoint.
+        known_best: Maximum score at the last checkpoint.
         was_halved: Whether the length was halved at the last checkpoint.
-        last_success: The last image that was a success; any other before the first.
-        succeeded: Whether there was one; False where only the score counts.
+        last_success: The last image that was a success; arbitrary before the first.
+        succeeded: Whether there was a success; False if only the score counts.
     """
 
     current: Pixels
@@ -63,7 +62,7 @@ class _Search:
     succeeded: Bool[Tensor, "n"]
 
     def note(self, pixels: Pixels, gradient: Pixels, value: Value) -> None:
-        """Remember a step's result."""
+        """Record the result of a step."""
         score = value.score
         better = score > self.best_score
         self.best = _choose(better, pixels, self.best)
@@ -77,7 +76,7 @@ class _Search:
             self.succeeded = self.succeeded | value.success
 
     def check(self, steps: int) -> None:
-        """Halve the step and go back to the best image where progress is too small."""
+        """Halve the step and return to the best image where progress is too small."""
         oscillates = self.rises <= RISES * steps
         stalls = ~self.was_halved & (self.known_best >= self.best_score)
         halved = oscillates | stalls
@@ -88,79 +87,83 @@ class _Search:
         self.rises = torch.zeros_like(self.rises)
 
     def take(self, rows: Int64[Tensor, "m"]) -> _Search:
-        """Return the search of some images."""
+        """Return the state of some of the images."""
         of_each = {name: value for name, value in vars(self).items() if name != "momentum"}
         taken: dict[str, Any] = {name: take(value, rows) for name, value in of_each.items()}
         return replace(self, **taken)
 
     def result(self) -> Pixels:
-        """Return the last success, or where there was none the image of the greatest score."""
+        """Return the last success, or the image with the maximum score if there was none."""
         return _choose(self.succeeded, self.last_success, self.best)
 
 
 def apgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
-    """Climb with Auto-PGD and return the best image seen (Croce & Hein 2020, arXiv 2003.01690).
+    """Run Auto-PGD and return the best image (Croce & Hein 2020, arXiv 2003.01690).
 
-    The best is the one of the greatest score; where the objective tells of success, the last one
-    that was a success, as in the authors' code. There, and other than in it, an image leaves the
-    batch at the first checkpoint after a success, so that it costs nothing more.
+    The best image has the maximum score; if the objective reports success, it is the last
+    success, as in the authors' code. Deviation: successful images leave the batch at the next
+    checkpoint, so they cost nothing more.
 
     ``z = project(x_t + length * direction(g_t))``,
     ``x_{t+1} = project(x_t + a * (z - x_t) + (1 - a) * (x_t - x_{t-1}))`` with a = 0.75, and 1 in
-    the first step. The length begins at ``2 * eps``. At checkpoints it is halved, and the search
-    goes back to the best image, where the score rose in at most 3/4 of the steps since the last
-    checkpoint, or where the best score and the length are as they were there. All of it is decided
-    for each image; the device is waited for at checkpoints alone, where images may leave.
+    the first step. The first length is ``2 * eps``. At a checkpoint the length is halved and the
+    search returns to the best image, if the score increased in at most 3/4 of the steps since the
+    last checkpoint, or if neither the best score nor the length has changed since then. This is
+    decided per image; the host waits for the device only at checkpoints where images may leave.
 
-    As in the authors' code, and other than in the paper, the first checkpoint counts the first
-    step as a rise where its score is positive, and the bound 3/4 itself does not suffice.
+    Deviations from the paper, as in the authors' code: the first checkpoint counts the first step
+    as an increase if its score is positive, and a share of exactly 3/4 is too small.
 
     Args:
-        ball: Where the result has to lie.
-        objective: What is raised.
-        start: Where to begin; a random point at the distance eps in the paper.
+        ball: The feasible set.
+        objective: The function to maximize.
+        start: The start; a random point at distance eps in the paper.
         settings: ``steps``.
 
     Returns:
         Pixels in the ball.
 
-    Cost: (steps + 1) × (forward + backward to the input), or less for a success.
+    Cost: (steps + 1) × (forward + input-gradient pass); less for images that succeed.
     """
     search = _begin(ball, objective, enter(ball, start))
     ends = sorted({0, *checkpoints(settings.steps), settings.steps})
-    return _climb(ball, objective, search, [end - begin for begin, end in pairwise(ends)])
+    return _run_periods(ball, objective, search, [end - begin for begin, end in pairwise(ends)])
 
 
-def _climb(ball: Ball, objective: Objective, search: _Search, legs: Sequence[int]) -> Pixels:
-    """Go on for some legs, after each of which those that succeeded leave; return the results."""
-    if not legs:
+def _run_periods(
+    ball: Ball, objective: Objective, search: _Search, periods: Sequence[int]
+) -> Pixels:
+    """Run some periods, after each of which successful images leave; return the results."""
+    if not periods:
         return search.result()
-    for _ in range(legs[0]):
-        ahead = _step(ball, search)
-        value, gradient = value_and_gradient(objective, ahead)
-        search.note(ahead, gradient, value)
-    search.check(legs[0])
-    if not tells_success(objective):
-        return _climb(ball, objective, search, legs[1:])
+    for _ in range(periods[0]):
+        pixels = _step(ball, search)
+        value, gradient = value_and_gradient(objective, pixels)
+        search.note(pixels, gradient, value)
+    search.check(periods[0])
+    if not can_stop_early(objective):
+        return _run_periods(ball, objective, search, periods[1:])
     left = (~search.succeeded).nonzero()[:, 0]
     if len(left) == 0:
         return search.result()
-    rest = _climb(ball.take(left), objective.take(left), search.take(left), legs[1:])
+    rest = _run_periods(ball.take(left), objective.take(left), search.take(left), periods[1:])
     return search.result().index_copy(0, left, rest)
 
 
 def checkpoints(steps: int) -> set[int]:
-    """Return after which steps the step size is decided on: after 22 %, then ever sooner.
+    """Return the steps after which the step size is adapted: after 22 %, then more often.
 
     Args:
-        steps: Number of all steps.
+        steps: Total number of steps.
     """
-    leg, shorter, least = (max(int(s * steps), 1) for s in (FIRST_LEG, SHORTER, LEAST_LEG))
-    found, step = set(), leg
+    period, decrement, minimum = (
+        max(int(s * steps), 1) for s in (FIRST_PERIOD, PERIOD_DECREMENT, MIN_PERIOD)
+    )
+    found, step = set(), period
     while step <= steps:
         found.add(step)
-        leg = max(leg - shorter, least)
-        step += leg
+        period = max(period - decrement, minimum)
+        step += period
     return found
 
 
@@ -186,12 +189,12 @@ def _begin(ball: Ball, objective: Objective, start: Pixels) -> _Search:
 
 
 def _step(ball: Ball, search: _Search) -> Pixels:
-    """Return where the next step leads."""
+    """Return the pixels after the next step."""
     current, momentum = search.current, search.momentum
-    ahead = ball.project_(current + search.length * ball.steepest(search.gradient))
-    moved = current + (ahead - current) * momentum + (current - search.previous) * (1 - momentum)
+    target = ball.project_(current + search.length * ball.steepest(search.gradient))
+    moved = current + (target - current) * momentum + (current - search.previous) * (1 - momentum)
     return ball.project_(moved)
 
 
-def _choose(condition: Tensor, ours: Pixels, theirs: Pixels) -> Pixels:
-    return torch.where(condition[:, None, None, None], ours, theirs)
+def _choose(condition: Tensor, chosen: Pixels, other: Pixels) -> Pixels:
+    return torch.where(condition[:, None, None, None], chosen, other)

@@ -1,10 +1,10 @@
-"""The images an attack may choose from: a ball around the clean ones, confined to the background.
+"""Feasible sets of attacks: balls around the clean images, confined to the background.
 
-A ball folds the eps-ball, the background mask and the pixel range into one set, so attacks know
-nothing of masks. The mask is a weight w in [0, 1] per pixel, bool or soft: with ``delta = w * u``,
-the set is ``norm(u) <= eps`` together with ``0 <= clean + delta <= 1``. So an L-infinity ball has
-the radius ``eps * w`` at each pixel, an L2 ball becomes an ellipsoid inside of the plain ball, and
-where w is 0 nothing moves. All points are pixels in [0, 1], in the clean images' memory format.
+A ball combines the eps-ball, the background mask and the pixel range, so attacks need no mask.
+The mask is a weight w in [0, 1] per pixel, bool or soft: with ``delta = w * u``,
+the set is ``norm(u) <= eps`` and ``0 <= clean + delta <= 1``. So an L-infinity ball has the radius
+``eps * w`` at each pixel, an L2 ball becomes an ellipsoid inside the unmasked ball, and pixels with
+w = 0 do not change. All points are pixels in [0, 1], in the memory format of the clean images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Pixels = Float[Tensor, "n c h w"]
 
 WHITE = 255
 _TINY = 1e-12
-"""What lengths that are divided by are kept above; that of the reference implementations."""
+"""Lower bound of norms in divisions, as in the reference implementations."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class LinfBall:
 
     Attributes:
         clean: Clean pixels.
-        weight: Share of the radius.
+        weight: Share of the radius at each pixel.
         eps: Radius in pixel units.
-        lower: Least value of each pixel: ball, mask and range folded once, so that a projection
-            is a clamp.
-        upper: Greatest value of each pixel.
+        lower: Minimum of each pixel: ball, mask and pixel range in one bound, so that a projection
+            is one clamp.
+        upper: Maximum of each pixel.
     """
 
     clean: Pixels
@@ -48,53 +48,53 @@ class LinfBall:
 
     @classmethod
     def around(cls, clean: Pixels, weight: Weight, eps: float) -> LinfBall:
-        """Fold mask, ball and pixel range into bounds."""
+        """Compute the bounds from the mask, the radius and the pixel range."""
         radius = weight[:, None].to(clean.dtype) * eps
         lower, upper = (clean - radius).clamp_(min=0.0), (clean + radius).clamp_(max=1.0)
         return cls(clean, weight, eps, lower, upper)
 
     def project_(self, points: Pixels) -> Pixels:
-        """Move points into the ball, in place: clamp them between the bounds."""
+        """Project points into the ball, in place, by a clamp."""
         return points.clamp_(self.lower, self.upper)
 
     def steepest(self, gradient: Pixels) -> Pixels:
-        """Return the step of length 1 that climbs most: the sign, for the bounds know the mask."""
+        """Return the direction of steepest ascent: the sign; the bounds apply the mask."""
         return gradient.sign()  # 0 for NaN
 
     def random_point(self, streams: Sequence[Stream], *, surface: bool = False) -> Pixels:
         """Draw ``clean + eps * weight * u`` with u uniform in [-1, 1].
 
         Args:
-            streams: One for each image.
-            surface: Divide u by its greatest magnitude where the weight is not 0.
+            streams: One generator per image.
+            surface: Divide u by its maximum magnitude over the pixels with nonzero weight.
         """
         noise = uniform(streams, self.clean.shape[1:]).to(self.clean)
         if surface:
             noise = noise * (self.weight[:, None] > 0)
             noise = noise / noise.abs().amax((1, 2, 3), keepdim=True).clamp(min=_TINY)
-        # Not through an addition of the weighted radius: the product keeps noise within eps.
+        # Multiply by eps first: the product with a weight in [0, 1] stays within eps.
         noise = noise * self.eps * self.weight[:, None].to(noise.dtype)
         return self.project_(self.clean + noise)
 
     def round(self, points: Pixels) -> UInt8[Tensor, "n c h w"]:
-        """Round to the nearest level of which no pixel is more than ``eps * weight`` away."""
+        """Round to the nearest grey level within ``eps * weight`` of the clean pixel."""
         origin, reach = levels(self.clean), self._reach()[:, None]
         return levels(points).clamp_(origin - reach, origin + reach).clamp_(0, WHITE).byte()
 
     def take(self, rows: Int64[Tensor, "m"]) -> LinfBall:
-        """Return the balls of some images."""
+        """Return the ball of some of the images."""
         return LinfBall.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _reach(self) -> Float[Tensor, "n h w"]:
-        """Return how many whole levels each pixel may move."""
-        most = whole_levels(self.eps)
+        """Return by how many grey levels each pixel may change."""
+        max_levels = whole_levels(self.eps)
         if self.weight.dtype == torch.bool:
-            return self.weight.to(self.clean.dtype) * most
+            return self.weight.to(self.clean.dtype) * max_levels
         radius = self.weight.double() * self.eps
         nearest = (radius * WHITE).round()
-        # As whole_levels does it: the product with 255 may come out just below a whole number.
+        # As in whole_levels: the product with 255 may be just below an integer.
         exact = torch.where(nearest / WHITE <= radius, nearest, (radius * WHITE).floor())
-        return exact.clamp_(max=most).to(self.clean.dtype)
+        return exact.clamp_(max=max_levels).to(self.clean.dtype)
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,15 @@ class L2Ball:
     """The L2 ball: ``norm2((x - clean) / weight) <= eps`` for every image, and 0 <= x <= 1.
 
     Projection scales u onto the sphere and then clamps the pixels. Clamping moves pixels towards
-    the clean ones, so the result is in the ball; it is the reference implementations' projection,
-    and not always the nearest point.
+    the clean image, so the result is in the ball. The reference implementations project in the
+    same way; the result is not always the nearest point.
 
     Attributes:
         clean: Clean pixels.
-        weight: Share of the radius.
+        weight: Share of the radius at each pixel.
         eps: Radius in pixel units: the root of the sum of squares over pixels and channels.
-        scale: The weight as numbers, with an axis for channels.
-        inverse: 1 / scale, and 0 where that is infinite.
+        scale: The weight as floating-point numbers, with a channel axis.
+        inverse: 1 / scale, and 0 where the scale is 0.
     """
 
     clean: Pixels
@@ -121,36 +121,36 @@ class L2Ball:
 
     @classmethod
     def around(cls, clean: Pixels, weight: Weight, eps: float) -> L2Ball:
-        """Prepare what every projection needs."""
+        """Compute the scale and its inverse once."""
         scale = weight[:, None].to(clean.dtype)
         inverse = torch.where(scale > 0, scale.reciprocal(), 0)
         return cls(clean, weight, eps, scale, inverse)
 
     def project_(self, points: Pixels) -> Pixels:
-        """Move points into the ball, in place: scale onto the sphere, then clamp the pixels."""
+        """Project points into the ball, in place: scale onto the sphere, then clamp the pixels."""
         u = points.sub_(self.clean).mul_(self.inverse)
         shrink = (self.eps / _length(u).clamp(min=_TINY)).clamp(max=1)
         return u.mul_(self.scale * shrink).add_(self.clean).clamp_(0, 1)
 
     def steepest(self, gradient: Pixels) -> Pixels:
-        """Return the step of length 1 that climbs most.
+        """Return the step of length 1 in the direction of steepest ascent.
 
-        ``weight * g / norm2(g)`` with g the gradient by u, ``weight * gradient``; NaN and infinity
-        count as 0.
+        ``weight * g / norm2(g)`` with ``g = weight * gradient`` the gradient with respect to u; NaN
+        and infinity count as 0.
         """
         by_u = gradient.nan_to_num(0, 0, 0) * self.scale
         return by_u * (self.scale / (_length(by_u) + _TINY))
 
     def random_point(self, streams: Sequence[Stream], *, surface: bool = False) -> Pixels:
-        """Draw ``clean + weight * u`` with u uniform in the ball of the pixels that may move.
+        """Draw ``clean + weight * u`` with u uniform in the ball of the pixels that may change.
 
         ``u = eps * z / sqrt(sum(z**2) + 2 * e)`` with z normal and e exponential: the first
-        coordinates of a point on a sphere of two dimensions more (Voelker et al. 2017), which
-        needs no count of the pixels.
+        coordinates of a point on a sphere with two more dimensions (Voelker et al. 2017), so the
+        number of pixels is not needed.
 
         Args:
-            streams: One for each image.
-            surface: Leave e out, so that u lies on the sphere.
+            streams: One generator per image.
+            surface: Omit e, so that u lies on the sphere.
         """
         z = normal(streams, self.clean.shape[1:]).to(self.clean) * (self.scale > 0)
         square = z.square().sum((1, 2, 3), keepdim=True)
@@ -160,10 +160,10 @@ class L2Ball:
         return self.project_(self.clean + self.scale * u)
 
     def round(self, points: Pixels) -> UInt8[Tensor, "n c h w"]:
-        """Round to the nearest levels, and where that leaves the ball, take some of it back.
+        """Round to the nearest grey levels; where that leaves the ball, undo part of it.
 
-        One level towards the clean image each, those pixels first whose rounding added most to
-        the length, and only as many as it takes.
+        Some pixels go back one level towards the clean image: first those whose rounding
+        increased the norm most, and no more than necessary.
         """
         origin = levels(self.clean)
         exact = points.mul(WHITE).sub_(origin).mul_(self.scale > 0)
@@ -172,11 +172,11 @@ class L2Ball:
         return moved.add_(origin).clamp_(0, WHITE).byte()
 
     def take(self, rows: Int64[Tensor, "m"]) -> L2Ball:
-        """Return the balls of some images."""
+        """Return the ball of some of the images."""
         return L2Ball.around(take(self.clean, rows), self.weight[rows], self.eps)
 
     def _excess(self, moved: Pixels, exact: Pixels) -> Bool[Tensor, "n c h w"]:
-        """Mark the pixels that have to go back one level, given the levels they moved."""
+        """Return the pixels that must go back one level, given the change in levels."""
         unit = self.inverse.double().square()
         length = moved.double().square().mul_(unit)
         gained = (length - exact.double().square().mul_(unit)).flatten(1)
@@ -194,12 +194,12 @@ BALLS: dict[str, type[LinfBall] | type[L2Ball]] = {"linf": LinfBall, "l2": L2Bal
 
 
 def enter(ball: Ball, start: Pixels) -> Pixels:
-    """Return a copy of the start, projected, in the memory format of the clean images."""
+    """Return a projected copy of the start in the memory format of the clean images."""
     return ball.project_(torch.empty_like(ball.clean).copy_(start.detach()))
 
 
 def levels(pixels: Pixels) -> Pixels:
-    """Return the nearest grey level of every pixel, 0 to 255, as a number of the same type."""
+    """Return the nearest grey level of every pixel, 0 to 255, in the same dtype."""
     return pixels.mul(WHITE).round_()
 
 
@@ -209,7 +209,7 @@ def _length(values: Pixels) -> Float[Tensor, "n 1 1 1"]:
 
 
 def take(values: Shaped[Tensor, "n *each"], rows: Int64[Tensor, "m"]) -> Shaped[Tensor, "m *each"]:
-    """Return what belongs to some images, in the memory format of all."""
+    """Return the rows of some images, in the memory format of the whole tensor."""
     is_last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
     form = torch.channels_last if is_last else torch.contiguous_format
     return values[rows].contiguous(memory_format=form)

@@ -1,4 +1,4 @@
-"""Changes of the background that follow no gradient: noise, blur and fill."""
+"""Changes of the background without gradients: noise, blur and fill."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ectool.attacks.pgd import Settings
 BLUR_SHARE = 1 / 16
 """Standard deviation of the blur as a share of the image's height."""
 TRUNCATE = 4.0
-"""Where the Gaussian is cut off, in standard deviations."""
+"""Radius at which the Gaussian is truncated, in standard deviations."""
 
 
 def noise(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
-    """Return the start: a random point of the ball, which no gradient has moved.
+    """Return the start, a random point of the ball.
 
     Args:
-        ball: Where the result has to lie.
+        ball: The feasible set.
         objective: Not used.
         start: A point drawn uniformly in the ball.
         settings: Not used.
@@ -37,14 +37,14 @@ def noise(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -
 
 
 def blur(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
-    """Blur the background with a Gaussian that no pixel of the object leaks into.
+    """Blur the background with a Gaussian that excludes all pixels of the object.
 
     ``x + weight * (G(b * x) / G(b) - x)`` with b the background and G the convolution with a
-    Gaussian of ``sigma`` pixels, cut off at 4 sigma: a mean over the background around.
+    Gaussian of ``sigma`` pixels, truncated at 4 sigma: a weighted mean over nearby background.
 
     Args:
-        ball: The clean images and the background; give a ball of radius 1, since a blur is
-            bounded by no eps.
+        ball: The clean images and the background, with radius 1, because eps does not bound a
+            blur.
         objective: Not used.
         start: Not used.
         settings: ``sigma``.
@@ -57,18 +57,18 @@ def blur(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     background = _background(ball)
     sigma = settings.sigma or BLUR_SHARE * background.shape[2]
     total, share = _smooth(ball.clean * background, sigma), _smooth(background, sigma)
-    # Where no background is near, there is nothing to be blurred and the weight is 0.
+    # Without background nearby the weight is 0, and the quotient is not used.
     return _blend(ball, total / share.where(share > 0, 1))
 
 
 def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
-    """Fill the background with one colour: ``x + weight * (color - x)``.
+    """Fill the background with a constant colour: ``x + weight * (color - x)``.
 
     Args:
-        ball: The clean images and the background; give a ball of radius 1.
+        ball: The clean images and the background, with radius 1.
         objective: Not used.
         start: Not used.
-        settings: ``color``; each background's own mean if None.
+        settings: ``color``; None for the mean of each image's background.
 
     Returns:
         Pixels in the ball.
@@ -92,7 +92,7 @@ def _blend(ball: Ball, replacement: Float[Tensor, "_ c _ _"]) -> Pixels:
 
 
 def _smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
-    """Convolve with a Gaussian, with zeros around the image."""
+    """Convolve with a Gaussian, with zero padding."""
     reach = math.ceil(TRUNCATE * sigma)
     offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = (-0.5 * (offsets / sigma).square()).exp()

@@ -1,4 +1,4 @@
-"""The attack on the explanation: the worst heatmap that a permitted change leads to."""
+"""Attack on the explanation: maximize the change of the heatmap while the prediction is kept."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ectool.attacks.objectives import Objective, value_and_gradient
 from ectool.attacks.pgd import Settings
 
 
-def climb_to_best(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
-    """Take the steps of `pgd` and return the permitted image of the greatest score.
+def pgd_best(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
+    """Run PGD and return the image with the maximum score among all steps.
 
-    With `HeatmapChange` this is the explanation attack (Ghorbani et al. 2019): the clean images
-    count as a score of 0, so an image whose answer cannot be kept comes back unchanged. At the
-    clean image the change is at its minimum and has no gradient: start somewhere else.
+    With `HeatmapChange` this is the explanation attack (Ghorbani et al. 2019). The clean images
+    have a score of 0, so an image stays unchanged if no step keeps its prediction. At the clean
+    image the change is at its minimum and has no gradient, so use another start.
 
     Args:
-        ball: Where the result has to lie.
-        objective: What is raised; its score tells which images are permitted.
-        start: Where to begin.
+        ball: The feasible set.
+        objective: The function to maximize; its score is minus infinity for excluded images.
+        start: The start.
         settings: ``steps`` and ``alpha``.
 
     Returns:
@@ -28,18 +28,18 @@ def climb_to_best(ball: Ball, objective: Objective, start: Pixels, settings: Set
     Cost: steps × (forward + backward of the head + backward through both) + 1 evaluation.
     """
     current, best = enter(ball, start), ball.clean
-    greatest = torch.zeros_like(ball.clean[:, 0, 0, 0])
+    best_score = torch.zeros_like(ball.clean[:, 0, 0, 0])
     for _ in range(settings.steps):
         value, gradient = value_and_gradient(objective, current)
-        best, greatest = _better(value.score, current, greatest, best)
+        best, best_score = _better(value.score, current, best_score, best)
         current = ball.project_(current.add(ball.steepest(gradient), alpha=settings.alpha))
     score = objective(current).score
-    return _better(score, current, greatest, best)[0]
+    return _better(score, current, best_score, best)[0]
 
 
 def _better(
-    score: torch.Tensor, pixels: Pixels, greatest: torch.Tensor, best: Pixels
+    score: torch.Tensor, pixels: Pixels, best_score: torch.Tensor, best: Pixels
 ) -> tuple[Pixels, torch.Tensor]:
-    is_better = score > greatest
+    is_better = score > best_score
     chosen = torch.where(is_better[:, None, None, None], pixels, best)
-    return chosen, torch.where(is_better, score, greatest)
+    return chosen, torch.where(is_better, score, best_score)

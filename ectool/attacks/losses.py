@@ -1,4 +1,4 @@
-"""What an attack raises: the losses of the field, with a true class or towards a target."""
+"""Losses that attacks maximize, untargeted and targeted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Losses = Float[Tensor, "n"]
 Logits = Float[Tensor, "n c"]
 
 SPREAD = 5.0
-"""Spread of rescaled logits: that of a trained network, and where attacks were strongest."""
+"""Spread of rescaled logits: typical of a trained network, and strongest in our attacks."""
 
-# As in the authors' code, so that equal logits give 0 and not NaN.
+# As in the authors' code: equal logits give 0 instead of NaN.
 _TINY = 1e-12
 
 
@@ -30,10 +30,10 @@ def cross_entropy(logits: Logits, labels: Labels, targets: Labels | None = None)
 
 
 def log_odds(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
-    """Return the logarithm of the odds against the label, ``log sum_{j != y} exp(z_j) - z_y``.
+    """Return the log-odds against the label, ``log sum_{j != y} exp(z_j) - z_y``.
 
-    Cross-entropy is its softplus, so both have gradients of one direction; this one does not
-    vanish where the probability of the label rounds to 1. Towards a target minus that of it.
+    Cross-entropy is its softplus, so both gradients have the same direction, but this one does
+    not vanish where the probability of the label rounds to 1. Targeted: ``-log_odds(z, t)``.
     """
     if targets is not None:
         return -log_odds(logits, targets)
@@ -42,9 +42,10 @@ def log_odds(logits: Logits, labels: Labels, targets: Labels | None = None) -> L
 
 
 def binary_cross_entropy(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
-    """Return the mean binary cross-entropy over the labels that count, or minus that of targets.
+    """Return the mean binary cross-entropy over the labels that are not ignored.
 
-    One label a sample counts as present, and all other classes as absent.
+    For single-label data the label is present and all other classes are absent. Targeted: the
+    negative of this for the targets.
     """
     if targets is not None:
         return -binary_cross_entropy(logits, targets)
@@ -52,18 +53,17 @@ def binary_cross_entropy(logits: Logits, labels: Labels, targets: Labels | None 
 
 
 def margin(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
-    """Return by how much the answer is wrong (Carlini & Wagner 2017, arXiv 1608.04644).
+    """Return the margin of misclassification (Carlini & Wagner 2017, arXiv 1608.04644).
 
-    ``max_{j != y} z_j - z_y``, and towards a target t ``z_t - max_{j != t} z_j``. For several
-    labels ``max_j -s_j z_j`` over the labels that count, with s_j 1 for a present and -1 for an
-    absent one: the margin of the label that is nearest to flip, or is flipped most; 0 where none
-    counts. Towards targets it is minus that. Positive where the attack has succeeded. Deviation:
-    not cut off at a confidence.
+    ``max_{j != y} z_j - z_y``; with a target t ``z_t - max_{j != t} z_j``. Multi-label:
+    ``max_j -s_j z_j`` over the labels that are not ignored, with s_j = 1 for a present and -1 for
+    an absent label; 0 if all are ignored; with targets the negative of this for the targets.
+    Positive where the attack has succeeded. Deviation: no cut-off at a confidence.
     """
     if targets is not None:
         return -margin(logits, targets)
     if labels.ndim == 1:
-        return _greatest_other(logits, labels) - _of(logits, labels)
+        return _max_other(logits, labels) - _of(logits, labels)
     wrong = logits.where(labels == 0, -logits)
     return wrong.masked_fill(labels < 0, -float("inf")).amax(1).where((labels >= 0).any(1), 0)
 
@@ -71,13 +71,13 @@ def margin(logits: Logits, labels: Labels, targets: Labels | None = None) -> Los
 def dlr(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
     """Return the difference of logits ratio of Croce & Hein 2020 (arXiv 2003.01690).
 
-    ``(max_{j != y} z_j - z_y) / (z_(1) - z_(3))`` with z_(i) the i-th greatest logit, and towards
-    a target t ``(z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)``. Blind to shift and scale of the
-    logits, so it does not vanish where the network is sure.
+    ``(max_{j != y} z_j - z_y) / (z_(1) - z_(3))`` with z_(i) the i-th largest logit; with a
+    target t ``(z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)``. It is invariant to shift and scale of
+    the logits, so it does not vanish where the network is confident.
     """
     ranked = logits.sort(1, descending=True).values
     if targets is None:
-        wrong = _greatest_other(logits, labels) - _of(logits, labels)
+        wrong = _max_other(logits, labels) - _of(logits, labels)
         return wrong / (ranked[:, 0] - ranked[:, 2] + _TINY)
     wrong = _of(logits, targets) - _of(logits, labels)
     return wrong / (ranked[:, 0] - (ranked[:, 2] + ranked[:, 3]) / 2 + _TINY)
@@ -85,98 +85,97 @@ def dlr(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss and where it is defined.
+    """A loss and its requirements.
 
     Attributes:
-        compute: Maps logits, labels and targets (or None) to one number per sample, greater the
-            more the attack succeeds.
-        several: Whether it is defined for several.
-        classes: Fewest classes, without and with targets.
-        rescaled: Whether it is taken of logits of one spread, see `scale_of`.
+        compute: Maps logits, labels and targets (or None) to one number per sample; larger means
+            closer to success.
+        multilabel: Whether it supports multi-label targets.
+        classes: Minimum number of classes, untargeted and targeted.
+        rescaled: Whether it is computed on rescaled logits, see `scale_of`.
     """
 
     compute: Callable[[Tensor, Tensor, Tensor | None], Tensor]
-    several: bool = True
+    multilabel: bool = True
     classes: tuple[int, int] = (2, 2)
     rescaled: bool = False
 
 
 LOSSES: dict[str, Loss] = {
-    "ce": Loss(cross_entropy, several=False),
+    "ce": Loss(cross_entropy, multilabel=False),
     "bce": Loss(binary_cross_entropy),
     "margin": Loss(margin),
-    "dlr": Loss(dlr, several=False, classes=(3, 4)),
-    "scaled-ce": Loss(log_odds, several=False, rescaled=True),
+    "dlr": Loss(dlr, multilabel=False, classes=(3, 4)),
+    "scaled-ce": Loss(log_odds, multilabel=False, rescaled=True),
     "scaled-bce": Loss(binary_cross_entropy, rescaled=True),
 }
 
 
-def scale_of(logits: Logits, *, several: bool = False) -> Losses:
-    """Return what each sample's logits are multiplied by, so that their spread is `SPREAD`.
+def scale_of(logits: Logits, *, multilabel: bool = False) -> Losses:
+    """Return the factor that rescales each sample's logits to a spread of `SPREAD`.
 
-    The spread is the standard deviation over the classes; of several labels, whose logits are
-    compared with 0, the root of the mean square. A positive factor on all logits changes no
-    prediction, and with this scale it changes no attack either. Taken of the clean images and
-    held, so that the loss stays one function of the image.
+    The spread is the standard deviation over the classes; for multi-label data, whose logits are
+    compared with 0, it is the root mean square. A positive factor on all logits changes no
+    prediction, and with this rescaling it changes no attack. The scale is computed once, on the
+    clean images, so the loss remains a fixed function of the image.
 
     Args:
-        logits: Those of the clean images.
-        several: Whether samples have several labels.
+        logits: Logits of the clean images.
+        multilabel: Whether the data are multi-label.
 
     Returns:
-        Positive numbers; 1 where all logits are equal, and of several labels 0.
+        Positive numbers; 1 where the spread is 0.
     """
     logits = logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
-    greatest = logits.abs().amax(1, keepdim=True)
-    unit = logits / greatest.where(greatest > 0, 1)  # squares of the logits may overflow
-    centre = 0 if several else unit.mean(1, keepdim=True)
-    spread = (unit - centre).square().mean(1).sqrt() * greatest[:, 0]
+    maximum = logits.abs().amax(1, keepdim=True)
+    unit = logits / maximum.where(maximum > 0, 1)  # squares of the logits may overflow
+    centre = 0 if multilabel else unit.mean(1, keepdim=True)
+    spread = (unit - centre).square().mean(1).sqrt() * maximum[:, 0]
     return (SPREAD / spread).where(spread > 0, 1)
 
 
-def find_loss(name: str, classes: int, *, several: bool, targeted: bool = False) -> Loss:
-    """Return a loss by name after checking that it is defined for the data.
+def find_loss(name: str, classes: int, *, multilabel: bool, targeted: bool = False) -> Loss:
+    """Return a loss by name after checking that it supports the data.
 
     Args:
-        name: A name of `LOSSES`; or auto for scaled-ce, and scaled-bce where there are several
-            labels.
+        name: A name of `LOSSES`; or auto: scaled-ce, for multi-label data scaled-bce.
         classes: Number of classes.
-        several: Whether samples have several labels.
-        targeted: Whether it is to lead to a target.
+        multilabel: Whether the data are multi-label.
+        targeted: Whether the attack is targeted.
 
     Raises:
-        UsageError: It is not defined for so few classes, or for several labels.
+        UsageError: It does not support so few classes, or multi-label data.
     """
-    loss = LOSSES[("scaled-bce" if several else "scaled-ce") if name == "auto" else name]
-    least = loss.classes[targeted]
-    if several and not loss.several:
-        expected, got = "one label a sample", "several labels"
-    elif not several and classes < least:
-        expected, got = f"at least {least} classes{' with a target' * targeted}", str(classes)
+    loss = LOSSES[("scaled-bce" if multilabel else "scaled-ce") if name == "auto" else name]
+    min_classes = loss.classes[targeted]
+    if multilabel and not loss.multilabel:
+        expected, got = "one label per sample", "multi-label data"
+    elif not multilabel and classes < min_classes:
+        expected, got = f"at least {min_classes} classes{' with a target' * targeted}", str(classes)
     else:
         return loss
     raise UsageError(f"--loss {name}", expected=expected, got=got, fix="choose --loss margin")
 
 
 def least_likely(logits: Logits, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    """Return the class of the smallest logit but for the label (Kurakin et al. 2017)."""
+    """Return the class with the smallest logit, except the label (Kurakin et al. 2017)."""
     return logits.masked_fill(_is_label(logits, labels), float("inf")).argmin(1)
 
 
 def second(logits: Logits, labels: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    """Return the class of the greatest logit but for the label: the nearest mistake."""
+    """Return the class with the largest logit, except the label."""
     return likeliest_errors(logits, labels, 1)[:, 0]
 
 
 def likeliest_errors(
     logits: Logits, labels: Int64[Tensor, "n"], count: int
 ) -> Int64[Tensor, "n count"]:
-    """Return the classes of the greatest logits but for the label, the greatest first.
+    """Return the classes with the largest logits, except the label, in descending order.
 
     Args:
-        logits: Answers to the clean images.
+        logits: Logits of the clean images.
         labels: True classes.
-        count: How many, fewer than there are classes.
+        count: Number of classes to return, less than the number of classes.
     """
     return logits.masked_fill(_is_label(logits, labels), -float("inf")).topk(count).indices
 
@@ -187,11 +186,11 @@ TARGET_CLASSES: dict[str, Choice] = {
     "second": lambda logits, labels, _ids, _seed: second(logits, labels),
     "random": lambda logits, labels, ids, seed: random_classes(ids, seed, labels, logits.shape[1]),
 }
-"""Map clean logits, labels, sample ids and the seed to the class an attack leads to."""
+"""Map clean logits, labels, sample ids and the seed to the target class."""
 
 
 def _present(labels: Labels, logits: Logits) -> Int8[Tensor, "n c"]:
-    """Return labels as one per class."""
+    """Return labels as present (1) or absent (0) classes."""
     return labels if labels.ndim > 1 else _is_label(logits, labels).to(torch.int8)
 
 
@@ -203,5 +202,5 @@ def _is_label(logits: Logits, labels: Int64[Tensor, "n"]) -> Bool[Tensor, "n c"]
     return F.one_hot(labels, logits.shape[1]).bool()
 
 
-def _greatest_other(logits: Logits, labels: Int64[Tensor, "n"]) -> Losses:
+def _max_other(logits: Logits, labels: Int64[Tensor, "n"]) -> Losses:
     return logits.masked_fill(_is_label(logits, labels), -float("inf")).amax(1)

@@ -1,7 +1,7 @@
-"""Background masks: which pixels a semantic-preserving perturbation may move.
+"""Background masks: the pixels that a semantic-preserving perturbation may change.
 
-Every rule treats each sample on its own, so the batch does not matter. Heatmaps of half precision
-are compared as float32: a level rounded to bfloat16 would pass by values that it should hold.
+Every rule works on each sample separately, so results do not depend on the batch. Half-precision
+heatmaps are compared as float32, because a threshold rounded to bfloat16 would miss values.
 """
 
 from __future__ import annotations
@@ -20,70 +20,70 @@ OTSU_BINS = 256
 
 
 def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n h w"]:
-    """Take the pixels at or below the q-quantile of their own heatmap.
+    """Select the pixels at or below the q-quantile of the heatmap.
 
     ``background = heatmap <= t`` with t the ``ceil(q * h * w)``-th smallest value (the inverted
-    distribution function, without interpolation), so at least the share q is background. Pixels
-    tied with t all belong to it: an all-zero or constant map makes the whole image background,
-    and so does a map with more zeros than q * h * w make all of its zeros background.
+    distribution function, without interpolation), so at least a share q is background. All pixels
+    equal to t are background: an all-zero or constant map makes the whole image background, and
+    if more than q * h * w values are zero, all zeros are background.
 
     Args:
         heatmaps: Heatmaps upsampled to the size of the images.
-        q: Share of the pixels, in [0, 1]; with 0 only the least value.
+        q: Share of the pixels, in [0, 1]; 0 selects only the minimum.
 
     Returns:
-        True where a pixel may move.
+        True where a pixel may change.
     """
     heatmaps = _precise(heatmaps)
     values = heatmaps.flatten(1)
-    # 0.55 * 100 is a hair above 55; the small term keeps such products from rounding up.
+    # 0.55 * 100 is slightly above 55 in float64; without the small term it would round up.
     rank = max(1, math.ceil(q * values.shape[1] - 1e-6))
     return heatmaps <= values.kthvalue(rank, dim=1).values[:, None, None]
 
 
 def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tensor, "n h w"]:
-    """Take the pixels at or below a fixed fraction of their own heatmap's maximum.
+    """Select the pixels at or below a fixed fraction of the heatmap's maximum.
 
     ``background = heatmap <= share * max(heatmap)``; 0.2 is the fraction of Zhou et al. 2016
-    (class activation mapping). An all-zero map makes the whole image background, a constant
-    positive one none of it.
+    (class activation mapping). For an all-zero map the whole image is background; for a constant
+    positive map nothing is.
 
     Args:
         heatmaps: Non-negative heatmaps upsampled to the size of the images.
         share: Fraction of the maximum, in [0, 1].
 
     Returns:
-        True where a pixel may move.
+        True where a pixel may change.
     """
     heatmaps = _precise(heatmaps)
     return heatmaps <= share * heatmaps.amax(dim=(1, 2), keepdim=True)
 
 
 def threshold(heatmaps: Float[Tensor, "n h w"], level: float) -> Bool[Tensor, "n h w"]:
-    """Take the pixels at or below one level for all images: ``background = heatmap <= level``.
+    """Select the pixels at or below a fixed threshold: ``background = heatmap <= level``.
 
     Args:
         heatmaps: Non-negative heatmaps upsampled to the size of the images.
-        level: On the heatmaps' raw scale, which belongs to model and method.
+        level: On the raw scale of the heatmaps, which depends on the model and the method.
 
     Returns:
-        True where a pixel may move.
+        True where a pixel may change.
     """
     return _precise(heatmaps) <= level
 
 
 def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
-    """Take the lower class of Otsu's two-class split of each heatmap's histogram.
+    """Select the lower class of Otsu's threshold on each heatmap's histogram.
 
-    Among the splits of 256 equal bins between a map's least and greatest value, the one with the
-    greatest variance between the classes, ``w0 * w1 * (mean0 - mean1)**2`` (Otsu 1979), the
-    lowest of equals. An all-zero or constant map makes the whole image background.
+    The histogram has 256 equal bins between the map's minimum and maximum. The threshold maximizes
+    the between-class variance ``w0 * w1 * (mean0 - mean1)**2`` (Otsu 1979); ties go to the lowest.
+    For an all-zero or constant map the whole image is background.
 
     Args:
         heatmaps: Finite heatmaps upsampled to the size of the images.
 
     Returns:
-        True where a pixel may move.
+        True where a pixel may change.
     """
     bins = _bins(heatmaps)
     split = _between_class_variance(_histogram(bins)).argmax(dim=1)
@@ -91,35 +91,35 @@ def otsu(heatmaps: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
 
 
 def inverse(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n h w"]:
-    """Take the pixels above the q-quantile: the ablation that perturbs what matters.
+    """Select the pixels above the q-quantile: an ablation that perturbs the relevant pixels.
 
     Args:
         heatmaps: Heatmaps upsampled to the size of the images.
-        q: Share of the pixels left alone, in [0, 1].
+        q: Share of the pixels that stay unchanged, in [0, 1].
 
     Returns:
-        The complement of ``quantile``; nothing for a constant map.
+        The complement of ``quantile``; False everywhere for a constant map.
     """
     return ~quantile(heatmaps, q)
 
 
 def outside_object(objects: Bool[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
-    """Take the pixels outside the ground-truth object.
+    """Select the pixels outside the annotated object.
 
     Args:
         objects: True on the object.
 
     Returns:
-        True where a pixel may move.
+        True where a pixel may change.
     """
     return ~objects
 
 
 def full(like: Shaped[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
-    """Take every pixel: the unmasked attack.
+    """Select every pixel, for attacks without a mask.
 
     Args:
-        like: Any tensor of the masks' shape, on the masks' device.
+        like: A tensor with the shape and device of the result.
 
     Returns:
         True everywhere.
@@ -130,18 +130,18 @@ def full(like: Shaped[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
 def intersect(
     backgrounds: Bool[Tensor, "p h w"], samples: Int64[Tensor, "p"], count: int
 ) -> Bool[Tensor, "n h w"]:
-    """Take the pixels that are background for every explained label of their sample.
+    """Select the pixels that are background for every explained label of a sample.
 
-    ``background[i] = all(backgrounds[p] for p with samples[p] == i)``, so the union of a sample's
-    objects is kept still.
+    ``background[i] = all(backgrounds[p] for p with samples[p] == i)``, so no
+    object of a sample changes.
 
     Args:
         backgrounds: A mask for each pair of a sample and one of its labels.
-        samples: Which sample each pair belongs to, 0 to count - 1, in any order.
+        samples: Index of each pair's sample, 0 to count - 1, in any order.
         count: Number of samples.
 
     Returns:
-        True where a pixel may move; everywhere in a sample without a pair.
+        True where a pixel may change; everywhere in a sample without a pair.
     """
     _, height, width = backgrounds.shape
     objects = torch.zeros(count, height, width, dtype=torch.int32, device=backgrounds.device)
@@ -149,14 +149,13 @@ def intersect(
 
 
 def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h w"]:
-    """Grow the object, and so shrink the background, by some pixels in every direction.
+    """Dilate the object by some pixels in every direction, which shrinks the background.
 
-    A dilation of the object by a square of ``2 * pixels + 1``: what stays background is more than
-    ``pixels`` away from the object, in the greater of both coordinates. Nothing lies outside the
-    image.
+    The structuring element is a square of side ``2 * pixels + 1``: the remaining background is more
+    than ``pixels`` away from the object in the maximum norm. There is no object outside the image.
 
     Args:
-        background: True where a pixel may move.
+        background: True where a pixel may change.
         pixels: At least 0.
 
     Returns:
@@ -170,18 +169,18 @@ def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h 
 
 
 def soften(background: Bool[Tensor, "n h w"], pixels: int) -> Float[Tensor, "n h w"]:
-    """Turn the background's edge into a ramp of some pixels.
+    """Replace the background's hard edge by a linear ramp.
 
     ``weight = min(d / (pixels + 1), 1)`` with d the distance to the object in pixels, in the
-    greater of both coordinates: 0 on the object, ``1 / (pixels + 1)`` beside it. That is the mean
-    of the backgrounds dilated by 0 to ``pixels``.
+    maximum norm: 0 on the object, ``1 / (pixels + 1)`` next to it. This equals the mean of the
+    backgrounds dilated by 0 to ``pixels``.
 
     Args:
-        background: True where a pixel may move.
-        pixels: Width of the ramp, at least 0; with 0 the edge stays hard.
+        background: True where a pixel may change.
+        pixels: Width of the ramp, at least 0; 0 keeps the hard edge.
 
     Returns:
-        Weights in [0, 1], greater than 0 exactly on the background.
+        Weights in [0, 1], positive exactly on the background.
     """
     steps, still = torch.zeros_like(background, dtype=torch.float32), background
     for _ in range(pixels + 1):
@@ -192,12 +191,12 @@ def soften(background: Bool[Tensor, "n h w"], pixels: int) -> Float[Tensor, "n h
 
 @dataclass(frozen=True)
 class BackgroundRule:
-    """A rule together with what it has to be fed.
+    """A mask rule and what it requires.
 
     Attributes:
-        source: What the mask is made from: upsampled heatmaps, object masks, or only their shape.
-        compute: Maps the source and the rule's level to the mask.
-        has_level: Whether there is one; the other rules ignore what they are given.
+        source: Input of the rule: upsampled heatmaps, object masks, or only the shape.
+        compute: Maps the source and the level to the mask.
+        has_level: Whether the rule uses the level.
     """
 
     source: Literal["heatmap", "object", "shape"]
@@ -217,16 +216,16 @@ BACKGROUND_RULES: dict[str, BackgroundRule] = {
 
 
 def _precise(heatmaps: Float[Tensor, "n h w"]) -> Tensor:
-    """Return heatmaps as float32 where they are coarser."""
+    """Return heatmaps in float32 or the higher precision they have."""
     return heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
 
 
 def _bins(heatmaps: Float[Tensor, "n h w"]) -> Tensor:
     """Return the histogram bin of every pixel, 0 to OTSU_BINS - 1."""
-    heatmaps = heatmaps.double()  # the span of finite float32 numbers may be no float32
-    least = heatmaps.amin(dim=(1, 2), keepdim=True)
-    span = heatmaps.amax(dim=(1, 2), keepdim=True) - least
-    relative = torch.where(span > 0, (heatmaps - least) / span, 0.0)
+    heatmaps = heatmaps.double()  # the difference of finite float32 numbers may overflow float32
+    minimum = heatmaps.amin(dim=(1, 2), keepdim=True)
+    span = heatmaps.amax(dim=(1, 2), keepdim=True) - minimum
+    relative = torch.where(span > 0, (heatmaps - minimum) / span, 0.0)
     return (relative * OTSU_BINS).long().clamp_(max=OTSU_BINS - 1)
 
 
@@ -239,10 +238,10 @@ def _histogram(bins: Tensor) -> Tensor:
 
 
 def _between_class_variance(counts: Tensor) -> Tensor:
-    """Return the variance between both classes for a split after each bin, (n, OTSU_BINS)."""
+    """Return the between-class variance for a threshold after each bin, (n, OTSU_BINS)."""
     levels = torch.arange(OTSU_BINS, device=counts.device)
     below, moment = counts.cumsum(1), (counts * levels).cumsum(1)
     total, whole = below[:, -1:], moment[:, -1:]
-    # w0 * w1 * (mean0 - mean1)**2 without its two divisions by a weight that may be zero.
+    # w0 * w1 * (mean0 - mean1)**2, without dividing by w0 or w1, which may be zero.
     difference = (whole * below - total * moment).double()
     return difference.square() / (below * (total - below)).clamp(min=1)

@@ -1,4 +1,4 @@
-"""From an attack to finished images: rounding, the last answer, restarts."""
+"""Run an attack with restarts, round its result to uint8, and compute the final logits."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ectool.attacks.ball import WHITE, Ball, Pixels
 from ectool.attacks.objectives import Model, Objective
 from ectool.attacks.pgd import Settings
 
-Method = Callable[[Ball, Objective, Tensor, Settings], Tensor]
+AttackFunction = Callable[[Ball, Objective, Tensor, Settings], Tensor]
 
 
 @dataclass(frozen=True)
 class Perturbed:
-    """Perturbed images and what the model says about them.
+    """Perturbed images and their logits.
 
     Attributes:
         images: Images, 0 to 255, in the ball.
-        logits: The judge's logits of exactly these images.
+        logits: Logits of the evaluation model for exactly these images.
     """
 
     images: UInt8[Tensor, "n c h w"]
@@ -30,76 +30,79 @@ class Perturbed:
 
 
 def finish(
-    ball: Ball, pixels: Pixels, judge: Model, allows: Callable[[Tensor], Tensor | None]
+    ball: Ball, pixels: Pixels, evaluation_model: Model, allows: Callable[[Tensor], Tensor | None]
 ) -> Perturbed:
-    """Round onto the uint8 grid inside of the ball, and ask the judge about the result.
+    """Round to the uint8 grid inside the ball, and compute the logits of the result.
 
     Args:
-        ball: Where the result has to lie.
-        pixels: Where an attack ended.
-        judge: Maps float32 pixels to logits; the precise model, where the attack used a fast one.
-        allows: Tells by the judge's logits which images may be a result, or None for all; the
-            others are put back to the clean ones.
+        ball: The feasible set.
+        pixels: Result of an attack.
+        evaluation_model: Maps float32 pixels to logits; the float32 model if the attack ran in
+            lower precision.
+        allows: Maps these logits to a mask of images that may be a result, or None for all; the
+            clean images replace the others.
 
     Returns:
         Images and logits.
 
-    Cost: 1 forward; 1 more where something may have to be put back.
+    Cost: 1 forward pass; 2 where `allows` returns a mask.
     """
     images = ball.round(pixels)
-    logits = ask(judge, images)
+    logits = run_model(evaluation_model, images)
     allowed = allows(logits)
     if allowed is None:
         return Perturbed(images, logits)
     clean = ball.round(ball.clean)
     images = torch.where(allowed[:, None, None, None], images, clean)
-    return Perturbed(images, torch.where(allowed[:, None], logits, ask(judge, clean)))
+    return Perturbed(
+        images, torch.where(allowed[:, None], logits, run_model(evaluation_model, clean))
+    )
 
 
 def perturb(
-    method: Method,
+    method: AttackFunction,
     ball: Ball,
     objective: Objective,
     starts: Iterable[Pixels],
     settings: Settings,
     *,
-    judge: Model,
+    evaluation_model: Model,
 ) -> Perturbed:
-    """Run an attack from every start and keep each image's result of the greatest score.
+    """Run an attack from every start and keep the result with the maximum score per image.
 
     Args:
         method: The attack.
-        ball: Where the result has to lie.
-        objective: What is raised, and by whose score several results are compared, the first of
-            equals; a result is compared after rounding.
-        starts: One start or more.
-        settings: How the attack goes about it.
-        judge: The model that is asked about the result.
+        ball: The feasible set.
+        objective: The function to maximize; its score compares the results of several starts after
+            rounding, and the first wins a tie.
+        starts: At least one start.
+        settings: Settings of the attack.
+        evaluation_model: The model that computes the logits of the result.
 
     Returns:
         Images and logits.
 
-    Cost: for each start that of the attack + 1 forward, and with several 1 evaluation more each.
+    Cost: per start, the attack and 1 forward pass; 1 more evaluation each if there are several.
     """
     results = (
-        finish(ball, method(ball, objective, start, settings), judge, objective.allows)
+        finish(ball, method(ball, objective, start, settings), evaluation_model, objective.allows)
         for start in starts
     )
     best = next(results)
     score: Tensor | None = None
     for result in results:
         score = _score(objective, best) if score is None else score
-        ahead = _score(objective, result)
-        better = ahead > score
-        score = torch.where(better, ahead, score)
+        new_score = _score(objective, result)
+        better = new_score > score
+        score = torch.where(better, new_score, score)
         best = _merge(better, result, best)
     return best
 
 
-def ask(judge: Model, images: UInt8[Tensor, "n c h w"]) -> Float32[Tensor, "n k"]:
-    """Return a model's logits of whole images."""
+def run_model(model: Model, images: UInt8[Tensor, "n c h w"]) -> Float32[Tensor, "n k"]:
+    """Return the logits of uint8 images."""
     with torch.no_grad():
-        return judge(images.float().div_(WHITE)).float()
+        return model(images.float().div_(WHITE)).float()
 
 
 def _score(objective: Objective, result: Perturbed) -> Tensor:
@@ -107,7 +110,7 @@ def _score(objective: Objective, result: Perturbed) -> Tensor:
         return objective(result.images.float().div_(WHITE)).score
 
 
-def _merge(mask: Tensor, ours: Perturbed, theirs: Perturbed) -> Perturbed:
-    """Take the first's rows where the mask is True."""
-    images = torch.where(mask[:, None, None, None], ours.images, theirs.images)
-    return Perturbed(images, torch.where(mask[:, None], ours.logits, theirs.logits))
+def _merge(mask: Tensor, first: Perturbed, second: Perturbed) -> Perturbed:
+    """Return rows of the first where the mask is True, and of the second elsewhere."""
+    images = torch.where(mask[:, None, None, None], first.images, second.images)
+    return Perturbed(images, torch.where(mask[:, None], first.logits, second.logits))

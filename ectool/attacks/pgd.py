@@ -1,4 +1,4 @@
-"""Gradient ascent with projection: FGSM and PGD."""
+"""Projected gradient ascent: FGSM and PGD."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 import torch
 
 from ectool.attacks.ball import Ball, Pixels, enter, take
-from ectool.attacks.objectives import LabelLoss, Objective, tells_success, value_and_gradient
+from ectool.attacks.objectives import LabelLoss, Objective, can_stop_early, value_and_gradient
 
-LEG = 4
-"""Steps after which those that succeeded leave, where the objective tells of success."""
+CHECK_EVERY = 4
+"""Number of steps between checks for misclassified images, if the objective reports success."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How an attack goes about it; each attack tells which of these it uses.
+    """Settings of an attack; each attack documents which of them it uses.
 
     Attributes:
         steps: Number of steps, 0 or more.
         alpha: Length of a step in pixel units, in the ball's norm.
-        decay: Share of the last step's momentum that is kept (mim).
+        decay: Decay factor of the momentum (mim).
         sigma: Standard deviation of the blur in pixels; 1/16 of the height if None (blur).
-        color: What the background is filled with, in [0, 1]; its own mean if None (fill).
+        color: Colour of the background, in [0, 1]; None for the background's mean (fill).
     """
 
     steps: int = 0
@@ -33,49 +33,49 @@ class Settings:
 
 
 def fgsm(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
-    """Take one step of the length eps (Goodfellow et al. 2015, arXiv 1412.6572).
+    """Take one step of length eps (Goodfellow et al. 2015, arXiv 1412.6572).
 
     ``x + eps * sign(g)``, and in the L2 ball ``x + eps * g / norm2(g)``, with g the gradient at
     the start; projected.
 
     Args:
-        ball: Where the result has to lie.
-        objective: What is raised.
-        start: Where to begin; the clean images in the paper.
+        ball: The feasible set.
+        objective: The function to maximize.
+        start: The start; the clean images in the paper.
         settings: Not used.
 
     Returns:
         Pixels in the ball.
 
-    Cost: 1 forward + 1 backward to the input.
+    Cost: 1 forward pass + 1 input-gradient pass.
     """
     return pgd(ball, objective, start, Settings(steps=1, alpha=ball.eps))
 
 
 def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:
-    """Climb with steps of one length (Madry et al. 2018, arXiv 1706.06083).
+    """Take steps of constant length (Madry et al. 2018, arXiv 1706.06083).
 
     ``x_{t+1} = project(x_t + alpha * sign(g_t))``, and in the L2 ball with ``g_t / norm2(g_t)``.
-    A pixel whose gradient is NaN stays where it is in that step. Nothing in the loop waits for
-    the device, and an image's result does not depend on its batch beyond the device's arithmetic.
+    A pixel with a NaN gradient does not change in that step. The loop does not synchronize with
+    the device, and results do not depend on the batch beyond the arithmetic of the device.
 
-    Where the objective tells of success, and other than in the paper, an image that is one after
-    a leg of 4 steps is a result: it leaves the batch and costs nothing more. That the answer is
-    wrong costs nothing to see there, for the next step begins with it; the device is waited for.
+    Deviation if the objective reports success: images that are already misclassified leave the
+    batch after every 4 steps and cost nothing more. The check needs no further forward pass,
+    because the next step computes the logits, but it synchronizes with the device.
 
     Args:
-        ball: Where the result has to lie.
-        objective: What is raised.
-        start: Where to begin, finite pixels; projected into the ball first.
+        ball: The feasible set.
+        objective: The function to maximize.
+        start: The start, finite pixels; it is projected into the ball first.
         settings: ``steps`` and ``alpha``.
 
     Returns:
-        Pixels in the ball, in the memory format of its clean images.
+        Pixels in the ball, in the memory format of the clean images.
 
-    Cost: steps × (forward + backward to the input), or less for a success.
+    Cost: steps × (forward + input-gradient pass); less for images that succeed.
     """
     current = enter(ball, start)
-    if tells_success(objective):
+    if can_stop_early(objective):
         return _until_success(ball, objective, current, settings)
     for _ in range(settings.steps):
         _, gradient = value_and_gradient(objective, current)
@@ -84,11 +84,11 @@ def pgd(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> 
 
 
 def _until_success(ball: Ball, objective: LabelLoss, current: Pixels, settings: Settings) -> Pixels:
-    """Climb, and after each leg let those go that succeeded."""
+    """Run PGD; successful images leave the batch after every 4 steps."""
     results, rows = current, torch.arange(len(current), device=current.device)
     for step in range(settings.steps):
         value, gradient = value_and_gradient(objective, current)
-        if step and step % LEG == 0:
+        if step and step % CHECK_EVERY == 0:
             results = results.index_copy(0, rows, current)
             left = value.unfinished()
             if len(left) == 0:

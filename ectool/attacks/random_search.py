@@ -1,4 +1,4 @@
-"""Random search by squares: an attack that asks for logits alone."""
+"""Square Attack: random search without gradients."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.random_start import Stream
 
 FIRST_SHARE = 0.8
-"""Share of the image that the first squares cover; that of the reference implementations."""
+"""Share of the image that the first squares cover, as in the reference implementations."""
 HALVINGS = (0.001, 0.005, 0.02, 0.1, 0.2, 0.4, 0.6, 0.8)
-"""Shares of the queries after which that share is halved, as in the paper."""
+"""Shares of the queries after which the covered share is halved, as in the paper."""
 
 
 @dataclass(frozen=True)
 class _Draws:
-    """Random numbers of every image: where each query's square lies, and its signs."""
+    """Random numbers of every image: position and signs of each query's square."""
 
     corner: Float[Tensor, "n q 2"]
     sign: Float[Tensor, "n q c"]
@@ -33,35 +33,35 @@ class _Draws:
 def random_search(
     ball: Ball, objective: LabelLoss, streams: Sequence[Stream], queries: int
 ) -> Pixels:
-    """Change squares at random and keep what raises the loss (Andriushchenko et al. 2020).
+    """Keep changes of random squares that increase the loss (Andriushchenko et al. 2020).
 
     In the L-infinity ball this is Square Attack (arXiv 1912.00049): from vertical stripes of
-    ``clean +- eps``, each query sets a square of one random sign a channel, whose side shrinks.
-    Other than in the paper the L2 ball is searched in the same way: a square of the length eps is
-    added, and the sum is projected. No gradient is asked for, so a network that hides its own is
-    no harder than another one.
+    ``clean +- eps``, each query sets a square to ``clean +- eps``, with one random sign per
+    channel; the squares shrink. Deviation: the L2 ball is searched in the same way; a square of
+    length eps is added, and the sum is projected. The attack uses no gradient, so gradient
+    masking does not protect a network from it.
 
     Args:
-        ball: Where the results have to lie.
-        objective: What is raised; images that are wrong already are left alone.
-        streams: Random numbers, one for each image.
-        queries: How often the model is asked about an image.
+        ball: The feasible set.
+        objective: The loss to maximize; images that are already misclassified stay unchanged.
+        streams: Random number generators, one per image.
+        queries: Number of queries per image.
 
     Returns:
         Pixels in the ball.
 
-    Cost: queries + 1 forward passes, or less for a success.
+    Cost: queries + 1 forward passes; fewer for images that become misclassified.
     """
     draws = _draw(streams, queries, ball.clean)
     current = _start(ball, draws)
-    score, done = _ask(objective, current)
+    score, done = _evaluate(objective, current)
     for query in range(queries):
         todo = (~done).nonzero()[:, 0]
         if len(todo) == 0:
             break
         part = ball.take(todo)
         tried = _try(part, current[todo], draws, todo, query, queries)
-        found, success = _ask(objective.take(todo), tried)
+        found, success = _evaluate(objective.take(todo), tried)
         better = (found > score[todo]) | success
         kept = torch.where(better[:, None, None, None], tried, current[todo])
         current = current.index_copy(0, todo, kept)
@@ -74,8 +74,8 @@ def side_of(query: int, queries: int, size: tuple[int, int]) -> int:
     """Return the side of a query's square in pixels.
 
     Args:
-        query: Number of the query, from 0.
-        queries: Number of all.
+        query: Index of the query, from 0.
+        queries: Number of queries.
         size: (height, width) of the image.
     """
     halved = sum(query > share * queries for share in HALVINGS)
@@ -103,7 +103,7 @@ def _start(ball: Ball, draws: _Draws) -> Pixels:
 def _try(
     ball: Ball, current: Pixels, draws: _Draws, rows: Tensor, query: int, queries: int
 ) -> Pixels:
-    """Return the images with one more square each."""
+    """Return the images, each with one more square."""
     height, width = current.shape[2:]
     side = side_of(query, queries, (height, width))
     inside = _squares(draws.corner[rows, query], side, (height, width))
@@ -117,7 +117,7 @@ def _try(
 def _squares(
     corner: Float[Tensor, "n 2"], side: int, size: tuple[int, int]
 ) -> Bool[Tensor, "n 1 h w"]:
-    """Return where a square lies that fits into the image, given its corner as shares."""
+    """Return masks of squares inside the image; corners are shares of the possible positions."""
     marks = []
     for axis, length in enumerate(size):
         first = (corner[:, axis] * (length - side + 1)).floor()[:, None]
@@ -126,10 +126,10 @@ def _squares(
     return (marks[0][:, :, None] & marks[1][:, None, :])[:, None]
 
 
-def _ask(objective: LabelLoss, pixels: Pixels) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
-    """Return the loss of images, and whether they are answered wrongly."""
+def _evaluate(objective: LabelLoss, pixels: Pixels) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
+    """Return the loss of each image, and whether it is misclassified."""
     with torch.no_grad():
         value = objective(pixels)
     if value.success is None:
-        raise ValueError("the objective has to tell of success")
+        raise ValueError("the objective must report success")
     return value.score, value.success

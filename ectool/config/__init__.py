@@ -27,7 +27,7 @@ from ectool.config.perturb import (
     LEVELLESS_MASKS,
     Attack,
     PerturbConfig,
-    unheard_options,
+    inapplicable_options,
 )
 from ectool.config.services import (
     REMOVAL_BASELINES,
@@ -99,5 +99,5 @@ __all__ = [
     "ShardOptions",
     "TrainConfig",
     "ViewOptions",
-    "unheard_options",
+    "inapplicable_options",
 ]

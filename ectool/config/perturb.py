@@ -32,7 +32,7 @@ ATTACK_OPTIONS: dict[str, frozenset[str]] = {
 """What each attack listens to, besides the mask."""
 
 
-def unheard_options(attack: str) -> frozenset[str]:
+def inapplicable_options(attack: str) -> frozenset[str]:
     """Return the options that other attacks listen to, and this one does not."""
     heard = ATTACK_OPTIONS.get(attack, frozenset())
     return frozenset[str]().union(*ATTACK_OPTIONS.values()) - heard
@@ -99,7 +99,7 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         return self
 
     def _check_attack(self) -> None:
-        for name in sorted(unheard_options(self.attack)):
+        for name in sorted(inapplicable_options(self.attack)):
             if self._is_given(name):
                 takers = [a for a, options in ATTACK_OPTIONS.items() if name in options]
                 raise _misfit(

@@ -13,7 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from ectool.errors import InputError
 from ectool.explainers.base import Explanation, Targets
 from ectool.explainers.gradient.interception import Interception, is_in_place
-from ectool.explainers.gradient.reductions import greatest_magnitude
+from ectool.explainers.gradient.reductions import max_magnitude
 from ectool.explainers.gradients import explain_by_gradient, run_with_graph
 from ectool.models.classifier import Classifier
 
@@ -47,7 +47,7 @@ class GuidedBackprop:
 
         Cost: one forward pass, and a backward pass for each column that holds any target.
         """
-        return explain_by_gradient(self.model, images, targets, greatest_magnitude, run_guided)
+        return explain_by_gradient(self.model, images, targets, max_magnitude, run_guided)
 
 
 def run_guided(

@@ -21,7 +21,7 @@ def positive_sum(attributions: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h
     return attributions.float().sum(1).relu_()
 
 
-def greatest_magnitude(gradients: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h w"]:
+def max_magnitude(gradients: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h w"]:
     """Return ``max_c |gradients_c|``: how much a pixel can move the logit (Simonyan et al. 2014).
 
     For gradients, the sign of which says only whether a pixel had better be brighter or darker.

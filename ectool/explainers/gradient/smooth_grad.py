@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ectool.explainers.base import Explanation, Targets
-from ectool.explainers.gradient.reductions import greatest_magnitude
+from ectool.explainers.gradient.reductions import max_magnitude
 from ectool.explainers.gradients import explain_each, pixel_gradient
 from ectool.models.classifier import Classifier
 from ectool.seeding import stream
@@ -52,7 +52,7 @@ class SmoothGrad:
         """
 
         def draw(rows: Tensor, classes: Tensor) -> Tensor:
-            return greatest_magnitude(
+            return max_magnitude(
                 smooth_gradient(
                     self.model, rows, classes, passes=self.passes, noise=self.noise, seed=self.seed
                 )

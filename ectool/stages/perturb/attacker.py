@@ -1,4 +1,4 @@
-"""From the options of an attack to perturbed images."""
+"""The attack that the options of `perturb` describe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
 from ectool.attacks.losses import TARGET_CLASSES, find_loss, scale_of
+from ectool.attacks.monitor import AttackMonitor
 from ectool.attacks.objectives import HeatmapChange, LabelLoss, Model, Objective
 from ectool.attacks.perturbation import Perturbed, perturb
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
-from ectool.attacks.watch import Watch
 from ectool.config import PerturbConfig
 from ectool.datasets.labels import positives
 from ectool.errors import UsageError
@@ -25,23 +25,23 @@ from ectool.models.classifier import Classifier
 COLD_STEPS = 5
 WARM_STEPS = 2
 STEP_SHARE = 2.5
-"""Steps add up to this many radii unless --alpha is given, after Madry et al. 2018."""
+"""Default of alpha * steps in radii, after Madry et al. 2018."""
 MIM_STEP_SHARE = 1.0
 """The same for the momentum method, after Dong et al. 2018."""
 
 
 @dataclass(frozen=True)
 class Clean:
-    """What the attack needs to know of a few samples.
+    """A batch to attack.
 
     Attributes:
-        sample_ids: Identifiers, which random numbers belong to.
+        sample_ids: Identifiers, the keys of random numbers.
         pixels: Clean images in [0, 1].
         labels: True labels.
-        weight: Share of the radius that each pixel may use.
-        logits: The judge's answer to the clean images.
-        start: Images of an earlier round to start from, 0 to 255.
-        watch: Looks on at the attack.
+        weight: Share of the radius at each pixel; 0 where nothing may change.
+        logits: Logits of the clean images.
+        start: Perturbed images of an earlier round to start from, 0 to 255.
+        monitor: Records the gradients and losses of the attack.
     """
 
     sample_ids: list[str]
@@ -50,50 +50,55 @@ class Clean:
     weight: Tensor
     logits: Tensor
     start: Tensor | None
-    watch: Watch | None = None
+    monitor: AttackMonitor | None = None
 
 
 class Attacker:
-    """Runs the attack that the options describe.
+    """The attack that the options describe.
 
     Args:
         config: The options.
-        model: The frozen classifier that gradients are taken of.
-        judge: The classifier whose answers count; the same, or a more precise one.
-        width: Most labels of a sample, where there are several, else None.
+        model: The frozen classifier that computes the gradients.
+        evaluation_model: The classifier that computes the logits of results: the same, or its
+            float32 version.
+        width: Maximum number of labels of a sample for multi-label data, else None.
 
     Raises:
         UsageError: The options do not fit the data.
     """
 
     def __init__(
-        self, config: PerturbConfig, model: Classifier, judge: Classifier, width: int | None
+        self,
+        config: PerturbConfig,
+        model: Classifier,
+        evaluation_model: Classifier,
+        width: int | None,
     ) -> None:
         self.config = config
         self.model = model
-        self.judge = judge
+        self.evaluation_model = evaluation_model
         self.width = width
         self.kind = ATTACKS[config.attack]
         if config.target_class is not None and width is not None:
             raise UsageError(
                 "--target-class",
-                expected="one label a sample",
-                got="several labels",
+                expected="one label per sample",
+                got="multi-label data",
                 fix="leave it out",
             )
-        classes, targeted = len(judge.class_names), config.target_class is not None
-        self.several = width is not None
-        self.loss = find_loss(config.loss, classes, several=self.several, targeted=targeted)
+        classes, targeted = len(evaluation_model.class_names), config.target_class is not None
+        self.multilabel = width is not None
+        self.loss = find_loss(config.loss, classes, multilabel=self.multilabel, targeted=targeted)
         self.settings = self._settings()
 
-    def __call__(self, clean: Clean, judge: Model | None = None) -> Perturbed:
+    def __call__(self, clean: Clean, evaluation_model: Model | None = None) -> Perturbed:
         """Attack a batch.
 
         Args:
             clean: The batch.
-            judge: Answers in place of the judge, as it would, and sees what it is asked.
+            evaluation_model: Replaces the evaluation model; must return the same logits.
 
-        Cost: see the attack; `restarts` times that, and 1 forward for the logits of each result.
+        Cost: `restarts` times that of the attack, and 1 forward pass per result.
         """
         radius = self.config.eps if self.kind.bounded else 1.0
         ball = BALLS[self.config.norm].around(clean.pixels, clean.weight, radius)
@@ -103,12 +108,12 @@ class Attacker:
             self._objective(clean),
             self._starts(ball, clean),
             self.settings,
-            judge=judge or self.judge,
+            evaluation_model=evaluation_model or self.evaluation_model,
         )
 
     @property
     def takes_steps(self) -> bool:
-        """Tell whether a gradient is followed at all."""
+        """Return whether the attack computes gradients."""
         return self.config.attack == "fgsm" or self.settings.steps > 0
 
     def _settings(self) -> Settings:
@@ -126,23 +131,23 @@ class Attacker:
         )
 
     def _objective(self, clean: Clean) -> Objective:
-        if self.kind.climbs == "heatmap":
+        if self.kind.maximizes == "heatmap":
             return self._heatmap_change(clean)
         targets = None
         if self.config.target_class is not None:
             choose = TARGET_CLASSES[self.config.target_class]
             targets = choose(clean.logits, clean.labels, clean.sample_ids, self.config.seed)
-        scale = scale_of(clean.logits, several=self.several) if self.loss.rescaled else None
-        watch = clean.watch
-        return LabelLoss(self.model, self.loss, clean.labels, targets, scale=scale, watch=watch)
+        scale = scale_of(clean.logits, multilabel=self.multilabel) if self.loss.rescaled else None
+        monitor = clean.monitor
+        return LabelLoss(self.model, self.loss, clean.labels, targets, scale=scale, monitor=monitor)
 
     def _heatmap_change(self, clean: Clean) -> HeatmapChange:
-        """Return the change of the true labels' Grad-CAM, whatever the mask is made of."""
-        targets, answers = clean.labels, clean.logits.argmax(1)
+        """Return the change of the Grad-CAM of the true labels, independent of the mask rule."""
+        targets, predictions = clean.labels, clean.logits.argmax(1)
         if self.width is not None:
-            several = positives(clean.labels.cpu().numpy(), self.width)
-            targets = torch.from_numpy(several).to(clean.labels.device)
-            answers = (clean.logits > 0).to(torch.int8)
+            rows = positives(clean.labels.cpu().numpy(), self.width)
+            targets = torch.from_numpy(rows).to(clean.labels.device)
+            predictions = (clean.logits > 0).to(torch.int8)
         explainer = DifferentiableGradCAM(self.model)
 
         def explain(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,11 +155,11 @@ class Attacker:
             return explanation.heatmaps, explanation.logits
 
         heatmaps = explain(clean.pixels)[0].detach()
-        scale = scale_of(clean.logits, several=self.several)
-        return HeatmapChange(explain, heatmaps, answers, scale, clean.watch)
+        scale = scale_of(clean.logits, multilabel=self.multilabel)
+        return HeatmapChange(explain, heatmaps, predictions, scale, clean.monitor)
 
     def _starts(self, ball: Ball, clean: Clean) -> Iterator[Tensor]:
-        """Yield where each restart begins: the first as told, the others at random."""
+        """Yield the start of each restart: the first as the options say, the others random."""
         surface, at_random = self.kind.start == "surface", self.config.random_start
         if at_random is None:
             at_random = self.kind.start != "clean"

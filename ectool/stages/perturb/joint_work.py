@@ -36,11 +36,11 @@ class OnePassWork:
         """Return the batch's rows of the samples and of the heatmaps."""
         drawn: list[Explanation] = []
 
-        def judge(targets: Tensor, pixels: Tensor) -> Tensor:
+        def forward(targets: Tensor, pixels: Tensor) -> Tensor:
             drawn.append(self.perturb.explainer(pixels, targets))
             return drawn[-1].logits
 
-        attacked = self.perturb.attack(batch, explain=True, judge=judge)
+        attacked = self.perturb.attack(batch, explain=True, forward=forward)
         pixels = to_pixels(attacked.images)
         # Of several restarts, or of images put back, what was drawn is not what was kept.
         if len(drawn) != 1:

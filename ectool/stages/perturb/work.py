@@ -15,7 +15,7 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
-from ectool.attacks.watch import Watch
+from ectool.attacks.monitor import AttackMonitor
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
@@ -32,8 +32,8 @@ from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
 from ectool.stages.perturb.attacker import Attacker, Clean
 
-Judge = Callable[[Tensor, Tensor], Tensor]
-"""Returns the logits of images, given their true classes and the pixels."""
+TargetedForward = Callable[[Tensor, Tensor], Tensor]
+"""Maps the true classes and the pixels of images to logits."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,18 @@ class PerturbWork:
         return self.attack(batch).arrays
 
     def attack(
-        self, batch: Batch, *, explain: bool = False, judge: Judge | None = None
+        self,
+        batch: Batch,
+        *,
+        explain: bool = False,
+        forward: TargetedForward | None = None,
     ) -> Attacked:
         """Attack a batch.
 
         Args:
             batch: The batch.
             explain: Draw heatmaps of the clean images also where the mask needs none.
-            judge: Answers images, of which it is told the true classes, in place of the model.
+            forward: Computes the logits of results in place of the model.
         """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
         pixels, targets = to_pixels(images), self.images.targets(batch)
@@ -159,10 +163,10 @@ class PerturbWork:
             weight=soften(background, self.config.soft) if self.config.soft else background,
             logits=logits,
             start=start,
-            watch=Watch.of(len(pixels), self.device),
+            monitor=AttackMonitor.of(len(pixels), self.device),
         )
-        answer = None if judge is None else partial(judge, targets)
-        attack = self.attacker(clean, answer)
+        evaluation_model = None if forward is None else partial(forward, targets)
+        attack = self.attacker(clean, evaluation_model)
         check_finite(attack.logits, batch.sample_ids)
         self._notice(clean, attack.images, images)
         arrays = {
@@ -176,14 +180,14 @@ class PerturbWork:
 
     def _noticeable(self) -> tuple[str, ...]:
         """Return what a batch is looked at for: gradients, where the attack follows them."""
-        return (UNMOVED,) if self.attacker.kind.climbs is None else (UNMOVED, NO_GRADIENT)
+        return (UNMOVED,) if self.attacker.kind.maximizes is None else (UNMOVED, NO_GRADIENT)
 
     def _notice(self, clean: Clean, moved: Tensor, images: Tensor) -> None:
         """Count images that had something to move, and did not, or nothing to follow."""
         may_move = clean.weight.flatten(1).any(1)
         found = {UNMOVED: (moved == images).flatten(1).all(1)}
-        if clean.watch is not None and self.attacker.takes_steps:
-            found[NO_GRADIENT] = clean.watch.unguided()
+        if clean.monitor is not None and self.attacker.takes_steps:
+            found[NO_GRADIENT] = clean.monitor.without_gradient()
         for name, those in found.items():
             self.noticed[name] += int((those & may_move).sum())
 

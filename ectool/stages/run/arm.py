@@ -13,7 +13,7 @@ from ectool.config import (
     PerturbConfig,
     ScoreConfig,
     TrainConfig,
-    unheard_options,
+    inapplicable_options,
 )
 from ectool.stages import score
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
@@ -94,7 +94,7 @@ class Chain:
         """Return the options of perturb; attacks that have a start take the last round's."""
         given = {**self.arm.perturb, "seed": self.seed, "model": str(model), "output": output}
         cold = self.experiment.stage(PerturbConfig, "perturb", **given)
-        if "init" in unheard_options(cold.attack):
+        if "init" in inapplicable_options(cold.attack):
             return cold
         return self.experiment.stage(PerturbConfig, "perturb", **given, init=init)
 

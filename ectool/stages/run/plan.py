@@ -15,7 +15,7 @@ from ectool.config import (
     ExperimentConfig,
     RunConfig,
     TrainConfig,
-    unheard_options,
+    inapplicable_options,
 )
 from ectool.errors import UsageError
 from ectool.settings import Config, read_toml, stage_table, validate, variables
@@ -52,7 +52,7 @@ class Experiment:
         machine = {key: value for key, value in self.machine.items() if key in fields}
         table = stage_table(self.document, name, self.file)
         if "attack" in given:
-            unheard = unheard_options(str(given["attack"]))
+            unheard = inapplicable_options(str(given["attack"]))
             table = {key: value for key, value in table.items() if key not in unheard}
         return validate(model, {**table, **variables(model, name), **machine, **given}, name)
 

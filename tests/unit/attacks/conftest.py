@@ -57,8 +57,12 @@ def torn(model) -> tuple[Callable[[Tensor], Tensor], LinfBall, Tensor]:
     clean = make_batch(n=24)[0] / 255
     usual = model(clean).mean(0)
 
-    def judge(pixels: Tensor) -> Tensor:
+    def evaluation_model(pixels: Tensor) -> Tensor:
         return model(pixels) - usual
 
     everywhere = torch.ones_like(clean[:, 0], dtype=torch.bool)
-    return judge, LinfBall.around(clean, everywhere, 2 / 255), judge(clean).argmax(1)
+    return (
+        evaluation_model,
+        LinfBall.around(clean, everywhere, 2 / 255),
+        evaluation_model(clean).argmax(1),
+    )

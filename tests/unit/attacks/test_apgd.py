@@ -61,15 +61,15 @@ def test_a_wrong_answer_counts_for_more_than_the_score_where_it_is_wanted(norm, 
         return model(pixels)
 
     ranked = likeliest_errors(model(ball.clean), labels, 3)[:, 2]
-    plain, wanting = (
-        LabelLoss(watched, LOSSES["margin"], labels, ranked, wants_error=wants)
-        for wants in (False, True)
+    plain, stopping = (
+        LabelLoss(watched, LOSSES["margin"], labels, ranked, stop_when_misclassified=stops)
+        for stops in (False, True)
     )
     best = apgd(ball, plain, ball.clean, Settings(STEPS))
     on_the_way = torch.stack(seen)
     seen.clear()
-    found = apgd(ball, wanting, ball.clean, Settings(STEPS))
-    wrong = torch.stack([plain.is_wrong(model(pixels)) for pixels in on_the_way])
+    found = apgd(ball, stopping, ball.clean, Settings(STEPS))
+    wrong = torch.stack([plain.is_misclassified(model(pixels)) for pixels in on_the_way])
     assert 0 < wrong.any(0).sum() < len(labels)
     passes = 0
     for row, steps in enumerate(wrong.unbind(1)):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ectool.attacks.ball import LinfBall
-from ectool.attacks.explanation import climb_to_best
+from ectool.attacks.explanation import pgd_best
 from ectool.attacks.objectives import HeatmapChange, heatmap_change, value_and_gradient
 from ectool.attacks.perturbation import perturb
 from ectool.attacks.pgd import Settings
@@ -95,10 +95,10 @@ def test_the_value_is_the_change_less_the_violated_margin(change, start, explain
     value, gradient = value_and_gradient(change, start)
     maps, logits = explain(start)
     for row in range(N):
-        z, answer = logits[row].tolist(), int(change.answers[row])
+        z, answer = logits[row].tolist(), int(change.predictions[row])
         violation = max(v for j, v in enumerate(z) if j != answer) - z[answer]
         measured = float(heatmap_change(maps[row : row + 1], change.heatmaps[row : row + 1]))
-        assert float(value.climbed[row]) == pytest.approx(measured - max(violation, 0), abs=1e-6)
+        assert float(value.objective[row]) == pytest.approx(measured - max(violation, 0), abs=1e-6)
         expected = -math.inf if violation > 0 else measured
         assert float(value.score[row]) == pytest.approx(expected, abs=1e-6)
     assert gradient.any(3).any(2).any(1).all()
@@ -112,7 +112,12 @@ def test_answers_stay_and_explanations_move(answer, network, explain, ball, star
     change = HeatmapChange(explain, heatmaps, answers)
     settings = Settings(10, EPS / 4)
     found = perturb(
-        climb_to_best, ball, change, [start], settings, judge=lambda p: head(trunk(p).mean((2, 3)))
+        pgd_best,
+        ball,
+        change,
+        [start],
+        settings,
+        evaluation_model=lambda p: head(trunk(p).mean((2, 3))),
     )
     assert change.allows(found.logits).all()
     images = found.images.float() / 255
@@ -131,8 +136,8 @@ def test_the_best_permitted_image_of_all_steps_is_returned(change, ball, start):
         seen.append(pixels.detach().clone())
         return change.explain(pixels)
 
-    watched = HeatmapChange(explain, change.heatmaps, change.answers)
-    found = climb_to_best(ball, watched, start, Settings(6, EPS))
+    watched = HeatmapChange(explain, change.heatmaps, change.predictions)
+    found = pgd_best(ball, watched, start, Settings(6, EPS))
     assert len(seen) == 7
     scores = torch.stack([change(one).score for one in seen])
     for row in range(N):
@@ -145,12 +150,19 @@ def test_the_best_permitted_image_of_all_steps_is_returned(change, ball, start):
 def test_an_image_whose_answer_flips_for_the_judge_is_put_back(change, ball, start):
     flipped = torch.arange(N) % 2 == 0
 
-    def judge(pixels):
+    def evaluation_model(pixels):
         logits = change.explain(pixels)[1]
         is_clean = (pixels == ball.clean).flatten(1).all(1)
         return torch.where((flipped & ~is_clean)[:, None], -logits, logits)
 
-    found = perturb(climb_to_best, ball, change, [start], Settings(3, EPS / 2), judge=judge)
+    found = perturb(
+        pgd_best,
+        ball,
+        change,
+        [start],
+        Settings(3, EPS / 2),
+        evaluation_model=evaluation_model,
+    )
     clean = ball.clean.mul(255).round().byte()
     assert torch.equal(found.images[flipped], clean[flipped])
     assert change.allows(found.logits).all()
@@ -161,11 +173,18 @@ def test_several_starts_are_compared_by_the_change(change, ball):
     streams = [start_streams([str(row) for row in range(N)], 0, restart) for restart in range(3)]
     starts = [ball.random_point(one) for one in streams]
 
-    def judge(pixels):
+    def evaluation_model(pixels):
         return change.explain(pixels)[1]
 
     def run(chosen):
-        found = perturb(climb_to_best, ball, change, chosen, Settings(3, EPS / 2), judge=judge)
+        found = perturb(
+            pgd_best,
+            ball,
+            change,
+            chosen,
+            Settings(3, EPS / 2),
+            evaluation_model=evaluation_model,
+        )
         return change(found.images.float() / 255).score
 
     singles = torch.stack([run([one]) for one in starts])

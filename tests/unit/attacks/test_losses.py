@@ -104,23 +104,23 @@ def test_equal_logits_have_a_loss_and_a_gradient():
 
 
 def test_the_default_follows_the_labels():
-    assert find_loss("auto", 2, several=False) is LOSSES["scaled-ce"]
-    assert find_loss("auto", 2, several=True) is LOSSES["scaled-bce"]
+    assert find_loss("auto", 2, multilabel=False) is LOSSES["scaled-ce"]
+    assert find_loss("auto", 2, multilabel=True) is LOSSES["scaled-bce"]
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "several", "targeted", "message"),
+    ("name", "classes", "multilabel", "targeted", "message"),
     [
         ("dlr", 2, False, False, "--loss dlr: expected at least 3 classes, got 2; choose --loss"),
         ("dlr", 3, False, True, "--loss dlr: expected at least 4 classes with a target, got 3"),
-        ("dlr", 9, True, False, "--loss dlr: expected one label a sample, got several labels"),
-        ("ce", 9, True, False, "--loss ce: expected one label a sample, got several labels"),
+        ("dlr", 9, True, False, "--loss dlr: expected one label per sample, got multi-label data"),
+        ("ce", 9, True, False, "--loss ce: expected one label per sample, got multi-label data"),
     ],
 )
-def test_losses_that_are_not_defined(name, classes, several, targeted, message):
+def test_losses_that_are_not_defined(name, classes, multilabel, targeted, message):
     with pytest.raises(UsageError, match=message):
-        find_loss(name, classes, several=several, targeted=targeted)
-    assert find_loss("dlr", 3, several=False) is LOSSES["dlr"]
+        find_loss(name, classes, multilabel=multilabel, targeted=targeted)
+    assert find_loss("dlr", 3, multilabel=False) is LOSSES["dlr"]
 
 
 def test_target_classes_are_wrong_ones_by_their_definition():
@@ -147,21 +147,21 @@ def test_random_target_classes_belong_to_the_sample():
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-3, 1000.0, 1e6, 1e30])
-@pytest.mark.parametrize("several", [False, True])
-def test_rescaled_logits_know_no_factor(factor, several):
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_rescaled_logits_know_no_factor(factor, multilabel):
     logits = logits_and_labels()[0].float()
-    scale = scale_of(logits, several=several)
+    scale = scale_of(logits, multilabel=multilabel)
     spread = (logits * scale[:, None]).square().mean(1).sqrt()
-    if not several:
+    if not multilabel:
         spread = (logits * scale[:, None]).std(1, correction=0)
     torch.testing.assert_close(spread, torch.full((N,), 5.0))
-    scaled = (logits * factor) * scale_of(logits * factor, several=several)[:, None]
+    scaled = (logits * factor) * scale_of(logits * factor, multilabel=multilabel)[:, None]
     torch.testing.assert_close(scaled, logits * scale[:, None])
 
 
 def test_logits_without_spread_keep_their_scale():
     assert scale_of(torch.full((2, 4), 3.0)).tolist() == [1, 1]
-    assert scale_of(torch.zeros(2, 4), several=True).tolist() == [1, 1]
+    assert scale_of(torch.zeros(2, 4), multilabel=True).tolist() == [1, 1]
 
 
 def test_log_odds_lead_where_cross_entropy_leads_and_where_it_has_vanished():

@@ -164,8 +164,8 @@ def test_targeted_apgd_equals_torchattacks(norm, row, data, precise):
         found = ATTACKS["apgd"].run(whole(norm, clean), objective, start, Settings(steps))
         close(objective(found).score, score, atol=1e-6)
         close(found, expected, atol=1e-4)
-        wanting = replace(objective, wants_error=True)
-        fooling = ATTACKS["apgd"].run(whole(norm, clean), wanting, start, Settings(steps))
+        stopping = replace(objective, stop_when_misclassified=True)
+        fooling = ATTACKS["apgd"].run(whole(norm, clean), stopping, start, Settings(steps))
         assert torch.equal(precise(fooling).argmax(1) == labels, right)
 
 

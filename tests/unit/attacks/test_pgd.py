@@ -11,7 +11,7 @@ from ectool.attacks.ball import BALLS, LinfBall
 from ectool.attacks.losses import LOSSES
 from ectool.attacks.objectives import LabelLoss, value_and_gradient
 from ectool.attacks.perturbation import Perturbed, perturb
-from ectool.attacks.pgd import LEG, Settings, pgd
+from ectool.attacks.pgd import CHECK_EVERY, Settings, pgd
 
 EPS, ALPHA = 8 / 255, 2 / 255
 
@@ -19,10 +19,12 @@ EPS, ALPHA = 8 / 255, 2 / 255
 def attack(model, images, labels, background, *, start, steps=2, norm="linf", eps=EPS, **given):
     """Run PGD on whole images and round."""
     loss = LOSSES["ce" if labels.ndim == 1 else "bce"]
-    alpha, judge = given.pop("alpha", ALPHA), given.pop("judge", model)
+    alpha, evaluation_model = given.pop("alpha", ALPHA), given.pop("evaluation_model", model)
     ball = BALLS[norm].around(images.float() / 255, background, eps)
     objective = LabelLoss(model, loss, labels, **given)
-    return perturb(pgd, ball, objective, [start], Settings(steps, alpha), judge=judge)
+    return perturb(
+        pgd, ball, objective, [start], Settings(steps, alpha), evaluation_model=evaluation_model
+    )
 
 
 def slow_pgd(model, clean, label, background, start, steps):
@@ -82,7 +84,7 @@ def test_the_loss_rises_and_falls_towards_targets(norm, eps, alpha, model, batch
 
 
 @pytest.mark.parametrize("norm", BALLS)
-@pytest.mark.parametrize("steps", [LEG, 2 * LEG + 1])
+@pytest.mark.parametrize("steps", [CHECK_EVERY, 2 * CHECK_EVERY + 1])
 def test_successes_after_a_leg_are_results_and_leave(norm, steps, torn):
     model, ball, labels = torn
     ball = BALLS[norm].around(ball.clean, ball.weight, ball.eps if norm == "linf" else 0.15)
@@ -92,18 +94,19 @@ def test_successes_after_a_leg_are_results_and_leave(norm, steps, torn):
         seen.append(pixels.detach().clone())
         return model(pixels)
 
-    plain, wanting = (
-        LabelLoss(watched, LOSSES["ce"], labels, wants_error=wants) for wants in (False, True)
+    plain, stopping = (
+        LabelLoss(watched, LOSSES["ce"], labels, stop_when_misclassified=stops)
+        for stops in (False, True)
     )
     settings = Settings(steps, ball.eps / 7)
     last = pgd(ball, plain, ball.clean, settings)
     on_the_way = [*seen, last]
     seen.clear()
-    found = pgd(ball, wanting, ball.clean, settings)
+    found = pgd(ball, stopping, ball.clean, settings)
     passes, ends = 0, []
     for row in range(len(labels)):
-        legs = range(LEG, steps, LEG)
-        reached = [end for end in legs if plain.is_wrong(model(on_the_way[end]))[row]]
+        legs = range(CHECK_EVERY, steps, CHECK_EVERY)
+        reached = [end for end in legs if plain.is_misclassified(model(on_the_way[end]))[row]]
         ends.append(min(reached, default=steps))
         passes += min(ends[-1] + 1, steps)
         torch.testing.assert_close(found[row], on_the_way[ends[-1]][row], rtol=0, atol=1e-6)
@@ -118,7 +121,7 @@ def test_logits_are_the_judges_of_the_rounded_images(model, batch):
         return model(pixels).to(torch.bfloat16)
 
     options = {"background": background, "start": images / 255}
-    found = attack(fast, images, labels, judge=model, **options)
+    found = attack(fast, images, labels, evaluation_model=model, **options)
     expected = model(found.images.float() / 255)
     torch.testing.assert_close(found.logits, expected, rtol=0, atol=0)
     own = attack(fast, images, labels, **options)

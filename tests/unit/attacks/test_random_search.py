@@ -19,7 +19,7 @@ def searched(network, clean, labels, norm="linf", queries=40, rows=None):
     ball = BALLS[norm].around(
         clean[rows], torch.ones(len(rows), *clean.shape[2:], dtype=torch.bool), EPS[norm]
     )
-    objective = LabelLoss(network, LOSSES["margin"], labels[rows], wants_error=True)
+    objective = LabelLoss(network, LOSSES["margin"], labels[rows], stop_when_misclassified=True)
     streams = [stream(0, f"{row}", "random search") for row in rows.tolist()]
     return random_search(ball, objective, streams, queries)
 
@@ -51,15 +51,15 @@ def test_an_image_is_searched_alike_in_every_batch(norm, model, batch):
 
 
 def test_what_is_wrong_is_left_where_it_started(torn):
-    judge, ball, labels = torn
+    evaluation_model, ball, labels = torn
     seen = []
 
     def counted(pixels):
         seen.append(len(pixels))
-        return judge(pixels)
+        return evaluation_model(pixels)
 
     start, end = (searched(counted, ball.clean, labels, queries=q) for q in (0, 9))
-    wrong = judge(start).argmax(1) != labels
+    wrong = evaluation_model(start).argmax(1) != labels
     assert 0 < wrong.sum() < 24
     assert torch.equal(end[wrong], start[wrong])
     assert seen[:3] == [24, 24, int((~wrong).sum())]

@@ -11,7 +11,7 @@ from ectool.attacks.losses import LOSSES, likeliest_errors
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings, pgd
 from ectool.attacks.random_start import start_streams
-from ectool.attacks.until_misclassified import until_fooled
+from ectool.attacks.until_misclassified import until_misclassified
 
 N, STEPS, RESTARTS = 24, 6, 3
 
@@ -45,13 +45,13 @@ def test_the_first_success_or_else_the_last_result(norm, targets, torn):
         ranked = likeliest_errors(model(ball.clean), labels, 2).unbind(1)[:targets]
         return [LabelLoss(network, LOSSES["ce"], labels, target) for target in ranked or [None]]
 
-    found = until_fooled(
+    found = until_misclassified(
         pgd,
         ball,
         objectives(watched),
         random_start,
         Settings(STEPS, ball.eps / 3),
-        judge=model,
+        evaluation_model=model,
         restarts=RESTARTS,
     )
     everything = logits_of_all(model, ball, objectives(model))
@@ -69,7 +69,9 @@ def test_the_first_success_or_else_the_last_result(norm, targets, torn):
 def test_one_start_is_the_plain_attack_bit_for_bit(steps, torn):
     model, ball, labels = torn
     objective, settings = LabelLoss(model, LOSSES["ce"], labels), Settings(steps, ball.eps / 3)
-    found = until_fooled(pgd, ball, [objective], random_start, settings, judge=model)
+    found = until_misclassified(
+        pgd, ball, [objective], random_start, settings, evaluation_model=model
+    )
     start = random_start(ball, torch.arange(N), 0)
     assert torch.equal(found, model(pgd(ball, objective, start, settings)))
 
@@ -82,13 +84,13 @@ def test_nothing_is_asked_once_all_are_fooled(torn):
         asked.append(len(pixels))
         return model(pixels)
 
-    until_fooled(
+    until_misclassified(
         pgd,
         ball,
         [LabelLoss(watched, LOSSES["ce"], wrong)] * 2,
         random_start,
         Settings(STEPS, 0.01),
-        judge=model,
+        evaluation_model=model,
         restarts=5,
     )
     assert asked == [N] * STEPS
@@ -102,4 +104,4 @@ def test_an_answer_is_wrong_where_any_label_that_counts_is(model):
         (several, [False, False, True, True]),
         (single, [False, True, False, True]),
     ):
-        assert LabelLoss(model, LOSSES["bce"], labels).is_wrong(logits).tolist() == expected
+        assert LabelLoss(model, LOSSES["bce"], labels).is_misclassified(logits).tolist() == expected

@@ -16,11 +16,11 @@ from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS, Ball
 from ectool.attacks.losses import LOSSES, find_loss, likeliest_errors, scale_of
 from ectool.attacks.masks import full, outside_object
-from ectool.attacks.objectives import LabelLoss, is_wrong
+from ectool.attacks.monitor import AttackMonitor
+from ectool.attacks.objectives import LabelLoss, is_misclassified
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
-from ectool.attacks.until_misclassified import until_fooled
-from ectool.attacks.watch import Watch
+from ectool.attacks.until_misclassified import until_misclassified
 from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.metrics.localization import filled_boxes
@@ -47,7 +47,7 @@ class Victims:
         labels: True labels.
         weight: Which pixels may move.
         logits: What the model answers to the clean images.
-        watch: Looks on at attacks that follow gradients.
+        monitor: Looks on at attacks that follow gradients.
     """
 
     sample_ids: list[str]
@@ -55,7 +55,7 @@ class Victims:
     labels: Tensor
     weight: Tensor
     logits: Tensor
-    watch: Watch | None = None
+    monitor: AttackMonitor | None = None
 
 
 Attack = Callable[[Victims], Tensor]
@@ -103,28 +103,37 @@ class GradientAttack:
             streams = start_streams(ids, self.seed, attempt)
             return ball.random_point(streams, surface=kind.start == "surface")
 
-        return until_fooled(
+        return until_misclassified(
             kind.run,
             BALLS[self.condition.norm].around(victims.pixels, victims.weight, eps),
             self._objectives(victims),
             start,
             Settings(steps=steps, alpha=STEP_SHARE * eps / steps),
-            judge=self.model,
+            evaluation_model=self.model,
             restarts=1 if kind.start == "clean" else self.restarts,
         )
 
     def _objectives(self, victims: Victims) -> list[LabelLoss]:
         labels, classes = victims.labels, victims.logits.shape[1]
         if self.condition.attack != "apgd-t":
-            several = labels.ndim > 1
-            loss = find_loss("auto", classes, several=several)
-            scale = scale_of(victims.logits, several=several)
-            own = LabelLoss(self.model, loss, labels, wants_error=not several, scale=scale)
-            return [replace(own, watch=victims.watch)]
+            multilabel = labels.ndim > 1
+            loss = find_loss("auto", classes, multilabel=multilabel)
+            scale = scale_of(victims.logits, multilabel=multilabel)
+            own = LabelLoss(
+                self.model, loss, labels, stop_when_misclassified=not multilabel, scale=scale
+            )
+            return [replace(own, monitor=victims.monitor)]
         loss = LOSSES[targeted_loss(classes)]
         targets = likeliest_errors(victims.logits, labels, min(TARGETS, classes - 1))
         return [
-            LabelLoss(self.model, loss, labels, target, wants_error=True, watch=victims.watch)
+            LabelLoss(
+                self.model,
+                loss,
+                labels,
+                target,
+                stop_when_misclassified=True,
+                monitor=victims.monitor,
+            )
             for target in targets.unbind(1)
         ]
 
@@ -191,8 +200,8 @@ class AttackWork:
 
     def compute(self, batch: AttackBatch) -> Arrays:
         """Return the answers after the attack, of its errors those to the clean images."""
-        logits, several = batch.logits.copy(), batch.labels.ndim > 1
-        right = np.ones(len(logits), np.bool_) if several else is_correct(logits, batch.labels)
+        logits, multilabel = batch.logits.copy(), batch.labels.ndim > 1
+        right = np.ones(len(logits), np.bool_) if multilabel else is_correct(logits, batch.labels)
         rows = np.flatnonzero(right)
         if len(rows):
             logits[rows] = self._attacked(batch, rows)
@@ -206,18 +215,18 @@ class AttackWork:
         sample_ids = [batch.sample_ids[row] for row in rows]
         labels = torch.from_numpy(batch.labels[rows]).to(self.images.device)
         clean = torch.from_numpy(batch.logits[rows]).to(self.images.device)
-        watch = Watch.of(len(rows), pixels.device)
-        logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean, watch))
+        monitor = AttackMonitor.of(len(rows), pixels.device)
+        logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean, monitor))
         check_finite(logits, sample_ids)
         if isinstance(self.attack, GradientAttack):
-            self._notice(watch, ~is_wrong(logits, labels) & weight.flatten(1).any(1))
+            self._notice(monitor, ~is_misclassified(logits, labels) & weight.flatten(1).any(1))
         return logits.cpu().numpy()
 
-    def _notice(self, watch: Watch, withstood: Tensor) -> None:
+    def _notice(self, monitor: AttackMonitor, withstood: Tensor) -> None:
         """Count images that withstood an attack which had nothing to follow."""
-        self.noticed[NO_GRADIENT] += int((watch.unguided() & withstood).sum())
+        self.noticed[NO_GRADIENT] += int((monitor.without_gradient() & withstood).sum())
         if self.condition.attack != "fgsm":  # which looks at a loss once
-            self.noticed[FLAT] += int((watch.flat() & withstood).sum())
+            self.noticed[FLAT] += int((monitor.with_constant_loss() & withstood).sum())
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
         """Count images that an attack by gradients says nothing of."""

@@ -72,7 +72,7 @@ class CheckWork:
         ids = [batch.sample_ids[row] for row in rows]
         self._notice_random_logits(pixels)
         labels = torch.from_numpy(batch.labels[rows]).to(device)
-        objective = LabelLoss(self.model, LOSSES["margin"], labels, wants_error=True)
+        objective = LabelLoss(self.model, LOSSES["margin"], labels, stop_when_misclassified=True)
         ball = BALLS[check.norm].around(pixels, full(pixels[:, 0]), check.eps)
         streams = [stream(self.seed, name, "random search") for name in ids]
         logits = self._ask(random_search(ball, objective, streams, check.queries))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from ectool.explainers.gradient.reductions import greatest_magnitude, positive_sum
+from ectool.explainers.gradient.reductions import max_magnitude, positive_sum
 
 VALUES = torch.tensor([[1.0, -2.0], [-3.0, 1.0], [0.5, 0.5]]).view(1, 3, 1, 2)
 
@@ -13,9 +13,9 @@ def test_channels_of_a_pixel_count_together():
 
 
 def test_the_greatest_channel_counts_whatever_its_sign():
-    assert greatest_magnitude(VALUES).tolist() == [[[3.0, 2.0]]]
+    assert max_magnitude(VALUES).tolist() == [[[3.0, 2.0]]]
 
 
 def test_heatmaps_are_float32():
-    for reduce in (positive_sum, greatest_magnitude):
+    for reduce in (positive_sum, max_magnitude):
         assert reduce(VALUES.bfloat16()).dtype == torch.float32

@@ -242,7 +242,7 @@ def test_multilabel_data_has_no_target_class(tmp_path):
         return Attacker(config, TwoClasses(), TwoClasses(), width)
 
     with pytest.raises(
-        UsageError, match="--target-class: expected one label a sample, got several"
+        UsageError, match="--target-class: expected one label per sample, got multi-label"
     ):
         make(2, target_class="second")
     with pytest.raises(UsageError, match="--loss dlr: expected at least 3 classes, got 2"):

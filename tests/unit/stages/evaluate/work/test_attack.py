@@ -81,7 +81,9 @@ def test_targets_one_by_one_redone_for_each_image(work, network, few_digits, cle
         label, holds = labels[row, None], int(logits.argmax()) == int(labels[row])
         ball = BALLS["linf"].around(pixels, torch.ones(1, 32, 32, dtype=torch.bool), 3 / 255)
         for number, target in enumerate(likeliest_errors(logits, label, 9).unbind(1)):
-            objective = LabelLoss(network, LOSSES["dlr"], label, target, wants_error=True)
+            objective = LabelLoss(
+                network, LOSSES["dlr"], label, target, stop_when_misclassified=True
+            )
             streams = start_streams([few_digits.sample_ids[row]], 0, number)
             start = ball.random_point(streams, surface=True)
             found = METHODS["apgd"].run(ball, objective, start, Settings(4))
@@ -102,11 +104,11 @@ class TestBackground:
     def test_what_may_move_is_what_lies_outside_the_mask(self, condition, work, few_digits, clean):
         seen = []
 
-        def watch(victims):
+        def monitor(victims):
             seen.append(victims)
             return victims.logits
 
-        own = work(condition, watch)
+        own = work(condition, monitor)
         found = own.compute(own.load(ALL))[f"{condition.name}/logits"]
         assert np.array_equal(found, clean)
         right = np.flatnonzero(clean.argmax(1) == few_digits.labels)

@@ -1,4 +1,4 @@
-"""What a watch sees of attacks on networks that show no way, and on those that do."""
+"""What a monitor sees of attacks on networks that show no way, and on those that do."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import torch
 from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS
 from ectool.attacks.losses import LOSSES, scale_of
+from ectool.attacks.monitor import AttackMonitor
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.pgd import Settings
-from ectool.attacks.watch import Watch
 
 
 def attacked(network, batch, attack="pgd", steps=6, loss="scaled-ce", factor=None):
     images, labels, _ = batch()
     clean = images.float() / 255
     ball = BALLS["linf"].around(clean, torch.ones_like(clean[:, 0], dtype=torch.bool), 8 / 255)
-    watch = Watch.of(len(clean), clean.device)
+    monitor = AttackMonitor.of(len(clean), clean.device)
     scale = scale_of(network(clean)) if LOSSES[loss].rescaled else None
-    objective = LabelLoss(network, LOSSES[loss], labels, scale=scale, watch=watch)
+    objective = LabelLoss(network, LOSSES[loss], labels, scale=scale, monitor=monitor)
     found = ATTACKS[attack].run(ball, objective, clean, Settings(steps, 2 / 255))
-    return found, watch
+    return found, monitor
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
 def test_a_smooth_network_leads_every_image(attack, model, batch):
-    _, watch = attacked(model, batch, attack)
-    assert not watch.unguided().any()
-    assert watch.flat().all() == (attack == "fgsm")  # which takes one look
+    _, monitor = attacked(model, batch, attack)
+    assert not monitor.without_gradient().any()
+    assert monitor.with_constant_loss().all() == (attack == "fgsm")  # which takes one look
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
@@ -38,14 +38,14 @@ def test_rounded_input_and_cut_graphs_lead_nowhere(attack, model, batch):
         lambda x: model(x.detach()),
         lambda x: model((x > 0.5).float()),
     ):
-        found, watch = attacked(network, batch, attack)
-        assert watch.unguided().all()
+        found, monitor = attacked(network, batch, attack)
+        assert monitor.without_gradient().all()
         assert torch.equal(found, batch()[0].float() / 255) or attack == "apgd"
 
 
 def test_gradients_that_are_no_numbers_lead_nowhere(model, batch):
-    _, watch = attacked(lambda x: model(x) + (x.mean() * 0).sqrt(), batch)
-    assert watch.unguided().all()
+    _, monitor = attacked(lambda x: model(x) + (x.mean() * 0).sqrt(), batch)
+    assert monitor.without_gradient().all()
 
 
 def test_only_some_of_a_batch_are_stuck(model, batch):
@@ -54,12 +54,12 @@ def test_only_some_of_a_batch_are_stuck(model, batch):
     def network(x):
         return torch.where(odd[:, None], model(x.detach()), model(x))
 
-    _, watch = attacked(network, batch)
-    assert torch.equal(watch.unguided(), odd)
+    _, monitor = attacked(network, batch)
+    assert torch.equal(monitor.without_gradient(), odd)
     kept = torch.tensor([1, 2])
-    part = watch.take(kept).take(torch.tensor([0]))
+    part = monitor.take(kept).take(torch.tensor([0]))
     part.note(torch.zeros(1), torch.ones(1, 3, 8, 8))
-    assert watch.unguided().tolist() == [False, False, False, True, False, True]
+    assert monitor.without_gradient().tolist() == [False, False, False, True, False, True]
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
@@ -67,9 +67,9 @@ def test_only_some_of_a_batch_are_stuck(model, batch):
 def test_a_factor_on_the_logits_changes_no_step(attack, factor, model, batch):
     """Powers of 2, which round nothing: the very same images, where cross-entropy finds others."""
     expected, _ = attacked(model, batch, attack)
-    found, watch = attacked(lambda x: model(x) * factor, batch, attack)
+    found, monitor = attacked(lambda x: model(x) * factor, batch, attack)
     assert torch.equal(found, expected)
-    assert not watch.unguided().any()
+    assert not monitor.without_gradient().any()
     if factor == 2.0**20:
         _, blind = attacked(lambda x: model(x) * factor, batch, attack, loss="ce")
-        assert blind.unguided().any()
+        assert blind.without_gradient().any()
