@@ -14,11 +14,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from ectool.datasets.arrays import boxes_of
 from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.images import read_image
-from ectool.datasets.views import Placement, View
+from ectool.datasets.views import Placement, View, boxes_of
 
 Found = TypeVar("Found")
 MAX_THREADS = 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 
 Box = tuple[int, int, int, int]
@@ -102,3 +102,25 @@ class View:
     def facts(self) -> list[object]:
         """Return what of the view belongs to a data set's fingerprint."""
         return [VERSION, self.kind, self.side]
+
+
+def boxes_of(masks: Bool[np.ndarray, "n h w"]) -> Int64[np.ndarray, "n 4"]:
+    """Return the tightest box around the object of each mask.
+
+    Args:
+        masks: Object masks, True on the object.
+
+    Returns:
+        (x0, y0, x1, y1) in pixels, end-exclusive; four zeros for a mask without object.
+    """
+    x0, x1 = _extent(np.asarray(masks.any(axis=1)))
+    y0, y1 = _extent(np.asarray(masks.any(axis=2)))
+    return np.stack([x0, y0, x1, y1], axis=1)
+
+
+def _extent(
+    occupied: Bool[np.ndarray, "n length"],
+) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    first = occupied.argmax(axis=1)
+    last = occupied.shape[1] - occupied[:, ::-1].argmax(axis=1)
+    return first, np.where(occupied.any(axis=1), last, 0)

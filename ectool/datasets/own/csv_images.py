@@ -10,11 +10,11 @@ import numpy as np
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, Report
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
-from ectool.datasets.folders import ALL
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.own.csv_samples import Sample, read_samples
 from ectool.datasets.own.drawn_annotations import DrawnAnnotations
 from ectool.datasets.own.table_rows import line_fault
+from ectool.datasets.splits import ALL
 from ectool.errors import AbsentError, InputError
 
 

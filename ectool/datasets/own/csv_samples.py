@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.datasets.base import Report, raise_fault
-from ectool.datasets.folders import SPLIT_FOLDERS, drawn_split
 from ectool.datasets.own.table_rows import BoxCells, Row, line_fault, read_rows
+from ectool.datasets.splits import SPLIT_NAMES, drawn_split
 from ectool.errors import InputError
 
 SEPARATOR = ";"
@@ -125,10 +125,10 @@ def _split(row: Row, path: str) -> str:
     cell = row.cells.get("split")
     if cell is None:
         return drawn_split(path)
-    if cell.lower() not in SPLIT_FOLDERS:
+    if cell.lower() not in SPLIT_NAMES:
         raise row.fault(
-            expected=f"a split, one of {', '.join(SPLIT_FOLDERS)}",
+            expected=f"a split, one of {', '.join(SPLIT_NAMES)}",
             got=repr(cell),
             fix="correct it, or leave the column out to have the split drawn",
         )
-    return SPLIT_FOLDERS[cell.lower()]
+    return SPLIT_NAMES[cell.lower()]

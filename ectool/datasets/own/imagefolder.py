@@ -11,12 +11,13 @@ from jaxtyping import Float
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Entry
-from ectool.datasets.folders import ALL, Listing, list_split
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.image_files import ImageFiles
-from ectool.datasets.mask_files import MASKS
 from ectool.datasets.own.drawn_annotations import DrawnAnnotations
+from ectool.datasets.own.folders import Listing, list_split
+from ectool.datasets.own.mask_files import MASKS
 from ectool.datasets.own.table_rows import BOX, BoxCells, Row, read_rows
+from ectool.datasets.splits import ALL
 from ectool.errors import AbsentError, InputError
 
 BOXES = "boxes.csv"

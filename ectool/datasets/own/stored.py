@@ -10,7 +10,6 @@ from jaxtyping import UInt8, UInt16
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
-from ectool.datasets.arrays import boxes_of
 from ectool.datasets.base import (
     SPLITS,
     Annotations,
@@ -23,6 +22,7 @@ from ectool.datasets.base import (
 from ectool.datasets.catalogue import Entry
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.image_arrays import ImageArrays
+from ectool.datasets.views import boxes_of
 from ectool.errors import AbsentError, InputError, IntegrityError
 from ectool.types import Unnamed
 

@@ -14,8 +14,8 @@ from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import Archive, Entry, unknown_split
 from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_grey, read_size
-from ectool.datasets.published.held_out import held_out_tenth
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
+from ectool.datasets.splits import held_out_tenth
 from ectool.errors import InputError
 
 ARCHIVE = Archive("CUB_200_2011.tgz", "MD5 97eceeb196236b17998738112f37df78")

@@ -13,7 +13,7 @@ from ectool.datasets.base import DataRequest, Dataset, Indices, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.image_arrays import ImageArrays
-from ectool.datasets.published.held_out import held_out_tenth
+from ectool.datasets.splits import held_out_tenth
 from ectool.errors import InputError
 
 ARCHIVE = Archive("stl10_binary.tar.gz", "MD5 91f7769df0f17e558f3565bffb0c7dfb")

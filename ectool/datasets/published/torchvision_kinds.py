@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ectool.datasets.base import SPLITS
 from ectool.datasets.catalogue import Archive
-from ectool.datasets.folders import ALL
+from ectool.datasets.splits import ALL
 
 Arguments = Mapping[str, object]
 

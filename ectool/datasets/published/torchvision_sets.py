@@ -15,11 +15,10 @@ from jaxtyping import Int64, UInt8
 from ectool.datasets.base import DataRequest, Dataset, Indices
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.fingerprint import digest_of
-from ectool.datasets.folders import ALL, drawn_split
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.image_files import ImageFiles
-from ectool.datasets.published.held_out import held_out_tenth
 from ectool.datasets.published.torchvision_kinds import KINDS, OFFERED, Kind
+from ectool.datasets.splits import ALL, drawn_split, held_out_tenth
 from ectool.errors import AbsentError, InputError
 from ectool.types import Unnamed
 

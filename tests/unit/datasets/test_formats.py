@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from ectool.datasets.folders import list_split
 from ectool.datasets.formats import image_extensions, is_image_name, readable_formats
 from ectool.datasets.images import read_image
+from ectool.datasets.own.folders import list_split
 
 SAVED = ["gif", "jfif", "jpe", "webp", "tif", "ppm", "pnm", "jp2", "tga", "pcx", "sgi", "qoi"]
 SAVED += ["apng", "dds", "bmp", "dib", "mpo"]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from ectool.datasets.views import View
+from ectool.datasets.views import View, boxes_of
 
 SIDES = st.integers(1, 90)
 VIEW_SIDES = st.sampled_from([1, 7, 32, 33, 56])
@@ -126,3 +127,16 @@ def test_no_boxes_stay_no_boxes():
 def test_views_that_differ_have_other_facts():
     facts = [View(8).facts(), View(9).facts(), View(8, "squash").facts()]
     assert all(facts.count(fact) == 1 for fact in facts)
+
+
+@given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6))))
+def test_boxes_redone_pixel_by_pixel(masks):
+    for mask, box in zip(masks, boxes_of(masks), strict=True):
+        y, x = np.nonzero(mask)
+        tight = [x.min(), y.min(), x.max() + 1, y.max() + 1] if mask.any() else [0, 0, 0, 0]
+        assert box.tolist() == tight
+
+
+def test_boxes_are_whole_numbers_even_of_no_masks():
+    assert boxes_of(np.zeros((0, 3, 4), np.bool_)).shape == (0, 4)
+    assert boxes_of(np.zeros((2, 3, 4), np.bool_)).dtype == np.int64

@@ -8,9 +8,9 @@ from miniatures.csv_images import CLASSES, SPLITS, write_csv, write_multilabel_c
 from PIL import Image
 
 from ectool.datasets.base import DataRequest
-from ectool.datasets.folders import drawn_split
 from ectool.datasets.images import read_image
 from ectool.datasets.own.csv_images import open_csv
+from ectool.datasets.splits import drawn_split
 from ectool.datasets.views import View
 from ectool.errors import InputError
 

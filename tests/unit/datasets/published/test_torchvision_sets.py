@@ -11,9 +11,9 @@ import torchvision.datasets
 from miniatures.torchvision_sets import N_CLASSES, WRITERS, write_torchvision
 
 from ectool.datasets.base import DataRequest
-from ectool.datasets.folders import drawn_split
 from ectool.datasets.published.torchvision_kinds import KINDS
 from ectool.datasets.published.torchvision_sets import open_torchvision
+from ectool.datasets.splits import drawn_split
 from ectool.datasets.views import View
 from ectool.errors import InputError
 

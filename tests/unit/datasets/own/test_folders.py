@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from ectool.datasets.folders import drawn_split, list_split
+from ectool.datasets.own.folders import list_split
+from ectool.datasets.splits import drawn_split
 
 
 def test_the_drawn_split_is_about_eighty_ten_ten_and_fixed():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ectool.datasets.mask_files import find_masks, mask_of
+from ectool.datasets.own.mask_files import find_masks, mask_of
 from ectool.errors import InputError
 
 

@@ -1,14 +1,43 @@
-"""A fixed validation split for data sets whose makers publish none."""
+"""Names of splits, and the splits that a hash draws where none are published."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
 
 from ectool.datasets.base import Labels, is_multilabel
+
+ALL = "all"
+"""The split that holds every image."""
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "validation": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Splits by the names that folders and tables give them, in lower case."""
+
+
+def drawn_split(sample_id: str) -> str:
+    """Return the split that the hash of a sample id falls into.
+
+    Args:
+        sample_id: Identifier of an image in a folder without split folders.
+
+    Returns:
+        ``train`` (probability 0.8), ``validation`` (0.1) or ``test`` (0.1).
+    """
+    digest = hashlib.sha256(os.fsencode(sample_id)).digest()
+    tenth = 10 * int.from_bytes(digest[:8], "big") >> 64
+    return {8: "validation", 9: "test"}.get(tenth, "train")
 
 
 def held_out_tenth(labels: Labels, names: Sequence[str]) -> Bool[np.ndarray, "n"]:

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from ectool.datasets.published.held_out import held_out_tenth
+from ectool.datasets.splits import held_out_tenth
 
 
 def test_a_tenth_of_every_class_has_the_least_hashes():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,21 +10,9 @@ from pathlib import Path
 from ectool.datasets.base import SPLITS, Report, raise_fault
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.formats import is_image_name
-from ectool.datasets.mask_files import MASKS, find_masks
+from ectool.datasets.own.mask_files import MASKS, find_masks
+from ectool.datasets.splits import ALL, SPLIT_NAMES, drawn_split
 from ectool.errors import AbsentError, InputError
-
-ALL = "all"
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "validation": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Splits by the names of their folders, whatever the case of these."""
 
 _LAYOUT = "PATH/<split>/<class>/<image> or PATH/<class>/<image>"
 
@@ -52,7 +39,7 @@ def list_split(
 ) -> Listing:
     """List one split of a folder of images.
 
-    A folder named as in ``SPLIT_FOLDERS`` that holds folders is a split folder. Without any, the
+    A folder named as in ``SPLIT_NAMES`` that holds folders is a split folder. Without any, the
     split of an image is drawn by the hash of its id.
 
     Args:
@@ -91,26 +78,12 @@ def list_split(
     )
 
 
-def drawn_split(sample_id: str) -> str:
-    """Return the split that the hash of a sample id falls into.
-
-    Args:
-        sample_id: Identifier of an image in a folder without split folders.
-
-    Returns:
-        ``train`` (probability 0.8), ``validation`` (0.1) or ``test`` (0.1).
-    """
-    digest = hashlib.sha256(os.fsencode(sample_id)).digest()
-    tenth = 10 * int.from_bytes(digest[:8], "big") >> 64
-    return {8: "validation", 9: "test"}.get(tenth, "train")
-
-
 def _split_groups(folder: Path) -> dict[str, str]:
     """Map the names of the split folders to the splits they hold; empty without any."""
     found = _folders(folder)
     named = {
         name: split
-        for known, split in SPLIT_FOLDERS.items()
+        for known, split in SPLIT_NAMES.items()
         for name in found
         if name.lower() == known
     }
