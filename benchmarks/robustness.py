@@ -30,9 +30,9 @@ from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import loaded_model
 from ectool.stages.evaluate import command as evaluate
-from ectool.stages.evaluate.conditions import conditions
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.evaluate.work.autoattack import NORMS, Contiguous
+from ectool.stages.evaluate.suites.robustness.autoattack import NORMS, Contiguous
+from ectool.stages.evaluate.suites.robustness.conditions import conditions
 from ectool.stages.perturb.attacker import STEP_SHARE
 from ectool.stages.train import command as train
 

@@ -36,7 +36,7 @@ MODULES = (
     "ectool.stages.evaluate.command",
     "ectool.stages.explain.work",
     "ectool.stages.perturb.work",
-    "ectool.stages.evaluate.work.predict",
+    "ectool.stages.evaluate.suites.classification.predict",
     "ectool.stages.train.command",
     "ectool.stages.train.work",
 )

@@ -26,16 +26,16 @@ from ectool.stages.common.found_models import find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.common.reporters import Once
-from ectool.stages.evaluate.conditions import corruption_file
 from ectool.stages.evaluate.growth import may_grow
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites import SUITES
 from ectool.stages.evaluate.suites.base import ORIGINAL, Part, Resampling, Subject
-from ectool.stages.evaluate.suites.classification import PREDICTED
+from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.found_boxes import validation_key
-from ectool.stages.evaluate.suites.robustness import peer_key
+from ectool.stages.evaluate.suites.localization.found_boxes import validation_key
+from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
+from ectool.stages.evaluate.suites.robustness.suite import peer_key
 from ectool.types import UP_TO_DATE, Reporter
 
 VERSION = 2

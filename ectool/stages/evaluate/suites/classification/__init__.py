@@ -1,0 +1,1 @@
+"""Classification suite: accuracy and calibration on the unchanged images."""

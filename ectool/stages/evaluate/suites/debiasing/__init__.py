@@ -1,0 +1,1 @@
+"""Debiasing suite: accuracy on other backgrounds."""

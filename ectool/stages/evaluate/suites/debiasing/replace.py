@@ -1,0 +1,112 @@
+"""What a model answers where a share of the background is another image's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from ectool.artifacts.schema import Arrays
+from ectool.datasets.base import Dataset, Indices
+from ectool.models.classifier import Classifier
+from ectool.seeding import stream
+from ectool.stages.evaluate.suites.classification.predict import Batch, PredictWork
+
+TILES = 14
+"""About so many tiles lie along a side: 16 pixels wide at 224, 2 at 32."""
+
+
+def replacement_order(
+    background: Bool[np.ndarray, "h w"], draws: np.random.Generator
+) -> Int64[np.ndarray, "h w"]:
+    """Return when each pixel of the background is replaced: tile by tile, tiles in random order.
+
+    Args:
+        background: True outside the object.
+        draws: Source of the order.
+
+    Returns:
+        0 for the first pixel, 1 for the next; on the object the number of all pixels, so never.
+    """
+    rows, columns = (np.arange(side) // max(1, side // TILES) for side in background.shape)
+    tiles = rows[:, None] * (columns[-1] + 1) + columns
+    queue = draws.permutation(int(tiles[-1, -1]) + 1)[tiles]
+    times = np.full(background.shape, background.size, np.int64)
+    inside = queue[background]
+    turns = np.empty(len(inside), np.int64)
+    turns[inside.argsort(kind="stable")] = np.arange(len(inside))
+    times[background] = turns
+    return times
+
+
+def replaced_share(
+    masks: Bool[np.ndarray, "n h w"], sample_ids: Sequence[str], share: float, seed: int
+) -> Bool[np.ndarray, "n h w"]:
+    """Draw the part of each background that is replaced.
+
+    ``round(share * background pixels)`` pixels in tiles, drawn from (seed, sample id); a greater
+    share holds every smaller one of the same seed.
+
+    Args:
+        masks: True on the object.
+        sample_ids: Identifiers of the images.
+        share: In [0, 1].
+        seed: Seed of the draws.
+
+    Returns:
+        True where the background is replaced.
+    """
+    replaced = np.empty_like(masks)
+    for row, (mask, sample_id) in enumerate(zip(masks, sample_ids, strict=True)):
+        times = replacement_order(~mask, stream(seed, sample_id, "replaced background"))
+        replaced[row] = times < round(share * int((~mask).sum()))
+    return replaced
+
+
+class ReplacedWork:
+    """Puts images between two backgrounds, and predicts them; see `shards.Work`.
+
+    Args:
+        model: A frozen classifier.
+        original: Images with object masks.
+        other: The same objects on other backgrounds.
+        share: Share of the background's pixels that come from `other`.
+        seed: Seed of which ones.
+        condition: What the answers are stored under.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        original: Dataset,
+        other: Dataset,
+        *,
+        share: float,
+        seed: int,
+        condition: str,
+    ) -> None:
+        self.predictions = PredictWork(model, {"original": original, "other": other})
+        self.original = original
+        self.share = share
+        self.seed = seed
+        self.condition = condition
+
+    def load(self, rows: Indices) -> Batch:
+        """Read both images of every sample and put them together."""
+        batch = self.predictions.load(rows)
+        masks = self.original.annotations(rows).masks
+        if masks is None:  # no object: all is background
+            masks = np.zeros((len(rows), *self.original.size), np.bool_)
+        replaced = replaced_share(masks, batch.sample_ids, self.share, self.seed)[:, None]
+        images = np.where(replaced, batch.variants["other"], batch.variants["original"])
+        return replace(batch, variants={self.condition: images})
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return the logits."""
+        return self.predictions.compute(batch)
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Find nothing: the metric says it all."""
+        return self.predictions.findings(arrays)

@@ -1,0 +1,1 @@
+"""Faithfulness suite: change of the prediction when the pixels that heatmaps show are hidden."""

@@ -1,0 +1,76 @@
+"""Whether the answer rests on what heatmaps show."""
+
+from __future__ import annotations
+
+from ectool.stages.evaluate.suites.info import Family, MetricInfo
+
+CONTROL_MAPS = {
+    "random": "heatmaps of random values",
+    "centre": "heatmaps that are a spot in the centre",
+}
+"""Maps that know nothing of the model: what faithfulness has to be compared with."""
+
+METRICS = {
+    "deletion": MetricInfo(
+        "deletion",
+        "area under the probability of the true class while the most relevant pixels are replaced "
+        "by the mean colour, in 28 steps (Petsiuk et al. 2018)",
+        higher_is_better=False,
+    ),
+    "insertion": MetricInfo(
+        "insertion",
+        "area under the probability of the true class while the most relevant pixels come back "
+        "into the blurred image, in 28 steps (Petsiuk et al. 2018)",
+        higher_is_better=True,
+    ),
+    "pixel_flipping": MetricInfo(
+        "pixel flipping",
+        "mean drop of the true class's probability while the most relevant patches of 9 x 9, 100 "
+        "at most, are replaced by the mean colour (AOPC, Samek et al. 2017)",
+        higher_is_better=True,
+        is_difference=True,
+    ),
+    "average_drop": MetricInfo(
+        "average drop",
+        "drop of the true class's probability when the image is seen through its heatmap, as a "
+        "share of that of the whole image, 0 for a rise (Chattopadhay et al. 2018)",
+        higher_is_better=False,
+    ),
+    "increase_in_confidence": MetricInfo(
+        "increase in confidence",
+        "share of images whose true class is more probable when they are seen through their "
+        "heatmap (Chattopadhay et al. 2018)",
+        higher_is_better=True,
+    ),
+    "road_morf": MetricInfo(
+        "ROAD, most relevant first",
+        "accuracy without the most relevant 10 % to 90 % of the pixels, imputed from their "
+        "neighbours, mean over nine shares (Rong et al. 2022)",
+        higher_is_better=False,
+    ),
+    "road_lerf": MetricInfo(
+        "ROAD, least relevant first",
+        "accuracy without the least relevant 10 % to 90 % of the pixels, imputed from their "
+        "neighbours, mean over nine shares (Rong et al. 2022)",
+        higher_is_better=True,
+    ),
+    "road": MetricInfo(
+        "ROAD",
+        "accuracy without the least relevant pixels minus that without the most relevant ones, "
+        "imputed, mean over nine shares (Rong et al. 2022)",
+        higher_is_better=True,
+        is_difference=True,
+    ),
+}
+
+
+def by_control(info: MetricInfo, kind: str) -> MetricInfo:
+    """Return what a metric is of maps that know nothing of the model.
+
+    Raises:
+        KeyError: There are no such maps.
+    """
+    return info.at(kind, f"; for {CONTROL_MAPS[kind]}")
+
+
+FAMILIES = {f"{name}@MAPS": Family(info, by_control) for name, info in METRICS.items()}

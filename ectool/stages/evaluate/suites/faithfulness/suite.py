@@ -1,0 +1,116 @@
+"""Whether the model needs what heatmaps show, beside maps that know nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import product
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from ectool.metrics.curves import area_over_curve, area_under_curve, mean_of_curve
+from ectool.stages.common.shards import Work
+from ectool.stages.evaluate.suites.base import (
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    Values,
+    mapped,
+)
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
+from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.tables import mean_lines
+
+FAITHFULNESS = "faithfulness.zarr"
+KINDS = ("method", "random", "centre")
+"""Maps that are measured: of the audited method, random ones, a spot in the centre."""
+PROTOCOL = FaithfulnessProtocol()
+MOST_POINTS = 33
+"""Of a curve in the results; the artifact has them all."""
+
+Curve = Float64[np.ndarray, "n points"]
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return what the model answers while images are hidden; none of one without layers."""
+    if subject.reference.is_program:
+        return ()
+    if subject.is_multilabel:
+        subject.reporter.note("without faithfulness: it is defined for one label a sample")
+        return ()
+    options = {**heatmap_key(subject.config), **asdict(PROTOCOL), "seed": subject.config.seed}
+    return (mapped(FAITHFULNESS, "faithfulness", _work, options=options, only_subset=True),)
+
+
+def _work(subject: Subject) -> Work[Any]:
+    from ectool.stages.evaluate.suites.faithfulness.work import FaithfulnessWork
+
+    return FaithfulnessWork(subject.config, subject.model, subject.subset, PROTOCOL)
+
+
+SCORES: dict[str, Callable[[Curve], Values]] = {
+    "deletion": area_under_curve,
+    "insertion": area_under_curve,
+    "pixel_flipping": area_over_curve,
+    "road_morf": mean_of_curve,
+    "road_lerf": mean_of_curve,
+}
+"""How each curve becomes one number."""
+SINGLE = ("average_drop", "increase_in_confidence")
+
+
+def columns(evaluated: Evaluated) -> dict[str, Values]:
+    """Return every measure of the method's maps, and of others as `NAME@KIND`."""
+    found: dict[str, Values] = {}
+    if not evaluated.has(FAITHFULNESS):
+        return found
+    for kind in KINDS:
+        scores = {
+            name: score(evaluated.scores(FAITHFULNESS, f"{kind}/{name}"))
+            for name, score in SCORES.items()
+        }
+        scores |= {name: evaluated.scores(FAITHFULNESS, f"{kind}/{name}") for name in SINGLE}
+        scores["road"] = scores["road_lerf"] - scores["road_morf"]
+        detail = "" if kind == "method" else f"@{kind}"
+        found |= {name + detail: values for name, values in scores.items()}
+    return found
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
+    """Return the mean of every curve of every kind of maps, at some of its points."""
+    if not evaluated.has(FAITHFULNESS):
+        return {}
+    return {"faithfulness_curves": mean_lines(_points(evaluated), "share")}
+
+
+def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:
+    """Yield some points of every curve, and the value of every sample there."""
+    for name, kind in product(SCORES, KINDS):
+        curve = evaluated.scores(FAITHFULNESS, f"{kind}/{name}")
+        shares = _shares(evaluated, name, curve.shape[1])
+        for at in _thinned(len(shares)):
+            yield {"curve": name, "maps": kind, "share": shares[at]}, curve[:, at]
+
+
+def _shares(evaluated: Evaluated, name: str, points: int) -> list[float]:
+    """Return which share of the image is changed at each point of a curve."""
+    if name.startswith("road"):
+        return list(PROTOCOL.shares)
+    steps = points - 1
+    if name == "pixel_flipping" and evaluated.dataset is not None:
+        steps = PROTOCOL.patches_in(evaluated.dataset.size)
+    return [point / steps for point in range(points)]
+
+
+def _thinned(points: int) -> list[int]:
+    """Return numbers of evenly spread points, both ends among them."""
+    chosen = np.linspace(0, points - 1, min(points, MOST_POINTS)).round()
+    return [int(point) for point in chosen]
+
+
+SUITE = Suite(parts, columns, tables=tables)

@@ -1,0 +1,104 @@
+"""What the faithfulness suite does to one batch: hide what heatmaps show, and ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.config import EvaluateConfig
+from ectool.datasets.base import Dataset, Indices
+from ectool.faithfulness import (
+    Explained,
+    centre_map,
+    confidence_changes,
+    deletion,
+    insertion,
+    pixel_flipping,
+    random_maps,
+    road,
+)
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import in_precision
+from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.constant_maps import ConstantMaps
+from ectool.stages.common.loaded import check_finite
+from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
+from ectool.stages.explain.explainer import explainer_of
+
+
+class FaithfulnessWork:
+    """Measures the faithfulness of three kinds of heatmaps; see `shards.Work`.
+
+    Those of the method, random ones and a spot in the centre, which are of the same resolution.
+
+    Args:
+        config: How heatmaps are made, and the seed of what is random.
+        model: A frozen classifier.
+        dataset: Images of one class each.
+        protocol: By what faithfulness is measured.
+    """
+
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        model: Classifier,
+        dataset: Dataset,
+        protocol: FaithfulnessProtocol,
+    ) -> None:
+        self.seed = config.seed
+        self.model = in_precision(model, config.precision)
+        self.device = next(model.parameters()).device
+        self.images = LabelledImages(dataset, self.device)
+        self.explainer = explainer_of(config, self.model)
+        self.protocol = protocol
+        self.constant = ConstantMaps()
+
+    def load(self, rows: Indices) -> Batch:
+        """Read samples."""
+        return self.images.load(rows)
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return every curve of every kind of maps."""
+        pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
+        explanation = self.explainer(pixels, targets)
+        check_finite(explanation.logits, batch.sample_ids)
+        self.constant.note(explanation.heatmaps, targets)
+        explained = Explained(self.model, pixels, targets)
+        arrays = dict(batch.columns)
+        for kind, maps in self._kinds(explanation.heatmaps, batch.sample_ids):
+            found = self._measure(explained, maps, batch.sample_ids)
+            arrays |= {f"{kind}/{name}": values.cpu().numpy() for name, values in found.items()}
+        return arrays
+
+    def _kinds(self, maps: Tensor, sample_ids: list[str]) -> Iterator[tuple[str, Tensor]]:
+        """Yield the heatmaps of the batch, and those that know nothing of the model."""
+        size = maps.shape[1], maps.shape[2]
+        yield "method", maps
+        yield "random", random_maps(sample_ids, self.seed, size).to(maps)
+        yield "centre", centre_map(size).to(maps).expand_as(maps)
+
+    def _measure(
+        self, explained: Explained, maps: Tensor, sample_ids: list[str]
+    ) -> dict[str, Tensor]:
+        """Return every curve of one kind of maps, and what hiding the rest does."""
+        patch, patches = self.protocol.patch_in(explained.size), self.protocol.patches
+        shares, steps, seed = self.protocol.shares, self.protocol.steps, self.seed
+        morf = road(explained, maps, sample_ids, order="morf", shares=shares, seed=seed)
+        lerf = road(explained, maps, sample_ids, order="lerf", shares=shares, seed=seed)
+        flips = pixel_flipping(explained, maps, patch=patch, steps=patches)
+        changes = confidence_changes(explained, maps)
+        return {
+            "deletion": deletion(explained, maps, steps=steps).probabilities,
+            "insertion": insertion(explained, maps, steps=steps).probabilities,
+            "pixel_flipping": flips.probabilities,
+            "road_morf": morf.correct,
+            "road_lerf": lerf.correct,
+            "average_drop": changes.drop,
+            "increase_in_confidence": changes.increase,
+        }
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
+        """Count the heatmaps that show nothing; the metrics say the rest."""
+        return self.constant.take()

@@ -1,0 +1,1 @@
+"""Localization suite: overlap of heatmaps with the annotated objects."""

@@ -1,0 +1,89 @@
+"""Whether heatmaps lie on the object."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ectool.metrics.heatmaps import is_zero_map
+from ectool.metrics.localization import (
+    energy_inside,
+    is_difficult,
+    mask_iou,
+    pointing_game,
+    relevance_rank,
+)
+from ectool.metrics.parts import location_instability_interval, part_distances
+from ectool.metrics.statistics import Estimate, mean_per_sample
+from ectool.stages.common.layout import HEATMAPS
+from ectool.stages.evaluate.suites.base import Columns, Part, Resampling, Subject, Suite
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.localization.found_boxes import box_accuracies, validation_parts
+from ectool.stages.evaluate.suites.localization.objects import Block, blocks
+from ectool.stages.evaluate.suites.rounds import heatmap_parts
+
+SCORES = {
+    "energy_inside": energy_inside,
+    "relevance_rank": relevance_rank,
+    "mask_iou": mask_iou,
+}
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return heatmaps, and those of validation images for the threshold of boxes."""
+    heatmaps = heatmap_parts(subject)
+    return (*heatmaps, *validation_parts(subject)) if heatmaps else ()
+
+
+def columns(evaluated: Evaluated) -> Columns:
+    """Return how well each sample's heatmap finds the object; nothing without annotations.
+
+    Of multi-label data each explained label has a heatmap and objects of its own; a sample's value
+    is the mean over its labels.
+    """
+    if not evaluated.has(HEATMAPS) or evaluated.dataset is None:
+        return {}
+    found = [_scored(block) for block in blocks(evaluated.parts[HEATMAPS], evaluated.dataset)]
+    joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    joined |= box_accuracies(evaluated)
+    return {name: evaluated.ordered(HEATMAPS, score) for name, score in joined.items()}
+
+
+def _scored(block: Block) -> Columns:
+    """Return the scores of a block's samples."""
+    masks, filled = block.masks, block.filled_boxes
+    if masks is None:
+        return {}
+    found = {name: score(block.maps, masks) for name, score in SCORES.items()}
+    found["pointing_game"] = pointing_game(block.maps, masks)
+    if block.has_other_class is not None:
+        is_hard = is_difficult(masks, block.has_other_class)
+        found["pointing_game_difficult"] = np.where(is_hard, found["pointing_game"], np.nan)
+    if filled is not None:
+        found["content_heatmap"] = energy_inside(block.maps, filled)
+    found["zero_maps"] = is_zero_map(block.maps).astype(np.float64)
+    return {
+        name: mean_per_sample(score, block.samples, block.count) for name, score in found.items()
+    }
+
+
+def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
+    """Return location instability, where the data set has parts."""
+    if not evaluated.has(HEATMAPS) or evaluated.dataset is None or evaluated.is_multilabel:
+        return {}
+    distances = [
+        part_distances(block.maps, block.annotations.parts, block.size)
+        for block in blocks(evaluated.parts[HEATMAPS], evaluated.dataset)
+        if block.annotations.parts is not None
+    ]
+    if not distances:
+        return {}
+    instability = location_instability_interval(
+        np.concatenate(distances),
+        evaluated.labels,
+        resamples=resampling.resamples,
+        seed=resampling.seed,
+    )
+    return {"location_instability": instability}
+
+
+SUITE = Suite(parts, columns, estimates)

@@ -1,0 +1,1 @@
+"""Robustness suite: accuracy under attacks and common corruptions."""

@@ -1,0 +1,270 @@
+"""Accuracy under attack, at every radius and over all of them, and under common corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from ectool.artifacts.artifact import Artifact
+from ectool.datasets.base import Dataset
+from ectool.errors import InputError
+from ectool.metrics.robustness import area_under_robustness_curve
+from ectool.metrics.statistics import Estimate
+from ectool.stages.common.layout import PREDICTIONS
+from ectool.stages.common.shards import Work
+from ectool.stages.evaluate.suites.base import (
+    ORIGINAL,
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    Values,
+    mapped,
+)
+from ectool.stages.evaluate.suites.classification.suite import mean_average_precisions
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.robustness.conditions import (
+    NOT_OF_SEVERAL,
+    Check,
+    Condition,
+    Norm,
+    background_conditions,
+    conditions,
+)
+from ectool.stages.evaluate.suites.robustness.corruption import (
+    corruption_columns,
+    corruption_curves,
+    corruption_parts,
+)
+from ectool.stages.evaluate.suites.robustness.upper_bounds import (
+    checks_of,
+    survivors_first,
+    upper_bounds,
+)
+from ectool.stages.evaluate.suites.tables import mean_lines
+
+PEER = "torchattacks"
+LEAST_CLASSES = 4
+"""Of AutoAttack, whose targeted loss looks at the four greatest logits."""
+LEAST_RADII = 2
+"""Of an area under the curve, besides 0."""
+
+Correct = Bool[np.ndarray, "n"]
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return the answers to every attack at every radius, and to every corruption.
+
+    Raises:
+        InputError: AutoAttack is asked for, but not installed; or the evaluation that mCE compares
+            with lacks a corruption.
+    """
+    possible = tuple(_possible(subject))
+    attacks = tuple(_attack_part(subject, condition) for condition in possible)
+    checks = () if subject.is_multilabel else checks_of(possible)
+    checked = tuple(_check_part(subject, check) for check in checks)
+    return (*attacks, *checked, *corruption_parts(subject))
+
+
+def _possible(subject: Subject) -> Iterator[Condition]:
+    """Yield the attacks that fit the data; tell of the others."""
+    options, left_out = subject.config.keyed(), set()
+    for condition in conditions(options):
+        reason = _obstacle(subject, condition)
+        if reason is None:
+            yield condition
+        elif condition.attack not in left_out:
+            left_out.add(condition.attack)
+            subject.reporter.note(f"without {condition.attack}: {reason}")
+    if _has_objects(subject.original):
+        yield from background_conditions(options)
+
+
+def _obstacle(subject: Subject, condition: Condition) -> str | None:
+    """Return why an attack is left out, or None.
+
+    Raises:
+        InputError: It needs a package that is not installed.
+    """
+    if subject.is_multilabel and condition.attack in NOT_OF_SEVERAL:
+        return "it is defined for one label a sample"
+    if condition.attack != "autoattack":
+        return None
+    if len(subject.original.classes) < LEAST_CLASSES:
+        return f"it needs {LEAST_CLASSES} classes"
+    if find_spec(PEER) is None:
+        raise InputError(
+            "--attacks autoattack",
+            expected=f"the package {PEER}",
+            got="none installed",
+            fix=f"pip install --no-deps {PEER}, or leave it out",
+        )
+    return None
+
+
+def peer_key() -> dict[str, str]:
+    """Return what the key of AutoAttack's answers holds of the package that it comes from."""
+    try:
+        return {PEER: version(PEER)}
+    except PackageNotFoundError:
+        return {}  # computing it says so
+
+
+def _has_objects(dataset: Dataset) -> bool:
+    found = dataset.annotations(np.arange(1))
+    return found.masks is not None or found.boxes is not None
+
+
+def _attack_part(subject: Subject, condition: Condition) -> Part:
+    """Return the artifact of one attack at one radius, keyed by what determines it alone."""
+    maker = peer_key() if condition.attack == "autoattack" else {}
+    return mapped(
+        condition.file,
+        "predictions",
+        partial(_attack, condition),
+        options=condition.key(subject.config.restarts, subject.config.seed) | maker,
+        parents=(PREDICTIONS,),
+    )
+
+
+def _attack(condition: Condition, subject: Subject) -> Work[Any]:
+    from ectool.stages.evaluate.suites.robustness.attack import (
+        AttackWork,
+        GradientAttack,
+        targeted_loss,
+    )
+    from ectool.stages.evaluate.suites.robustness.autoattack import AutoAttack
+
+    config, model = subject.config, subject.model
+    with Artifact(subject.path(PREDICTIONS)) as predictions:
+        clean = predictions.read(f"{ORIGINAL}/logits")
+    if condition.attack == "apgd-t" and (loss := targeted_loss(clean.shape[1])) != "dlr":
+        subject.reporter.note(f"{condition.name}: by {loss}, for DLR needs {LEAST_CLASSES} classes")
+    attack = (
+        AutoAttack(model, condition, config.seed)
+        if condition.attack == "autoattack"
+        else GradientAttack(model, condition, config.restarts, config.seed)
+    )
+    return AttackWork(model, subject.original, condition, clean, attack)
+
+
+def _check_part(subject: Subject, check: Check) -> Part:
+    """Return the artifact of what a search without gradients makes of the survivors."""
+
+    def work(subject: Subject) -> Work[Any]:
+        from ectool.stages.evaluate.suites.robustness.check import CheckWork
+
+        dataset, attacked = survivors_first(subject, check)
+        return CheckWork(subject.model, dataset, check, attacked, subject.config.seed)
+
+    return mapped(
+        check.file,
+        "predictions",
+        work,
+        options=check.key(subject.config.seed),
+        parents=tuple(condition.file for condition in check.conditions),
+        chosen=lambda subject: survivors_first(subject, check)[0],
+    )
+
+
+def columns(evaluated: Evaluated) -> dict[str, Values]:
+    """Tell of every sample whether it is recognised under each attack, all, and corruptions."""
+    if evaluated.is_multilabel:
+        return {}
+    attacked = _attacked(evaluated)
+    found = {f"{c.base}@{c.radius}": correct for c, correct in attacked.items()}
+    worst: dict[str, list[tuple[float, Correct]]] = {}
+    for (norm, eps, radius), group in _by_radius(attacked).items():
+        survived = np.all(group, axis=0)
+        worst.setdefault(norm, []).append((eps, survived))
+        if len(group) > 1:
+            found[f"robust_worst@{radius}"] = survived
+    return (
+        {name: column.astype(np.float64) for name, column in found.items()}
+        | _areas(_clean(evaluated), worst)
+        | corruption_columns(evaluated)
+    )
+
+
+def _attacked(evaluated: Evaluated) -> dict[Condition, Correct]:
+    """Tell which samples are recognised under each attack that was run."""
+    return {
+        condition: evaluated.correct(condition.file, condition.name)
+        for condition in _measured(evaluated)
+    }
+
+
+def _measured(evaluated: Evaluated) -> list[Condition]:
+    every = (*conditions(evaluated.config), *background_conditions(evaluated.config))
+    return [condition for condition in every if evaluated.has(condition.file)]
+
+
+def _clean(evaluated: Evaluated) -> Correct:
+    return evaluated.correct(PREDICTIONS, ORIGINAL)
+
+
+def _by_radius(
+    attacked: Mapping[Condition, Correct],
+) -> dict[tuple[Norm, float, str], list[Correct]]:
+    """Group attacks on whole images by norm and radius."""
+    groups: dict[tuple[Norm, float, str], list[Correct]] = {}
+    for condition, correct in attacked.items():
+        if not condition.only_background:
+            at = (condition.norm, condition.eps, condition.radius)
+            groups.setdefault(at, []).append(correct)
+    return groups
+
+
+def _areas(clean: Correct, worst: Mapping[str, list[tuple[float, Correct]]]) -> dict[str, Values]:
+    """Return each sample's part in the area under the curve of every norm of several radii."""
+    found = {}
+    for norm, points in worst.items():
+        if len(points) >= LEAST_RADII:
+            radii, correct = zip((0.0, clean), *points, strict=True)
+            found[f"robust_area@{norm}"] = area_under_robustness_curve(np.stack(correct), radii)
+    return found
+
+
+def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
+    """Return mean average precision under every attack, of several labels."""
+    found: dict[str, Estimate] = {}
+    if evaluated.is_multilabel:
+        for condition in _measured(evaluated):
+            logits = evaluated.logits(condition.file, condition.name)
+            found |= mean_average_precisions(
+                logits, evaluated.labels, condition.radius, resampling, f"{condition.base}_"
+            )
+    return found
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
+    """Return accuracy over the radius under each attack, and over the severity of corruptions."""
+    if evaluated.is_multilabel:
+        return {}
+    lines = mean_lines(_curves(evaluated), "share") + corruption_curves(evaluated)
+    return {"curves": lines} if lines else {}
+
+
+def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]:
+    """Yield where on a curve an accuracy lies, and what is right there; radius 0 first."""
+    clean, begun = _clean(evaluated), set()
+    for condition, correct in _attacked(evaluated).items():
+        curve = {"curve": "robustness", "attack": condition.kind, "norm": condition.norm}
+        if tuple(curve.values()) not in begun:
+            begun.add(tuple(curve.values()))
+            yield {**curve, "eps": 0.0}, clean
+        yield {**curve, "eps": condition.eps}, correct
+
+
+def _upper_bounds(evaluated: Evaluated) -> dict[str, str]:
+    return upper_bounds(evaluated, _measured(evaluated))
+
+
+SUITE = Suite(parts, columns, estimates, tables, upper_bounds=_upper_bounds)

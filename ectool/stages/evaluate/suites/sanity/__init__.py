@@ -1,0 +1,1 @@
+"""Sanity suite: similarity of heatmaps before and after randomising the weights."""

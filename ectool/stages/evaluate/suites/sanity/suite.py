@@ -1,0 +1,115 @@
+"""Whether heatmaps change when the network forgets what it learned."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from ectool.stages.common.shards import Work
+from ectool.stages.evaluate.suites.base import (
+    Columns,
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    mapped,
+)
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.tables import mean_lines
+
+SANITY = "sanity.zarr"
+
+
+class Condition(NamedTuple):
+    """An array of the artifact: `NUMBER-LAYER/MODE/SIMILARITY`, in the order of tables."""
+
+    mode: str
+    similarity: str
+    number: int
+    layer: str
+    array: str
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return the likeness to heatmaps of random networks; none of a model without layers."""
+    if subject.reference.is_program:
+        return ()
+    config = subject.config
+    options = {**heatmap_key(config), "seed": config.seed, "draws": config.draws}
+    return (mapped(SANITY, "sanity", _work, options=options, only_subset=True),)
+
+
+def _work(subject: Subject) -> Work[Any]:
+    from ectool.stages.evaluate.suites.sanity.work import SanityWork
+
+    config = subject.config
+    return SanityWork(config, subject.model, subject.subset, config.seed, config.draws)
+
+
+def columns(evaluated: Evaluated) -> Columns:
+    """Return rank correlations with maps of networks without training, wholly or in one block."""
+    if not evaluated.has(SANITY):
+        return {}
+    ranked = [line for line in _conditions(evaluated) if line.similarity == "rank_correlation"]
+    cascading, independent = (
+        [evaluated.scores(SANITY, line.array) for line in ranked if line.mode == mode]
+        for mode in ("cascading", "independent")
+    )
+    return {
+        "sanity_cascading": cascading[-1],
+        "sanity_independent": _mean_of_defined(np.stack(independent)),
+    }
+
+
+def _mean_of_defined(scores: Float64[np.ndarray, "blocks n"]) -> Float64[np.ndarray, "n"]:
+    """Return the mean over the blocks whose random weights changed the logits."""
+    known = np.isfinite(scores)
+    total, count = np.where(known, scores, 0).sum(axis=0), known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:
+    """Return which draw of random weights each sample was compared with; -1 beyond the subset."""
+    if not evaluated.has(SANITY):
+        return {}
+    return dict.fromkeys(("sanity_cascading", "sanity_independent"), _draw(evaluated))
+
+
+def _draw(evaluated: Evaluated) -> Int64[np.ndarray, "n"]:
+    """Return the draws; one and the same of parts that know of no others."""
+    if "draw" not in evaluated.parts[SANITY].arrays:
+        return np.zeros(len(evaluated.sample_ids), np.int64)
+    draw = evaluated.read(SANITY, "draw")
+    return np.where(np.isnan(draw), -1, draw).astype(np.int64)
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
+    """Return how alike heatmaps still are after each step, from the head to the input."""
+    if not evaluated.has(SANITY):
+        return {}
+    means = (
+        (
+            {"layer": one.layer, "mode": one.mode, "similarity": one.similarity},
+            evaluated.scores(SANITY, one.array),
+        )
+        for one in _conditions(evaluated)
+    )
+    return {"sanity": mean_lines(means, draw=_draw(evaluated))}
+
+
+def _conditions(evaluated: Evaluated) -> list[Condition]:
+    """Return what the artifact holds: mode by mode, from the head to the input."""
+    names = [name for name in evaluated.parts[SANITY].arrays if "/" in name]
+    found = []
+    for name in names:
+        block, mode, similarity = name.split("/")
+        number, _, layer = block.partition("-")
+        found.append(Condition(mode, similarity, int(number), layer, name))
+    return sorted(found)
+
+
+SUITE = Suite(parts, columns, tables=tables, draws=draws)

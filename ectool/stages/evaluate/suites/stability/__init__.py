@@ -1,0 +1,1 @@
+"""Stability suite: change of heatmaps under attacks, noise and compression."""

@@ -1,0 +1,57 @@
+"""Whether heatmaps and answers stay when nothing that matters changes."""
+
+from __future__ import annotations
+
+from ectool.stages.evaluate.suites.info import Family, MetricInfo
+
+METRICS = {
+    "explanation_consistency": MetricInfo(
+        "explanation consistency",
+        "mean of heatmap similarity times true-class probability under a background attack",
+        higher_is_better=True,
+    ),
+    "consistency_worst": MetricInfo(
+        "worst consistency found",
+        "the least explanation consistency under that attack and one on the explanation itself "
+        "(after Ghorbani et al. 2019), several starts",
+        higher_is_better=True,
+    ),
+    "consistency_noise": MetricInfo(
+        "consistency under noise",
+        "explanation consistency under Gaussian noise of severity 1 (Hendrycks and Dietterich "
+        "2019)",
+        higher_is_better=True,
+    ),
+    "consistency_jpeg": MetricInfo(
+        "consistency under JPEG",
+        "explanation consistency under JPEG compression of severity 1 (Hendrycks and Dietterich "
+        "2019)",
+        higher_is_better=True,
+    ),
+    "sensitivity_max": MetricInfo(
+        "max-sensitivity",
+        "greatest change of the heatmap among 10 random points within 0.02 (L-inf) of the image, "
+        "over the heatmap's norm (Yeh et al. 2019)",
+        higher_is_better=False,
+        is_share=False,
+    ),
+}
+
+
+def with_method(info: MetricInfo, method: str) -> MetricInfo:
+    """Return what a metric is that compares with another method."""
+    return info.at(method, f": {method}")
+
+
+FAMILIES = {
+    "agreement@METHOD": Family(
+        MetricInfo(
+            "agreement",
+            "Spearman rank correlation with another method's heatmap, at the resolution of the "
+            "coarser of the two",
+            higher_is_better=True,
+            is_share=False,
+        ),
+        with_method,
+    )
+}

@@ -1,0 +1,135 @@
+"""Whether explanations stay when nothing that matters changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from ectool.config import HeatmapOptions, PerturbConfig
+from ectool.errors import EctoolError
+from ectool.stages.common.layout import NO_GRADIENT, SAMPLES, WEIGHTS
+from ectool.stages.common.shards import Work
+from ectool.stages.evaluate.suites.base import (
+    Columns,
+    Part,
+    Resampling,
+    Subject,
+    Suite,
+    Table,
+    mapped,
+)
+from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.rounds import PROTOCOL_ATTACK, consistency_parts
+from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
+from ectool.stages.evaluate.suites.tables import mean_lines
+
+STABILITY = "stability.zarr"
+AGREEMENT = "agreement"
+"""Folder with an artifact for every method that the audited one is compared with."""
+ATTACK = {**PROTOCOL_ATTACK, "attack": "explanation", "restarts": 3}
+"""The attack on the explanation, from several starts, beside the protocol's on the labels."""
+PROTOCOL = StabilityProtocol()
+MEASURES = ("consistency_noise", "consistency_jpeg", "sensitivity_max")
+SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
+
+
+def parts(subject: Subject) -> tuple[Part, ...]:
+    """Return what changed images and other methods are compared by; none without layers."""
+    if subject.reference.is_program:
+        return ()
+    config = subject.config
+    options = {**heatmap_key(config), **ATTACK, **asdict(PROTOCOL), "seed": config.seed}
+    measured = mapped(STABILITY, "stability", _measure, options=options, only_subset=True)
+    return (*consistency_parts(subject), measured, *_agreements(subject))
+
+
+def _measure(subject: Subject) -> Work[Any]:
+    from ectool.stages.evaluate.suites.stability.work import StabilityWork
+
+    config = subject.config
+    shared = config.model_dump(include={*HeatmapOptions.model_fields, "model", "seed"})
+    attack = PerturbConfig(**shared, **ATTACK, output=subject.path(STABILITY))
+    return StabilityWork(attack, PROTOCOL, subject.model, subject.subset)
+
+
+def _agreements(subject: Subject) -> Iterator[Part]:
+    """Yield the likeness to every other method; undefined where one does not fit the network.
+
+    That is written down as well, so that nobody has to load the network to find it out again.
+    """
+    config = subject.config
+    for method in config.explainers:
+        if method == config.method:
+            continue
+        other = HeatmapOptions(method=method, precision=config.precision)
+        file = f"{AGREEMENT}/{method}.zarr"
+        options = {**heatmap_key(config), "other": heatmap_key(other)}
+        yield mapped(file, "agreement", partial(_compare, other), options=options, only_subset=True)
+
+
+def _compare(other: HeatmapOptions, subject: Subject) -> Work[Any]:
+    from ectool.stages.evaluate.suites.stability.agreement import AgreementWork, check_fits
+
+    fitting: HeatmapOptions | None = other
+    try:
+        check_fits(other, subject.model, subject.subset.size)
+    except EctoolError as error:
+        subject.reporter.note(f"without agreement@{other.method}: {error}")
+        fitting = None
+    return AgreementWork(subject.config, fitting, subject.model, subject.subset)
+
+
+def columns(evaluated: Evaluated) -> Columns:
+    """Return consistency under each change, max-sensitivity, agreement with other methods."""
+    found: Columns = {}
+    if evaluated.has(WEIGHTS):
+        found["explanation_consistency"] = evaluated.scores(WEIGHTS, "explanation_consistency")
+    if evaluated.has(STABILITY):
+        found |= {name: evaluated.scores(STABILITY, name) for name in MEASURES}
+    if evaluated.has(WEIGHTS) and evaluated.has(STABILITY):
+        attacked = evaluated.scores(STABILITY, "consistency_attack")
+        found["consistency_worst"] = np.minimum(found["explanation_consistency"], attacked)
+    for method, file in _methods(evaluated).items():
+        found[f"agreement@{method}"] = evaluated.scores(file, "rank_correlation")
+    return found
+
+
+def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
+    """Return how alike the heatmaps of other methods are, by each similarity."""
+    means = (
+        ({"method": method, "similarity": similarity}, evaluated.scores(file, similarity))
+        for method, file in _methods(evaluated).items()
+        for similarity in SIMILARITIES
+    )
+    lines = mean_lines(means)
+    return {"agreement": lines} if lines else {}
+
+
+def _methods(evaluated: Evaluated) -> dict[str, str]:
+    """Return the files of the methods that the audited one could be compared with."""
+    paths = (PurePosixPath(file) for file in evaluated.parts)
+    return {
+        path.stem: str(path)
+        for path in paths
+        if path.parts[0] == AGREEMENT
+        and not np.isnan(evaluated.scores(str(path), "rank_correlation")).all()
+    }
+
+
+def upper_bounds(evaluated: Evaluated) -> dict[str, str]:
+    """Tell that consistency under attacks without a gradient is no more than an upper bound."""
+    manifest = evaluated.parts[SAMPLES].manifest if evaluated.has(SAMPLES) else None
+    stuck = 0 if manifest is None else manifest.all_findings().get(NO_GRADIENT, 0)
+    if not stuck:
+        return {}
+    reason = f"{stuck:g} of {len(evaluated.sample_ids)} samples had no gradient to follow"
+    return dict.fromkeys(("explanation_consistency", "consistency_worst"), reason)
+
+
+SUITE = Suite(parts, columns, tables=tables, upper_bounds=upper_bounds)

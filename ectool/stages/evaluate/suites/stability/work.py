@@ -1,0 +1,138 @@
+"""What the stability suite does to one batch: attack the explanation, corrupt, add small noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ectool.artifacts.schema import Arrays
+from ectool.attacks.ball import LinfBall
+from ectool.attacks.masks import full
+from ectool.config import PerturbConfig
+from ectool.consistency.multilabel import (
+    average_over_labels,
+    label_probability,
+    label_similarity,
+)
+from ectool.consistency.similarity import cosine
+from ectool.consistency.stability import probability
+from ectool.consistency.weights import explanation_consistency
+from ectool.corruptions import corrupt
+from ectool.datasets.base import Dataset, Indices
+from ectool.explainers import Explanation
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.seeding import stream
+from ectool.stability import sensitivity_max
+from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
+from ectool.stages.perturb import work as perturb_work
+from ectool.stages.perturb.work import Attacked, PerturbWork
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few samples, and corrupted."""
+
+    clean: perturb_work.Batch
+    corrupted: dict[str, Images]
+
+
+class StabilityWork:
+    """Measures how heatmaps of the true labels change with the image; see `shards.Work`.
+
+    Cost: the attack, `draws` + 4 explanations.
+
+    Args:
+        config: The attack on the explanation, and how heatmaps are made.
+        protocol: What is measured besides.
+        model: A frozen classifier.
+        dataset: The images.
+    """
+
+    def __init__(
+        self,
+        config: PerturbConfig,
+        protocol: StabilityProtocol,
+        model: Classifier,
+        dataset: Dataset,
+    ) -> None:
+        self.perturb = PerturbWork(config, model, dataset, None)
+        self.protocol = protocol
+        self.seed = config.seed
+
+    def load(self, rows: Indices) -> Batch:
+        """Read samples, and corrupt them."""
+        clean, protocol = self.perturb.load(rows), self.protocol
+        corrupted = {
+            name: corrupt(
+                clean.images,
+                kind,
+                protocol.severity,
+                sample_ids=clean.sample_ids,
+                seed=self.seed,
+            )
+            for name, kind in protocol.corruptions.items()
+        }
+        return Batch(clean, corrupted)
+
+    def compute(self, batch: Batch) -> Arrays:
+        """Return consistency under the attack and each corruption, and max-sensitivity."""
+        attacked = self.perturb.attack(batch.clean, explain=True)
+        others = {"attack": attacked.images.cpu().numpy(), **batch.corrupted}
+        found = {
+            f"consistency_{name}": self._consistency(attacked, images)
+            for name, images in others.items()
+        }
+        samples = {name: attacked.arrays[name] for name in ("sample_id", "label")}
+        return {**samples, **found, "sensitivity_max": self._sensitivity(attacked, batch.clean)}
+
+    def _explain(self, pixels: Tensor, targets: Tensor) -> Explanation:
+        return self.perturb.explainer(pixels, targets)
+
+    def _consistency(self, attacked: Attacked, images: Images) -> np.ndarray[Any, Any]:
+        """Return E between the clean images and others, as `score` does it."""
+        targets = attacked.targets
+        changed = self._explain(to_pixels(images, targets.device), targets)
+        classes, logits = targets.cpu().numpy(), changed.logits.float().cpu().numpy()
+        maps = (_clean(attacked).heatmaps.cpu().numpy(), changed.heatmaps.cpu().numpy())
+        if targets.ndim == 1:
+            return explanation_consistency(cosine(*maps), probability(logits, classes))
+        similarity = label_similarity(cosine, *maps, classes)
+        stability = label_probability(logits, classes)
+        return average_over_labels(explanation_consistency(similarity, stability))
+
+    def _sensitivity(self, attacked: Attacked, batch: perturb_work.Batch) -> np.ndarray[Any, Any]:
+        targets = attacked.targets
+        pixels = to_pixels(batch.images, targets.device)
+        found = (
+            sensitivity_max(
+                lambda neighbours: self._explain(neighbours, targets).heatmaps,
+                _clean(attacked).heatmaps,
+                self._neighbours(pixels, batch.sample_ids),
+            )
+            .cpu()
+            .numpy()
+        )
+        return found if found.ndim == 1 else average_over_labels(found)
+
+    def _neighbours(self, pixels: Tensor, sample_ids: list[str]) -> Iterator[Tensor]:
+        """Draw points of the ball, from (seed, sample id)."""
+        ball = LinfBall.around(pixels, full(pixels[:, 0]), self.protocol.radius)
+        streams = [stream(self.seed, name, "sensitivity") for name in sample_ids]
+        for _ in range(self.protocol.draws):
+            yield ball.random_point(streams)
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Count the samples whose heatmap shows nothing."""
+        return {"undefined_heatmaps": int(np.isnan(arrays["sensitivity_max"]).sum())}
+
+
+def _clean(attacked: Attacked) -> Explanation:
+    if attacked.clean is None:
+        raise ValueError("the attack was not asked to explain the clean images")
+    return attacked.clean
