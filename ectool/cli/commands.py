@@ -1,4 +1,4 @@
-"""The commands: what each is called, configured by, and runs."""
+"""The commands: name, configuration, module and help of each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Command:
     """One command.
 
     Attributes:
-        model: Its configuration.
+        model: Model of its options.
         module: Module of `ectool.stages` whose `run` it calls.
-        help: What it does.
-        panel: Part of the help it is listed in.
-        table: Entry of what it returns whose entries people read as the rows of a table.
+        help: First line of its help.
+        panel: Part of `ectool --help` that lists it.
+        table: Key of the result that is printed as a table, row by row.
     """
 
     model: type[Options]
@@ -33,13 +33,13 @@ COMMANDS = {
     "perturb": Command(
         config.PerturbConfig,
         "perturb",
-        "Make semantic-preserved adversarial samples: only the background moves.",
+        "Make semantic-preserved adversarial samples: only the background changes.",
         STAGES,
     ),
     "explain": Command(
         config.ExplainConfig,
         "explain",
-        "Turn a data set, or clean and perturbed pairs, into heatmaps.",
+        "Compute heatmaps of a data set, or of pairs of clean and perturbed images.",
         STAGES,
     ),
     "score": Command(
@@ -51,7 +51,7 @@ COMMANDS = {
     "train": Command(
         config.TrainConfig,
         "train",
-        "Learn with per-sample weights, from the start or from the middle of a schedule.",
+        "Train with per-sample weights, from the start or from any epoch of a schedule.",
         STAGES,
     ),
     "evaluate": Command(
@@ -63,55 +63,55 @@ COMMANDS = {
     "run": Command(
         config.RunConfig,
         "run",
-        "Execute an experiment file: every seed, arm and round, then the report.",
+        "Run an experiment file: every seed, arm and round, then the report.",
         SERVICES,
     ),
     "report": Command(
         config.ReportConfig,
         "report",
-        "Write one page about experiments, evaluations and audits.",
+        "Write an HTML report on experiments, evaluations and audits.",
         SERVICES,
     ),
     "compare": Command(
         config.CompareConfig,
         "tools.compare",
-        "Test on which metrics two evaluations of the same images differ.",
+        "Test which metrics differ between two evaluations of the same images.",
         SERVICES,
         table="metrics",
     ),
     "agree": Command(
         config.AgreeConfig,
         "tools.agree",
-        "Measure how alike the heatmaps of two artifacts are, image by image.",
+        "Measure the similarity of the heatmaps of two artifacts, image by image.",
         SERVICES,
         table="agreement",
     ),
     "data list": Command(
-        config.DataListConfig, "data.list", "List the data sets that can be named.", SERVICES
+        config.DataListConfig, "data.list", "List the names of the data sets.", SERVICES
     ),
     "data info": Command(
         config.DataInfoConfig,
         "data.info",
-        "Show a data set's splits, variants and classes, and how many images each has.",
+        "Show the splits, variants and classes of a data set, with their numbers of images.",
         SERVICES,
     ),
     "data check": Command(
         config.DataCheckConfig,
         "data.check",
-        "Read every image and every annotation of a data set; name the bad ones.",
+        "Read every image and annotation of a data set, and list the invalid ones.",
         SERVICES,
         table="splits",
     ),
     "data materialize": Command(
         config.MaterializeConfig,
         "data.materialize",
-        "Write a split as decoded uint8 images, for fast repeated reading.",
+        "Write a split as decoded uint8 images, which are fast to read again.",
         SERVICES,
     ),
     "inspect": Command(
         config.InspectConfig,
         "tools.inspect",
-        "Show what an artifact is, holds, and was made of, back to the data.",
+        "Show the kind, content and origin of an artifact, back to the data.",
         SERVICES,
     ),
     "convert": Command(
@@ -125,5 +125,5 @@ COMMANDS = {
     ),
 }
 
-GROUPS = {"data": "Data sets: list, describe, check and decode them."}
-"""Commands of two words, by their first."""
+GROUPS = {"data": "List, describe, check and decode data sets."}
+"""Help of the first words of two-word commands."""

@@ -12,10 +12,12 @@ from ectool.options import Channels, Number, Options, TextList, misfit_of_channe
 
 
 class ForceOptions(Options):
-    """What a stage does when its output is there already."""
+    """How a stage treats an output that exists."""
 
     force: bool = option(
-        False, "Move an existing output with another key aside and write anew.", keyed=False
+        False,
+        "Move an existing output with another key aside, then write the new one.",
+        keyed=False,
     )
 
 
@@ -26,62 +28,84 @@ class OutputOptions(ForceOptions):
 
 
 class DeviceOptions(Options):
-    """Where the arithmetic runs."""
+    """Device and threads that compute."""
 
-    device: str = option("auto", "cpu, cuda, cuda:1, mps, or auto for the best one.", keyed=False)
-    threads: int = option(0, "CPU threads of the arithmetic; 0 for all cores.", ge=0, keyed=False)
+    device: str = option(
+        "auto",
+        "Device: cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one.",
+        keyed=False,
+    )
+    threads: int = option(0, "Number of CPU threads; 0: all cores.", ge=0, keyed=False)
 
 
 class ViewOptions(Options):
-    """How a data set is opened."""
+    """Images and classes of a data set."""
 
-    size: int = option(224, "Side of the square view of images of many sizes.", ge=8)
+    size: int = option(
+        224,
+        "Side of the square images in pixels, for data sets of images of different sizes.",
+        ge=8,
+    )
     view: Literal["crop", "squash"] = option(
-        "crop", "How images become squares: resize and crop the centre, or resize alone."
+        "crop",
+        "How images become square: resize and crop the centre (crop), or only resize (squash).",
     )
-    fraction: Number = option(
-        1.0, "Share of the training images of every class that is used.", gt=0, le=1
+    fraction: Number = option(1.0, "Share of the training images of each class to use.", gt=0, le=1)
+    limit: int | None = option(
+        None, "Maximum number of images of a split; a hash of their ids selects them.", ge=1
     )
-    limit: int | None = option(None, "Most images of any split, drawn by hash.", ge=1)
-    fold: int | None = option(None, "stl10: predefined fold of the training images.", ge=0)
+    fold: int | None = option(
+        None, "stl10: number of the predefined fold of training images.", ge=0
+    )
     rho: Number = option(
-        0.5, "digits: share of images whose background family equals the class.", ge=0, le=1
+        0.5,
+        "digits: share of images whose background is of the family that belongs to their class.",
+        ge=0,
+        le=1,
     )
-    data_seed: int = option(0, "Seed of everything drawn while a data set is made.", ge=0)
+    data_seed: int = option(
+        0, "Seed of the random parts of a data set: backgrounds, --fraction and --limit.", ge=0
+    )
     class_order: Literal["natural", "text"] | None = option(
         None,
-        "Order of the classes of folders and tables: by value (0, 1, 2, 10) or as text "
-        "(0, 1, 10, 2). Default: text for folders, as torchvision; natural for tables.",
+        "Order of class names that are integers: natural (0, 1, 2, 10) or text (0, 1, 10, 2). "
+        "Default: text for folders, as in torchvision; natural for tables.",
     )
 
 
 class DataOptions(ViewOptions):
-    """Which images a stage reads."""
+    """Data set that a stage reads."""
 
-    # Not keyed: it may hold a path, and the data's fingerprint says more.
-    data: str = option("digits", "Data set: NAME or NAME:PATH.", keyed=False)
+    # Not keyed: it may be a path, and the fingerprint of the data is in the key.
+    data: str = option(
+        "digits", "Data set, as NAME or NAME:PATH; see `ectool data list`.", keyed=False
+    )
 
 
 class CheckpointOptions(Options):
-    """Which weights somebody else's network starts from."""
+    """Weights of a network from another program, and how to read them."""
 
     checkpoint: Path | None = option(
-        None, "Foreign weights (.pth, .pt, .ckpt, .safetensors) for an architecture.", keyed=False
+        None,
+        "Weights from another program, for an architecture (.pth, .pt, .ckpt, .safetensors).",
+        keyed=False,
     )
     entry: str | None = option(
-        None, "What of the checkpoint to load: ema, or a dotted name; found unless given."
+        None, "Part of the checkpoint to load: ema, or a dotted name. Default: found automatically."
     )
     mean: Channels | None = option(
-        None, "Mean of each channel of pixels in [0, 1]; that of the public weights unless given."
+        None, "Mean of each channel, for pixels in [0, 1]. Default: that of the public weights."
     )
-    std: Channels | None = option(None, "What each channel is divided by; likewise.")
+    std: Channels | None = option(
+        None, "Standard deviation of each channel. Default: that of the public weights."
+    )
 
     @model_validator(mode="after")
     def _check_normalisation(self) -> CheckpointOptions:
-        """Refuse a normalisation of other pixels than those in [0, 1].
+        """Refuse a normalisation that is not for pixels in [0, 1].
 
         Raises:
-            UsageError: The mean, or else the standard deviation, is out of bounds.
+            UsageError: The mean or the standard deviation is out of bounds.
         """
         for name, values in {"mean": self.mean, "std": self.std}.items():
             misfit = None if values is None else misfit_of_channels(name, values)
@@ -92,33 +116,42 @@ class CheckpointOptions(Options):
 
 
 class ModelOptions(CheckpointOptions):
-    """Which model a stage runs."""
+    """Model of a stage, and its target layer."""
 
     model: str = option(
         ...,
-        "Model artifact (folder); or architecture with --checkpoint: a name of torchvision, "
-        "timm:NAME, import:package.module:factory; or torchscript:FILE, exported:FILE.",
+        "Model artifact (a folder); or an architecture, with --checkpoint: a name in torchvision, "
+        "timm:NAME or import:package.module:factory; or torchscript:FILE or exported:FILE.",
         keyed=False,
     )
-    classes: int | None = option(None, "Number of classes of the checkpoint.", ge=2, keyed=False)
+    classes: int | None = option(
+        None, "Number of classes of the checkpoint or program.", ge=2, keyed=False
+    )
     classes_by_position: bool = option(
-        False, "Match the classes of model and data by their order where their names differ."
+        False, "Match the classes of model and data by position if their names differ."
     )
     layer: TextList = option(
-        (), "Target layer, or several whose heatmaps are fused; found automatically unless given."
+        (),
+        "Target layer; or several, whose heatmaps are fused. Default: found automatically.",
     )
 
 
 class ShardOptions(ForceOptions):
-    """How array artifacts are written."""
+    """How artifacts of arrays are written."""
 
-    shard_size: int = option(256, "Samples per shard, the unit of writing and resuming.", ge=1)
+    shard_size: int = option(
+        256, "Samples in a shard. A shard is written, or computed again, as a whole.", ge=1
+    )
     resume: bool = option(
-        False, "Check every shard of an existing output and compute damaged ones.", keyed=False
+        False,
+        "Check every shard of an existing output, and compute damaged shards again.",
+        keyed=False,
     )
 
 
 class MapOptions(ShardOptions, OutputOptions):
-    """What stages that go over a data set shard by shard have in common."""
+    """Options of stages that process a data set shard by shard."""
 
-    batch_size: int = option(64, "Samples that are read and computed at a time.", ge=1, keyed=False)
+    batch_size: int = option(
+        64, "Number of samples that are read and computed at once.", ge=1, keyed=False
+    )

@@ -1,4 +1,4 @@
-"""Options of experiments, and of the commands that serve the stages."""
+"""Options of experiments, and of the commands that are not stages."""
 
 from __future__ import annotations
 
@@ -14,34 +14,38 @@ UNUSED = "Has no effect; earlier versions used it. Intervals are now computed by
 
 
 class ArmConfig(Options):
-    """One arm of an experiment: how it weights samples, and what it changes in the stages."""
+    """One arm of an experiment: its sample weights, and its options of the stages."""
 
-    reweight: Literal["uniform", "consistency"] = option("uniform", "Where weights come from.")
-    samples: bool = option(True, "Whether a round's perturbed images are learned from as well.")
-    perturb: dict[str, Any] = option({}, "Options of perturb that this arm changes.")
-    explain: dict[str, Any] = option({}, "Options of explain that this arm changes.")
-    score: dict[str, Any] = option({}, "Options of score that this arm changes.")
+    reweight: Literal["uniform", "consistency"] = option(
+        "uniform", "Sample weights: all 1, or from explanation consistency."
+    )
+    samples: bool = option(True, "Whether to train also on the perturbed images of each round.")
+    perturb: dict[str, Any] = option({}, "Options of perturb that differ in this arm.")
+    explain: dict[str, Any] = option({}, "Options of explain that differ in this arm.")
+    score: dict[str, Any] = option({}, "Options of score that differ in this arm.")
 
 
 def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Refuse negative seeds, and repeated ones, which would count as more evidence than they are.
+    """Refuse negative seeds, and repeated ones, which would make intervals too narrow.
 
     Raises:
         ValueError: What was expected.
     """
     if len(set(seeds)) != len(seeds) or not seeds or min(seeds) < 0:
-        raise ValueError("one seed or more of at least 0, each once")
+        raise ValueError("one or more different seeds, each at least 0")
     return seeds
 
 
 def check_arms(arms: dict[str, ArmConfig]) -> dict[str, ArmConfig]:
-    """Refuse names that cannot be folders beside that of the shared warm-up.
+    """Refuse names that cannot be folders next to that of the shared warm-up.
 
     Raises:
         ValueError: What was expected.
     """
     if not arms or any(name in RESERVED_ARMS or "/" in name for name in arms):
-        raise ValueError(f"one arm or more, named like a folder but not {WARMUP_FOLDER!r}")
+        raise ValueError(
+            f"one or more arms, whose names are valid folder names other than {WARMUP_FOLDER!r}"
+        )
     return arms
 
 
@@ -50,11 +54,11 @@ RESERVED_ARMS = ("", ".", "..", WARMUP_FOLDER)
 
 
 class ExperimentConfig(Options):
-    """The `[experiment]` table: what is compared, how often, on which schedule."""
+    """The `[experiment]` table: arms, seeds and schedule."""
 
     title: str = option("Experiment", "Title of the report.")
     seeds: Annotated[tuple[int, ...], AfterValidator(check_seeds)] = option(
-        (0, 1, 2), "Seeds; every arm runs once with each."
+        (0, 1, 2), "Seeds; every arm runs once with each seed."
     )
     warmup: Number = option(0.2, "Share of the epochs before the first round.", ge=0, lt=1)
     every: int = option(1, "Epochs between two rounds.", ge=1)
@@ -68,12 +72,12 @@ class RunConfig(ForceOptions, DeviceOptions):
 
     file: Path = argument("Experiment file (TOML).")
     output: Path | None = option(
-        None, "Folder to write; run/NAME, or run/NAME-miniature, unless given.", keyed=False
+        None, "Folder to write. Default: run/NAME, or run/NAME-miniature.", keyed=False
     )
-    data: str | None = option(None, "Data set, in place of the file's.", keyed=False)
+    data: str | None = option(None, "Data set to use instead of that of the file.", keyed=False)
     miniature: bool = option(
         False,
-        "Cut network, images and schedule down, to try the whole chain in a minute.",
+        "Use a small network, few images and few epochs: the whole chain in a minute.",
         keyed=False,
     )
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
@@ -92,13 +96,13 @@ class ReportConfig(Options):
 
     paths: Paths = argument("Folders of experiments, evaluations or audits.")
     output: Path | None = option(
-        None, "Report to write; report.html in the first folder unless given.", keyed=False
+        None, "Report to write. Default: report.html in the first folder.", keyed=False
     )
     figures: Path | None = option(
-        None, "Folder to write figures for papers to (PNG, SVG, PDF).", keyed=False
+        None, "Folder for figures for papers (PNG, SVG, PDF).", keyed=False
     )
     tables: Path | None = option(
-        None, "Folder to write tables for papers to (LaTeX, Markdown).", keyed=False
+        None, "Folder for tables for papers (LaTeX, Markdown).", keyed=False
     )
 
 
@@ -127,7 +131,7 @@ class DataListConfig(Options):
 class DataInfoConfig(ViewOptions):
     """Options of `data info`."""
 
-    uri: str = argument("Data set: NAME or NAME:PATH.")
+    uri: str = argument("Data set, as NAME or NAME:PATH.")
 
 
 class DataCheckConfig(DataInfoConfig):
@@ -135,22 +139,22 @@ class DataCheckConfig(DataInfoConfig):
 
 
 REMOVAL_BASELINES = ("random", "centre")
-"""What can be removed instead of what heatmaps show, to compare with."""
+"""Pixels to remove instead of the most relevant ones, for comparison."""
 
 
 class MaterializeConfig(ViewOptions, MapOptions):
     """Options of `data materialize`."""
 
-    uri: str = argument("Data set: NAME or NAME:PATH.")
+    uri: str = argument("Data set, as NAME or NAME:PATH.")
     split: str = option("train", "Split of the data set.")
     variant: str = option("original", "Background variant of the data set.")
     remove: str | None = option(
         None,
-        "Heatmaps artifact, whose most relevant pixels are removed; or random, or centre.",
+        "Heatmaps artifact, whose most relevant pixels are removed; or random or centre.",
         keyed=False,
     )
     share: Number | None = option(
-        None, "Share of the pixels that --remove gives the mean colour.", gt=0, le=1
+        None, "Share of the pixels that --remove replaces with the mean colour.", gt=0, le=1
     )
 
 
@@ -158,7 +162,9 @@ class InspectConfig(Options):
     """Options of `inspect`."""
 
     artifact: Path = argument("Artifact of any kind.")
-    verify: bool = option(False, "Read everything and compare it with the digests.", keyed=False)
+    verify: bool = option(
+        False, "Read all data and compare them with the stored digests.", keyed=False
+    )
 
 
 class ConvertConfig(ForceOptions):

@@ -20,29 +20,43 @@ from ectool.config.heatmaps import HeatmapOptions
 from ectool.options import Number, TextList, option
 
 
+def _as_samples(name: str) -> str:
+    """Return the help of an option of the data whose default is that of `--samples`."""
+    field = DataOptions.model_fields[name]
+    help = str(field.description).partition(" Default:")[0]
+    other = "" if field.default is None else f", else {field.default}"
+    return f"{help} Default: that of --samples{other}."
+
+
 class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `explain`."""
 
-    samples: Path | None = option(None, "Samples artifact: explain both of each pair.", keyed=False)
-    data: str | None = option(None, "Data set; the one of --samples unless given.", keyed=False)
-    split: str | None = option(None, "Split; the one of --samples, or train.")
-    size: int | None = option(None, "Side of the square view of images of many sizes.", ge=8)
-    view: Literal["crop", "squash"] | None = option(None, "How images become squares.")
-    fraction: Number | None = option(None, "Share of the training images.", gt=0, le=1)
-    limit: int | None = option(None, "Most images of the split.", ge=1)
-    fold: int | None = option(None, "stl10: predefined fold.", ge=0)
-    rho: Number | None = option(None, "digits: share of biased backgrounds.", ge=0, le=1)
-    data_seed: int | None = option(None, "Seed of everything drawn with the data.", ge=0)
-    class_order: Literal["natural", "text"] | None = option(
-        None, "Order of the classes of folders and tables."
+    samples: Path | None = option(
+        None, "Samples artifact, whose clean and perturbed images are explained.", keyed=False
     )
-    targets: Literal["label", "prediction"] = option("label", "Class that is explained.")
+    data: str | None = option(
+        None, "Data set, as NAME or NAME:PATH. Default: that of --samples.", keyed=False
+    )
+    split: str | None = option(
+        None, "Split of the data set. Default: that of --samples, else train."
+    )
+    size: int | None = option(None, _as_samples("size"), ge=8)
+    view: Literal["crop", "squash"] | None = option(None, _as_samples("view"))
+    fraction: Number | None = option(None, _as_samples("fraction"), gt=0, le=1)
+    limit: int | None = option(None, _as_samples("limit"), ge=1)
+    fold: int | None = option(None, _as_samples("fold"), ge=0)
+    rho: Number | None = option(None, _as_samples("rho"), ge=0, le=1)
+    data_seed: int | None = option(None, _as_samples("data_seed"), ge=0)
+    class_order: Literal["natural", "text"] | None = option(None, _as_samples("class_order"))
+    targets: Literal["label", "prediction"] = option(
+        "label", "Class to explain: the label, or the prediction."
+    )
     store_size: Literal["layer", "pixels"] | None = option(
-        None, "Resolution of the stored maps; the method's own unless given."
+        None, "Resolution of the stored heatmaps. Default: that of the method."
     )
 
     def data_options(self, source: DataOptions) -> DataOptions:
-        """Return which data to read: what was given here, else what `source` says."""
+        """Return the options of the data to read: those given here, else those of `source`."""
         names = DataOptions.model_fields
         given = {n: value for n in names if (value := getattr(self, n)) is not None}
         return source.model_copy(update=given)
@@ -51,28 +65,34 @@ class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
 class ScoreConfig(ShardOptions):
     """Options of `score`."""
 
-    heatmaps: Path = option(..., "Heatmaps artifact with clean and adversarial maps.", keyed=False)
+    heatmaps: Path = option(..., "Heatmaps artifact, of clean and perturbed images.", keyed=False)
     output: Path | None = option(
-        None, "Weights artifact; beside the heatmaps unless given.", keyed=False
+        None, "Weights artifact. Default: weights.zarr in the folder of --heatmaps.", keyed=False
     )
-    previous: Path | None = option(None, "Weights of the last round, for momentum.", keyed=False)
+    previous: Path | None = option(
+        None, "Weights artifact of the previous round, for --momentum.", keyed=False
+    )
     similarity: Literal["cosine", "pearson", "ssim", "top-iou"] = option(
-        "cosine", "Heatmap similarity s_H."
+        "cosine", "Similarity of the two heatmaps, s_H."
     )
     stability: Literal["probability", "correct", "total-variation", "none"] = option(
-        "probability", "Prediction stability s_P."
+        "probability", "Stability of the prediction, s_P."
     )
-    gamma: Number = option(1.0, "Sharpness of the weights (1 - E)^gamma.", ge=0)
-    momentum: Number = option(0.0, "Share of the last round's weights.", ge=0, lt=1)
-    cap: Number = option(10.0, "Largest weight, where the mean is 1.", ge=1)
+    gamma: Number = option(
+        1.0, "Exponent of the weights (1 - E)^gamma; E: explanation consistency.", ge=0
+    )
+    momentum: Number = option(
+        0.0, "Share of the previous round in the averaged weights.", ge=0, lt=1
+    )
+    cap: Number = option(10.0, "Maximum weight; the mean weight is 1.", ge=1)
     floor: Number = option(
-        0.5, "Smallest effective sample size, as a share of the samples.", ge=0, le=1
+        0.5, "Minimum effective sample size, as a share of the number of samples.", ge=0, le=1
     )
-    shard_size: int = option(65536, "Samples per shard of the weights artifact.", ge=1)
+    shard_size: int = option(65536, "Samples in a shard of the weights artifact.", ge=1)
 
 
 def check_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse names of no logger, and drop repetitions.
+    """Refuse unknown loggers, and drop repetitions.
 
     Raises:
         ValueError: What was expected.
@@ -83,7 +103,7 @@ def check_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 LOGGERS = ("tensorboard", "mlflow", "wandb")
-"""Programs that a training can be logged to, each an extra of the same name."""
+"""Programs that record a training, each an extra of the same name."""
 Loggers = Annotated[TextList, AfterValidator(check_loggers)]
 
 
@@ -91,35 +111,51 @@ class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     """Options of `train`."""
 
     model: str = option(
-        "smallcnn", "Architecture to train: torchvision's, timm:NAME, import:module:factory."
+        "smallcnn",
+        "Architecture: smallcnn, a name in torchvision, timm:NAME, import:package.module:factory.",
     )
-    reset_head: bool = option(False, "Start the last layer anew: for other classes.")
-    split: str = option("train", "Split that is learned from.")
+    reset_head: bool = option(
+        False, "Do not load the last layer of the checkpoint: for data of other classes."
+    )
+    split: str = option("train", "Split to train on.")
     shuffle_labels: bool = option(
-        False, "Give every image the label of another one, drawn by the seed: a sanity check."
+        False, "Permute the labels of the images at random: a sanity check."
     )
-    layer: str | None = option(None, "Target layer; found automatically unless given.")
-    epochs: int = option(30, "Length of the whole schedule.", ge=1)
-    until_epoch: int | None = option(None, "Epoch to stop at; the last one unless given.", ge=1)
-    resume: Path | None = option(None, "Model artifact to go on from.", keyed=False)
-    weights: Path | None = option(None, "Weights artifact; 1 each unless given.", keyed=False)
-    samples: Path | None = option(None, "Samples artifact to learn from as well.", keyed=False)
+    layer: str | None = option(None, "Target layer of the heatmaps. Default: found automatically.")
+    epochs: int = option(30, "Number of epochs of the whole schedule.", ge=1)
+    until_epoch: int | None = option(None, "Epoch after which to stop. Default: the last.", ge=1)
+    resume: Path | None = option(None, "Model artifact to continue from.", keyed=False)
+    weights: Path | None = option(
+        None, "Weights artifact. Default: weight 1 for every sample.", keyed=False
+    )
+    samples: Path | None = option(
+        None, "Samples artifact, whose perturbed images are also trained on.", keyed=False
+    )
     mix: Number = option(
-        0.5, "Share of the images that --samples replaces, drawn anew each epoch.", ge=0, le=1
+        0.5,
+        "Share of images to replace with those of --samples; drawn again each epoch.",
+        ge=0,
+        le=1,
     )
     crop_scale: Number | None = option(
-        None, "Least share of an image that random crops show; no crops unless given.", gt=0, le=1
+        None, "Minimum share of the area that a random crop shows. Default: no crops.", gt=0, le=1
     )
-    flip: bool = option(False, "Mirror half of the images, drawn anew each epoch.")
+    flip: bool = option(False, "Mirror each image with probability 1/2, in each epoch.")
     rand_augment: int = option(
-        0, "Magnitude of RandAugment, two operations; 0 for none.", ge=0, le=30
+        0, "Magnitude of RandAugment with two operations; 0: no RandAugment.", ge=0, le=30
     )
-    optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd has Nesterov momentum 0.9.")
+    optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd uses Nesterov momentum 0.9.")
     lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0)
     weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
-    lr_warmup: Number = option(0.2, "Share of the steps in which the rate rises.", ge=0, lt=1)
-    batch_size: int = option(32, "Most samples per step; batches are cut evenly.", ge=1)
-    seed: int = option(0, "Seed of the initial weights and of the order.", ge=0)
+    lr_warmup: Number = option(
+        0.2, "Share of the steps in which the learning rate rises.", ge=0, lt=1
+    )
+    batch_size: int = option(
+        32, "Maximum number of samples in a step; batches have nearly equal sizes.", ge=1
+    )
+    seed: int = option(
+        0, "Seed of the initial weights, the order of the samples and the augmentation.", ge=0
+    )
     log: Loggers = option(
-        (), f"Log every epoch to any of {', '.join(LOGGERS)}; none unless given.", keyed=False
+        (), f"Programs that record every epoch: {', '.join(LOGGERS)}. Default: none.", keyed=False
     )

@@ -1,4 +1,4 @@
-"""Values of experiments, lists and radii: what is accepted, and how a finding says where it is."""
+"""Values of experiments, lists and radii: accepted ones, and the place named for refused ones."""
 
 import pytest
 from hypothesis import given
@@ -40,17 +40,17 @@ class TestExperiment:
             ({"arms": {"a": {"x": 1}}}, r"arms.a.x: expected one of reweight.*got 'x'"),
             ({"arms": {"a": {"reweight": "x"}}}, r"arms.a.reweight: expected 'uniform' or"),
             ({"arms": {"a": {"score": 1}}}, r"arms.a.score: expected a valid dict"),
-            ({"arms": {}}, "arms: expected one arm or more"),
-            ({"arms": {"warmup": {}}}, r"arms: expected .*not 'warmup'"),
-            ({"arms": {"../a": {}}}, r"arms: expected .*like a folder"),
-            ({"seeds": []}, "seeds: expected one seed or more"),
-            ({"seeds": [0, 1, 0]}, r"seeds: expected .*each once"),
+            ({"arms": {}}, "arms: expected one or more arms"),
+            ({"arms": {"warmup": {}}}, r"arms: expected .*other than 'warmup'"),
+            ({"arms": {"../a": {}}}, r"arms: expected .*valid folder names"),
+            ({"seeds": []}, "seeds: expected one or more different seeds"),
+            ({"seeds": [0, 1, 0]}, r"seeds: expected .*different"),
             ({"seeds": [-1]}, r"seeds: expected .*at least 0"),
             ({"warmup": 1}, "warmup: expected less than 1, got 1; correct the file"),
             ({"every": 0}, "every: expected greater than or equal to 1"),
         ],
     )
-    def test_findings_say_where(self, values, message):
+    def test_findings_name_the_place(self, values, message):
         with pytest.raises(UsageError, match=message):
             experiment(**values)
 
@@ -65,7 +65,7 @@ class TestExperiment:
 
 class TestNumbers:
     @pytest.mark.parametrize("text", ["a/b", "1/2/3", "/", "", "1e999/1", "inf/inf", "1e400"])
-    def test_what_is_none_is_refused(self, text):
+    def test_other_text_is_refused(self, text):
         with pytest.raises(UsageError, match="--gamma: expected"):
             validate(STAGES["score"], {"heatmaps": "h", "gamma": text}, "score")
 
@@ -74,7 +74,7 @@ class TestNumbers:
         assert parse_number(f"{numerator}/{denominator}") == numerator / denominator
 
     @pytest.mark.parametrize("value", [0.5, 3, None, "0.5", "abc"])
-    def test_what_is_no_fraction_stays(self, value):
+    def test_other_values_stay(self, value):
         assert parse_number(value) is value
 
 
