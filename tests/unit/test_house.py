@@ -1,0 +1,88 @@
+"""The shape of the house: small functions, files and folders, and tests that follow the tree."""
+
+from __future__ import annotations
+
+import ast
+import io
+import statistics
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE, TESTS = ROOT / "ectool", ROOT / "tests/unit"
+LAYOUT = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+    tokenize.ENDMARKER,
+}
+
+
+def code_lines(text: str) -> set[int]:
+    """Return the numbers of the lines that hold more than a comment."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    spans = [range(t.start[0], t.end[0] + 1) for t in tokens if t.type not in LAYOUT]
+    return {line for span in spans for line in span}
+
+
+def functions(text: str) -> Iterator[tuple[str, int]]:
+    """Yield every function and how many lines of code its body has, the docstring not counted."""
+    code = code_lines(text)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            has_docstring = ast.get_docstring(node) is not None
+            body = node.body[1:] if has_docstring else node.body
+            lines = range(body[0].lineno, body[-1].end_lineno + 1) if body else range(0)
+            yield node.name, len(code.intersection(lines))
+
+
+def modules(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.py"))
+
+
+def test_functions_and_files_are_small():
+    found = [
+        (f"{path.relative_to(ROOT)}:{name}", length)
+        for path in modules(PACKAGE)
+        for name, length in functions(path.read_text())
+    ]
+    assert [name for name, length in found if length > 40] == []
+    lengths = [length for _, length in found]
+    assert statistics.median(lengths) <= 6
+    assert statistics.quantiles(lengths, n=10)[-1] <= 15
+    sizes = {str(path): len(path.read_text().splitlines()) for path in modules(PACKAGE)}
+    assert {name: n for name, n in sizes.items() if n > 300} == {}
+
+
+def test_lines_of_a_function_are_counted_without_comments_and_docstring():
+    text = 'def f(a):\n    """Do.\n\n    More.\n    """\n    # why\n    b = (\n        a\n    )\n\n'
+    text += "    return b\n"
+    assert dict(functions(text)) == {"f": 4}
+
+
+def test_folders_are_small():
+    sizes = Counter(str(path.parent) for path in modules(PACKAGE))
+    assert {name: n for name, n in sizes.items() if n > 20} == {}
+
+
+def test_every_package_has_its_folder_of_tests():
+    packages = {
+        path.parent.relative_to(PACKAGE)
+        for path in modules(PACKAGE)
+        if path.name != "__init__.py" and path.parent != PACKAGE
+    }
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    assert folders - {Path()} == packages
+
+
+def test_tests_of_a_module_lie_where_the_module_does():
+    places: dict[str, set[Path]] = {}
+    for path in modules(PACKAGE):
+        places.setdefault(path.stem, set()).add(path.parent.relative_to(PACKAGE))
+    misplaced = {
+        str(path.relative_to(TESTS)): sorted(map(str, places[name]))
+        for path in TESTS.rglob("test_*.py")
+        if (name := path.stem.removeprefix("test_")) in places
+        and path.parent.relative_to(TESTS) not in places[name]
+    }
+    assert misplaced == {}
