@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class EctoolError(Exception):
@@ -73,6 +74,26 @@ class IntegrityError(EctoolError):
     """An artifact whose bytes are not the ones that were written."""
 
     exit_code = 5
+
+
+class FaultyDataError(IntegrityError):
+    """A data set with faults.
+
+    Attributes:
+        document: JSON values that describe all faults; printed with ``--json``.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        *,
+        expected: str,
+        got: str,
+        fix: str,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(subject, expected=expected, got=got, fix=fix)
+        self.document = dict(document or {})
 
 
 class QualityGateError(EctoolError):

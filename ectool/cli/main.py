@@ -9,7 +9,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -22,7 +23,7 @@ from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import told
 from ectool.cli.signature import with_signature
 from ectool.cli.table import table_lines
-from ectool.errors import UsageError
+from ectool.errors import FaultyDataError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
 
@@ -59,10 +60,21 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     options = settings.resolve(
         command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
     )
-    with told(reporter.note):
+    with told(reporter.note), _document_of_faults(as_json=values["json_"]):
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         result = stage.run(options, reporter)
     return _output(result, as_json=values["json_"], table=command.table) + b"\n"
+
+
+@contextmanager
+def _document_of_faults(*, as_json: bool) -> Iterator[None]:
+    """Print the document of a data set with faults, where JSON is required, before the error."""
+    try:
+        yield
+    except FaultyDataError as error:
+        if as_json:
+            streams.write(_output(error.document, as_json=True) + b"\n")
+        raise
 
 
 def _flag(model: type[Options], name: str, value: object) -> object:

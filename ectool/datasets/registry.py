@@ -63,8 +63,9 @@ def open_dataset(
             fix="leave it out",
         )
     dataset = entry.open(replace(request, path=uri.partition(":")[2]))
-    check_class_names(dataset.name, dataset.classes, request.report)
-    check_sample_ids(dataset.name, dataset.sample_ids, request.report)
+    where = uri if request.variant == "original" else f"{uri}, {request.variant},"
+    check_class_names(where, dataset.classes, request.report)
+    check_sample_ids(where, dataset, request.report)
     if "train" in request.split:
         dataset = fraction_of(dataset, fraction, request.seed)
     return limited(dataset, limit, request.seed)

@@ -1,4 +1,4 @@
-"""What lies beside the files of a data set and is not used, so that nothing goes unseen."""
+"""Files in the folders of a data set that none of its splits uses."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from ectool.datasets.sample_ids import readable
 from ectool.datasets.subset import Subset
 
 HIDDEN = "hidden files and folders"
-NO_IMAGES = "files that are no images"
+NO_IMAGES = "files that are not images"
 UNUSED = "images that no split uses"
 _TABLES = ("boxes.csv",)
 
 
 @dataclass
-class Counted:
-    """Files of one kind.
+class SkippedFiles:
+    """Skipped files of one kind.
 
     Attributes:
-        count: How many there are.
-        first: Path of the first, as text that can be written.
+        count: Number of files.
+        first: Path of the first, as printable text.
     """
 
     count: int = 0
     first: str = ""
 
 
-def passed_over(datasets: Iterable[Dataset], *, owns_folder: bool) -> dict[str, Counted]:
-    """Count the files beside those of a data set that none of its splits uses.
+def skipped_files(datasets: Iterable[Dataset], *, owns_folder: bool) -> dict[str, SkippedFiles]:
+    """Count the files in the folders of a data set that none of its splits uses.
 
     Args:
-        datasets: All splits and variants that are there.
-        owns_folder: Whether all below the data set's folder belongs to it; where not, only the
-            folders that hold its files are looked at.
+        datasets: All splits and variants that exist.
+        owns_folder: Whether all files below the data set's folder belong to it; if not, only the
+            folders that hold its files are searched.
 
     Returns:
-        Counts by kind, without kinds of which there is nothing.
+        Counts by kind, without kinds that do not occur.
     """
     files = [one for one in map(_whole, datasets) if isinstance(one, ImageFiles)]
     used = {os.path.normpath(path) for one in files for path in _used(one)}
     folders = {path.rpartition("/")[0] for path in used}
     if owns_folder:
         folders |= {path for one in files for path in _folders(one.folder)}
-    found: dict[str, Counted] = {}
-    for path in sorted(path for folder in folders for path in _beside(folder, used)):
-        counted = found.setdefault(_kind(path), Counted(first=readable(path)))
+    found: dict[str, SkippedFiles] = {}
+    for path in sorted(path for folder in folders for path in _unused(folder, used)):
+        counted = found.setdefault(_kind(path), SkippedFiles(first=readable(path)))
         counted.count += 1
     return found
 
@@ -63,23 +63,23 @@ def _whole(dataset: Dataset) -> Dataset:
 
 def _used(files: ImageFiles) -> Iterator[str]:
     """Yield the paths of all files of a split."""
-    root = str(files.folder.absolute())  # links are not followed: names are compared
+    root = str(files.folder.absolute())  # links are not followed: paths are compared as text
     for path in (*files.paths, *files.annotation_files):
         yield f"{root}/{path}"
 
 
 def _folders(root: Path) -> Iterator[str]:
-    """Yield a folder and all below it but hidden ones, links not followed."""
+    """Yield a folder and all below it; skip hidden folders, do not follow links."""
     for parent, names, _ in os.walk(root.absolute()):
         names[:] = [name for name in names if not name.startswith(".")]
         yield os.path.normpath(parent)
 
 
-def _beside(folder: str, used: set[str]) -> Iterator[str]:
-    """Yield what lies in a folder unused: files, and hidden folders."""
+def _unused(folder: str, used: set[str]) -> Iterator[str]:
+    """Yield the unused files and the hidden folders in a folder."""
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # whoever reads its files says so
+    except OSError:  # reading the files of the data set reports it
         return
     for entry in entries:
         is_file = not entry.is_dir() and entry.name not in _TABLES

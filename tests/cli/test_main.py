@@ -171,6 +171,16 @@ class TestOutput:
         code, out, _ = call(capsys, "score", "--heatmaps", heatmaps)
         assert (code, out) == (0, f"{tmp_path / 'weights.zarr'}\n")
 
+    def test_faults_of_data_are_one_document(self, capsys, tmp_path):
+        (tmp_path / "cat").mkdir()
+        (tmp_path / "cat" / "0.png").write_bytes(b"no image")
+        code, out, err = call(capsys, "data", "check", f"imagefolder:{tmp_path}", "--json")
+        document = json.loads(out)
+        assert code == 5
+        assert "cat/0.png: expected a readable image" in document["faults"][0]
+        assert "got 1 fault" in err
+        assert call(capsys, "data", "check", f"imagefolder:{tmp_path}")[:2] == (5, "")
+
     def test_json_is_exactly_one_document(self, capsys, tmp_path):
         heatmaps = write_heatmaps(tmp_path / "cams.zarr")
         code, out, err = call(capsys, "score", "--heatmaps", heatmaps, "--json", "--quiet")

@@ -17,6 +17,19 @@ from ectool.datasets.views import View
 from ectool.errors import AbsentError, InputError
 from ectool.settings import DATA_VARIABLE
 
+FINGERPRINT_DIGITS = 12
+"""Digits of a fingerprint that are enough for messages."""
+
+
+def split_name(data: str, split: str) -> str:
+    """Return how messages name a split of a data set."""
+    return f"{data} ({split})"
+
+
+def short(fingerprint: str) -> str:
+    """Return how messages show a fingerprint."""
+    return fingerprint[:FINGERPRINT_DIGITS]
+
 
 def data_root() -> Path:
     """Return the folder under which data sets lie and made ones are cached."""
@@ -65,7 +78,7 @@ def open_data(
     dataset = open_dataset(options.data, request, options.fraction, options.limit)
     if len(dataset.sample_ids) == 0:
         raise AbsentError(
-            f"{options.data} ({split})",
+            split_name(options.data, split),
             expected="at least one image",
             got="none",
             fix="choose another --split or --data",
@@ -98,9 +111,9 @@ def reopen_data(source: DataSource, where: Path) -> Dataset:
     dataset = open_data(source_options(source), source.split)
     if dataset.fingerprint != source.fingerprint:
         raise InputError(
-            f"{source.data} ({source.split})",
-            expected=f"the data of {where}, fingerprint {source.fingerprint[:12]}",
-            got=dataset.fingerprint[:12],
+            split_name(source.data, source.split),
+            expected=f"the data of {where}, fingerprint {short(source.fingerprint)}",
+            got=short(dataset.fingerprint),
             fix="point ECTOOL_DATA or the data set's path at the same data",
         )
     return dataset

@@ -7,14 +7,12 @@ from collections.abc import Collection
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import DataSource
 from ectool.errors import InputError
-from ectool.stages.common.inputs import open_data, source_options
+from ectool.stages.common.inputs import open_data, short, source_options, split_name
 
 SELECTION = frozenset({"fraction", "limit", "fold"})
 """Options that choose images of a data set and leave these as they are; so does the split."""
 VIEW = frozenset({"size", "view"})
 """Options that show the same images in another way."""
-SHOWN = 12
-"""Digits of a fingerprint that are enough to tell data sets apart."""
 
 
 def check_same_images(
@@ -59,4 +57,4 @@ def _fingerprint_now(made: DataSource, used: DataSource, free: Collection[str]) 
 
 
 def _named(source: DataSource) -> str:
-    return f"{source.data} ({source.split}), fingerprint {source.fingerprint[:SHOWN]}"
+    return f"{split_name(source.data, source.split)}, fingerprint {short(source.fingerprint)}"

@@ -1,8 +1,8 @@
-"""`data check`: read everything of a data set, and name what is bad."""
+"""`data check`: read all of a data set, and report every fault."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,54 +14,61 @@ from ectool.datasets.base import Annotations, Dataset, Indices, is_multilabel
 from ectool.datasets.labels import check_label_range
 from ectool.datasets.registry import check_more, find_entry
 from ectool.datasets.sample_ids import readable
-from ectool.datasets.skipped_files import passed_over
-from ectool.errors import AbsentError, EctoolError, InputError, IntegrityError, MachineError
-from ectool.stages.common.inputs import data_request, open_data, view_options
+from ectool.datasets.skipped_files import skipped_files
+from ectool.errors import (
+    AbsentError,
+    EctoolError,
+    FaultyDataError,
+    InputError,
+    MachineError,
+)
+from ectool.stages.common.inputs import data_request, open_data, split_name, view_options
 from ectool.stages.data.info import annotation_kinds, noted, splits_of
 from ectool.types import SILENT, Reporter
 
 BATCH = 64
 
 Counts = dict[str, int]
+Step = Callable[[], object]
 
 
 @dataclass
 class Faults:
-    """What is bad, each subject once, told as it is found.
+    """The faults of a data set, one for each subject, reported as they are found.
 
     Attributes:
-        reporter: Is told.
-        subjects: Of all faults.
+        reporter: Prints each fault.
+        messages: Message of each fault by its subject.
     """
 
     reporter: Reporter
-    subjects: set[str] = field(default_factory=set)
+    messages: dict[str, str] = field(default_factory=dict)
 
     def add(self, fault: EctoolError, where: str = "") -> None:
-        """Tell of a fault, unless its subject is known.
+        """Report a fault, unless one of the same subject has been reported.
 
         Raises:
-            MachineError: It is no fault of the data: the others would fail as well.
+            MachineError: It is no fault of the data: everything else would fail as well.
         """
         if isinstance(fault, MachineError):
             raise fault
-        if fault.subject not in self.subjects:
-            self.subjects.add(fault.subject)
-            self.reporter.note(readable(f"{where}{fault}"))
+        if fault.subject not in self.messages:
+            self.messages[fault.subject] = readable(f"{where}{fault}")
+            self.reporter.note(self.messages[fault.subject])
 
 
 def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Read every image and annotation of every split and variant that is there, each once.
 
-    Every fault is told to the reporter as it is found, and the rest is read nevertheless.
+    A fault is reported as soon as it is found, and the rest is read nevertheless.
 
     Returns:
-        JSON values: counts of each split and variant, how many samples were read of each beyond
-        those of the splits before, and what was passed over.
+        JSON values: the faults, the counts of each split and variant, how many samples of each
+        were read beyond those of earlier splits, and the files that were skipped.
 
     Raises:
         InputError: No split is there.
-        IntegrityError: Something is bad.
+        FaultyDataError: There are faults; the error holds the same values.
     """
     faults, entry = Faults(reporter), find_entry(config.uri)
     splits, datasets, missing = _splits(config, faults), [], []
@@ -71,30 +78,49 @@ def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
         for split in splits:
             dataset = _open(config, split, variant, faults)
             if isinstance(dataset, AbsentError):
-                missing.append((split, variant, dataset))
+                missing.append(dataset)
                 continue
             if dataset is not None:
                 datasets.append(dataset)
                 counts[f"{split}/{variant}"] = _check(dataset, seen, faults)
-    if not datasets and not faults.subjects:
-        raise missing[0][2]
-    _tell_missing(missing, reporter)
-    over = noted(passed_over(datasets, owns_folder=entry.owns_folder))
-    if faults.subjects:
-        _tell_counts(counts, over, reporter)
-        read = sum(row["read"] for row in counts.values())
-        raise IntegrityError(
-            config.uri,
-            expected=f"{read} readable samples",
-            got=f"{len(faults.subjects)} bad ones, named above",
-            fix="restore these files, or make the artifact again with --resume",
-        )
-    read_of = {name: row["read"] for name, row in counts.items()}
-    return {"data": config.uri, "bad": 0, "read": read_of, "passed_over": over, "splits": counts}
+    if not datasets and not faults.messages:
+        raise missing[0]
+    for message in dict.fromkeys(map(str, missing)):
+        reporter.note(f"missing: {message}")
+    skipped = noted(skipped_files(datasets, owns_folder=entry.owns_folder))
+    document = _document(config, faults, counts, skipped)
+    if faults.messages:
+        _note_counts(counts, skipped, reporter)
+        raise _faulty(document)
+    return document
+
+
+def _document(
+    config: DataCheckConfig, faults: Faults, counts: dict[str, Counts], skipped: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "data": config.uri,
+        "bad": len(faults.messages),
+        "faults": [*faults.messages.values()],
+        "read": {name: row["read"] for name, row in counts.items()},
+        "skipped": skipped,
+        "splits": counts,
+    }
+
+
+def _faulty(document: Mapping[str, Any]) -> FaultyDataError:
+    count = document["bad"]
+    return FaultyDataError(
+        document["data"],
+        expected=f"{sum(document['read'].values())} readable samples",
+        got=f"{count} {'fault' if count == 1 else 'faults'}, named above",
+        fix="restore these files, or make the artifact again with --resume",
+        document=document,
+    )
 
 
 def _splits(config: DataCheckConfig, faults: Faults) -> tuple[str, ...]:
-    """Return the splits that may be there, and check what none of them shows."""
+    """Return the splits that may be there; check the files that belong to none of them."""
     options = view_options(config.uri, config)
     try:
         splits = splits_of(config.uri)
@@ -103,7 +129,7 @@ def _splits(config: DataCheckConfig, faults: Faults) -> tuple[str, ...]:
         return ()
     for split in splits:
         request = data_request(options, split, report=faults.add)
-        for error in _caught(partial(check_more, config.uri, request)):
+        for error in _errors(partial(check_more, config.uri, request)):
             faults.add(error)
     return splits
 
@@ -111,28 +137,28 @@ def _splits(config: DataCheckConfig, faults: Faults) -> tuple[str, ...]:
 def _open(
     config: DataCheckConfig, split: str, variant: str, faults: Faults
 ) -> Dataset | AbsentError | None:
-    """Open a split; None where its fault leaves nothing to read."""
+    """Open a split; return None where a fault prevents it."""
     options = view_options(config.uri, config)
     try:
         return open_data(options, split, variant, checked=False, report=faults.add)
     except AbsentError as error:
         return error
-    except Exception as error:  # files that are damaged enough raise whatever comes to mind
-        faults.add(_told(error, f"{config.uri} ({split})"))
+    except Exception as error:  # damaged files can raise any exception
+        faults.add(_as_fault(error, split_name(config.uri, split)))
         return None
 
 
 def _check(dataset: Dataset, seen: set[tuple[str, ...]], faults: Faults) -> Counts:
-    """Read the samples that no split before has shown, and count."""
-    # Two splits may share images, but know different things of their objects.
+    """Read the samples that are in no earlier split, and count."""
+    # Two splits may share images and differ in their annotations.
     kinds = tuple(annotation_kinds(dataset))
     keys = [(name, *kinds) for name in dataset.sample_ids]
-    wanted = np.array([row for row, key in enumerate(keys) if key not in seen], np.int64)
+    unread = np.array([row for row, key in enumerate(keys) if key not in seen], np.int64)
     seen.update(keys)
-    found = {"images": len(keys), "read": len(wanted), "masks": 0, "boxes": 0, "parts": 0, "bad": 0}
-    with faults.reporter.task(dataset.name, len(wanted)) as advance:
-        for start in range(0, len(wanted), BATCH):
-            rows = wanted[start : start + BATCH]
+    found = {"images": len(keys), "read": len(unread), "masks": 0, "boxes": 0, "parts": 0, "bad": 0}
+    with faults.reporter.task(dataset.name, len(unread)) as advance:
+        for start in range(0, len(unread), BATCH):
+            rows = unread[start : start + BATCH]
             if not _read(dataset, rows, found):
                 for row in rows:
                     found["bad"] += _read_one(dataset, np.array([row]), found, faults)
@@ -141,30 +167,30 @@ def _check(dataset: Dataset, seen: set[tuple[str, ...]], faults: Faults) -> Coun
 
 
 def _read(dataset: Dataset, rows: Indices, found: Counts) -> bool:
-    """Read samples, and count their annotations; return whether all of them are good."""
-    told: list[Annotations] = []
-    if any(_caught(step) for step in _steps(dataset, rows, told)):
+    """Read samples, and count their annotations; return whether there was no fault."""
+    annotations: list[Annotations] = []
+    if any(_errors(step) for step in _steps(dataset, rows, annotations)):
         return False
-    _count(told, found)
+    _count(annotations, found)
     return True
 
 
 def _read_one(dataset: Dataset, row: Indices, found: Counts, faults: Faults) -> bool:
-    """Read a sample, image and annotations apart; return whether something is bad."""
-    told: list[Annotations] = []
+    """Read a sample, image and annotations apart; return whether there was a fault."""
+    annotations: list[Annotations] = []
     where = f"{dataset.name} {dataset.sample_ids[int(row[0])]}: "
-    errors = [error for step in _steps(dataset, row, told) for error in _caught(step)]
+    errors = [error for step in _steps(dataset, row, annotations) for error in _errors(step)]
     for error in errors:
         faults.add(error, where)
-    _count(told, found)
+    _count(annotations, found)
     return bool(errors)
 
 
-def _steps(dataset: Dataset, rows: Indices, told: list[Annotations]) -> Iterator[Any]:
-    """Yield what reads one thing each of samples; the annotations of all classes are told."""
+def _steps(dataset: Dataset, rows: Indices, annotations: list[Annotations]) -> Iterator[Step]:
+    """Yield functions that each read one thing of samples; `annotations` collects those read."""
     yield lambda: _check_labels(dataset, rows)
     yield lambda: dataset.images(rows)
-    yield lambda: told.append(dataset.annotations(rows))
+    yield lambda: annotations.append(dataset.annotations(rows))
     labels = dataset.labels[rows]
     if is_multilabel(labels):
         samples, classes = np.nonzero(labels == 1)
@@ -172,7 +198,7 @@ def _steps(dataset: Dataset, rows: Indices, told: list[Annotations]) -> Iterator
 
 
 def _check_labels(dataset: Dataset, rows: Indices) -> None:
-    """Check that labels are ones of the classes; of one sample, name it."""
+    """Check that the labels of samples are classes; the error names the first sample."""
     try:
         check_label_range(dataset, rows)
     except InputError as error:
@@ -180,20 +206,20 @@ def _check_labels(dataset: Dataset, rows: Indices) -> None:
         raise InputError(subject, expected=error.expected, got=error.got, fix=error.fix) from error
 
 
-def _caught(step: Any) -> list[EctoolError]:  # noqa: ANN401 (any function without arguments)
-    """Return what goes wrong in a step: nothing, or one fault."""
+def _errors(step: Step) -> list[EctoolError]:
+    """Run a step; return its error, or nothing."""
     try:
         step()
-    except Exception as error:  # files that are damaged enough raise whatever comes to mind
-        return [_told(error, "a sample")]
+    except Exception as error:  # damaged files can raise any exception
+        return [_as_fault(error, "a sample")]
     return []
 
 
-def _told(error: Exception, subject: str) -> EctoolError:
-    """Return an error as one of ours.
+def _as_fault(error: Exception, subject: str) -> EctoolError:
+    """Return any error as one that names its subject.
 
     Raises:
-        MachineError: It is no fault of the data: the others would fail as well.
+        MachineError: It is no fault of the data: everything else would fail as well.
     """
     if isinstance(error, MachineError | MemoryError):
         raise error
@@ -207,23 +233,17 @@ def _told(error: Exception, subject: str) -> EctoolError:
     )
 
 
-def _count(told: list[Annotations], found: Counts) -> None:
-    """Add what is known of the objects of samples to the counts."""
-    for one in told:
+def _count(annotations: list[Annotations], found: Counts) -> None:
+    """Add annotations of samples to the counts."""
+    for one in annotations:
         found["masks"] += 0 if one.masks is None else len(one.masks)
         found["boxes"] += 0 if one.boxes is None else sum(map(len, one.boxes))
         found["parts"] += 0 if one.parts is None else int(np.prod(one.parts.shape[:2]))
 
 
-def _tell_missing(missing: list[tuple[str, str, AbsentError]], reporter: Reporter) -> None:
-    """Tell what is not there, the same thing once."""
-    for message in dict.fromkeys(str(error) for _, _, error in missing):
-        reporter.note(f"not there: {message}")
-
-
-def _tell_counts(counts: dict[str, Counts], over: dict[str, str], reporter: Reporter) -> None:
-    """Tell the table where stdout has none."""
+def _note_counts(counts: dict[str, Counts], skipped: dict[str, str], reporter: Reporter) -> None:
+    """Report the counts to people: stdout shows none where there are faults."""
     for name, row in counts.items():
         reporter.note(f"{name}: " + ", ".join(f"{count} {what}" for what, count in row.items()))
-    for kind, text in over.items():
-        reporter.note(f"passed over: {kind}: {text}")
+    for kind, text in skipped.items():
+        reporter.note(f"skipped: {kind}: {text}")

@@ -1,4 +1,4 @@
-"""`data info`: what a data set holds, split by split."""
+"""`data info`: classes, images and annotations of each split of a data set."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ectool.config import DataInfoConfig
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.labels import check_label_range
 from ectool.datasets.registry import find_entry
-from ectool.datasets.skipped_files import Counted, passed_over
+from ectool.datasets.skipped_files import SkippedFiles, skipped_files
 from ectool.errors import InputError
 from ectool.stages.common.inputs import open_data, view_options
 from ectool.types import SILENT, Reporter
 
 
 def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001
-    """Describe every split that is there; of one that is not, say why.
+    """Describe every split that exists; for a missing split, give the reason.
 
     Raises:
-        InputError: No split is there, or labels are outside of the classes.
+        InputError: No split exists, or a label is not a class.
     """
     entry, splits = find_entry(config.uri), splits_of(config.uri)
     found, faults = open_splits(config)
@@ -41,23 +41,23 @@ def run(config: DataInfoConfig, reporter: Reporter = SILENT) -> dict[str, Any]: 
             split: _describe(found[split]) if split in found else str(faults[split])
             for split in splits
         },
-        "passed_over": noted(passed_over(found.values(), owns_folder=entry.owns_folder)),
+        "skipped": noted(skipped_files(found.values(), owns_folder=entry.owns_folder)),
     }
 
 
-def noted(found: Mapping[str, Counted]) -> dict[str, str]:
-    """Return how many files of each kind were passed over, and which is the first."""
+def noted(found: Mapping[str, SkippedFiles]) -> dict[str, str]:
+    """Return the number of skipped files of each kind, and the first of them, as text."""
     return {kind: f"{one.count}, the first {one.first}" for kind, one in found.items()}
 
 
 def splits_of(uri: str) -> tuple[str, ...]:
-    """Return the splits that may be there."""
+    """Return the splits that a data set may have."""
     entry = find_entry(uri)
     return entry.splits_at(uri.partition(":")[2]) if entry.splits_at else entry.splits
 
 
 def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, InputError]]:
-    """Open every split; return those that are there, and why the others are not."""
+    """Open every split; return those that exist, and the errors of the others."""
     found, faults = {}, {}
     for split in splits_of(config.uri):
         try:
@@ -68,7 +68,7 @@ def open_splits(config: DataInfoConfig) -> tuple[dict[str, Dataset], dict[str, I
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
-    """Return the number of images of a split and of each class, and the kinds of annotations."""
+    """Return the numbers of images of a split and its classes, and the kinds of annotations."""
     labels = dataset.labels
     counts = (
         (labels == 1).sum(axis=0)

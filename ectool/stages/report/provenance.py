@@ -9,8 +9,8 @@ from typing import Any
 from ectool.artifacts.manifest import DataSource, Manifest
 from ectool.artifacts.store import read_manifest
 from ectool.reports.report import Provenance
+from ectool.stages.common.inputs import short
 
-SHOWN_DIGITS = 12
 """Digits of a fingerprint that are enough to tell data sets apart."""
 
 
@@ -33,7 +33,7 @@ def read_provenance(artifacts: Iterable[Path], command: str) -> Provenance:
 
 def describe_source(source: DataSource) -> str:
     """Return data set, split and fingerprint."""
-    return f"{source.data} ({source.split}, {source.fingerprint[:SHOWN_DIGITS]})"
+    return f"{source.data} ({source.split}, {short(source.fingerprint)})"
 
 
 def _data(manifests: Sequence[Manifest]) -> tuple[str, ...]:

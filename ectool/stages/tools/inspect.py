@@ -16,6 +16,7 @@ from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
 from ectool.stages.common.code import code_digest
 from ectool.stages.common.found_models import CODE
+from ectool.stages.common.inputs import split_name
 from ectool.types import SILENT, Reporter
 
 JSON_SUFFIX = ".json"
@@ -129,7 +130,7 @@ def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -
         "id": parent.id,
         "path": parent.path if parent.kind == CODE else str(where),
         "state": state,
-        "data": f"{source.data} ({source.split})" if source else None,
+        "data": split_name(source.data, source.split) if source else None,
         "other_versions": versions.differing(found.versions) if found else {},
     }
 

@@ -18,9 +18,9 @@ from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError
-from ectool.stages.common.inputs import data_source, open_data
+from ectool.stages.common.inputs import data_source, open_data, short
 from ectool.stages.common.layout import SPEC_FILE
-from ectool.stages.common.same_images import SELECTION, SHOWN, VIEW, check_same_images
+from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
 from ectool.stages.common.weighting import joined_weights
 
 CURVES = ("original", "mixed_rand")
@@ -80,8 +80,8 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
         raise InputError(
             f"--data {config.data}",
             expected=f"the images {config.resume} was trained on ({source.data}), "
-            f"fingerprint {source.fingerprint[:SHOWN]}",
-            got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
+            f"fingerprint {short(source.fingerprint)}",
+            got=f"others, fingerprint {short(dataset.fingerprint)}",
             fix="restore them, or train from the start",
         )
 
@@ -128,8 +128,8 @@ def _check_validation(
         if before.get(variant, dataset.fingerprint) != dataset.fingerprint:
             raise InputError(
                 f"validation images of {config.data} ({variant})",
-                expected=f"those of {config.resume}, fingerprint {before[variant][:SHOWN]}",
-                got=f"others, fingerprint {dataset.fingerprint[:SHOWN]}",
+                expected=f"those of {config.resume}, fingerprint {short(before[variant])}",
+                got=f"others, fingerprint {short(dataset.fingerprint)}",
                 fix="restore them, or train from the start",
             )
 

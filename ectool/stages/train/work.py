@@ -27,6 +27,7 @@ from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.seeding import stream
+from ectool.stages.common.inputs import split_name
 from ectool.stages.common.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
 from ectool.stages.common.loaded import load_folder
 from ectool.stages.train.feed import Feed
@@ -187,7 +188,7 @@ def _check_batches(model: Classifier, feed: Feed) -> None:
             fix="give a larger one, or a network without batch normalisation",
         )
     raise InputError(
-        f"{feed.config.data} ({feed.config.split})",
+        split_name(feed.config.data, feed.config.split),
         expected=f"at least 2 images, for {model.architecture} has batch normalisation",
         got="1",
         fix="give more, or a network without batch normalisation",

@@ -18,26 +18,14 @@ from miniatures.voc import write_voc2007
 from PIL import Image
 
 from ectool.config import DataCheckConfig, DataInfoConfig, MaterializeConfig
+from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.sample_ids import check_sample_ids
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import FaultyDataError, InputError, IntegrityError
 from ectool.stages.common.inputs import open_data, view_options
 from ectool.stages.data import check as data_check
 from ectool.stages.data import info as data_info
 from ectool.stages.data import materialize
 from ectool.types import SILENT
-
-
-class Notes:
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.said = []
-
-    def note(self, message):
-        self.said.append(message)
-
-    def task(self, description, total):
-        return SILENT.task(description, total)
 
 
 def write_folder(folder):
@@ -128,8 +116,8 @@ def own(sources, tmp_path):
     return lambda uri: shutil.copytree(sources[uri], tmp_path / "own", symlinks=True)
 
 
-def checked(uri, notes=None):
-    return data_check.run(DataCheckConfig(uri=uri, size=16), notes or Notes())
+def checked(uri, reporter=SILENT):
+    return data_check.run(DataCheckConfig(uri=uri, size=16), reporter)
 
 
 @pytest.mark.parametrize("uri", SETS)
@@ -144,17 +132,18 @@ def test_whole_data_are_good_and_counted(sources, uri):
 
 
 @pytest.mark.parametrize(("uri", "pattern", "fault"), INJECTED)
-def test_every_broken_file_is_named(own, uri, pattern, fault):
+def test_every_broken_file_is_named(own, uri, pattern, fault, listener):
     folder = own(uri)
     path = sorted(folder.glob(pattern))[0]
     FAULTS[fault](path)
-    notes = Notes()
     with pytest.raises(IntegrityError, match="named above"):
-        checked(uri.format(folder), notes)
-    assert any(IN_ONE.get(uri, path.name) in text for text in notes.said if "passed" not in text)
+        checked(uri.format(folder), listener)
+    assert any(
+        IN_ONE.get(uri, path.name) in text for text in listener.notes if "skipped: " not in text
+    )
 
 
-def test_the_check_goes_on_after_the_first_fault(own):
+def test_the_check_goes_on_after_the_first_fault(own, listener):
     uri = "cub200:{}"
     folder = own(uri)
     images = sorted((folder / "CUB_200_2011" / "images").glob("*/*.jpg"))
@@ -165,15 +154,14 @@ def test_the_check_goes_on_after_the_first_fault(own):
     Image.new("L", (3, 3)).save(mask)
     boxes = folder / "CUB_200_2011" / "bounding_boxes.txt"
     boxes.write_text(boxes.read_text() + "1 0 0 9 9\n")
-    notes = Notes()
-    with pytest.raises(IntegrityError, match="expected 16 readable samples, got 5 bad ones"):
-        checked(uri.format(folder), notes)
+    with pytest.raises(IntegrityError, match="expected 16 readable samples, got 5 faults"):
+        checked(uri.format(folder), listener)
     for path in (images[0], images[3], images[5], mask, boxes):
-        assert sum(str(path.name) in text for text in notes.said) == 1
-    assert any(re.match("train/original: 8 images, 8 read, ", text) for text in notes.said)
+        assert sum(str(path.name) in text for text in listener.notes) == 1
+    assert any(re.match("train/original: 8 images, 8 read, ", text) for text in listener.notes)
 
 
-def test_faults_of_folders_are_named_one_by_one(own):
+def test_faults_of_folders_are_named_one_by_one(own, listener):
     uri = "imagefolder:{}"
     folder = own(uri)
     (folder / "train" / "empty").mkdir()
@@ -184,10 +172,9 @@ def test_faults_of_folders_are_named_one_by_one(own):
     (folder / "test" / "cat" / "0.png").rename(
         folder / "test" / "cat" / os.fsdecode(b"caf\xe9.png")
     )
-    notes = Notes()
     with pytest.raises(IntegrityError, match="named above"):
-        checked(uri.format(folder), notes)
-    said = "\n".join(notes.said)
+        checked(uri.format(folder), listener)
+    said = "\n".join(listener.notes)
     for part in (
         "train/empty: expected images",
         "masks/train/cat/2.png: expected the mask of train/cat/2.png",
@@ -198,9 +185,26 @@ def test_faults_of_folders_are_named_one_by_one(own):
         r"test/cat/caf\udce9.png: expected a sample id of printable text",
     ):
         assert part in said
+    assert sum("a sample id of printable text" in text for text in listener.notes) == 1
 
 
-def test_rows_of_a_table_are_named_one_by_one(own):
+def test_the_error_holds_what_the_document_of_good_data_holds(own):
+    uri = "imagefolder:{}"
+    folder = own(uri)
+    good = checked(uri.format(folder))
+    (folder / "train" / "cat" / "1.png").write_bytes(b"no image")
+    with pytest.raises(FaultyDataError, match="got 1 fault, named above") as raised:
+        checked(uri.format(folder))
+    document = raised.value.document
+    assert document.keys() == good.keys()
+    assert (good["bad"], good["faults"]) == (0, [])
+    assert document["bad"] == len(document["faults"]) == 1
+    assert "train/cat/1.png: expected a readable image" in document["faults"][0]
+    assert document["splits"]["train/original"]["bad"] == 1
+    assert document["skipped"] == good["skipped"]
+
+
+def test_rows_of_a_table_are_named_one_by_one(own, listener):
     uri = "csv:{}/lists/insects.csv"
     folder = own(uri)
     table = folder / "lists" / "insects.csv"
@@ -209,26 +213,24 @@ def test_rows_of_a_table_are_named_one_by_one(own):
     lines[4] = lines[4].replace("train,", "training set,", 1)
     lines.append(lines[6])
     table.write_text("\n".join([*lines, "x"]), "utf-8")
-    notes = Notes()
     with pytest.raises(IntegrityError, match="named above"):
-        checked(uri.format(folder), notes)
-    said = "\n".join(notes.said)
+        checked(uri.format(folder), listener)
+    said = "\n".join(listener.notes)
     assert "line 3: expected a file" in said
     assert "line 5: expected a split" in said
     assert f"line {len(lines)}: expected every path once" in said
     assert f"line {len(lines) + 1}: expected 9 cells" in said
 
 
-def test_labels_out_of_range_are_named_one_by_one(tmp_path):
+def test_labels_out_of_range_are_named_one_by_one(tmp_path, listener):
     group = zarr.create_group(tmp_path / "train.zarr")
     group.create_array("sample_id", data=np.array(list("abcd"), np.dtypes.StringDType()))
     group.create_array("label", data=np.array([0, 7, 1, -3]))
     group.create_array("image", data=np.zeros((4, 3, 8, 8), np.uint8))
     group.attrs.update({"schema": "pictures", "classes": ["x", "y"]})
-    notes = Notes()
-    with pytest.raises(IntegrityError, match="expected 4 readable samples, got 2 bad ones"):
-        checked(f"zarr:{tmp_path}", notes)
-    assert [text.split(": ")[1] for text in notes.said[:2]] == ["label of b", "label of d"]
+    with pytest.raises(IntegrityError, match="expected 4 readable samples, got 2 faults"):
+        checked(f"zarr:{tmp_path}", listener)
+    assert [text.split(": ")[1] for text in listener.notes[:2]] == ["label of b", "label of d"]
 
 
 @pytest.mark.parametrize("uri", SETS)
@@ -238,7 +240,7 @@ def test_what_is_not_there_at_all_is_missing_input(uri, tmp_path):
     assert raised.value.exit_code == 3
 
 
-def test_what_is_passed_over_is_counted(own):
+def test_what_is_skipped_is_counted(own):
     uri = "imagefolder:{}"
     folder = own(uri)
     for name in (".DS_Store", "train/.hidden.png", "train/cat/notes.txt", "train/cat/a.eps"):
@@ -248,17 +250,17 @@ def test_what_is_passed_over_is_counted(own):
     expected = {
         "hidden files and folders": f"3, the first {folder}/.DS_Store",
         "images that no split uses": f"1, the first {folder}/train/beside.png",
-        "files that are no images": f"2, the first {folder}/train/cat/a.eps",
+        "files that are not images": f"2, the first {folder}/train/cat/a.eps",
     }
-    assert checked(uri.format(folder))["passed_over"] == expected
+    assert checked(uri.format(folder))["skipped"] == expected
     info = data_info.run(DataInfoConfig(uri=uri.format(folder), size=16))
-    assert info["passed_over"] == expected
+    assert info["skipped"] == expected
 
 
 @pytest.mark.parametrize(
     ("name", "got"),
     [
-        (b"caf\xe9.png", r"caf\\udce9\.png: .* got bytes that are no UTF-8; rename"),
+        (b"caf\xe9.png", r"caf\\udce9\.png: .* got bytes that are not UTF-8; rename"),
         (b"a\nb.png", r"a\\nb\.png: .* got control characters"),
         (b"\x1b[2J.png", r"\\x1b\[2J\.png: .* got control characters"),
         ("a\u2028b.png".encode(), r"a\\u2028b\.png: .* got control characters"),
@@ -278,10 +280,15 @@ def test_ids_that_differ_in_their_normalisation_are_different():
     def refuse(fault):
         raise fault
 
-    check_sample_ids("x", ["caf\u00e9", "cafe\u0301", "a" * 300, "Käfer, 1.png"], refuse)
+    def check(*sample_ids):
+        none = np.zeros(len(sample_ids), np.int64)
+        dataset = ImageArrays("x/train", sample_ids, none, ("a",), (1, 1), np.array, str)
+        check_sample_ids("x", dataset, refuse)
+
+    check("caf\u00e9", "cafe\u0301", "a" * 300, "Käfer, 1.png")
     with pytest.raises(InputError, match=r"x a: .* got it 2 times"):
-        check_sample_ids("x", ["a", "b", "a"], refuse)
+        check("a", "b", "a")
     with pytest.raises(InputError, match=r"x \\x00: .* got control"):
-        check_sample_ids("x", ["b", "\x00"], refuse)
+        check("b", "\x00")
     with pytest.raises(InputError, match="got an empty one"):
-        check_sample_ids("x", ["b", ""], refuse)
+        check("b", "")

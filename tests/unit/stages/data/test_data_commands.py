@@ -58,21 +58,6 @@ def dataset_of(uri, split="train"):
     return open_data(DataOptions(data=uri, size=SIDE), split)
 
 
-class Notes:
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.said = []
-
-    def note(self, message):
-        self.said.append(message)
-
-    def task(self, description, total):
-        from ectool.types import SILENT
-
-        return SILENT.task(description, total)
-
-
 def test_list_knows_every_data_set_and_its_archives():
     found = data_list.run(DataListConfig())
     assert list(found) == list(DATASETS)
@@ -104,13 +89,12 @@ def test_check_reads_everything(uri):
     assert found["read"] == {"train/original": 6, "test/original": 2, "all/original": 0}
 
 
-def test_check_names_every_bad_file(uri, folder):
+def test_check_names_every_bad_file(uri, folder, listener):
     (folder / "train" / "cat" / "1.png").write_bytes(b"no image")
     Image.new("L", (9, 9)).save(folder / "masks" / "test" / "dog" / "0.png")
-    notes = Notes()
-    with pytest.raises(IntegrityError, match="expected 8 readable samples, got 2 bad ones"):
-        data_check.run(DataCheckConfig(uri=uri, size=SIDE), notes)
-    said = "\n".join(notes.said)
+    with pytest.raises(IntegrityError, match="expected 8 readable samples, got 2 faults"):
+        data_check.run(DataCheckConfig(uri=uri, size=SIDE), listener)
+    said = "\n".join(listener.notes)
     assert said.count("train train/cat/1.png: ") == 1
     assert said.count("test test/dog/0.png: ") == 1
     assert "expected 40 x 30 pixels, as test/dog/0.png is displayed, got 9 x 9" in said
@@ -159,15 +143,14 @@ def test_a_folder_of_splits_is_one_data_set(uri, tmp_path):
         assert data_info.run(DataInfoConfig(uri=one))["splits"][split]["images"] == count
 
 
-def test_check_reads_what_another_split_knows_of_the_same_images(tmp_path):
+def test_check_reads_what_another_split_knows_of_the_same_images(tmp_path, listener):
     write_voc2007(tmp_path, per_class=1)
     masks = tmp_path / "VOCdevkit" / "VOC2007" / "SegmentationClass"
     name = (masks.parent / "ImageSets" / "Segmentation" / "train.txt").read_text().split()[0]
     (masks / f"{name}.png").write_bytes(b"garbage")
-    notes = Notes()
-    with pytest.raises(IntegrityError, match="got 1 bad ones"):
-        data_check.run(DataCheckConfig(uri=f"voc2007:{tmp_path}", size=SIDE), notes)
-    assert any(f"seg_train {name}: " in text for text in notes.said)
+    with pytest.raises(IntegrityError, match="got 1 fault"):
+        data_check.run(DataCheckConfig(uri=f"voc2007:{tmp_path}", size=SIDE), listener)
+    assert any(f"seg_train {name}: " in text for text in listener.notes)
 
 
 @pytest.mark.parametrize("limit", [1, 4, 100])
