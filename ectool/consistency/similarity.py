@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ectool.consistency.blocks import blockwise
@@ -23,6 +23,8 @@ Similarity = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SSIM_WINDOW = 7
 SSIM_K1, SSIM_K2 = 0.01, 0.03
+ROUNDING = 1e-5
+"""Spread of a heatmap, relative to its largest magnitude, that may be due to rounding alone."""
 
 
 def cosine(clean: Maps, adversarial: Maps) -> Scores:
@@ -94,6 +96,20 @@ def top_iou(clean: Maps, adversarial: Maps, q: float = 0.2) -> Scores:
         Overlap in [0, 1]; NaN where neither map has a positive pixel.
     """
     return blockwise(lambda a, b: _iou_of_rows(_rows(a), _rows(b), q), clean, adversarial)
+
+
+def is_constant(maps: Float[np.ndarray, "*n h w"]) -> Bool[np.ndarray, "*n"]:
+    """Return which heatmaps are constant up to rounding, such as those of a single position.
+
+    Args:
+        maps: Finite heatmaps, of one size or of one shape for each sample.
+
+    Returns:
+        True for constant heatmaps, also for those that are zero everywhere.
+    """
+    low, high = (getattr(maps, side)(axis=(-2, -1)).astype(np.float64) for side in ("min", "max"))
+    rounding = max(ROUNDING, float(np.finfo(maps.dtype).eps))
+    return np.asarray(high - low <= rounding * np.maximum(np.abs(low), np.abs(high)))
 
 
 SIMILARITIES: dict[str, Similarity] = {

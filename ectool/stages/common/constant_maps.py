@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from ectool.consistency.similarity import is_constant
 from ectool.types import Reporter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDING = 1e-5
-"""Spread of a map, relative to its greatest magnitude, that may be rounding alone."""
 FINDING = "constant_heatmaps"
 UNDEFINED = "undefined_heatmaps"
 ZERO = "zero_maps"
 UNALTERED = "unaltered_logits"
-
-
-def is_constant(maps: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell which maps (..., h, w) are constant up to rounding, such as those of one position.
-
-    Maps that are zero everywhere are constant too.
-    """
-    least, greatest = (
-        getattr(maps, side)(axis=(-2, -1)).astype(np.float64) for side in ("min", "max")
-    )
-    rounding = max(ROUNDING, float(np.finfo(maps.dtype).eps))
-    found: np.ndarray[Any, np.dtype[np.bool_]]
-    found = greatest - least <= rounding * np.maximum(np.abs(least), np.abs(greatest))
-    return found
 
 
 class ConstantMaps:

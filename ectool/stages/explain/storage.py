@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
+from ectool.consistency.similarity import is_constant
 from ectool.explainers.cut import run_forward
 from ectool.explainers.upsampling import average_cells, upsample
 from ectool.models.classifier import Classifier
-from ectool.stages.common.constant_maps import FINDING, is_constant
+from ectool.stages.common.constant_maps import FINDING
 from ectool.stages.explain.explainer import find_method
 
 HALF_MAX = float(np.finfo(np.float16).max)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import AgreeConfig
+from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.errors import InputError
 from ectool.metrics.means import estimate_mean
 from ectool.stages.common.inputs import positions
@@ -65,16 +66,12 @@ def _columns(
     a: Artifact, b: Artifact, order: np.ndarray[Any, np.dtype[np.int64]]
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     """Return how alike the heatmaps of each image are; NaN where that is undefined."""
-    import torch
-
-    from ectool.stages.common.map_agreement import AGREEMENTS, agree
-
     parts: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in AGREEMENTS}
     for start in range(0, len(order), ROWS):
         stop = min(start + ROWS, len(order))
-        first = torch.from_numpy(a.read("clean", start, stop).astype(np.float32))
-        second = torch.from_numpy(b.take("clean", order[start:stop]).astype(np.float32))
+        first = a.read("clean", start, stop).astype(np.float32)
+        second = b.take("clean", order[start:stop]).astype(np.float32)
         targets = a.read("target", start, stop).astype(np.int64)
-        for name, agreement in AGREEMENTS.items():
-            parts[name].append(agree(agreement, first, second, targets))
+        for name, measure in AGREEMENTS.items():
+            parts[name].append(heatmap_agreement(measure, first, second, targets))
     return {name: np.concatenate(found).astype(np.float64) for name, found in parts.items()}

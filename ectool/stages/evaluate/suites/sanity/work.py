@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
+from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.datasets.base import Dataset, Indices
 from ectool.explainers import Explainer
 from ectool.models.classifier import Classifier, to_pixels
@@ -21,7 +22,6 @@ from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
 from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.constant_maps import UNALTERED
 from ectool.stages.common.loaded import check_finite
-from ectool.stages.common.map_agreement import AGREEMENTS, agree
 from ectool.stages.explain.explainer import explainer_of
 
 MODES = ("cascading", "independent")
@@ -152,12 +152,14 @@ class SanityWork:
         work on them, whatever its heatmaps look like.
         """
         arrays = {}
+        own, classes = trained.cpu().numpy(), targets.cpu().numpy()
         for network in self.randomised[draw]:
             other = network.explainer(pixels, targets)
-            maps, same = other.heatmaps, (other.logits == logits).all(1).cpu().numpy()
+            maps = other.heatmaps.cpu().numpy()
+            same = (other.logits == logits).all(1).cpu().numpy()
             self.unaltered += int(same.sum())
             for name in SIMILARITIES:
-                found = agree(AGREEMENTS[name], trained, maps, targets.cpu().numpy())
+                found = heatmap_agreement(AGREEMENTS[name], own, maps, classes)
                 for condition in network.conditions:
                     arrays[f"{condition}/{name}"] = np.where(same & network.differs, np.nan, found)
         return arrays

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
+from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.datasets.base import Dataset, Indices
 from ectool.explainers.upsampling import average_cells
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.loaded import check_finite
-from ectool.stages.common.map_agreement import AGREEMENTS, agree
 from ectool.stages.explain.explainer import explainer_of
 
 
@@ -58,9 +58,12 @@ class AgreementWork:
         explanation = self.explainer(pixels, targets)
         check_finite(explanation.logits, batch.sample_ids)
         other = self.other(pixels, targets)
-        first, second = _on_one_grid(explanation.heatmaps, other.heatmaps)
-        classes = targets.cpu().numpy()
-        found = {name: agree(like, first, second, classes) for name, like in AGREEMENTS.items()}
+        both = _on_one_grid(explanation.heatmaps, other.heatmaps)
+        first, second, classes = (values.cpu().numpy() for values in (*both, targets))
+        found = {
+            name: heatmap_agreement(measure, first, second, classes)
+            for name, measure in AGREEMENTS.items()
+        }
         return {**batch.columns, **found}
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
