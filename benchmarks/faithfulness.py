@@ -31,10 +31,10 @@ with warnings.catch_warnings():
 from benchmarks.networks import Networks, compare, prepare
 from benchmarks.table import Row, run_jobs, save
 from ectool.faithfulness import Explained, deletion, insertion, road
-from ectool.faithfulness.regions import upsample
 from ectool.faithfulness.road import SHARES
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
+from ectool.models.interpolation import upsample
 from ectool.models.memory import pass_size
 from ectool.models.precision import in_precision
 from ectool.models.registry import create

@@ -21,7 +21,7 @@ from ectool.explainers.gradient.integrated_gradients import IntegratedGradients
 from ectool.explainers.gradient.smooth_grad import SmoothGrad
 from ectool.explainers.masking.occlusion import Occlusion
 from ectool.explainers.masking.rise import RISE
-from ectool.explainers.upsampling import upsample
+from ectool.models.interpolation import upsample
 
 EXPLAINERS: dict[str, Method] = {
     **{name: Method(partial(gradient_cam, name), "layer") for name in CAM_RULES},

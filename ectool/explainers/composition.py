@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ectool.errors import UsageError
 from ectool.explainers.base import Explainer, Explanation, Method, Targets
-from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import Classifier
+from ectool.models.interpolation import upsample
 from ectool.models.wrappers import unwrap
 
 Fusion = Literal["mean", "max"]

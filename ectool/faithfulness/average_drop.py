@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ectool.faithfulness.answers import Explained
-from ectool.faithfulness.regions import Heatmaps, upsample
+from ectool.faithfulness.regions import Heatmaps
+from ectool.models.interpolation import upsample
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def confidence_changes(explained: Explained, heatmaps: Heatmaps) -> ConfidenceCh
     Cost: a forward pass for each image besides that of the clean one.
     """
     images = explained.images
-    maps = upsample(heatmaps, explained.size)
+    maps = upsample(heatmaps.float(), explained.size)
     peak = maps.amax((1, 2), keepdim=True)
     shares = (maps / peak.where(peak > 0, 1)).to(images)
     mean = explained.model.mean.to(images)

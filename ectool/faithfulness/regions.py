@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from ectool.models.interpolation import bilinear
+from ectool.models.interpolation import upsample
 
 Heatmaps = Float[Tensor, "n i j"]
 
@@ -23,7 +23,7 @@ def pixel_ranks(heatmaps: Heatmaps, size: tuple[int, int]) -> Int[Tensor, "n hei
         0 for the most relevant pixel, 1 for the next; of equal ones the first in row-major order
         comes first, so that a map of zeros is an order from top to bottom.
     """
-    relevance = upsample(heatmaps, size).flatten(1)
+    relevance = upsample(heatmaps.float(), size).flatten(1)
     order = relevance.argsort(dim=1, descending=True, stable=True)
     places = torch.arange(order.shape[1], device=order.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, places).view(-1, *size)
@@ -42,12 +42,7 @@ def patch_ranks(
     Returns:
         The rank of its patch for each pixel, 0 for the most relevant.
     """
-    means = F.avg_pool2d(upsample(heatmaps, size)[:, None], patch, ceil_mode=True)[:, 0]
+    means = F.avg_pool2d(upsample(heatmaps.float(), size)[:, None], patch, ceil_mode=True)[:, 0]
     ranks = pixel_ranks(means, (means.shape[1], means.shape[2]))
     pixels = ranks.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
     return pixels[:, : size[0], : size[1]]
-
-
-def upsample(heatmaps: Heatmaps, size: tuple[int, int]) -> Float[Tensor, "n height width"]:
-    """Interpolate heatmaps bilinearly, pixel centres aligned, in float32."""
-    return bilinear(heatmaps.float(), size)

@@ -1,4 +1,8 @@
-"""What all scores of heatmaps need: maps at image resolution, and maps that can be scored."""
+"""Heatmaps before they are scored: upsampling to image resolution, and checks.
+
+``ectool.models.interpolation`` upsamples tensors by the same rule; here it is numpy, so that
+stored heatmaps are scored without torch.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ _PIXELS_AT_ONCE = 2**21
 def upsample_bilinear(heatmaps: Heatmaps, size: tuple[int, int]) -> Upsampled:
     """Resize heatmaps bilinearly, as torch does with ``align_corners=False``.
 
-    ``rows @ heatmap @ columns.T`` with the two matrices of one-dimensional interpolation, held
-    between the least and the greatest neighbour: constant maps stay constant, bit by bit.
+    ``rows @ heatmap @ columns.T`` with the two matrices of one-dimensional interpolation, clipped
+    to the range of the four neighbours: constant maps stay constant, bit by bit.
 
     Args:
         heatmaps: Heatmaps at layer resolution.
-        size: (height, width) wanted, in pixels.
+        size: (height, width) of the result in pixels.
 
     Returns:
         Heatmaps of that size, float32 (float64 where the input is).
@@ -33,12 +37,12 @@ def upsample_bilinear(heatmaps: Heatmaps, size: tuple[int, int]) -> Upsampled:
     rows = _interpolation(heatmaps.shape[1], size[0]).astype(dtype)
     columns = _interpolation(heatmaps.shape[2], size[1]).astype(dtype)
     upsampled: Upsampled = rows @ heatmaps.astype(dtype) @ columns.T
-    least = greatest = heatmaps.astype(dtype)
+    low = high = heatmaps.astype(dtype)
     for axis in (1, 2):
-        low, high = _neighbours(heatmaps.shape[axis], size[axis - 1])
-        least = np.minimum(least.take(low, axis), least.take(high, axis))
-        greatest = np.maximum(greatest.take(low, axis), greatest.take(high, axis))
-    return np.clip(upsampled, least, greatest, out=upsampled)
+        before, after = _neighbours(heatmaps.shape[axis], size[axis - 1])
+        low = np.minimum(low.take(before, axis), low.take(after, axis))
+        high = np.maximum(high.take(before, axis), high.take(after, axis))
+    return np.clip(upsampled, low, high, out=upsampled)
 
 
 def upsampled_parts(heatmaps: Heatmaps, size: tuple[int, int]) -> Iterator[tuple[slice, Upsampled]]:
@@ -46,10 +50,10 @@ def upsampled_parts(heatmaps: Heatmaps, size: tuple[int, int]) -> Iterator[tuple
 
     Args:
         heatmaps: Heatmaps at layer resolution.
-        size: (height, width) wanted, in pixels.
+        size: (height, width) of the result in pixels.
 
     Yields:
-        Which heatmaps they are, and upsampled.
+        The slice of the heatmaps, and these heatmaps upsampled.
     """
     step = max(1, _PIXELS_AT_ONCE // (size[0] * size[1]))
     for start in range(0, len(heatmaps), step):
@@ -89,7 +93,7 @@ def check_paired(heatmaps: Heatmaps, annotations: Sized, what: str) -> None:
 
 
 def is_zero_map(heatmaps: Heatmaps) -> Bool[np.ndarray, "n"]:
-    """Tell which heatmaps are zero everywhere.
+    """Return which heatmaps are zero everywhere.
 
     Args:
         heatmaps: Raw heatmaps, at least 0.
@@ -102,7 +106,7 @@ def is_zero_map(heatmaps: Heatmaps) -> Bool[np.ndarray, "n"]:
 
 def _neighbours(source: int, target: int) -> tuple[Positions, Positions]:
     """Return the two source positions between which each target position lies."""
-    at = (2 * np.arange(target) + 1) * source - target  # whole numbers round to no other neighbour
+    at = (2 * np.arange(target) + 1) * source - target  # integers, so that nothing is rounded
     low = np.minimum(np.maximum(at, 0) // (2 * target), source - 1)
     return low, np.minimum(low + 1, source - 1)
 

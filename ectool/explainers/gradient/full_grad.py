@@ -14,8 +14,8 @@ from ectool.errors import InputError
 from ectool.explainers.base import Explanation, Targets
 from ectool.explainers.gradient.interception import Interception, Notes, scale_and_shift
 from ectool.explainers.gradients import explain_each, run_with_graph, target_gradient
-from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import Classifier
+from ectool.models.interpolation import upsample
 from ectool.models.modes import frozen, graph_free
 
 Visit = Callable[[Tensor], object]

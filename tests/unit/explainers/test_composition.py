@@ -10,8 +10,8 @@ from ectool.errors import UsageError
 from ectool.explainers import EXPLAINERS
 from ectool.explainers.base import Explanation, Method
 from ectool.explainers.composition import Augmented, FusedLayers, make_explainer
-from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import Classifier
+from ectool.models.interpolation import upsample
 from ectool.models.layers.target_layer import TargetLayer
 
 ZERO, ONE = torch.zeros(1, 2, 2), torch.ones(1, 1, 1)

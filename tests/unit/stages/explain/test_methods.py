@@ -14,8 +14,8 @@ from ectool.config import METHODS, ExplainConfig, PerturbConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.explainers import EXPLAINERS
 from ectool.explainers.composition import Augmented
-from ectool.explainers.upsampling import upsample
 from ectool.models.classifier import to_pixels
+from ectool.models.interpolation import upsample
 from ectool.stages.explain import command as explain
 from ectool.stages.perturb import command as perturb
 from ectool.types import SILENT

@@ -10,8 +10,8 @@ from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
 from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.datasets.base import Dataset, Indices
-from ectool.explainers.upsampling import average_cells
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.interpolation import average_cells
 from ectool.models.precision import in_precision
 from ectool.stages.common.batches import Batch, LabelledImages
 from ectool.stages.common.loaded import check_finite
