@@ -1,9 +1,10 @@
-"""What is known of a data set before it is opened: its splits, its archives, where they go."""
+"""Description of a data set before it is opened: its splits, its archives, where they go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,18 @@ def missing_file(path: Path, archive: Archive, place: Path, *, others: bool = Tr
     )
 
 
-def unknown_split(name: str, split: str, known: tuple[str, ...]) -> InputError:
+def unknown_name(subject: str, name: str, known: Sequence[str]) -> InputError:
+    """Return the error for a name that is none of the known ones."""
+    close = get_close_matches(name, known, n=1)
+    return InputError(
+        subject,
+        expected=f"one of {', '.join(known)}",
+        got=repr(name),
+        fix=f"write {close[0]!r}" if close else "choose one of them",
+    )
+
+
+def unknown_split(name: str, split: str, known: Sequence[str]) -> InputError:
     """Return the error for a split that a data set does not have."""
     return AbsentError(
         f"split {split!r} of {name}",

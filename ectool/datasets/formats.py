@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from PIL import Image
 
@@ -27,6 +27,16 @@ def image_extensions() -> tuple[str, ...]:
 def is_image_name(name: str) -> bool:
     """Tell whether a file name, whatever its case, has the extension of an image."""
     return PurePath(name).suffix.lower() in _format_of()
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return the names of the images in a folder, sorted, without hidden ones.
+
+    Args:
+        folder: A folder; where there is none, there are no images.
+    """
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return sorted(name for name in names if is_image_name(name) and not name.startswith("."))
 
 
 def readable_formats(name: str) -> list[str]:

@@ -1,13 +1,11 @@
-"""The data sets by name, and how a data URI becomes one."""
+"""The data sets by name, and opening the one that a data URI names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.catalogue import Entry
+from ectool.datasets.catalogue import Entry, unknown_name
 from ectool.datasets.own.csv_images import CSV
 from ectool.datasets.own.imagefolder import IMAGE_FOLDER
 from ectool.datasets.own.stored import STORED
@@ -44,7 +42,7 @@ def open_dataset(
         uri: ``NAME`` or ``NAME:PATH``, e.g. ``digits`` or ``imagefolder:~/birds``.
         request: What to open; its path is taken from the URI.
         fraction: Share of the images of a training split that is kept, in (0, 1].
-        limit: Most images that are kept of any split; None for all.
+        limit: Maximum number of images of any split; None for all.
 
     Returns:
         The data set.
@@ -54,7 +52,7 @@ def open_dataset(
     """
     entry = find_entry(uri)
     if request.variant not in entry.variants:
-        raise _unknown(f"variant of {uri}", request.variant, entry.variants)
+        raise unknown_name(f"variant of {uri}", request.variant, entry.variants)
     if request.fold is not None and not entry.has_folds:
         raise InputError(
             f"--fold {request.fold}",
@@ -72,7 +70,7 @@ def open_dataset(
 
 
 def check_more(uri: str, request: DataRequest) -> None:
-    """Report the faults of what the splits of a data set do not show.
+    """Report the faults of files that belong to no split of a data set.
 
     Args:
         uri: ``NAME`` or ``NAME:PATH``.
@@ -84,22 +82,12 @@ def check_more(uri: str, request: DataRequest) -> None:
 
 
 def find_entry(uri: str) -> Entry:
-    """Return what is known of the data set that a URI names.
+    """Return the description of the data set that a URI names.
 
     Raises:
         InputError: There is no data set of that name.
     """
     name = uri.partition(":")[0]
     if name not in DATASETS:
-        raise _unknown("data set", name, tuple(DATASETS))
+        raise unknown_name("data set", name, tuple(DATASETS))
     return DATASETS[name]
-
-
-def _unknown(subject: str, name: str, known: Sequence[str]) -> InputError:
-    close = get_close_matches(name, known, n=1)
-    return InputError(
-        subject,
-        expected=f"one of {', '.join(known)}",
-        got=repr(name),
-        fix=f"write {close[0]!r}" if close else "choose one of them",
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.datasets.base import SPLITS, Report, raise_fault
+from ectool.datasets.catalogue import unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.own.mask_files import MASKS, find_masks
@@ -56,7 +57,7 @@ def list_split(
             folder has images but no class folders, or a class folder is a link to what holds it.
     """
     if split not in (*SPLITS, ALL):
-        raise _unknown_split(split, (*SPLITS, ALL))
+        raise unknown_split("imagefolder", split, (*SPLITS, ALL))
     groups = _split_groups(folder)
     if groups:
         chosen = _chosen_groups(groups, split)
@@ -128,7 +129,7 @@ def _has_images(folder: Path) -> bool:
 def _chosen_groups(groups: dict[str, str], split: str) -> list[str]:
     chosen = [group for group, held in groups.items() if split in (held, ALL)]
     if not chosen:
-        raise _unknown_split(split, (*groups.values(), ALL))
+        raise unknown_split("imagefolder", split, (*groups.values(), ALL))
     return chosen
 
 
@@ -228,15 +229,6 @@ def _refuse(error: OSError) -> None:
         expected="a readable folder",
         got=error.strerror or type(error).__name__,
         fix="restore its permissions",
-    )
-
-
-def _unknown_split(split: str, known: Sequence[str]) -> InputError:
-    return AbsentError(
-        f"split {split!r} of imagefolder",
-        expected=f"one of {', '.join(known)}",
-        got="no such split",
-        fix="choose one of them",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which mask belongs to which image of a folder."""
+"""The masks of the images of a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ectool.datasets.base import Report, raise_fault
-from ectool.datasets.formats import is_image_name
+from ectool.datasets.formats import image_names
 from ectool.errors import InputError
 
 MASKS = "masks"
@@ -36,7 +36,7 @@ def find_masks(
         folder: The folder that holds split or class folders.
         groups: Names of the split folders; an empty one where there are none.
         sample_ids: Paths of the images relative to the folder.
-        report: Is told of masks that are missing, or not the only ones.
+        report: Receives the error for each image without a mask, or with several.
 
     Returns:
         POSIX paths relative to the folder, or None where a split has no folder of masks.
@@ -60,9 +60,8 @@ def find_masks(
 def _by_stem(folder: Path) -> dict[str, list[str]]:
     """Return the names of the images in a folder by their names without extension."""
     found: dict[str, list[str]] = {}
-    for name in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
-        if is_image_name(name) and not name.startswith("."):
-            found.setdefault(PurePosixPath(name).stem, []).append(name)
+    for name in image_names(folder):
+        found.setdefault(PurePosixPath(name).stem, []).append(name)
     return found
 
 

@@ -28,7 +28,7 @@ from ectool.datasets.base import (
     Groups,
     Indices,
 )
-from ectool.datasets.catalogue import Entry
+from ectool.datasets.catalogue import Entry, unknown_name, unknown_split
 from ectool.datasets.image_arrays import framed
 from ectool.datasets.published.digit_images import SIDE, Draw
 from ectool.datasets.published.digit_records import (
@@ -71,21 +71,13 @@ def _check(request: DataRequest) -> None:
         raise InputError(
             "data set digits", expected="no path", got=repr(request.path), fix="write `digits`"
         )
-    _check_name("split", request.split, SPLITS)
-    _check_name("variant", request.variant, VARIANTS)
+    if request.split not in SPLITS:
+        raise unknown_split("digits", request.split, SPLITS)
+    if request.variant not in VARIANTS:
+        raise unknown_name("variant of digits", request.variant, VARIANTS)
     if not 0.0 <= request.rho <= 1.0:
         raise InputError(
             "rho of digits", expected="a share in [0, 1]", got=str(request.rho), fix="change --rho"
-        )
-
-
-def _check_name(subject: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise InputError(
-            f"{subject} of digits",
-            expected=f"one of {', '.join(known)}",
-            got=repr(name),
-            fix=f"choose another {subject}",
         )
 
 

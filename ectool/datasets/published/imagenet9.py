@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,11 @@ from PIL import Image
 
 from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Report
 from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
-from ectool.datasets.formats import is_image_name
+from ectool.datasets.formats import image_names
 from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_size
 from ectool.datasets.published.imagenet9_classes import CLASSES, FOLDERS, class_mapping
 from ectool.datasets.published.unpacked import Unpacked
-from ectool.errors import InputError
 
 __all__ = ["IMAGENET9", "class_mapping", "open_imagenet9"]
 
@@ -87,8 +87,7 @@ def open_imagenet9(request: DataRequest) -> Dataset:
         The data set.
 
     Raises:
-        InputError: Files are missing, two images have one foreground, or the split does not
-            exist.
+        InputError: Files are missing, or the split does not exist.
     """
     if request.split not in SPLITS:
         raise unknown_split("imagenet9", request.split, SPLITS)
@@ -143,30 +142,11 @@ def _list_class(
     folder: Path, branch: str, label: int, archive: Archive, report: Report
 ) -> list[tuple[str, str, int]]:
     """List (path, CLASS/FOREGROUND, label) of a class folder, by foreground."""
-    names = _list_images(folder / branch)
+    names = image_names(folder / branch)
     if not names:
         report(missing_file(folder / branch, archive, folder))
-    path_of: dict[str, str] = {}
-    for name in names:
-        path, foreground = f"{branch}/{name}", f"{FOLDERS[label]}/{_foreground(name)}"
-        if foreground in path_of:
-            report(
-                InputError(
-                    str(folder / path),
-                    expected="one image of each foreground",
-                    got=f"the foreground of {path_of[foreground]} again",
-                    fix=f"remove one of them, or unpack {archive} again",
-                )
-            )
-        path_of[foreground] = path
-    return [(path_of[foreground], foreground, label) for foreground in sorted(path_of)]
-
-
-def _list_images(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    names = (entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(name for name in names if is_image_name(name))
+    found = [(f"{branch}/{name}", f"{FOLDERS[label]}/{_foreground(name)}", label) for name in names]
+    return sorted(found, key=itemgetter(1, 0))
 
 
 def _foreground(name: str) -> str:

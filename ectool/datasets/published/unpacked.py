@@ -1,4 +1,4 @@
-"""The files of a published archive as they lie on this machine."""
+"""The unpacked files of a published archive."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ectool.errors import InputError
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A folder that an archive was unpacked to; whatever is wrong in it names the archive.
+    """A folder that an archive was unpacked to; errors name the archive.
 
     Attributes:
         folder: The data set's own folder.
-        archive: What holds its files.
+        archive: The archive that holds its files.
         place: Folder to unpack the archive in.
-        report: Is told of faults that leave something of the data set.
+        report: Receives faults that leave a part of the data set readable.
     """
 
     folder: Path
@@ -28,13 +28,13 @@ class Unpacked:
     report: Report = raise_fault
 
     def require(self, names: Iterable[str]) -> None:
-        """Report files that are not there; a folder is listed once, however many of them it holds.
+        """Report missing files; each folder is listed only once.
 
         Args:
             names: POSIX paths relative to the folder.
 
         Raises:
-            InputError: One of them is missing, and the report raises it.
+            InputError: One of them is missing, and `report` raises errors.
         """
         listed: dict[str, set[str]] = {}
         for name in names:
@@ -52,26 +52,42 @@ class Unpacked:
         """Return the lines of a text file, without empty ones.
 
         Raises:
-            InputError: The file is missing, empty, or no text.
+            InputError: The file is missing, empty, or is not UTF-8.
         """
-        path = self.folder / name
-        if not path.is_file():
-            raise self.missing(name)
-        try:
-            lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-        except (UnicodeDecodeError, OSError) as error:
-            raise self.damaged(name, "text", str(error)) from None
+        lines = [line for line in self.text(name).splitlines() if line.strip()]
         if not lines:
             raise self.damaged(name, "one line per entry", "an empty file")
         return lines
 
+    def text(self, name: str) -> str:
+        """Return the contents of a text file.
+
+        Raises:
+            InputError: The file is missing, or is not UTF-8.
+        """
+        try:
+            return self.file(name).read_text("utf-8")
+        except (UnicodeDecodeError, OSError) as error:
+            raise self.damaged(name, "text", str(error)) from None
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file.
+
+        Raises:
+            InputError: The file is missing.
+        """
+        path = self.folder / name
+        if path.is_file():
+            return path
+        raise self.missing(name)
+
     def missing(self, name: str) -> InputError:
-        """Return the error for a file that is not there."""
+        """Return the error for a missing file."""
         others = self.folder.is_dir()
         return missing_file(self.folder / name, self.archive, self.place, others=others)
 
     def damaged(self, name: str, expected: str, got: str) -> InputError:
-        """Return the error for a file that is not as it was published."""
+        """Return the error for a file that differs from the published one."""
         fix = f"unpack {self.archive} again"
         return InputError(str(self.folder / name), expected=expected, got=got, fix=fix)
 
@@ -79,16 +95,16 @@ class Unpacked:
 def find_unpacked(
     request: DataRequest, archive: Archive, inside: Sequence[str], landmark: str
 ) -> Unpacked:
-    """Find the folder of a data set: what the request's path names, or what lies in there.
+    """Find the folder of a data set: the path of the request, or a folder in it.
 
     Args:
         request: ``path`` counts, and ``root`` where it is empty.
-        archive: What holds the files.
+        archive: The archive that holds the files.
         inside: Names of the folders in the archive, the outermost first; the last is the data set.
-        landmark: A file or folder in the data set's folder, by which it is known when renamed.
+        landmark: A file or folder in the data set's folder; identifies a renamed one.
 
     Returns:
-        The folder; where nothing is there, the one that ought to be.
+        The folder; where there is none, the expected one.
     """
     start = (Path(request.path).expanduser() if request.path else request.root).absolute()
     nested = [start.joinpath(*inside[depth:]) for depth in range(len(inside))]

@@ -16,6 +16,7 @@ from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_palette, read_size
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
 from ectool.datasets.published.voc_objects import CLASSES, annotation_of, read_objects
+from ectool.datasets.sample_ids import repeated
 from ectool.errors import AbsentError, InputError
 
 VOID = 255
@@ -181,8 +182,10 @@ def _check_there(unpacked: Unpacked, split: str) -> None:
 def _read_ids(unpacked: Unpacked, image_set: str) -> tuple[str, ...]:
     path = f"ImageSets/{image_set}.txt"
     names = tuple(row[0] for row in unpacked.rows(path))
-    if len(set(names)) < len(names):
-        unpacked.report(unpacked.damaged(path, "every image once", "some twice"))
+    if twice := repeated(names):
+        first, count = next(iter(twice.items()))
+        got = f"{first} {count} times ({len(twice)} such images)"
+        unpacked.report(unpacked.damaged(path, "every image once", got))
     return tuple(dict.fromkeys(names))
 
 

@@ -275,7 +275,7 @@ assert not {{"sklearn", "torch", "scipy"}} & set(sys.modules)
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"split": "dev"}, "split of digits: expected one of train, validation, test, got 'dev'"),
+        ({"split": "dev"}, "split 'dev' of digits: expected one of train, validation, test, got"),
         ({"variant": "mixed"}, "variant of digits: expected one of original"),
         ({"rho": 1.5}, r"rho of digits: expected a share in \[0, 1\], got 1.5"),
         ({"rho": float("nan")}, "rho of digits"),

@@ -244,8 +244,9 @@ def test_two_images_of_one_foreground_are_an_error(root):
     folder = root / "imagenet9" / "bg_challenge" / "mixed_same" / "val" / "00_dog"
     first = sorted(folder.iterdir())[0]
     shutil.copy(first, folder / "fg_n02085620_00012_bg_n02099601_00001.JPEG")
-    with pytest.raises(InputError, match=r"expected one image of each foreground.*00012_bg_"):
-        open_split(root, variant="mixed_same")
+    request = DataRequest("", "test", root, "mixed_same", AS_IT_IS)
+    with pytest.raises(InputError, match=r"once, got it 2 times, of .*00012_bg_.*00012_bg_"):
+        open_dataset("imagenet9", request)
 
 
 def test_hidden_files_and_those_that_are_no_images_are_left_out(root):
