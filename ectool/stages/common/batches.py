@@ -1,4 +1,4 @@
-"""Images of a data set batch by batch, with the classes whose heatmaps are looked at."""
+"""Batches: samples with their images, their target classes, and batches to attack."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
+from ectool.attacks.ball import BALLS, Ball
+from ectool.attacks.monitor import AttackMonitor
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import most_positives, positives
 
@@ -18,33 +20,78 @@ Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True)
 class Samples:
-    """Who a few samples are."""
+    """Ids and labels of some samples."""
 
     sample_ids: list[str]
     labels: Labels
 
     @property
     def columns(self) -> Arrays:
-        """Return what every artifact says of its samples."""
+        """Return the arrays that every artifact has: ids and labels."""
         return {
             "sample_id": np.array(self.sample_ids, dtype=np.dtypes.StringDType()),
             "label": self.labels,
         }
 
+    def take(self, rows: Indices) -> Samples:
+        """Return some of the samples."""
+        return Samples([self.sample_ids[row] for row in rows], self.labels[rows])
+
 
 @dataclass(frozen=True)
-class Batch(Samples):
-    """A few samples and their images."""
+class ImageBatch(Samples):
+    """Some samples and their images."""
 
     images: Images
 
 
+@dataclass(frozen=True)
+class AttackBatch:
+    """A batch to attack, on the device of the model.
+
+    Attributes:
+        sample_ids: Identifiers, the keys of random numbers.
+        pixels: Clean images in [0, 1].
+        labels: True labels.
+        weight: Share of the radius at each pixel; 0 where nothing may change.
+        logits: Logits of the clean images.
+        monitor: Records the gradients and losses of the attack.
+        start: Perturbed images of an earlier round to start from, 0 to 255.
+    """
+
+    sample_ids: list[str]
+    pixels: Tensor
+    labels: Tensor
+    weight: Tensor
+    logits: Tensor
+    monitor: AttackMonitor
+    start: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        samples: Samples,
+        pixels: Tensor,
+        weight: Tensor,
+        logits: Tensor,
+        start: Tensor | None = None,
+    ) -> AttackBatch:
+        """Return the batch of some samples, with a new monitor."""
+        labels = torch.from_numpy(samples.labels).to(pixels.device)
+        monitor = AttackMonitor.of(len(pixels), pixels.device)
+        return cls(samples.sample_ids, pixels, labels, weight, logits, monitor, start)
+
+    def ball(self, norm: str, eps: float) -> Ball:
+        """Return the perturbed images that are allowed."""
+        return BALLS[norm].around(self.pixels, self.weight, eps)
+
+
 class LabelledImages:
-    """Reads batches, and tells which classes are explained: the true ones.
+    """Images of a data set, and their true classes as targets of heatmaps.
 
     Args:
         dataset: The images.
-        device: Where the classes go.
+        device: Device of the targets.
     """
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
@@ -53,15 +100,15 @@ class LabelledImages:
         many = is_multilabel(dataset.labels)
         self.width = most_positives(dataset.labels) if many else None
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
-        return Batch(
+        return ImageBatch(
             sample_ids=[self.dataset.sample_ids[row] for row in rows],
             labels=self.dataset.labels[rows],
             images=self.dataset.images(rows),
         )
 
     def targets(self, batch: Samples) -> Tensor:
-        """Return the true classes: one each, or of multi-label data a row each."""
+        """Return the true classes: one per image, or a row per image of multi-label data."""
         rows = batch.labels if self.width is None else positives(batch.labels, self.width)
         return torch.from_numpy(rows).to(self.device)

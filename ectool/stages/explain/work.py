@@ -22,7 +22,7 @@ from ectool.stages.explain.storage import Maps, MapStorage
 
 
 @dataclass(frozen=True)
-class Batch(Samples):
+class ExplainBatch(Samples):
     """What the explainer needs of a few samples."""
 
     clean: Images
@@ -62,10 +62,10 @@ class ExplainWork:
         if samples is not None:
             check_same_labels(samples, dataset, (np.arange(len(self.ids)), self.data_rows))
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> ExplainBatch:
         """Read clean images by sample id, and the perturbed ones beside them."""
         there = self.data_rows[rows]
-        return Batch(
+        return ExplainBatch(
             sample_ids=[self.ids[row] for row in rows],
             labels=self.dataset.labels[there],
             clean=self.dataset.images(there),
@@ -78,7 +78,7 @@ class ExplainWork:
         images: Images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
         return images
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: ExplainBatch) -> Arrays:
         """Explain the clean images, and the perturbed ones for the same classes."""
         targets = self.images.targets(batch) if self.config.targets == "label" else None
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)

@@ -1,4 +1,4 @@
-"""`perturb`: semantic-preserved adversarial samples, in which only the background moves."""
+"""`perturb`: semantic-preserved adversarial samples, in which only the background changes."""
 
 from ectool.stages.perturb.command import run
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ectool.attacks import ATTACKS
-from ectool.attacks.ball import BALLS, Ball
+from ectool.attacks.ball import Ball
 from ectool.attacks.losses import TARGET_CLASSES, find_loss, scale_of
-from ectool.attacks.monitor import AttackMonitor
 from ectool.attacks.objectives import HeatmapChange, LabelLoss, Model, Objective
 from ectool.attacks.perturbation import Perturbed, perturb
 from ectool.attacks.pgd import Settings
@@ -21,6 +19,7 @@ from ectool.datasets.labels import positives
 from ectool.errors import UsageError
 from ectool.explainers.cam.differentiable import DifferentiableGradCAM
 from ectool.models.classifier import Classifier
+from ectool.stages.common.batches import AttackBatch
 
 COLD_STEPS = 5
 WARM_STEPS = 2
@@ -28,29 +27,6 @@ STEP_SHARE = 2.5
 """Default of alpha * steps in radii, after Madry et al. 2018."""
 MIM_STEP_SHARE = 1.0
 """The same for the momentum method, after Dong et al. 2018."""
-
-
-@dataclass(frozen=True)
-class Clean:
-    """A batch to attack.
-
-    Attributes:
-        sample_ids: Identifiers, the keys of random numbers.
-        pixels: Clean images in [0, 1].
-        labels: True labels.
-        weight: Share of the radius at each pixel; 0 where nothing may change.
-        logits: Logits of the clean images.
-        start: Perturbed images of an earlier round to start from, 0 to 255.
-        monitor: Records the gradients and losses of the attack.
-    """
-
-    sample_ids: list[str]
-    pixels: Tensor
-    labels: Tensor
-    weight: Tensor
-    logits: Tensor
-    start: Tensor | None
-    monitor: AttackMonitor | None = None
 
 
 class Attacker:
@@ -91,22 +67,22 @@ class Attacker:
         self.loss = find_loss(config.loss, classes, multilabel=self.multilabel, targeted=targeted)
         self.settings = self._settings()
 
-    def __call__(self, clean: Clean, evaluation_model: Model | None = None) -> Perturbed:
+    def __call__(self, batch: AttackBatch, evaluation_model: Model | None = None) -> Perturbed:
         """Attack a batch.
 
         Args:
-            clean: The batch.
+            batch: The images to attack.
             evaluation_model: Replaces the evaluation model; must return the same logits.
 
         Cost: `restarts` times that of the attack, and 1 forward pass per result.
         """
         radius = self.config.eps if self.kind.bounded else 1.0
-        ball = BALLS[self.config.norm].around(clean.pixels, clean.weight, radius)
+        ball = batch.ball(self.config.norm, radius)
         return perturb(
             self.kind.run,
             ball,
-            self._objective(clean),
-            self._starts(ball, clean),
+            self._objective(batch),
+            self._starts(ball, batch),
             self.settings,
             evaluation_model=evaluation_model or self.evaluation_model,
         )
@@ -130,44 +106,44 @@ class Attacker:
             color=config.fill_color,
         )
 
-    def _objective(self, clean: Clean) -> Objective:
+    def _objective(self, batch: AttackBatch) -> Objective:
         if self.kind.maximizes == "heatmap":
-            return self._heatmap_change(clean)
+            return self._heatmap_change(batch)
         targets = None
         if self.config.target_class is not None:
             choose = TARGET_CLASSES[self.config.target_class]
-            targets = choose(clean.logits, clean.labels, clean.sample_ids, self.config.seed)
-        scale = scale_of(clean.logits, multilabel=self.multilabel) if self.loss.rescaled else None
-        monitor = clean.monitor
-        return LabelLoss(self.model, self.loss, clean.labels, targets, scale=scale, monitor=monitor)
+            targets = choose(batch.logits, batch.labels, batch.sample_ids, self.config.seed)
+        scale = scale_of(batch.logits, multilabel=self.multilabel) if self.loss.rescaled else None
+        monitor = batch.monitor
+        return LabelLoss(self.model, self.loss, batch.labels, targets, scale=scale, monitor=monitor)
 
-    def _heatmap_change(self, clean: Clean) -> HeatmapChange:
+    def _heatmap_change(self, batch: AttackBatch) -> HeatmapChange:
         """Return the change of the Grad-CAM of the true labels, independent of the mask rule."""
-        targets, predictions = clean.labels, clean.logits.argmax(1)
+        targets, predictions = batch.labels, batch.logits.argmax(1)
         if self.width is not None:
-            rows = positives(clean.labels.cpu().numpy(), self.width)
-            targets = torch.from_numpy(rows).to(clean.labels.device)
-            predictions = (clean.logits > 0).to(torch.int8)
+            rows = positives(batch.labels.cpu().numpy(), self.width)
+            targets = torch.from_numpy(rows).to(batch.labels.device)
+            predictions = (batch.logits > 0).to(torch.int8)
         explainer = DifferentiableGradCAM(self.model)
 
         def explain(pixels: Tensor) -> tuple[Tensor, Tensor]:
             explanation = explainer(pixels, targets)
             return explanation.heatmaps, explanation.logits
 
-        heatmaps = explain(clean.pixels)[0].detach()
-        scale = scale_of(clean.logits, multilabel=self.multilabel)
-        return HeatmapChange(explain, heatmaps, predictions, scale, clean.monitor)
+        heatmaps = explain(batch.pixels)[0].detach()
+        scale = scale_of(batch.logits, multilabel=self.multilabel)
+        return HeatmapChange(explain, heatmaps, predictions, scale, batch.monitor)
 
-    def _starts(self, ball: Ball, clean: Clean) -> Iterator[Tensor]:
+    def _starts(self, ball: Ball, batch: AttackBatch) -> Iterator[Tensor]:
         """Yield the start of each restart: the first as the options say, the others random."""
         surface, at_random = self.kind.start == "surface", self.config.random_start
         if at_random is None:
             at_random = self.kind.start != "clean"
         for restart in range(self.config.restarts):
-            if restart == 0 and clean.start is not None:
-                yield clean.start.float().div_(255)
+            if restart == 0 and batch.start is not None:
+                yield batch.start.float().div_(255)
             elif restart == 0 and not at_random:
-                yield clean.pixels
+                yield batch.pixels
             else:
-                streams = start_streams(clean.sample_ids, self.config.seed, restart)
+                streams = start_streams(batch.sample_ids, self.config.seed, restart)
                 yield ball.random_point(streams, surface=surface)

@@ -1,4 +1,4 @@
-"""`perturb`: semantic-preserved adversarial samples, in which only the background moves."""
+"""`perturb`: semantic-preserved adversarial samples, in which only the background changes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ectool.types import SILENT, Reporter
 def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
     """Perturb a split of a data set and write the samples artifact.
 
-    Cost per sample: 1 forward for logits and heatmap (more with costlier methods), what the attack
-    costs (docs/method.md; PGD: `steps` forward and input-gradient passes), 1 forward for the
-    logits of the result. With `heatmaps` these two also serve the explanation of both images.
+    Cost per sample: 1 forward pass for logits and heatmap (more for some methods), the attack
+    (docs/method.md; PGD: `steps` forward and input-gradient passes), and 1 forward pass for the
+    logits of the result. With `heatmaps`, the first and the last pass also explain both images.
 
     Raises:
         InputError: Model, data or earlier samples are missing or do not fit each other.
@@ -34,7 +34,7 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
 
 
 def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path:
-    """Perturb images that have been opened, as the options tell."""
+    """Perturb the images of an open data set."""
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
     recipe = describe(config, reference, dataset, initial)
@@ -54,27 +54,27 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
 
 
 def _warn(output: Path, reporter: Reporter) -> None:
-    """Tell of samples that did not move, or whose network showed no way."""
+    """Warn about samples that stayed unchanged or had no usable gradient."""
     manifest = read_manifest(output)
     if manifest is None:
         return
     found, count = manifest.all_findings(), manifest.length
     if unmoved := found.get(UNMOVED):
         reporter.note(
-            f"{output}: {unmoved} of {count} samples did not move: the steps are finer than the "
-            "grid of uint8; give a greater --eps, --alpha or --steps"
+            f"{output}: {unmoved} of {count} samples are unchanged: the steps are smaller than one "
+            "grey level; increase --eps, --alpha or --steps"
         )
     if stuck := found.get(NO_GRADIENT):
         reporter.note(
-            f"{output}: {stuck} of {count} samples had no gradient to follow: the model rounds, "
-            "or is saturated, and what it withstands here says nothing"
+            f"{output}: {stuck} of {count} samples had no usable gradient: the model rounds or is "
+            "saturated, so this attack is no evidence of robustness"
         )
 
 
 def _loss_key(config: PerturbConfig) -> dict[str, str]:
-    """Return the loss behind `auto`, which was another one in earlier versions."""
-    heard = ATTACK_OPTIONS[config.attack]
-    is_rescaled = config.attack == "explanation" or ("loss" in heard and config.loss == "auto")
+    """Return the loss that `auto` means; it was another one in earlier versions."""
+    options = ATTACK_OPTIONS[config.attack]
+    is_rescaled = config.attack == "explanation" or ("loss" in options and config.loss == "auto")
     return {"auto_loss": RESCALED} if is_rescaled else {}
 
 
@@ -84,7 +84,7 @@ def describe(
     dataset: Dataset,
     initial: Artifact | None = None,
 ) -> Recipe:
-    """Return what determines a samples artifact.
+    """Return the recipe of a samples artifact.
 
     Raises:
         InputError: The samples to start from were made of other images.

@@ -1,8 +1,9 @@
 """`perturb --heatmaps`: the samples and their heatmaps in one pass over the data.
 
-Both artifacts are what `perturb` and `explain --samples` write apart, under the same keys. The
-heatmaps' key holds the content of the samples, which is known when they are finished: until then
-they grow under a draft, in which the key of the samples stands for it.
+Both artifacts equal those that `perturb` and `explain --samples` write separately, with the same
+keys. The key of the heatmaps depends on the content of the samples, which is known only when they
+are finished. Until then the heatmaps are written under a draft recipe, which contains the key of
+the samples instead.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from ectool.stages.explain import command as explain
 from ectool.types import Reporter
 
 ONLY_PERTURB = {"precision"}
-"""Options of heatmaps that mean something else to `perturb`: there, the steps alone."""
+"""Heatmap options with another meaning in `perturb`, where they apply to the steps only."""
 
 
 def explain_config(config: PerturbConfig, heatmaps: Path) -> ExplainConfig:
-    """Return the options of the `explain` that would write the same heatmaps."""
+    """Return the options of the `explain` call that would write the same heatmaps."""
     names = set(ExplainConfig.model_fields) - set(DataOptions.model_fields) - ONLY_PERTURB
     shared = config.model_dump(include=names - {"split", "samples", "output"})
     return ExplainConfig(**shared, samples=config.output, output=heatmaps)
 
 
 def agree(config: PerturbConfig, explaining: ExplainConfig) -> bool:
-    """Tell whether one pass would write the heatmaps that are wanted of its samples."""
+    """Return whether one pass would write the heatmaps that `explaining` describes."""
     return explain_config(config, explaining.output).keyed() == explaining.keyed()
 
 
@@ -47,10 +48,10 @@ class Pair:
 
     Args:
         config: Options of `perturb`, with `heatmaps`.
-        heatmaps: Where they go.
+        heatmaps: Path of the heatmaps artifact.
         reference: The model.
         dataset: The clean images.
-        recipe: What the samples are made of.
+        recipe: Recipe of the samples.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Pair:
         self.draft = explain.describe(self.explain, self.inputs, parent)
 
     def is_open(self) -> bool:
-        """Tell whether the heatmaps can grow: nothing lies where they go."""
+        """Return whether the heatmaps can be written, because nothing exists at their path."""
         return not self.explain.output.exists()
 
     def compute(self, initial: Artifact | None, reporter: Reporter) -> None:
@@ -95,7 +96,7 @@ class Pair:
             heatmaps.publish(recipe=self.final())
 
     def complete(self, reporter: Reporter) -> None:
-        """Publish heatmaps that were finished beside the samples, or else explain these."""
+        """Publish heatmaps that are complete but unpublished; otherwise explain the samples."""
         draft = partial_folder(self.explain.output, self.draft)
         if draft.exists() and self.is_open():
             with self._growing(self.explain.output, self.draft) as heatmaps:
@@ -111,7 +112,7 @@ class Pair:
         return growing(output, recipe, length=length, shard_size=shard_size, attributes=attributes)
 
     def final(self) -> Recipe:
-        """Return what determines the heatmaps, once the samples are there."""
+        """Return the recipe of the heatmaps, once the samples exist."""
         with Artifact(self.config.output, "samples") as samples:
             parent = artifact_parent("samples", samples, self.explain.output)
         return explain.describe(self.explain, self.inputs, parent)

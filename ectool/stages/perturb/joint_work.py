@@ -1,4 +1,4 @@
-"""What `perturb --heatmaps` does to one batch: attack it, and explain both images by the way."""
+"""`perturb --heatmaps` on one batch: the attack, and the heatmaps of both images."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from ectool.datasets.base import Indices
 from ectool.explainers import Explanation
 from ectool.models.classifier import to_pixels
 from ectool.stages.explain.storage import MapStorage
-from ectool.stages.perturb.work import Attacked, Batch, PerturbWork
+from ectool.stages.perturb.work import Attacked, PerturbBatch, PerturbWork
 
 
 class OnePassWork:
     """Perturbs and explains batches; see `shards.JointWork`.
 
-    The clean heatmaps that the mask is made of are stored, and where one attack is made, drawing
-    the perturbed ones answers for its logits: two forward passes less than apart.
+    The clean heatmaps that define the mask are also stored. Without restarts, the forward pass that
+    explains the perturbed images also computes their logits. This saves two forward passes compared
+    with two separate stages.
 
     Args:
         perturb: The work of `perturb`.
-        config: The options of `explain` that would write the same heatmaps.
+        config: Options of the `explain` call that would write the same heatmaps.
     """
 
     def __init__(self, perturb: PerturbWork, config: ExplainConfig) -> None:
         self.perturb = perturb
         self.storage = MapStorage(config, perturb.model)
 
-    def load(self, rows: Indices) -> Batch:
-        """Read what the attack needs."""
+    def load(self, rows: Indices) -> PerturbBatch:
+        """Read the inputs of the attack."""
         return self.perturb.load(rows)
 
-    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
-        """Return the batch's rows of the samples and of the heatmaps."""
+    def compute(self, batch: PerturbBatch) -> tuple[Arrays, ...]:
+        """Return the rows of the samples artifact and of the heatmaps artifact."""
         drawn: list[Explanation] = []
 
         def forward(targets: Tensor, pixels: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ class OnePassWork:
 
         attacked = self.perturb.attack(batch, explain=True, forward=forward)
         pixels = to_pixels(attacked.images)
-        # Of several restarts, or of images put back, what was drawn is not what was kept.
+        # With restarts, or after clean images were restored, these are not the maps of the result.
         if len(drawn) != 1:
             drawn = [self.perturb.explainer(pixels, attacked.targets)]
         return attacked.arrays, self._heatmaps(attacked, drawn[0], pixels)
@@ -50,7 +51,7 @@ class OnePassWork:
     def _heatmaps(self, attacked: Attacked, adversarial: Explanation, pixels: Tensor) -> Arrays:
         samples, clean = attacked.arrays, attacked.clean
         if clean is None:
-            raise ValueError("the attack was not asked to explain the clean images")
+            raise ValueError("the attack did not explain the clean images")
         return {
             "sample_id": samples["sample_id"],
             "label": samples["label"],
@@ -62,6 +63,6 @@ class OnePassWork:
         }
 
     def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
-        """Count what both stages tell of a finished shard."""
+        """Count the findings of both stages in a finished shard."""
         samples, heatmaps = arrays
         return self.perturb.findings(samples), self.storage.findings(heatmaps)

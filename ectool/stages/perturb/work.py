@@ -1,4 +1,4 @@
-"""What `perturb` does to one batch: mask, start, attack."""
+"""`perturb` on one batch: heatmaps, background mask, attack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
-from ectool.attacks.monitor import AttackMonitor
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
@@ -23,22 +22,21 @@ from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.common import batches as labelled
-from ectool.stages.common.batches import Images, LabelledImages
+from ectool.stages.common.batches import AttackBatch, ImageBatch, Images, LabelledImages
 from ectool.stages.common.constant_maps import ConstantMaps
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
-from ectool.stages.perturb.attacker import Attacker, Clean
+from ectool.stages.perturb.attacker import Attacker
 
 TargetedForward = Callable[[Tensor, Tensor], Tensor]
 """Maps the true classes and the pixels of images to logits."""
 
 
 @dataclass(frozen=True)
-class Batch(labelled.Batch):
-    """What the attack needs of a few samples."""
+class PerturbBatch(ImageBatch):
+    """Some samples with the inputs of the attack."""
 
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
     start: Images | None
@@ -49,10 +47,10 @@ class Attacked:
     """A batch after the attack.
 
     Attributes:
-        arrays: Its rows of the samples artifact.
-        images: The perturbed images, as they are on the device.
-        targets: The true classes, one each or a row of several with -1 for none.
-        clean: Heatmaps of the clean images for these classes, where they were needed.
+        arrays: Rows of the samples artifact.
+        images: The perturbed uint8 images, on the device.
+        targets: The true classes (n,); multi-label (n, k), padded with -1.
+        clean: Heatmaps of the clean images for these classes, if they were computed.
     """
 
     arrays: Arrays
@@ -65,10 +63,10 @@ class PerturbWork:
     """Perturbs batches of a data set; see `shards.Work`.
 
     Args:
-        config: The stage's options.
+        config: Options of the stage.
         model: A frozen classifier.
         dataset: The clean images.
-        initial: Samples of an earlier round to start from.
+        initial: Perturbed samples of an earlier round to start from.
     """
 
     def __init__(
@@ -87,10 +85,10 @@ class PerturbWork:
         self.width = self.images.width
         self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
-        self.noticed: Counter[str] = Counter()  # in the batches of a shard
+        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
 
     def _rows_of(self, initial: Artifact) -> Indices:
-        """Return where each sample lies in the earlier round, after checking its images."""
+        """Return the row of each sample in the earlier round, after checking its images."""
         where = f"--init {initial.path}"
         check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
@@ -98,10 +96,10 @@ class PerturbWork:
         check_same_labels(initial, self.dataset, (rows, np.arange(len(rows))))
         return rows
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> PerturbBatch:
         """Read images, labels, object masks and the earlier round's samples."""
         batch = self.images.load(rows)
-        return Batch(
+        return PerturbBatch(
             sample_ids=batch.sample_ids,
             labels=batch.labels,
             images=batch.images,
@@ -115,7 +113,7 @@ class PerturbWork:
             raise InputError(
                 f"--mask {self.config.mask}",
                 expected="a data set with object masks",
-                got=f"{self.dataset.name} without",
+                got=f"{self.dataset.name}, which has none",
                 fix="choose --mask quantile",
             )
         return masks
@@ -126,13 +124,13 @@ class PerturbWork:
         images: Images = self.initial.take("image", self.start_rows[rows])
         return images
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: PerturbBatch) -> Arrays:
         """Attack a batch."""
         return self.attack(batch).arrays
 
     def attack(
         self,
-        batch: Batch,
+        batch: PerturbBatch,
         *,
         explain: bool = False,
         forward: TargetedForward | None = None,
@@ -141,7 +139,7 @@ class PerturbWork:
 
         Args:
             batch: The batch.
-            explain: Draw heatmaps of the clean images also where the mask needs none.
+            explain: Compute heatmaps of the clean images even if the mask does not need them.
             forward: Computes the logits of results in place of the model.
         """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
@@ -150,56 +148,49 @@ class PerturbWork:
         if explain or self.rule.source == "heatmap":
             explanation = self.explainer(pixels, targets)
             self.constant.note(explanation.heatmaps, targets)
-        logits = self._ask(pixels) if explanation is None else explanation.logits
+        logits = self._logits(pixels) if explanation is None else explanation.logits
         check_finite(logits, batch.sample_ids)
         background = dilate(
             self._background(pixels, targets, explanation, batch), self.config.dilate
         )
         start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
-        clean = Clean(
-            sample_ids=batch.sample_ids,
-            pixels=pixels,
-            labels=torch.from_numpy(batch.labels).to(self.device),
-            weight=soften(background, self.config.soft) if self.config.soft else background,
-            logits=logits,
-            start=start,
-            monitor=AttackMonitor.of(len(pixels), self.device),
-        )
+        weight = soften(background, self.config.soft) if self.config.soft else background
+        attacked = AttackBatch.of(batch, pixels, weight, logits, start)
         evaluation_model = None if forward is None else partial(forward, targets)
-        attack = self.attacker(clean, evaluation_model)
-        check_finite(attack.logits, batch.sample_ids)
-        self._notice(clean, attack.images, images)
+        result = self.attacker(attacked, evaluation_model)
+        check_finite(result.logits, batch.sample_ids)
+        self._count(attacked, result.images, images)
         arrays = {
             **batch.columns,
-            "image": attack.images.contiguous().cpu().numpy(),
+            "image": result.images.contiguous().cpu().numpy(),
             "background": background.cpu().numpy(),
             "logits_clean": logits.float().cpu().numpy(),
-            "logits_adversarial": attack.logits.cpu().numpy(),
+            "logits_adversarial": result.logits.cpu().numpy(),
         }
-        return Attacked(arrays, attack.images, targets, explanation)
+        return Attacked(arrays, result.images, targets, explanation)
 
-    def _noticeable(self) -> tuple[str, ...]:
-        """Return what a batch is looked at for: gradients, where the attack follows them."""
+    def _counted(self) -> tuple[str, ...]:
+        """Return the findings that apply to the attack."""
         return (UNMOVED,) if self.attacker.kind.maximizes is None else (UNMOVED, NO_GRADIENT)
 
-    def _notice(self, clean: Clean, moved: Tensor, images: Tensor) -> None:
-        """Count images that had something to move, and did not, or nothing to follow."""
-        may_move = clean.weight.flatten(1).any(1)
-        found = {UNMOVED: (moved == images).flatten(1).all(1)}
-        if clean.monitor is not None and self.attacker.takes_steps:
-            found[NO_GRADIENT] = clean.monitor.without_gradient()
-        for name, those in found.items():
-            self.noticed[name] += int((those & may_move).sum())
+    def _count(self, batch: AttackBatch, perturbed: Tensor, images: Tensor) -> None:
+        """Count images with a background that stayed unchanged, or had no usable gradient."""
+        may_change = batch.weight.flatten(1).any(1)
+        found = {UNMOVED: (perturbed == images).flatten(1).all(1)}
+        if self.attacker.takes_steps:
+            found[NO_GRADIENT] = batch.monitor.without_gradient()
+        for name, mask in found.items():
+            self.counts[name] += int((mask & may_change).sum())
 
-    def _ask(self, pixels: Tensor) -> Tensor:
+    def _logits(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
             logits: Tensor = self.model(pixels)
         return logits
 
     def _background(
-        self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: Batch
+        self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: PerturbBatch
     ) -> Tensor:
-        """Return what may move: what the rule leaves of the maps of every true label."""
+        """Return the pixels that the rule selects, given the maps of every true label."""
         level = self.config.mask_level
         if batch.objects is not None:
             return self.rule.compute(torch.from_numpy(batch.objects).to(self.device), level)
@@ -211,20 +202,22 @@ class PerturbWork:
         return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count whole-image backgrounds, untouched samples and changed predictions."""
-        answers = (self._answers(arrays[f"logits_{name}"]) for name in ("clean", "adversarial"))
-        flipped = np.not_equal(*answers).any(axis=1)
+        """Count whole-image backgrounds, unchanged samples and changed predictions."""
+        predictions = (
+            self._predictions(arrays[f"logits_{name}"]) for name in ("clean", "adversarial")
+        )
+        flipped = np.not_equal(*predictions).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))
-        noticed, self.noticed = self.noticed, Counter()
+        counts, self.counts = self.counts, Counter()
         return {
-            **{name: noticed[name] for name in self._noticeable()},
+            **{name: counts[name] for name in self._counted()},
             "whole_picture_background": int(whole.sum()),
             "flipped_predictions": int(flipped.sum()),
             **self.constant.take(),
         }
 
-    def _answers(self, logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the predicted class, or which of several labels are found; a row each."""
-        answers: np.ndarray[Any, Any]
-        answers = logits.argmax(axis=1)[:, None] if self.width is None else logits > 0
-        return answers
+    def _predictions(self, logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the predicted class (n, 1), or which labels are predicted (n, c)."""
+        predictions: np.ndarray[Any, Any]
+        predictions = logits.argmax(axis=1)[:, None] if self.width is None else logits > 0
+        return predictions

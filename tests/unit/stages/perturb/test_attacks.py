@@ -19,7 +19,8 @@ from ectool.errors import UsageError
 from ectool.explainers.cam.differentiable import DifferentiableGradCAM
 from ectool.models.classifier import to_pixels
 from ectool.models.objective import sample_losses
-from ectool.stages.perturb.attacker import Attacker, Clean
+from ectool.stages.common.batches import AttackBatch, Samples
+from ectool.stages.perturb.attacker import Attacker
 from ectool.stages.perturb.work import PerturbWork
 
 N = 30
@@ -224,8 +225,8 @@ def test_several_labels_are_attacked_together(attack, network, clean, labels, tm
     config = PerturbConfig(model="m", output=tmp_path, attack=attack, steps=4)
     background = torch.ones(N, 32, 32, dtype=torch.bool)
     ids = [str(row) for row in range(N)]
-    given = Clean(ids, pixels, several, background, logits, start=None)
-    found = Attacker(config, network, network, 2)(given)
+    batch = AttackBatch.of(Samples(ids, several.numpy()), pixels, background, logits)
+    found = Attacker(config, network, network, 2)(batch)
     if attack == "explanation":
         assert torch.equal(found.logits > 0, logits > 0)
         assert (found.images.numpy() != clean).any(axis=(1, 2, 3)).mean() > 0.3

@@ -144,7 +144,7 @@ class TestDefinition:
         given = {"steps": 1, "alpha": 1 / 765, "random_start": False, "reporter": listener}
         path = attack(tmp_path / "a.zarr", **given)
         assert read_manifest(path).all_findings()["unmoved_samples"] == N
-        assert f"{N} of {N} samples did not move" in listener.notes[-1]
+        assert f"{N} of {N} samples are unchanged" in listener.notes[-1]
 
 
 class TestStart:

@@ -12,11 +12,11 @@ from torch import Tensor
 from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import ImageBatch, LabelledImages
 
 
 @dataclass(frozen=True)
-class Objects(Batch):
+class Objects(ImageBatch):
     """A few images and where their objects are."""
 
     masks: np.ndarray[Any, np.dtype[np.bool_]]

@@ -21,7 +21,7 @@ from ectool.faithfulness import (
 )
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import ImageBatch, LabelledImages
 from ectool.stages.common.constant_maps import ConstantMaps
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
@@ -55,11 +55,11 @@ class FaithfulnessWork:
         self.protocol = protocol
         self.constant = ConstantMaps()
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
         return self.images.load(rows)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: ImageBatch) -> Arrays:
         """Return every curve of every kind of maps."""
         pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         explanation = self.explainer(pixels, targets)

@@ -1,4 +1,4 @@
-"""What a model answers to a batch under one attack."""
+"""Predictions on a batch under one attack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.attacks import ATTACKS
-from ectool.attacks.ball import BALLS, Ball
+from ectool.attacks.ball import Ball
 from ectool.attacks.losses import LOSSES, find_loss, likeliest_errors, scale_of
 from ectool.attacks.masks import full, outside_object
 from ectool.attacks.monitor import AttackMonitor
@@ -25,7 +25,7 @@ from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.metrics.localization import filled_boxes
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import AttackBatch, ImageBatch, LabelledImages
 from ectool.stages.common.layout import FLAT, NO_GRADIENT
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.suites.robustness.conditions import Condition
@@ -34,52 +34,34 @@ from ectool.stages.perturb.attacker import STEP_SHARE
 METHODS = {"fgsm": "fgsm", "pgd": "pgd", "apgd-ce": "apgd", "apgd-t": "apgd"}
 """Method in `ATTACKS` of each attack."""
 TARGETS = 9
-"""Most wrong classes that apgd-t leads to, as in AutoAttack (Croce & Hein 2020)."""
+"""Maximum number of target classes of apgd-t, as in AutoAttack (Croce & Hein 2020)."""
 
 
-@dataclass(frozen=True)
-class Victims:
-    """Images to attack.
+Logits = np.ndarray[Any, np.dtype[np.float32]]
 
-    Attributes:
-        sample_ids: Identifiers, which random numbers belong to.
-        pixels: Clean images in [0, 1].
-        labels: True labels.
-        weight: Which pixels may move.
-        logits: What the model answers to the clean images.
-        monitor: Looks on at attacks that follow gradients.
-    """
-
-    sample_ids: list[str]
-    pixels: Tensor
-    labels: Tensor
-    weight: Tensor
-    logits: Tensor
-    monitor: AttackMonitor | None = None
-
-
-Attack = Callable[[Victims], Tensor]
+Attack = Callable[[AttackBatch], Tensor]
 """Returns the logits of attacked images."""
 
 
 def targeted_loss(classes: int) -> str:
-    """Return the loss by which apgd-t leads to a target: DLR, and margin of fewer classes."""
+    """Return the loss of apgd-t: DLR, or margin if there are too few classes."""
     return "dlr" if classes >= LOSSES["dlr"].classes[1] else "margin"
 
 
 @dataclass(frozen=True)
 class GradientAttack:
-    """An attack of ours, from random starts, until the answer is wrong.
+    """An attack by gradients that stops at misclassified images.
 
-    Steps of PGD have the length 2.5 * eps / steps. All climb the cross-entropy of rescaled logits,
-    so that a factor on the logits changes nothing; but `apgd-t`, whose loss has no scale either,
-    leads to each of the wrong classes that are likeliest for the clean image, at most 9, one
-    after the other; both count every image on their way, PGD and FGSM only the last.
+    PGD has steps of length 2.5 * eps / steps. FGSM, PGD and `apgd-ce` maximize the cross-entropy of
+    rescaled logits, so that a factor on the logits changes nothing. `apgd-t`, whose loss is
+    scale-invariant, targets the most likely wrong classes of the clean image, at most 9, one after
+    the other. The APGD attacks count a misclassification in any step, PGD and FGSM only in the
+    last one.
 
     Attributes:
         model: A frozen classifier.
         condition: Attack and radius.
-        restarts: Starts of those that begin at random.
+        restarts: Number of starts of attacks with a random start.
         seed: Seed of the starts.
     """
 
@@ -88,10 +70,11 @@ class GradientAttack:
     restarts: int
     seed: int
 
-    def __call__(self, victims: Victims) -> Tensor:
-        """Return the logits of the first result that is answered wrongly, or else of the last.
+    def __call__(self, batch: AttackBatch) -> Tensor:
+        """Return the logits of the first misclassified result, or of the last result.
 
-        Cost: `steps` forward and input-gradient passes a start and target, until it is fooled.
+        Cost: `steps` forward and input-gradient passes per start and target, until an image is
+        misclassified.
         """
         eps, steps = self.condition.eps, self.condition.steps
         kind = ATTACKS[METHODS[self.condition.attack]]
@@ -99,32 +82,32 @@ class GradientAttack:
         def start(ball: Ball, rows: Tensor, attempt: int) -> Tensor:
             if kind.start == "clean":
                 return ball.clean
-            ids = [victims.sample_ids[row] for row in rows.tolist()]
+            ids = [batch.sample_ids[row] for row in rows.tolist()]
             streams = start_streams(ids, self.seed, attempt)
             return ball.random_point(streams, surface=kind.start == "surface")
 
         return until_misclassified(
             kind.run,
-            BALLS[self.condition.norm].around(victims.pixels, victims.weight, eps),
-            self._objectives(victims),
+            batch.ball(self.condition.norm, eps),
+            self._objectives(batch),
             start,
             Settings(steps=steps, alpha=STEP_SHARE * eps / steps),
             evaluation_model=self.model,
             restarts=1 if kind.start == "clean" else self.restarts,
         )
 
-    def _objectives(self, victims: Victims) -> list[LabelLoss]:
-        labels, classes = victims.labels, victims.logits.shape[1]
+    def _objectives(self, batch: AttackBatch) -> list[LabelLoss]:
+        labels, classes = batch.labels, batch.logits.shape[1]
         if self.condition.attack != "apgd-t":
             multilabel = labels.ndim > 1
             loss = find_loss("auto", classes, multilabel=multilabel)
-            scale = scale_of(victims.logits, multilabel=multilabel)
+            scale = scale_of(batch.logits, multilabel=multilabel)
             own = LabelLoss(
                 self.model, loss, labels, stop_when_misclassified=not multilabel, scale=scale
             )
-            return [replace(own, monitor=victims.monitor)]
+            return [replace(own, monitor=batch.monitor)]
         loss = LOSSES[targeted_loss(classes)]
-        targets = likeliest_errors(victims.logits, labels, min(TARGETS, classes - 1))
+        targets = likeliest_errors(batch.logits, labels, min(TARGETS, classes - 1))
         return [
             LabelLoss(
                 self.model,
@@ -132,7 +115,7 @@ class GradientAttack:
                 labels,
                 target,
                 stop_when_misclassified=True,
-                monitor=victims.monitor,
+                monitor=batch.monitor,
             )
             for target in targets.unbind(1)
         ]
@@ -141,37 +124,38 @@ class GradientAttack:
 def object_masks(
     annotations: Annotations, size: tuple[int, int]
 ) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-    """Return where the objects of images are: masks, else filled boxes, else None."""
+    """Return the object masks: annotated masks, else filled boxes, else None."""
     if annotations.masks is not None or annotations.boxes is None:
         return annotations.masks
     return filled_boxes(annotations.boxes, size)
 
 
 @dataclass(frozen=True)
-class AttackBatch(Batch):
-    """A few samples and what the attack has to know of them.
+class PredictedBatch(ImageBatch):
+    """Some samples with the inputs of the attack.
 
     Attributes:
-        logits: Answers to the clean images.
-        objects: Where the objects are; None where the whole image is attacked.
+        logits: Logits of the clean images.
+        objects: Object masks; None if the whole image is attacked.
     """
 
-    logits: np.ndarray[Any, np.dtype[np.float32]]
+    logits: Logits
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
 
 
 class AttackWork:
-    """Attacks the images that a model recognises; see `shards.Work`.
+    """Attacks the images that a model classifies correctly; see `shards.Work`.
 
-    An image of one label that is answered wrongly as it is keeps its answer, as in the protocol
-    of AutoAttack, so robust accuracy never exceeds accuracy. Images of several labels are all
-    attacked, for mean average precision also counts by how much an answer is wrong.
+    A misclassified single-label image keeps its logits, as in the protocol of AutoAttack, so robust
+    accuracy never exceeds accuracy. Multi-label images are all attacked, because mean average
+    precision depends on the logits, not only on correct and incorrect labels.
 
     Args:
         model: A frozen classifier.
         dataset: The images.
-        condition: What the answers are stored under; whether only the background is attacked.
-        clean: Answers to the clean images, a row each.
+        condition: Condition under which the logits are stored; whether only the background is
+            attacked.
+        clean: Logits of the clean images.
         attack: The attack.
     """
 
@@ -180,55 +164,56 @@ class AttackWork:
         model: Classifier,
         dataset: Dataset,
         condition: Condition,
-        clean: np.ndarray[Any, np.dtype[np.float32]],
+        clean: Logits,
         attack: Attack,
     ) -> None:
         self.images = LabelledImages(dataset, next(model.parameters()).device)
         self.condition = condition
         self.clean = clean
         self.attack = attack
-        self.noticed: Counter[str] = Counter()  # in the batches of a shard
+        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
 
-    def load(self, rows: Indices) -> AttackBatch:
+    def load(self, rows: Indices) -> PredictedBatch:
         """Read the samples."""
         batch = self.images.load(rows)
         objects = None
         if self.condition.only_background:
             dataset = self.images.dataset
             objects = object_masks(dataset.annotations(rows), dataset.size)
-        return AttackBatch(batch.sample_ids, batch.labels, batch.images, self.clean[rows], objects)
+        return PredictedBatch(
+            batch.sample_ids, batch.labels, batch.images, self.clean[rows], objects
+        )
 
-    def compute(self, batch: AttackBatch) -> Arrays:
-        """Return the answers after the attack, of its errors those to the clean images."""
+    def compute(self, batch: PredictedBatch) -> Arrays:
+        """Return the logits after the attack; misclassified images keep their clean logits."""
         logits, multilabel = batch.logits.copy(), batch.labels.ndim > 1
-        right = np.ones(len(logits), np.bool_) if multilabel else is_correct(logits, batch.labels)
-        rows = np.flatnonzero(right)
+        correct = np.ones(len(logits), np.bool_) if multilabel else is_correct(logits, batch.labels)
+        rows = np.flatnonzero(correct)
         if len(rows):
             logits[rows] = self._attacked(batch, rows)
         return {**batch.columns, f"{self.condition.name}/logits": logits}
 
-    def _attacked(self, batch: AttackBatch, rows: Indices) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _attacked(self, batch: PredictedBatch, rows: Indices) -> Logits:
         pixels = to_pixels(batch.images[rows], self.images.device)
         weight = full(pixels[:, 0])
         if batch.objects is not None:
             weight = outside_object(torch.from_numpy(batch.objects[rows]).to(self.images.device))
-        sample_ids = [batch.sample_ids[row] for row in rows]
-        labels = torch.from_numpy(batch.labels[rows]).to(self.images.device)
         clean = torch.from_numpy(batch.logits[rows]).to(self.images.device)
-        monitor = AttackMonitor.of(len(rows), pixels.device)
-        logits = self.attack(Victims(sample_ids, pixels, labels, weight, clean, monitor))
-        check_finite(logits, sample_ids)
+        attacked = AttackBatch.of(batch.take(rows), pixels, weight, clean)
+        logits = self.attack(attacked)
+        check_finite(logits, attacked.sample_ids)
         if isinstance(self.attack, GradientAttack):
-            self._notice(monitor, ~is_misclassified(logits, labels) & weight.flatten(1).any(1))
+            robust = ~is_misclassified(logits, attacked.labels) & weight.flatten(1).any(1)
+            self._count(attacked.monitor, robust)
         return logits.cpu().numpy()
 
-    def _notice(self, monitor: AttackMonitor, withstood: Tensor) -> None:
-        """Count images that withstood an attack which had nothing to follow."""
-        self.noticed[NO_GRADIENT] += int((monitor.without_gradient() & withstood).sum())
-        if self.condition.attack != "fgsm":  # which looks at a loss once
-            self.noticed[FLAT] += int((monitor.with_constant_loss() & withstood).sum())
+    def _count(self, monitor: AttackMonitor, robust: Tensor) -> None:
+        """Count robust images whose gradients or losses were not usable."""
+        self.counts[NO_GRADIENT] += int((monitor.without_gradient() & robust).sum())
+        if self.condition.attack != "fgsm":  # FGSM evaluates the loss only once
+            self.counts[FLAT] += int((monitor.with_constant_loss() & robust).sum())
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Count images that an attack by gradients says nothing of."""
-        noticed, self.noticed = self.noticed, Counter()
-        return {name: count for name, count in noticed.items() if count}
+        """Count images on which an attack by gradients is no evidence of robustness."""
+        counts, self.counts = self.counts, Counter()
+        return {name: count for name, count in counts.items() if count}

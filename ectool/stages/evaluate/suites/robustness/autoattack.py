@@ -1,4 +1,4 @@
-"""AutoAttack by torchattacks: the check that our attacks are not weaker."""
+"""AutoAttack from torchattacks, to check that our attacks are not weaker."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ectool.attacks.ball import BALLS
 from ectool.models.classifier import Classifier
-from ectool.stages.evaluate.suites.robustness.attack import TARGETS, Victims
+from ectool.stages.common.batches import AttackBatch
+from ectool.stages.evaluate.suites.robustness.attack import TARGETS
 from ectool.stages.evaluate.suites.robustness.conditions import Condition
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 
 
 class Contiguous(nn.Module):
-    """A network whose gradients have the memory format that torchattacks expects.
+    """A network with contiguous gradients, which torchattacks requires.
 
     Args:
-        network: The network, which may answer with gradients channels last.
+        network: The network; its gradients may be in channels-last format.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -28,43 +28,43 @@ class Contiguous(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return logits; the gradient is laid out anew on its way through the flat pixels."""
+        """Return logits; flattening the pixels makes their gradient contiguous."""
         logits: Tensor = self.network(pixels.flatten(1).view(pixels.shape))
         return logits
 
 
 @dataclass(frozen=True)
 class AutoAttack:
-    """The standard ensemble: APGD-CE, and APGD, FAB with targets, Square (Croce & Hein 2020).
+    """The standard ensemble: APGD-CE, targeted APGD and FAB, Square (Croce & Hein 2020).
 
-    Its random numbers are torchattacks' own, drawn for a batch as a whole, so here the answers do
-    depend on the size of the batch. What leaves the ball is projected into it.
+    torchattacks draws random numbers for a whole batch, so these logits depend on the batch size.
+    Results outside the ball are projected into it.
 
     Attributes:
         model: A frozen classifier of at least 4 classes.
         condition: Radius.
-        seed: Seed of every part.
+        seed: Seed of every attack.
     """
 
     model: Classifier
     condition: Condition
     seed: int
 
-    def __call__(self, victims: Victims) -> Tensor:
-        """Return the logits of attacked images; over 5,000 passes for one that holds out."""
+    def __call__(self, batch: AttackBatch) -> Tensor:
+        """Return the logits of attacked images; over 5,000 passes for a robust image."""
         eps, norm = self.condition.eps, self.condition.norm
         attack = importlib.import_module("torchattacks").AutoAttack(
             Contiguous(self.model),
             norm=NORMS[norm],
             eps=eps,
             version="standard",
-            n_classes=min(victims.logits.shape[1], TARGETS + 1),
+            n_classes=min(batch.logits.shape[1], TARGETS + 1),
             seed=self.seed,
         )
-        devices = [victims.pixels.device] if victims.pixels.is_cuda else []
+        devices = [batch.pixels.device] if batch.pixels.is_cuda else []
         with torch.random.fork_rng(devices):
-            moved = attack(victims.pixels.contiguous(), victims.labels)
-        ball = BALLS[norm].around(victims.pixels, victims.weight, eps)
+            perturbed = attack(batch.pixels.contiguous(), batch.labels)
+        ball = batch.ball(norm, eps)
         with torch.no_grad():
-            logits: Tensor = self.model(ball.project_(moved.detach()))
+            logits: Tensor = self.model(ball.project_(perturbed.detach()))
         return logits.float()

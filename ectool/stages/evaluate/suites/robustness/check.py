@@ -1,4 +1,4 @@
-"""What withstood attacks by gradients, attacked without any: are these attacks to be believed?"""
+"""Check of gradient attacks: random search on the images that they did not change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
-from ectool.attacks.ball import BALLS
 from ectool.attacks.losses import LOSSES, scale_of
 from ectool.attacks.masks import full
 from ectool.attacks.objectives import LabelLoss
@@ -18,23 +17,23 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.seeding import stream
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import AttackBatch, ImageBatch, LabelledImages
 from ectool.stages.common.layout import RANDOM
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.suites.robustness.conditions import Check
 
 TOLERANCE = 0.01
-"""Most by which rescaled logits, of the spread 5, may differ when an image is asked about again."""
+"""Maximum difference of rescaled logits (spread 5) between two passes of the same image."""
 
 
 class CheckWork:
-    """Searches at random around the images that withstood every attack; see `shards.Work`.
+    """Runs random search on the images that are robust to every attack; see `shards.Work`.
 
     Args:
         model: A frozen classifier.
-        dataset: Images of one label each.
+        dataset: Single-label images.
         check: Radius and number of queries.
-        attacked: Logits after the attacks, a row each; rows that are wrong keep them.
+        attacked: Logits after the attacks; misclassified rows keep them.
         seed: Seed of the search.
     """
 
@@ -51,13 +50,13 @@ class CheckWork:
         self.check = check
         self.attacked = attacked
         self.seed = seed
-        self.noticed: Counter[str] = Counter()  # in the batches of a shard
+        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
 
-    def load(self, rows: Indices) -> tuple[Indices, Batch]:
+    def load(self, rows: Indices) -> tuple[Indices, ImageBatch]:
         """Read the samples."""
         return rows, self.images.load(rows)
 
-    def compute(self, batch: tuple[Indices, Batch]) -> Arrays:
+    def compute(self, batch: tuple[Indices, ImageBatch]) -> Arrays:
         """Return the logits after the search."""
         numbers, images = batch
         logits = self.attacked[numbers].copy()
@@ -66,31 +65,31 @@ class CheckWork:
             logits[rows] = self._searched(images, rows).cpu().numpy()
         return {**images.columns, f"{self.check.name}/logits": logits}
 
-    def _searched(self, batch: Batch, rows: Indices) -> Tensor:
-        device, check = self.images.device, self.check
-        pixels = to_pixels(batch.images[rows], device)
-        ids = [batch.sample_ids[row] for row in rows]
-        self._notice_random_logits(pixels)
-        labels = torch.from_numpy(batch.labels[rows]).to(device)
-        objective = LabelLoss(self.model, LOSSES["margin"], labels, stop_when_misclassified=True)
-        ball = BALLS[check.norm].around(pixels, full(pixels[:, 0]), check.eps)
-        streams = [stream(self.seed, name, "random search") for name in ids]
-        logits = self._ask(random_search(ball, objective, streams, check.queries))
-        check_finite(logits, ids)
+    def _searched(self, batch: ImageBatch, rows: Indices) -> Tensor:
+        pixels = to_pixels(batch.images[rows], self.images.device)
+        clean = self._count_random_logits(pixels)
+        attacked = AttackBatch.of(batch.take(rows), pixels, full(pixels[:, 0]), clean)
+        margin, labels = LOSSES["margin"], attacked.labels
+        objective = LabelLoss(self.model, margin, labels, stop_when_misclassified=True)
+        ball = attacked.ball(self.check.norm, self.check.eps)
+        streams = [stream(self.seed, name, "random search") for name in attacked.sample_ids]
+        logits = self._logits(random_search(ball, objective, streams, self.check.queries))
+        check_finite(logits, attacked.sample_ids)
         return logits
 
-    def _notice_random_logits(self, pixels: Tensor) -> None:
-        """Count images about which the model says one thing, and then another."""
-        once, again = self._ask(pixels), self._ask(pixels)
-        apart = (once - again).abs().amax(1) * scale_of(once)
-        self.noticed[RANDOM] += int((apart > TOLERANCE).sum())
+    def _count_random_logits(self, pixels: Tensor) -> Tensor:
+        """Return the logits, and count images whose logits differ between two passes."""
+        first, second = self._logits(pixels), self._logits(pixels)
+        difference = (first - second).abs().amax(1) * scale_of(first)
+        self.counts[RANDOM] += int((difference > TOLERANCE).sum())
+        return first
 
-    def _ask(self, pixels: Tensor) -> Tensor:
+    def _logits(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
             logits: Tensor = self.model(pixels)
         return logits.float()
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
         """Count the images with random logits."""
-        noticed, self.noticed = self.noticed, Counter()
-        return {RANDOM: noticed[RANDOM]}
+        counts, self.counts = self.counts, Counter()
+        return {RANDOM: counts[RANDOM]}

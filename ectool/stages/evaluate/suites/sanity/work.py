@@ -19,7 +19,7 @@ from ectool.explainers import Explainer
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import ImageBatch, LabelledImages
 from ectool.stages.common.constant_maps import UNALTERED
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
@@ -122,11 +122,11 @@ class SanityWork:
         other = with_weights(self.model, weights)
         return Randomised(conditions, explainer_of(self.options, other), differs)
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
         return self.images.load(rows)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: ImageBatch) -> Arrays:
         """Return how alike the heatmaps are to those of the random networks of each one's draw."""
         pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         trained = self.explainer(pixels, targets)

@@ -13,7 +13,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.interpolation import average_cells
 from ectool.models.precision import in_precision
-from ectool.stages.common.batches import Batch, LabelledImages
+from ectool.stages.common.batches import ImageBatch, LabelledImages
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
 
@@ -45,11 +45,11 @@ class AgreementWork:
         self.explainer = explainer_of(options, model)
         self.other = None if other is None else explainer_of(other, model)
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
         return self.images.load(rows)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: ImageBatch) -> Arrays:
         """Return how alike both methods' heatmaps of the true labels are."""
         if self.other is None:
             undefined = np.full(len(batch.labels), np.nan, np.float32)

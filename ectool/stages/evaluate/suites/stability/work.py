@@ -28,8 +28,7 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.seeding import stream
 from ectool.stability import sensitivity_max
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
-from ectool.stages.perturb import work as perturb_work
-from ectool.stages.perturb.work import Attacked, PerturbWork
+from ectool.stages.perturb.work import Attacked, PerturbBatch, PerturbWork
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -38,7 +37,7 @@ Images = np.ndarray[Any, np.dtype[np.uint8]]
 class Batch:
     """A few samples, and corrupted."""
 
-    clean: perturb_work.Batch
+    clean: PerturbBatch
     corrupted: dict[str, Images]
 
 
@@ -106,7 +105,7 @@ class StabilityWork:
         stability = label_probability(logits, classes)
         return average_over_labels(explanation_consistency(similarity, stability))
 
-    def _sensitivity(self, attacked: Attacked, batch: perturb_work.Batch) -> np.ndarray[Any, Any]:
+    def _sensitivity(self, attacked: Attacked, batch: PerturbBatch) -> np.ndarray[Any, Any]:
         targets = attacked.targets
         pixels = to_pixels(batch.images, targets.device)
         found = (

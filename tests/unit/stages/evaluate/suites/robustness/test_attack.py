@@ -15,10 +15,10 @@ from ectool.attacks.random_start import start_streams
 from ectool.datasets.base import Annotations
 from ectool.models.classifier import to_pixels
 from ectool.models.registry import create
+from ectool.stages.common.batches import AttackBatch, Samples
 from ectool.stages.evaluate.suites.robustness.attack import (
     AttackWork,
     GradientAttack,
-    Victims,
     object_masks,
 )
 from ectool.stages.evaluate.suites.robustness.autoattack import AutoAttack
@@ -113,11 +113,11 @@ class TestBackground:
     def test_what_may_move_is_what_lies_outside_the_mask(self, condition, work, few_digits, clean):
         seen = []
 
-        def monitor(victims):
-            seen.append(victims)
-            return victims.logits
+        def record(batch):
+            seen.append(batch)
+            return batch.logits
 
-        own = work(condition, monitor)
+        own = work(condition, record)
         found = own.compute(own.load(ALL))[f"{condition.name}/logits"]
         assert np.array_equal(found, clean)
         right = np.flatnonzero(clean.argmax(1) == few_digits.labels)
@@ -157,13 +157,14 @@ def test_few_classes_are_attacked_by_the_margin(classes):
     network = network.eval().requires_grad_(False)
     logits = network(pixels)
     weight, labels = torch.ones(6, 8, 8, dtype=torch.bool), logits.argmax(1)
-    victims = Victims([str(k) for k in range(6)], pixels, labels, weight, logits)
+    samples = Samples([str(k) for k in range(6)], labels.numpy())
+    batch = AttackBatch.of(samples, pixels, weight, logits)
     attack = GradientAttack(network, Condition("apgd-t", "linf", 0.5, 5), restarts=1, seed=0)
-    objectives = attack._objectives(victims)
+    objectives = attack._objectives(batch)
     assert len(objectives) == classes - 1
     assert objectives[0].loss is LOSSES["dlr" if classes == 4 else "margin"]
     margin = LOSSES["margin"].compute
-    assert (margin(attack(victims), labels, None) > margin(logits, labels, None)).all()
+    assert (margin(attack(batch), labels, None) > margin(logits, labels, None)).all()
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 8 / 255), ("l2", 1.0)])
