@@ -17,7 +17,7 @@ from ectool.stages.common.loaded import check_finite
 
 
 @dataclass(frozen=True)
-class Batch(Samples):
+class VariantBatch(Samples):
     """A few samples in every variant."""
 
     variants: dict[str, Images]
@@ -37,15 +37,15 @@ class PredictWork:
         self.any = next(iter(variants.values()))
         self.device = next(model.parameters()).device
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> VariantBatch:
         """Read the samples in every variant."""
-        return Batch(
+        return VariantBatch(
             sample_ids=[self.any.sample_ids[row] for row in rows],
             labels=self.any.labels[rows],
             variants={name: dataset.images(rows) for name, dataset in self.variants.items()},
         )
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Arrays:
         """Return the logits of every variant."""
         arrays = dict(batch.columns)
         for name, images in batch.variants.items():

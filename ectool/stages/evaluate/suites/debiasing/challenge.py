@@ -16,7 +16,7 @@ from ectool.stages.common.batches import ImageBatch, LabelledImages
 
 
 @dataclass(frozen=True)
-class Objects(ImageBatch):
+class ObjectBatch(ImageBatch):
     """A few images and where their objects are."""
 
     masks: np.ndarray[Any, np.dtype[np.bool_]]
@@ -46,14 +46,14 @@ class ChallengeWork:
         self.backgrounds = backgrounds
         self.block = block
 
-    def load(self, rows: Indices) -> Objects:
+    def load(self, rows: Indices) -> ObjectBatch:
         """Read objects and their masks."""
         batch, masks = self.images.load(rows), self.images.dataset.annotations(rows).masks
         if masks is None:
             raise ValueError("objects are pasted by their masks, and there are none")
-        return Objects(batch.sample_ids, batch.labels, batch.images, masks)
+        return ObjectBatch(batch.sample_ids, batch.labels, batch.images, masks)
 
-    def compute(self, batch: Objects) -> Arrays:
+    def compute(self, batch: ObjectBatch) -> Arrays:
         """Tell which objects are recognised on every background.
 
         Backgrounds are read once per batch, in blocks; each block meets every object that no block

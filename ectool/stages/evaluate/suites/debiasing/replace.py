@@ -12,7 +12,7 @@ from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier
 from ectool.seeding import stream
-from ectool.stages.evaluate.suites.classification.predict import Batch, PredictWork
+from ectool.stages.evaluate.suites.classification.predict import PredictWork, VariantBatch
 
 TILES = 14
 """About so many tiles lie along a side: 16 pixels wide at 224, 2 at 32."""
@@ -93,7 +93,7 @@ class ReplacedWork:
         self.seed = seed
         self.condition = condition
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> VariantBatch:
         """Read both images of every sample and put them together."""
         batch = self.predictions.load(rows)
         masks = self.original.annotations(rows).masks
@@ -103,7 +103,7 @@ class ReplacedWork:
         images = np.where(replaced, batch.variants["other"], batch.variants["original"])
         return replace(batch, variants={self.condition: images})
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Arrays:
         """Return the logits."""
         return self.predictions.compute(batch)
 

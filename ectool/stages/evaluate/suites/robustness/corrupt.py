@@ -8,7 +8,7 @@ from ectool.artifacts.schema import Arrays
 from ectool.corruptions import SEVERITIES, corrupt
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier
-from ectool.stages.evaluate.suites.classification.predict import Batch, PredictWork
+from ectool.stages.evaluate.suites.classification.predict import PredictWork, VariantBatch
 from ectool.stages.evaluate.suites.robustness.conditions import severity_name
 
 CLEAN = "clean"
@@ -29,7 +29,7 @@ class CorruptionWork:
         self.kind = kind
         self.seed = seed
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> VariantBatch:
         """Read the samples, and corrupt them at every severity."""
         batch = self.predictions.load(rows)
         images, ids = batch.variants[CLEAN], batch.sample_ids
@@ -41,7 +41,7 @@ class CorruptionWork:
         }
         return replace(batch, variants=corrupted)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Arrays:
         """Return the answers at every severity."""
         return self.predictions.compute(batch)
 

@@ -34,7 +34,7 @@ Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class StabilityBatch:
     """A few samples, and corrupted."""
 
     clean: PerturbBatch
@@ -64,7 +64,7 @@ class StabilityWork:
         self.protocol = protocol
         self.seed = config.seed
 
-    def load(self, rows: Indices) -> Batch:
+    def load(self, rows: Indices) -> StabilityBatch:
         """Read samples, and corrupt them."""
         clean, protocol = self.perturb.load(rows), self.protocol
         corrupted = {
@@ -77,9 +77,9 @@ class StabilityWork:
             )
             for name, kind in protocol.corruptions.items()
         }
-        return Batch(clean, corrupted)
+        return StabilityBatch(clean, corrupted)
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: StabilityBatch) -> Arrays:
         """Return consistency under the attack and each corruption, and max-sensitivity."""
         attacked = self.perturb.attack(batch.clean, explain=True)
         others = {"attack": attacked.images.cpu().numpy(), **batch.corrupted}
