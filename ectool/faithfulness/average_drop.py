@@ -1,4 +1,4 @@
-"""Average drop and increase: what the model thinks of the image seen through its heatmap."""
+"""Average drop and increase in confidence: probabilities of images masked by their heatmaps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ectool.faithfulness.answers import Explained
+from ectool.faithfulness.predictions import Explained
 from ectool.faithfulness.regions import Heatmaps
 from ectool.models.interpolation import upsample
 
 
 @dataclass(frozen=True)
 class ConfidenceChanges:
-    """Probability of each image's class, with and without what its heatmap hides.
+    """Probability of each image's class, before and after the image is masked by its heatmap.
 
     Attributes:
-        clean: Of the image as it is.
-        masked: Of the image seen through the heatmap.
+        clean: Probability for the unchanged image.
+        masked: Probability for the masked image.
     """
 
     clean: Float[Tensor, "n"]
@@ -37,20 +37,20 @@ class ConfidenceChanges:
 
 
 def confidence_changes(explained: Explained, heatmaps: Heatmaps) -> ConfidenceChanges:
-    """Compare the image with itself seen through its heatmap.
+    """Compare the probability of each image with that of the image masked by its heatmap.
 
     Chattopadhay et al. 2018 (Grad-CAM++, arXiv 1710.11063), section 4.1: the explanation map is
     the product of the normalised image with the heatmap over its maximum, in pixels
-    ``mean + (images - mean) * heatmap / max(heatmap)``. A heatmap of zeros hides all.
+    ``mean + (images - mean) * heatmap / max(heatmap)``. A heatmap of zeros masks the whole image.
 
     Args:
         explained: Images, classes and model.
         heatmaps: At least 0, on any scale and at any resolution.
 
     Returns:
-        Both probabilities, and what follows from them.
+        Both probabilities, with drop and increase.
 
-    Cost: a forward pass for each image besides that of the clean one.
+    Cost: one forward pass for each image, in addition to that of the clean image.
     """
     images = explained.images
     maps = upsample(heatmaps.float(), explained.size)
@@ -61,6 +61,6 @@ def confidence_changes(explained: Explained, heatmaps: Heatmaps) -> ConfidenceCh
     def draw(rows: Int[Tensor, "m"], _: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
         return torch.lerp(mean, images[rows], shares[rows][:, None])
 
-    masked = explained.ask(1, draw)
-    clean = explained.clean.answers
+    masked = explained.predict(1, draw)
+    clean = explained.clean.predictions
     return ConfidenceChanges(clean.probabilities[:, 0], masked.probabilities[:, 0])

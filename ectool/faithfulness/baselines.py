@@ -1,4 +1,4 @@
-"""Heatmaps that know nothing of the model: what every number has to be compared with."""
+"""Heatmaps that do not depend on the model, as baselines of all measures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def random_maps(
     """Draw maps of independent uniform values.
 
     Args:
-        sample_ids: Identifiers of the samples; a map depends on nothing but its own and the seed.
+        sample_ids: Identifiers of the samples; a map depends on its identifier and the seed only.
         seed: Seed of the maps.
-        size: (height, width), best that of the heatmaps they are compared with: coarse maps hide
-            blobs, fine ones single pixels.
+        size: (height, width); preferably that of the heatmaps they are compared with, as coarse
+            maps remove blobs and fine ones remove single pixels.
 
     Returns:
         float32 maps in [0, 1).
@@ -35,7 +35,9 @@ def random_maps(
 
 
 def centre_map(size: tuple[int, int]) -> Float[Tensor, "height width"]:
-    """Return a Gaussian around the centre, of a quarter of each side: photographers centre objects.
+    """Return a Gaussian at the centre, its sigma a quarter of each side.
+
+    Photographers place objects at the centre, so this map is a strong baseline.
 
     Args:
         size: (height, width) of the map.

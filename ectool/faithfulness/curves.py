@@ -1,9 +1,9 @@
-"""Insertion, deletion and pixel flipping: the class's probability while pixels come or go.
+"""Insertion, deletion and pixel flipping: class probability while pixels are replaced.
 
-All take the images that are explained, and heatmaps on any scale and at any resolution: only the
-order of the upsampled pixels counts. `steps` is how many times pixels or patches change, and
-`substrate` what is there instead of the image. Both ends of a curve are asked once for all maps;
-besides, it costs a forward pass for each image and point in between.
+All measures take the explained images, and heatmaps on any scale and at any resolution: only the
+order of the upsampled pixels matters. `steps` is the number of times that pixels or patches change,
+and `substrate` the images that replace or precede the explained ones. Both ends of a curve are
+predicted once for all heatmaps. Further cost: one forward pass for each image and point between.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import Explained, Version
+from ectool.faithfulness.predictions import Explained, Version
 from ectool.faithfulness.regions import Heatmaps, patch_ranks, pixel_ranks
 from ectool.faithfulness.substrates import Images
 
@@ -27,11 +27,11 @@ PATCH, PATCH_STEPS = 9, 100
 
 @dataclass(frozen=True)
 class Curves:
-    """What a model answers to each image while more and more of it is changed.
+    """Predictions for each image while an increasing share of it is changed.
 
     Attributes:
-        shares: Share of the pixels, or patches, that have been changed at each point; where steps
-            do not divide the pixels, of the steps.
+        shares: Share of the pixels or patches that are changed at each point; where the number of
+            steps does not divide that of the pixels, the share of the steps.
         probabilities: Softmax probability of each image's class there.
         correct: Whether that class is the most probable one.
     """
@@ -54,7 +54,7 @@ def deletion(
     ``substrate``. Where ``steps`` divides the number of pixels that is the authors'
     ``CausalMetric(mode="del", step=pixels / steps)``, but for the order of equally relevant pixels,
     see :func:`~ectool.faithfulness.regions.pixel_ranks`; elsewhere the rest is spread over all
-    steps, not left to the last. They explain the predicted class; here it is given.
+    steps, not left to the last. The authors explain the predicted class; here it is given.
 
     Args:
         explained: Images, classes and model.
@@ -78,8 +78,8 @@ def insertion(
 ) -> Curves:
     """Insert the most relevant pixels first into a blurred image (Petsiuk et al. 2018).
 
-    :func:`deletion` the other way round: it begins with ``substrate`` and ends with the image,
-    as the authors' ``CausalMetric(mode="ins")``.
+    The reverse of :func:`deletion`: it starts with ``substrate`` and ends with the image, as the
+    authors' ``CausalMetric(mode="ins")``.
 
     Args:
         explained: Images, classes and model.
@@ -113,7 +113,7 @@ def pixel_flipping(
         explained: Images, classes and model.
         heatmaps: One for each image.
         patch: Side of the patches in pixels.
-        steps: How many patches are replaced; at most all there are.
+        steps: Number of patches that are replaced; at most all of them.
         substrate: Default: the model's mean colour.
 
     Returns:
@@ -128,7 +128,7 @@ def pixel_flipping(
             "patch",
             expected=f"1 to {shorter} pixels, the images' shorter side",
             got=str(patch),
-            fix="take a smaller patch",
+            fix="choose a smaller patch",
         )
     finish = explained.mean_coloured if substrate is None else explained.version(substrate)
     ranks = patch_ranks(heatmaps, explained.size, patch)
@@ -140,12 +140,12 @@ def pixel_flipping(
 def _replace(
     explained: Explained, start: Version, finish: Version, heatmaps: Heatmaps, steps: int
 ) -> Curves:
-    """Go from ``start`` to ``finish`` in steps of equally many pixels."""
+    """Return the curves from ``start`` to ``finish``, in steps of the same number of pixels."""
     ranks = pixel_ranks(heatmaps, explained.size)
     pixels = math.prod(explained.size)
     points = torch.arange(steps + 1, device=ranks.device)
     curves = _follow(explained, start, finish, ranks, points * pixels // steps, pixels)
-    # The authors' area counts steps; these differ by a pixel at most.
+    # The authors integrate over steps, whose numbers of pixels differ by one at most.
     return replace(curves, shares=points / steps)
 
 
@@ -157,9 +157,9 @@ def _follow(
     counts: Int[Tensor, "points"],
     regions: int,
 ) -> Curves:
-    """Ask about the images in which the first ``counts`` of all ``regions`` are replaced.
+    """Predict the images in which the first ``counts`` of all ``regions`` are replaced.
 
-    ``counts`` ascend from 0; what is known of ``start`` and ``finish`` is not asked again.
+    ``counts`` ascend from 0. The predictions of ``start`` and ``finish`` are reused.
     """
     is_between = (counts > 0) & (counts < regions)
     between = counts[is_between]
@@ -168,7 +168,7 @@ def _follow(
         is_replaced = ranks[rows] < between[points, None, None]
         return torch.where(is_replaced[:, None], finish.images[rows], start.images[rows])
 
-    parts = (start.answers, explained.ask(len(between), draw), finish.answers)
+    parts = (start.predictions, explained.predict(len(between), draw), finish.predictions)
     columns = is_between.cumsum(0) + (counts == regions)
     return Curves(
         counts / regions,

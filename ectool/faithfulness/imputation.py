@@ -1,10 +1,10 @@
-"""Fill removed pixels from their neighbours, for all images at once.
+"""Imputation of removed pixels from their neighbours, for all images at once.
 
 The equations of Rong et al. are a discrete Laplace equation: symmetric and positive definite, with
 one system for each image and mask. They are solved by conjugate gradients, preconditioned by one
 V-cycle of multigrid, so that the number of iterations (four to six) hardly grows with the holes.
-Images lie side by side as channels of one tensor, channels last, the layout in which depthwise
-convolutions are fast; the images' own channels, which share their holes, are its batch.
+The images are the channels of one tensor, channels last, the layout in which depthwise convolutions
+are fast. The colour channels of an image share their holes and are the batch of this tensor.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Cells = Float[Tensor, "1 n h w"]
 TOLERANCE = 1e-3
 """Estimated error at which the iteration ends, in the norm of the system's energy."""
 
-_MOST_ITERATIONS = 100
-# Twelve times the weights of the definition: whole numbers, whose sums are exact in float32.
+_MAX_ITERATIONS = 100
+# Twelve times the weights of the definition: integers, whose sums are exact in float32.
 _NEIGHBOURS = ((1.0, 2.0, 1.0), (2.0, 0.0, 2.0), (1.0, 2.0, 1.0))
 _BILINEAR = (0.25, 0.75, 0.75, 0.25)  # from one grid to the next finer one
 _COARSEST = 4
-# What lies between the middle of a cell at a hole's edge and that of the coarser cell around it, as
-# conductance: 8, half a cell, where all of the coarser one is in the hole, more where the edge runs
-# through it. Of 8, 12, 16, 20, 24 and 48 this took the fewest iterations.
+# Conductance between the middle of a cell at the edge of a hole and that of the coarser cell around
+# it: 8, half a cell, where the whole coarser cell is in the hole, more where the edge crosses it.
+# Of 8, 12, 16, 20, 24 and 48 this needed the fewest iterations.
 _TO_COARSER = 16.0
-_CACHED = 2**20  # values of a tensor: what the iteration touches has to stay in a processor's cache
+_CACHED = 2**20  # values of a tensor, so that an iteration's tensors fit in a processor's cache
 
 
 def impute(
@@ -41,7 +41,7 @@ def impute(
     """Replace removed pixels by the weighted mean of their eight neighbours, removed or not.
 
     For every removed pixel u, ``sum_v w_uv (x_v - x_u) = 0`` over its neighbours v in the image,
-    w 1/6 beside and above, 1/12 along the diagonals: the linear imputation of Rong et al. 2022
+    w 1/6 horizontally and vertically, 1/12 diagonally: the linear imputation of Rong et al. 2022
     (ROAD, arXiv 2202.00449), section 4.2, before noise is added.
 
     Args:
@@ -49,13 +49,13 @@ def impute(
         kept: True where a pixel stays; at least one in each image.
 
     Returns:
-        Images; kept pixels are the same bits, removed ones within 1e-3 of the exact solution
+        Images; kept pixels are bit-identical, removed ones within 1e-3 of the exact solution
         (for values in [0, 1]).
 
     Cost: no forward pass; five to seven V-cycles. Memory: a few times that of the images on a
     processor, up to twenty times on an accelerator.
     """
-    blocks, together = 1, images.shape[1]  # an accelerator wants all at a time
+    blocks, together = 1, images.shape[1]  # accelerators are fastest with all at a time
     if images.device.type == "cpu":
         blocks, together = max(1, round(kept.numel() / _CACHED)), 1
     pairs = zip(images.chunk(blocks), kept.chunk(blocks), strict=True)
@@ -66,7 +66,7 @@ def impute(
 def _fill(
     images: Float[Tensor, "n ch h w"], kept: Bool[Tensor, "n h w"], together: int
 ) -> Float[Tensor, "n ch h w"]:
-    """Return images whose unknown pixels are solved for, so many channels together."""
+    """Return images with solved unknown pixels, ``together`` channels at a time."""
     known = kept[None].to(images.dtype, memory_format=torch.channels_last)
     levels = _levels(known)
     channels = torch.split(images.transpose(0, 1), together)
@@ -76,7 +76,7 @@ def _fill(
 def _solve(levels: list[_Level], known: Cells, planes: Planes) -> Planes:
     values = planes.contiguous(memory_format=torch.channels_last)
     mean = _total(values * known) / _total(known)
-    # Around the mean, so that what is removed starts at 0, where the first residual is exact.
+    # Relative to the mean, so that removed pixels start at 0, where the first residual is exact.
     right = _sum_neighbours((values - mean).mul_(known))
     return _conjugate_gradients(levels, right).add_(mean)
 
@@ -86,10 +86,10 @@ class _Level:
     """The equations on one grid: ``diagonal * x - neighbours = right`` for the unknown cells.
 
     Attributes:
-        diagonal: What a cell's own value is multiplied with.
-        inverse: 1 / diagonal for unknown pixels, or cells that hold some; elsewhere 0, as x is.
-        share: What each unknown cell takes of its coarser cells, so that a constant comes through
-            as it is, also beside known cells and at the image's edge; elsewhere 0.
+        diagonal: Factor of a cell's own value.
+        inverse: 1 / diagonal for unknown pixels, or cells that contain some; elsewhere 0, like x.
+        share: Weight with which each unknown cell interpolates its coarser cells. Constants stay
+            unchanged, also next to known cells and at the image's edge; elsewhere 0.
     """
 
     diagonal: Cells
@@ -100,11 +100,11 @@ class _Level:
 def _levels(known: Cells) -> list[_Level]:
     """Return the equations on every grid, the finest first.
 
-    What ties an unknown pixel to known neighbours is carried over to coarser grids as a weight on
-    the diagonal: summed, as the Galerkin product of the equations would, but from the second grid
-    on in series with the way by which a coarser cell's middle lies farther from the hole's edge.
-    Without that the edge moves inwards from grid to grid, so that a large hole is stiffer the
-    coarser it is seen; at 224 that takes half as many iterations again.
+    The coupling of an unknown pixel to known neighbours becomes a weight on the diagonal of coarser
+    grids. It is summed, as in the Galerkin product of the equations. From the second grid on it is
+    combined in series with the distance by which the middle of a coarser cell is farther from the
+    hole's edge. Otherwise the edge would move inwards from grid to grid, and a large hole would be
+    stiffer on coarser grids: 1.5 times as many iterations at 224 pixels.
     """
     removed = 1 - known
     ties = _sum_neighbours(known).mul_(removed)
@@ -121,15 +121,15 @@ def _levels(known: Cells) -> list[_Level]:
 
 
 def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
-    """Solve the finest level's equations for every plane by itself; overwrites their right side.
+    """Solve the equations of the finest level for each plane; overwrites the right side.
 
-    Beside unknown pixels the residual holds anything: nothing there is ever read.
+    The residual of known pixels is undefined and is never read.
     """
     x = torch.zeros_like(residual)
     correction = _v_cycle(levels, residual)
     direction, energy = correction.clone(), _total(residual * correction)
-    for _ in range(_MOST_ITERATIONS):
-        # About the squared error in the energy norm, which bounds that of every single pixel.
+    for _ in range(_MAX_ITERATIONS):
+        # About the squared error in the energy norm, which bounds that of each pixel.
         if not bool((energy > TOLERANCE**2).any()):
             break
         image = (levels[0].diagonal * direction).sub_(_sum_neighbours(direction))
@@ -143,10 +143,10 @@ def _conjugate_gradients(levels: list[_Level], residual: Planes) -> Planes:
 
 
 def _v_cycle(levels: list[_Level], right: Planes) -> Planes:
-    """Return roughly the solution: relaxed from 0, corrected from the coarser grid, relaxed.
+    """Return an approximate solution: relax from 0, correct from the coarser grid, relax.
 
-    Relaxation is Jacobi's: undamped it divides whatever no coarser grid shows by three at least,
-    and from 0 it leaves the sum of the neighbours as residual.
+    Jacobi relaxation without damping divides errors that no coarser grid represents by at least
+    three. Starting from 0, it leaves the sum of the neighbours as residual.
     """
     level, coarser = levels[0], levels[1:]
     x = level.inverse * right
@@ -187,5 +187,5 @@ def _total(x: Planes) -> Float[Tensor, "ch n 1 1"]:
 def _divide(
     numerator: Float[Tensor, "ch n #h #w"], denominator: Float[Tensor, "ch n #h #w"]
 ) -> Float[Tensor, "ch n #h #w"]:
-    """Divide; 0 where the denominator is 0, which is where nothing is left to be solved."""
+    """Divide; return 0 where the denominator is 0, where nothing remains to be solved."""
     return torch.where(denominator > 0, numerator / denominator, 0)

@@ -1,4 +1,4 @@
-"""In which order pixels or patches are changed."""
+"""Ranks of pixels and patches by relevance: the order in which they are changed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def pixel_ranks(heatmaps: Heatmaps, size: tuple[int, int]) -> Int[Tensor, "n hei
         size: (height, width) of the images.
 
     Returns:
-        0 for the most relevant pixel, 1 for the next; of equal ones the first in row-major order
-        comes first, so that a map of zeros is an order from top to bottom.
+        0 for the most relevant pixel, 1 for the next. Equal pixels are in row-major order, so a map
+        of zeros orders them from top to bottom.
     """
     relevance = upsample(heatmaps.float(), size).flatten(1)
     order = relevance.argsort(dim=1, descending=True, stable=True)

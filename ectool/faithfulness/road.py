@@ -1,4 +1,4 @@
-"""ROAD: remove and debias, the class's probability while pixels are imputed."""
+"""ROAD (remove and debias): class probability while pixels are removed and imputed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.curves import Curves
 from ectool.faithfulness.imputation import impute
+from ectool.faithfulness.predictions import Explained
 from ectool.faithfulness.regions import Heatmaps, pixel_ranks
 from ectool.faithfulness.substrates import Images
 from ectool.seeding import stream
@@ -39,14 +39,14 @@ def road(
     noise: float = NOISE,
     seed: int = 0,
 ) -> Curves:
-    """Remove pixels and impute them, so that the shape of the hole tells nothing.
+    """Remove pixels and impute them, so that the shape of the hole carries no information.
 
     Rong et al. 2022 (arXiv 2202.00449): of an image the ``int(share * pixels)`` most (MoRF) or
     least (LeRF) relevant pixels are removed, filled by
     :func:`~ectool.faithfulness.imputation.impute`, and normal noise is added to them. The paper
-    reports the mean of ``correct`` for each share. Deviations: noise belongs to (seed, sample id)
-    and is one field for all shares; for equally relevant pixels see
-    :func:`~ectool.faithfulness.regions.pixel_ranks` (theirs are drawn).
+    reports the mean of ``correct`` for each share. Deviations: noise is drawn from (seed, sample
+    id), one field for all shares; :func:`~ectool.faithfulness.regions.pixel_ranks` orders equally
+    relevant pixels by position, the authors at random.
 
     Args:
         explained: Images, classes and model.
@@ -63,7 +63,7 @@ def road(
     Raises:
         InputError: A share is not in [0, 1), or they do not ascend.
 
-    Cost: a forward pass and an imputation for each image and share.
+    Cost: one forward pass and one imputation for each image and share.
     """
     _check(shares)
     images, pixels = explained.images, math.prod(explained.size)
@@ -77,9 +77,9 @@ def road(
         filled = impute(images[rows], kept)
         return torch.where(kept[:, None], filled, filled + fields[rows])
 
-    answers = explained.ask(len(shares), draw)
+    predictions = explained.predict(len(shares), draw)
     removed = torch.tensor(shares, device=images.device)
-    return Curves(removed, answers.probabilities, answers.correct)
+    return Curves(removed, predictions.probabilities, predictions.correct)
 
 
 def _normal(images: Images, sample_ids: Sequence[str], seed: int) -> Images:

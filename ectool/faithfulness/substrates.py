@@ -1,4 +1,4 @@
-"""What takes the place of pixels that are hidden."""
+"""Substrates: images that replace removed pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLUR_SIDE, _BLUR_SIGMA = 11, 5.0
 
 
 def mean_colour(model: Classifier, images: Images) -> Images:
-    """Return images of the colour that the model subtracts: zero in what the network sees."""
+    """Return images of the mean that the model subtracts: zero in the input of the network."""
     return model.mean.to(images).expand_as(images)
 
 
@@ -25,11 +25,11 @@ def blurred(model: Classifier, images: Images) -> Images:
     """Blur images as the authors of RISE do for insertion.
 
     ``mean + G * (x - mean)``, G their kernel of 11 x 11 pixels (``gkern(11, 5)``: a Gaussian of 5
-    pixels folded back at the kernel's edges), with zeros around. It is linear, so the same as their
-    blur of normalised images. Its size is in pixels, whatever the size of the images.
+    pixels folded back at the kernel's edges), padded with zeros. The blur is linear, so it equals
+    the authors' blur of normalised images. The kernel has this size for images of any size.
 
     Args:
-        model: Whose mean colour lies around the images.
+        model: Its mean colour is the padding.
         images: RGB in [0, 1].
 
     Returns:

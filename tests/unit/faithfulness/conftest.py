@@ -1,4 +1,4 @@
-"""A small classifier with decided answers, images, heatmaps and classes."""
+"""A small classifier with confident predictions, images, heatmaps and classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
-from ectool.faithfulness.answers import Explained
+from ectool.faithfulness.predictions import Explained
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
 
@@ -33,7 +33,7 @@ def images() -> Tensor:
 
 @pytest.fixture(scope="session")
 def heatmaps() -> Tensor:
-    """Return maps of the images' size: upsampled ones have equal pixels along the border."""
+    """Return maps of the size of the images, as upsampled ones have equal pixels at the border."""
     return torch.rand(5, *SIZE, generator=torch.Generator().manual_seed(2))
 
 

@@ -13,16 +13,16 @@ def test_drop_and_increase_redone_image_by_image(explained, model, images, heatm
     for row, target in enumerate(targets.tolist()):
         normalised = ((images[row] - model.mean) / model.std)[None]
         mask = F.interpolate(heatmaps[row][None, None], (16, 24), mode="bilinear")
-        clean, seen = (
+        clean, masked = (
             model.network(image).softmax(1)[0, target].item()
             for image in (normalised, normalised * mask / mask.max())
         )
-        assert changes.drop[row].item() == pytest.approx(max(0, clean - seen) / clean, abs=1e-5)
-        assert changes.increase[row].item() == float(clean < seen)
+        assert changes.drop[row].item() == pytest.approx(max(0, clean - masked) / clean, abs=1e-5)
+        assert changes.increase[row].item() == float(clean < masked)
     assert 0 < changes.increase.sum() < len(images)
 
 
-def test_a_map_of_ones_changes_nothing_one_of_zeros_hides_all(explained, model, images, targets):
+def test_a_map_of_ones_changes_nothing_and_zeros_mask_all(explained, model, images, targets):
     ones = confidence_changes(explained, torch.ones(5, 1, 1))
     torch.testing.assert_close(ones.masked, ones.clean)
     zeros = confidence_changes(explained, torch.zeros(5, 2, 2))

@@ -7,14 +7,14 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import Explained
 from ectool.faithfulness.curves import deletion, insertion, pixel_flipping
+from ectool.faithfulness.predictions import Explained
 from ectool.metrics.curves import area_over_curve, area_under_curve
 
 
 @pytest.fixture
-def asked(model):
-    """Return the numbers of images of every pass from now on."""
+def passes(model):
+    """Return a list that receives the number of images of every forward pass."""
     rows: list[int] = []
     handle = model.register_forward_hook(lambda _m, _a, output: rows.append(len(output)))
     yield rows
@@ -60,13 +60,13 @@ def test_the_protocol_of_rise(measure, mode, explained, model, images, heatmaps,
 def test_insertion_ends_and_deletion_begins_with_the_image(
     explained, model, images, heatmaps, targets
 ):
-    answers = model(images).softmax(1)
-    clean = answers.gather(1, targets[:, None])[:, 0]
+    predicted = model(images).softmax(1)
+    clean = predicted.gather(1, targets[:, None])[:, 0]
     into = insertion(explained, heatmaps, steps=7)  # 7 does not divide the pixels
     out = deletion(explained, heatmaps, steps=7)
     torch.testing.assert_close(into.probabilities[:, -1], clean)
     torch.testing.assert_close(out.probabilities[:, 0], clean)
-    assert torch.equal(out.correct[:, 0], answers.argmax(1) == targets)
+    assert torch.equal(out.correct[:, 0], predicted.argmax(1) == targets)
     assert out.shares[[0, -1]].tolist() == [0, 1]
 
 
@@ -113,32 +113,32 @@ def test_a_patch_fits_into_the_image(patch, explained, heatmaps):
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_the_size_of_a_pass_changes_nothing(
-    size, explained, model, images, heatmaps, targets, asked, monkeypatch
+    size, explained, model, images, heatmaps, targets, passes, monkeypatch
 ):
     expected = deletion(Explained(model, images, targets), heatmaps, steps=5)
-    monkeypatch.setattr("ectool.faithfulness.answers.pass_size", lambda _: size)
-    asked.clear()
+    monkeypatch.setattr("ectool.faithfulness.predictions.pass_size", lambda _: size)
+    passes.clear()
     found = deletion(explained, heatmaps, steps=5)
     torch.testing.assert_close(found.probabilities, expected.probabilities)
-    assert sum(asked) == 5 * 6
-    assert max(asked) <= size
+    assert sum(passes) == 5 * 6
+    assert max(passes) <= size
 
 
-def test_what_curves_share_is_asked_once(explained, heatmaps, asked):
+def test_what_curves_share_is_predicted_once(explained, heatmaps, passes):
     for maps in (heatmaps, heatmaps.flip(0)):
-        asked.clear()
+        passes.clear()
         deletion(explained, maps, steps=4)
         insertion(explained, maps, steps=4)
         pixel_flipping(explained, maps, patch=8)  # 6 patches
-    assert sum(asked) == 5 * (3 + 3 + 5)
+    assert sum(passes) == 5 * (3 + 3 + 5)
 
 
 @pytest.mark.parametrize("steps", [1, 500])
-def test_as_many_steps_as_one_likes(steps, explained, heatmaps):
+def test_any_number_of_steps(steps, explained, heatmaps):
     curves = deletion(explained, heatmaps, steps=steps)
     assert curves.probabilities.shape == (5, steps + 1)
-    ends = torch.cat([explained.clean.answers.probabilities] * 2, 1)
-    ends[:, 1] = explained.mean_coloured.answers.probabilities[:, 0]
+    ends = torch.cat([explained.clean.predictions.probabilities] * 2, 1)
+    ends[:, 1] = explained.mean_coloured.predictions.probabilities[:, 0]
     assert torch.equal(curves.probabilities[:, [0, -1]], ends)
 
 
@@ -154,7 +154,7 @@ def test_images_do_not_depend_on_each_other(explained, model, images, heatmaps, 
     torch.testing.assert_close(together.probabilities[3:4], alone.probabilities)
 
 
-def test_only_the_order_of_a_heatmap_counts(explained, heatmaps):
+def test_only_the_order_of_the_pixels_matters(explained, heatmaps):
     expected = deletion(explained, heatmaps, steps=6)
     found = deletion(explained, 8 * heatmaps**3 - 1, steps=6)
     torch.testing.assert_close(found.probabilities, expected.probabilities)

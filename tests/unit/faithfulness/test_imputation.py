@@ -18,7 +18,7 @@ def textures(count: int) -> torch.Tensor:
 
 
 def masks(share: float, count: int, cells: tuple[int, int]) -> torch.Tensor:
-    """Keep all but a share of the pixels, in blobs as large as the cells tell."""
+    """Keep all but a share of the pixels, in blobs as large as the cells."""
     generator = torch.Generator().manual_seed(1)
     fields = F.interpolate(torch.rand(count, 1, *cells, generator=generator), SIZE, mode="bicubic")
     flat = fields.flatten(1)
@@ -70,7 +70,7 @@ def test_channels_may_be_solved_together():
     torch.testing.assert_close(_fill(images, kept, 3), _fill(images, kept, 1), rtol=0, atol=1e-3)
 
 
-def test_one_pixel_that_is_left_fills_the_image():
+def test_one_kept_pixel_fills_the_image():
     kept = torch.zeros(1, *SIZE, dtype=torch.bool)
     kept[0, 30, 3] = True
     image = textures(1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ectool.errors import InputError
-from ectool.faithfulness.answers import Explained
+from ectool.faithfulness.predictions import Explained
 from ectool.faithfulness.road import road
 
 
@@ -21,14 +21,14 @@ def test_road_redone_image_by_image(
             ranked = relevance[row].argsort(descending=order == "morf")
             kept[ranked[: int(share * 16 * 24)]] = False
             image = solve_exactly(images[row], kept.view(16, 24)) if share else images[row]
-            answer = model(image[None]).softmax(1)[0]
+            predicted = model(image[None]).softmax(1)[0]
             found = curves.probabilities[row, column].item()
-            assert found == pytest.approx(answer[targets[row]].item(), abs=2e-3)
-            assert curves.correct[row, column].item() == (answer.argmax() == targets[row]).item()
+            assert found == pytest.approx(predicted[targets[row]].item(), abs=2e-3)
+            assert curves.correct[row, column].item() == (predicted.argmax() == targets[row]).item()
     torch.testing.assert_close(curves.shares, torch.tensor(shares))
 
 
-def test_noise_is_that_of_the_sample_on_removed_pixels_alone(
+def test_noise_of_the_sample_is_added_to_removed_pixels_only(
     explained, model, images, heatmaps, targets, sample_ids
 ):
     seen: list[torch.Tensor] = []

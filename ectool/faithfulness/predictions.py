@@ -1,4 +1,4 @@
-"""What a model answers to images, and to many changed versions of each."""
+"""Predictions of a model for images, and for many changed versions of each image."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ectool.models.memory import pass_size
 from ectool.models.modes import frozen, graph_free
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m ch h w"]]
-"""Makes changed images, given the numbers of the images and of the versions of them."""
+"""Makes changed images from the indices of the images and the indices of their versions."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Answers to every version of every image.
+class Predictions:
+    """Predictions for every version of every image.
 
     Attributes:
         probabilities: Softmax probability of each image's class, float32.
@@ -34,22 +34,22 @@ class Answers:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of every image, and the answers to it, which are of shape (n, 1)."""
+    """One version of every image, and its predictions, of shape (n, 1)."""
 
     images: Images
-    answers: Answers
+    predictions: Predictions
 
 
 @dataclass(frozen=True)
 class Explained:
-    """The images that heatmaps explain, for which class, and to whom.
+    """Images, the class of each that heatmaps explain, and the model.
 
-    What every curve begins or ends with is asked once, whatever is measured of however many maps.
+    The versions with which curves start or end are predicted once, for all measures and heatmaps.
 
     Attributes:
-        model: The classifier; every measure leaves it as found.
+        model: The classifier; every measure leaves it unchanged.
         images: RGB in [0, 1], on the model's device.
-        targets: The class of each image; of several labels each is a row of its own.
+        targets: The class of each image; a multi-label image has one row for each of its classes.
     """
 
     model: Classifier
@@ -63,35 +63,35 @@ class Explained:
 
     @cached_property
     def clean(self) -> Version:
-        """Return the images as they are."""
+        """Return the unchanged images and their predictions."""
         return self.version(self.images)
 
     @cached_property
     def mean_coloured(self) -> Version:
-        """Return images of nothing but the colour that the model subtracts."""
+        """Return images of the mean colour that the model subtracts, and their predictions."""
         return self.version(mean_colour(self.model, self.images))
 
     @cached_property
     def blurred(self) -> Version:
-        """Return the images as insertion begins with them."""
+        """Return the blurred images with which insertion starts, and their predictions."""
         return self.version(blurred(self.model, self.images))
 
     def version(self, images: Images) -> Version:
-        """Ask about other images in the place of these. Cost: a forward pass for each."""
-        return Version(images, self.ask(1, lambda rows, _: images[rows]))
+        """Predict other images in place of these. Cost: one forward pass for each image."""
+        return Version(images, self.predict(1, lambda rows, _: images[rows]))
 
-    def ask(self, versions: int, draw: Draw) -> Answers:
-        """Ask about versions of the images, packed over images and versions alike.
+    def predict(self, versions: int, draw: Draw) -> Predictions:
+        """Predict versions of the images, in batches across images and versions.
 
         Args:
-            versions: How many of each image.
-            draw: Makes them.
+            versions: Number of versions of each image.
+            draw: Makes the versions.
 
         Returns:
-            The answers, on the device of the images.
+            The predictions, on the device of the images.
 
         Cost: ``n * versions`` forward passes, :func:`~ectool.models.memory.pass_size` at a time;
-        only the last may have another shape. Memory: that of one such pass.
+        only the last batch may have another shape. Memory: that of one batch.
         """
         images = self.images
         count, size = len(images) * versions, pass_size(images)
@@ -103,9 +103,9 @@ class Explained:
                 pairs = torch.arange(start, min(start + size, count), device=images.device)
                 rows = pairs // versions
                 drawn = draw(rows, pairs % versions).contiguous(memory_format=torch.channels_last)
-                answers = self.model(drawn).float().softmax(1)
-                asked = classes[rows]
-                probabilities[pairs] = answers.gather(1, asked[:, None])[:, 0]
-                correct[pairs] = answers.argmax(1) == asked
+                predicted = self.model(drawn).float().softmax(1)
+                targets = classes[rows]
+                probabilities[pairs] = predicted.gather(1, targets[:, None])[:, 0]
+                correct[pairs] = predicted.argmax(1) == targets
         shape = len(images), versions
-        return Answers(probabilities.view(shape), correct.view(shape))
+        return Predictions(probabilities.view(shape), correct.view(shape))
