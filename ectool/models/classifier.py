@@ -1,4 +1,4 @@
-"""A classifier that takes plain pixels: network, normalisation and class names in one module."""
+"""A classifier of pixels in [0, 1]: network, normalisation and class names in one module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_lay
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
-"""A number for each colour channel: three, or one for networks that see grey."""
+"""A number for each colour channel: three, or one for networks of grey images."""
 T = TypeVar("T")
 
 
@@ -29,13 +29,13 @@ class ModelSpec:
         class_names: Names of the classes, in the order of the logits.
         input_size: (height, width) of the images in pixels.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
-        std: What each channel is divided by afterwards.
-        target_layer: Name of the layer heatmaps are drawn from, or None for programs, which show
-            no layers, and for networks without feature maps.
-        layout: Order of the axes of that layer's output, or None where there is none.
-        has_names: Whether anybody named the classes; where not, their names are their numbers.
-        class_order: Order of classes that are integers in the data that were learned from:
-            ``natural`` or ``text``; None where both are the same, and for other names.
+        std: Standard deviation of each channel, which the pixels are divided by afterwards.
+        target_layer: Name of the layer of the heatmaps. None for programs, which do not show their
+            layers, and for networks without feature maps.
+        layout: Order of the axes of that layer's output; None without a target layer.
+        has_names: Whether the classes have names; else their names are their numbers.
+        class_order: Order of the classes of the training data if their names are integers:
+            ``natural`` or ``text``; None if both are the same, and for other names.
     """
 
     architecture: str
@@ -49,17 +49,17 @@ class ModelSpec:
     class_order: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain lists, strings and numbers; what says nothing is left out."""
-        silent = {"has_names": True, "class_order": None}
+        """Return the fields as lists, strings and numbers, without those at their default."""
+        defaults = {"has_names": True, "class_order": None}
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
-            if key not in silent or value != silent[key]
+            if key not in defaults or value != defaults[key]
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
-        """Read what :meth:`to_json` wrote; further keys are left alone.
+        """Read the result of :meth:`to_json`; further keys are ignored.
 
         Args:
             fields: A decoded JSON object.
@@ -68,7 +68,7 @@ class ModelSpec:
             The specification.
 
         Raises:
-            InputError: A field is missing or is not of its kind.
+            InputError: A field is missing or has another type.
         """
         try:
             height, width = (int(side) for side in fields["input_size"])
@@ -95,14 +95,14 @@ class ModelSpec:
 
 
 class Classifier(nn.Module):
-    """Map pixels in [0, 1] to logits; the normalisation happens inside.
+    """Map pixels in [0, 1] to logits; the normalisation is inside.
 
-    Perturbations are therefore measured in pixel units, whatever the network's own input scale.
+    So perturbations are in pixel units, for every normalisation of the network.
 
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C).
-        spec: What the network is.
-        further_layers: Layers that heatmaps are drawn from besides that of ``spec``.
+        spec: Description of the network.
+        further_layers: Target layers in addition to that of ``spec``.
     """
 
     mean: Tensor
@@ -115,7 +115,7 @@ class Classifier(nn.Module):
         self.network = network
         self.spec = spec
         self.further_layers = tuple(further_layers)
-        # Not part of the weights: the specification is their one source.
+        # Not part of the weights: they are stored in the specification only.
         self.register_buffer("mean", torch.tensor(spec.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(-1, 1, 1), persistent=False)
 
@@ -123,8 +123,8 @@ class Classifier(nn.Module):
         """Classify a batch.
 
         Args:
-            pixels: RGB in [0, 1], on the model's device, in float32 also where the network's
-                weights are of another type: grey levels are finer than half precision.
+            pixels: RGB in [0, 1], on the model's device; in float32 even if the weights have
+                another type, because half precision cannot represent all grey levels.
 
         Returns:
             Logits, one column per class name.
@@ -153,10 +153,10 @@ class Classifier(nn.Module):
 
     @property
     def target_layer(self) -> TargetLayer:
-        """Return the layer heatmaps are drawn from.
+        """Return the layer of the heatmaps.
 
         Raises:
-            InputError: The network is a program, which shows no layers, or has no feature map.
+            InputError: The network has no feature map, or is a program, whose layers are hidden.
         """
         if self.spec.target_layer is None or self.spec.layout is None:
             raise no_target_layer(self.architecture)
@@ -164,11 +164,11 @@ class Classifier(nn.Module):
 
     @property
     def target_module(self) -> nn.Module:
-        """Return the module behind :attr:`target_layer`; raises like it."""
+        """Return the module of :attr:`target_layer`; raises the same errors."""
         return self.network.get_submodule(self.target_layer.name)
 
     def each_layer(self) -> tuple[Classifier, ...]:
-        """Return this classifier once for each layer, with that as its target layer.
+        """Return this classifier once for each of its target layers, with that as the only one.
 
         All share network and weights.
         """
@@ -178,9 +178,24 @@ class Classifier(nn.Module):
         ]
         return (self, *(Classifier(self.network, spec).to(self.mean.device) for spec in specs))
 
+    def wrapped(self, network: nn.Module, **changes: Any) -> Classifier:  # noqa: ANN401 (fields)
+        """Return a classifier around the same network inside another module.
+
+        Args:
+            network: A module that contains this classifier's network as ``network``.
+            changes: Fields of the specification that differ.
+
+        Returns:
+            The classifier, with the same target layers under their new names.
+        """
+        layers = [replace(at, name=f"network.{at.name}") for at in self.further_layers]
+        if self.spec.target_layer is not None:
+            changes["target_layer"] = f"network.{self.spec.target_layer}"
+        return Classifier(network, replace(self.spec, **changes), layers)
+
 
 def check_normalisation(name: str, values: Channels) -> Channels:
-    """Check that a mean or a standard deviation is one of pixels in [0, 1].
+    """Check a mean or a standard deviation of pixels in [0, 1].
 
     Args:
         name: `mean` or `std`.
@@ -190,7 +205,7 @@ def check_normalisation(name: str, values: Channels) -> Channels:
         The values.
 
     Raises:
-        InputError: It is not.
+        InputError: A value is out of bounds.
     """
     misfit = misfit_of_channels(name, values)
     if misfit is None:
@@ -206,7 +221,7 @@ def to_pixels(
 
     Args:
         images: RGB, 0 to 255.
-        device: Where the result goes; the bytes travel before they are widened. Default: stay.
+        device: Device of the result; images are moved before conversion. Default: unchanged.
 
     Returns:
         ``images / 255``, correctly rounded; times 255 and rounded gives ``images`` again.

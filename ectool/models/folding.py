@@ -1,4 +1,4 @@
-"""Fold batch normalisation into the convolutions before it, for networks that no longer learn."""
+"""Fold batch normalisation into the convolutions before it, for networks after training."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch.nn.utils.parametrize import is_parametrized
 from ectool.models.modes import forward_hooks
 
 _TOLERANCE = 1e-3
-"""Greatest difference of the outputs, relative to the greatest output; folding only rounds."""
+"""Maximum difference of the outputs, relative to the largest one; folding only rounds."""
 
 
 class _Pair(NamedTuple):
-    """A convolution and the batch normalisation that takes its output."""
+    """A convolution, and the batch normalisation of its output."""
 
     convolution: nn.Conv2d
     normalisation: nn.BatchNorm2d
@@ -28,22 +28,21 @@ class _Pair(NamedTuple):
 def fold_batch_norm(
     network: nn.Module, example: Float[Tensor, "n c h w"], *, keep: Collection[nn.Module] = ()
 ) -> int:
-    """Multiply each batch normalisation into the convolution whose output it takes, in place.
+    """Fold each batch normalisation into the convolution before it, in place.
 
     ``W' = W * gamma / sqrt(var + eps)``, ``b' = (b - mean) * gamma / sqrt(var + eps) + beta``;
-    the normalisation becomes the identity. Pairs are found by watching one forward pass, so any
-    network can be folded, and a second pass checks the result: where another module listens to a
-    convolution as well, the outputs differ and everything is put back. Layers whose weights are
-    made of others at each pass (pruned, weight- or spectral-normed, parametrised) or that have
-    hooks are left alone.
+    the normalisation becomes the identity. Pairs are found in one forward pass, so this works for
+    any network. A second pass checks the result: if another module also uses the output of a
+    convolution, the outputs differ, and all layers are restored. Layers that compute their weights
+    in each pass (pruned, weight- or spectral-normed, parametrised) or have hooks are not folded.
 
     Args:
-        network: A network in evaluation mode that nobody trains any more.
-        example: Pixels to watch and compare the network with.
-        keep: Modules whose output has to stay what it is, such as the target layer.
+        network: A network in evaluation mode, which is not trained afterwards.
+        example: Images for the two passes.
+        keep: Modules whose output must not change, such as the target layer.
 
     Returns:
-        The number of folded pairs; 0 also where folding would have changed the outputs.
+        The number of folded pairs; 0 if folding changed the outputs.
 
     Cost: two forward passes of ``example``.
     """
@@ -55,7 +54,7 @@ def fold_batch_norm(
         network.set_submodule(names[normalisation], nn.Identity())
     with torch.no_grad():
         after = network(example)
-    if _agree(before, after):
+    if _are_close(before, after):
         return len(pairs)
     for module in (module for pair in pairs for module in pair):
         network.set_submodule(names[module], module)
@@ -63,7 +62,7 @@ def fold_batch_norm(
 
 
 def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:
-    """Return the pairs of modules that each run once, one right after the other, and the output."""
+    """Return the pairs of modules that run once, directly after each other; and the output."""
     made: dict[int, tuple[nn.Conv2d, Tensor, int]] = {}
     pairs: list[_Pair] = []
     calls: Counter[nn.Module] = Counter()
@@ -71,7 +70,7 @@ def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:
     def note(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         calls[module] += 1
         if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
-            # Held, so that no other tensor gets its id; its version tells what is overwritten.
+            # Kept, so that no other tensor gets its id; its version shows overwriting.
             made[id(output)] = module, output, output._version
         elif isinstance(module, nn.BatchNorm2d) and inputs and id(inputs[0]) in made:
             convolution, unchanged, version = made[id(inputs[0])]
@@ -90,11 +89,11 @@ def _can_fold(pair: _Pair, calls: Counter[nn.Module]) -> bool:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Tell whether a layer computes with its own parameters, and with nothing else."""
+    """Return whether a layer computes only with its own parameters."""
     is_own = module._parameters.get("weight") is module.weight
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     return is_own and not is_parametrized(module) and not any(hooks)
 
 
-def _agree(before: Tensor, after: Tensor) -> bool:
+def _are_close(before: Tensor, after: Tensor) -> bool:
     return bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())

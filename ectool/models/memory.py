@@ -1,4 +1,4 @@
-"""Memory of forward passes: how many images at once, and keeping freed blocks on a CPU."""
+"""Memory of forward passes: images per pass, and reuse of freed blocks on a CPU."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import ctypes
 from jaxtyping import Float
 from torch import Tensor
 
-# Parameters of glibc's mallopt, as in its malloc.h, and the largest values they take.
+# Parameters of glibc's mallopt, as in its malloc.h, and their maximum values.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_MOST, _LARGEST_BLOCK = 2**31 - 1, 2**30
-# A processor's cores are busy with a dozen images of 224, an accelerator waits for more.
+_MAX, _MAX_BLOCK = 2**31 - 1, 2**30
+# Twelve images of 224 x 224 keep the cores of a CPU busy; an accelerator needs more.
 _PIXELS, _ACCELERATOR_PIXELS = 12 * 224**2, 128 * 224**2
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep large blocks that are freed, for the next pass.
+    """Let this process keep large freed blocks of memory for the next pass.
 
-    glibc asks the kernel for each block above 32 MB anew and hands it back when it is freed, so
-    that every large activation of every pass is cleared page by page: a third of the time of a
-    ResNet-50 at 224. Blocks that are kept are warm. The process stays as large as it ever was.
+    By default glibc returns each freed block above 32 MB to the kernel, and the kernel clears the
+    next one page by page: a third of the time of a ResNet-50 at 224. Blocks that are kept need no
+    clearing. The process does not shrink any more.
 
     Returns:
-        Whether there is an allocator that can be told so; others are left alone.
+        Whether the allocator has this setting; other allocators are unchanged.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc, or no C library to be asked by name
+    except (AttributeError, OSError, TypeError):  # not glibc, or no C library
         return False
-    told = [mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK), mallopt(_TRIM_THRESHOLD, _MOST)]
-    return all(told)
+    accepted = [mallopt(_MMAP_THRESHOLD, _MAX_BLOCK), mallopt(_TRIM_THRESHOLD, _MAX)]
+    return all(accepted)
 
 
 def pass_size(images: Float[Tensor, "n ch h w"]) -> int:
-    """Return how many images like these go through a model at once: what bounds the memory."""
+    """Return the number of images of this size in one forward pass, which bounds the memory."""
     pixels = _PIXELS if images.device.type == "cpu" else _ACCELERATOR_PIXELS
     return max(1, pixels // images.shape[2:].numel())

@@ -1,4 +1,4 @@
-"""Borrow a model: evaluation mode, frozen parameters and hooks that are undone on exit."""
+"""Temporary states of a model: evaluation mode, frozen parameters, hooks and no graph."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ ForwardHook = Callable[[nn.Module, tuple[object, ...], object], object]
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Hold ``model`` in evaluation mode with frozen parameters, and put back what was found.
+    """Keep ``model`` in evaluation mode with frozen parameters, and restore its state on exit.
 
-    Restored on exit, also after an exception: every module's own training flag, every parameter's
-    ``requires_grad`` and ``grad``. Normalisation layers therefore use and keep their running
-    statistics. Weights that the block itself overwrites stay overwritten.
+    These are restored, also after an exception: the training flag of every module, and
+    ``requires_grad`` and ``grad`` of every parameter. Normalisation layers use their running
+    statistics and do not change them. Weights that the block overwrites are not restored.
 
     Args:
-        model: Any module; sub-modules may stand in different modes.
+        model: Any module; its submodules may be in different modes.
 
     Yields:
-        Nothing; the model is held while the block runs.
+        Nothing.
     """
     training = [(module, module.training) for module in model.modules()]
     parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
@@ -44,14 +44,14 @@ def frozen(model: nn.Module) -> Iterator[None]:
 def forward_hooks(modules: Iterable[nn.Module], hook: ForwardHook) -> Iterator[None]:
     """Call ``hook(module, arguments, output)`` after each forward of ``modules``.
 
-    Hooks registered before stay and run first, so ``hook`` sees the output the network uses.
+    Hooks that are already registered stay and run first, so ``hook`` receives their output.
 
     Args:
         modules: The modules to watch.
-        hook: What to call; a value other than None replaces the module's output.
+        hook: If it returns a value other than None, this replaces the output of the module.
 
     Yields:
-        Nothing; the hooks are gone when the block ends, also after an exception.
+        Nothing; the hooks are removed on exit, also after an exception.
     """
     with ExitStack() as stack:
         for module in modules:
@@ -61,10 +61,10 @@ def forward_hooks(modules: Iterable[nn.Module], hook: ForwardHook) -> Iterator[N
 
 @contextmanager
 def graph_free() -> Iterator[None]:
-    """Record no autograd graph, while a hook inside may switch recording on again.
+    """Record no autograd graph, unless a hook inside enables it again.
 
-    Unlike :func:`torch.inference_mode`, and also inside of it, tensors made here can still take
-    part in a graph. The caller's own gradient mode comes back on exit.
+    Unlike those of :func:`torch.inference_mode`, tensors made here can become part of a graph. The
+    gradient mode of the caller is restored on exit.
 
     Yields:
         Nothing.

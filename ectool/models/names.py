@@ -1,8 +1,8 @@
-"""Names of architectures: where a network comes from, and what it is called there.
+"""Names of architectures: ``NAME`` of a network, or ``SOURCE:NAME``.
 
-``resnet18`` is a network of this package or of torchvision; ``timm:NAME``,
-``import:package.module:factory``, ``torchscript:FILE`` and ``exported:FILE`` name the place first.
-Reading a name needs no torch.
+``resnet18`` is a network of this package or of torchvision. ``timm:NAME``,
+``import:package.module:factory``, ``torchscript:FILE`` and ``exported:FILE`` begin with the source
+of the network. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from pathlib import Path
 
 IMPORT = "import"
 PROGRAMS = ("torchscript", "exported")
-"""Places whose files hold network and weights, and show no layers."""
+"""Sources of programs: files that contain network and weights, and do not show their layers."""
 
 _SEPARATOR = ":"
 
 
 def split_architecture(architecture: str) -> tuple[str, str]:
-    """Return the place a network comes from and its name there.
+    """Return the source of a network and its name there.
 
     Args:
-        architecture: Such as ``resnet18`` or ``timm:resnet18.a1_in1k``.
+        architecture: For example ``resnet18`` or ``timm:resnet18.a1_in1k``.
 
     Returns:
-        The part before the first colon, empty where there is none; and the rest.
+        The part before the first colon, empty without a colon; and the rest.
     """
     source, separator, name = architecture.partition(_SEPARATOR)
     return (source, name) if separator else ("", source)
 
 
 def program_file(architecture: str) -> Path | None:
-    """Return the file that holds a program's network and weights, or None for other architectures.
+    """Return the file of a program, which contains its weights; None for other architectures.
 
     The predictions of a program depend on the content of this file, which the name does not show.
     """

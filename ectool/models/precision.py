@@ -1,4 +1,4 @@
-"""A classifier's copy in another arithmetic."""
+"""Copies of a classifier in another floating-point type."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 
 def in_precision(model: Classifier, precision: Precision) -> Classifier:
-    """Return a classifier whose network computes in a type; normalisation stays in float32.
+    """Return a classifier whose network computes in a type; the normalisation stays in float32.
 
     Args:
-        model: The classifier, left as it is.
+        model: The classifier; unchanged.
         precision: `fp32` or `bf16`.
 
     Returns:
-        The same classifier where its weights are of that type already, else a copy.
+        The same classifier if its weights already have this type, else a copy.
     """
     dtype = DTYPES[precision]
     if all(parameter.dtype == dtype for parameter in model.network.parameters()):

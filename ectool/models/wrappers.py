@@ -1,4 +1,4 @@
-"""Look inside of the wrappers that training scripts put around a model."""
+"""Wrappers of training scripts around a model, and the classifier inside."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ectool.errors import InputError
 from ectool.models.classifier import Classifier
 
 COMPILED = "_orig_mod"
-"""Where `torch.compile` keeps the module it was given."""
+"""Name of the submodule in which `torch.compile` keeps the original module."""
 
 
 def unwrap(model: nn.Module) -> Classifier:
-    """Return the plain classifier inside of (Distributed)DataParallel and `torch.compile`.
+    """Return the plain classifier inside (Distributed)DataParallel and `torch.compile`.
 
-    Hooks and modes do not reach the layers of a compiled module, and a process group is no help in
-    asking a model, so explainers work on what is inside; weights are shared.
+    Hooks and modes do not reach the layers of a compiled module, and explainers need no process
+    group. So explainers use the classifier inside; the weights are shared.
 
     Args:
         model: A classifier, or a wrapper around one; its network may be wrapped as well.
@@ -27,15 +27,15 @@ def unwrap(model: nn.Module) -> Classifier:
         The classifier.
 
     Raises:
-        InputError: There is no :class:`Classifier` inside.
+        InputError: It contains no :class:`Classifier`.
     """
     inner = _inside(model)
     if not isinstance(inner, Classifier):
         raise InputError(
             "model",
-            expected="a Classifier, perhaps wrapped",
+            expected="a Classifier, possibly wrapped",
             got=type(inner).__name__,
-            fix="put the network into a Classifier: ectool.models.registry.create makes one",
+            fix="make a Classifier of the network, for example by ectool.models.registry.create",
         )
     network = _inside(inner.network)
     if network is inner.network:

@@ -1,4 +1,4 @@
-"""Which of a model's classes is which of a data set's: by name, or by position."""
+"""Match the classes of a model with those of a data set: by name, or by position."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class Matched:
     """A model whose classes are those of the data, in their order.
 
     Attributes:
-        model: Gives a logit for each class of the data, and one for the rest where it has more.
-        way: ``same``: the names were the same; ``order``: they were, in another order; ``subset``:
-            the model has these and others; ``position``: classes were matched by their number.
+        model: Returns a logit for each class of the data, and one for all other classes if there
+            are any.
+        way: ``same``: the names are equal; ``order``: equal, in another order; ``subset``: the
+            model has these and other classes; ``position``: matched by position.
     """
 
     model: Classifier
@@ -38,7 +39,7 @@ class Matched:
 
 def match_classes(
     model: Classifier,
-    wanted: Sequence[str],
+    class_names: Sequence[str],
     where: str,
     *,
     has_names: bool = True,
@@ -47,58 +48,56 @@ def match_classes(
 ) -> Matched:
     """Match the classes of a model with those of a data set.
 
-    Equal sets of names are matched by name, and so is a set that the model holds wholly. A model
-    without class names is matched by position, unless it has the thousand classes of ImageNet and
-    the data's are some of these by name. Names are equal where they are canonically equivalent in
-    Unicode, for file systems differ in how they write an accent. Anything else is refused: a name
-    that is only alike may mean another class.
+    The classes are matched by name if the model has all classes of the data. A model without class
+    names is matched by position, unless it has 1000 classes and the names of the data are names of
+    ImageNet. Names are equal if they are canonically equivalent in Unicode, because file systems
+    write accents differently. Everything else is refused: a similar name may mean another class.
 
     Args:
         model: Any classifier; shares its weights with the one that is returned.
-        wanted: Class names of the data.
-        where: What the message begins with.
-        has_names: Whether the names of the model's classes are known. Those of the data are unless
-            they are :class:`ectool.types.Unnamed`.
-        by_position: Match by number where names differ.
-        others: Whether classes that the data do not have are one more, which no label is; else they
-            are left out, as for multi-label data.
+        class_names: Class names of the data; :class:`ectool.types.Unnamed` if they have none.
+        where: Subject of the error.
+        has_names: Whether the names of the model's classes are known.
+        by_position: Match by position if names differ.
+        others: Whether all classes that are not in the data form one more class, which no label
+            is. Else they are ignored, as for multi-label data.
 
     Returns:
-        The model, and how its classes were matched.
+        The model with the classes of the data, and the way they were matched.
 
     Raises:
         InputError: The classes cannot be matched; the message shows both lists.
     """
     own = model.class_names
-    if isinstance(wanted, Unnamed) and len(own) == len(wanted):
-        return _renamed(model, own if has_names else wanted, "position")
+    if isinstance(class_names, Unnamed) and len(own) == len(class_names):
+        return _renamed(model, own if has_names else class_names, "position")
     if not has_names:
         public = imagenet_class_names() if len(own) == _IMAGENET else ()
-        if len(own) == len(wanted) and not _are_some(wanted, public):
-            return _renamed(model, wanted, "position")
+        if len(own) == len(class_names) and not _are_in(class_names, public):
+            return _renamed(model, class_names, "position")
         if not public:
-            raise _misfit(where, f"{len(own)} classes, as the checkpoint has", wanted)
+            raise _misfit(where, f"{len(own)} classes, as in the checkpoint", class_names)
         own = public
-    names, goal = _keys(own), _keys(wanted)
+    names, goal = _keys(own), _keys(class_names)
     if names == goal:
-        return _renamed(model, wanted, "same")
-    if _are_some(wanted, own):
+        return _renamed(model, class_names, "same")
+    if _are_in(class_names, own):
         place = {name: number for number, name in enumerate(goal)}
         mapping = torch.tensor([place.get(name, -1) for name in names])
         way: Way = "order" if len(names) == len(goal) else "subset"
-        return Matched(group_classes(model, mapping, wanted, others=others), way)
-    if by_position and len(own) == len(wanted):
-        return _renamed(model, wanted, "position")
-    raise _misfit(where, f"the model's {len(own)} classes ({listed(own, _SHOWN)})", wanted)
+        return Matched(group_classes(model, mapping, class_names, others=others), way)
+    if by_position and len(own) == len(class_names):
+        return _renamed(model, class_names, "position")
+    raise _misfit(where, f"the model's {len(own)} classes ({listed(own, _SHOWN)})", class_names)
 
 
 def _keys(names: Sequence[str]) -> list[str]:
     return [normalize("NFC", name) for name in names]
 
 
-def _are_some(wanted: Sequence[str], own: Sequence[str]) -> bool:
-    """Tell whether each wanted name is that of just one class of the model's."""
-    count, goal = Counter(_keys(own)), _keys(wanted)
+def _are_in(class_names: Sequence[str], own: Sequence[str]) -> bool:
+    """Return whether each of these names is the name of exactly one of the model's classes."""
+    count, goal = Counter(_keys(own)), _keys(class_names)
     return len(set(goal)) == len(goal) and all(count[name] == 1 for name in goal)
 
 
@@ -107,11 +106,10 @@ def _renamed(model: Classifier, names: Sequence[str], way: Way) -> Matched:
     return Matched(model, way)
 
 
-def _misfit(where: str, expected: str, wanted: Sequence[str]) -> InputError:
+def _misfit(where: str, expected: str, class_names: Sequence[str]) -> InputError:
     return InputError(
         where,
         expected=expected,
-        got=f"{len(wanted)} classes ({listed(wanted, _SHOWN)})",
-        fix="name the classes alike; where both have the same number in the same order, "
-        "--classes-by-position",
+        got=f"{len(class_names)} classes ({listed(class_names, _SHOWN)})",
+        fix="use the same names; --classes-by-position matches equal numbers of classes in order",
     )

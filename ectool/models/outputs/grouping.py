@@ -1,9 +1,8 @@
-"""Ask a classifier of many classes about fewer: each answer is the best of a group of its own."""
+"""Classifiers over groups of classes: the logit of a group is the maximum of its classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 import torch
@@ -13,19 +12,18 @@ from torch import Tensor, nn
 from ectool.models.classifier import Classifier
 
 OTHER = "(other)"
-"""Name of the group of all classes that belong to none."""
+"""Name of the group of all classes that belong to no other group."""
 
 
 class Grouped(nn.Module):
-    """Return the greatest logit of each group of classes.
+    """Return the maximum logit of each group of classes.
 
-    ``logits[g] = max_{c in g} network(x)[c]``, so the group of the greatest logit is that of the
-    greatest of all classes: the answer is taken over all of them first and translated then.
+    ``logits[g] = max_{c in g} network(x)[c]``, so the predicted group is that of the class that
+    the network predicts among all classes.
 
     Args:
         network: Maps normalised images to logits of all classes.
-        groups: Group of each class; all of the last one's have the greatest number. -1 for classes
-            that are left out.
+        groups: Group of each class, numbered from 0; -1 for classes that are ignored.
     """
 
     groups: Tensor
@@ -39,10 +37,10 @@ class Grouped(nn.Module):
         self.register_buffer("groups", groups, persistent=False)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n g"]:
-        """Answer with groups.
+        """Return the logits of the groups.
 
         Args:
-            images: What the network takes.
+            images: Input of the network.
 
         Returns:
             One logit per group.
@@ -57,30 +55,22 @@ class Grouped(nn.Module):
 def group_classes(
     model: Classifier, mapping: Int64[Tensor, "c"], names: Sequence[str], *, others: bool = True
 ) -> Classifier:
-    """Return the classifier over groups of another one's classes; both share their weights.
+    """Return a classifier over groups of the classes of another one; they share their weights.
 
     Args:
-        model: Answers with as many classes as there are entries in `mapping`.
-        mapping: Group of each class, from 0; -1 for classes that belong to none.
+        model: A classifier with one class for each entry of `mapping`.
+        mapping: Group of each class, from 0; -1 for classes without a group.
         names: Names of the groups.
-        others: Whether classes that belong to none are one more; else they are left out, as for
-            multi-label data, where no class competes with another.
+        others: Whether classes without a group form one more group. Else they are ignored, as for
+            multi-label data, where classes do not compete.
 
     Returns:
-        A classifier of the groups. Where some classes belong to none, the last answer is
-        :data:`OTHER`, which no label is, so that an image taken for one of those is taken wrongly.
+        A classifier over the groups. If some classes have no group, the last group is
+        :data:`OTHER`. No label is, so an image that is predicted as one of them is misclassified.
     """
     groups = torch.where(mapping < 0, len(names), mapping) if others else mapping
-    layer = model.spec.target_layer
-    further = [replace(other, name=_inner(other.name)) for other in model.further_layers]
-    spec = replace(
-        model.spec,
-        class_names=(*names, OTHER) if bool((groups == len(names)).any()) else tuple(names),
-        target_layer=None if layer is None else _inner(layer),
+    has_others = bool((groups == len(names)).any())
+    return model.wrapped(
+        Grouped(model.network, groups),
+        class_names=(*names, OTHER) if has_others else tuple(names),
     )
-    return Classifier(Grouped(model.network, groups), spec, further)
-
-
-def _inner(layer: str) -> str:
-    """Return a layer's name as seen from outside of :class:`Grouped`."""
-    return f"network.{layer}"

@@ -1,8 +1,7 @@
-"""Networks that answer with probabilities, made to answer with logits as all else expects."""
+"""Networks whose outputs are probabilities: detected, and wrapped to return logits."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal, cast
 
 import torch
@@ -10,27 +9,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.models.classifier import Classifier
-from ectool.models.layers.target_layer import TargetLayer
 from ectool.models.modes import frozen
 
 Output = Literal["logits", "probabilities", "presences"]
 TOLERANCE = 1e-3
-"""Most by which probabilities may miss the sum 1, or leave [0, 1]."""
-LEAST_ODDS = 1e-7
-"""Probability of a label below which, and next to 1 above which, its odds are no longer told."""
+"""Maximum deviation of probabilities from the sum 1, or from [0, 1]."""
+MIN_PROBABILITY = 1e-7
+"""Probabilities of labels are clamped to this distance from 0 and from 1."""
 PROBES = 4
 
 
 class AsLogits(nn.Module):
-    """Return logits of which a network's probabilities are the softmax, or the sigmoid.
+    """Return logits whose softmax, or sigmoid, are the probabilities of a network.
 
-    ``log(p)``, whose softmax is p where p adds up to 1; and of labels each by itself
-    ``log(p / (1 - p))``. The network's own logits would differ by one number for each image, which
-    no probability, loss or prediction sees; but what the softmax has rounded to 0 or 1 is lost.
+    ``log(p)`` for classes, whose softmax is p because p adds up to 1; ``log(p / (1 - p))`` for
+    multi-label outputs. The logits before the network's softmax may differ from ``log(p)`` by a
+    constant for each image, which changes no probability, loss or prediction. Probabilities that
+    were rounded to 0 or 1 cannot be recovered.
 
     Args:
         network: Maps normalised images to probabilities.
-        output: What its probabilities are: of one class each, or of each label by itself.
+        output: `probabilities` of classes, or `presences` of labels (multi-label).
     """
 
     def __init__(self, network: nn.Module, output: Output) -> None:
@@ -39,47 +38,47 @@ class AsLogits(nn.Module):
         self.output = output
 
     def forward(self, images: Float[Tensor, "n ch h w"]) -> Float[Tensor, "n c"]:
-        """Answer with logits.
+        """Return logits.
 
         Args:
-            images: What the network takes.
+            images: Input of the network.
 
         Returns:
             One logit per class, finite.
         """
-        shares = cast(Tensor, self.network(images))
+        probabilities = cast(Tensor, self.network(images))
         if self.output == "presences":
-            return shares.logit(LEAST_ODDS)
-        return shares.clamp(min=torch.finfo(shares.dtype).tiny).log()
+            return probabilities.logit(MIN_PROBABILITY)
+        return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
-def output_of(values: Float[Tensor, "n c"], *, several: bool) -> Output:
-    """Tell what a network answers with.
+def output_of(values: Float[Tensor, "n c"], *, multilabel: bool) -> Output:
+    """Return the kind of a network's outputs.
 
     Args:
-        values: Its answers to a few different images.
-        several: Whether samples have several labels.
+        values: Its outputs for a few different images.
+        multilabel: Whether samples may have several labels.
 
     Returns:
-        `probabilities` where none is negative and each image's add up to 1; for several labels
-        `presences` where all lie in [0, 1]; else `logits`. Logarithms of probabilities are logits.
+        `probabilities` if none is negative and those of each image add up to 1; for multi-label
+        data `presences` if all are in [0, 1]; else `logits`, such as logarithms of probabilities.
     """
     values = values.float()
     if not bool(((values >= -TOLERANCE) & (values <= 1 + TOLERANCE)).all()):
         return "logits"
-    if several:
+    if multilabel:
         return "presences" if bool((values > 0).any()) else "logits"
     is_whole = ((values.sum(1) - 1).abs() <= TOLERANCE).all()
     return "probabilities" if bool(is_whole) else "logits"
 
 
-def with_logits(model: Classifier, size: tuple[int, int], *, several: bool) -> Classifier:
-    """Return a classifier that answers with logits, the same one where it does already.
+def with_logits(model: Classifier, size: tuple[int, int], *, multilabel: bool) -> Classifier:
+    """Return a classifier whose outputs are logits; the same one if they already are.
 
     Args:
-        model: Looked at in evaluation mode; left as it is.
-        size: (height, width) of the images it will be asked about.
-        several: Whether samples have several labels.
+        model: Probed in evaluation mode; unchanged.
+        size: (height, width) of the images.
+        multilabel: Whether samples may have several labels.
 
     Returns:
         The classifier, or one around the same network.
@@ -91,24 +90,15 @@ def with_logits(model: Classifier, size: tuple[int, int], *, several: bool) -> C
     images = torch.rand(PROBES, 3, *size, generator=generator) * shades
     with frozen(model), torch.no_grad():
         try:
-            output = output_of(model(images.to(model.mean.device)), several=several)
+            output = output_of(model(images.to(model.mean.device)), multilabel=multilabel)
         except (RuntimeError, ValueError, AssertionError):
-            return model  # it takes no images of this size, which is told elsewhere
+            return model  # it does not accept this size, which is checked elsewhere
     if output == "logits":
         return model
-    spec, layer = model.spec, model.spec.target_layer
-    if layer is not None:
-        spec = replace(spec, target_layer=_inner(layer))
-    further = [TargetLayer(_inner(other.name), other.layout) for other in model.further_layers]
-    wrapped = Classifier(AsLogits(model.network, output), spec, further)
+    wrapped = model.wrapped(AsLogits(model.network, output))
     return wrapped.train(model.training).to(model.mean.device)
 
 
 def gives_probabilities(model: Classifier) -> bool:
-    """Tell whether the network of a classifier answers with probabilities."""
+    """Return whether the outputs of a classifier's network are probabilities."""
     return any(isinstance(module, AsLogits) for module in model.modules())
-
-
-def _inner(layer: str) -> str:
-    """Return a layer's name as seen from outside of :class:`AsLogits`."""
-    return f"network.{layer}"

@@ -1,4 +1,4 @@
-"""What tells whether the user's own code has changed: networks, and methods of packages."""
+"""Digests of user code, which change with it: of networks, and of methods of packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ectool.models.names import IMPORT, split_architecture
 
 SUFFIXES = {".py", ".so", ".pyd"}
 INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of installed packages, whose own packages are told by their versions."""
+"""Folders of installed packages, whose dependencies are identified by their versions."""
 
 
 def imported_module(architecture: str) -> str | None:
@@ -25,25 +25,25 @@ def imported_module(architecture: str) -> str | None:
 
 
 def code_digest(module: str) -> str:
-    """Return the SHA-256 (hex) over the files of a module, without running them.
+    """Return the SHA-256 (hex) of the files of a module; they are not run.
 
-    These are the files of its whole package and of every other module or package in the same
-    folder that they import, wherever that folder lies. Of an installed package its own files
-    count; what it imports beside itself is told by the versions in the manifest.
+    These are the files of its whole package, and of every module or package in the same folder that
+    they import. Of an installed package these are only its own files; the versions in the manifest
+    identify what it imports.
 
     Raises:
         InputError: There is no such module.
     """
     name = module.partition(".")[0]
     start = _location(name)
-    if start is None and name in sys.modules:  # made by a program: nothing tells of a change
+    if start is None and name in sys.modules:  # made at run time: it has no file
         return hashlib.sha256(name.encode()).hexdigest()
     if start is None:
         raise InputError(
             f"module {module}",
             expected="code that can be found",
             got=f"no {name!r}",
-            fix="install it, or run where it lies",
+            fix="install it, or run the command in its folder",
         )
     folder = start.parent
     digest = hashlib.sha256()
@@ -54,7 +54,7 @@ def code_digest(module: str) -> str:
 
 
 def _location(name: str) -> Path | None:
-    """Return the file or folder of a top-level module, the working folder searched first."""
+    """Return the file or folder of a top-level module; the working folder comes first."""
     here = _below(Path.cwd(), name)
     if here is not None:
         return here
@@ -68,7 +68,7 @@ def _location(name: str) -> Path | None:
 
 
 def _below(folder: Path, name: str) -> Path | None:
-    """Return the package or module of a name in a folder, if there is one."""
+    """Return the package or module with a name in a folder, or None."""
     package, module = folder / name, folder / f"{name}.py"
     if (package / "__init__.py").is_file():
         return package
@@ -80,7 +80,7 @@ def _has_code(folder: Path) -> bool:
 
 
 def _reachable(start: Path) -> set[Path]:
-    """Return the files of a module or package, and of what they import from the same folder."""
+    """Return the files of a module or package, and of its imports from the same folder."""
     folder, found, waiting = start.parent, set[Path](), [start]
     seen = {start}
     while waiting:
@@ -89,9 +89,9 @@ def _reachable(start: Path) -> set[Path]:
         if INSTALLED & set(folder.parts):
             continue
         names = {name for file in files for name in _imports(file)} - sys.stdlib_module_names
-        beside = {place for name in names if (place := _below(folder, name)) is not None}
-        waiting += beside - seen
-        seen |= beside
+        siblings = {place for name in names if (place := _below(folder, name)) is not None}
+        waiting += siblings - seen
+        seen |= siblings
     return found
 
 
@@ -103,7 +103,7 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    """Yield the top-level names that a file imports; none of a file that cannot be parsed."""
+    """Yield the top-level names that a file imports; none if it cannot be parsed."""
     if file.suffix != ".py":
         return
     try:

@@ -1,4 +1,4 @@
-"""Models and methods that stages name: found, keyed and checked without loading them."""
+"""Models and explanation methods that options name: found and checked, but not loaded."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
 
 CODE = "code"
-"""Role and kind of a module of the user's own; in place of a path, the parent holds its name."""
+"""Role and kind of a user's module as a parent, which holds its name instead of a path."""
 
 
 def method_entry(name: str) -> EntryPoint:
-    """Return where an installed package offers a method that is not ours."""
+    """Return the entry point of a method of an installed package."""
     return next(iter(entry_points(group=METHOD_GROUP, name=name)))
 
 
 def method_key(name: str) -> dict[str, str]:
-    """Return what the key of an artifact holds of a method that is not ours: its maker, its code.
+    """Return the part of an artifact's key for a method of another package: version and code.
 
-    The code counts beside the version, which stays when somebody edits an installed folder.
+    The code is included because the version stays the same if somebody edits an installed folder.
 
     Raises:
-        InputError: The package's code is gone.
+        InputError: The package's code does not exist any more.
     """
     if name in METHODS:
         return {}
@@ -51,13 +51,13 @@ class ModelReference:
     """A model that has been found but not loaded.
 
     Attributes:
-        path: Folder of a model artifact, or file of a foreign checkpoint.
+        path: Folder of a model artifact, or file of a checkpoint or program.
         kind: `model` or `checkpoint`.
         id: Content id.
-        architecture: Name of the architecture of a foreign checkpoint.
-        classes: Number of classes of a foreign checkpoint.
-        is_program: Whether no heatmaps can be drawn of it.
-        module: Module that makes the network, where it is the user's own.
+        architecture: Name of the architecture of a checkpoint or program; None for an artifact.
+        classes: Number of classes of a checkpoint or program; None for an artifact.
+        is_program: Whether it is a program, which does not show its layers.
+        module: The user's module that makes the network, if there is one.
     """
 
     path: Path
@@ -69,16 +69,16 @@ class ModelReference:
     module: str | None = None
 
     def parents(self, output: Path) -> list[Parent]:
-        """Describe the model as an input, and the user's own code that makes its network."""
+        """Return the model, and the user's module that makes its network, as parents."""
         found = [parent_of("model", self.path, self.kind, self.id, output)]
         return found + code_parents(self.module)
 
 
 def code_parents(module: str | None) -> list[Parent]:
-    """Describe a module of the user's own, which lies wherever Python finds it, as an input.
+    """Return a user's module as a parent; Python finds it by its name.
 
     Raises:
-        InputError: It is not found.
+        InputError: There is no such module.
     """
     if module is None:
         return []
@@ -86,19 +86,19 @@ def code_parents(module: str | None) -> list[Parent]:
 
 
 def find_model(options: ModelOptions) -> ModelReference:
-    """Find the model that the options name, without loading it.
+    """Find the model that the options name; it is not loaded.
 
     Raises:
         InputError: There is no such artifact or checkpoint.
-        UsageError: An architecture comes without --checkpoint or --classes, or an artifact with
-            options of a checkpoint.
+        UsageError: An architecture without --checkpoint or --classes, or an artifact with options
+            of a checkpoint.
     """
     path, program = Path(options.model), program_file(options.model)
     is_artifact = path.exists() or os.sep in options.model
     if program is not None and options.checkpoint is not None:
         raise UsageError(
             "--checkpoint",
-            expected="none beside a program, which holds its weights",
+            expected="none with a program, which contains its weights",
             got=str(options.checkpoint),
             fix="leave it out",
         )
@@ -135,15 +135,15 @@ def find_model(options: ModelOptions) -> ModelReference:
 
 
 def _architecture_in(path: Path) -> str:
-    """Return the architecture of a model artifact; nothing where its description is damaged."""
-    with suppress(OSError, ValueError):  # loading it says what is wrong
+    """Return the architecture of a model artifact; empty if its description is damaged."""
+    with suppress(OSError, ValueError):  # loading it reports the damage
         spec = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
         return str(spec.get("architecture")) if isinstance(spec, dict) else ""
     return ""
 
 
 def checkpoint_digest(path: Path) -> str:
-    """Return the SHA-256 of a foreign checkpoint, all of its files, or of a program.
+    """Return the SHA-256 of a program, or of all files of a checkpoint.
 
     Raises:
         InputError: There is no such file.
@@ -154,12 +154,12 @@ def checkpoint_digest(path: Path) -> str:
 
 
 def _check_plain(options: ModelOptions) -> None:
-    """Check that nothing was said of a checkpoint where a model artifact says it all."""
+    """Check that a model artifact comes without options of a checkpoint."""
     for name in ("entry", "mean", "std", "classes"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"--{name}",
                 expected="an architecture with --checkpoint",
-                got=f"the model artifact {options.model}, which knows",
+                got=f"the model artifact {options.model}, which contains this",
                 fix="leave it out",
             )

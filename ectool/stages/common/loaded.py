@@ -1,4 +1,4 @@
-"""Loading a model that `found_models.find_model` found, ready to be asked."""
+"""Loaded models: read from disk, with the classes of a data set, frozen and on a device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
-from ectool.errors import InputError, UsageError
+from ectool.errors import InputError, UsageError, listed
 from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
@@ -31,17 +31,17 @@ from ectool.models.registry import build, create
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Reporter, Unnamed
 
 AUTO = "auto"
 _SHOWN = 12
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
-    """Return the device to compute on, and prepare the CPU: its threads, its memory.
+    """Return the device to compute on, and set the threads and the allocator of the CPU.
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: This machine has no such device.
     """
     keep_freed_memory()
     if options.threads:
@@ -71,25 +71,28 @@ def loaded_model(
     data: str | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Classifier]:
-    """Load a model and hold it frozen in evaluation mode while the block runs.
+    """Load a model, and keep it frozen in evaluation mode while the block runs.
 
-    Its batch normalisations are folded into its convolutions: nobody trains it any more. Its
-    classes become those of the data set: by name, by position where it has no names, or by what is
-    known of which belong together.
+    Batch normalisations are folded into the convolutions before them, because the weights no longer
+    change. The classes of the model become those of the data set: by name, by position if the model
+    has no names, or by the groups of classes that the data set defines.
 
     Args:
         reference: The model.
-        options: Target layer, and how a foreign checkpoint is read.
-        device: Where it runs.
-        dataset: What it is asked about.
-        data: Its URI, by which it may be known how classes of a wider model go together.
-        reporter: Whom to tell how classes were matched.
+        options: Target layer, and how to read a checkpoint from another program.
+        device: Device of the model.
+        dataset: Images and classes that the model is used on.
+        data: URI of the data set; some data sets define groups of ImageNet's classes.
+        reporter: Receives a note if classes were not matched by name in the same order.
+
+    Yields:
+        The model on the device.
 
     Raises:
-        InputError: The weights do not fit, or the model cannot be asked about the data set.
+        InputError: The weights do not fit, or the model does not fit the data set.
     """
     model = _with_logits(load(reference, options, dataset.size), dataset, reporter)
-    model = _translated(model, reference, options, dataset, data, reporter)
+    model = _with_data_classes(model, reference, options, dataset, data, reporter)
     example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
     keep = [at.target_module for at in model.each_layer()] if has_layers else []
@@ -101,17 +104,17 @@ def loaded_model(
 
 
 def _with_logits(model: Classifier, dataset: Dataset, reporter: Reporter) -> Classifier:
-    """Return the model, made to answer with logits where it does with probabilities; tell that."""
-    found = with_logits(model, dataset.size, several=is_multilabel(dataset.labels))
+    """Return the model with logits as outputs; note it if its outputs are probabilities."""
+    found = with_logits(model, dataset.size, multilabel=is_multilabel(dataset.labels))
     if found is not model:
         reporter.note(
-            f"{model.architecture}: its outputs are probabilities; their logarithms are taken for "
-            "logits. Give the network without its softmax, of which rounding takes the gradient"
+            f"{model.architecture}: its outputs are probabilities; their logarithms are used as "
+            "logits. Give the network without its softmax, whose rounding loses gradients"
         )
     return found
 
 
-def _translated(
+def _with_data_classes(
     model: Classifier,
     reference: ModelReference,
     options: ModelOptions,
@@ -119,15 +122,16 @@ def _translated(
     data: str | None,
     reporter: Reporter,
 ) -> Classifier:
-    """Return the model with a logit for each class of the data set; say how they were matched."""
-    wanted = dataset.classes
+    """Return the model with a logit for each class of the data set; note how they were matched."""
+    class_names = dataset.classes
     groups = None if data is None else find_entry(data).groups
-    is_known = groups is not None and may_be_imagenet(model, reference)
-    if is_known and groups is not None and len(model.class_names) == len(mapping := groups()):
-        return group_classes(model, torch.tensor(mapping), wanted)
+    if groups is not None and may_be_imagenet(model, reference):
+        mapping = groups()
+        if len(mapping) == len(model.class_names):
+            return group_classes(model, torch.tensor(mapping), class_names)
     found = match_classes(
         model,
-        wanted,
+        class_names,
         f"classes of {dataset.name}",
         has_names=reference.architecture is None and model.spec.has_names,
         by_position=options.classes_by_position,
@@ -135,22 +139,24 @@ def _translated(
     )
     if found.way == "subset" and reference.architecture is not None:
         reporter.note(
-            f"{dataset.name}: the checkpoint has no class names; taken for one of ImageNet's 1,000"
+            f"{dataset.name}: the checkpoint has no class names; assumed those of ImageNet"
         )
     elif found.way == "order":
-        reporter.note(f"{dataset.name}: the model has these classes in another order; by name")
-    elif found.way == "position" and order_matters(wanted):
         reporter.note(
-            f"{dataset.name}: classes by position, in the order {', '.join(wanted[:_SHOWN])}…; "
+            f"{dataset.name}: the model has these classes in another order; matched by name"
+        )
+    elif found.way == "position" and order_matters(class_names):
+        reporter.note(
+            f"{dataset.name}: classes matched by position, {listed(class_names, _SHOWN)}; "
             "--class-order sorts them by value (natural) or as text"
         )
     return found.model
 
 
 def may_be_imagenet(model: Classifier, reference: ModelReference) -> bool:
-    """Tell whether nothing says that a model's classes are others than those of ImageNet.
+    """Return whether the classes of a model may be those of ImageNet.
 
-    Its own names have to be ImageNet's, or WordNet's ids in the order they are sorted in.
+    They may if the model has no class names, the names of ImageNet, or sorted ids of WordNet.
     """
     if reference.architecture is not None or not model.spec.has_names:
         return True
@@ -162,16 +168,16 @@ def may_be_imagenet(model: Classifier, reference: ModelReference) -> bool:
 def load(
     reference: ModelReference, options: ModelOptions, size: tuple[int, int] | None = None
 ) -> Classifier:
-    """Load a model artifact, or a foreign checkpoint into its architecture.
+    """Load a model artifact, or a checkpoint from another program into its architecture.
 
     Args:
         reference: The model.
-        options: Target layer, and how a foreign checkpoint is read.
-        size: (height, width) of the images in use, at which layers are sought and checked.
+        options: Target layer, and how to read a checkpoint from another program.
+        size: (height, width) of the images; layers are searched and checked at this size.
 
     Raises:
         InputError: The weights do not fit.
-        IntegrityError: The artifact's files are not what was written.
+        IntegrityError: The artifact's files have changed since they were written.
     """
     first, *further = options.layer or (None,)
     model = _load(reference, options, first, size)
@@ -191,7 +197,7 @@ def _load(
         return _load_artifact(reference.path, layer, size)
     model = create(
         reference.architecture,
-        tuple(map(str, range(reference.classes or 0))),  # which nobody knows
+        Unnamed.of(reference.classes or 0),
         seed=0,
         input_size=size,
         layer=layer,
@@ -204,7 +210,7 @@ def _load(
 
 
 def load_folder(path: Path) -> Classifier:
-    """Load a model's folder: its description and its weights."""
+    """Load the folder of a model: its description and its weights."""
     model = build(ModelSpec.from_json(json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))))
     load_weights(model, path / WEIGHTS_FILE)
     return model
@@ -222,36 +228,36 @@ def _load_artifact(path: Path, layer: str | None, size: tuple[int, int] | None) 
 
 
 def check_data(model: Classifier, dataset: Dataset) -> None:
-    """Check that a model takes the images of a data set.
+    """Check that a model accepts the images of a data set.
 
     Raises:
-        InputError: The network refuses the images' size.
+        InputError: The network does not accept the size of the images.
 
-    Cost: one forward pass of one image where they have another size than the model was made for.
+    Cost: one forward pass of one image, if their size is not that of the model.
     """
     if dataset.size != model.input_size:
         _check_size(model, dataset)
 
 
 def _check_size(model: Classifier, dataset: Dataset) -> None:
-    """Try a black image: many networks take images of any size, some of one size only."""
+    """Try a black image: many networks accept images of any size, some only of one."""
     try:
         with torch.no_grad():
             model(model.mean.new_zeros(1, 3, *dataset.size))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
             f"images of {dataset.name}",
-            expected=f"a size that {model.architecture} takes, such as {model.input_size}",
+            expected=f"a size that {model.architecture} accepts, such as {model.input_size}",
             got=f"{dataset.size} ({str(error).partition(chr(10))[0]})",
             fix="change --size, or give another model",
         ) from None
 
 
 def check_finite(logits: Tensor, sample_ids: list[str]) -> None:
-    """Check that a model answered with numbers.
+    """Check that the logits of a model are finite.
 
     Raises:
-        InputError: It did not; the message names the first sample.
+        InputError: They are not; the message names the first sample.
     """
     finite = torch.isfinite(logits).all(dim=1)
     if not finite.all():

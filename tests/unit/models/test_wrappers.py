@@ -63,5 +63,5 @@ def test_distributed_modules(model, process_group):
 
 
 def test_other_modules_are_refused():
-    with pytest.raises(InputError, match="expected a Classifier, perhaps wrapped, got Linear"):
+    with pytest.raises(InputError, match="expected a Classifier, possibly wrapped, got Linear"):
         unwrap(DataParallel(nn.Linear(2, 2)))

@@ -72,7 +72,7 @@ def test_no_names_mean_position():
     assert way == "position"
     assert list(found) == sorted(numbers)
     assert list(found.values()) == list(range(12))
-    with pytest.raises(InputError, match="expected 12 classes, as the checkpoint has, got 2"):
+    with pytest.raises(InputError, match="expected 12 classes, as in the checkpoint, got 2"):
         matched(numbers, ["a", "b"], has_names=False)
 
 

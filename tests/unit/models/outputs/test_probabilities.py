@@ -46,7 +46,7 @@ def classifier(end):
 )
 def test_probabilities_are_noticed_and_have_the_networks_own_loss(end, several, is_changed, images):
     plain, model = classifier(end)
-    found = with_logits(model, SIZE, several=several)
+    found = with_logits(model, SIZE, multilabel=several)
     assert (found is not model) == is_changed == gives_probabilities(found)
     if not is_changed:
         return
@@ -69,13 +69,13 @@ def test_certainty_has_finite_logits():
 
 
 def test_outputs_that_only_look_like_it():
-    assert output_of(torch.tensor([[0.5, 0.5], [0.4, 0.7]]), several=False) == "logits"
-    assert output_of(torch.tensor([[1.5, -0.5], [0.4, 0.6]]), several=False) == "logits"
-    assert output_of(torch.zeros(2, 3), several=True) == "logits"
+    assert output_of(torch.tensor([[0.5, 0.5], [0.4, 0.7]]), multilabel=False) == "logits"
+    assert output_of(torch.tensor([[1.5, -0.5], [0.4, 0.6]]), multilabel=False) == "logits"
+    assert output_of(torch.zeros(2, 3), multilabel=True) == "logits"
 
 
 def test_a_size_that_a_network_does_not_take_is_left_to_others():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4), nn.Softmax(1))
     spec = create("smallcnn", tuple("abcd"), seed=0, input_size=SIZE).spec
     model = Classifier(flat, spec)
-    assert with_logits(model, (8, 8), several=False) is model
+    assert with_logits(model, (8, 8), multilabel=False) is model

@@ -155,7 +155,7 @@ class TestImageSize:
         return Classifier(network, spec)
 
     def test_that_the_network_refuses(self, rigid, few_digits):
-        message = r"size that rigid takes, such as \(16, 16\), got \(32, 32\) .*--size"
+        message = r"size that rigid accepts, such as \(16, 16\), got \(32, 32\) .*--size"
         with pytest.raises(InputError, match=message) as stop:
             check_data(rigid, few_digits)
         assert "\n" not in str(stop.value)
@@ -313,7 +313,7 @@ class TestPrograms:
 
     def test_bring_their_own_weights(self, options, program, tmp_path):
         config = EvaluateConfig(**options, checkpoint=program, output=tmp_path / "e")
-        with pytest.raises(UsageError, match="--checkpoint: expected none beside a program"):
+        with pytest.raises(UsageError, match="--checkpoint: expected none with a program"):
             evaluate.run(config)
 
     def test_that_are_not_there_leave_nothing_behind(self, few_options, tmp_path):
