@@ -1,10 +1,9 @@
-"""Boxes around what a heatmap shows: MaxBoxAcc and MaxBoxAccV2.
+"""MaxBoxAcc and MaxBoxAccV2: accuracy of the boxes around the components of a heatmap.
 
 Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020,
-https://arxiv.org/abs/2001.07437. A heatmap gives a box only together with a threshold, so the
-overlaps come first (``box_overlaps``, for every threshold), and then the threshold is chosen on
-validation images and used on others (``max_box_acc``). The authors choose it on the images they
-report, which flatters.
+https://arxiv.org/abs/2001.07437. The box of a heatmap depends on a threshold. ``box_overlaps``
+returns the overlaps for every threshold; ``max_box_acc`` chooses the threshold on validation images
+and uses it on others. The authors choose it on the reported images, which is optimistic.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ Boxes = Int64[np.ndarray, "_ 4"]
 Overlaps = Float64[np.ndarray, "n thresholds"]
 
 THRESHOLDS = tuple(step / 100 for step in range(100))
-"""Shares of a heatmap's range; the authors have 1000 of them."""
+"""Shares of a heatmap's range; the authors use 1000 of them."""
 LEVELS = (0.3, 0.5, 0.7)
-"""Overlaps from which on a box is right in MaxBoxAccV2."""
+"""Min overlaps of a correct box in MaxBoxAccV2."""
 MAX_BOX_ACC_LEVEL = (0.5,)
-"""The one of MaxBoxAcc."""
+"""Min overlap of a correct box in MaxBoxAcc."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class BoxOverlaps:
     """Intersection over union of the best pair of a found and a true box.
 
     Attributes:
-        largest: With the box around the component of most pixels alone (MaxBoxAcc).
+        largest: With the box around the component of most pixels only (MaxBoxAcc).
         best: With the boxes around all components (MaxBoxAccV2).
     """
 
@@ -47,13 +46,13 @@ def box_overlaps(
     size: tuple[int, int],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> BoxOverlaps:
-    """Return how well the boxes around a heatmap's components fit, at every threshold.
+    """Return the overlaps of the boxes around a heatmap's components, at every threshold.
 
-    The components (pixels that touch at a side or corner) of ``scaled >= threshold`` with
+    The components (pixels that touch at a side or corner) are those of ``scaled >= threshold`` with
     ``scaled = (heatmap - min) / (max - min)`` of the upsampled heatmap; each has its tightest box.
-    Deviations from the authors' program, towards the paper: heatmaps are not rounded to 8 bits, a
-    component's size is its number of pixels and not the area of its outline, holes are no
-    components, and boxes are end-exclusive, as they are in the data sets.
+    Deviations from the authors' program, towards the paper: heatmaps are not rounded to 8 bits, the
+    size of a component is its number of pixels and not the area of its outline, holes are not
+    components, and boxes are end-exclusive, as in the data sets.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -62,7 +61,7 @@ def box_overlaps(
         thresholds: Shares of each heatmap's range, 0 to below 1.
 
     Returns:
-        Overlaps, 0 to 1: 0 for a constant heatmap, which shows nothing; NaN without a true box.
+        Overlaps, 0 to 1; 0 for a constant heatmap, which has no components; NaN without a true box.
 
     Raises:
         InputError: Heatmaps and boxes differ in number, or a heatmap is negative or not finite.
@@ -78,14 +77,14 @@ def box_overlaps(
 
 
 def best_threshold(overlaps: Overlaps, level: float) -> int:
-    """Return the column of the threshold at which most boxes are right.
+    """Return the column of the threshold at which most boxes are correct.
 
     Args:
-        overlaps: Of validation images, at every threshold; NaN does not count.
-        level: Overlap from which on a box is right.
+        overlaps: Overlaps of validation images, at every threshold; NaN does not count.
+        level: Min overlap of a correct box.
 
     Returns:
-        Index of the threshold; of equally good ones the lowest.
+        Index of the threshold; the lowest of equally good ones.
     """
     return int((overlaps >= level).sum(axis=0).argmax())
 
@@ -95,28 +94,28 @@ def max_box_acc(
     validation: Float64[np.ndarray, "v thresholds"],
     levels: Sequence[float] = LEVELS,
 ) -> Float64[np.ndarray, "n"]:
-    """Tell for every image whether its box is right, at thresholds chosen on others.
+    """Return for every image whether its box is correct, at thresholds chosen on other images.
 
-    The mean over ``levels`` of ``overlaps[:, best_threshold(validation, level)] >= level``.
-    MaxBoxAccV2 with ``BoxOverlaps.best``; MaxBoxAcc with ``BoxOverlaps.largest`` and
-    ``MAX_BOX_ACC_LEVEL``. Given the same images twice it is the authors' own, optimistic number.
+    The mean over ``levels`` of ``overlaps[:, best_threshold(validation, level)] >= level``:
+    MaxBoxAccV2 with ``BoxOverlaps.best``, MaxBoxAcc with ``BoxOverlaps.largest`` and
+    ``MAX_BOX_ACC_LEVEL``. With the same images for both it is the optimistic value of the authors.
 
     Args:
-        overlaps: Of the images that are reported.
-        validation: Of validation images, with the same thresholds.
-        levels: Overlaps from which on a box is right; each has its own threshold.
+        overlaps: Overlaps of the reported images.
+        validation: Overlaps of validation images, with the same thresholds.
+        levels: Min overlaps of a correct box; each level has its own threshold.
 
     Returns:
         Shares of the levels, 0 to 1; NaN without a true box.
     """
-    right = [overlaps[:, best_threshold(validation, level)] >= level for level in levels]
-    return np.where(np.isnan(overlaps).any(axis=1), np.nan, np.mean(right, axis=0))
+    correct = [overlaps[:, best_threshold(validation, level)] >= level for level in levels]
+    return np.where(np.isnan(overlaps).any(axis=1), np.nan, np.mean(correct, axis=0))
 
 
 def _overlaps_of(
     heatmap: Float[np.ndarray, "h w"], boxes: Boxes, thresholds: Sequence[float]
 ) -> Float64[np.ndarray, "2 thresholds"]:
-    """Return the overlaps of one heatmap: with the largest component, and with any."""
+    """Return the overlaps of one heatmap: with the largest component, and with the best one."""
     found = np.full((2, len(thresholds)), 0.0 if len(boxes) else np.nan)
     low, high = heatmap.min(), heatmap.max()
     if low == high or len(boxes) == 0:
@@ -135,7 +134,7 @@ def _components(
 ) -> tuple[Integer[np.ndarray, "m"], Int64[np.ndarray, "m 4"], Integer[np.ndarray, "m"]]:
     """Return region, box and number of pixels of every component, region by region.
 
-    All regions are labelled at once: a call for each takes more than twice as long on small maps.
+    All regions are labelled at once: one call per region takes over twice as long on small maps.
     """
     from scipy import ndimage  # here, as importing it takes 0.2 s
 
@@ -151,7 +150,7 @@ def _components(
 def _ious(
     found: Int64[np.ndarray, "m 4"], true: Int64[np.ndarray, "k 4"]
 ) -> Float64[np.ndarray, "m k"]:
-    """Return the intersection over union of every found with every true box."""
+    """Return the intersection over union of every found box with every true box."""
     a, b = found[:, None], true[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     intersection = np.maximum(sides, 0).prod(axis=-1)

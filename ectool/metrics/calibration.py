@@ -1,6 +1,6 @@
-"""Whether predicted probabilities are worth their name: proper scores and calibration error.
+"""Calibration of predicted probabilities: proper scores, calibration error, reliability table.
 
-Probabilities are the softmax of the logits as they are; no temperature is fitted.
+Probabilities are the softmax of the unchanged logits; no temperature is fitted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ectool.metrics.classification import check_labels, is_correct
 from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
 
 BINS = 15
-"""Bins of Guo et al. 2017, and of most papers since."""
+"""Number of bins in Guo et al. 2017 and in most later papers."""
 _HALVINGS = 50
 
 Logits = Float[np.ndarray, "n c"]
@@ -23,13 +23,13 @@ Labels = Integer[np.ndarray, "n"]
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """One bar of a reliability diagram: the samples whose confidence lies in (low, high].
+    """A bin of a reliability diagram: the samples with a confidence in (low, high].
 
     Attributes:
         low: Lower end of the bin, exclusive.
         high: Upper end of the bin, inclusive.
         confidence: Mean confidence of its samples; NaN without samples.
-        accuracy: Share of them that is classified correctly; NaN likewise.
+        accuracy: Share of its samples that is classified correctly; NaN without samples.
         n: Number of samples.
     """
 
@@ -48,8 +48,8 @@ def negative_log_likelihood(logits: Logits, labels: Labels) -> Float64[np.ndarra
         labels: True classes, 0 to c - 1.
 
     Returns:
-        Nats, at least 0, without upper bound; computed in float64, so that certainty of a wrong
-        class costs what it costs.
+        Nats, at least 0, without upper bound; computed in float64, so that the loss of a confident
+        error is exact.
 
     Raises:
         InputError: A label lies outside the classes.
@@ -62,8 +62,8 @@ def brier_score(logits: Logits, labels: Labels) -> Float64[np.ndarray, "n"]:
     """Return every sample's Brier score: the sum over classes of squared differences.
 
     ``sum over classes of (softmax(logits) - one_hot(label))^2`` (Brier 1950, doi
-    10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). Of two classes that is twice the score that is
-    often taken of the positive class alone.
+    10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). For two classes it is twice the score of the
+    positive class alone, which is also in use.
 
     Args:
         logits: Finite logit of every class.
@@ -91,35 +91,34 @@ def expected_calibration_error(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate how far confidence and accuracy lie apart, ECE, with an interval that covers.
+    """Estimate the expected calibration error (ECE) with an interval of nominal coverage.
 
     ``sum over bins of n_bin / n * |accuracy_bin - confidence_bin|``, with the bins of
-    ``reliability_table`` (Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599). The noise of a
-    bin can only add to an absolute value, so the value lies above the population's, and so does the
-    bootstrap of it, which adds the noise a second time. The interval is a normal one with these
-    parts, each ours:
+    ``reliability_table`` (Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599). Noise in a bin
+    increases the expected absolute value, so the value is biased upwards. A bootstrap of it adds
+    the noise a second time. The interval is a normal one with these parts, each our choice:
 
     - Its centre is the sum over bins of the gap ``d >= 0`` whose expected noisy absolute value,
-      ``E|N(d, s)|`` with the bin's standard error s, is the one that was seen.
+      ``E|N(d, s)|`` with the bin's standard error s, is the observed one.
     - Its standard error is that of the mean over samples of the parts
       ``sign(bin's mean of correct - confidence) * (correct - confidence)``, whose mean is the ECE.
-    - Its lower end is 0 where gaps as large as these are no surprise of a calibrated model, by a
-      simulated one-sided test with half of the error probability.
+    - Its lower end is 0 where a calibrated model can have gaps of this size, by a simulated
+      one-sided test with half of the error probability.
     - Its upper end is at least the value.
 
-    In simulations of 100 to 1000 samples it covers the population's error in 0.93 to 0.98.
+    Its coverage in simulations of 100 to 1000 samples is 0.93 to 0.98.
 
     Args:
         logits: Finite logit of every class.
         labels: True classes, 0 to c - 1.
         bins: Number of bins.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability of the interval, 0 to 1.
         resamples: Number of simulated calibrated models.
         seed: Seed of the simulation; the same seed gives the same interval.
 
     Returns:
         The estimate, 0 to 1; value NaN without samples, bounds NaN with fewer than two. With few
-        samples a bin, the value itself lies above the error of the population.
+        samples per bin the value exceeds the error of the population.
 
     Raises:
         InputError: A label lies outside the classes.
@@ -138,18 +137,18 @@ def expected_calibration_error(
     chance = np.sqrt(np.bincount(number, weights=sure * (1 - sure), minlength=bins)) / n
     noise = np.random.default_rng(seed).standard_normal((resamples, bins))
     by_chance = np.abs(noise * chance).sum(axis=1)
-    is_surprise = (by_chance >= value).mean() <= (1 - confidence) / 2
-    low = max(0.0, centre - half) if is_surprise else 0.0
+    is_significant = (by_chance >= value).mean() <= (1 - confidence) / 2
+    low = max(0.0, centre - half) if is_significant else 0.0
     return Estimate(value, min(low, value), max(value, centre + half), n)
 
 
 def _without_noise(
     seen: Float64[np.ndarray, "b"], errors: Float64[np.ndarray, "b"]
 ) -> Float64[np.ndarray, "b"]:
-    """Return the means ``d >= 0`` of normal numbers whose absolute values are expected as seen.
+    """Return the means ``d >= 0`` of normal variables whose expected absolute values are given.
 
-    ``E|N(d, s)| = s sqrt(2 / pi) exp(-d^2 / 2 s^2) + d erf(d / (s sqrt 2))`` grows with d, so
-    halving finds it; 0 where even d = 0 has a greater expectation.
+    ``E|N(d, s)| = s sqrt(2 / pi) exp(-d^2 / 2 s^2) + d erf(d / (s sqrt 2))`` increases with d, so
+    bisection finds d; it is 0 where d = 0 already has a larger expectation.
     """
     from scipy.special import erf  # here, as importing it takes 0.3 s
 
@@ -168,8 +167,8 @@ def reliability_table(
 ) -> tuple[ReliabilityBin, ...]:
     """Return confidence, accuracy and number of samples in bins of equal width.
 
-    A bin is ``(low, high]`` as in Guo et al. 2017; torchmetrics takes ``[low, high)`` and a bin of
-    its own for a confidence of exactly 1.
+    A bin is ``(low, high]`` as in Guo et al. 2017; torchmetrics takes ``[low, high)`` and another
+    bin for a confidence of exactly 1.
 
     Args:
         logits: Finite logit of every class.
@@ -177,7 +176,7 @@ def reliability_table(
         bins: Number of bins between 0 and 1.
 
     Returns:
-        One line per bin, the least confident first, empty ones included.
+        One row per bin in order of confidence, empty bins included.
 
     Raises:
         InputError: A label lies outside the classes.
@@ -197,7 +196,7 @@ def reliability_table(
 def _binned(
     logits: Logits, labels: Labels, bins: int
 ) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
-    """Return every sample's confidence, whether it is right, and the number of its bin."""
+    """Return every sample's confidence, whether it is correct, and the index of its bin."""
     correct = is_correct(logits, labels).astype(np.float64)
     confidence = np.exp(_log_softmax(logits).max(axis=1))
     inner_edges = np.linspace(0, 1, bins + 1)[1:-1]

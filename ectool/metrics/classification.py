@@ -1,4 +1,4 @@
-"""Right or wrong: sample by sample, class by class, and which class is taken for which."""
+"""Accuracy: per sample, per class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ectool.errors import InputError
 from ectool.metrics.proportions import wilson_interval
 
 OTHER = "(other)"
-"""What an answer is called that is none of the classes, as models of more classes give it."""
+"""Name of a prediction that is none of the classes; models of more classes make such ones."""
 
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """A class's line in the table of classes.
+    """A row of the table of classes.
 
     Attributes:
         name: Name of the class.
         accuracy: Share of its samples that are classified correctly (recall); NaN without samples.
-        low: Lower end of Wilson's interval; NaN likewise.
-        high: Upper end of it.
+        low: Lower end of Wilson's interval; NaN without samples.
+        high: Upper end of Wilson's interval; NaN without samples.
         n: Number of samples.
     """
 
@@ -52,16 +52,16 @@ class ConfusionCell:
 def is_correct(
     logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"]
 ) -> Bool[np.ndarray, "n"]:
-    """Tell for every sample whether its highest logit is that of its label.
+    """Return for every sample whether its highest logit is that of its label.
 
-    Of several equal highest logits the first counts. A row that holds a NaN is wrong.
+    Of several equal highest logits the first one counts. A row that contains NaN is incorrect.
 
     Args:
-        logits: Scores of every class; any monotone function of them gives the same answer.
+        logits: Scores of every class; any increasing function of them gives the same result.
         labels: True classes, 0 to c - 1.
 
     Returns:
-        True where the prediction is right.
+        True where the prediction is correct.
 
     Raises:
         InputError: A label lies outside the classes.
@@ -74,15 +74,16 @@ def is_correct(
 def is_correct_top_k(
     logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"], k: int
 ) -> Bool[np.ndarray, "n"]:
-    """Tell for every sample whether its label is among the k classes of the highest logits.
+    """Return for every sample whether its label is among the k classes of the highest logits.
 
-    Of equal logits the first classes count, so that k = 1 is ``is_correct``; scikit-learn's
-    ``top_k_accuracy_score``, equal otherwise, takes the last ones. A row that holds a NaN is wrong.
+    Of equal logits the first classes count, so k = 1 is ``is_correct``. Otherwise it is equal to
+    scikit-learn's ``top_k_accuracy_score``, which takes the last of equal logits. A row that
+    contains NaN is incorrect.
 
     Args:
-        logits: Scores of every class; any increasing function of them gives the same answer.
+        logits: Scores of every class; any increasing function of them gives the same result.
         labels: True classes, 0 to c - 1.
-        k: How many classes are guessed, at least 1; with c or more every sample is right.
+        k: Number of predicted classes, at least 1; with c or more every sample is correct.
 
     Returns:
         True where the label is among them.
@@ -123,16 +124,16 @@ def class_accuracies(
     *,
     confidence: float = 0.95,
 ) -> tuple[ClassAccuracy, ...]:
-    """Return accuracy and number of samples class by class.
+    """Return accuracy and number of samples per class.
 
     Args:
         correct: Whether each sample is classified correctly.
         labels: True classes, 0 to the number of names - 1.
         names: Names of the classes.
-        confidence: Probability each interval covers, 0 to 1.
+        confidence: Nominal probability of each interval, 0 to 1.
 
     Returns:
-        One line per class, in the order of the names; intervals are those of Wilson.
+        One row per class, in the order of the names, with Wilson's interval.
 
     Raises:
         InputError: The arrays differ in length, or a label lies outside the classes.
@@ -154,26 +155,26 @@ def class_accuracies(
 def confusion(
     logits: Float[np.ndarray, "n c"], labels: Integer[np.ndarray, "n"], names: Sequence[str]
 ) -> tuple[ConfusionCell, ...]:
-    """Count the samples of each class that are taken for each class.
+    """Count the samples of each class that are predicted as each class.
 
     Args:
-        logits: Scores of every class; of equal highest ones the first counts.
+        logits: Scores of every class; of several equal highest ones the first one counts.
         labels: True classes, 0 to c - 1.
-        names: Names of the classes; further logits are answers that are none of them.
+        names: Names of the classes; further logits are those of ``OTHER``.
 
     Returns:
-        The cells that are not 0, row by row: of c squared there are at most as many as samples.
+        The cells that are not 0, row by row; at most as many as there are samples.
 
     Raises:
         InputError: A label lies outside the classes.
     """
     check_labels(labels, len(names))
-    answers = np.minimum(logits.argmax(axis=1), len(names))
-    pairs = np.stack([labels, answers], axis=1)
+    predictions = np.minimum(logits.argmax(axis=1), len(names))
+    pairs = np.stack([labels, predictions], axis=1)
     cells, counts = np.unique(pairs, axis=0, return_counts=True)
     return tuple(
-        ConfusionCell(names[truth], [*names, OTHER][predicted], int(n))
-        for (truth, predicted), n in zip(cells.tolist(), counts, strict=True)
+        ConfusionCell(names[label], [*names, OTHER][predicted], int(n))
+        for (label, predicted), n in zip(cells.tolist(), counts, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""Is B better than A: paired tests over the same samples, and their correction for being many."""
+"""Paired tests of two models on the same samples, and Holm's correction for multiple tests."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ectool.metrics.statistics import Estimate, Sample, paired, t_test_p_value
 
 @dataclass(frozen=True)
 class Discordance:
-    """What two classifiers disagree on.
+    """Samples that exactly one of two classifiers classifies correctly.
 
     Attributes:
         only_first: Number of samples that only the first one classifies correctly.
         only_second: Number of samples that only the second one does.
-        p_value: Of the two-sided exact test that both are as frequent.
+        p_value: p-value of the two-sided exact test that both numbers have the same expectation.
     """
 
     only_first: int
@@ -29,12 +29,12 @@ class Discordance:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How much a metric differs between two models.
+    """Difference of a metric between two models.
 
     Attributes:
         estimate: Mean of second minus first, with its interval.
         test: `McNemar` or `t`.
-        p_value: Of the two-sided test that it is 0; NaN with fewer than two samples.
+        p_value: p-value of the two-sided test that it is 0; NaN with fewer than two samples.
     """
 
     estimate: Estimate
@@ -43,15 +43,15 @@ class PairedDifference:
 
 
 def mcnemar(first: Bool[np.ndarray, "n"], second: Bool[np.ndarray, "m"]) -> Discordance:
-    """Test whether two classifiers are right equally often on the same samples, exactly.
+    """Test whether two classifiers have the same accuracy, with McNemar's exact test.
 
     ``p_value = min(1, 2 * P(X <= min(only_first, only_second)))`` with X binomial of
     ``only_first + only_second`` trials and probability 1/2 (McNemar 1947, doi 10.1007/BF02295996,
     in its exact form, not the chi-squared approximation).
 
     Args:
-        first: Whether each sample is right by the first.
-        second: Whether it is right by the second, in the same order.
+        first: Whether the first one classifies each sample correctly.
+        second: Whether the second one does, for the same samples in the same order.
 
     Returns:
         Both counts and the p-value, in (0, 1]; 1 where they never disagree.
@@ -77,16 +77,17 @@ def paired_comparison(
 ) -> PairedDifference:
     """Estimate ``mean(second - first)`` over the same samples, and test whether it is 0.
 
-    Where both sides hold zeros and ones, the interval is Tango's and the test McNemar's exact one,
-    which is a little stricter: near the level it may not reject where the interval excludes 0.
-    Otherwise the interval is that of ``skewness_adjusted_interval``, and the test inverts it. Of
-    samples that share random draws both go by the draws' means.
+    Where both sides are zeros and ones, the interval is Tango's and the test is McNemar's exact
+    one, which is more conservative: near the level it may not reject where the interval excludes 0.
+    Otherwise the interval is that of ``skewness_adjusted_interval``, and the test inverts it. Where
+    samples share random draws, both use the means of the draws.
 
     Args:
         first: One value per sample. A sample that is NaN on either side is left out of both.
         second: Values of the same samples, in the same order.
-        draws: Which random draw of ours each sample was measured with, where samples share them.
-        confidence: Probability the interval covers, 0 to 1.
+        draws: Index of the random draw that each sample was measured with, where samples share
+            draws.
+        confidence: Nominal probability of the interval, 0 to 1.
 
     Returns:
         Difference, test and p-value; bounds and p-value NaN with fewer than two samples or draws.
@@ -110,19 +111,19 @@ def paired_comparison(
 def _by_draws(
     differences: Float64[np.ndarray, "n"], draws: Integer[np.ndarray, "n"], confidence: float
 ) -> PairedDifference:
-    """Compare samples that share draws by their draws: Student's t of as many means."""
+    """Compare samples that share draws with Student's t test over the means of the draws."""
     found = clustered_mean(differences, draws, confidence=confidence)
     return PairedDifference(found, "t", t_test_p_value(found, len(np.unique(draws)), confidence))
 
 
 def holm(p_values: Float[np.ndarray, "m"]) -> Float64[np.ndarray, "m"]:
-    """Correct p-values for being many: the family-wise error stays below the level.
+    """Correct p-values for multiple tests, so that the family-wise error stays below the level.
 
     ``corrected[i] = max over j <= i of min(1, (m - j) * p[j])``, p ascending from j = 0 (Holm 1979,
     Scandinavian Journal of Statistics 6:65-70).
 
     Args:
-        p_values: One per test; NaN for a test that could not be made, which does not count in m.
+        p_values: One per test; NaN for a test that was not possible, which does not count in m.
 
     Returns:
         Corrected p-values in the same order, never below the given ones; NaN stays NaN.

@@ -1,10 +1,10 @@
-"""Does the heatmap lie on the object: pointing game, energy inside, relevance rank, mask IoU.
+"""Localization of objects by heatmaps: pointing game, energy inside, relevance rank, mask IoU.
 
-Heatmaps arrive raw, at layer resolution, and are upsampled here, a bounded number at a time.
-Every score is one float per sample. It is NaN where the mask holds no object: there is nothing to
-find. A heatmap that is zero everywhere points nowhere, so it misses the pointing game and overlaps
-with nothing, but its energy has no distribution, its pixels have no order, and both are NaN;
-``is_zero_map`` counts such maps.
+Heatmaps are raw, at layer resolution; they are upsampled here, a bounded number at a time. Every
+score is one float per sample. It is NaN where the mask contains no object. A heatmap that is zero
+everywhere is a miss in the pointing game and overlaps with nothing. Its energy has no distribution
+and its pixels have no order, so energy inside and relevance rank are NaN; ``is_zero_map`` counts
+such maps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DIFFICULT_SHARE = 0.25
 def box_masks(
     boxes: Integer[np.ndarray, "n 4"], size: tuple[int, int]
 ) -> Bool[np.ndarray, "n height width"]:
-    """Fill boxes, for data sets that know boxes but not outlines.
+    """Fill boxes, for data sets that annotate boxes but no outlines.
 
     Args:
         boxes: (x0, y0, x1, y1) in pixels, end-exclusive; clipped to the image.
@@ -54,7 +54,7 @@ def filled_boxes(
     """Return the pixels inside any box of each image.
 
     Args:
-        boxes: Those of each image, as `box_masks` takes them; an image may have none.
+        boxes: Boxes of each image, see `box_masks`; an image may have none.
         size: (height, width) of the images in pixels.
 
     Returns:
@@ -67,7 +67,7 @@ def filled_boxes(
 
 
 def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndarray, "n 2"]:
-    """Return where each heatmap is greatest.
+    """Return the position of each heatmap's maximum.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -90,14 +90,14 @@ def peak_positions(heatmaps: Heatmaps, size: tuple[int, int]) -> Float64[np.ndar
 
 
 def is_difficult(masks: Masks, has_other_class: Bool[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-    """Tell which samples belong to the difficult ones of the pointing game.
+    """Return which samples are difficult ones of the pointing game.
 
-    Those whose objects cover less than a quarter of the image, while another class is there too
-    (Zhang et al. 2016, section 4.1, who add up the areas of boxes). NaN in the place of the others
-    restricts ``pointing_game``, or any score here, to them.
+    Their objects cover less than a quarter of the image, which also shows another class (Zhang et
+    al. 2016, section 4.1, who add up the areas of boxes). To restrict ``pointing_game``, or another
+    score, to difficult samples, set the others to NaN.
 
     Args:
-        masks: Objects of the class that is asked about.
+        masks: Objects of the explained class.
         has_other_class: Whether the image shows an object of another class.
 
     Returns:
@@ -108,12 +108,12 @@ def is_difficult(masks: Masks, has_other_class: Bool[np.ndarray, "n"]) -> Bool[n
 
 
 def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) -> Scores:
-    """Tell whether the maximum of each heatmap lies on the object or close to it.
+    """Return whether the maximum of each heatmap is on the object or close to it.
 
     A hit is an object pixel within ``tolerance * min(height, width) / 224`` pixels (Euclidean)
     of the first maximum in row-major order of the upsampled heatmap. Zhang et al., Top-down
     Neural Attention by Excitation Backprop, ECCV 2016, https://arxiv.org/abs/1608.00507, use
-    15 pixels at the images' own size; that it scales with the image is ours.
+    15 pixels for images of any size; the scaling with the image is our choice.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -139,17 +139,17 @@ def pointing_game(heatmaps: Heatmaps, masks: Masks, *, tolerance: float = 15.0) 
 
 
 def energy_inside(heatmaps: Heatmaps, masks: Masks) -> Scores:
-    """Return the share of each heatmap's energy that falls on the object.
+    """Return the share of each heatmap's energy that is on the object.
 
-    ``sum(heatmap * mask) / sum(heatmap)`` of the upsampled heatmap. One formula has three names:
+    ``sum(heatmap * mask) / sum(heatmap)`` of the upsampled heatmap. This formula has three names:
 
     - energy-based pointing game, Wang et al., Score-CAM, CVPRW 2020,
       https://arxiv.org/abs/1910.01279, of boxes (``box_masks``);
     - content heatmap, Pillai and Pirsiavash, AAAI 2021, and Pillai et al. (CGC), CVPR 2022,
-      https://arxiv.org/abs/2110.00527, of boxes; their program skips heatmaps that sum to zero, as
-      NaN does here, and does not count them, as ``is_zero_map`` does;
+      https://arxiv.org/abs/2110.00527, of boxes; their program skips heatmaps that sum to zero
+      without counting them; here they are NaN, and ``is_zero_map`` counts them;
     - relevance mass accuracy, Arras et al. (CLEVR-XAI) 2022, https://arxiv.org/abs/2003.07258, of
-      masks; heatmaps are at least 0 here, so that signs play no part.
+      masks; heatmaps are at least 0 here, so signs have no effect.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -173,18 +173,18 @@ def energy_inside(heatmaps: Heatmaps, masks: Masks) -> Scores:
 
 
 def relevance_rank(heatmaps: Heatmaps, masks: Masks) -> Scores:
-    """Return the share of the object among as many of the most relevant pixels as it has.
+    """Return the share of the K most relevant pixels that is on the object of K pixels.
 
-    ``|top K pixels of the heatmap and mask| / K`` with K the object's pixels: relevance rank
-    accuracy, Arras et al. (CLEVR-XAI) 2022, https://arxiv.org/abs/2003.07258. Deviation: of
-    pixels equal to the K-th each counts with the same share, the mean over all orders of them.
+    ``|top K pixels of the heatmap and mask| / K``: relevance rank accuracy, Arras et al.
+    (CLEVR-XAI) 2022, https://arxiv.org/abs/2003.07258. Deviation: pixels equal to the K-th one
+    count with equal shares, the mean over all orders of them.
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
         masks: Object masks at image resolution.
 
     Returns:
-        Shares, 0 to 1; NaN for a zero map, which ranks nothing, or without an object.
+        Shares, 0 to 1; NaN for a zero map or without an object.
 
     Raises:
         InputError: Heatmaps and masks differ in number, or a heatmap is negative or not finite.
@@ -206,8 +206,8 @@ def relevance_rank(heatmaps: Heatmaps, masks: Masks) -> Scores:
 def mask_iou(heatmaps: Heatmaps, masks: Masks, *, threshold: float = 0.5) -> Scores:
     """Return the intersection over union of each binarised heatmap with the object.
 
-    The heatmap's region is ``upsampled >= threshold * max(upsampled)``, the rule by which Zhou
-    et al., CVPR 2016, https://arxiv.org/abs/1512.04150, localise (they take 0.2 and a box).
+    The region of the heatmap is ``upsampled >= threshold * max(upsampled)``, the rule of Zhou et
+    al., CVPR 2016, https://arxiv.org/abs/1512.04150 (with threshold 0.2, and a box).
 
     Args:
         heatmaps: Raw heatmaps, finite and at least 0, of any resolution.
@@ -246,7 +246,7 @@ def _score_in_parts(
 
 
 def _peaks(upsampled: Upsampled) -> tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]:
-    """Return row and column of each first maximum."""
+    """Return row and column of the first maximum of each heatmap."""
     rows, columns = np.unravel_index(_flat(upsampled).argmax(axis=1), upsampled.shape[1:])
     return rows, columns
 

@@ -1,6 +1,6 @@
-"""Intervals of means over samples that cover as often as they say, in closed form.
+"""Closed-form intervals of means over samples, with nominal coverage.
 
-Simulated coverage of each stands in docs/evaluation.md (`python -m benchmarks.coverage`).
+docs/evaluation.md lists the simulated coverage of each (`python -m benchmarks.coverage`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ectool.metrics.proportions import (
 from ectool.metrics.statistics import Estimate, Sample, t_quantile, without_interval
 
 Scale = Literal["share", "difference", "number"]
-"""What a column holds: values within 0 and 1; differences of such values; any numbers."""
+"""Values of a column: shares within 0 and 1, differences of shares, or any numbers."""
 Values = Float64[np.ndarray, "n"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -32,14 +32,14 @@ def estimate_means(
     draws: Mapping[str, Integer[np.ndarray, "n"]] = NOTHING,
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
-    """Estimate the mean of every column with the interval that suits what it holds.
+    """Estimate the mean of every column with the interval for its kind of values.
 
     Args:
         columns: One value per sample for each name, all of one length; NaN where undefined.
-        scales: What the columns hold; `number` unless said; what is true or false is a share.
-        draws: Of columns whose samples share random draws of ours, which draw each sample was
-            measured with.
-        confidence: Probability the intervals cover, 0 to 1.
+        scales: Kind of values of each column, `number` unless given; booleans are shares.
+        draws: Indices of the random draw that each sample was measured with, for columns whose
+            samples share draws.
+        confidence: Nominal probability of the intervals, 0 to 1.
 
     Returns:
         Estimates by name, in the order of the columns; value NaN without samples, bounds NaN with
@@ -56,14 +56,14 @@ def estimate_means(
 def estimate_mean(values: Sample, scale: Scale = "number", *, confidence: float = 0.95) -> Estimate:
     """Estimate the mean of independent samples.
 
-    Shares of zeros and ones get Wilson's interval, differences of them Tango's. Other shares get
-    Wilson's for as many zeros and ones as would be as sure (``score_bounds``, with Student's t).
-    Anything else gets ``skewness_adjusted_interval``.
+    Zeros and ones get Wilson's interval, differences of them Tango's. Other shares get Wilson's for
+    the number of zeros and ones that has the same variance (``score_bounds``, with Student's t).
+    All other values get ``skewness_adjusted_interval``.
 
     Args:
         values: One per sample; NaN where undefined, which does not count in ``n``.
-        scale: What they hold.
-        confidence: Probability the interval covers, 0 to 1.
+        scale: Kind of values.
+        confidence: Nominal probability of the interval, 0 to 1.
 
     Returns:
         The estimate; value NaN without samples, bounds NaN with fewer than two.
@@ -86,16 +86,17 @@ def estimate_mean(values: Sample, scale: Scale = "number", *, confidence: float 
 
 
 def skewness_adjusted_interval(values: Values, *, confidence: float = 0.95) -> Estimate:
-    """Estimate the mean of numbers whose distribution may be skewed, such as losses.
+    """Estimate the mean of values whose distribution may be skewed, such as losses.
 
-    With ``t = (mean - mu) sqrt(n) / s`` and the skewness g, ``_straightened(t)`` is as good as
-    normal where t itself is not; the interval holds the mu of which it is within the quantiles of
-    Student's t (Hall 1992, JRSS B 54:221-228; the quantiles of t are ours). Without skewness that
-    is the t interval. Of 20 samples or more of a log-normal of sigma 1 it covers in 0.91 to 0.95.
+    With ``t = (mean - mu) sqrt(n) / s`` and the skewness g, ``_without_skewness(t)`` is close to
+    normal where t is not. The interval contains every mu for which it is within the quantiles of
+    Student's t (Hall 1992, JRSS B 54:221-228; the quantiles of t are our choice). Without skewness
+    it is the t interval. For 20 or more samples of a log-normal distribution of sigma 1 its
+    coverage is 0.91 to 0.95.
 
     Args:
         values: One per sample, at least two.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability of the interval, 0 to 1.
 
     Returns:
         The estimate; the interval of equal values has no width.
@@ -104,16 +105,16 @@ def skewness_adjusted_interval(values: Values, *, confidence: float = 0.95) -> E
     error = float(values.std(ddof=1)) / np.sqrt(n)
     if np.ptp(values) == 0:
         return Estimate(mean, mean, mean, n)
-    quantile, curve = t_quantile(n - 1, confidence), _curve(values)
-    low, high = (mean - error * _bent(side * quantile, curve) for side in (1, -1))
+    quantile, terms = t_quantile(n - 1, confidence), _skewness_terms(values)
+    low, high = (mean - error * _with_skewness(side * quantile, terms) for side in (1, -1))
     return Estimate(mean, float(low), float(high), n)
 
 
 def zero_mean_p_value(values: Values) -> float:
     """Return the p-value of the two-sided test that a mean is 0, the inverse of its interval.
 
-    It is below ``1 - confidence`` exactly where ``skewness_adjusted_interval`` excludes 0. Of equal
-    values, which have no spread, it is that of the signs: ``2^(1 - n)``.
+    It is below ``1 - confidence`` exactly where ``skewness_adjusted_interval`` excludes 0. Equal
+    values have no spread: their p-value is that of the sign test, ``2^(1 - n)``.
 
     Args:
         values: One per sample.
@@ -129,25 +130,26 @@ def zero_mean_p_value(values: Values) -> float:
     if np.ptp(values) == 0:
         return 1.0 if values[0] == 0 else 2.0 ** (1 - n)
     t = float(values.mean()) * np.sqrt(n) / float(values.std(ddof=1))
-    return float(2 * stdtr(n - 1, -abs(_straightened(t, _curve(values)))))
+    return float(2 * stdtr(n - 1, -abs(_without_skewness(t, _skewness_terms(values)))))
 
 
 def clustered_mean(
     values: Sample, clusters: Integer[np.ndarray, "m"], *, confidence: float = 0.95
 ) -> Estimate:
-    """Estimate the mean of samples that are alike within clusters, such as a shared random draw.
+    """Estimate the mean of samples that depend on each other within clusters.
 
     ``mean -+ t[(1 + confidence) / 2, k - 1] * sqrt(k / (k - 1) * sum((n_c / n)^2 (m_c - mean)^2))``
-    over k clusters of n_c samples and mean m_c: the draws count, not the samples, and what differs
-    from sample to sample is part of what differs from draw to draw.
+    over k clusters of n_c samples and mean m_c. Samples of a cluster share, for example, a random
+    draw. The number of clusters counts, not that of the samples; the variance between clusters
+    includes the variance between samples.
 
     Args:
         values: One per sample; NaN where undefined.
-        clusters: Which cluster each belongs to; any integers.
-        confidence: Probability the interval covers, 0 to 1.
+        clusters: Cluster of each sample; any integers.
+        confidence: Nominal probability of the interval, 0 to 1.
 
     Returns:
-        The estimate; bounds NaN with fewer than two clusters that hold a value.
+        The estimate; bounds NaN with fewer than two clusters that have a value.
     """
     column = np.asarray(values, np.float64)
     known = ~np.isnan(column)
@@ -166,7 +168,7 @@ def _mean_alone(values: Values) -> Estimate:
     return without_interval(value, len(values))
 
 
-def _curve(values: Values) -> tuple[float, float]:
+def _skewness_terms(values: Values) -> tuple[float, float]:
     """Return ``a = g / (3 sqrt n)`` and ``g / (6 sqrt n)``, g the skewness."""
     skewness = (((values - values.mean()) / values.std(ddof=1)) ** 3).mean()
     return float(skewness / (3 * np.sqrt(len(values)))), float(
@@ -174,14 +176,14 @@ def _curve(values: Values) -> tuple[float, float]:
     )
 
 
-def _straightened(t: float, curve: tuple[float, float]) -> float:
+def _without_skewness(t: float, terms: tuple[float, float]) -> float:
     """Return ``t + a t^2 + a^2 t^3 / 3 + g / (6 sqrt n)``."""
-    a, shift = curve
+    a, shift = terms
     return t + a * t**2 + a**2 * t**3 / 3 + shift
 
 
-def _bent(quantile: float, curve: tuple[float, float]) -> float:
-    """Return the t of which ``_straightened`` is the quantile."""
-    a, shift = curve
+def _with_skewness(quantile: float, terms: tuple[float, float]) -> float:
+    """Return the t for which ``_without_skewness`` equals the quantile."""
+    a, shift = terms
     aim = quantile - shift
     return aim if abs(a) < 1e-9 else float(np.cbrt(1 + 3 * a * aim) - 1) / a

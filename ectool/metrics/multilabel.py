@@ -1,7 +1,7 @@
-"""Several labels a sample: average precision as PASCAL VOC defines it, and right answers.
+"""Multi-label metrics: average precision as defined by PASCAL VOC, and accuracy of labels.
 
 Labels are 1 where a class is present, 0 where it is absent and -1 where it does not count, such as
-VOC's "difficult" objects: then sample and class are as if they had never met.
+the "difficult" objects of VOC. A pair of sample and class that does not count is ignored.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ectool.metrics.statistics import Estimate, normal_quantile, resample, witho
 
 Scores = Float[np.ndarray, "n c"]
 _EDGE = 1e-6
-"""How near to 0 and 1 a share may come before its logit is taken."""
+"""Min distance of a share from 0 and 1 before its logit is computed."""
 Labels = Int8[np.ndarray, "m k"]
 
 
 @dataclass(frozen=True)
 class ClassResult:
-    """A class's line in the table of classes.
+    """A row of the table of classes.
 
     Attributes:
         name: Name of the class.
-        average_precision: In [0, 1]; NaN without a sample that holds the class.
-        present: Number of samples that hold the class.
-        absent: Number of samples that do not; the rest does not count.
+        average_precision: In [0, 1]; NaN without a sample that contains the class.
+        present: Number of samples that contain the class.
+        absent: Number of samples that do not contain it; the other samples do not count.
     """
 
     name: str
@@ -48,12 +48,11 @@ def average_precision(
     envelope over r from 0 to 1, as in VOC since 2010, and "11-point" its mean over r = 0, 0.1,
     ..., 1, as in VOC 2007 (Everingham et al. 2010, doi 10.1007/s11263-009-0275-4, section 4.2;
     ``VOCevalcls.m`` and ``VOCap.m`` of the devkit). Deviations: equal scores are one rank, so
-    precision and recall are read where all of them have been retrieved, and the order of the
-    samples plays no part (the devkit takes them in the order of its files); ``recall >= r`` is
-    decided in whole numbers.
+    precision and recall are those after all of them are retrieved, and the order of the samples
+    has no effect (the devkit uses that of its files); ``recall >= r`` is decided in integers.
 
     Args:
-        scores: Scores of every class; any increasing function of them gives the same answer. NaN
+        scores: Scores of every class; any increasing function of them gives the same result. NaN
             ranks last.
         labels: Present (1), absent (0) and uncounted (-1) classes.
         interpolation: How the curve is integrated.
@@ -62,7 +61,7 @@ def average_precision(
         Average precision of each class, in [0, 1]; NaN without a positive.
 
     Raises:
-        InputError: Scores and labels differ in shape, or a label is none of the three.
+        InputError: Scores and labels differ in shape, or a label is not 1, 0 or -1.
     """
     everyone_once = np.ones((1, len(scores)), np.int64)
     (precisions,) = _by_class(_rankings(scores, labels), everyone_once, interpolation)
@@ -83,7 +82,7 @@ def mean_average_precision(
         mAP, in [0, 1]; NaN where no class has a positive.
 
     Raises:
-        InputError: Scores and labels differ in shape, or a label is none of the three.
+        InputError: Scores and labels differ in shape, or a label is not 1, 0 or -1.
     """
     precisions = average_precision(scores, labels, interpolation=interpolation)
     return float(_mean_of_defined(precisions[None])[0])
@@ -98,14 +97,14 @@ def mean_average_precision_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate mean average precision with the spread of it over resamples of the samples.
+    """Estimate mean average precision with its spread over bootstrap resamples.
 
-    In every resample the classes without a positive are left out of its mean. A positive that a
-    resample holds twice lifts the envelope, so resamples lie above the value by about as much as
-    the value lies above the population's. The ends are ``logit(value) - bias -+ z * deviation``,
-    bias and deviation those of the resampled logits, z the normal quantile. With few positives a
-    class the rest of the bias is not known: simulated coverage is 0.75 to 0.97 with 3 to 240
-    positives a class, and less for the 11-point form. So the ends are called a spread.
+    The mean of a resample is over the classes with a positive. A positive that a resample contains
+    twice raises the envelope, so resamples exceed the value by about as much as the value exceeds
+    that of the population. The ends are ``logit(value) - bias -+ z * deviation``, with bias and
+    deviation of the resampled logits and the normal quantile z. With few positives per class the
+    remaining bias is unknown: the simulated coverage is 0.75 to 0.97 with 3 to 240 positives per
+    class, and lower for the 11-point form. The ends are therefore called a spread.
 
     Args:
         scores: Scores of every class.
@@ -120,7 +119,7 @@ def mean_average_precision_interval(
         fewer than two samples.
 
     Raises:
-        InputError: Scores and labels differ in shape, or a label is none of the three.
+        InputError: Scores and labels differ in shape, or a label is not 1, 0 or -1.
     """
     rankings = _rankings(scores, labels)
 
@@ -151,7 +150,7 @@ def class_table(
     *,
     interpolation: Interpolation = "all-points",
 ) -> tuple[ClassResult, ...]:
-    """Return average precision and number of samples class by class.
+    """Return average precision and number of samples per class.
 
     Args:
         scores: Scores of every class.
@@ -160,10 +159,10 @@ def class_table(
         interpolation: How the curve is integrated.
 
     Returns:
-        One line per class, in the order of the columns.
+        One row per class, in the order of the columns.
 
     Raises:
-        InputError: Scores and labels differ in shape, or a label is none of the three.
+        InputError: Scores and labels differ in shape, or a label is not 1, 0 or -1.
     """
     precisions = average_precision(scores, labels, interpolation=interpolation)
     present, absent = (labels == 1).sum(axis=0), (labels == 0).sum(axis=0)
@@ -172,26 +171,26 @@ def class_table(
 
 
 def label_accuracy(logits: Scores, labels: Labels) -> Float64[np.ndarray, "n"]:
-    """Return the share of each sample's counting labels that are answered right.
+    """Return the share of each sample's counting labels that are predicted correctly.
 
-    A class is answered present where its logit is above 0; a logit that is NaN is wrong.
+    A class is predicted as present where its logit is above 0; a logit that is NaN is incorrect.
 
     Args:
         logits: One logit per class.
         labels: Present (1), absent (0) and uncounted (-1) classes.
 
     Returns:
-        Shares, 0 to 1; NaN for a sample none of whose labels counts.
+        Shares, 0 to 1; NaN for a sample without a counting label.
 
     Raises:
-        InputError: Logits and labels differ in shape, or a label is none of the three.
+        InputError: Logits and labels differ in shape, or a label is not 1, 0 or -1.
     """
-    right, counting = _right_answers(logits, labels)
-    return np.where(counting > 0, right / np.maximum(counting, 1), np.nan)
+    correct, counting = _correct_labels(logits, labels)
+    return np.where(counting > 0, correct / np.maximum(counting, 1), np.nan)
 
 
 def exact_match(logits: Scores, labels: Labels) -> Float64[np.ndarray, "n"]:
-    """Tell for every sample whether all of its counting labels are answered right.
+    """Return for every sample whether all of its counting labels are predicted correctly.
 
     The mean over samples is the exact-match ratio (subset accuracy).
 
@@ -200,13 +199,13 @@ def exact_match(logits: Scores, labels: Labels) -> Float64[np.ndarray, "n"]:
         labels: Present (1), absent (0) and uncounted (-1) classes.
 
     Returns:
-        1 or 0; NaN for a sample none of whose labels counts.
+        1 or 0; NaN for a sample without a counting label.
 
     Raises:
-        InputError: Logits and labels differ in shape, or a label is none of the three.
+        InputError: Logits and labels differ in shape, or a label is not 1, 0 or -1.
     """
-    right, counting = _right_answers(logits, labels)
-    return np.where(counting > 0, right == counting, np.nan)
+    correct, counting = _correct_labels(logits, labels)
+    return np.where(counting > 0, correct == counting, np.nan)
 
 
 def _rankings(scores: Scores, labels: Labels) -> list[Ranking]:
@@ -221,7 +220,7 @@ def _by_class(
 
 
 def _counts(rows: Integer[np.ndarray, "r n"]) -> Integer[np.ndarray, "r n"]:
-    """Count how often each resample holds each sample."""
+    """Count how often each resample contains each sample."""
     resamples, samples = rows.shape
     cells = rows + samples * np.arange(resamples)[:, None]
     return np.bincount(cells.ravel(), minlength=rows.size).reshape(rows.shape)
@@ -233,14 +232,14 @@ def _mean_of_defined(values: Float64[np.ndarray, "r c"]) -> Float64[np.ndarray, 
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _right_answers(
+def _correct_labels(
     logits: Scores, labels: Labels
 ) -> tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]:
-    """Count each sample's labels that are answered right, and those that count."""
+    """Return the numbers of each sample's correctly predicted and of its counting labels."""
     _check(logits, labels)
-    right: Bool[np.ndarray, "n c"] = np.where(labels == 1, logits > 0, logits <= 0)
+    correct: Bool[np.ndarray, "n c"] = np.where(labels == 1, logits > 0, logits <= 0)
     counting = labels >= 0
-    return (right & counting).sum(axis=1), counting.sum(axis=1)
+    return (correct & counting).sum(axis=1), counting.sum(axis=1)
 
 
 def _check(scores: Scores, labels: Labels) -> None:

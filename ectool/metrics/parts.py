@@ -1,4 +1,4 @@
-"""Do a class's heatmaps point at the same part of every object: location instability.
+"""Location instability: whether the heatmaps of a class point at the same part of every object.
 
 Zhang et al., Interpretable Convolutional Neural Networks, CVPR 2018,
 https://arxiv.org/abs/1710.00935, section 4.4.
@@ -21,7 +21,7 @@ Distances = Float64[np.ndarray, "n p"]
 def part_distances(
     heatmaps: Heatmaps, parts: Float[np.ndarray, "m p 3"], size: tuple[int, int]
 ) -> Distances:
-    """Return how far each heatmap's peak is from each part, as a share of the diagonal.
+    """Return the distance of each heatmap's peak from each part, as a share of the diagonal.
 
     ``sqrt((x_peak - x_part)^2 + (y_peak - y_part)^2) / sqrt(width^2 + height^2)``.
 
@@ -31,7 +31,7 @@ def part_distances(
         size: (height, width) of the images in pixels.
 
     Returns:
-        Distances; NaN for a part that is not visible, or for a zero map.
+        Distances; NaN for a part that is not visible, and for a zero map.
 
     Raises:
         InputError: Heatmaps and parts differ in number, or a heatmap is negative or not finite.
@@ -43,19 +43,19 @@ def part_distances(
 
 
 def location_instability(distances: Distances, labels: Integer[np.ndarray, "m"]) -> float:
-    """Return how much the distance between peak and part varies within a class.
+    """Return the standard deviation of the distance between peak and part within a class.
 
-    ``mean over classes c and parts p of std_{i of class c} distances[i, p]``. Zhang et al. take the
-    deviation over the images of one category for every filter of a layer, with the peak of the
-    filter's map; here an image's heatmap takes the place of the filter. A map drawn from one
-    filter serves as well. Which parts of which classes count: those seen in two images or more.
+    ``mean over classes c and parts p of std_{i of class c} distances[i, p]``, over the parts that
+    are visible in at least two images of the class. Zhang et al. compute the deviation over the
+    images of a category for every filter of a layer, with the peak of the filter's map; here the
+    heatmap of the image takes the place of the filter's map.
 
     Args:
         distances: See ``part_distances``; NaN does not count.
         labels: Classes of the samples.
 
     Returns:
-        The instability, at least 0, the lower the steadier; NaN where nothing counts.
+        The instability, at least 0; lower is more stable. NaN where no distance counts.
     """
     return float(_instabilities(distances, labels, np.arange(len(distances))[None])[0])
 
@@ -70,18 +70,18 @@ def location_instability_interval(
 ) -> Estimate:
     """Estimate ``location_instability`` with its spread over bootstrap resamples.
 
-    A resample that holds an image twice has less spread, so with few images of each class
-    both lean downwards: with 5 to 30 the ends hold the true value in 0.00 to 0.50 of simulations.
+    A resample that contains an image twice has a smaller deviation, so both ends are biased
+    downwards for few images per class: the simulated coverage with 5 to 30 images is 0.00 to 0.50.
 
     Args:
         distances: See ``part_distances``; NaN does not count.
         labels: Classes of the samples.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability, 0 to 1.
         resamples: Number of bootstrap resamples.
-        seed: Seed of the resampling; the same seed gives the same interval.
+        seed: Seed of the resampling; the same seed gives the same spread.
 
     Returns:
-        The estimate; value NaN where nothing counts.
+        The estimate, a spread; value NaN where no distance counts.
     """
     found = bootstrap_interval(
         lambda rows: _instabilities(distances, labels, rows),
@@ -113,7 +113,7 @@ def _instabilities(
 def _deviations(
     values: Float64[np.ndarray, "v"], cells: Integer[np.ndarray, "v"], count: int
 ) -> Float64[np.ndarray, "cells"]:
-    """Return the standard deviation in each cell; NaN for cells of fewer than two values."""
+    """Return the standard deviation of each cell; NaN for cells of fewer than two values."""
     held = np.bincount(cells, minlength=count)
     mean = np.bincount(cells, weights=values, minlength=count) / np.maximum(held, 1)
     square = (values - mean[cells]) ** 2

@@ -1,6 +1,6 @@
-"""Precision and recall along one class's ranking of the samples, for many resamples at once.
+"""Average precision of one class over the ranking of its samples, for many resamples at once.
 
-A sample counts as often as a resample holds it, so the scores are ranked once for all resamples.
+A sample counts as often as a resample contains it, so the scores are ranked once for all resamples.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ _RECALL_STEPS = 10
 
 @dataclass(frozen=True)
 class Ranking:
-    """The samples that count for one class, best score first; equal scores are one rank.
+    """The samples that count for one class, highest score first; equal scores are one rank.
 
-    Only ranks that hold a positive matter: at the others recall does not rise, and precision has
-    only fallen.
+    Only ranks with a positive matter: at the others recall does not rise and precision falls.
 
     Attributes:
-        samples: Which samples they are.
-        positives: Those of them that hold the class, in the same order.
+        samples: Indices of the samples.
+        positives: Indices of the samples that contain the class, in the same order.
         ends: Index into ``samples`` of the last sample of each rank that matters.
-        positive_ends: Index into ``positives`` of the last positive of each of them.
+        positive_ends: Index into ``positives`` of the last positive of each rank that matters.
     """
 
     samples: Integer[np.ndarray, "m"]
@@ -41,11 +40,11 @@ def rank(scores: Float[np.ndarray, "n"], labels: Int8[np.ndarray, "n"]) -> Ranki
     """Rank the samples of one class by their scores.
 
     Args:
-        scores: The class's scores; NaN ranks last, beside -inf.
+        scores: Scores of the class; NaN ranks last, with -inf.
         labels: Present (1), absent (0) or not counted (-1).
 
     Returns:
-        The ranking; the order within a rank is arbitrary and plays no part.
+        The ranking; the order within a rank is arbitrary and has no effect.
     """
     counting = np.flatnonzero(labels >= 0)
     values = np.where(np.isnan(scores), -np.inf, scores)[counting]
@@ -70,7 +69,7 @@ def average_precisions(
 
     Args:
         ranking: The class's ranking.
-        counts: How often each resample holds each sample.
+        counts: How often each resample contains each sample.
         interpolation: "all-points" for ``sum(rise of recall * envelope)``, "11-point" for the
             mean of the envelope at recall 0, 0.1, ..., 1.
 
@@ -101,7 +100,7 @@ def _eleven_points(
     total = hits[:, -1:]
     levels = []
     for step in range(_RECALL_STEPS + 1):
-        # In whole numbers: 3 of 10 positives are recall 0.3, whatever 3 * 0.1 rounds to.
+        # In integers: 3 of 10 positives are recall 0.3, but 3 * 0.1 is not exactly 0.3.
         first = (_RECALL_STEPS * hits < step * total).sum(axis=1, keepdims=True)
         levels.append(np.take_along_axis(envelope, first, axis=1)[:, 0])
     return np.asarray(np.mean(levels, axis=0))

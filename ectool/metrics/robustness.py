@@ -1,7 +1,7 @@
-"""How much of the accuracy is left under corruptions, and under growing attacks.
+"""Accuracy under corruptions, and under attacks of increasing radius.
 
-All but `error_rates` are columns of one number per sample whose mean is the metric, so intervals
-and paired differences come from `ectool.metrics.statistics`.
+All functions but `error_rates` return one value per sample, whose mean is the metric, so that means
+get their intervals and paired differences elsewhere.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ Column = Float64[np.ndarray, "n"]
 
 
 def error_rates(correct: Correct) -> Float64[np.ndarray, "kinds severities"]:
-    """Return the share of samples classified wrongly, for each kind and severity.
+    """Return the share of misclassified samples for each kind and severity.
 
     Args:
-        correct: Whether each sample is recognised under each kind and severity.
+        correct: Whether each sample is classified correctly under each kind and severity.
 
     Returns:
-        Errors, 0 to 1; of one model they serve as the baseline of another.
+        Error rates, 0 to 1; those of one model serve as the baseline of another.
     """
     return np.asarray(1 - correct.mean(axis=2))
 
 
 def correctness_under_corruption(correct: Correct) -> Column:
-    """Return the share of corruptions under which each sample is recognised.
+    """Return the share of corruptions under which each sample is classified correctly.
 
-    ``mean over kinds and severities of correct``; one minus its mean is the mean corruption error
+    ``mean over kinds and severities of correct``. One minus its mean is the mean corruption error
     without a baseline (not normalised).
 
     Args:
-        correct: Whether each sample is recognised under each kind and severity.
+        correct: Whether each sample is classified correctly under each kind and severity.
 
     Returns:
         Shares, 0 to 1.
@@ -51,16 +51,16 @@ def corruption_errors(correct: Correct, baseline: Rates) -> Column:
 
     ``CE[kind] = sum(errors[kind]) / sum(baseline[kind])``, sums over severities, and
     ``mCE = mean over kinds of CE`` (Hendrycks and Dietterich 2019, section 4.1,
-    https://arxiv.org/abs/1903.12261, with AlexNet as baseline). The baseline is taken as exact,
-    so a sample's part is the same formula with its own errors of 0 or 1, and mCE their mean.
+    https://arxiv.org/abs/1903.12261, with AlexNet as baseline). The baseline is treated as exact,
+    so the part of a sample is the same formula with its errors of 0 or 1, and mCE is their mean.
 
     Args:
-        correct: Whether each sample is recognised under each kind and severity.
-        baseline: Error rates of the baseline under the same, in the same order.
+        correct: Whether each sample is classified correctly under each kind and severity.
+        baseline: Error rates of the baseline under the same corruptions, in the same order.
 
     Returns:
-        Parts, at least 0; their mean is 1 where the model errs as much as the baseline. NaN
-        throughout where the baseline makes no error at all under one of the kinds.
+        Parts, at least 0; their mean is 1 for a model with the errors of the baseline. All NaN
+        where the baseline has no error under one of the kinds.
 
     Raises:
         InputError: The baseline has other kinds or severities.
@@ -72,20 +72,20 @@ def corruption_errors(correct: Correct, baseline: Rates) -> Column:
 def relative_corruption_errors(
     correct: Correct, clean: Bool[np.ndarray, "n"], baseline: Rates, baseline_clean: float
 ) -> Column:
-    """Return every sample's part in relative mCE: how much corruption adds to the clean error.
+    """Return every sample's part in relative mCE: the errors that corruption adds.
 
     ``sum(errors[kind] - clean error) / sum(baseline[kind] - baseline_clean)``, sums over
     severities, then the mean over kinds (source as for `corruption_errors`).
 
     Args:
-        correct: Whether each sample is recognised under each kind and severity.
-        clean: Whether it is recognised as it is.
-        baseline: Error rates of the baseline under the same, in the same order.
-        baseline_clean: Error rate of the baseline on the images as they are.
+        correct: Whether each sample is classified correctly under each kind and severity.
+        clean: Whether each unchanged sample is classified correctly.
+        baseline: Error rates of the baseline under the same corruptions, in the same order.
+        baseline_clean: Error rate of the baseline on the unchanged images.
 
     Returns:
-        Parts, of either sign; their mean is 1 where corruption costs the model as much as the
-        baseline. NaN throughout where a kind costs the baseline nothing.
+        Parts, of either sign; their mean is 1 where corruption adds as many errors as to the
+        baseline. All NaN where a kind adds no errors to the baseline.
 
     Raises:
         InputError: The baseline has other kinds or severities.
@@ -100,18 +100,19 @@ def area_under_robustness_curve(
 ) -> Column:
     """Return every sample's part in the area under the curve of accuracy over eps.
 
-    Trapezoids, divided by the width of the curve, so the mean of the parts is the mean accuracy
-    over radii from the first to the last, linear between those that were measured.
+    ``area_under_curve``, so the mean of the parts is the mean accuracy over radii from the first to
+    the last, linear between the measured ones.
 
     Args:
-        correct: Whether each sample is recognised at each radius; 0 stands for the clean image.
-        eps: The radii, ascending, at least two; in whatever unit.
+        correct: Whether each sample is classified correctly at each radius; radius 0 is the clean
+            image.
+        eps: The radii, ascending, at least two, in any unit.
 
     Returns:
-        Parts, 0 to 1; 1 for a sample that no attack changes.
+        Parts, 0 to 1; 1 for a sample that is correct at all radii.
 
     Raises:
-        InputError: The radii do not ascend, or are fewer than two, or not one per row.
+        InputError: The radii do not ascend, are fewer than two, or are not one per row.
     """
     radii = np.asarray(eps, np.float64)
     if len(radii) < 2 or len(radii) != len(correct) or not (np.diff(radii) > 0).all():

@@ -1,4 +1,4 @@
-"""Accuracy over strata of the samples: the mean over classes, and that of the worst group."""
+"""Accuracy over strata of the samples: mean over classes, and accuracy of the worst group."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ectool.metrics.proportions import jeffreys_bounds, score_bounds
 from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
 
 _BELOW, _ABOVE = 0.4, 0.6
-"""Shares of the error probability on either side of the worst group's interval."""
+"""Shares of the error probability below and above the interval of the worst group."""
 _CANDIDATE_ERROR = 0.05
-"""Error of each bound by which a group is still a candidate for the worst one."""
+"""Error probability of the bounds that select candidates for the worst group."""
 
 
 def balanced_accuracy(
@@ -25,13 +25,13 @@ def balanced_accuracy(
 
     ``mean over classes of mean(correct[labels == class])``, over the classes that have samples, as
     scikit-learn's ``balanced_accuracy_score``. The interval is that of ``score_bounds`` with
-    the variance ``sum over k classes of p (1 - p) / (n - 1) / k^2``. A class of one sample tells
-    nothing of its variance, and takes that of the mean, ``value (1 - value)``.
+    the variance ``sum over k classes of p (1 - p) / (n - 1) / k^2``. A class of one sample has no
+    variance of its own; that of the mean, ``value (1 - value)``, takes its place.
 
     Args:
         correct: Whether each sample is classified correctly.
         labels: True classes.
-        confidence: Probability the interval covers, 0 to 1.
+        confidence: Nominal probability of the interval, 0 to 1.
 
     Returns:
         The estimate, 0 to 1; value NaN without samples, bounds NaN with fewer than two.
@@ -57,20 +57,20 @@ def worst_group_accuracy(
     *,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Estimate the accuracy of the group of samples that is classified worst.
+    """Estimate the accuracy of the group of samples with the lowest accuracy.
 
     ``min over groups of mean(correct[groups == group])`` (Sagawa et al., ICLR 2020,
-    https://arxiv.org/abs/1911.08731). The min of many noisy numbers lies below the accuracy of the
-    population's worst group, so the bootstrap of it does not cover. The interval is
-    ``min(lower bounds)`` to ``min(upper bounds)`` over the groups. Any of the groups that still may
-    be the worst can have the least upper bound by chance, so their bounds hold together (Sidak's
-    correction for their number). Which of them is the worst need not be known for the lower bound.
-    In simulations of 2 to 100 groups of 10 to 200 samples it covers in 0.94 to 0.99 of the draws.
+    https://arxiv.org/abs/1911.08731). The minimum of many noisy values is below the accuracy of the
+    population's worst group, so a bootstrap interval does not have nominal coverage. The interval
+    is ``min(lower bounds)`` to ``min(upper bounds)`` over the groups. Every group that may be the
+    worst can have the smallest upper bound by chance, so the upper bounds get Sidak's correction
+    for the number of these candidates. The lower bound needs none. The coverage in simulations of 2
+    to 100 groups of 10 to 200 samples is 0.94 to 0.99.
 
     Args:
         correct: Whether each sample is classified correctly.
-        groups: Number of the group each sample belongs to; any integers.
-        confidence: Probability the interval covers at least, 0 to 1.
+        groups: Group of each sample; any integers.
+        confidence: Minimum nominal probability of the interval, 0 to 1.
 
     Returns:
         The estimate, 0 to 1, with the number of all samples; value NaN without samples, bounds NaN
@@ -94,7 +94,7 @@ def worst_group_accuracy(
 def _counts(
     correct: Bool[np.ndarray, "n"], strata: Integer[np.ndarray, "m"]
 ) -> tuple[Int64[np.ndarray, "s"], Int64[np.ndarray, "s"]]:
-    """Return how many samples of each stratum are right, and how many there are."""
+    """Return the numbers of correct and of all samples of each stratum."""
     check_one_each(correct, strata)
     _, number, totals = np.unique(strata, return_inverse=True, return_counts=True)
     return np.bincount(number[correct], minlength=len(totals)).astype(np.int64), totals
