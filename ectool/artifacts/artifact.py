@@ -214,7 +214,7 @@ class Artifact:
         return self._content.take(name, rows)
 
     def is_raw(self, name: str) -> bool:
-        """Tell whether any rows of an array can be taken at the cost of reading them alone."""
+        """Return whether any rows of an array can be taken at the cost of reading them alone."""
         return self._content.raw(name) is not None
 
     @cached_property

@@ -28,7 +28,7 @@ class Checked:
         self._seen: set[tuple[str, int]] = set()
 
     def is_due(self, name: str, number: int) -> bool:
-        """Tell whether an array of a shard is still to be compared."""
+        """Return whether an array of a shard is still to be compared."""
         known = bool(self.shards) and spec_of(self.kind, name) is not None
         return known and (name, number) not in self._seen
 

@@ -33,7 +33,7 @@ class PartialFolder:
 
     @property
     def is_begun(self) -> bool:
-        """Tell whether there is something to go on from."""
+        """Return whether there is something to go on from."""
         return any(path.is_dir() for path in self.scratch.iterdir())
 
     def publish(self) -> Path:

@@ -26,7 +26,7 @@ from ectool.errors import InputError, IntegrityError, OutputExistsError
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
-    """Tell whether an output with the recipe's key is there; move another aside if forced.
+    """Return whether an output with the recipe's key is there; move another aside if forced.
 
     Raises:
         OutputExistsError: Something else is there and `force` is off.
@@ -97,7 +97,7 @@ class PartialArtifact:
         return [number for number in range(len(self.ranges)) if self.is_missing(number)]
 
     def is_missing(self, number: int) -> bool:
-        """Tell whether a shard is not finished."""
+        """Return whether a shard is not finished."""
         return not self._marker(number).exists()
 
     def write(self, number: int, arrays: Arrays, findings: dict[str, int]) -> None:

@@ -134,7 +134,7 @@ class ChunkError(OSError):
 
 
 def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:
-    """Tell whether an array's chunks are whole rows as they lie in memory, and a checksum."""
+    """Return whether an array's chunks are whole rows as they lie in memory, and a checksum."""
     codecs = array.metadata.codecs if array.metadata.zarr_format == 3 else ()
     kinds = tuple(type(codec) for codec in codecs)
     whole_rows = array.chunks[1:] == array.shape[1:]

@@ -20,7 +20,7 @@ Framing = Callable[[int, int, int], Box]
 """Maps (index, width, height) of an image to the part of it that is shown."""
 
 Report = Callable[[EctoolError], None]
-"""Is told of a fault that leaves something of a data set; may raise it."""
+"""Receives a fault that leaves a part of a data set readable; may raise it."""
 
 SPLITS = ("train", "validation", "test")
 VARIANTS = (
@@ -35,7 +35,7 @@ VARIANTS = (
 
 
 def raise_fault(fault: EctoolError) -> None:
-    """Raise a fault: what everybody does but those who look for all faults."""
+    """Raise a fault; the default, unless all faults are collected."""
     raise fault
 
 
@@ -46,16 +46,16 @@ class DataRequest:
     Attributes:
         path: What follows the colon of the data URI; empty where the URI has none.
         split: One of the splits of the data set.
-        root: Folder under which data sets lie and made ones are cached (``ECTOOL_DATA``).
+        root: Folder of the data sets and of the cache of generated ones (``ECTOOL_DATA``).
         variant: One of the background variants of the data set; ``original`` always exists.
         view: How images of many sizes become squares of one size.
         rho: Share of training images whose background family equals the class (digits).
-        seed: Seed of everything that is drawn while the data are made (digits).
+        seed: Seed of all random numbers of generated data (digits).
         fold: Predefined fold of the training images (stl10), or None for all of them.
         class_order: How the classes of folders and tables are sorted, or None for the data set's
             own order: folders as text, as torchvision does, and tables naturally.
-        report: Is told of every fault beside which the rest can still be opened; raises it, unless
-            somebody looks for all faults.
+        report: Receives every fault that leaves the rest of the data readable; raises it, unless
+            all faults are collected.
     """
 
     path: str
@@ -72,11 +72,11 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Where the objects of a batch are, in the pixels of its view; None for what nobody drew.
+    """Annotations of the objects of a batch, in pixels of the view; None where there are none.
 
     Attributes:
         masks: True on the object.
-        boxes: Boxes (x0, y0, x1, y1) of every image, end-exclusive, cut off at the view's edges.
+        boxes: Boxes (x0, y0, x1, y1) of every image, end-exclusive, clipped to the view.
         parts: Locations (x, y) and visibility (0 or 1) of the parts, all in one order; a location
             may lie outside the view.
     """
@@ -88,11 +88,11 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of samples whose accuracies are told apart.
+    """Groups of samples; evaluation reports the accuracy of each group.
 
     Attributes:
         names: Name of each group.
-        of_samples: Group of every sample, as an index into `names`.
+        of_samples: Group of every sample, an index into `names`.
     """
 
     names: tuple[str, ...]
@@ -123,16 +123,15 @@ class Dataset(Protocol):
 
     @property
     def labels(self) -> Labels:
-        """Return the true class of every sample, -1 where nobody knows it.
+        """Return the true class of every sample, -1 where it is unknown.
 
-        Of multi-label data: 1 for every class that is there, 0 for those that are not, -1 for
-        those that do not count.
+        Multi-label data have one entry for each class: 1 present, 0 absent, -1 not counted.
         """
         ...
 
     @property
     def groups(self) -> Groups | None:
-        """Return the groups of the samples, where the data set has any."""
+        """Return the groups of the samples, or None."""
         ...
 
     @property
@@ -148,14 +147,14 @@ class Dataset(Protocol):
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB images, 0 to 255: the deterministic view, or what `framing` shows."""
+        """Return RGB images, 0 to 255: the view, or the part that `framing` returns."""
         ...
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
-        """Return where the objects are: all of them, or those of one target class each."""
+        """Return annotations of all objects, or of those of one target class for each image."""
         ...
 
 
 def is_multilabel(labels: Labels) -> bool:
-    """Tell whether samples have any number of classes each."""
+    """Return whether labels are multi-label: one entry for each class."""
     return labels.ndim == 2

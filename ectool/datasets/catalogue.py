@@ -18,7 +18,7 @@ Opener = Callable[[DataRequest], Dataset]
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that the makers of a data set publish.
+    """A published file of a data set.
 
     Attributes:
         name: File name.
@@ -39,18 +39,18 @@ class Entry:
     Attributes:
         open: Opens one split and variant.
         summary: One line for people.
-        uri: How it is named, e.g. ``cub200[:PATH]``.
-        splits: Its splits; the first is what is trained on.
+        uri: Form of its URI, e.g. ``cub200[:PATH]``.
+        splits: Its splits; the first is the training split.
         variants: Its background variants.
-        archives: What to download; nothing where users bring the data or ectool makes them.
+        archives: Files to download; none for data that users bring or ectool generates.
         folder: Where the archives are unpacked, below ``ECTOOL_DATA``.
-        owns_folder: Whether all files below its path belong to it.
+        owns_folder: Whether all files in the folder belong to it.
         has_folds: Whether its training images come in predefined folds.
-        splits_at: Returns the splits that are at a path, where every place has its own.
-        check_more: Reports the faults of what the splits do not show, such as lists that only an
-            option reads; where there is such a thing.
-        groups: Returns the class that each class of a wider model belongs to, -1 for none; where
-            such models can be asked about the data.
+        splits_at: Returns the splits at a path; None if all paths have the same splits.
+        check_more: Reports the faults of files that belong to no split, such as lists that only an
+            option reads; None if there are no such files.
+        groups: Returns the class of this data set that each class of ImageNet belongs to, -1 for
+            none; None if models of ImageNet's classes do not apply.
     """
 
     open: Opener
@@ -68,13 +68,13 @@ class Entry:
 
 
 def missing_file(path: Path, archive: Archive, place: Path, *, others: bool = True) -> InputError:
-    """Return the error for a file that a published archive holds.
+    """Return the error for a missing file of a published archive.
 
     Args:
         path: The missing file or folder.
-        archive: The archive that holds it.
+        archive: The archive that contains it.
         place: The folder to unpack the archive in.
-        others: Whether other files of the archive are there.
+        others: Whether other files of the archive exist.
     """
     kind = InputError if others else AbsentError
     return kind(

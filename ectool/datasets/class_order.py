@@ -1,4 +1,4 @@
-"""The order of classes: which number each class name has."""
+"""The order of classes, which numbers their names."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def ordered_classes(
 ) -> list[str]:
     """Sort class names, which numbers them from 0.
 
-    Two names that are spellings of one are refused, for images of one class would count as those
-    of two: one number (1 and 1.0), or the same word but for case, white space or the way Unicode
-    composes it (cat and Cat; single letters may differ in case). Asked for ``text``, every
+    Two spellings of one name are refused, because images of one class would count as two classes:
+    one number (1 and 1.0), or one word that differs only in case, white space or Unicode
+    normalisation (cat and Cat; single letters may differ in case). With the order ``text``, every
     spelling is a class.
 
     Args:
         names: Names; repetitions count once.
         order: ``text`` compares them as text, as torchvision's ImageFolder does: 0, 1, 10, 11, 2.
             ``natural`` sorts by value where every name is an integer, also written as 1.0 or -1,
-            and as text elsewhere. None: nobody asked for one.
-        where: What the message begins with.
-        default: The order where nobody asked for one.
+            and as text otherwise. None: `default`.
+        where: Beginning of the error message.
+        default: The order where `order` is None.
 
     Raises:
-        InputError: Two names are spellings of one.
+        InputError: Two names are spellings of one name.
     """
     by_text = sorted(set(names))
     if order != "text":
@@ -43,17 +43,17 @@ def ordered_classes(
 
 
 def are_integers(names: Sequence[str]) -> bool:
-    """Tell whether every name is an integer, also one written as 1.0 or -1."""
+    """Return whether every name is an integer, also one written as 1.0 or -1."""
     return bool(names) and all(_INTEGER.fullmatch(name) for name in names)
 
 
 def order_matters(names: Sequence[str]) -> bool:
-    """Tell whether names have another order as text than by value."""
+    """Return whether the order of names as text differs from the order by value."""
     return are_integers(names) and sorted(names) != sorted(names, key=_value)
 
 
 def order_of(names: Sequence[str]) -> ClassOrder | None:
-    """Return the order that integers are in; None for other names, and where both are the same."""
+    """Return the order of names that are integers; None for other names or if both orders agree."""
     if not order_matters(names):
         return None
     if list(names) == sorted(names):
@@ -66,7 +66,7 @@ def _value(name: str) -> int:
 
 
 def _check_spelling(names: Sequence[str], where: str) -> None:
-    """Check that no two names are spellings of one number or of one word."""
+    """Check that no two names are spellings of one number or one word."""
     numbers = are_integers(names)
     found: dict[int | str, str] = {}
     for name in names:
@@ -82,6 +82,6 @@ def _check_spelling(names: Sequence[str], where: str) -> None:
 
 
 def _word(name: str) -> str:
-    """Return what spellings of a word have in common."""
+    """Return the normal form of all spellings of a word."""
     word = " ".join(normalize("NFC", name).split())
     return word.casefold() if len(word) > 1 else word

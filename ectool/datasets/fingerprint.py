@@ -1,4 +1,4 @@
-"""SHA-256 of what a data set consists of, without reading unchanged files twice."""
+"""SHA-256 of the contents of a data set; unchanged files are read only once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ectool.errors import InputError
 
 _MEMO_FOLDER = ".fingerprints"
 SETTLED_NS = 2_000_000_000
-"""Age from which a file's times tell it from what is written next: the coarsest clock in use."""
+"""Age from which the next change of a file has another time: the resolution of coarse clocks."""
 
 Listing = list[tuple[str, int, int, int, int]]
 """Path, size, time of modification, time of change, and inode of each file."""
@@ -30,7 +30,7 @@ def fingerprints(datasets: Mapping[str, Dataset]) -> dict[str, str]:
 
 
 def digest_of(parts: Mapping[str, object]) -> str:
-    """Return the SHA-256 (hex) of named parts, whatever their order.
+    """Return the SHA-256 (hex) of named parts; their order does not matter.
 
     Args:
         parts: JSON-serialisable values by name.
@@ -44,17 +44,17 @@ def digest_of(parts: Mapping[str, object]) -> str:
 def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
     """Return the SHA-256 (hex) over relative paths and contents of files.
 
-    It does not depend on where the folder lies. The result is remembered under
+    It does not depend on the place of the folder. The result is cached under
     ``root/.fingerprints`` by the listing of files, so unchanged files are read only once. A listing
-    holds the time of change and the inode, which no program sets: a file that is replaced by one
+    has the time of change and the inode, which no program can set: a file that is replaced by one
     of the same size and modification time is read again. Files that changed in the last two seconds
-    or while they were read are not remembered, for the next change might bear the same time.
+    or while they were read are not cached, because the next change might have the same time.
 
     Args:
         folder: Folder that holds the files.
-        paths: POSIX paths relative to the folder, in the order that is to count.
-        root: Folder of all data sets (``ECTOOL_DATA``); where it is read-only, nothing is
-            remembered.
+        paths: POSIX paths relative to the folder; their order matters.
+        root: Folder of all data sets (``ECTOOL_DATA``); nothing is cached if it is
+            read-only.
 
     Returns:
         64 hexadecimal digits.
@@ -63,7 +63,7 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
         InputError: A file is missing or cannot be read.
     """
     try:
-        return _known_or_read(folder, paths, root / _MEMO_FOLDER)
+        return _cached_or_read(folder, paths, root / _MEMO_FOLDER)
     except OSError as error:
         raise InputError(
             str(error.filename or folder),
@@ -73,8 +73,8 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
         ) from error
 
 
-def _known_or_read(folder: Path, paths: Sequence[str], memo: Path) -> str:
-    """Return the digest that is remembered, or read the files and remember it."""
+def _cached_or_read(folder: Path, paths: Sequence[str], memo: Path) -> str:
+    """Return the cached digest, or read the files and cache it."""
     began, listing = time.time_ns(), _list(folder, paths)
     note = memo / digest_of({"folder": str(folder.resolve()), "files": listing})
     known = _recall(note)
@@ -107,14 +107,14 @@ def _hash_file(path: Path) -> str:
 
 
 def _recall(note: Path) -> str | None:
-    with suppress(OSError):  # nothing there, or somebody else's
+    with suppress(OSError):  # missing, or not readable
         text = note.read_text("ascii", errors="replace")
         return text if re.fullmatch("[0-9a-f]{64}", text) else None
     return None
 
 
 def _remember(note: Path, digest: str) -> None:
-    with suppress(OSError):  # a read-only folder costs time, nothing else
+    with suppress(OSError):  # in a read-only folder nothing is cached
         note.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
             file.write(digest)

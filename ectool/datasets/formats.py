@@ -1,4 +1,4 @@
-"""Which files are images: the formats and file name extensions that Pillow decodes by itself."""
+"""Image formats and file name extensions that Pillow decodes without other programs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,18 @@ from pathlib import Path, PurePath
 from PIL import Image
 
 _FOREIGN = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
-"""Formats that start foreign programs, need a program to register itself, or hold no pixels."""
+"""Formats that start other programs, need a plugin, or have no pixels."""
 _UNDEFINED = ("XBM",)
-"""Formats that do not say which of their two levels is white."""
+"""Formats that do not define which of their two levels is white."""
 _UNSIGNED = (
     *("CUR", "DIB", "FLI", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "PCD", "PCX", "PIXAR"),
     *("SPIDER", "SUN", "TGA"),
 )
-"""Formats that begin with nothing of their own: only the extension tells them from any bytes."""
-
-
-@cache
-def image_extensions() -> tuple[str, ...]:
-    """Return the lower-case extensions of image files, with their dots, sorted."""
-    return tuple(sorted(_format_of()))
+"""Formats without a signature at the start of the file: only the extension identifies them."""
 
 
 def is_image_name(name: str) -> bool:
-    """Tell whether a file name, whatever its case, has the extension of an image."""
+    """Return whether a file name has the extension of an image, in any case."""
     return PurePath(name).suffix.lower() in _format_of()
 
 
@@ -40,10 +34,10 @@ def image_names(folder: Path) -> list[str]:
 
 
 def readable_formats(name: str) -> list[str]:
-    """Return the formats that a file's bytes may be in.
+    """Return the formats that a file may have.
 
     Args:
-        name: Its name, whose extension counts only for formats without a signature.
+        name: Its name; the extension counts only for formats without a signature.
     """
     own = _format_of().get(PurePath(name).suffix.lower())
     return [*_signed(), own] if own in _UNSIGNED else _signed()

@@ -1,4 +1,4 @@
-"""Images that are arrays already, all of one size: read by rows, framed when asked for."""
+"""Data sets whose images are arrays of one size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reader = Callable[[Indices], np.ndarray]
 
 
 def no_annotations(_indices: Indices, _targets: Indices | None) -> Annotations:
-    """Return that nobody drew anything."""
+    """Return no annotations."""
     return Annotations()
 
 
@@ -32,9 +32,9 @@ class ImageArrays:
         classes: Names of the classes.
         size: (height, width) in pixels.
         read: Returns images (b, 3, h, w), 0 to 255, by index.
-        digest: Returns the fingerprint; called once, when somebody asks.
-        read_annotations: Returns where the objects are.
-        groups: Groups of the samples, where there are any.
+        digest: Returns the fingerprint; called at most once.
+        read_annotations: Returns the annotations of the objects.
+        groups: Groups of the samples, or None.
     """
 
     name: str
@@ -55,12 +55,12 @@ class ImageArrays:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return images, or what `framing` shows of them, resized to the same size."""
+        """Return images, or the parts of them that `framing` returns, resized to the same size."""
         images = self.read(indices)
         return images if framing is None else framed(images, indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
-        """Return where the objects are: all of them, or those of one target class each."""
+        """Return annotations of all objects, or of those of one target class for each image."""
         return self.read_annotations(indices, targets)
 
 
@@ -71,8 +71,8 @@ def framed(
 
     Args:
         images: Square images.
-        indices: What `framing` knows them by.
-        framing: Tells the part.
+        indices: Their indices, for `framing`.
+        framing: Returns the part of each image.
     """
     _, _, height, width = images.shape
     shown = np.empty_like(images)

@@ -1,4 +1,4 @@
-"""Images in files, whatever a data set calls its folders: decoded when asked for, on threads."""
+"""Data sets whose images are files; threads decode them on each access."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AnnotationReader(Protocol):
         ...
 
     def read(self, index: int, target: int | None) -> ImageAnnotations:
-        """Return the objects of an image: all of them, or those of one class."""
+        """Return the annotations of an image: of all objects, or of those of one class."""
         ...
 
 
@@ -58,17 +58,17 @@ class ImageFiles:
     """One split of a data set of image files.
 
     Attributes:
-        name: Short name for people, e.g. ``cub200/test``.
+        name: Short name for messages, e.g. ``cub200/test``.
         folder: Folder that all paths are relative to.
         paths: POSIX paths of the images.
         sample_ids: Unique identifier of every image; often its path.
         labels: True classes; see :class:`ectool.datasets.base.Dataset`.
         classes: Names of the classes.
-        view: How images become squares.
-        root: Folder under which content digests are remembered.
-        facts: JSON values that, with the files' contents, determine the data set.
-        annotation_reader: Reads where the objects are; None where there are no annotations.
-        groups: Groups of the samples, where there are any; `facts` tells them.
+        view: Makes images square.
+        root: Folder in which digests of the contents are cached.
+        facts: JSON values that determine the data set together with the contents of the files.
+        annotation_reader: Reads the annotations of the objects; None if there are none.
+        groups: Groups of the samples, or None; `facts` contains them.
     """
 
     name: str
@@ -111,7 +111,7 @@ class ImageFiles:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return the views of images, or what `framing` shows of them.
+        """Return the views of images, or the parts of them that `framing` returns.
 
         Raises:
             InputError: An image cannot be read.
@@ -128,10 +128,10 @@ class ImageFiles:
         return views
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
-        """Return where the objects are: all of them, or those of one target class each.
+        """Return annotations of all objects, or of those of one target class for each image.
 
-        Where there are masks but no boxes, the box is the tightest one around the mask in the
-        view: four zeros for an object that lies outside it.
+        If there are masks but no boxes, the box is the tightest one around the mask in the view:
+        four zeros for an object outside of the view.
 
         Raises:
             InputError: A file of annotations is damaged, or does not fit its image.
@@ -149,7 +149,7 @@ class ImageFiles:
 
 
 def place(view: View, index: int, size: tuple[int, int], framing: Framing | None) -> Placement:
-    """Return where an image of a size (width, height) lies in what is shown of it."""
+    """Return the placement of an image of a size (width, height) in its view or frame."""
     return view.place(*size) if framing is None else view.frame(framing(index, *size))
 
 

@@ -1,4 +1,4 @@
-"""Image files, decoded as a person sees them."""
+"""Decoding of image and mask files."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from ectool.errors import InputError
 def read_image(path: Path) -> Image.Image:
     """Decode an image file to RGB.
 
-    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits (16
-    bits a colour lose their lower 8); of several frames (GIF, WebP, APNG, TIFF) the first counts,
-    as by torchvision. CMYK is read as Adobe writes it, colour profiles are ignored.
+    EXIF orientation is applied, transparent pixels are blended with white, 16-bit grey is scaled
+    to 8 bits (colours of 16 bits lose their lower 8 bits). Of several frames (GIF, WebP, APNG,
+    TIFF) the first is read, as in torchvision. CMYK is read as Adobe writes it; colour profiles
+    are ignored.
 
     Args:
-        path: A file that Pillow reads without a foreign program, whatever it is called; formats
-            without a signature (TGA, PCX, ...) by their extension.
+        path: A file that Pillow reads without another program. Its name does not matter, except
+            for formats without a signature (TGA, PCX, ...).
 
     Returns:
         The image in mode RGB.
 
     Raises:
-        InputError: The file is no image, is damaged, or has pixels whose colour is not defined:
+        InputError: The file is not an image, is damaged, or has pixels without a defined colour:
             floating-point, signed or 32-bit ones, CIELAB.
     """
     with _opened(path) as image:
@@ -38,7 +39,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of an image as it is displayed, from its header where possible.
+    """Return (width, height) of an image as displayed; read only its header where possible.
 
     Args:
         path: An image file.
@@ -47,7 +48,7 @@ def read_size(path: Path) -> tuple[int, int]:
         Width and height in pixels after EXIF orientation.
 
     Raises:
-        InputError: The file is no image or is damaged.
+        InputError: The file is not an image or is damaged.
     """
     with _opened(path) as image:
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
@@ -56,11 +57,11 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def read_mask(path: Path) -> Image.Image:
-    """Decode an object mask; every pixel that is not zero is object.
+    """Decode an object mask; every pixel that is not zero belongs to the object.
 
-    Zero means index 0 in a palette, black in colours and in the palette of a GIF, and less than
-    128 where the format may lose something (JPEG, WebP, AVIF, JPEG 2000). An alpha channel is
-    ignored. EXIF orientation is applied, as to images.
+    Zero means index 0 of a palette, black for colours and in the palette of a GIF, and less than
+    128 in lossy formats (JPEG, WebP, AVIF, JPEG 2000). An alpha channel is ignored. EXIF
+    orientation is applied, as to images.
 
     Args:
         path: An image file.
@@ -69,24 +70,24 @@ def read_mask(path: Path) -> Image.Image:
         The mask in mode L: 255 on the object, 0 elsewhere.
 
     Raises:
-        InputError: The file is no image or is damaged.
+        InputError: The file is not an image or is damaged.
     """
     with _opened(path) as image:
         return Image.fromarray(object_of(image).astype(np.uint8) * 255)
 
 
 def read_palette(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Return the palette indices of an image, which are what a map of classes stores.
+    """Return the palette indices of an image; a map of classes stores classes as such indices.
 
     Args:
         path: An image with a palette of at most 256 colours.
 
     Raises:
-        InputError: The file is no image, is damaged, or has no palette.
+        InputError: The file is not an image, is damaged, or has no palette.
     """
     with _opened(path) as image:
         if image.mode != "P":
-            raise ValueError(f"mode {image.mode} in the place of a palette")
+            raise ValueError(f"mode {image.mode} instead of a palette")
         ImageOps.exif_transpose(image, in_place=True)
         return np.array(image)
 
@@ -98,7 +99,7 @@ def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
         path: An image of 8 bits a channel.
 
     Raises:
-        InputError: The file is no image or is damaged.
+        InputError: The file is not an image or is damaged.
     """
     with _opened(path) as image:
         return as_grey(image)
@@ -109,7 +110,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=readable_formats(path.name)) as image:
             yield image
-    except Exception as error:  # decoders raise whatever comes to mind of damaged bytes
+    except Exception as error:  # damaged bytes can raise any exception
         raise InputError(
             str(path),
             expected="a readable image",

@@ -1,7 +1,7 @@
-"""What the pixels of a decoded file mean, mode by mode; what is not defined is refused.
+"""Conversion of decoded pixels of all modes to RGB, grey levels and masks.
 
-Functions take an image that has not been loaded yet: only its header tells how its bits were
-stored. They raise ValueError with what is wrong with the pixels.
+The functions take an image that has not been loaded yet, because only its header defines how its
+bits were stored. They raise ValueError for pixels without a defined colour.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from PIL import Image, ImageOps, TiffTags
 Levels = np.ndarray[Any, np.dtype[Any]]
 
 HALF = 128
-"""Level from which on a mask in a lossy format shows the object."""
+"""Lowest level of the object in a mask in a lossy format."""
 
 _PLAIN = ("1", "L", "P", "LA", "PA", "La", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
 _WIDE = ("PNG", "TIFF", "JPEG2000", "PPM")
-"""Formats whose 16-bit grey runs from black at 0 to white at the greatest number."""
+"""Formats whose 16-bit grey goes from black at 0 to white at the maximum."""
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
 _WHITE_IS_ZERO = 0
 _UNSIGNED = (1, 4)
-"""Sample formats of TIFF: whole numbers, and undefined, which readers take for these."""
+"""Sample formats of TIFF: unsigned integers, and undefined, which readers treat as such."""
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies levels of 2 and 4 bits with."""
+"""Factors by which Pillow multiplies levels of 2 and 4 bits."""
 _TAGS = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Return an image in RGB, transparency laid over white.
+    """Return an image in RGB; transparent pixels are blended with white.
 
     Args:
         image: Not loaded yet.
@@ -55,16 +55,16 @@ def as_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
     """Return the grey levels of an image of 8 bits a channel; an alpha channel is ignored."""
     _check_defined(image, _load_upright(image))
     if image.mode.startswith("I"):
-        raise ValueError("16-bit pixels in the place of 8-bit ones")
+        raise ValueError("16-bit pixels instead of 8-bit ones")
     return np.array(_without_alpha(image).convert("L"))
 
 
 def object_of(image: Image.Image) -> Bool[np.ndarray, "h w"]:
-    """Return which pixels of a mask show the object.
+    """Return which pixels of a mask belong to the object.
 
-    That are those that are not zero: not index 0 of a palette (not black in a GIF, whose writers
-    sort palettes as they like), not black in colours. In formats that may lose something, black is
-    not exactly black: there the object begins at the level 128. An alpha channel is ignored.
+    These are the pixels that are not zero: not index 0 of a palette (not black in a GIF, whose
+    palettes have no fixed order), not black in colours. In lossy formats black is not exactly
+    black: there the object begins at the level 128. An alpha channel is ignored.
     """
     _load_upright(image)
     is_white_zero = _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO
@@ -72,18 +72,18 @@ def object_of(image: Image.Image) -> Bool[np.ndarray, "h w"]:
     stored = _mask_levels(image)
     levels = stored.reshape(*stored.shape[:2], -1).astype(np.float64)
     if is_white_zero and image.mode.startswith("I"):
-        levels = _greatest(image) - levels
+        levels = _white(image) - levels
     half = HALF * 257 if image.mode.startswith("I") else HALF
     inside = np.asarray((levels >= half if image.format in _LOSSY else levels != 0).any(axis=2))
     if image.format in _LOSSY and not inside.any() and levels.any():
-        raise ValueError(f"a mask in a lossy format whose greatest level is {levels.max():g}")
+        raise ValueError(f"a mask in a lossy format whose maximum level is {levels.max():g}")
     if alpha is not None and inside.all() and len(set(alpha.getextrema())) > 1:
         raise ValueError("a mask whose colours are object everywhere, and an alpha channel")
     return inside
 
 
 def _mask_levels(image: Image.Image) -> Levels:
-    """Return what tells of each pixel whether it is object: indices, levels or colours."""
+    """Return indices, levels or colours, which are zero outside the object."""
     if image.mode == "F" or image.mode.startswith("I"):
         levels = np.asarray(image)
         if not np.isfinite(levels).all():
@@ -96,7 +96,7 @@ def _mask_levels(image: Image.Image) -> Levels:
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    """Return grey levels or colours as they are stored, whatever covers them."""
+    """Return grey levels or colours as stored, without the alpha channel."""
     if image.mode in ("1", "L"):
         return image
     if image.mode in ("LA", "La"):
@@ -107,7 +107,7 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _check_defined(image: Image.Image, raw: str) -> None:
-    """Check that it is known which colour each pixel has."""
+    """Check that the colour of each pixel is defined."""
     signed = set(_each(_tag(image, "SampleFormat", _UNSIGNED[0]))) - {*_UNSIGNED}
     sampled = _tag(image, "YCbCrSubSampling", (2, 2)) if image.mode == "YCbCr" else (1, 1)
     is_keyed = raw.startswith("RGB;16") and "transparency" in image.info
@@ -126,7 +126,7 @@ def _check_defined(image: Image.Image, raw: str) -> None:
 
 
 def _check_wide(image: Image.Image) -> None:
-    """Check that whole numbers of more than 8 bits have a white."""
+    """Check that white is defined for integers of more than 8 bits."""
     is_wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
     if not is_wide:
         raise ValueError("32-bit pixels, whose white is not defined")
@@ -135,12 +135,12 @@ def _check_wide(image: Image.Image) -> None:
 
 
 def _from_wide(image: Image.Image) -> Image.Image:
-    """Return 16-bit grey in RGB, each level rounded to the nearest of 8 bits."""
-    greatest, transparent = _greatest(image), image.info.get("transparency")
+    """Return 16-bit grey in RGB, each level rounded to 8 bits."""
+    white, transparent = _white(image), image.info.get("transparency")
     grey = np.asarray(image).astype(np.int64)
-    if grey.min(initial=0) < 0 or grey.max(initial=0) > greatest:
-        raise ValueError(f"levels beyond 0 to {greatest}")
-    levels = (grey * 255 + greatest // 2) // greatest
+    if grey.min(initial=0) < 0 or grey.max(initial=0) > white:
+        raise ValueError(f"levels beyond 0 to {white}")
+    levels = (grey * 255 + white // 2) // white
     if _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO:
         levels = 255 - levels
     if transparent is not None:
@@ -148,27 +148,27 @@ def _from_wide(image: Image.Image) -> Image.Image:
     return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
 
 
-def _greatest(image: Image.Image) -> int:
-    """Return the number that stands for white in pixels of more than 8 bits."""
+def _white(image: Image.Image) -> int:
+    """Return the value of white in pixels of more than 8 bits."""
     bits: int = _each(_tag(image, "BitsPerSample", 16))[0]
     return int(2**bits - 1)
 
 
-def _tag(image: Image.Image, name: str, default: object) -> Any:  # noqa: ANN401 (whatever TIFF says)
-    """Return a tag of a TIFF file, the default where it or the file has none."""
+def _tag(image: Image.Image, name: str, default: object) -> Any:  # noqa: ANN401 (values of TIFF tags)
+    """Return a tag of a TIFF file, or the default."""
     tags: Mapping[int, object] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     return tags.get(_TAGS[name], default)
 
 
-def _each(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 (whatever TIFF says)
+def _each(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 (values of TIFF tags)
     return value if isinstance(value, tuple) else (value,)
 
 
 def _load_upright(image: Image.Image) -> str:
-    """Decode an image, turn it as its EXIF orientation says, and return how it was stored.
+    """Decode an image, apply its EXIF orientation, and return its stored mode.
 
     Returns:
-        The raw mode where the decoder is told of one; empty elsewhere.
+        The raw mode of the decoder; empty if it has none.
     """
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else ""

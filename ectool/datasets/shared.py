@@ -1,4 +1,4 @@
-"""Images that several models look at: decoded once, then read from the disk."""
+"""Images for several models: decoded once, then read from a temporary file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.subset import Subset
 
 SPARE = 2
-"""How often the images have to fit on the disk, which has to hold what is made of them too."""
+"""Required free space on the disk, in units of the decoded images: outputs need space too."""
 
 
 class SharedImages:
-    """A data set each of whose images is decoded when it is asked for first, and never again.
+    """A data set that decodes each of its images only once.
 
-    Decoded images lie in a file. It is not memory-mapped: pages that were read would count as
-    this process's memory until somebody else asks for it.
+    Decoded images are stored in a file. It is not memory-mapped: pages that were read would count
+    as memory of this process until another one needs it.
 
     Args:
         source: The data set.
-        file: Descriptor of an empty file that nobody else uses.
+        file: Descriptor of an empty file without other users.
     """
 
     def __init__(self, source: Dataset, file: int) -> None:
@@ -42,7 +42,7 @@ class SharedImages:
 
     @property
     def name(self) -> str:
-        """Return the short name for people."""
+        """Return the short name for messages."""
         return self._source.name
 
     @property
@@ -72,13 +72,13 @@ class SharedImages:
 
     @property
     def fingerprint(self) -> str:
-        """Return the fingerprint of the data set: its bytes are the same."""
+        """Return the fingerprint of the data set; the images are equal."""
         return self._source.fingerprint
 
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return images; what `framing` shows of them is decoded each time."""
+        """Return images; with `framing`, they are decoded each time."""
         if framing is not None:
             return self._source.images(indices, framing)
         if not self._known[indices].all():
@@ -89,11 +89,11 @@ class SharedImages:
         return images
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
-        """Return where the objects are."""
+        """Return the annotations of the objects."""
         return self._source.annotations(indices, targets)
 
     def _decode(self, indices: Indices) -> None:
-        """Write the images that are not there yet."""
+        """Decode and store the images that are missing."""
         with self._lock:
             missing = np.unique(indices[~self._known[indices]])
             for index, image in zip(missing, self._source.images(missing), strict=True):
@@ -105,15 +105,15 @@ class SharedImages:
 
 @contextmanager
 def shared(datasets: Mapping[str, Dataset], folder: Path) -> Iterator[dict[str, Dataset]]:
-    """Yield data sets that decode each of their images once at most, with the same bytes.
+    """Yield equal data sets that decode each of their images at most once.
 
-    Images that are not decoded from files are left alone, and so are all where the disk has
-    little room. Memory: none beyond the data sets'; disk: the decoded images, while the block
-    runs, whatever ends it.
+    Data sets that decode no files are returned unchanged, and so are all if the disk has too
+    little space. Memory: none beyond the data sets; disk: the decoded images, until the block
+    ends.
 
     Args:
         datasets: By name.
-        folder: Where decoded images go, in files without a name.
+        folder: Folder of the files of decoded images, which have no name.
     """
     costly = {name: dataset for name, dataset in datasets.items() if _is_decoded(dataset)}
     needed = sum(image_bytes(one) * len(one.sample_ids) for one in costly.values())
@@ -134,7 +134,7 @@ def image_bytes(dataset: Dataset) -> int:
 
 
 def _is_decoded(dataset: Dataset) -> bool:
-    """Tell whether images are decoded from files each time they are asked for."""
+    """Return whether images are decoded from files on each access."""
     while isinstance(dataset, Subset):
         dataset = dataset.whole
     return isinstance(dataset, ImageFiles)

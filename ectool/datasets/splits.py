@@ -27,7 +27,7 @@ SPLIT_NAMES = {
 
 
 def drawn_split(sample_id: str) -> str:
-    """Return the split that the hash of a sample id falls into.
+    """Return the split that the hash of a sample id selects.
 
     Args:
         sample_id: Identifier of an image in a folder without split folders.
@@ -44,9 +44,9 @@ def held_out_tenth(labels: Labels, names: Sequence[str]) -> Bool[np.ndarray, "n"
     """Mark a tenth of the samples of every class: those whose names have the lowest SHA-256.
 
     Args:
-        labels: True classes; multi-label samples are drawn without regard to classes.
-        names: What the hash is taken of, unique: sample ids, with the data set's name before them
-            where they do not tell it.
+        labels: True classes; multi-label samples are drawn independently of classes.
+        names: Unique texts to hash: sample ids, with the name of the data set in front if they do
+            not contain it.
 
     Returns:
         True for the samples of the validation split; ``len(class) // 10`` of every class.

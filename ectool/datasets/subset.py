@@ -1,4 +1,4 @@
-"""A part of a data set: what is left of the training images where data are scarce."""
+"""A part of the samples of a data set."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Subset:
 
     @property
     def name(self) -> str:
-        """Return the name of the whole, and how much of it is here."""
+        """Return the name of the whole, and the numbers of samples."""
         return f"{self.whole.name} ({len(self.rows)} of {len(self.whole.sample_ids)})"
 
     @property
@@ -75,7 +75,7 @@ class Subset:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return images; `framing` knows them by their index in here."""
+        """Return images; `framing` receives their index in this part."""
         if framing is None:
             return self.whole.images(self.rows[indices])
 
@@ -85,15 +85,15 @@ class Subset:
         return self.whole.images(self.rows[indices], frame)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
-        """Return where the objects are."""
+        """Return the annotations of the objects."""
         return self.whole.annotations(self.rows[indices], targets)
 
 
 def fraction_of(dataset: Dataset, share: float, seed: int) -> Dataset:
     """Return a share of every class, drawn by the hash of seed and sample id.
 
-    A smaller share is part of every greater one with the same seed, and images that come or go
-    leave the order of the others alone. Multi-label samples are drawn without regard to classes.
+    A smaller share is a part of every larger one with the same seed. Added or removed images do
+    not change the order of the others. Multi-label samples are drawn independently of classes.
 
     Args:
         dataset: The data set.
@@ -101,44 +101,44 @@ def fraction_of(dataset: Dataset, share: float, seed: int) -> Dataset:
         seed: Seed of the draw.
 
     Returns:
-        The data set itself where the share is 1.
+        The data set itself if the share is 1.
     """
     if share == 1:
         return dataset
     labels = dataset.labels
     group = np.zeros(len(labels), np.int64) if is_multilabel(labels) else labels
     members = [np.flatnonzero(group == one) for one in np.unique(group)]
-    kept = [_least(dataset, rows, max(1, round(share * len(rows))), seed) for rows in members]
+    kept = [_smallest(dataset, rows, max(1, round(share * len(rows))), seed) for rows in members]
     return Subset(dataset, np.sort(np.concatenate(kept)))
 
 
 def limited(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
-    """Return at most so many samples, drawn by the hash of seed and sample id.
+    """Return at most `limit` samples, drawn by the hash of seed and sample id.
 
     Args:
         dataset: The data set.
-        limit: Most samples; None for all.
+        limit: Maximum number of samples; None for all.
         seed: Seed of the draw.
 
     Returns:
-        The data set itself where it is no larger.
+        The data set itself if it is not larger.
     """
     count = len(dataset.sample_ids)
     if limit is None or count <= limit:
         return dataset
-    return Subset(dataset, np.sort(_least(dataset, np.arange(count), limit, seed)))
+    return Subset(dataset, np.sort(_smallest(dataset, np.arange(count), limit, seed)))
 
 
 def in_order_of_hash(dataset: Dataset, seed: int) -> Int64[np.ndarray, "n"]:
     """Return all rows in the order in which `limited` draws them."""
     count = len(dataset.sample_ids)
-    return _least(dataset, np.arange(count), count, seed)
+    return _smallest(dataset, np.arange(count), count, seed)
 
 
-def _least(
+def _smallest(
     dataset: Dataset, members: Int64[np.ndarray, "k"], count: int, seed: int
 ) -> Int64[np.ndarray, "m"]:
-    """Return so many of the members whose hashes are least."""
+    """Return the `count` members with the smallest hashes."""
 
     def rank(row: int) -> bytes:
         return hashlib.sha256(f"{seed}/{dataset.sample_ids[row]}".encode()).digest()

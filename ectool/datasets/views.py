@@ -1,4 +1,4 @@
-"""How an image of any size becomes a square of one size, and where its objects land in it."""
+"""Square views of images, and the positions of objects in them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MARGIN = 256 / 224
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an image lies in its view.
+    """Position of an image in its view.
 
     Attributes:
-        part: The part of the image that is kept.
-        resized: (width, height) that part is resized to.
+        part: Part of the image that the view shows.
+        resized: (width, height) of that part after resizing.
         corner: (left, top) of the view in the resized part.
         side: Side of the view in pixels.
     """
@@ -37,10 +37,10 @@ class Placement:
     def image(
         self, image: Image.Image, resampling: Image.Resampling = Image.Resampling.BILINEAR
     ) -> UInt8[np.ndarray, "side side *c"]:
-        """Return the view of an image; channels last where there are several.
+        """Return the view of an image; channels, if there are several, are last.
 
         Args:
-            image: Of the size the placement was made for.
+            image: An image of the size of this placement.
             resampling: Bilinear for images, nearest for masks.
         """
         kept = image if self.part == (0, 0, *image.size) else image.crop(self.part)
@@ -49,17 +49,17 @@ class Placement:
         return np.asarray(kept.resize(self.resized, resampling).crop(window))
 
     def points(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Return where points (x, y) of the image land in the view, inside or not."""
+        """Return the positions of points (x, y) in the view; they may be outside of it."""
         left, top, right, bottom = self.part
-        # Multiplied first: what lands on the edge of a pixel lies on it exactly.
+        # Multiplied first: points on the edge of a pixel stay exactly on it.
         scaled = (points - (left, top)) * self.resized / (right - left, bottom - top)
         landed: Float[np.ndarray, "n 2"] = scaled - self.corner
         return landed
 
     def boxes(self, boxes: Float[np.ndarray, "n 4"]) -> Int64[np.ndarray, "m 4"]:
-        """Return where boxes (x0, y0, x1, y1) land, whole pixels that hold them, cut at the edges.
+        """Return boxes (x0, y0, x1, y1) in the view, rounded outwards and clipped.
 
-        Boxes that lie wholly outside the view are left out.
+        Boxes outside of the view are left out.
         """
         low = np.floor(self.points(boxes[:, :2])).clip(0, self.side)
         high = np.ceil(self.points(boxes[:, 2:])).clip(0, self.side)
@@ -70,20 +70,20 @@ class Placement:
 
 @dataclass(frozen=True)
 class View:
-    """The deterministic view that every stage but training sees.
+    """The deterministic view of images in all stages except training.
 
     Attributes:
         side: Side of the square in pixels.
         kind: ``crop`` resizes the shorter side to ``round(side * 256 / 224)`` and crops the
-            centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL images
-            do; ``squash`` resizes the whole image, so that no object is cut off.
+            centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL images;
+            ``squash`` resizes the whole image, which cuts off no object.
     """
 
     side: int = 224
     kind: ViewKind = "crop"
 
     def place(self, width: int, height: int) -> Placement:
-        """Return where an image of a size lies in the view."""
+        """Return the position in the view of an image of a size."""
         whole = (0, 0, width, height)
         if self.kind == "squash":
             return Placement(whole, (self.side, self.side), (0, 0), self.side)
@@ -96,11 +96,11 @@ class View:
         return Placement(whole, resized, corner, self.side)
 
     def frame(self, part: Box) -> Placement:
-        """Return the placement that shows a part of an image and nothing else."""
+        """Return the placement of a part of an image that fills the view."""
         return Placement(part, (self.side, self.side), (0, 0), self.side)
 
     def facts(self) -> list[object]:
-        """Return what of the view belongs to a data set's fingerprint."""
+        """Return the facts of the view that enter the fingerprint of a data set."""
         return [VERSION, self.kind, self.side]
 
 

@@ -1,4 +1,4 @@
-"""Anybody's images: one row of a CSV file each, with one class or several."""
+"""Images listed in a CSV file: one row per image, with one class or several."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def open_csv(request: DataRequest) -> Dataset:
       or ``labels``: any number of them (multi-label in any case);
     - ``split``, optional: train, val | validation | valid, or test. Without it, the hash of the
       path draws it as in ``imagefolder``;
-    - ``mask``, optional: as ``path``; of a split all images have one or none;
+    - ``mask``, optional: as ``path``; all images of a split have one, or none has;
     - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the image as it is displayed,
-      right and bottom exclusive; empty where there is none;
-    - ``group``, optional: name of the group whose accuracy is told apart, such as class and
-      background; of a split all images have one or none.
+      right and bottom exclusive; empty if there is none;
+    - ``group``, optional: name of a group with an accuracy of its own, such as class and
+      background; all images of a split have one, or none has.
 
-    Multi-label data have neither masks nor boxes, for nobody says which class they are of. Classes
-    are sorted by value over all splits where all of them are integers, else as text; see
-    ``class_order`` of the request.
+    Multi-label data have neither masks nor boxes, because their class would be unknown. Classes of
+    all splits are sorted by value if all of them are integers, else as text; see ``class_order``
+    of the request.
 
     Args:
-        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` are used.
 
     Returns:
         The data set; sample ids are the paths.
@@ -53,7 +53,7 @@ def open_csv(request: DataRequest) -> Dataset:
     classes = _classes(file, samples, request.class_order)
     chosen = _choose(file, samples, request)
     for column in ("mask", "group"):
-        chosen = _whole(file, chosen, column, request.report)
+        chosen = _complete(file, chosen, column, request.report)
     paths = [sample.path for sample in chosen]
     annotations, groups = _annotations(file, chosen), _groups(chosen)
     grouped = {} if groups is None else {"groups": [sample.group for sample in chosen]}
@@ -85,20 +85,20 @@ def _find(request: DataRequest) -> Path:
 
 
 def _choose(file: Path, samples: Sequence[Sample], request: DataRequest) -> Sequence[Sample]:
-    """Return the samples of a split whose files are there; report the others."""
+    """Return the samples of a split whose files exist; report the others."""
     split = request.split
     known = {sample.split for sample in samples}
     if split not in (*known, ALL):
         raise unknown_split(str(file), split, (*(name for name in SPLITS if name in known), ALL))
     chosen = [sample for sample in samples if split in (sample.split, ALL)]
     missing = {sample.path: _missing(file, sample) for sample in chosen}
-    for path in (path for paths in missing.values() for path in paths.values()):
-        request.report(path)
+    for error in (error for errors in missing.values() for error in errors.values()):
+        request.report(error)
     return [sample for sample in chosen if sample.path not in missing[sample.path]]
 
 
 def _missing(file: Path, sample: Sample) -> dict[str, InputError]:
-    """Return the faults of the files of a row that are not there, by their paths."""
+    """Return the errors for the missing files of a row, by their paths."""
     return {
         path: line_fault(
             file,
@@ -113,7 +113,7 @@ def _missing(file: Path, sample: Sample) -> dict[str, InputError]:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether a file is there; of names that no file can have, it is not."""
+    """Return whether a file exists; False for names that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -158,8 +158,10 @@ def _groups(samples: Sequence[Sample]) -> Groups | None:
     return Groups(tuple(names), np.array([names.index(s.group) for s in samples], np.int64))
 
 
-def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -> Sequence[Sample]:
-    """Return the images of a split that have what others of it have; report those that lack it."""
+def _complete(
+    file: Path, samples: Sequence[Sample], column: str, report: Report
+) -> Sequence[Sample]:
+    """Return the samples with a value in an optional column; report the others, if any has one."""
     having = [sample for sample in samples if getattr(sample, column)]
     if not having:
         return samples
@@ -178,7 +180,7 @@ def _whole(file: Path, samples: Sequence[Sample], column: str, report: Report) -
 
 CSV = Entry(
     open=open_csv,
-    summary="Anybody's images: a CSV file of paths and labels; splits, masks and boxes optional.",
+    summary="Images listed in a CSV file: paths and labels; splits, masks and boxes optional.",
     uri="csv:FILE",
     splits=(*SPLITS, ALL),
 )

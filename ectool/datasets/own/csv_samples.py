@@ -1,4 +1,4 @@
-"""What the rows of a CSV file of images say, checked one by one."""
+"""The rows of a CSV file of images, checked one by one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ectool.datasets.splits import SPLIT_NAMES, drawn_split
 from ectool.errors import InputError
 
 SEPARATOR = ";"
-SEVERAL = "labels"
+LABELS = "labels"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one row says.
+    """One row.
 
     Attributes:
         line: Its line, for errors.
@@ -43,7 +43,7 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample]
 
     Args:
         file: The CSV file.
-        report: Is told of rows that are not valid, and left out.
+        report: Receives the errors of rows that are not valid; these are left out.
 
     Returns:
         The samples in the order of the file, and whether they are multi-label.
@@ -52,8 +52,8 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample]
         InputError: A column or cell is missing or not valid, or a path occurs twice.
     """
     samples: dict[str, Sample] = {}
-    several = False
-    for row in read_rows(file, ("path", f"label|{SEVERAL}"), report):
+    is_multilabel = False
+    for row in read_rows(file, ("path", f"label|{LABELS}"), report):
         try:
             sample = _sample(row)
             _check_new(row, sample, samples)
@@ -61,14 +61,14 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample]
             report(fault)
             continue
         samples[sample.path] = sample
-        several = several or SEVERAL in row.cells or len(sample.labels) > 1
-    if several:
+        is_multilabel = is_multilabel or LABELS in row.cells or len(sample.labels) > 1
+    if is_multilabel:
         _check_nothing_drawn(file, samples.values(), report)
-    return [*samples.values()], several
+    return [*samples.values()], is_multilabel
 
 
 def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
-    """Check that no row before names the same path."""
+    """Check that no earlier row has the same path."""
     if sample.path in samples:
         raise row.fault(
             expected="every path once",
@@ -87,7 +87,7 @@ def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) 
                     sample.line,
                     expected="neither mask nor box in a multi-label data set",
                     got=sample.mask or ", ".join(f"{edge:g}" for edge in sample.box or ()),
-                    fix="remove these columns: nobody says which class they are of",
+                    fix="remove these columns: the class of each object is unknown",
                 )
             )
 
@@ -108,15 +108,15 @@ def _sample(row: Row) -> Sample:
 
 
 def _labels(row: Row) -> tuple[str, ...]:
-    cell = row.cells.get(SEVERAL, row.cells.get("label", ""))
-    if not cell and SEVERAL in row.cells:
+    cell = row.cells.get(LABELS, row.cells.get("label", ""))
+    if not cell and LABELS in row.cells:
         return ()
     names = tuple(name.strip() for name in cell.split(SEPARATOR))
     if not all(names):
         raise row.fault(
             expected="a label",
             got=f"an empty one in {cell!r}" if cell else "an empty cell",
-            fix=f"fill it, remove the row, or call the column {SEVERAL!r} where none is an answer",
+            fix=f"fill it, remove the row, or name the column {LABELS!r} if labels are optional",
         )
     return names
 

@@ -1,4 +1,4 @@
-"""Masks and boxes that users bring with their images."""
+"""Masks and boxes that users provide with their images."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ectool.errors import InputError
 
 @dataclass(frozen=True)
 class DrawnAnnotations:
-    """One mask and any number of boxes for every image, in its pixels as it is displayed.
+    """One mask and any number of boxes for every image, in pixels of the image as displayed.
 
     Attributes:
         folder: Folder that all paths are relative to.
         images: POSIX paths of the images.
-        masks: POSIX path of each one's mask, where there are masks.
-        boxes: Each one's boxes (x0, y0, x1, y1), end-exclusive, where there are boxes.
+        masks: POSIX path of the mask of each image, or None.
+        boxes: Boxes (x0, y0, x1, y1) of each image, end-exclusive, or None.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class DrawnAnnotations:
         return self.masks or ()
 
     def facts(self) -> dict[str, object]:
-        """Return what no file of :attr:`files` tells, for the fingerprint."""
+        """Return the part of the fingerprint that is not in the contents of :attr:`files`."""
         facts: dict[str, object] = {}
         if self.masks is not None:
             facts["masks"] = list(self.masks)
@@ -50,7 +50,7 @@ class DrawnAnnotations:
 
         Raises:
             InputError: The mask cannot be read or has another size than its image, or a box
-                lies outside it.
+                is outside of the image.
         """
         size = read_size(self.folder / self.images[index])
         mask = None if self.masks is None else self._mask(index, size)

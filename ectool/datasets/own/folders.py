@@ -1,4 +1,4 @@
-"""Which images, classes and masks a folder holds, and which split each image belongs to."""
+"""Lists the images, classes, masks and splits of a folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LAYOUT = "PATH/<split>/<class>/<image> or PATH/<class>/<image>"
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds for one split.
+    """The images of one split of a folder.
 
     Attributes:
         classes: Names of the class folders of all splits, in order.
         sample_ids: POSIX paths of the images relative to the folder, in torchvision's order.
         labels: Index of each image's class.
-        masks: POSIX path of each image's mask relative to the folder, where there are masks.
+        masks: POSIX path of the mask of each image relative to the folder, or None.
     """
 
     classes: tuple[str, ...]
@@ -40,21 +40,22 @@ def list_split(
 ) -> Listing:
     """List one split of a folder of images.
 
-    A folder named as in ``SPLIT_NAMES`` that holds folders is a split folder. Without any, the
-    split of an image is drawn by the hash of its id.
+    A folder is a split folder if its name is in ``SPLIT_NAMES`` and it contains folders. Without
+    split folders, the hash of the id of an image selects its split.
 
     Args:
-        folder: The folder that holds split or class folders.
+        folder: The folder that contains split or class folders.
         split: One of ``SPLITS`` or ``all``.
-        order: How classes are sorted; as text where it is None.
-        report: Is told of class folders without images and of missing masks.
+        order: Order of the classes; as text if it is None.
+        report: Receives the errors of class folders without images and of missing masks.
 
     Returns:
         Classes, images and labels.
 
     Raises:
         InputError: The split does not exist or is empty, some of its masks are missing, a split
-            folder has images but no class folders, or a class folder is a link to what holds it.
+            folder has images but no class folders, or a class folder is a link to a folder
+            that contains it.
     """
     if split not in (*SPLITS, ALL):
         raise unknown_split("imagefolder", split, (*SPLITS, ALL))
@@ -80,7 +81,7 @@ def list_split(
 
 
 def _split_groups(folder: Path) -> dict[str, str]:
-    """Map the names of the split folders to the splits they hold; empty without any."""
+    """Return the split of each split folder, by its name."""
     found = _folders(folder)
     named = {
         name: split
@@ -111,14 +112,14 @@ def _split_groups(folder: Path) -> dict[str, str]:
 
 
 def _check_are_splits(folder: Path, groups: list[str], others: list[str]) -> None:
-    """Check that a single split folder is no class that is called so, beside other classes."""
-    beside = [name for name in others if _has_images(folder / name)]
-    if len(groups) == 1 and beside:
+    """Check that a single split folder is not a class with such a name among other classes."""
+    others = [name for name in others if _has_images(folder / name)]
+    if len(groups) == 1 and others:
         raise InputError(
             str(folder),
             expected="folders of splits, or folders of classes",
-            got=f"{groups[0]} with folders in it, beside {', '.join(beside)} with images",
-            fix=f"rename {groups[0]} where it is a class; else move the others away",
+            got=f"{groups[0]} with folders, and {', '.join(others)} with images",
+            fix=f"rename {groups[0]} if it is a class; otherwise move the others away",
         )
 
 
@@ -145,7 +146,7 @@ def _class_folders(folder: Path, group: str) -> list[str]:
 
 
 def _list_samples(folder: Path, group: str, report: Report) -> list[tuple[str, str]]:
-    """List (sample id, class) of a split folder, or of a folder without any (group empty)."""
+    """Return (sample id, class) of each image of a split folder; group is empty without one."""
     samples = []
     _check_no_class_twice(folder / group, _class_folders(folder, group))
     for name in _class_folders(folder, group):
@@ -165,7 +166,7 @@ def _list_samples(folder: Path, group: str, report: Report) -> list[tuple[str, s
 
 
 def _check_no_class_twice(group: Path, names: Sequence[str]) -> None:
-    """Check that no link makes the images of one class those of another one too."""
+    """Check that no link adds the images of one class to another class."""
     owners: dict[Path, str] = {}
     for name in names:
         for parent, _ in _walk(group / name, _holders(group, group / name)):
@@ -180,12 +181,12 @@ def _check_no_class_twice(group: Path, names: Sequence[str]) -> None:
 
 
 def _check_no_loop(folder: Path, branch: Path) -> None:
-    """Check that a class folder is no link to a folder that holds it."""
+    """Check that a class folder is not a link to a folder that contains it."""
     if branch.resolve() in _holders(folder, branch):
         raise InputError(
             str(branch),
             expected="a folder of images",
-            got=f"a link to {branch.resolve()}, which holds it",
+            got=f"a link to {branch.resolve()}, which contains it",
             fix="remove the link",
         )
 
@@ -200,17 +201,17 @@ def _list_images(folder: Path, branch: Path) -> list[str]:
 
 
 def _holders(folder: Path, branch: Path) -> set[Path]:
-    """Return the real folders that hold a class folder."""
+    """Return the real folders that contain a class folder."""
     return {folder.resolve(), *folder.resolve().parents, branch.parent.resolve()}
 
 
 def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
-    """Yield every folder and its files, links followed, each real folder once.
+    """Yield every folder and its files; follow links, and visit each real folder once.
 
     Args:
-        branch: Where to begin.
-        seen: Real folders that are passed over, such as those that hold the branch: a link to one
-            of them would show its images again and again.
+        branch: The first folder.
+        seen: Real folders to skip, such as those that contain the branch: a link to one of them
+            would repeat its images.
     """
     for parent, folders, files in os.walk(branch, onerror=_refuse, followlinks=True):
         real = Path(parent).resolve()
@@ -223,7 +224,7 @@ def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _refuse(error: OSError) -> None:
-    """Refuse a folder that cannot be listed, which would be passed over otherwise."""
+    """Raise an error for a folder that cannot be listed; `os.walk` would skip it."""
     raise InputError(
         str(error.filename),
         expected="a readable folder",

@@ -1,4 +1,4 @@
-"""Anybody's images: one folder per class, as torchvision's ImageFolder reads them."""
+"""Image folders: one folder per class, as in torchvision's ImageFolder."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ BOXES = "boxes.csv"
 def open_imagefolder(request: DataRequest) -> Dataset:
     """Open one split of a folder of images.
 
-    With split folders (train | training, val | valid | validation | dev, test | testing, in any
-    case: a folder of that name that holds folders) those are the splits, and classes are the union
-    over all of them, sorted as ``class_order`` of the request says, as text unless it does.
-    Without, the hash of the sample id sends 80 % to train, 10 % to validation and 10 % to test, so
-    that images which come or go leave the others where they are. ``all`` is every image. Hidden
-    files and folders are skipped. Links are followed, but every real folder counts once a class.
+    Split folders are called train | training, val | valid | validation | dev, or test | testing, in
+    any case, and contain folders. Classes are the union over all splits, sorted as text or by
+    ``class_order`` of the request. Without split folders, the hash of the sample id selects the
+    split: train for 80 %, validation for 10 % and test for 10 % of the images. Added or removed
+    images do not change the split of the others. ``all`` is every image. Hidden files and folders
+    are skipped. Links are followed, but every real folder counts once for a class.
 
-    Masks lie below ``masks`` as their images lie beside it, in any image format; boxes
-    are rows ``path,x0,y0,x1,y1`` of ``boxes.csv``, any number for an image, in pixels of the image
-    as it is displayed, right and bottom exclusive.
+    A mask has the path of its image below the folder ``masks``, in any image format. Boxes are rows
+    ``path,x0,y0,x1,y1`` of ``boxes.csv``, any number per image, in pixels of the image as
+    displayed, right and bottom exclusive.
 
     Args:
-        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` count.
+        request: ``path``, ``split``, ``view``, ``class_order`` and ``root`` are used.
 
     Returns:
         The data set; sample ids are POSIX paths relative to the folder.
@@ -51,7 +51,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     if not request.path or not folder.is_dir():
         raise AbsentError(
             f"imagefolder:{request.path}",
-            expected="an existing folder that holds split or class folders",
+            expected="an existing folder that contains split or class folders",
             got="no such folder" if request.path else "no path",
             fix="write imagefolder:PATH with the folder's path",
         )
@@ -74,7 +74,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
 
 
 def _annotations(folder: Path, listing: Listing, report: Report) -> DrawnAnnotations | None:
-    """Return the masks and boxes that users put beside the images of a split."""
+    """Return the masks and boxes of the images of a split."""
     images = listing.sample_ids
     boxes = _read_boxes(folder, images, report) if _has_boxes(folder) else None
     known = listing.masks is not None or boxes is not None
@@ -82,14 +82,14 @@ def _annotations(folder: Path, listing: Listing, report: Report) -> DrawnAnnotat
 
 
 def _has_boxes(folder: Path) -> bool:
-    """Tell whether there is a file of boxes, or what should be one."""
+    """Return whether there is a file of boxes, or a broken link in its place."""
     return (folder / BOXES).exists() or (folder / BOXES).is_symlink()
 
 
 def _read_boxes(
     folder: Path, images: Sequence[str], report: Report
 ) -> list[Float[np.ndarray, "k 4"]] | None:
-    """Return the boxes of every image, None where no row is about any of them."""
+    """Return the boxes of every image, None if no image has any."""
     found: dict[str, list[BoxCells]] = {image: [] for image in images}
     for row in read_rows(folder / BOXES, ("path", *BOX), report):
         try:
@@ -104,7 +104,7 @@ def _read_boxes(
 
 
 def _box_of(folder: Path, row: Row, known: Container[str]) -> tuple[str, BoxCells]:
-    """Return what a row says: an image and a box in it."""
+    """Return the image of a row, and its box."""
     path, box = row.path("path"), row.box()
     if box is None or not (path in known or (folder / path).is_file()):
         raise row.fault(
@@ -116,13 +116,13 @@ def _box_of(folder: Path, row: Row, known: Container[str]) -> tuple[str, BoxCell
 
 
 def check_strays(request: DataRequest) -> None:
-    """Report masks without an image, and folders that are called like images."""
+    """Report masks without an image, and folders with the name of an image."""
     folder = Path(request.path).expanduser()
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         place = Path(parent)
         for name in filter(is_image_name, folders):
-            request.report(_stray(place / name, "a file, as its name says", "a folder"))
+            request.report(_stray(place / name, "a file, as the extension indicates", "a folder"))
         if MASKS in place.relative_to(folder).parts[:1]:
             images = folder / place.relative_to(folder / MASKS)
             stems = {path.stem for path in images.iterdir()} if images.is_dir() else set()
@@ -137,7 +137,7 @@ def _stray(path: Path, expected: str, got: str) -> InputError:
 
 IMAGE_FOLDER = Entry(
     open=open_imagefolder,
-    summary="Anybody's images: one folder per class; split folders, masks and boxes optional.",
+    summary="Image folders: one folder per class; split folders, masks and boxes optional.",
     uri="imagefolder:PATH",
     splits=(*SPLITS, ALL),
     owns_folder=True,

@@ -13,7 +13,7 @@ MASKS = "masks"
 
 
 def mask_of(sample_id: str) -> str:
-    """Return the usual path of an image's mask relative to the folder.
+    """Return the usual path of the mask of an image, relative to the folder.
 
     Args:
         sample_id: Path of the image relative to the folder.
@@ -30,16 +30,16 @@ def find_masks(
     sample_ids: Sequence[str],
     report: Report = raise_fault,
 ) -> tuple[str, ...] | None:
-    """Return the masks of images: files below ``masks`` that differ in the extension at most.
+    """Return the masks of images: files below ``masks``, possibly with another extension.
 
     Args:
-        folder: The folder that holds split or class folders.
-        groups: Names of the split folders; an empty one where there are none.
+        folder: The folder that contains split or class folders.
+        groups: Names of the split folders; one empty name if there are none.
         sample_ids: Paths of the images relative to the folder.
         report: Receives the error for each image without a mask, or with several.
 
     Returns:
-        POSIX paths relative to the folder, or None where a split has no folder of masks.
+        POSIX paths relative to the folder, or None if a split has no folder of masks.
 
     Raises:
         InputError: An image has no mask though others have, or has several.
@@ -58,7 +58,7 @@ def find_masks(
 
 
 def _by_stem(folder: Path) -> dict[str, list[str]]:
-    """Return the names of the images in a folder by their names without extension."""
+    """Return the names of the images in a folder, by their stems."""
     found: dict[str, list[str]] = {}
     for name in image_names(folder):
         found.setdefault(PurePosixPath(name).stem, []).append(name)
@@ -66,7 +66,7 @@ def _by_stem(folder: Path) -> dict[str, list[str]]:
 
 
 def _mask_of(folder: Path, sample_id: str, names: dict[str, list[str]], report: Report) -> str:
-    """Return the mask of an image: the only one, or the one of exactly its name."""
+    """Return the mask of an image: the only file of its stem, or the one of exactly its name."""
     path = PurePosixPath(MASKS, sample_id)
     found = names.get(path.stem, [])
     if len(found) == 1 or path.name in found:

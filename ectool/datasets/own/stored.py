@@ -1,4 +1,4 @@
-"""Images that `ectool data materialize` or `ectool perturb` wrote, read as a data set again."""
+"""Image artifacts as data sets: written by `ectool data materialize` or `ectool perturb`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from ectool.errors import AbsentError, InputError, IntegrityError
 from ectool.types import Unnamed
 
 KINDS = ("pictures", "samples")
-MOST_CLASSES = 100_000
-"""Number of classes up to which the greatest label may tell how many there are."""
+MAX_CLASSES = 100_000
+"""Maximum number of classes that may follow from the maximum label."""
 DEPTHS = ("uint8", "uint16")
-"""Types of pixels, whose white is their greatest number."""
+"""Types of pixels; white is their maximum."""
 
 Images = UInt8[np.ndarray, "b ..."]
 
@@ -46,7 +46,7 @@ class StoredAnnotations:
     artifact: Artifact
 
     def __call__(self, indices: Indices, targets: Indices | None) -> Annotations:
-        """Return where the objects are: all of them, or those of one target class each."""
+        """Return annotations of all objects, or of those of one target class for each image."""
         if "mask" in self.artifact.arrays:
             masks = self.artifact.take("mask", indices)
             return Annotations(masks=masks, boxes=list(boxes_of(masks)[:, None]))
@@ -54,24 +54,24 @@ class StoredAnnotations:
             return Annotations()
         boxes = self.artifact.take("box", indices).astype(np.int64)
         classes = self.artifact.take("box_class", indices)
-        wanted = classes >= 0 if targets is None else classes == targets[:, None]
-        return Annotations(boxes=[box[keep] for box, keep in zip(boxes, wanted, strict=True)])
+        chosen = classes >= 0 if targets is None else classes == targets[:, None]
+        return Annotations(boxes=[box[keep] for box, keep in zip(boxes, chosen, strict=True)])
 
 
 def open_stored(request: DataRequest) -> Dataset:
     """Open images in an artifact.
 
-    The path names the artifact, or a folder that holds one per split: ``test.zarr`` for ``test``.
+    The path is the artifact, or a folder with one per split: ``test.zarr`` for ``test``.
 
     Args:
-        request: ``path`` and ``split`` count.
+        request: ``path`` and ``split`` are used.
 
     Returns:
         The data set; its classes are the root attribute ``classes``, else numbers.
 
     Raises:
-        InputError: There is no such artifact, it holds another split, images that are not
-            square, or labels that cannot be numbers of classes.
+        InputError: The artifact is missing, is of another split, has images that are not square,
+            or labels that cannot be numbers of classes.
     """
     path = _find(request)
     if not path.exists():
@@ -96,7 +96,7 @@ def open_stored(request: DataRequest) -> Dataset:
 
 
 def _as_bytes(images: UInt8[np.ndarray, "b ..."] | UInt16[np.ndarray, "b ..."]) -> Images:
-    """Return images of 8 bits; of 16 bits, each level rounded to the nearest of 8."""
+    """Return images of 8 bits; levels of 16 bits are rounded to 8 bits."""
     if images.dtype == np.uint8:
         return images
     white = np.iinfo(np.uint16).max
@@ -111,7 +111,7 @@ def _find(request: DataRequest) -> Path:
 
 
 def _check(artifact: Artifact, split: str) -> None:
-    """Check that the artifact holds square images of the split."""
+    """Check that the artifact has square images of the split."""
     source = artifact.manifest.recipe.source if artifact.manifest else None
     image = artifact.arrays["image"] if artifact.kind in KINDS else None
     shape = () if image is None else image.shape
@@ -132,18 +132,18 @@ def _check(artifact: Artifact, split: str) -> None:
     if image is not None and np.dtype(image.dtype).name not in DEPTHS:
         raise InputError(
             f"{artifact.path}: image",
-            expected=f"{' or '.join(DEPTHS)}, whose greatest number is white",
+            expected=f"{' or '.join(DEPTHS)}, whose maximum is white",
             got=image.dtype,
             fix="scale the images to uint8",
         )
 
 
 def _labels(artifact: Artifact) -> Labels:
-    """Return labels as the rest of the program knows them, whatever integers are stored."""
+    """Return labels as int64, or int8 if multi-label, for any stored type of integers."""
     stored = artifact.read("label")
     if stored.ndim == 1:
         return stored.astype(np.int64)
-    limits = np.iinfo(np.int8)  # not left to a cast, which would read 256 as 0
+    limits = np.iinfo(np.int8)  # a cast alone would read 256 as 0
     return stored.clip(max(limits.min, np.iinfo(stored.dtype).min), limits.max).astype(np.int8)
 
 
@@ -156,10 +156,10 @@ def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
     if is_multilabel(labels):
         return Unnamed.of(labels.shape[1])
     count = int(labels.max(initial=0)) + 1
-    if count > MOST_CLASSES:
+    if count > MAX_CLASSES:
         raise InputError(
             f"{artifact.path}: label",
-            expected=f"classes below {MOST_CLASSES}, for none are named",
+            expected=f"classes below {MAX_CLASSES}, because they have no names",
             got=str(count - 1),
             fix="correct the labels, or write the root attribute `classes`",
         )
@@ -167,13 +167,13 @@ def _classes(artifact: Artifact, labels: Labels) -> tuple[str, ...]:
 
 
 def stored_splits(path: str) -> tuple[str, ...]:
-    """Return the split that an artifact holds, or those of a folder's artifacts.
+    """Return the split of an artifact, or the splits of the artifacts in a folder.
 
     Args:
-        path: What follows the colon of the data URI.
+        path: Part of the data URI after the colon.
 
     Returns:
-        Names of splits; the usual ones where nothing tells.
+        Names of splits; the usual ones if they are unknown.
     """
     place = Path(path).expanduser()
     if place.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
@@ -185,7 +185,7 @@ def stored_splits(path: str) -> tuple[str, ...]:
 
 
 def check_digests(request: DataRequest) -> None:
-    """Report every shard of an artifact whose contents are not what was written."""
+    """Report every shard of an artifact whose contents have changed."""
     path = _find(request)
     if not path.exists():
         return
@@ -203,7 +203,7 @@ def check_digests(request: DataRequest) -> None:
 
 STORED = Entry(
     open=open_stored,
-    summary="Decoded images that ectool wrote: of `data materialize`, or perturbed ones.",
+    summary="Image artifacts: written by `data materialize` or `perturb`.",
     uri="zarr:PATH",
     splits_at=stored_splits,
     check_more=check_digests,

@@ -1,4 +1,4 @@
-"""CSV files row by row, with errors that name the line."""
+"""Reading of CSV files by rows; errors name the line."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Row:
 
     Attributes:
         file: The CSV file.
-        line: Number of the row's last line, from 1.
-        cells: The cells by column, without the white space around them.
+        line: Number of the last line of the row, from 1.
+        cells: The cells by column, without surrounding white space.
     """
 
     file: Path
@@ -34,10 +34,10 @@ class Row:
         return line_fault(self.file, self.line, expected=expected, got=got, fix=fix)
 
     def path(self, column: str) -> str:
-        """Return a cell that is a path relative to the folder of the file, empty where it is.
+        """Return a cell that is a path relative to the folder of the file; it may be empty.
 
         Raises:
-            InputError: The path is absolute, and with it every id.
+            InputError: The path is absolute, and so would be the sample id.
         """
         cell = self.cells.get(column, "")
         if PurePosixPath(cell).is_absolute():
@@ -49,10 +49,10 @@ class Row:
         return PurePosixPath(cell).as_posix() if cell else ""
 
     def box(self) -> BoxCells | None:
-        """Return the cells x0, y0, x1 and y1 as numbers, None where all of them are empty.
+        """Return the cells x0, y0, x1 and y1 as numbers, None if all of them are empty.
 
         Raises:
-            InputError: One of them is no number, or the box is smaller than a pixel.
+            InputError: One of them is not a number, or the box is smaller than a pixel.
         """
         texts = [self.cells.get(column, "") for column in BOX]
         if not any(texts):
@@ -76,20 +76,20 @@ def line_fault(file: Path, line: int, *, expected: str, got: str, fix: str) -> I
 
 
 def read_rows(path: Path, needed: Sequence[str], report: Report = raise_fault) -> Iterator[Row]:
-    """Read a comma-separated file in UTF-8, with or without BOM, whatever ends its lines.
+    """Read a comma-separated file in UTF-8, with or without BOM, with any line ends.
 
-    The first row is the header; case does not matter there. Empty rows are skipped.
+    The first row is the header, in any case. Empty rows are skipped.
 
     Args:
         path: The file.
-        needed: Columns that must be there; of ``a|b`` just one.
-        report: Is told of rows that lack cells.
+        needed: Required columns; of ``a|b`` exactly one.
+        report: Receives the errors of rows with a missing cell.
 
     Yields:
         Its rows.
 
     Raises:
-        InputError: The file is missing, is no such text, or lacks columns or cells.
+        InputError: The file is missing, is not such a text, or lacks columns or cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -126,12 +126,12 @@ def _check_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> N
 
 
 def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row | InputError:
-    """Return a row, or what is wrong with its number of cells."""
+    """Return a row, or the error of its number of cells."""
     row = Row(path, line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
     if len(cells) != len(header):
         return row.fault(
             expected=f"{len(header)} cells, as in the header",
             got=str(len(cells)),
-            fix="put cells that hold a comma in quotes",
+            fix="put cells that contain a comma in quotes",
         )
     return row

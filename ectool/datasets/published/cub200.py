@@ -23,7 +23,7 @@ SEGMENTATIONS = Archive("segmentations.tgz", "MD5 4d47ba1228eae64f2fa547c47bc652
 FOLDER = "CUB_200_2011"
 SPLITS = ("train", "validation", "train+validation", "test")
 MAJORITY = 128
-"""Grey level from which on at least half of the annotators put a pixel on the bird."""
+"""Lowest grey level of pixels that at least half of the annotators assigned to the bird."""
 
 Numbers = Float64[np.ndarray, "n"]
 
@@ -38,7 +38,7 @@ _LOCATIONS = "parts/part_locs.txt"
 
 @dataclass(frozen=True, eq=False)
 class BirdAnnotations:
-    """Box, parts and, where they were unpacked, segmentation of each bird.
+    """Box, parts and, if unpacked, segmentation of each bird.
 
     Attributes:
         unpacked: The data set's folder.
@@ -61,7 +61,7 @@ class BirdAnnotations:
 
     @property
     def masks(self) -> list[str]:
-        """Return the segmentations, where there are any."""
+        """Return the segmentations, if unpacked."""
         count = len(self.sample_ids) if self.segmentations else 0
         return [self._mask_of(index) for index in range(count)]
 
@@ -99,12 +99,12 @@ def open_cub200(request: DataRequest) -> Dataset:
 
     ``train+validation`` are the official training images, ``validation`` a fixed tenth of every
     class of them and ``train`` the rest. Boxes and part locations count pixels from 0, as
-    published. Segmentations are used where the folder ``segmentations`` lies beside the data set,
-    as its archive unpacks, or in it.
+    published. Segmentations are used if the folder ``segmentations`` is in the parent folder of
+    the data set, where its archive unpacks it, or in the data set's folder.
 
     Args:
         request: ``path`` (the folder CUB_200_2011 or its parent; ``root`` where empty), ``split``,
-            ``view`` and ``root`` count.
+            ``view`` and ``root`` are used.
 
     Returns:
         The data set; sample ids are paths below ``images``.
@@ -164,14 +164,14 @@ def _read_names(unpacked: Unpacked, name: str) -> tuple[Numbers, tuple[str, ...]
     numbers = [row[0] for row in rows]
     is_list = len(set(numbers)) == len(rows) and all(map(str.isdecimal, numbers))
     if not is_list or min(map(len, rows)) < 2:
-        raise unpacked.damaged(name, "a number of its own and a name in every line", "others")
+        raise unpacked.damaged(name, "a unique number and a name in every line", "others")
     return np.array(numbers, np.float64), tuple(" ".join(row[1:]) for row in rows)
 
 
 def _read_labels(
     unpacked: Unpacked, numbers: Numbers, class_numbers: Numbers
 ) -> Int64[np.ndarray, "n"]:
-    """Return the position in the list of classes of each image's class."""
+    """Return the class of each image, as a position in the list of classes."""
     given = _read_table(unpacked, _LABELS, numbers[:, None], 1)
     is_class = given == class_numbers
     unknown = np.flatnonzero(~is_class.any(axis=1))
@@ -189,7 +189,7 @@ def _choose(
     names: Sequence[str],
     labels: Int64[np.ndarray, "n"],
 ) -> Int64[np.ndarray, "m"]:
-    """Return the positions in the list of images of a split."""
+    """Return the images of a split, as positions in the list of images."""
     flags = _read_table(unpacked, _SPLIT, numbers[:, None], 1)[:, 0]
     if not np.isin(flags, (0, 1)).all():
         raise unpacked.damaged(_SPLIT, "0 or 1 for each image", "others")
@@ -216,7 +216,7 @@ def _read_parts(unpacked: Unpacked, numbers: Numbers) -> Float64[np.ndarray, "n 
 def _read_drawn(
     unpacked: Unpacked, name: str, keys: Float64[np.ndarray, "n k"], columns: int
 ) -> Float64[np.ndarray, "n columns"]:
-    """Return a table of annotations; where its fault is reported, ones in its place."""
+    """Return a table of annotations; if its fault is only reported, return ones instead."""
     try:
         return _read_table(unpacked, name, keys, columns)
     except InputError as fault:
@@ -227,10 +227,10 @@ def _read_drawn(
 def _read_table(
     unpacked: Unpacked, name: str, keys: Float64[np.ndarray, "n k"], columns: int
 ) -> Float64[np.ndarray, "n columns"]:
-    """Return the numbers that follow each key in its line, whatever the order of the lines.
+    """Return the numbers after each key in its line; lines may have any order.
 
     Raises:
-        InputError: There are other keys, or not so many numbers.
+        InputError: The keys or the number of columns differ.
     """
     try:
         table = np.loadtxt(unpacked.lines(name), np.float64, comments=None, ndmin=2)
@@ -252,7 +252,7 @@ def _read_table(
 
 CUB200 = Entry(
     open=open_cub200,
-    summary="CUB-200-2011: 200 kinds of birds, 11,788 images; boxes, 15 parts, masks.",
+    summary="CUB-200-2011: 200 species of birds, 11,788 images; boxes, 15 parts, masks.",
     uri="cub200[:PATH]",
     splits=SPLITS,
     archives=(ARCHIVE, SEGMENTATIONS),

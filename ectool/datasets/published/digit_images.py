@@ -1,6 +1,6 @@
-"""The parts that one image of the digits data set is put together from.
+"""Objects, textures and composition of one image of the digits data set.
 
-Like the textures, they use only arithmetic that is rounded correctly everywhere.
+Like the textures, they use only arithmetic that is rounded correctly on every machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Draw:
 
 
 def place_object(digit: UInt8[np.ndarray, "8 8"], draw: Draw) -> tuple[Image, Mask]:
-    """Enlarge a digit and put it at a random place, in a random light colour, on black.
+    """Enlarge a digit, and draw it on black at a random place in a random light colour.
 
     Args:
         digit: Ink, 0 to 16.
@@ -106,12 +106,6 @@ def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Image:
     return image
 
 
-def mask_box(mask: Mask) -> Box:
-    """Return the tight box (x0, y0, x1, y1) of a mask, end-exclusive."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
 def compose(
     variant: str,
     foreground: Image,
@@ -119,7 +113,7 @@ def compose(
     box: Box,
     background: Image,
 ) -> Image:
-    """Put object and background together as the variant says.
+    """Combine object and background as the variant requires.
 
     Args:
         variant: One of ``VARIANTS``.
@@ -141,10 +135,10 @@ def compose(
 
 
 def tile_box(background: Image, box: Box) -> Image:
-    """Fill the box by tiling the largest strip beside, above or below it.
+    """Fill the box with copies of the largest strip next to, above or below it.
 
     Args:
-        background: The texture; what lies inside the box is not read.
+        background: The texture; pixels inside the box are not used.
         box: (x0, y0, x1, y1), end-exclusive, smaller than the image.
 
     Returns:

@@ -14,10 +14,10 @@ from ectool.datasets.published.digit_images import (
     Draw,
     Image,
     compose,
-    mask_box,
     paint,
     place_object,
 )
+from ectool.datasets.views import boxes_of
 from ectool.errors import IntegrityError
 
 COUNTS = {"train": 997, "validation": 200, "test": 600}
@@ -56,7 +56,8 @@ def make_records(request: DataRequest) -> Records:
         label = int(labels[source])
         canvas, mask = place_object(digits[source], draw)
         background = _background(request, label, draw)
-        box = mask_box(mask)
+        x0, y0, x1, y1 = boxes_of(mask[None])[0].tolist()
+        box = x0, y0, x1, y1
         image = compose(request.variant, canvas, mask, box, background)
         records[number] = (image, mask, box, label)
     return records
@@ -80,14 +81,14 @@ def _load_source() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n"]]:
 
 
 def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
-    """Return the source images of a split: 60 of each class test, 20 validation, rest train.
+    """Return the source images of a split: of each class 60 for test, 20 for validation.
 
     Args:
         labels: Class of every source image.
         split: One of ``SPLITS``.
 
     Returns:
-        Indices in an order that mixes the classes; it depends on nothing but the source.
+        Indices in an order that mixes the classes; it depends only on the source.
     """
     order = sorted(range(len(labels)), key=lambda i: hashlib.sha256(b"digits/%d" % i).digest())
     cut = {"test": slice(0, 60), "validation": slice(60, 80), "train": slice(80, None)}[split]
@@ -96,7 +97,7 @@ def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
 
 
 def _background(request: DataRequest, label: int, draw: Draw) -> Image:
-    """Draw the texture that a variant puts behind the object."""
+    """Draw the texture behind the object in a variant."""
     _, other, anyone = draw(FAMILY, 3)
     mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
     if request.variant in mixed:
@@ -107,5 +108,5 @@ def _background(request: DataRequest, label: int, draw: Draw) -> Image:
 
 
 def is_own(draw: Draw, rho: float) -> bool:
-    """Return whether the background of the original image is of its class's family."""
+    """Return whether the background of the original image has the family of its class."""
     return bool(draw(FAMILY, 3)[0] < rho)

@@ -1,7 +1,7 @@
-"""Real handwritten digits over textures that are correlated with the class; made, not downloaded.
+"""Handwritten digits over textures that are correlated with the class; generated locally.
 
 The background variants are those of the ImageNet-9 Backgrounds Challenge (Xiao et al., "Noise or
-Signal", ICLR 2021), with texture families in the place of the other images' backgrounds.
+Signal", ICLR 2021), with texture families instead of the backgrounds of other images.
 """
 
 from __future__ import annotations
@@ -53,14 +53,15 @@ def open_digits(request: DataRequest) -> Dataset:
     Args:
         request: ``view`` is ignored, images are 32 pixels wide. ``rho`` is the share of
             ``original`` images (of every split) whose background family equals the class; the
-            others have one of the nine other families. ``seed`` draws everything but the split.
+            others have one of the nine other families. ``seed`` determines everything except the
+            split.
 
     Returns:
-        The data set; its images are made on first use and cached under ``request.root``.
+        The data set; its images are generated on first use and cached in ``request.root``.
 
     Raises:
-        InputError: If the path is not empty, the split or variant is unknown, or rho lies
-            outside [0, 1].
+        InputError: The path is not empty, the split or variant is unknown, or rho is outside of
+            [0, 1].
     """
     _check(request)
     return Digits(request)
@@ -114,9 +115,9 @@ class Digits:
 
     @cached_property
     def groups(self) -> Groups:
-        """Return the groups of class and background: that of the class, or another's.
+        """Return the groups: class, and whether the background is of its family or another one.
 
-        They are those of the `original` images, whatever the variant shows.
+        The background is that of the `original` image in every variant.
         """
         request, labels = self._request, self.labels
         names = tuple(f"{digit}, {kind} background" for digit in CLASSES for kind in BACKGROUNDS)
@@ -146,12 +147,12 @@ class Digits:
     def images(
         self, indices: Indices, framing: Framing | None = None
     ) -> UInt8[np.ndarray, "b 3 h w"]:
-        """Return RGB images, 0 to 255, or what `framing` shows of them."""
+        """Return RGB images, 0 to 255, or the parts of them that `framing` returns."""
         images = np.asarray(self._records["image"][indices])
         return images if framing is None else framed(images, indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:  # noqa: ARG002 (one object each)
-        """Return the digit's mask and box, also for variants that show only the background."""
+        """Return mask and box of the digit, also in variants that show only the background."""
         records = self._records[indices]
         boxes = records["box"].astype(np.int64)[:, None]
         return Annotations(masks=np.asarray(records["mask"]), boxes=list(boxes))
@@ -162,13 +163,13 @@ class Digits:
         count = COUNTS[self._request.split]
         if not _is_intact(path, count):
             with _writing(path.parent):
-                path.parent.mkdir(parents=True, exist_ok=True)  # first, for making them takes long
+                path.parent.mkdir(parents=True, exist_ok=True)  # before the slow part
                 _publish(path, make_records(self._request).tobytes())
         return np.memmap(path, dtype=RECORD, mode="r", shape=(count,))
 
 
 def _is_intact(path: Path, count: int) -> bool:
-    """Tell whether the cache file is whole and ends with the digest of the rest."""
+    """Return whether the cache file is complete and ends with the digest of its contents."""
     if not path.is_file():
         return False
     content = path.read_bytes()
@@ -177,7 +178,7 @@ def _is_intact(path: Path, count: int) -> bool:
 
 
 def _publish(path: Path, payload: bytes) -> None:
-    """Write payload and digest so that readers and other makers see the old or the new file."""
+    """Write payload and digest; other processes see either the old or the new file."""
     partial = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
     with partial.open("xb") as file:
         file.write(payload + hashlib.sha256(payload).digest())
@@ -201,7 +202,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 DIGITS = Entry(
     open=open_digits,
-    summary="Real handwritten digits over textures that go with the class; made, not downloaded.",
+    summary="Handwritten digits over textures that are correlated with the class; generated.",
     uri="digits",
     variants=VARIANTS,
 )

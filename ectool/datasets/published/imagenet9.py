@@ -35,7 +35,7 @@ _STEM = re.compile(r"(?:fg_)?(?P<foreground>n\d+_\d+)(?:_bg_.*)?")
 
 @dataclass(frozen=True)
 class ForegroundMasks:
-    """Masks that the makers segmented by GrabCut, one ``.npy`` file per foreground.
+    """Published masks from GrabCut, one ``.npy`` file per foreground.
 
     Attributes:
         source: Folder of the data set.
@@ -48,7 +48,7 @@ class ForegroundMasks:
     files: Sequence[str]
 
     def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
-        """Return an image's mask.
+        """Return the mask of an image.
 
         Raises:
             InputError: It cannot be read or has another size than its image.
@@ -68,8 +68,8 @@ def open_imagenet9(request: DataRequest) -> Dataset:
 
     ``test`` is the Backgrounds Challenge, 450 images of each class in every variant. ``train``
     and ``validation`` of ``original`` are ImageNet-9L; those of the other variants come from the
-    training archive of that name. The official evaluation feeds test images as they are: view
-    ``squash`` at their own side.
+    training archive of that name. The official evaluation does not resize test images: use the view
+    ``squash`` at their own size.
 
     A sample id is SPLIT/CLASS/FOREGROUND, e.g. ``test/00_dog/n02085936_01234``, and images are in
     the order of the ids, so that the same row of every variant shows the same foreground. (The
@@ -77,11 +77,11 @@ def open_imagenet9(request: DataRequest) -> Dataset:
     images say of their backgrounds is not used: those of ``mixed_rand`` repeat ``mixed_next``
     (issue 8 of the official repository).
 
-    Test images have masks, but for ``only_bg_b`` and ``only_bg_t``, which show no object.
+    Test images have masks, except in ``only_bg_b`` and ``only_bg_t``, which show no object.
 
     Args:
-        request: ``path`` (the folder that holds bg_challenge and in9l, or its parent;
-            ``root/imagenet9`` where empty), ``split``, ``variant``, ``view`` and ``root`` count.
+        request: ``path`` (the folder that contains bg_challenge and in9l, or its parent;
+            ``root/imagenet9`` where empty), ``split``, ``variant``, ``view`` and ``root`` are used.
 
     Returns:
         The data set.
@@ -130,7 +130,7 @@ def _find_folder(request: DataRequest) -> Path:
 
 
 def _source(split: str, variant: str) -> tuple[str, Archive]:
-    """Return the folder that holds the classes of a split and variant, and its archive."""
+    """Return the folder of the classes of a split and variant, and its archive."""
     if split == "test":
         return f"{CHALLENGE}/{variant}/val", CHALLENGE_ARCHIVE
     if variant == "original":
@@ -141,7 +141,7 @@ def _source(split: str, variant: str) -> tuple[str, Archive]:
 def _list_class(
     folder: Path, branch: str, label: int, archive: Archive, report: Report
 ) -> list[tuple[str, str, int]]:
-    """List (path, CLASS/FOREGROUND, label) of a class folder, by foreground."""
+    """Return (path, CLASS/FOREGROUND, label) of each image of a class, sorted by foreground."""
     names = image_names(folder / branch)
     if not names:
         report(missing_file(folder / branch, archive, folder))
@@ -150,7 +150,7 @@ def _list_class(
 
 
 def _foreground(name: str) -> str:
-    """Return what a file name says of the foreground: WordNet id and number."""
+    """Return the foreground in a file name: WordNet id and number."""
     stem = Path(name).stem
     match = _STEM.fullmatch(stem)
     return match["foreground"] if match else stem
@@ -170,7 +170,7 @@ def _read_array(source: Unpacked, name: str) -> np.ndarray:
     try:
         with (source.folder / name).open("rb") as file:
             array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as error:  # a damaged header raises whatever comes to mind
+    except Exception as error:  # a damaged header can raise any exception
         got = f"{type(error).__name__} ({error})"
         raise source.damaged(name, "an array of numbers", got) from error
     return array

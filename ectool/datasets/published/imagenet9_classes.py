@@ -1,4 +1,4 @@
-"""Which of the 1,000 classes of ImageNet belong to the nine of ImageNet-9.
+"""The nine classes of ImageNet-9, and the classes of ImageNet that belong to them.
 
 The table is ``in_to_in9.json`` of https://github.com/MadryLab/backgrounds_challenge (Xiao et al.,
 "Noise or Signal", ICLR 2021; the repository states no licence), written as ranges. Members
@@ -26,7 +26,7 @@ FOLDERS = (
     "07_primate",
     "08_fish",
 )
-"""The class folders as they are distributed, spaces included, in the order of the labels."""
+"""The published class folders, with spaces, in the order of the labels."""
 CLASSES = tuple(folder[3:] for folder in FOLDERS)
 
 N_IMAGENET_CLASSES = 1000
@@ -48,7 +48,7 @@ _MEMBERS = (
 
 @cache
 def class_mapping() -> Int64[np.ndarray, "1000"]:
-    """Return the class of ImageNet-9 that every class of ImageNet belongs to, or -1.
+    """Return the class of ImageNet-9 for every class of ImageNet, or -1.
 
     Returns:
         Read-only labels 0 to 8; -1 for the 630 classes that belong to none. An image of ImageNet-9

@@ -73,7 +73,7 @@ def open_stl10(request: DataRequest) -> Dataset:
 
     Args:
         request: ``path`` (the folder stl10_binary or its parent; ``root/stl10_binary`` where
-            empty), ``split``, ``fold`` and ``root`` count.
+            empty), ``split``, ``fold`` and ``root`` are used.
 
     Returns:
         The data set.

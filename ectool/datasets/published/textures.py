@@ -1,4 +1,4 @@
-"""Ten families of procedural grey-level textures that tell each other apart at a glance.
+"""Ten families of procedural grey-level textures that are easy to distinguish.
 
 Only elementwise IEEE operations that are rounded correctly everywhere (+, -, *, /, square root,
 floor, comparison) are used, and no sums or transcendental functions, so that the same draws give

@@ -1,4 +1,4 @@
-"""The data sets that torchvision reads from local files: their folders, splits and archives.
+"""Folders, splits and archives of the data sets that torchvision reads from local files.
 
 Names, checksums and arguments are those of ``torchvision.datasets``.
 """
@@ -20,17 +20,17 @@ OFFERED = ("train", "validation", TRAINING, "test")
 
 @dataclass(frozen=True)
 class Kind:
-    """How a class of ``torchvision.datasets`` is called and read.
+    """Description of a class of ``torchvision.datasets``.
 
     Attributes:
-        folder: Its files, below torchvision's root; empty where they lie in the root itself.
-        place: Where its archives are unpacked, below the root.
-        parts: Arguments of the class by what the makers published: train, validation, test, or
-            all where they published no splits.
-        archives: What to download.
-        arrays: Whether the class decodes everything at once.
-        attributes: Where the class keeps images and labels (two), or pairs of path and label
-            (one); none where it hands the path of an image to a loader.
+        folder: Folder of its files below torchvision's root; empty for the root itself.
+        place: Folder below the root to unpack its archives in.
+        parts: Arguments of the class for each published split: train, validation, test; or all if
+            there are no published splits.
+        archives: Files to download.
+        arrays: Whether the class decodes all images at once.
+        attributes: Attributes of the class with images and labels (two), or with pairs of path and
+            label (one); none if it calls a loader with the path of an image.
     """
 
     folder: str
@@ -41,7 +41,7 @@ class Kind:
     attributes: tuple[str, ...] = ()
 
     def sources(self, split: str) -> tuple[str, ...]:
-        """Return the parts that a split is drawn from; nothing where there is no such split."""
+        """Return the published parts that contain a split; empty if there is no such split."""
         if ALL in self.parts:
             return (ALL,) if split in (*SPLITS, ALL) else ()
         if split in self.parts:
@@ -51,7 +51,7 @@ class Kind:
         return ("train",) if split in ("validation", TRAINING) else ()
 
     def splits(self) -> tuple[str, ...]:
-        """Return the splits that can be asked for."""
+        """Return the available splits."""
         return tuple(split for split in (*OFFERED, ALL) if self.sources(split))
 
 

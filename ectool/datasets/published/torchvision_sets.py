@@ -1,4 +1,4 @@
-"""Data sets of single-label images that torchvision reads from local files."""
+"""Single-label data sets that torchvision reads from local files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HASHED_AT_ONCE = 1024
 
 
 class Reader(Protocol):
-    """A data set of torchvision; where it takes a loader, it gives the paths of its images."""
+    """A data set of torchvision; with a loader it returns the paths of its images."""
 
     def __len__(self) -> int: ...
 
@@ -35,13 +35,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of torchvision that was asked for.
+    """A requested data set of torchvision.
 
     Attributes:
         name: Name of its class.
-        kind: How it is read.
+        kind: Its description.
         root: torchvision's root.
-        request: What was asked for.
+        request: The request.
     """
 
     name: str
@@ -56,15 +56,15 @@ class Source:
 
     @property
     def title(self) -> str:
-        """Return the short name for people."""
+        """Return the short name for messages."""
         return f"torchvision/{self.name}/{self.request.split}"
 
     def check_there(self, part: str) -> None:
-        """Tell data of which nothing is there from those that are damaged.
+        """Check that a part of the data exists; otherwise it is absent, not damaged.
 
         Raises:
-            AbsentError: The data set's folder is not there, or, where it has none of its own, the
-                archive of the part.
+            AbsentError: The data set's folder is missing, or, if it has none, the archive of the
+                part.
         """
         number = list(self.kind.parts).index(part)
         own = self.folder if self.kind.folder else self.root / self.kind.archives[number].name
@@ -72,7 +72,7 @@ class Source:
             raise self._fault("no such file", AbsentError)
 
     def construct(self, part: str) -> Reader:
-        """Return torchvision's data set of what the makers call train, validation or test.
+        """Return the published part train, validation or test as a data set of torchvision.
 
         Pickles (CIFAR) are read after torchvision has compared their MD5 with the published one.
 
@@ -86,7 +86,7 @@ class Source:
             arguments["loader"] = str
         try:
             reader: Reader = getattr(datasets, self.name)(str(self.root), **arguments)
-        except Exception as error:  # readers of foreign files raise whatever comes to mind
+        except Exception as error:  # damaged files can raise any exception
             got = str(error).partition(" You can ")[0]
             raise self._fault(got or type(error).__name__) from error
         return reader
@@ -104,7 +104,7 @@ class Source:
     def keep(
         self, labels: Int64[np.ndarray, "n"], sample_ids: Sequence[str]
     ) -> Int64[np.ndarray, "m"]:
-        """Return the samples of the split among those of the parts that it is drawn from."""
+        """Return the rows of the split among the samples of its parts."""
         split, parts = self.request.split, self.kind.parts
         if ALL in parts and split != ALL:
             return np.flatnonzero([drawn_split(name) == split for name in sample_ids])
@@ -117,18 +117,18 @@ class Source:
 def open_torchvision(request: DataRequest) -> Dataset:
     """Open one split of a data set that torchvision reads.
 
-    ``validation`` is what the makers published, else a fixed tenth of every class of the training
-    images; ``train+validation`` are all of these. Where nobody published splits, the hash of the
-    path draws them as in ``imagefolder``, and ``all`` is every image. Data sets of small arrays
-    (CIFAR, MNIST, ...) keep their size and are held in memory; files are decoded when asked for.
+    ``validation`` is the published split, else a fixed tenth of every class of the training
+    images; ``train+validation`` are all of these. Without published splits, the hash of the path
+    selects them as in ``imagefolder``, and ``all`` is every image. Data sets of small arrays
+    (CIFAR, MNIST, ...) keep their size and stay in memory; files are decoded on each access.
     Nothing is downloaded.
 
     Args:
         request: ``path`` (``NAME``, or ``NAME:PATH`` with torchvision's root or the data set's own
-            folder in it; ``root`` where there is none), ``split``, ``view`` and ``root`` count.
+            folder in it; ``root`` where there is none), ``split``, ``view`` and ``root`` are used.
 
     Returns:
-        The data set; sample ids are paths, or positions in the file of the makers' split, e.g.
+        The data set; sample ids are paths, or positions in the file of the published split, e.g.
         ``train/00042``.
 
     Raises:
@@ -161,7 +161,7 @@ def _find_kind(name: str) -> Kind:
 
 
 def _find_root(kind: Kind, path: str, root: Path) -> Path:
-    """Return torchvision's root: the path, or what it lies in where it is the data set's own."""
+    """Return torchvision's root: the path, or its parent if the path is the data set's folder."""
     start = Path(path).expanduser() if path else root
     own = Path(kind.folder).parts
     for depth in range(len(own), 0, -1):
@@ -192,7 +192,7 @@ def _arrays(source: Source, reader: Reader, part: str) -> Dataset:
 
 
 def _as_rgb(rows: UInt8[np.ndarray, "b ..."]) -> UInt8[np.ndarray, "b 3 h w"]:
-    """Return images with their channels first, whatever torchvision makes of their file."""
+    """Return images with channels first, for any layout that torchvision uses."""
     if rows.ndim == 3:
         return np.repeat(rows[:, None], 3, axis=1)
     return np.ascontiguousarray(rows if rows.shape[1] == 3 else rows.transpose(0, 3, 1, 2))
@@ -222,7 +222,7 @@ def _files(source: Source, readers: Sequence[Reader]) -> Dataset:
 
 
 def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
-    """Return the path and the class of every image, without reading any."""
+    """Return the path and the class of every image, without reading the images."""
     columns = [getattr(reader, name) for name in kind.attributes]
     if not columns:
         return [reader[row] for row in range(len(reader))]
@@ -230,7 +230,7 @@ def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
 
 
 def _classes(reader: Reader, labels: Int64[np.ndarray, "n"]) -> tuple[str, ...]:
-    """Return the names of the classes, the first where there are several; numbers without any."""
+    """Return the first name of each class, or numbers if there are no names."""
     names = getattr(reader, "classes", None)
     if names is None:
         return Unnamed.of(1 + int(labels.max(initial=0)))
@@ -239,7 +239,7 @@ def _classes(reader: Reader, labels: Int64[np.ndarray, "n"]) -> tuple[str, ...]:
 
 TORCHVISION = Entry(
     open=open_torchvision,
-    summary=f"What torchvision reads from local files: {', '.join(KINDS)}.",
+    summary=f"Data sets that torchvision reads from local files: {', '.join(KINDS)}.",
     uri="torchvision:NAME[:PATH]",
     splits=(*OFFERED, ALL),
 )

@@ -1,4 +1,4 @@
-"""PASCAL VOC 2007 and 2012 (Everingham et al., IJCV 2010, 2015): several classes an image."""
+"""PASCAL VOC 2007 and 2012 (Everingham et al., IJCV 2010, 2015): multi-label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ectool.datasets.sample_ids import repeated
 from ectool.errors import AbsentError, InputError
 
 VOID = 255
-"""Index in a map of classes of borders and of objects too difficult to tell."""
+"""Index of borders and of objects that are difficult to recognise, in a map of classes."""
 IMAGE_SETS = {
     "train": "Main/train",
     "validation": "Main/val",
@@ -31,10 +31,10 @@ IMAGE_SETS = {
     "seg_train+validation": "Segmentation/trainval",
     "seg_test": "Segmentation/test",
 }
-"""The list below ``ImageSets`` that holds each split."""
+"""The list below ``ImageSets`` of each split."""
 
 _FLAGS = {"1": 1, "-1": 0, "0": -1}
-"""Published flags of a class in an image (there, not there, only difficult ones) to labels."""
+"""Labels by published flags: present, absent, only difficult objects."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Release:
 
     Attributes:
         year: The year.
-        training: Holds the training and validation images.
-        test: Holds the test images and their labels, where those are public.
+        training: Archive of the training and validation images.
+        test: Archive of the test images and labels, or None if the labels are not public.
     """
 
     year: str
@@ -59,12 +59,12 @@ class Release:
 
 @dataclass(frozen=True)
 class VocAnnotations:
-    """Boxes of the objects, difficult ones left out, and the pixels of their classes.
+    """Boxes of the objects without difficult ones, and the pixels of their classes.
 
     Attributes:
         unpacked: The data set's folder.
         sample_ids: Names of the images.
-        has_masks: Whether their pixels are annotated as well.
+        has_masks: Whether the pixels are annotated as well.
     """
 
     unpacked: Unpacked
@@ -73,12 +73,12 @@ class VocAnnotations:
 
     @property
     def files(self) -> list[str]:
-        """Return the annotations and, where they are used, the maps of classes."""
+        """Return the files of annotations and, if used, of the maps of classes."""
         masks = [_mask_of(name) for name in self.sample_ids] if self.has_masks else []
         return [annotation_of(name) for name in self.sample_ids] + masks
 
     def read(self, index: int, target: int | None) -> ImageAnnotations:
-        """Return the objects of an image: all of them, or those of one class.
+        """Return the annotations of an image: of all objects, or of those of one class.
 
         Raises:
             InputError: A file is damaged, or a mask has another size than its image.
@@ -113,15 +113,15 @@ class VocAnnotations:
 def open_voc(release: Release, request: DataRequest) -> Dataset:
     """Open one split of VOC.
 
-    Labels are multi-label: 1 for a class that is there, 0 for one that is not, and -1 for one of
-    which all objects are marked difficult, as the challenge does not count those. The splits
+    Labels are multi-label: 1 for a class that is present, 0 for one that is absent, and -1 for one
+    whose objects are all marked difficult, which the challenge does not count. The splits
     ``train``, ``validation``, ``train+validation`` and (2007) ``test`` have boxes; those that
     begin with ``seg_`` are the images of the segmentation task, with masks as well.
 
     Args:
         release: The year.
         request: ``path`` (the folder VOC2007 or VOC2012, VOCdevkit, or its parent; ``root`` where
-            empty), ``split``, ``view`` and ``root`` count.
+            empty), ``split``, ``view`` and ``root`` are used.
 
     Returns:
         The data set; sample ids are the names of the images, e.g. ``2008_000008``.
@@ -170,7 +170,7 @@ def _check_split(name: str, release: Release, split: str) -> None:
 
 
 def _check_there(unpacked: Unpacked, split: str) -> None:
-    """Tell a part of the release that was never unpacked from one that misses a list."""
+    """Check that a part of the release was unpacked; otherwise it is absent, not damaged."""
     is_test = split.endswith("test")
     lists = [name for one, name in IMAGE_SETS.items() if one.endswith("test") == is_test]
     files = [f"ImageSets/{name}.txt" for name in lists]
@@ -192,7 +192,7 @@ def _read_ids(unpacked: Unpacked, image_set: str) -> tuple[str, ...]:
 def listed_labels(
     unpacked: Unpacked, sample_ids: Sequence[str], image_set: str
 ) -> Int8[np.ndarray, "n c"]:
-    """Return the labels that the lists of the classes give.
+    """Return the labels in the lists of the classes.
 
     Args:
         unpacked: The data set's folder.
@@ -214,7 +214,7 @@ def listed_labels(
 
 
 def _listed(unpacked: Unpacked, path: str, sample_ids: Sequence[str], image_set: str) -> list[int]:
-    """Return the labels that the list of a class gives."""
+    """Return the labels in the list of a class."""
     rows = unpacked.rows(path)
     flags = {row[0]: row[-1] for row in rows}
     whole = flags.keys() == set(sample_ids) and len(rows) == len(sample_ids)
@@ -224,7 +224,7 @@ def _listed(unpacked: Unpacked, path: str, sample_ids: Sequence[str], image_set:
 
 
 def annotated_labels(unpacked: Unpacked, sample_ids: Sequence[str]) -> Int8[np.ndarray, "n c"]:
-    """Return the labels that follow from the objects in the annotations, with the same meaning.
+    """Return the labels of the objects in the annotations, as in the lists.
 
     Images of the segmentation task need not be in a list of the classification task: those of
     2012 that come from 2007 are not.
@@ -269,12 +269,12 @@ VOC2007 = _entry(
         training=Archive("VOCtrainval_06-Nov-2007.tar", "MD5 c52e279531787c972589f7e41ab4ae64"),
         test=Archive("VOCtest_06-Nov-2007.tar", "MD5 b6e924de25625d8de591ea690078ad9f"),
     ),
-    "PASCAL VOC 2007: 20 classes, several an image; 5,011 + 4,952 images, boxes, 632 masks.",
+    "PASCAL VOC 2007: 20 classes, multi-label; 5,011 + 4,952 images, boxes, 632 masks.",
 )
 VOC2012 = _entry(
     Release(
         "2012",
         training=Archive("VOCtrainval_11-May-2012.tar", "MD5 6cd6e144f989b92b3379bac3b3de84fd"),
     ),
-    "PASCAL VOC 2012: 20 classes, several an image; 11,540 images, boxes, 2,913 masks.",
+    "PASCAL VOC 2012: 20 classes, multi-label; 11,540 images, boxes, 2,913 masks.",
 )

@@ -1,4 +1,4 @@
-"""The objects in an annotation of PASCAL VOC."""
+"""The annotated objects of an image of PASCAL VOC."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class VocObject:
 
 
 def annotation_of(sample_id: str) -> str:
-    """Return the path of an image's annotation, relative to the data set's folder."""
+    """Return the path of the annotation of an image, relative to the data set's folder."""
     return f"Annotations/{sample_id}.xml"
 
 
 def read_objects(unpacked: Unpacked, sample_id: str) -> list[VocObject]:
     """Return the objects of an image, difficult ones included.
 
-    Documents that declare a type are refused: only there could entities be defined.
+    Documents that declare a type are refused, because they could define entities.
 
     Raises:
         InputError: The annotation cannot be read or is damaged.
@@ -53,7 +53,7 @@ def read_objects(unpacked: Unpacked, sample_id: str) -> list[VocObject]:
 
 
 def _parse_object(node: ElementTree.Element) -> VocObject:
-    """Bring inclusive coordinates from 1, now and then with decimals, to half-open ones from 0."""
+    """Convert inclusive coordinates from 1, some with decimals, to half-open ones from 0."""
     low = [float(node.findtext(f"bndbox/{side}", "")) - 1 for side in ("xmin", "ymin")]
     high = [float(node.findtext(f"bndbox/{side}", "")) for side in ("xmax", "ymax")]
     if not (low[0] < high[0] and low[1] < high[1]):

@@ -86,7 +86,7 @@ class Alone(Generic[Batch]):
 
 
 def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
-    """Tell whether nothing has to be computed.
+    """Return whether nothing has to be computed.
 
     With `--resume`, shards of a finished output that are not what was written are taken out, so
     that the loop computes them again.

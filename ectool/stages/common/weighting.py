@@ -44,7 +44,7 @@ def joined_weights(
 
 
 def needs_scaling(values: Float64[np.ndarray, "n"]) -> bool:
-    """Tell whether the mean of weights is not 1: it would multiply the learning rate."""
+    """Return whether the mean of weights is not 1: it would multiply the learning rate."""
     return bool(abs(values.mean() - 1) > TOLERANCE)
 
 

@@ -56,7 +56,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
 
 
 def _is_copy(target: Path, artifact: Artifact) -> bool:
-    """Tell whether an artifact, and every byte of it, lies there."""
+    """Return whether an artifact, and every byte of it, lies there."""
     try:
         with Artifact(target) as there:
             same = there.id == artifact.id and there.arrays.keys() == artifact.arrays.keys()

@@ -150,14 +150,14 @@ def test_a_transparent_colour_of_sixteen_bits_is_refused(tmp_path):
         read_image(path)
 
 
-@pytest.mark.parametrize("greatest", [1, 100, 255, 1023, 65535])
-def test_the_greatest_level_of_pnm_is_white(tmp_path, greatest):
-    stored = np.linspace(0, greatest, 5).astype(np.uint16)
-    kind = ">u1" if greatest < 256 else ">u2"
-    header = f"P5\n5 1\n{greatest}\n".encode()
+@pytest.mark.parametrize("maximum", [1, 100, 255, 1023, 65535])
+def test_the_greatest_level_of_pnm_is_white(tmp_path, maximum):
+    stored = np.linspace(0, maximum, 5).astype(np.uint16)
+    kind = ">u1" if maximum < 256 else ">u2"
+    header = f"P5\n5 1\n{maximum}\n".encode()
     (tmp_path / "p.pgm").write_bytes(header + stored.astype(kind).tobytes())
     found = levels(tmp_path / "p.pgm")[0, :, 0]
-    np.testing.assert_allclose(found, stored / greatest * 255, atol=0.51)
+    np.testing.assert_allclose(found, stored / maximum * 255, atol=0.51)
 
 
 def test_twelve_bits_are_scaled(tmp_path):
@@ -179,7 +179,7 @@ def test_twelve_bits_are_scaled(tmp_path):
 
 def test_grey_of_more_than_eight_bits_is_no_count_of_votes(tmp_path):
     Image.fromarray(WIDE).save(tmp_path / "m.png")
-    with pytest.raises(InputError, match="16-bit pixels in the place of 8-bit ones"):
+    with pytest.raises(InputError, match="16-bit pixels instead of 8-bit ones"):
         read_grey(tmp_path / "m.png")
 
 
@@ -191,7 +191,7 @@ def test_near_black_is_not_object_where_a_format_loses_something(tmp_path, name)
     np.testing.assert_array_equal(np.asarray(read_mask(tmp_path / name)), inside)
     Image.fromarray(inside // 255).save(tmp_path / name)
     if np.asarray(Image.open(tmp_path / name).convert("L")).any():
-        with pytest.raises(InputError, match="lossy format whose greatest level"):
+        with pytest.raises(InputError, match="lossy format whose maximum level"):
             read_mask(tmp_path / name)
 
 

@@ -260,8 +260,8 @@ def test_an_empty_table_is_an_error(own, name):
 @pytest.mark.parametrize(
     ("name", "old", "new", "match"),
     [
-        ("images.txt", "2 ", "1 ", "expected a number of its own"),
-        ("classes.txt", "1 ", "one ", "expected a number of its own"),
+        ("images.txt", "2 ", "1 ", "expected a unique number"),
+        ("classes.txt", "1 ", "one ", "expected a unique number"),
         (
             "image_class_labels.txt",
             " 1\n",

@@ -282,7 +282,7 @@ def test_an_annotation_that_is_no_text_is_an_error(own):
     ("mode", "size", "match"),
     [
         ("P", (5, 4), "expected .* pixels, as its image has, got 5 x 4"),
-        ("RGB", None, "expected a readable image.*mode RGB in the place of a palette"),
+        ("RGB", None, "expected a readable image.*mode RGB instead of a palette"),
         ("P", None, "expected class indices to 20 and 255, got 21"),
     ],
 )

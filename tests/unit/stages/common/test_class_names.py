@@ -248,7 +248,7 @@ class TestFolders:
             (tmp_path / name).mkdir(parents=True)
             Image.new("L", (SIDE, SIDE)).save(tmp_path / name / "a.png")
         options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
-        with pytest.raises(InputError, match="got train with folders in it, beside bus, car"):
+        with pytest.raises(InputError, match="got train with folders, and bus, car"):
             open_data(options, "train")
 
     def test_one_split_without_class_folders_is_refused(self, tmp_path):

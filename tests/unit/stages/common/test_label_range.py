@@ -73,7 +73,7 @@ def test_every_stage_refuses(stage, fault, model, tmp_path):
 
 def test_check_names_every_sample(listener, tmp_path):
     uri = store(tmp_path / "x.zarr", np.array([0, 12, 2, 3, -5, 9]))
-    with pytest.raises(IntegrityError, match="got 2 bad ones") as stop:
+    with pytest.raises(IntegrityError, match="got 2 faults") as stop:
         data_check.run(DataCheckConfig(uri=uri), listener)
     assert stop.value.exit_code == 5
     told = " ".join(listener.notes)
@@ -83,7 +83,7 @@ def test_check_names_every_sample(listener, tmp_path):
 
 def test_a_number_that_cannot_be_one_of_a_class(tmp_path):
     uri = store(tmp_path / "x.zarr", np.array([0, 1, 2, 3, 4, 2**40]), names=None)
-    with pytest.raises(InputError, match="classes below 100000, for none are named"):
+    with pytest.raises(InputError, match="classes below 100000, because they have no names"):
         data_info.run(DataInfoConfig(uri=uri))
 
 
