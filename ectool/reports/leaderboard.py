@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ectool.reports.content import Interval, Metric
@@ -26,6 +26,11 @@ HEADLINES = (
     "explanation_consistency",
 )
 """Metrics that a page shows before it is asked for others; under attack, of the least radius."""
+TRADE_OFFS = (
+    ("accuracy@original", ("background_gap",)),
+    ("explanation_consistency", ("robust_worst@", "robust@")),
+)
+"""Metric along the horizontal axis, and choices of that along the vertical one, see `weakest`."""
 MARGIN = 0.04
 """Share of a plot's width that stays free at both ends."""
 
@@ -157,3 +162,20 @@ def group_numbers(report: Report) -> dict[str, int]:
     """Return the number of each group of models, which decides how it is drawn."""
     names = dict.fromkeys(entry.group for entry in report.entries)
     return {name: number for number, name in enumerate(names)}
+
+
+def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield the metrics of each trade-off that two models or more can be compared by."""
+    for across, choices in TRADE_OFFS:
+        known = filter(None, (weakest(wanted, report.metrics) for wanted in choices))
+        up = next(known, None)
+        if up is not None and len(trade_off_points(report.entries, across, up)) > 1:
+            yield across, up
+
+
+def trade_off_points(
+    entries: Sequence[Entry], across: str, up: str
+) -> list[tuple[Interval, Interval]]:
+    """Return both metrics of each model that has them."""
+    values = [entry.evaluation.values for entry in entries]
+    return [(v[across], v[up]) for v in values if across in v and up in v]

@@ -38,7 +38,7 @@ from typing import Any
 
 from ectool.reports.content import Arm, Experiment, Interval, Result, Sample, Sheet
 from ectool.reports.report import Entry, Report
-from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
+from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 
 UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
 IMAGES = ("image", "perturbed", "clean", "adversarial")

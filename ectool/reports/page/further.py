@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ectool.reports.comparisons import FAITHFULNESS
 from ectool.reports.numbers import ABSENT, quantity
+from ectool.reports.page.comparisons import FAITHFULNESS
 from ectool.reports.report import Report
 from ectool.reports.strengths import TABLE
 

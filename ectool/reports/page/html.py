@@ -15,7 +15,9 @@ from markupsafe import Markup
 
 from ectool.reports import numbers
 from ectool.reports.classes import class_tables, confusions
-from ectool.reports.comparisons import (
+from ectool.reports.leaderboard import by_suite, columns, group_numbers
+from ectool.reports.page.charts import arm_style
+from ectool.reports.page.comparisons import (
     MOST_GROUPS,
     faithfulness_curves,
     orders,
@@ -23,9 +25,7 @@ from ectool.reports.comparisons import (
     strength_curves,
     trade_offs,
 )
-from ectool.reports.leaderboard import by_suite, columns, group_numbers
-from ectool.reports.page.arms import ShownExperiment, show_experiment
-from ectool.reports.page.charts import arm_style
+from ectool.reports.page.experiments import ShownExperiment, show_experiment
 from ectool.reports.page.further import further_tables, spelled
 from ectool.reports.page.gallery import show_gallery
 from ectool.reports.page.images import OPACITY, data_uri, palette

@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ectool.reports.content import Experiment
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.paper.style import (
     COLOURS,
     DASHES,
+    INK,
     MARKERS,
     Drawing,
     legend,
+    looks,
     name_columns,
     name_rows,
     panels,
+    shortened,
 )
-from ectool.reports.paper.text import IMAGES, sizes, slugs
-from ectool.reports.plotting import percents
+from ectool.reports.paper.text import IMAGES, over_seeds, prefixes, sizes, slugs
+from ectool.reports.plotting import mean_line, percents
 from ectool.reports.report import Report
+from ectool.reports.training_records import CURVES, history_lines
 
 PERCENT = "%"
 
@@ -120,3 +125,38 @@ def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
     axes.set_xlabel(kind.across)
     if is_named:
         name_columns(axes, ticks)
+
+
+def learning_curves(report: Report) -> Iterator[Drawing]:
+    """Draw what was measured while training, arm by arm."""
+    for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
+        measured = [c for c in CURVES if any(history_lines(arm, c[0]) for arm in experiment.arms)]
+        if not measured:
+            continue
+        figure, grid = panels(len(measured), share_y=False)
+        for axes, (key, title, is_share) in zip(grid, measured, strict=True):
+            _learning(axes, report, experiment, key, 100 if is_share else 1)
+            axes.set(title=title, xlabel="epoch", ylim=(0, 100) if is_share else (0, None))
+        legend(figure, grid[0])
+        seeds = len(experiment.seeds)
+        yield Drawing(
+            f"{prefix}learning-curves",
+            f"Thick: mean over n = {seeds} seeds; thin: single seeds. "
+            "Dotted: end of the warm-up, which the arms share.",
+            figure,
+        )
+
+
+def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, factor: int) -> None:
+    """Draw one measure of every arm, up to the epoch that all its seeds have reached."""
+    styles = looks(over_seeds(report, experiment))
+    for arm, look in zip(experiment.arms, styles, strict=True):
+        lines = history_lines(arm, key) if look else []
+        if not lines:
+            continue
+        plain = {**look, "marker": ""}
+        for x, y in lines if len(lines) > 1 else ():
+            axes.plot(x, y * factor, **plain, linewidth=0.5, alpha=0.4)
+        x, mean = mean_line(lines)
+        axes.plot(x, mean * factor, **plain, label=shortened(arm.name))
+    axes.axvline(experiment.warmup_epochs, color=INK, linewidth=0.6, linestyle=":")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ectool.reports.paper.curves import table_curves
-from ectool.reports.paper.experiments import experiment_metrics, learning_curves
+from ectool.reports.paper.curves import learning_curves, table_curves
 from ectool.reports.paper.matrices import confusion_matrices, reliability_diagrams
-from ectool.reports.paper.metrics import suite_metrics, trade_offs
+from ectool.reports.paper.metrics import experiment_metrics, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import corruption_bars, strength_curves
 from ectool.reports.paper.style import Draw, Drawing, paper_style, saved
 from ectool.reports.report import Report

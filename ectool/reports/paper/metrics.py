@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from ectool.reports.comparisons import trade_off_pairs
 from ectool.reports.content import Metric
-from ectool.reports.leaderboard import Column, by_suite, columns, group_numbers
+from ectool.reports.leaderboard import Column, by_suite, columns, group_numbers, trade_off_pairs
 from ectool.reports.paper.strengths import CORRUPTION
 from ectool.reports.paper.style import (
     COLOURS,
@@ -30,7 +29,7 @@ from ectool.reports.paper.style import (
     looks,
     shortened,
 )
-from ectool.reports.paper.text import IMAGES, sizes
+from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes
 from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 
@@ -72,6 +71,13 @@ def suite_metrics(report: Report, prefix: str = "", intervals: str = IMAGES) -> 
                 "↑: higher is better, ↓: lower is better.",
                 draw(report, part),
             )
+
+
+def experiment_metrics(report: Report) -> Iterator[Drawing]:
+    """Draw the metrics of the arms of each experiment, as means over seeds."""
+    for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
+        arms = over_seeds(report, experiment)
+        yield from suite_metrics(arms, f"{prefix}arms-", SEEDS)
 
 
 def _height(report: Report) -> float:

@@ -13,7 +13,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.errors import InputError
 from ectool.reports.content import History, Round
 from ectool.reports.evaluation import Evaluation, from_results
-from ectool.reports.rounds import summarize_round
+from ectool.reports.training_records import summarize_round
 from ectool.stages.common.layout import (
     EXPERIMENT_FILE,
     HEATMAPS,

@@ -7,7 +7,7 @@ import pytest
 
 from ectool.reports.page.charts import arm_style, density_chart, line_chart
 from ectool.reports.page.svg import COLOURS
-from ectool.reports.rounds import WEIGHT_EDGES
+from ectool.reports.training_records import WEIGHT_EDGES
 
 X = np.arange(1.0, 5.0)
 

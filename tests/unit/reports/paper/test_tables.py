@@ -7,21 +7,10 @@ from dataclasses import replace
 
 import pytest
 from evaluated_models import CLASSES, experiment_of, report_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ectool.reports.content import Interval
-from ectool.reports.paper.tables import (
-    LATEX,
-    WIDTH,
-    PaperTable,
-    TableCell,
-    latex,
-    markdown,
-    paper_tables,
-    to_latex,
-    to_markdown,
-)
+from ectool.reports.paper.tables import WIDTH, paper_tables
+from ectool.reports.paper.typesetting import markdown
 
 NAMES = ["50 % & more_of $x$", "a|b {c}", "plain"]
 
@@ -111,27 +100,3 @@ def test_wide_tables_come_in_parts():
     parts = [files[f"leaderboard-debiasing-{number}.md"].decode() for number in (1, 2)]
     assert [len(rows_of(part)[0]) for part in parts] == [1 + WIDTH, 1 + 2]
     assert rows_of(parts[0])[2][1:] == ["-"] * WIDTH
-
-
-def test_what_is_not_there_is_a_dash():
-    table = PaperTable("t", "c", ("model", "x"), ((TableCell("a"), TableCell("-")),))
-    assert "a & -- \\\\\n" in to_latex(table)
-    assert "| a | - |" in to_markdown(table)
-
-
-@settings(max_examples=40)
-@given(st.text())
-def test_latex_holds_no_special_letter_by_itself(text):
-    found = latex(text)
-    for shown in LATEX.values():
-        found = found.replace(shown, "")
-    assert not set(found) & set('\\&%$#_{}~^<>|"')
-    assert "\n" not in found
-
-
-@settings(max_examples=40)
-@given(st.text())
-def test_markdown_can_be_read_back(text):
-    found = markdown(text)
-    assert re.sub(r"\\(.)", r"\1", found) == " ".join(text.split())
-    assert re.search(r"(?<!\\)(\\\\)*[|*_`<\[]", found) is None

@@ -9,10 +9,10 @@ import numpy as np
 
 from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
-from ectool.reports.leaderboard import group_numbers
+from ectool.reports.leaderboard import group_numbers, trade_off_pairs, trade_off_points
 from ectool.reports.page.charts import Curve, curve_chart, scatter_chart
 from ectool.reports.report import Entry, Report
-from ectool.reports.strengths import Panel, strength_panels, weakest
+from ectool.reports.strengths import Panel, strength_panels
 
 MOST_GROUPS = 12
 """Groups that a chart shows; more cannot be told apart."""
@@ -20,12 +20,6 @@ LEAST_IN_BIN = 10
 """Samples from which the accuracy of a bin of confidence is worth drawing."""
 FAITHFULNESS = "faithfulness_curves"
 """Table of an evaluation with the answers while pixels are changed."""
-TRADE_OFFS = (
-    ("accuracy@original", ("background_gap",)),
-    ("explanation_consistency", ("robust_worst@", "robust@")),
-)
-"""Metric along the horizontal axis, and choices of that along the vertical one, see `weakest`."""
-
 Groups = Mapping[int, Sequence[Entry]]
 
 
@@ -115,15 +109,6 @@ def _changed_pixels(
     )
 
 
-def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield the metrics of each trade-off that two models or more can be compared by."""
-    for across, choices in TRADE_OFFS:
-        known = filter(None, (weakest(wanted, report.metrics) for wanted in choices))
-        up = next(known, None)
-        if up is not None and len(_points(report.entries, across, up)) > 1:
-            yield across, up
-
-
 def trade_offs(report: Report) -> Iterator[str]:
     """Draw the models by two metrics that pull against each other."""
     for across, up in trade_off_pairs(report):
@@ -131,7 +116,7 @@ def trade_offs(report: Report) -> Iterator[str]:
         names = [metric.label + (", %" if metric.is_share else "") for metric in metrics]
         yield scatter_chart(
             [
-                (number, _points(entries, across, up))
+                (number, trade_off_points(entries, across, up))
                 for number, entries in groups_of(report).items()
             ],
             title=names[1],
@@ -139,11 +124,6 @@ def trade_offs(report: Report) -> Iterator[str]:
             axis=names[0],
             percent=(metrics[0].is_share, metrics[1].is_share),
         )
-
-
-def _points(entries: Sequence[Entry], across: str, up: str) -> list[tuple[Interval, Interval]]:
-    values = [entry.evaluation.values for entry in entries]
-    return [(v[across], v[up]) for v in values if across in v and up in v]
 
 
 def reliability_diagram(report: Report) -> str | None:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES, distribution, summarize_round
+from ectool.reports.training_records import (
+    CONSISTENCY_EDGES,
+    WEIGHT_EDGES,
+    distribution,
+    summarize_round,
+)
 
 
 def counted_slowly(values: list[float], edges: tuple[float, ...]) -> tuple[int, ...]:

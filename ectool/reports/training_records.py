@@ -7,12 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from ectool.reports.content import Distribution, Round
+from ectool.reports.content import Arm, Distribution, Round
+from ectool.reports.plotting import Line
 
 QUANTILES = (0.1, 0.5, 0.9)
 CONSISTENCY_EDGES = tuple(number / 20 for number in range(21))
 WEIGHT_EDGES = tuple(2.0 ** (number / 2) for number in range(-8, 9))
 """Half octaves from 1/16 to 16; values outside count in the first and in the last bin."""
+
+CURVES = (
+    ("accuracy", "Training accuracy, %", True),
+    ("validation_original", "Validation accuracy, original, %", True),
+    ("validation_mixed_rand", "Validation accuracy, mixed_rand, %", True),
+    ("validation_map_original", "Validation mAP, original, %", True),
+    ("loss", "Training loss", False),
+)
+"""Key in the history, title, whether it is a share."""
 
 Scores = Float[np.ndarray, "n"]
 
@@ -52,3 +62,14 @@ def distribution(values: Scores, edges: tuple[float, ...]) -> Distribution:
     low, middle, high = (float(value) for value in np.quantile(known, QUANTILES))
     counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
     return Distribution(float(known.mean()), (low, middle, high), tuple(counts.tolist()))
+
+
+def history_lines(arm: Arm, key: str) -> list[Line]:
+    """Return a measure over the epochs for each seed that has it."""
+    lines = []
+    for history in arm.histories.values():
+        points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
+        if points:
+            x, y = np.array(points, dtype=np.float64).T
+            lines.append((x, y))
+    return lines

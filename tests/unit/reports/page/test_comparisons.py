@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from ectool.reports.comparisons import (
+from ectool.reports.page.comparisons import (
     MOST_GROUPS,
     faithfulness_curves,
     groups_of,

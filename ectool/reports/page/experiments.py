@@ -13,16 +13,13 @@ from ectool.reports.content import Arm, Experiment, Round, Sample, Sheet
 from ectool.reports.page.charts import arm_style, density_chart, line_chart
 from ectool.reports.page.images import amplification, data_uri, tiles
 from ectool.reports.plotting import Line
-from ectool.reports.rounds import CONSISTENCY_EDGES, WEIGHT_EDGES
-
-CURVES = (
-    ("accuracy", "Training accuracy, %", True),
-    ("validation_original", "Validation accuracy, original, %", True),
-    ("validation_mixed_rand", "Validation accuracy, mixed_rand, %", True),
-    ("validation_map_original", "Validation mAP, original, %", True),
-    ("loss", "Training loss", False),
+from ectool.reports.training_records import (
+    CONSISTENCY_EDGES,
+    CURVES,
+    WEIGHT_EDGES,
+    history_lines,
 )
-"""Key in the history, title, whether it is a share."""
+
 Style = tuple[int, tuple[float, ...]]
 
 
@@ -110,17 +107,6 @@ def learning_curves(content: Experiment, suffix: str) -> Iterator[str]:
                 percent=percent,
                 mark=mark,
             )
-
-
-def history_lines(arm: Arm, key: str) -> list[Line]:
-    """Return a measure over the epochs for each seed that has it."""
-    lines = []
-    for history in arm.histories.values():
-        points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
-        if points:
-            x, y = np.array(points, dtype=np.float64).T
-            lines.append((x, y))
-    return lines
 
 
 def round_charts(number: int, arm: Arm, suffix: str) -> Iterator[str]:

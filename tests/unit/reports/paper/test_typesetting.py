@@ -1,0 +1,42 @@
+"""LaTeX and Markdown: every special character is escaped."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ectool.reports.paper.typesetting import (
+    LATEX,
+    PaperTable,
+    TableCell,
+    latex,
+    markdown,
+    to_latex,
+    to_markdown,
+)
+
+
+def test_what_is_not_there_is_a_dash():
+    table = PaperTable("t", "c", ("model", "x"), ((TableCell("a"), TableCell("-")),))
+    assert "a & -- \\\\\n" in to_latex(table)
+    assert "| a | - |" in to_markdown(table)
+
+
+@settings(max_examples=40)
+@given(st.text())
+def test_latex_holds_no_special_letter_by_itself(text):
+    found = latex(text)
+    for shown in LATEX.values():
+        found = found.replace(shown, "")
+    assert not set(found) & set('\\&%$#_{}~^<>|"')
+    assert "\n" not in found
+
+
+@settings(max_examples=40)
+@given(st.text())
+def test_markdown_can_be_read_back(text):
+    found = markdown(text)
+    assert re.sub(r"\\(.)", r"\1", found) == " ".join(text.split())
+    assert re.search(r"(?<!\\)(\\\\)*[|*_`<\[]", found) is None
