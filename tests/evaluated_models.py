@@ -88,7 +88,7 @@ def experiment_of(arms: Sequence[str], seeds: int = 3, epochs: int = 10) -> Expe
         every=1,
         metrics=MEANINGS,
         arms=tuple(_arm(name, number, seeds, epochs) for number, name in enumerate(arms)),
-        sheet=None,
+        round_samples=None,
     )
 
 

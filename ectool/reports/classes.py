@@ -1,4 +1,4 @@
-"""What the page tells class by class: a table of all models, and who is taken for whom."""
+"""Results by class: a table of all models, and the confusion matrix of each model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from ectool.reports.report import Entry, Report
 
-MOST_CLASSES = 200
-"""Lines of the table; of more classes those with the lowest mean are shown."""
-MOST_IN_MATRIX = 25
-"""Classes up to which there is a matrix; of more, the most frequent confusions are listed."""
-MOST_CONFUSIONS = 25
+MAX_TABLE_CLASSES = 200
+"""Lines of the table; of more classes, those with the lowest mean are shown."""
+MAX_MATRIX_CLASSES = 25
+"""Classes of a confusion matrix; of more classes, the most frequent confusions are listed."""
+MAX_CONFUSIONS = 25
 MEASURES = {"accuracy": "accuracy", "average_precision": "average precision"}
-"""Measure of a class by its key in the table `classes`; a table has one of them."""
+"""Names of the measures by key in the table `classes`; a table has one measure."""
 
 
 @dataclass(frozen=True)
 class ClassLine:
-    """A class: its name, its number of images, and its measure by model, NaN where unknown."""
+    """A class: name, number of images, and measure by model (NaN if undefined)."""
 
     name: str
     n: int
@@ -31,10 +31,10 @@ class ClassTable:
     """All classes.
 
     Attributes:
-        measure: What the values are.
+        measure: Name of the values.
         models: Models with such a table.
         lines: The classes that are shown.
-        count: How many there are.
+        count: Number of all classes.
     """
 
     measure: str
@@ -45,7 +45,7 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Who is taken for whom by a model.
+    """Confusions of one model.
 
     Attributes:
         model: The model.
@@ -61,16 +61,16 @@ class Confusion:
 
     @property
     def has_matrix(self) -> bool:
-        """Tell whether there are few enough classes for a matrix."""
-        return len(self.classes) <= MOST_IN_MATRIX
+        """Whether the number of classes is small enough for a matrix."""
+        return len(self.classes) <= MAX_MATRIX_CLASSES
 
     def share(self, row: int, column: int) -> float:
-        """Return which share of a class's images is taken for a class."""
+        """Return the share of a true class (row) that is predicted as a class (column)."""
         return self.counts[row][column] / max(1, sum(self.counts[row]))
 
 
 def class_tables(report: Report) -> list[ClassTable]:
-    """Return a table for each measure of classes that some evaluation has."""
+    """Return a table for each measure of classes in the evaluations."""
     return [
         table
         for key, measure in MEASURES.items()
@@ -97,7 +97,7 @@ def _class_table(entries: Sequence[Entry], key: str, measure: str) -> ClassTable
 
 def _shown(lines: Sequence[ClassLine]) -> list[ClassLine]:
     """Return the lines to show, in their order: all, or those with the lowest mean."""
-    lowest = set(sorted(range(len(lines)), key=lambda row: _mean(lines[row]))[:MOST_CLASSES])
+    lowest = set(sorted(range(len(lines)), key=lambda row: _mean(lines[row]))[:MAX_TABLE_CLASSES])
     return [line for row, line in enumerate(lines) if row in lowest]
 
 
@@ -107,23 +107,23 @@ def _mean(line: ClassLine) -> float:
 
 
 def confusions(report: Report) -> list[Confusion]:
-    """Return who is taken for whom, by every model that has such a table."""
+    """Return the confusions of every model with the table `confusion`."""
     return [
         _confusion(entry) for entry in report.entries if entry.evaluation.tables.get("confusion")
     ]
 
 
 def _confusion(entry: Entry) -> Confusion:
-    """Read a table whose lines are a true class, a predicted one and how often that happens."""
+    """Read a table whose lines are true class, predicted class and number of images."""
     rows = entry.evaluation.tables["confusion"]
     names = [row["name"] for row in entry.evaluation.tables.get("classes", ())]
     names += [row[key] for row in rows for key in ("truth", "predicted")]
     classes = tuple(dict.fromkeys(names))
     found = {(row["truth"], row["predicted"]): int(row["n"]) for row in rows}
-    wrong = [(*pair, n) for pair, n in found.items() if pair[0] != pair[1] and n > 0]
+    errors = [(*pair, n) for pair, n in found.items() if pair[0] != pair[1] and n > 0]
     return Confusion(
         model=entry.name,
         classes=classes,
         counts=tuple(tuple(found.get((a, b), 0) for b in classes) for a in classes),
-        pairs=tuple(sorted(wrong, key=lambda pair: -pair[2])[:MOST_CONFUSIONS]),
+        pairs=tuple(sorted(errors, key=lambda pair: -pair[2])[:MAX_CONFUSIONS]),
     )

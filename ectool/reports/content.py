@@ -178,7 +178,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RoundSamples:
     """Samples of one round, sorted by class.
 
     Attributes:
@@ -210,4 +210,4 @@ class Experiment:
     every: int
     metrics: Mapping[str, Metric]
     arms: tuple[Arm, ...]
-    sheet: Sheet | None
+    round_samples: RoundSamples | None

@@ -1,4 +1,4 @@
-"""The leaderboard: models by metrics, the best of each marked, and every metric as a plot."""
+"""The leaderboard: models by metrics with the best values, and the trade-offs between metrics."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ HEADLINES = (
     "deletion",
     "explanation_consistency",
 )
-"""Metrics that a page shows before it is asked for others; under attack, of the least radius."""
+"""Metrics that the page shows first; names that end in `@` stand for the smallest strength."""
 TRADE_OFFS = (
     ("accuracy@original", ("background_gap",)),
     ("explanation_consistency", ("robust_worst@", "robust@")),
 )
-"""Metric along the horizontal axis, and choices of that along the vertical one, see `weakest`."""
+"""Metric of the horizontal axis, and choices for the vertical axis (see `weakest`)."""
 MARGIN = 0.04
-"""Share of a plot's width that stays free at both ends."""
+"""Share of a plot's width that is empty at each end."""
 
 
 @dataclass(frozen=True)
 class Whisker:
-    """Where a value and its interval lie in a plot, as percent of its width."""
+    """Positions of a value and its interval in a plot, in percent of the width."""
 
     low: float
     value: float
@@ -50,9 +50,9 @@ class Cell:
 
     Attributes:
         value: Value and interval.
-        is_best: Whether no other model's is better; an upper bound is not.
-        whisker: Where it lies in the plot.
-        upper_bound: Why it is no more than an upper bound; empty where it is not.
+        is_best: Whether no other model has a better value; False for upper bounds.
+        whisker: Position in the plot; None if the value is undefined.
+        upper_bound: Reason why the value is only an upper bound; empty for other values.
     """
 
     value: Interval
@@ -67,11 +67,11 @@ class Column:
 
     Attributes:
         name: Its name.
-        metric: What it is.
-        suite: Suite that it belongs to.
-        is_headline: Whether it is among the first that a reader looks for.
-        cells: One for each model, in their order.
-        axis: Values at the left and at the right end of its plot.
+        metric: Label and definition.
+        suite: Suite of the metric.
+        is_headline: Whether the page shows the column first.
+        cells: One cell for each model.
+        axis: Values at the left and right end of the plot.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Column:
 
 
 def headlines(names: Collection[str]) -> list[str]:
-    """Return the metrics that a reader looks for first, in that order."""
+    """Return the metrics that are shown first, in their order."""
     found = (weakest(wanted, names) for wanted in HEADLINES)
     return [name for name in found if name is not None]
 
@@ -120,7 +120,7 @@ def _value(entry: Entry, name: str) -> Interval:
 
 
 def _best(values: Sequence[float], higher_is_better: bool) -> float:
-    """Return the best value; NaN where there is nothing to compare."""
+    """Return the best value; NaN if fewer than two values differ."""
     known = [value for value in values if math.isfinite(value)]
     if len(set(known)) < 2:
         return math.nan
@@ -128,7 +128,7 @@ def _best(values: Sequence[float], higher_is_better: bool) -> float:
 
 
 def _axis(values: Sequence[Interval], is_share: bool) -> tuple[float, float]:
-    """Return the least and the greatest of all values and bounds; of a single share, 0 and 1."""
+    """Return minimum and maximum of all values and bounds; shares of one model include 0 and 1."""
     numbers = [n for v in values for n in (v.low, v.mean, v.high) if math.isfinite(n)]
     if is_share and len(values) == 1:
         numbers += [0.0, 1.0]
@@ -136,7 +136,7 @@ def _axis(values: Sequence[Interval], is_share: bool) -> tuple[float, float]:
 
 
 def _whisker(value: Interval, axis: tuple[float, float]) -> Whisker | None:
-    """Return where to draw a value; None where it is undefined."""
+    """Return the position of a value; None if it is undefined."""
     if not math.isfinite(value.mean):
         return None
     ends = (value.low, value.high) if value.bounded else (value.mean, value.mean)
@@ -159,23 +159,21 @@ def by_suite(found: Sequence[Column]) -> Mapping[str, list[Column]]:
 
 
 def group_numbers(report: Report) -> dict[str, int]:
-    """Return the number of each group of models, which decides how it is drawn."""
+    """Return the number of each group of models, which sets its style."""
     names = dict.fromkeys(entry.group for entry in report.entries)
     return {name: number for number, name in enumerate(names)}
 
 
 def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield the metrics of each trade-off that two models or more can be compared by."""
-    for across, choices in TRADE_OFFS:
+    """Yield both metrics of each trade-off that two models or more have."""
+    for x, choices in TRADE_OFFS:
         known = filter(None, (weakest(wanted, report.metrics) for wanted in choices))
-        up = next(known, None)
-        if up is not None and len(trade_off_points(report.entries, across, up)) > 1:
-            yield across, up
+        y = next(known, None)
+        if y is not None and len(trade_off_points(report.entries, x, y)) > 1:
+            yield x, y
 
 
-def trade_off_points(
-    entries: Sequence[Entry], across: str, up: str
-) -> list[tuple[Interval, Interval]]:
+def trade_off_points(entries: Sequence[Entry], x: str, y: str) -> list[tuple[Interval, Interval]]:
     """Return both metrics of each model that has them."""
     values = [entry.evaluation.values for entry in entries]
-    return [(v[across], v[up]) for v in values if across in v and up in v]
+    return [(v[x], v[y]) for v in values if x in v and y in v]

@@ -1,4 +1,4 @@
-"""Numbers as people read them: percent, signs, intervals."""
+"""Numbers as text: percent, signs, intervals, p-values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from ectool.reports.content import Difference, Interval, Verdict
 
 ABSENT = "-"
-AT_MOST = "\N{LESS-THAN OR EQUAL TO} "
-"""Before a value that is no more than an upper bound."""
+UPPER_BOUND_SIGN = "\N{LESS-THAN OR EQUAL TO} "
+"""Sign before a value that is only an upper bound."""
 MINUS = "\N{MINUS SIGN}"
 MARKS: dict[Verdict, str] = {
     "better": "\N{HEAVY CHECK MARK} better",
@@ -21,18 +21,18 @@ def percent(share: float, *, signed: bool = False) -> str:
 
     Args:
         share: The share; NaN gives `-`.
-        signed: Whether to write the sign always, also of what rounds to zero: `-0.0` lies below.
+        signed: Whether every sign is written, also that of values that round to zero.
     """
     return _fixed(share * 100, 1, signed=signed)
 
 
 def quantity(value: float, is_share: bool = True, *, signed: bool = False) -> str:
-    """Write a metric's value: a share as `percent`, any other number with three decimals."""
+    """Write a metric's value: a share as percent, any other number with three decimals."""
     return percent(value, signed=signed) if is_share else _fixed(value, 3, signed=signed)
 
 
 def bounds(interval: Interval, is_share: bool = True, *, signed: bool = False) -> str:
-    """Write an interval's bounds as `quantity` does; `-` where there are none."""
+    """Write an interval's bounds like `quantity`; `-` without bounds."""
     if not interval.bounded:
         return ABSENT
     low, high = (quantity(b, is_share, signed=signed) for b in (interval.low, interval.high))
@@ -40,22 +40,29 @@ def bounds(interval: Interval, is_share: bool = True, *, signed: bool = False) -
 
 
 def p_value(value: float) -> str:
-    """Write a p-value with three decimals, smaller ones as `<0.001`; `-` where there is none."""
+    """Write a p-value with three decimals, smaller ones as `<0.001`; `-` for NaN."""
     if not math.isfinite(value):
         return ABSENT
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def mark(difference: Difference) -> str:
-    """Return the mark of a difference: nothing unless it is more than chance."""
+    """Return the mark of a difference, empty unless the difference is significant."""
     return MARKS[difference.verdict] if difference.verdict else ""
 
 
 def plain(value: float) -> str:
-    """Write a number with two decimals, small ones with two digits."""
+    """Write a number with two decimals, small numbers with two significant digits."""
     if not math.isfinite(value):
         return ABSENT
     return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def table_value(value: object) -> str:
+    """Write a value of a table: decimal numbers with three decimals, `-` for None."""
+    if value is None:
+        return ABSENT
+    return quantity(value, is_share=False) if isinstance(value, float) else str(value)
 
 
 def _fixed(value: float, decimals: int, *, signed: bool) -> str:

@@ -1,4 +1,4 @@
-"""What a report says, before it is drawn: the one source of the page and of `report.json`."""
+"""Content of a report: the source of the page, of `report.json`, and of figures and tables."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Entry:
     """An evaluated model: a row of the leaderboard.
 
     Attributes:
-        evaluation: What was measured; its name is unique in the report.
-        group: What models that differ in the seed alone have in common; else the name.
-        data: What it was measured on.
+        evaluation: Results; the name is unique in the report.
+        group: Name that models share if they differ only in the seed; else the name of the model.
+        data: Data set of the evaluation.
     """
 
     evaluation: Evaluation
@@ -26,7 +26,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return what the model is called."""
+        """Return the name of the model."""
         return self.evaluation.name
 
 
@@ -39,24 +39,24 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """An image of the gallery, as each model sees it that was evaluated on it.
+class GallerySample:
+    """A sample of the gallery, with the results of each model.
 
     Attributes:
-        seen: What the models say, by name; at least one. All show the same image.
+        by_model: Results by name of the model; at least one. All have the same image.
     """
 
-    seen: Mapping[str, Sample]
+    by_model: Mapping[str, Sample]
 
     @property
     def first(self) -> Sample:
-        """Return what the first model says."""
-        return next(iter(self.seen.values()))
+        """Return the results of the first model."""
+        return next(iter(self.by_model.values()))
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the numbers.
+    """Origin of the numbers: data, versions, options.
 
     Attributes:
         data: Data sets, splits and fingerprints.
@@ -73,17 +73,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says.
+    """Content of a report.
 
     Attributes:
         title: Title.
-        metrics: What each metric is, in the order of the leaderboard.
-        suites: Suite that each metric belongs to.
+        metrics: Label and definition of each metric, in the order of the leaderboard.
+        suites: Suite of each metric.
         entries: Evaluated models.
         failures: Models that could not be evaluated.
-        experiments: Experiments that the models come from.
-        gallery: Images of the evaluations.
-        provenance: What made the numbers.
+        experiments: Experiments of the models.
+        gallery: Samples of the evaluations.
+        provenance: Data, versions and options behind the numbers.
     """
 
     title: str
@@ -92,9 +92,9 @@ class Report:
     entries: tuple[Entry, ...]
     failures: tuple[Failure, ...]
     experiments: tuple[Experiment, ...]
-    gallery: tuple[Exhibit, ...]
+    gallery: tuple[GallerySample, ...]
     provenance: Provenance
 
     def label(self, name: str) -> str:
-        """Return the label of a metric, or of what else a table names."""
+        """Return the label of a metric, or of another name in a table."""
         return self.metrics[name].label if name in self.metrics else name.replace("_", " ")

@@ -6,12 +6,12 @@ import numpy as np
 
 from ectool.reports.content import Interval, Metric, Sample
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Exhibit, Failure, Provenance, Report
+from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
 
 CLASSES = ("ant", "<b>bee</b>", "cat")
 MODELS = ("plain, seed 0", "plain, seed 1", "weighted, seed 0", "</script><i>odd</i>")
 METRICS = {
-    "accuracy@original": (Metric("accuracy, original", "share right", True), "classification"),
+    "accuracy@original": (Metric("accuracy, original", "share correct", True), "classification"),
     "ece": (Metric("calibration error", "distance", False), "classification"),
     "nll": (Metric("negative log-likelihood", "in nats", False, False), "classification"),
     "background_gap": (Metric("background gap", "difference", False), "debiasing"),
@@ -29,7 +29,7 @@ UNDEFINED = ("nll", MODELS[3])
 
 
 def report(models: int = len(MODELS)) -> Report:
-    """Return a report of so many models; beyond the first four they are called `model N`."""
+    """Return a report of a number of models; after the first four, their names are `model N`."""
     generator = np.random.default_rng(0)
     names = [*MODELS, *(f"model {number}" for number in range(len(MODELS), models))][:models]
     return Report(
@@ -42,7 +42,7 @@ def report(models: int = len(MODELS)) -> Report:
         failures=(Failure("broken", "model.pth: expected weights of resnet18, got <none>"),),
         experiments=(),
         gallery=tuple(
-            _exhibit(names, label, number, generator)
+            _gallery_sample(names, label, number, generator)
             for label in CLASSES
             for number in range(PER_CLASS)
         ),
@@ -85,7 +85,7 @@ def _tables(generator: np.random.Generator) -> dict[str, list[dict[str, object]]
                 "high": (b + 1) / 5,
                 "confidence": b / 5 + 0.1,
                 "accuracy": b / 6,
-                "n": 9,
+                "n": 90,
             }
             for b in range(5)
         ],
@@ -112,21 +112,23 @@ def _tables(generator: np.random.Generator) -> dict[str, list[dict[str, object]]
     }
 
 
-def _exhibit(names: list[str], label: str, number: int, generator: np.random.Generator) -> Exhibit:
+def _gallery_sample(
+    names: list[str], label: str, number: int, generator: np.random.Generator
+) -> GallerySample:
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     colour = generator.uniform(0.2, 1, 3)[:, None, None]
     image = (255 * colour * (0.5 + 0.5 * np.sin(9 * x + number) * np.cos(7 * y))).astype(np.uint8)
-    seen = {}
+    by_model = {}
     for name in names:
         noise = generator.integers(-2, 3, image.shape) * (y > 0.5)
         peak = np.exp(-(((x - generator.random()) ** 2 + (y - generator.random()) ** 2) * 8))
-        right = bool(generator.random() < 0.7)
-        seen[name] = Sample(
+        is_correct = bool(generator.random() < 0.7)
+        by_model[name] = Sample(
             sample_id=f"test/{label}/{number}",
             choice="evenly spread",
             label=label,
-            predicted=(label if right else "dog", "dog"),
-            correct=(right, False),
+            predicted=(label if is_correct else "dog", "dog"),
+            correct=(is_correct, False),
             consistency=(number + 0.5) / PER_CLASS,
             weight=2 - number / 2,
             image=image,
@@ -134,4 +136,4 @@ def _exhibit(names: list[str], label: str, number: int, generator: np.random.Gen
             clean=peak[::4, ::4].astype(np.float32),
             adversarial=(0.7 * peak[::4, ::4]).astype(np.float32),
         )
-    return Exhibit(seen)
+    return GallerySample(by_model)

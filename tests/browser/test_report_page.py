@@ -1,4 +1,4 @@
-"""The page in a browser: sorting, filtering, links, comparing, and that nothing leaves it."""
+"""The page in a browser: sorting, filtering, links, comparison, and no request to any server."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser, address) -> Iterator[Any]:
-    """Return a function that opens the page; at the end nothing may have gone wrong in it."""
-    contexts, complaints = [], []
+    """Return a function that opens the page; at the end there are no messages and no requests."""
+    contexts, problems = [], []
 
     def opened(link: str = "", viewport: dict[str, int] = DESK, **options: object) -> Tab:
         contexts.append(browser.new_context(viewport=viewport, **options))
         tab = contexts[-1].new_page()
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: complaints.extend(elsewhere(request.url)))
+        tab.on("console", lambda message: problems.append(message.text))
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("request", lambda request: problems.extend(elsewhere(request.url)))
         tab.goto(address + link)
         return tab
 
@@ -63,7 +63,7 @@ def open_page(browser, address) -> Iterator[Any]:
     yield opened
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def tab(open_page) -> Tab:
 
 
 def models(tab: Tab) -> list[str]:
-    """Return the models of the leaderboard as they are seen."""
+    """Return the models in the visible rows of the leaderboard."""
     rows = tab.locator("#board tbody tr:visible th").all_inner_texts()
     return [" ".join(row.split()).lstrip("123 ") for row in rows]
 
@@ -115,7 +115,7 @@ def test_what_is_undefined_comes_last_in_both_orders(open_page):
 
 
 def test_models_are_filtered_by_name(tab):
-    tab.get_by_label("Models whose name holds").fill("PLAIN")
+    tab.get_by_label("Model name contains").fill("PLAIN")
     assert models(tab) == list(MODELS[:2])
     assert tab.locator("#models-count").inner_text() == "2 of 4 models"
 
@@ -150,12 +150,12 @@ def test_the_gallery_is_filtered(tab):
     assert len(cards(tab)) == ALL
 
 
-@pytest.mark.parametrize(("answer", "wanted"), [("right", True), ("wrong", False)])
-def test_the_gallery_is_filtered_by_the_answer_of_the_chosen_model(tab, answer, wanted):
+@pytest.mark.parametrize(("prediction", "is_correct"), [("correct", True), ("incorrect", False)])
+def test_the_gallery_is_filtered_by_the_prediction_of_the_chosen_model(tab, prediction, is_correct):
     tab.locator("select[name=model]").select_option(MODELS[2])
-    tab.locator("select[name=answer]").select_option(answer)
-    found = [e.seen[MODELS[2]] for e in report().gallery]
-    assert cards(tab) == [s.sample_id for s in found if s.correct[0] is wanted]
+    tab.locator("select[name=prediction]").select_option(prediction)
+    found = [e.by_model[MODELS[2]] for e in report().gallery]
+    assert cards(tab) == [s.sample_id for s in found if s.correct[0] is is_correct]
 
 
 def colour(tab: Tab, view: str, x: int, y: int) -> list[int]:
@@ -172,7 +172,7 @@ def colour(tab: Tab, view: str, x: int, y: int) -> list[int]:
 
 
 def test_views_show_the_pixels_of_the_sample(tab):
-    sample = report().gallery[0].seen[MODELS[0]]
+    sample = report().gallery[0].by_model[MODELS[0]]
     image, moved = sample.image[:, 20, 5], sample.perturbed[:, 20, 5]
     assert colour(tab, "perturbed", 5, 20) == moved.tolist()
     assert colour(tab, "difference", 5, 20) == (128 + 63 * (moved.astype(int) - image)).tolist()
@@ -180,7 +180,7 @@ def test_views_show_the_pixels_of_the_sample(tab):
 
 
 def test_heatmaps_are_those_of_the_figures(tab):
-    sample = report().gallery[0].seen[MODELS[0]]
+    sample = report().gallery[0].by_model[MODELS[0]]
     wanted = overlay(sample.image, sample.clean, sample.scale)
     for x, y in ((0, 0), (9, 4), (16, 16), (31, 30)):
         found = colour(tab, "overlay", x, y)
@@ -207,7 +207,7 @@ def test_one_sample_in_all_models(tab):
 
 def test_a_link_shows_the_same(tab, open_page):
     head(tab, "background_gap").get_by_role("button").click()
-    tab.get_by_label("Models whose name holds").fill("plain")
+    tab.get_by_label("Model name contains").fill("plain")
     tab.get_by_label("debiasing").check()
     tab.locator("select[name=class]").select_option(CLASSES[1])
     tab.locator("select[name=view]").select_option("overlay")

@@ -18,7 +18,7 @@ from ectool.reports.plotting import STEPS, Line, mean_line, percents, whiskers
 
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
 """Dash patterns in points; lines differ by colour and by pattern."""
-MOST_SHADED = 4
+MAX_SHADED = 4
 """Groups up to which intervals are shaded; more shades hide each other."""
 MARKERS = ("o", "s", "^", "D")
 MARK: Mapping[str, Any] = {"color": INK, "linewidth": 0.8, "dashes": (2, 3)}
@@ -35,7 +35,7 @@ class Curve:
     high: Float[np.ndarray, "n"]
 
 
-def arm_style(number: int) -> tuple[int, tuple[float, ...]]:
+def group_style(number: int) -> tuple[int, tuple[float, ...]]:
     """Return the number of the colour and the dash pattern of an arm, or group of models."""
     return number % COLOURS, DASHES[number % len(DASHES)]
 
@@ -73,7 +73,7 @@ def line_chart(
 
 def _draw_group(axes: Axes, number: int, lines: Sequence[Line], *, percent: bool) -> None:
     """Draw the lines of a group, if several, and their mean."""
-    colour, dashes = arm_style(number)
+    colour, dashes = group_style(number)
     style = (0, dashes or None)
     for x, y in lines if len(lines) > 1 else ():
         values = _scaled(y, percent)
@@ -171,7 +171,7 @@ def curve_chart(
         axes.plot([0, 1], [0, 100], **MARK)
     for number, curves in groups:
         _draw_group(axes, number, [(curve.x, curve.y) for curve in curves], percent=True)
-        if len(curves) == 1 and len(groups) <= MOST_SHADED:
+        if len(curves) == 1 and len(groups) <= MAX_SHADED:
             _shade(axes, number, curves[0])
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
     axes.set_ylim(0, 100)
@@ -179,7 +179,7 @@ def curve_chart(
 
 
 def _shade(axes: Axes, number: int, curve: Curve) -> None:
-    shade = ink(arm_style(number)[0])
+    shade = ink(group_style(number)[0])
     low, high = 100 * curve.low, 100 * curve.high
     axes.fill_between(curve.x, low, high, color=shade, alpha=0.13, linewidth=0)
 
@@ -218,7 +218,7 @@ def _draw_point(
     axes: Axes, number: int, x: Float[np.ndarray, "3 1"], y: Float[np.ndarray, "3 1"]
 ) -> None:
     """Draw a model with its intervals and the number of its group."""
-    colour, marker = ink(arm_style(number)[0]), MARKERS[number % len(MARKERS)]
+    colour, marker = ink(group_style(number)[0]), MARKERS[number % len(MARKERS)]
     axes.errorbar(x[0], y[0], whiskers(*y), whiskers(*x), color=colour, elinewidth=0.8, alpha=0.55)
     axes.plot(x[0], y[0], color=colour, marker=marker, markersize=6, linestyle="")
     place = (x[0, 0], y[0, 0])

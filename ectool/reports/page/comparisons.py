@@ -1,4 +1,4 @@
-"""Charts that compare models: curves over strength, trade-offs, calibration."""
+"""Charts that compare models: strength curves, faithfulness curves, trade-offs, calibration."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ectool.reports.page.charts import Curve, curve_chart, scatter_chart
 from ectool.reports.report import Entry, Report
 from ectool.reports.strengths import Panel, strength_panels
 
-MOST_GROUPS = 12
-"""Groups that a chart shows; more cannot be told apart."""
-LEAST_IN_BIN = 10
-"""Samples from which the accuracy of a bin of confidence is worth drawing."""
+MAX_GROUPS = 12
+"""Groups of models in one chart; more are not distinguishable."""
+MIN_IN_BIN = 10
+"""Samples in a bin of confidence below which its accuracy is not drawn."""
 FAITHFULNESS = "faithfulness_curves"
-"""Table of an evaluation with the answers while pixels are changed."""
+"""Table of an evaluation with the probabilities after pixels are changed."""
 Groups = Mapping[int, Sequence[Entry]]
 
 
@@ -28,11 +28,15 @@ def groups_of(report: Report) -> dict[int, list[Entry]]:
     found: dict[int, list[Entry]] = {}
     for entry in report.entries:
         found.setdefault(group_numbers(report)[entry.group], []).append(entry)
-    return {number: found[number] for number in list(found)[:MOST_GROUPS]}
+    return {number: found[number] for number in list(found)[:MAX_GROUPS]}
 
 
 def strength_curves(report: Report) -> dict[str, list[str]]:
-    """Draw accuracy over strength, by what the charts have in common."""
+    """Draw accuracy by strength of the attack or corruption.
+
+    Returns:
+        Charts by name of their group, such as `robustness`.
+    """
     groups = groups_of(report)
     return {
         name: [_panel_chart(name, panel, groups) for panel in panels]
@@ -61,10 +65,10 @@ def _curve(positions: Sequence[float], values: Sequence[Interval]) -> Curve:
 
 
 def faithfulness_curves(report: Report) -> dict[str, list[str]]:
-    """Draw how each group's answers fall or rise while pixels are changed, beside the controls.
+    """Draw the probabilities of each group of models by share of pixels changed, with controls.
 
     Returns:
-        A chart for each kind of curve, by group; a line for each `maps` of the table.
+        A chart for each kind of curve, by group; a line for each value of `maps`.
     """
     names = list(group_numbers(report))
     return {
@@ -75,13 +79,13 @@ def faithfulness_curves(report: Report) -> dict[str, list[str]]:
 
 
 def orders(report: Report) -> list[str]:
-    """Return whose order of the pixels there are curves of: the method's, and the controls'."""
+    """Return the orders of the pixels: that of the method, and those of the controls."""
     rows = (row for e in report.entries for row in e.evaluation.tables.get(FAITHFULNESS, ()))
     return list(dict.fromkeys(row["maps"] for row in rows))
 
 
 def _by_curve(entries: Sequence[Entry]) -> dict[str, dict[str, list[Curve]]]:
-    """Return the curves of models by kind and by whose order of the pixels they follow."""
+    """Return the curves of models by kind and by order of the pixels."""
     found: dict[str, dict[str, list[Curve]]] = {}
     for entry in entries:
         lines: dict[tuple[str, str], list[Row]] = {}
@@ -110,13 +114,13 @@ def _changed_pixels(
 
 
 def trade_offs(report: Report) -> Iterator[str]:
-    """Draw the models by two metrics that pull against each other."""
-    for across, up in trade_off_pairs(report):
-        metrics = [report.metrics[name] for name in (across, up)]
+    """Draw the models by two metrics, a chart for each trade-off."""
+    for x, y in trade_off_pairs(report):
+        metrics = [report.metrics[name] for name in (x, y)]
         names = [metric.label + (", %" if metric.is_share else "") for metric in metrics]
         yield scatter_chart(
             [
-                (number, trade_off_points(entries, across, up))
+                (number, trade_off_points(entries, x, y))
                 for number, entries in groups_of(report).items()
             ],
             title=names[1],
@@ -127,7 +131,7 @@ def trade_offs(report: Report) -> Iterator[str]:
 
 
 def reliability_diagram(report: Report) -> str | None:
-    """Draw accuracy against confidence; None where no evaluation tells."""
+    """Draw accuracy against confidence; None if no evaluation has the table `reliability`."""
     curves = {
         number: found
         for number, entries in groups_of(report).items()
@@ -145,15 +149,16 @@ def reliability_diagram(report: Report) -> str | None:
 
 
 def _reliability(entry: Entry) -> Curve | None:
-    rows = entry.evaluation.tables.get("reliability")
-    if not rows:
+    """Return accuracy by confidence; None if no bin has enough samples."""
+    rows = entry.evaluation.tables.get("reliability", ())
+    if not any(row["n"] >= MIN_IN_BIN for row in rows):
         return None
     nan = np.full(len(rows), math.nan)
     centres = [(row["low"] + row["high"]) / 2 for row in rows]
-    accuracy = [row["accuracy"] if row["n"] >= LEAST_IN_BIN else math.nan for row in rows]
+    accuracy = [row["accuracy"] if row["n"] >= MIN_IN_BIN else math.nan for row in rows]
     return Curve(np.array(centres), np.array(accuracy), nan, nan)
 
 
 def _on_common_bins(curves: Sequence[Curve]) -> list[Curve]:
-    """Return the curves that have the bins of the first, of which a mean can be taken."""
+    """Return the curves with the bins of the first curve, so that their mean is defined."""
     return [curve for curve in curves if np.array_equal(curve.x, curves[0].x)]

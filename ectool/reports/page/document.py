@@ -2,28 +2,28 @@
 
 Keys:
     title: Title.
-    unit: What the numbers of metrics are counted in.
+    unit: Unit of the metrics.
     metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`.
-    models: Evaluated models: `name`, `group` (what runs of several seeds have in common), `data`,
+    models: Evaluated models: `name`, `group` (name that the runs of several seeds share), `data`,
         `metrics` (`value`, `low`, `high` (95 % interval over samples) and `n`), and the
-        further tables of the evaluation in `tables`.
+        other tables of the evaluation in `tables`.
     failures: Models that could not be evaluated: `name`, `error`.
-    experiments: What `ectool run` compared:
+    experiments: Experiments of `ectool run`:
         title, reference, seeds, epochs, warmup_epochs, every: The experiment.
         arms.ARM.metrics.NAME: `values` by seed; `mean`, `low`, `high` (95 % t interval over seeds)
             and `n`; `difference` against the reference, paired by seed, with the same four and
-            `p_value` (paired t test), `p_holm` (corrected for the headline metrics of all arms, or
-            for all the others) and `verdict` (`better` or `worse` where `p_holm` is below 0.05,
+            `p_value` (paired t test), `p_holm` (corrected over the headline metrics of all arms, or
+            over all other metrics) and `verdict` (`better` or `worse` if `p_holm` is below 0.05,
             else null); null for the reference.
-        arms.ARM.settings: What the arm changes.
+        arms.ARM.settings: Options that the arm changes.
         arms.ARM.history.SEED: One entry per epoch.
-        arms.ARM.rounds.SEED: One entry per round, as `content.Round` says.
+        arms.ARM.rounds.SEED: One entry per round, with the fields of `content.Round`.
         bins: Edges of the histograms in `rounds`.
         samples: Training samples that the page shows, without their images; null without rounds.
     gallery: Evaluated samples that the page shows, without their images, by model.
     provenance: `data`, `versions`, `settings`, `command`.
-    key: SHA-256 of all that the report shows: equal keys mean that nothing has to be written.
-    files: SHA-256 of the page (`page`) and of `strip.png` (`strip`), where there is one.
+    key: SHA-256 of all inputs of the report; a report with the same key is up to date.
+    files: SHA-256 of the page (`page`) and of `strip.png` (`strip`), if there is one.
 
 Undefined numbers are null.
 """
@@ -36,7 +36,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ectool.reports.content import Arm, Experiment, Interval, Result, Sample, Sheet
+from ectool.reports.content import Arm, Experiment, Interval, Result, RoundSamples, Sample
 from ectool.reports.report import Entry, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 
@@ -55,7 +55,7 @@ def as_text(document: Mapping[str, Any]) -> str:
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """Return the document of a report: values that JSON can hold."""
+    """Return the document of a report as JSON values."""
     document = {
         "schema": "report",
         "version": 2,
@@ -69,8 +69,8 @@ def to_document(report: Report) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in report.failures],
         "experiments": [_experiment(experiment) for experiment in report.experiments],
         "gallery": [
-            {model: _sample(sample) for model, sample in exhibit.seen.items()}
-            for exhibit in report.gallery
+            {model: _sample(result) for model, result in sample.by_model.items()}
+            for sample in report.gallery
         ],
         "provenance": asdict(report.provenance),
     }
@@ -102,7 +102,7 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
         "every": experiment.every,
         "arms": {arm.name: _arm(arm) for arm in experiment.arms},
         "bins": {"explanation_consistency": CONSISTENCY_EDGES, "weight": WEIGHT_EDGES},
-        "samples": _sheet(experiment.sheet) if experiment.sheet else None,
+        "samples": _round_samples(experiment.round_samples) if experiment.round_samples else None,
     }
 
 
@@ -119,8 +119,8 @@ def _result(result: Result) -> dict[str, Any]:
     numbers = {"values": result.values, **_interval(result.interval)}
     if result.difference is None:
         return {**numbers, "difference": None}
-    judged = ("verdict", "p_value", "p_holm")
-    found = {name: getattr(result.difference, name) for name in judged}
+    tested = ("verdict", "p_value", "p_holm")
+    found = {name: getattr(result.difference, name) for name in tested}
     return {**numbers, "difference": {**_interval(result.difference), **found}}
 
 
@@ -133,18 +133,18 @@ def _interval(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _sheet(sheet: Sheet) -> dict[str, Any]:
-    return {**vars(sheet), "samples": [_sample(sample) for sample in sheet.samples]}
+def _round_samples(found: RoundSamples) -> dict[str, Any]:
+    return {**vars(found), "samples": [_sample(sample) for sample in found.samples]}
 
 
 def _sample(sample: Sample) -> dict[str, Any]:
-    """Return what is known of a sample, without its images."""
+    """Return the fields of a sample without its images."""
     known = {name: value for name, value in vars(sample).items() if name not in IMAGES}
     return {**known, "scale": sample.scale}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (anything JSON can hold)
-    """Return a value that JSON can hold: undefined numbers are None, keys are text."""
+    """Return a value as JSON: undefined numbers are None, keys are text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

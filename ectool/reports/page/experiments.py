@@ -1,16 +1,16 @@
-"""What the page shows of an experiment: its arms, their training, their rounds, their samples."""
+"""Charts and images of an experiment: learning curves, rounds, and samples of a round."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
-from ectool.reports.content import Arm, Experiment, Round, Sample, Sheet
-from ectool.reports.page.charts import arm_style, density_chart, line_chart
+from ectool.reports.content import Arm, Experiment, Round, RoundSamples, Sample
+from ectool.reports.page.charts import density_chart, line_chart
 from ectool.reports.page.images import amplification, data_uri, tiles
 from ectool.reports.plotting import Line
 from ectool.reports.training_records import (
@@ -20,97 +20,64 @@ from ectool.reports.training_records import (
     history_lines,
 )
 
-Style = tuple[int, tuple[float, ...]]
-
 
 @dataclass(frozen=True)
-class ShownSample:
-    """A sample and its five images as `data:` URIs."""
+class SampleImages:
+    """A sample, and its images as `data:` URIs by name."""
 
     sample: Sample
-    images: tuple[str, ...]
+    images: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class ShownSheet:
-    """The samples of a sheet by class, and what the images have in common."""
+def summaries(experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Count the metrics on which each arm is better or worse than the reference.
 
-    sheet: Sheet
-    factor: int
-    by_class: list[tuple[str, list[ShownSample]]]
-
-
-@dataclass(frozen=True)
-class ShownExperiment:
-    """An experiment, and what is drawn of it.
-
-    Attributes:
-        content: The experiment.
-        suffix: What makes its anchors differ from those of other experiments.
-        styles: Colour and dash pattern of each arm.
-        curves: Learning curves.
-        rounds: Charts of the rounds of each arm that has any.
-        summaries: How many metrics of each arm are better or worse than the reference's.
-        shown: Samples of a round.
+    Returns:
+        Number of metrics (`better`, `worse`, `all`) by arm, without the reference.
     """
-
-    content: Experiment
-    suffix: str
-    styles: dict[str, Style]
-    curves: list[Markup]
-    rounds: dict[str, list[Markup]]
-    summaries: dict[str, dict[str, int]]
-    shown: ShownSheet | None
+    return {arm.name: _verdicts(arm) for arm in experiment.arms if arm.name != experiment.reference}
 
 
-def show_experiment(content: Experiment, suffix: str) -> ShownExperiment:
-    """Draw an experiment.
-
-    Args:
-        content: The experiment.
-        suffix: What makes its anchors, and the texts of its charts, differ from others'.
-    """
-    arms = content.arms
-    return ShownExperiment(
-        content=content,
-        suffix=suffix,
-        styles={arm.name: arm_style(number) for number, arm in enumerate(arms)},
-        curves=[Markup(chart) for chart in learning_curves(content, suffix)],
-        rounds={
-            arm.name: [Markup(chart) for chart in round_charts(number, arm, suffix)]
-            for number, arm in enumerate(arms)
-            if any(arm.rounds.values())
-        },
-        summaries={a.name: verdicts(a) for a in arms if a.name != content.reference},
-        shown=show(content.sheet) if content.sheet else None,
-    )
-
-
-def verdicts(arm: Arm) -> dict[str, int]:
-    """Count the metrics on which an arm differs from the reference."""
+def _verdicts(arm: Arm) -> dict[str, int]:
     found = [r.difference.verdict for r in arm.results.values() if r.difference is not None]
     return {name: found.count(name) for name in ("better", "worse")} | {"all": len(found)}
 
 
-def learning_curves(content: Experiment, suffix: str) -> Iterator[str]:
-    """Draw the measures that were taken while training."""
+def has_rounds(experiment: Experiment) -> bool:
+    """Report whether any arm of an experiment was trained with rounds."""
+    return any(any(arm.rounds.values()) for arm in experiment.arms)
+
+
+def learning_curves(experiment: Experiment, suffix: str) -> Iterator[str]:
+    """Draw what was measured during training, for each arm.
+
+    Args:
+        experiment: The experiment.
+        suffix: End of the chart labels, which distinguishes experiments.
+    """
+    warmup = experiment.warmup_epochs if has_rounds(experiment) else None
     for key, title, percent in CURVES:
-        lines = [(number, history_lines(arm, key)) for number, arm in enumerate(content.arms)]
+        lines = [(number, history_lines(arm, key)) for number, arm in enumerate(experiment.arms)]
         groups = [(number, found) for number, found in lines if found]
         if groups:
-            mark = content.warmup_epochs if any(arm.rounds for arm in content.arms) else None
             yield line_chart(
                 groups,
                 title=title,
                 label=f"{title}, by epoch, for each arm{suffix}",
                 axis="epoch",
                 percent=percent,
-                mark=mark,
+                mark=warmup,
             )
 
 
 def round_charts(number: int, arm: Arm, suffix: str) -> Iterator[str]:
-    """Draw explanation consistency, weights and effective sample size over the rounds."""
+    """Draw explanation consistency, weights and effective sample size over the rounds of an arm.
+
+    Args:
+        number: Number of the arm, which sets the style.
+        arm: The arm.
+        suffix: End of the chart labels, which distinguishes experiments.
+    """
     seeds = [rounds for rounds in arm.rounds.values() if rounds]
     length = min(len(rounds) for rounds in seeds)
     by_round = [[rounds[index] for rounds in seeds] for index in range(length)]
@@ -137,10 +104,10 @@ def round_charts(number: int, arm: Arm, suffix: str) -> Iterator[str]:
 
 
 def _pooled(by_round: list[list[Round]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the histograms over all seeds as shares, and the means of their quantiles."""
-    spreads = [[getattr(one, name) for one in same] for same in by_round]
-    counts = np.array([np.sum([s.counts for s in same], axis=0) for same in spreads])
-    quantiles = np.array([np.mean([s.quantiles for s in same], axis=0) for same in spreads])
+    """Return the histogram of each round over all seeds as shares, and its mean quantiles."""
+    distributions = [[getattr(one, name) for one in same] for same in by_round]
+    counts = np.array([np.sum([d.counts for d in same], axis=0) for same in distributions])
+    quantiles = np.array([np.mean([d.quantiles for d in same], axis=0) for same in distributions])
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), quantiles
 
 
@@ -149,14 +116,21 @@ def _sample_sizes(rounds: Sequence[Round]) -> Line:
     return positions, np.array([one.effective_sample_size / one.samples for one in rounds])
 
 
-def show(sheet: Sheet) -> ShownSheet:
-    """Make the images of a sheet."""
-    factor = amplification(sheet.samples)
+def draw_samples(round_samples: RoundSamples) -> dict[str, Any]:
+    """Draw the samples of a round.
+
+    Returns:
+        `factor`, the amplification of all differences, and `by_class`, pairs of a class and the
+        images of its samples.
+    """
+    factor = amplification(round_samples.samples)
     by_class = [
-        (
-            label,
-            [ShownSample(s, tuple(data_uri(tile) for tile in tiles(s, factor))) for s in samples],
-        )
-        for label, samples in groupby(sheet.samples, key=lambda sample: sample.label)
+        (label, [_draw_sample(sample, factor) for sample in samples])
+        for label, samples in groupby(round_samples.samples, key=lambda sample: sample.label)
     ]
-    return ShownSheet(sheet, factor, by_class)
+    return {"factor": factor, "by_class": by_class}
+
+
+def _draw_sample(sample: Sample, factor: int) -> SampleImages:
+    images = {name: data_uri(tile) for name, tile in tiles(sample, factor).items()}
+    return SampleImages(sample, images)

@@ -1,4 +1,4 @@
-"""The gallery: images as every model sees them, small enough to be all in the page."""
+"""The gallery: evaluated samples as every model processes them, small enough for one file."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from ectool.reports.page.images import (
     palette,
     to_pixels,
 )
-from ectool.reports.report import Exhibit, Report
+from ectool.reports.report import GallerySample, Report
 
-LARGEST_MAP = 32
-"""Larger heatmaps are reduced to this side; the script enlarges them again."""
+MAX_MAP_SIDE = 32
+"""Larger heatmaps are reduced to this side; the script enlarges them."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What the page shows of the gallery, and what its script draws from.
+    """What the page shows of the gallery, and the data of its script.
 
     Attributes:
-        exhibits: The images.
-        images: Each as a `data:` URI.
-        models: Models that have seen some of them.
-        others: Models whose evaluations hold no heatmaps.
-        classes: True classes, in the order of the images.
-        factor: How much differences are amplified.
-        is_pixel_art: Whether the images are so small that their pixels should be seen.
-        data: What the script reads: JSON values.
+        samples: The samples.
+        images: Image of each sample as a `data:` URI.
+        models: Models with heatmaps of at least one sample.
+        others: Models without heatmaps.
+        classes: True classes, in the order of the samples.
+        factor: Amplification of the differences.
+        is_pixel_art: Whether the images are small enough to be enlarged without smoothing.
+        data: Input of the script: JSON values.
     """
 
-    exhibits: tuple[Exhibit, ...]
+    samples: tuple[GallerySample, ...]
     images: tuple[str, ...]
     models: tuple[str, ...]
     others: tuple[str, ...]
@@ -53,71 +53,70 @@ class Gallery:
 
 
 def show_gallery(report: Report) -> Gallery | None:
-    """Draw the gallery; None without images."""
-    exhibits = report.gallery
-    if not exhibits:
+    """Draw the gallery of a report; None without samples."""
+    samples = report.gallery
+    if not samples:
         return None
-    factor = amplification([sample for one in exhibits for sample in one.seen.values()])
-    models = tuple(e.name for e in report.entries if any(e.name in one.seen for one in exhibits))
+    factor = amplification([result for one in samples for result in one.by_model.values()])
+    models = tuple(e.name for e in report.entries if any(e.name in one.by_model for one in samples))
     return Gallery(
-        exhibits=exhibits,
-        images=tuple(data_uri(to_pixels(one.first.image)) for one in exhibits),
+        samples=samples,
+        images=tuple(data_uri(to_pixels(one.first.image)) for one in samples),
         models=models,
         others=tuple(entry.name for entry in report.entries if entry.name not in models),
-        classes=tuple(dict.fromkeys(one.first.label for one in exhibits)),
+        classes=tuple(dict.fromkeys(one.first.label for one in samples)),
         factor=factor,
-        is_pixel_art=exhibits[0].first.is_small,
+        is_pixel_art=samples[0].first.is_small,
         data={
             "factor": factor,
             "opacity": OPACITY,
-            "palette": _text(palette()),
+            "palette": _base64(palette()),
             "models": models,
-            "samples": [_drawn(one, models, factor) for one in exhibits],
+            "samples": [_sample_data(one, models, factor) for one in samples],
         },
     )
 
 
-def _drawn(exhibit: Exhibit, models: Sequence[str], factor: int) -> dict[str, Any]:
-    """Return what the script needs of an image."""
-    first = exhibit.first
-    seen = [exhibit.seen.get(model) for model in models]
+def _sample_data(sample: GallerySample, models: Sequence[str], factor: int) -> dict[str, Any]:
+    """Return the script's data of a sample; None for models without heatmaps of it."""
+    results = [sample.by_model.get(model) for model in models]
     return {
-        "id": first.sample_id,
-        "label": first.label,
-        "seen": [sample and _as_seen(sample, factor) for sample in seen],
+        "id": sample.first.sample_id,
+        "label": sample.first.label,
+        "results": [result and _result_data(result, factor) for result in results],
     }
 
 
-def _as_seen(sample: Sample, factor: int) -> dict[str, Any]:
-    """Return what the script needs of an image as one model sees it.
+def _result_data(sample: Sample, factor: int) -> dict[str, Any]:
+    """Return the script's data of a sample for one model.
 
-    The perturbed image is left out: it is the image plus the difference.
+    The perturbed image is left out: the script adds the difference to the image.
     """
     return {
         "predicted": sample.predicted,
         "correct": sample.correct,
-        "consistency": _number(sample.consistency),
-        "weight": _number(sample.weight),
+        "consistency": _rounded(sample.consistency),
+        "weight": _rounded(sample.weight),
         "scale": sample.scale,
         "difference": data_uri(difference(sample.image, sample.perturbed, factor)),
-        "clean": _levels(sample.clean, sample.scale),
-        "adversarial": _levels(sample.adversarial, sample.scale),
+        "clean": _heatmap_data(sample.clean, sample.scale),
+        "adversarial": _heatmap_data(sample.adversarial, sample.scale),
     }
 
 
-def _number(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def _levels(heatmap: Heatmap, scale: float) -> dict[str, Any]:
-    """Return a heatmap as bytes, of which 255 stands for the scale."""
+def _heatmap_data(heatmap: Heatmap, scale: float) -> dict[str, Any]:
+    """Return a heatmap as bytes; 255 is the value `scale`."""
     small = Image.fromarray(np.asarray(heatmap, dtype=np.float32))
-    if max(small.size) > LARGEST_MAP:
-        small.thumbnail((LARGEST_MAP, LARGEST_MAP), Image.Resampling.BOX)
+    if max(small.size) > MAX_MAP_SIDE:
+        small.thumbnail((MAX_MAP_SIDE, MAX_MAP_SIDE), Image.Resampling.BOX)
     shares = np.clip(np.asarray(small) / scale, 0, 1) if scale > 0 else np.zeros(small.size[::-1])
     levels = np.rint(shares * 255).astype(np.uint8)
-    return {"width": small.width, "height": small.height, "levels": _text(levels)}
+    return {"width": small.width, "height": small.height, "levels": _base64(levels)}
 
 
-def _text(values: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+def _base64(values: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()

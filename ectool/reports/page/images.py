@@ -1,4 +1,4 @@
-"""Small images: amplified differences, heatmap overlays, and their bytes for a page."""
+"""Images of the page: amplified differences, heatmap overlays, and their `data:` URIs."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Heatmap = Float[np.ndarray, "k l"]
 
 GREY = 128
 COLORMAP = "viridis"
-"""Uniform in lightness and safe for colour-blind people."""
+"""Colours of heatmaps: perceptually uniform, and safe for colour-blind readers."""
 OPACITY = 0.6
 """Share of the heatmap's colour in an overlay; the rest is the image in grey."""
 
 
-def tiles(sample: Sample, factor: int) -> tuple[Pixels, ...]:
-    """Return image, perturbed image, amplified difference and both heatmap overlays.
+def tiles(sample: Sample, factor: int) -> dict[str, Pixels]:
+    """Return image, perturbed image, amplified difference and both heatmap overlays by name.
 
     Args:
         sample: The sample.
         factor: Factor of the difference.
     """
-    return (
-        to_pixels(sample.image),
-        to_pixels(sample.perturbed),
-        difference(sample.image, sample.perturbed, factor),
-        overlay(sample.image, sample.clean, sample.scale),
-        overlay(sample.perturbed, sample.adversarial, sample.scale),
-    )
+    return {
+        "image": to_pixels(sample.image),
+        "perturbed": to_pixels(sample.perturbed),
+        f"difference ×{factor}": difference(sample.image, sample.perturbed, factor),
+        "heatmap": overlay(sample.image, sample.clean, sample.scale),
+        "heatmap of perturbed": overlay(sample.perturbed, sample.adversarial, sample.scale),
+    }
 
 
 def to_pixels(image: RGB) -> Pixels:
@@ -46,13 +46,13 @@ def to_pixels(image: RGB) -> Pixels:
 
 
 def amplification(samples: Sequence[Sample]) -> int:
-    """Return the largest whole factor at which no difference of the samples is clipped."""
+    """Return the largest integer factor that clips no difference of the samples."""
     largest = max((int(np.abs(_change(s.image, s.perturbed)).max()) for s in samples), default=0)
     return max(1, (GREY - 1) // max(1, largest))
 
 
 def difference(image: RGB, perturbed: RGB, factor: int) -> Pixels:
-    """Return `128 + factor * (perturbed - image)`: grey where nothing changed."""
+    """Return `128 + factor * (perturbed - image)`: grey where both images are equal."""
     amplified = np.clip(GREY + factor * _change(image, perturbed), 0, 255)
     return to_pixels(amplified.astype(np.uint8))
 
@@ -62,12 +62,12 @@ def _change(image: RGB, perturbed: RGB) -> np.ndarray:
 
 
 def overlay(image: RGB, heatmap: Heatmap, scale: float) -> Pixels:
-    """Lay a heatmap in colour over an image in grey.
+    """Blend a coloured heatmap with the grey image.
 
     Args:
         image: The image.
-        heatmap: Values from 0; enlarged bilinearly.
-        scale: Value that gets the last colour; a scale of 0 gives the first colour everywhere.
+        heatmap: Values of at least 0; enlarged bilinearly.
+        scale: Value of the last colour; a scale of 0 gives the first colour everywhere.
     """
     height, width = image.shape[1:]
     small = Image.fromarray(np.asarray(heatmap, dtype=np.float32))
@@ -80,14 +80,14 @@ def overlay(image: RGB, heatmap: Heatmap, scale: float) -> Pixels:
 
 
 def palette() -> UInt8[np.ndarray, "256 3"]:
-    """Return the colours of heatmaps, from no to full activation."""
+    """Return the colours of heatmaps, from the lowest to the highest value."""
     colours: UInt8[np.ndarray, "256 3"]
     colours = np.rint(colormaps[COLORMAP](np.arange(256))[:, :3] * 255).astype(np.uint8)
     return colours
 
 
 def data_uri(pixels: Pixels) -> str:
-    """Return an image as a `data:` URI: PNG while it is small, else a reduced JPEG."""
+    """Return an image as a `data:` URI: small images as PNG, larger ones as a reduced JPEG."""
     image = Image.fromarray(pixels)
     buffer = io.BytesIO()
     if max(image.size) <= PIXEL_ART:

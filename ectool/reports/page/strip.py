@@ -1,4 +1,4 @@
-"""An image of a few samples, one row each, for a README."""
+"""`strip.png`: an image of a few samples, one row each, for a README."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ectool.reports.selection import LEAST, MOST
 
 TILE, GAP, MARGIN = 128, 8, 16
 HEADER, SIDE = 46, 200
-"""Height of the head line and width of the labels at the right, in pixels."""
+"""Height of the header and width of the labels on the right, in pixels."""
 PAPER, INK, GREY = "#ffffff", "#1a1a1a", "#5c5c5c"
 TEXT, SMALL = 14, 12
-LEAST_SHOWN, MOST_SHOWN = 3, 2
+LEAST_ROWS, MOST_ROWS = 3, 2
 
 
 def pick(samples: Sequence[Sample]) -> list[Sample]:
     """Pick rows for the strip: the least consistent samples, then the most consistent.
 
     Args:
-        samples: What the page shows; no class appears twice while there are others.
+        samples: Samples of a round. A class appears twice only if there are no other classes.
     """
     least = sorted((s for s in samples if s.choice == LEAST), key=lambda s: s.consistency)
-    rows = least[:LEAST_SHOWN]
+    rows = least[:LEAST_ROWS]
     taken = {sample.label for sample in rows}
     most = (s for s in samples if s.choice == MOST)
-    return rows + sorted(most, key=lambda s: (s.label in taken, -s.consistency))[:MOST_SHOWN]
+    return rows + sorted(most, key=lambda s: (s.label in taken, -s.consistency))[:MOST_ROWS]
 
 
 def strip(samples: Sequence[Sample]) -> bytes:
@@ -51,22 +51,23 @@ def strip(samples: Sequence[Sample]) -> bytes:
     height = MARGIN + HEADER + len(samples) * (TILE + GAP)
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    _draw_header(draw, factor)
     for row, sample in enumerate(samples):
         top = HEADER + row * (TILE + GAP)
-        for column, pixels in enumerate(tiles(sample, factor)):
+        found = tiles(sample, factor)
+        for column, pixels in enumerate(found.values()):
             sheet.paste(_enlarged(pixels), (MARGIN + column * (TILE + GAP), top))
         _draw_label(draw, sample, top)
+    _draw_header(draw, list(found))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, factor: int) -> None:
-    names = ("image", "perturbed", f"difference ×{factor}", "heatmap", "heatmap of\nperturbed")
+def _draw_header(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
     for column, name in enumerate(names):
         place = (MARGIN + column * (TILE + GAP) + TILE / 2, HEADER - 6)
-        draw.multiline_text(place, name, INK, _font(TEXT), anchor="md", align="center", spacing=2)
+        text = name.replace(" of ", " of\n")
+        draw.multiline_text(place, text, INK, _font(TEXT), anchor="md", align="center", spacing=2)
 
 
 def _draw_label(draw: ImageDraw.ImageDraw, sample: Sample, top: int) -> None:
@@ -76,7 +77,7 @@ def _draw_label(draw: ImageDraw.ImageDraw, sample: Sample, top: int) -> None:
         (sample.choice, GREY, SMALL),
         (f"consistency {plain(sample.consistency)}", INK, TEXT),
         (f"weight {plain(sample.weight)}", INK, TEXT),
-        (f"seen as {before}, then {after}", GREY, SMALL),
+        (f"predicted {before}, then {after}", GREY, SMALL),
     )
     for number, (text, colour, size) in enumerate(lines):
         place = (MARGIN + 5 * (TILE + GAP) + GAP, top + 12 + number * 21)
@@ -84,7 +85,7 @@ def _draw_label(draw: ImageDraw.ImageDraw, sample: Sample, top: int) -> None:
 
 
 def _shortened(text: str, size: int) -> str:
-    """Cut a text to the room beside the tiles."""
+    """Cut a text to the width next to the tiles."""
     font = _font(size)
     if font.getlength(text) <= SIDE:
         return text
@@ -95,12 +96,12 @@ def _shortened(text: str, size: int) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font that comes with matplotlib, the same on every machine."""
+    """Return the font of matplotlib, which is the same on every machine."""
     return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def _enlarged(pixels: Pixels) -> Image.Image:
-    """Fit an image into a tile; small ones keep their pixels visible."""
+    """Fit an image into a tile; the pixels of small images stay visible."""
     small = max(pixels.shape[:2]) <= PIXEL_ART
     method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
     scale = TILE / max(pixels.shape[:2])

@@ -15,9 +15,9 @@ from ectool.reports.paper.style import (
     DASHES,
     INK,
     MARKERS,
-    Drawing,
+    PaperFigure,
     legend,
-    looks,
+    model_styles,
     name_columns,
     name_rows,
     panels,
@@ -83,14 +83,14 @@ TABLES = (
 )
 
 
-def table_curves(report: Report) -> Iterator[Drawing]:
+def table_curves(report: Report) -> Iterator[PaperFigure]:
     """Draw the curves that tables hold, a figure for each model."""
     names = slugs([entry.name for entry in report.entries])
     for kind in TABLES:
         for name, entry in zip(names, report.entries, strict=True):
             if rows := entry.evaluation.tables.get(kind.table, ()):
                 figure = _figure(kind, rows, report)
-                yield Drawing(f"{kind.name}-{name}", _caption(kind, entry.name, rows), figure)
+                yield PaperFigure(f"{kind.name}-{name}", _caption(kind, entry.name, rows), figure)
 
 
 def _caption(kind: TableCurves, model: str, rows: Sequence[Row]) -> str:
@@ -127,7 +127,7 @@ def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
         name_columns(axes, ticks)
 
 
-def learning_curves(report: Report) -> Iterator[Drawing]:
+def learning_curves(report: Report) -> Iterator[PaperFigure]:
     """Draw what was measured while training, arm by arm."""
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         measured = [c for c in CURVES if any(history_lines(arm, c[0]) for arm in experiment.arms)]
@@ -139,7 +139,7 @@ def learning_curves(report: Report) -> Iterator[Drawing]:
             axes.set(title=title, xlabel="epoch", ylim=(0, 100) if is_share else (0, None))
         legend(figure, grid[0])
         seeds = len(experiment.seeds)
-        yield Drawing(
+        yield PaperFigure(
             f"{prefix}learning-curves",
             f"Thick: mean over n = {seeds} seeds; thin: single seeds. "
             "Dotted: end of the warm-up, which the arms share.",
@@ -149,8 +149,8 @@ def learning_curves(report: Report) -> Iterator[Drawing]:
 
 def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, factor: int) -> None:
     """Draw one measure of every arm, up to the epoch that all its seeds have reached."""
-    styles = looks(over_seeds(report, experiment))
-    for arm, look in zip(experiment.arms, styles, strict=True):
+    looks = model_styles(over_seeds(report, experiment))
+    for arm, look in zip(experiment.arms, looks, strict=True):
         lines = history_lines(arm, key) if look else []
         if not lines:
             continue

@@ -8,11 +8,11 @@ from ectool.reports.paper.curves import learning_curves, table_curves
 from ectool.reports.paper.matrices import confusion_matrices, reliability_diagrams
 from ectool.reports.paper.metrics import experiment_metrics, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import corruption_bars, strength_curves
-from ectool.reports.paper.style import Draw, Drawing, paper_style, saved
+from ectool.reports.paper.style import Draw, PaperFigure, paper_style, saved
 from ectool.reports.report import Report
 
 CAPTIONS_FILE = "captions.md"
-DRAWINGS: tuple[Draw, ...] = (
+FIGURES: tuple[Draw, ...] = (
     suite_metrics,
     trade_offs,
     strength_curves,
@@ -46,7 +46,7 @@ def figures(report: Report) -> dict[str, bytes]:
     return files | {CAPTIONS_FILE: "\n".join(["# Figures\n", *captions]).encode()}
 
 
-def drawings(report: Report) -> Iterator[Drawing]:
+def drawings(report: Report) -> Iterator[PaperFigure]:
     """Yield the figures one by one, not yet saved; inside of `paper_style`."""
-    for draw in DRAWINGS if report.entries else ():
+    for draw in FIGURES if report.entries else ():
         yield from draw(report)

@@ -16,9 +16,9 @@ from ectool.reports.paper.style import (
     COLOURS,
     COLUMN,
     INK,
-    LONGEST_TITLE,
+    MAX_TITLE,
     PAGE,
-    Drawing,
+    PaperFigure,
     blank,
     name_columns,
     name_rows,
@@ -41,7 +41,7 @@ Z = NormalDist().inv_cdf(0.975)
 """Of a 95 % interval."""
 
 
-def reliability_diagrams(report: Report) -> Iterator[Drawing]:
+def reliability_diagrams(report: Report) -> Iterator[PaperFigure]:
     """Draw accuracy over confidence for each model, six in a figure."""
     found = [
         (entry.name, rows)
@@ -52,10 +52,10 @@ def reliability_diagrams(report: Report) -> Iterator[Drawing]:
         part = found[first : first + PER_FIGURE]
         figure, grid = panels(len(part), height=HEIGHT)
         for axes, (name, rows) in zip(grid, part, strict=True):
-            _reliability(axes, shortened(name, LONGEST_TITLE), rows)
+            _reliability(axes, shortened(name, MAX_TITLE), rows)
         name_rows(grid, "%")
         counts = [sum(row["n"] for row in rows) for _, rows in part]
-        yield Drawing(
+        yield PaperFigure(
             "reliability" + (f"-{number}" if len(found) > PER_FIGURE else ""),
             "Dots: accuracy of the images of each bin of confidence, at their mean confidence; "
             f"whiskers: 95 % Wilson intervals. Bars: share of the {sizes(counts)} images in each "
@@ -92,12 +92,12 @@ def wilson(share: Float[np.ndarray, "k"], n: Float[np.ndarray, "k"]) -> Float[np
     return np.stack([centre - reach, centre + reach])
 
 
-def confusion_matrices(report: Report) -> Iterator[Drawing]:
+def confusion_matrices(report: Report) -> Iterator[PaperFigure]:
     """Draw for each model which share of every class it takes for which."""
     found = confusions(report)
     for name, one in zip(slugs([one.model for one in found]), found, strict=True):
         counts = np.array(one.counts, np.float64)
-        yield Drawing(
+        yield PaperFigure(
             f"confusion-{name}",
             f"{one.model}: share of the images of each class (rows) that are taken for each "
             f"class (columns), in %; {sizes([int(counts.sum())])} images.",
@@ -116,7 +116,7 @@ def _matrix(confusion: Confusion, counts: Float[np.ndarray, "c c"]) -> Figure:
     axes.set(
         xlabel="predicted class",
         ylabel="true class",
-        title=shortened(confusion.model, LONGEST_TITLE),
+        title=shortened(confusion.model, MAX_TITLE),
     )
     names = [shortened(name) for name in confusion.classes] if classes <= NAMED else []
     name_columns(axes, names)

@@ -23,10 +23,10 @@ from ectool.reports.paper.style import (
     INK,
     PAGE,
     SHOWN,
-    Drawing,
+    PaperFigure,
     blank,
     legend,
-    looks,
+    model_styles,
     shortened,
 )
 from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes
@@ -42,8 +42,8 @@ PER_FIGURE = 4
 """Metrics beside each other where every model has a line of its own."""
 TICKS = 4
 """Most numbers of an axis but one, so that long ones stay apart."""
-TALLEST = 7.0
-"""Height of a figure of metrics in inches; what does not fit goes into a further one."""
+MAX_METRICS_HEIGHT = 7.0
+"""Height of a figure of metrics in inches; what does not fit goes into a other one."""
 
 
 def is_few(report: Report) -> bool:
@@ -51,10 +51,12 @@ def is_few(report: Report) -> bool:
     return len(group_numbers(report)) <= SHOWN and len(report.entries) <= 3 * SHOWN
 
 
-def suite_metrics(report: Report, prefix: str = "", intervals: str = IMAGES) -> Iterator[Drawing]:
+def suite_metrics(
+    report: Report, prefix: str = "", intervals: str = IMAGES
+) -> Iterator[PaperFigure]:
     """Draw the metrics of each suite: few models by colour, many with a line each."""
     draw = _by_metric if is_few(report) else _by_model
-    width = max(1, int(TALLEST / _height(report))) if is_few(report) else PER_FIGURE
+    width = max(1, int(MAX_METRICS_HEIGHT / _height(report))) if is_few(report) else PER_FIGURE
     for suite, found in by_suite(columns(report)).items():
         known = [
             column
@@ -65,7 +67,7 @@ def suite_metrics(report: Report, prefix: str = "", intervals: str = IMAGES) -> 
         for number, first in enumerate(range(0, len(known), width), start=1):
             part = known[first : first + width]
             counts = [cell.value.n for column in part for cell in column.cells if cell.value.n]
-            yield Drawing(
+            yield PaperFigure(
                 f"{prefix}metrics-{suite}" + (f"-{number}" if len(known) > width else ""),
                 f"Dots: values; whiskers: {intervals.format(sizes(counts))}. "
                 "↑: higher is better, ↓: lower is better.",
@@ -73,7 +75,7 @@ def suite_metrics(report: Report, prefix: str = "", intervals: str = IMAGES) -> 
             )
 
 
-def experiment_metrics(report: Report) -> Iterator[Drawing]:
+def experiment_metrics(report: Report) -> Iterator[PaperFigure]:
     """Draw the metrics of the arms of each experiment, as means over seeds."""
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         arms = over_seeds(report, experiment)
@@ -101,7 +103,7 @@ def _by_metric(report: Report, found: Sequence[Column]) -> Figure:
 def _dots(axes: Axes, report: Report, found: Sequence[Column]) -> None:
     models, is_share = len(report.entries), found[0].metric.is_share
     offsets = (np.arange(models) - (models - 1) / 2) * 0.8 / models
-    for number, (entry, look) in enumerate(zip(report.entries, looks(report), strict=True)):
+    for number, (entry, look) in enumerate(zip(report.entries, model_styles(report), strict=True)):
         value, low, high = percents([c.cells[number].value for c in found], is_share)
         axes.errorbar(
             value,
@@ -150,7 +152,7 @@ def _scale(axes: Axes, is_share: bool) -> None:
         axes.set_xlim(max(low, -101), min(high, 101))
 
 
-def trade_offs(report: Report) -> Iterator[Drawing]:
+def trade_offs(report: Report) -> Iterator[PaperFigure]:
     """Draw each pair of metrics that pull against each other, a point per model."""
     found = {column.name: column for column in columns(report)}
     for across, up in trade_off_pairs(report):
@@ -158,7 +160,7 @@ def trade_offs(report: Report) -> Iterator[Drawing]:
         best = [] if is_few(report) else unbeaten(*pair)
         counts = [cell.value.n for column in pair for cell in column.cells if cell.value.n]
         numbered = [f"{i}: {report.entries[row].name}" for i, row in enumerate(best, start=1)]
-        yield Drawing(
+        yield PaperFigure(
             f"trade-off-{across.partition('@')[0]}-{up.partition('@')[0]}",
             f"{pair[1].metric.label} against {pair[0].metric.label}, a point per model; whiskers: "
             f"{IMAGES.format(sizes(counts))}."
@@ -174,7 +176,9 @@ def _scatter(report: Report, across: Column, up: Column, best: Sequence[int]) ->
     axes = figure.subplots()
     x, y = (percents([c.value for c in one.cells], one.metric.is_share) for one in (across, up))
     if few:
-        for number, (entry, look) in enumerate(zip(report.entries, looks(report), strict=True)):
+        for number, (entry, look) in enumerate(
+            zip(report.entries, model_styles(report), strict=True)
+        ):
             label = {"label": shortened(entry.group)}
             _cross(axes, x[:, [number]], y[:, [number]], look | label)
     else:

@@ -13,7 +13,7 @@ from ectool.reports.leaderboard import Column, columns
 from ectool.reports.paper.style import (
     COLUMN,
     INK,
-    Drawing,
+    PaperFigure,
     blank,
     left_out,
     legend,
@@ -33,20 +33,20 @@ BAR = 0.09
 """Height of a bar in inches."""
 
 
-def strength_curves(report: Report) -> Iterator[Drawing]:
+def strength_curves(report: Report) -> Iterator[PaperFigure]:
     """Draw accuracy over the radius of attacks, severities, and what else has a strength."""
     for name, found in strength_panels(report).items():
         yield _drawing(report, f"strength-{name}", found)
 
 
-def _drawing(report: Report, name: str, found: Sequence[Panel]) -> Drawing:
+def _drawing(report: Report, name: str, found: Sequence[Panel]) -> PaperFigure:
     figure, grid = panels(len(found), height=1.8, per_row=4 if len(found) > 6 else 3)
     counts: list[int] = []
     for axes, panel in zip(grid, found, strict=True):
         counts += _curves(axes, report, panel)
     name_rows(grid, "accuracy, %")
     legend(figure, grid[0])
-    return Drawing(
+    return PaperFigure(
         name,
         f"Accuracy under growing strength. Whiskers: {IMAGES.format(sizes(counts))}."
         + left_out(report),
@@ -71,7 +71,7 @@ def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
     return counts
 
 
-def corruption_bars(report: Report) -> Iterator[Drawing]:
+def corruption_bars(report: Report) -> Iterator[PaperFigure]:
     """Draw the accuracy under each corruption, a bar for each model."""
     found = [column for column in columns(report) if column.name.startswith(CORRUPTION)]
     if not found:
@@ -90,7 +90,7 @@ def corruption_bars(report: Report) -> Iterator[Drawing]:
     axes.grid(visible=False, axis="y")
     legend(figure, axes)
     counts = [cell.value.n for column in found for cell in column.cells if cell.value.n]
-    yield Drawing(
+    yield PaperFigure(
         "corruptions",
         "Accuracy under common corruptions, mean over five severities; whiskers: "
         f"{IMAGES.format(sizes(counts))}.{left_out(report)}",

@@ -18,7 +18,7 @@ from ectool.reports.report import Entry, Report
 
 COLUMN, PAGE = 3.5, 7.16
 """Width of a column and of two in inches, as most journals of two columns have them."""
-HIGHEST = 9.0
+MAX_HEIGHT = 9.0
 """Height in inches that still leaves room for a caption."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's colours, which colour-blind people can tell apart; yellow is lost on white."""
@@ -29,7 +29,7 @@ SHOWN = len(COLOURS)
 """Models told apart by colour, marker and dashes; more in one chart cannot be."""
 UPRIGHT = 2
 """Characters of names up to which they stand side by side along an axis."""
-LONGEST, LONGEST_TITLE = 44, 28
+MAX_NAME, MAX_TITLE = 44, 28
 """Characters of a model's name in a figure, and over a panel; of longer ones the middle is left
 out."""
 
@@ -74,7 +74,7 @@ NO_METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Drawing:
+class PaperFigure:
     """A figure and what is written below it.
 
     Attributes:
@@ -88,7 +88,7 @@ class Drawing:
     figure: Figure
 
 
-Draw = Callable[[Report], Iterator[Drawing]]
+Draw = Callable[[Report], Iterator[PaperFigure]]
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def saved(drawing: Drawing) -> dict[str, bytes]:
+def saved(drawing: PaperFigure) -> dict[str, bytes]:
     """Return a drawing as PNG, SVG and PDF by file name; inside of `paper_style`."""
     files = {}
     for suffix, metadata in NO_METADATA.items():
@@ -110,7 +110,7 @@ def saved(drawing: Drawing) -> dict[str, bytes]:
 
 def blank(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches."""
-    return Figure(figsize=(width, min(height, HIGHEST)))
+    return Figure(figsize=(width, min(height, MAX_HEIGHT)))
 
 
 def panels(
@@ -126,10 +126,10 @@ def panels(
     return figure, list(grid.flat[:count])
 
 
-def looks(report: Report) -> list[dict[str, Any]]:
+def model_styles(report: Report) -> list[dict[str, Any]]:
     """Return the look of each model's points and lines; models of one group share theirs.
 
-    Beyond `SHOWN` groups there are no further looks: these models are not told apart.
+    Beyond `SHOWN` groups there are no other styles: these models are not told apart.
     """
     known = [
         {"color": colour, "marker": marker, "linestyle": DASHES[number % len(DASHES)]}
@@ -145,7 +145,7 @@ def looks(report: Report) -> list[dict[str, Any]]:
 def shown(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
     """Return the groups that curves are drawn of, each with its look and its models."""
     found: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
-    for entry, look in zip(report.entries, looks(report), strict=True):
+    for entry, look in zip(report.entries, model_styles(report), strict=True):
         if look:
             found.setdefault(entry.group, (look, []))[1].append(entry)
     return found
@@ -183,7 +183,7 @@ def name_columns(axes: Axes, names: Sequence[str]) -> None:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
 
 
-def shortened(name: str, longest: int = LONGEST) -> str:
+def shortened(name: str, longest: int = MAX_NAME) -> str:
     """Leave out the middle of a name that is too long for its place."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half + 1 :]}"

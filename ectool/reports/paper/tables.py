@@ -10,7 +10,7 @@ from ectool.reports.classes import ClassLine, ClassTable, class_tables
 from ectool.reports.content import Interval, Metric
 from ectool.reports.evaluation import Row
 from ectool.reports.leaderboard import Column, by_suite, columns
-from ectool.reports.numbers import AT_MOST, bounds, quantity
+from ectool.reports.numbers import UPPER_BOUND_SIGN, bounds, quantity
 from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes
 from ectool.reports.paper.typesetting import PaperTable, TableCell, to_latex, to_markdown
 from ectool.reports.report import Report
@@ -78,7 +78,7 @@ def _title(metric: Metric) -> str:
 def _cell(column: Column, row: int) -> TableCell:
     cell, is_share = column.cells[row], column.metric.is_share
     interval = bounds(cell.value, is_share) if cell.value.bounded else ""
-    sign = AT_MOST if cell.upper_bound else ""
+    sign = UPPER_BOUND_SIGN if cell.upper_bound else ""
     return TableCell(sign + quantity(cell.value.mean, is_share), interval, cell.is_best)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ectool.reports.numbers import ABSENT, AT_MOST, MINUS
+from ectool.reports.numbers import ABSENT, MINUS, UPPER_BOUND_SIGN
 from ectool.reports.paper.text import slug
 
 LATEX = {
@@ -18,7 +18,7 @@ LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     MINUS: "$-$",
-    AT_MOST.strip(): r"$\leq$",
+    UPPER_BOUND_SIGN.strip(): r"$\leq$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "…": r"\ldots{}",

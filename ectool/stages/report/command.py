@@ -25,7 +25,7 @@ from ectool.stages.report.key import (
 from ectool.stages.report.metrics import measured, results_of
 from ectool.stages.report.provenance import read_provenance
 from ectool.stages.report.runs import FinishedExperiment, artifacts_of, read_history, read_rounds
-from ectool.stages.report.samples import read_sheet
+from ectool.stages.report.samples import read_round_samples
 from ectool.stages.report.sources import Sources, read_sources
 from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
 
@@ -122,7 +122,7 @@ def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experi
         **experiment.record.model_dump(exclude={"arms", "runs"}),
         metrics=metrics,
         arms=tuple(arms),
-        sheet=read_sheet(experiment),
+        round_samples=read_round_samples(experiment),
     )
 
 
@@ -155,7 +155,7 @@ def _write(report: Report, output: Path, key: str) -> None:
 
     document = {**to_document(report), "key": key}
     page = render(report, {KEY: key, NUMBERS: numbers_digest(document)}).encode()
-    sheet = next((one.sheet for one in report.experiments if one.sheet), None)
+    sheet = next((one.round_samples for one in report.experiments if one.round_samples), None)
     made = {PAGE: page} if sheet is None else {PAGE: page, STRIP: strip(pick(sheet.samples))}
     document[FILES] = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
     output.parent.mkdir(parents=True, exist_ok=True)

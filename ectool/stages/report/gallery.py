@@ -1,4 +1,4 @@
-"""The gallery of a report: the same few evaluated samples as every model sees them."""
+"""The gallery of a report: evaluated samples that all models share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ectool.datasets.base import Dataset
 from ectool.reports.content import MAX_SIDE
-from ectool.reports.report import Exhibit
+from ectool.reports.report import GallerySample
 from ectool.reports.selection import spread
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.evaluate.results import part_of, read_results
@@ -23,24 +23,24 @@ from ectool.stages.report.samples import (
     rows_of,
 )
 
-MOST_SAMPLES = 80
+MAX_SAMPLES = 80
 PIXELS = 2_500_000
-"""Pixels of all perturbed images together, which keeps the page below a few MB."""
+"""Maximum number of pixels of all perturbed images, which keeps the page below a few MB."""
 
 
-def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
+def read_gallery(folders: Mapping[str, Path]) -> tuple[GallerySample, ...]:
     """Read the samples that a report shows of evaluations.
 
     Args:
         folders: Evaluation folders by the name of the model.
 
     Returns:
-        Samples that all evaluations of the same images have, spread over classes and explanation
-        consistency; nothing of evaluations that did not measure it.
+        Samples that all evaluations of a data set share, spread over classes and explanation
+        consistency. Evaluations without explanation consistency are left out.
 
     Raises:
-        InputError: A data set is missing, or not the one of the evaluation.
-        IntegrityError: An artifact is not what was written, or not what its evaluation measured.
+        InputError: A data set is missing, or has changed since the evaluation.
+        IntegrityError: An artifact has changed, or does not belong to its evaluation.
     """
     with ExitStack() as stack:
         by_data: dict[str, dict[str, RoundData]] = {}
@@ -49,11 +49,11 @@ def read_gallery(folders: Mapping[str, Path]) -> tuple[Exhibit, ...]:
             if all(part_of(path, results, file) for file in (SAMPLES, HEATMAPS, WEIGHTS)):
                 one = stack.enter_context(open_round(path))
                 by_data.setdefault(one.source.fingerprint, {})[name] = one
-        return tuple(exhibit for same in by_data.values() for exhibit in _exhibits(same))
+        return tuple(sample for same in by_data.values() for sample in _gallery_samples(same))
 
 
-def _exhibits(rounds: Mapping[str, RoundData]) -> list[Exhibit]:
-    """Choose and read samples of evaluations of the same images."""
+def _gallery_samples(rounds: Mapping[str, RoundData]) -> list[GallerySample]:
+    """Choose and read samples of evaluations on one data set."""
     first, *others = rounds.values()
     dataset = first.open_dataset()
     shared = set(first.weights.sample_ids).intersection(*(one.weights.sample_ids for one in others))
@@ -61,15 +61,15 @@ def _exhibits(rounds: Mapping[str, RoundData]) -> list[Exhibit]:
     labels = explained_labels(first)[rows_of(first.weights, ids)]
     choices = spread(labels, _mean_consistency(rounds, ids), count=_count(dataset, len(rounds)))
     chosen = {ids[choice.row]: choice.reason for choice in choices}
-    seen = {name: read_samples(one, dataset, chosen) for name, one in rounds.items()}
+    by_model = {name: read_samples(one, dataset, chosen) for name, one in rounds.items()}
     return [
-        Exhibit(dict(zip(seen, samples, strict=True)))
-        for samples in zip(*seen.values(), strict=True)
+        GallerySample(dict(zip(by_model, samples, strict=True)))
+        for samples in zip(*by_model.values(), strict=True)
     ]
 
 
 def _mean_consistency(rounds: Mapping[str, RoundData], ids: list[str]) -> np.ndarray[Any, Any]:
-    """Return the mean over the models of each sample's consistency; NaN where none defines it."""
+    """Return the mean consistency of each sample over the models; NaN if undefined for all."""
     scores = np.stack(
         [
             one.weights.read("explanation_consistency")[rows_of(one.weights, ids)]
@@ -83,6 +83,6 @@ def _mean_consistency(rounds: Mapping[str, RoundData], ids: list[str]) -> np.nda
 
 
 def _count(dataset: Dataset, models: int) -> int:
-    """Return how many samples fit into the page."""
+    """Return the number of samples that fit into the page."""
     side = min(max(dataset.size), MAX_SIDE)
-    return min(MOST_SAMPLES, max(1, PIXELS // (side * side * models)))
+    return min(MAX_SAMPLES, max(1, PIXELS // (side * side * models)))

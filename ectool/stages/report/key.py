@@ -119,7 +119,7 @@ def holds(page: Path, numbers: Path, strip: Path, key: str) -> bool:
         return False
     there = {PAGE: page, STRIP: strip}
     found = {name: digest_file(path) for name, path in there.items() if path.is_file()}
-    told = _told(page.read_text(encoding="utf-8", errors="replace"))
+    told = _meta(page.read_text(encoding="utf-8", errors="replace"))
     return found == document.get(FILES) and told == {KEY: key, NUMBERS: numbers_digest(document)}
 
 
@@ -130,6 +130,6 @@ def _read(numbers: Path) -> dict[str, Any]:
     return {}
 
 
-def _told(page: str) -> dict[str, str]:
+def _meta(page: str) -> dict[str, str]:
     """Return what the page's meta tags say of it."""
     return dict(re.findall(r'<meta name="ectool-(report-\w+)" content="(\w+)">', page))

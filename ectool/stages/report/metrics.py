@@ -43,7 +43,7 @@ def results_of(
     """Return the results of every arm on the metrics, against the experiment's reference.
 
     Differences are taken between runs of the same seed. Their p-values are corrected (Holm) in two
-    families over all arms: the headline metrics, which a reader looks for first, and all others.
+    families over all arms: the headline metrics, which a reader styles for first, and all others.
     """
     arms = [arm for arm in experiment.record.arms if arm != experiment.record.reference]
     first = headlines(metrics)

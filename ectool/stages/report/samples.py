@@ -14,7 +14,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import DataSource
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.errors import InputError
-from ectool.reports.content import Sample, Sheet
+from ectool.reports.content import RoundSamples, Sample
 from ectool.reports.selection import choose
 from ectool.stages.common.inputs import positions, reopen_data
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
@@ -82,7 +82,7 @@ def open_round(path: Path) -> Iterator[RoundData]:
         yield RoundData(perturbed, heatmaps, weights)
 
 
-def read_sheet(experiment: FinishedExperiment) -> Sheet | None:
+def read_round_samples(experiment: FinishedExperiment) -> RoundSamples | None:
     """Return samples of the last round of the first run that has rounds; None without one.
 
     Raises:
@@ -99,7 +99,7 @@ def read_sheet(experiment: FinishedExperiment) -> Sheet | None:
         ids = last.weights.sample_ids
         chosen = {ids[choice.row]: choice.reason for choice in choices}
         samples = read_samples(last, dataset, chosen)
-    return Sheet(
+    return RoundSamples(
         arm=run.arm,
         seed=run.seed,
         round=len(run.rounds),

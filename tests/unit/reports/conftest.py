@@ -8,7 +8,7 @@ import pytest
 
 from ectool.reports.content import Experiment, Interval, Metric, Sample
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Exhibit, Failure, Provenance, Report
+from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
 
 MakeSample = Callable[..., Sample]
 MakeReport = Callable[..., Report]
@@ -73,7 +73,7 @@ def make_report() -> MakeReport:
         *evaluations: Evaluation,
         groups: dict[str, str] | None = None,
         experiments: tuple[Experiment, ...] = (),
-        gallery: tuple[Exhibit, ...] = (),
+        gallery: tuple[GallerySample, ...] = (),
         failures: tuple[Failure, ...] = (),
         provenance: Provenance | None = None,
         title: str = "Größe <b>",

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from ectool.reports.classes import (
-    MOST_CLASSES,
-    MOST_CONFUSIONS,
-    MOST_IN_MATRIX,
+    MAX_CONFUSIONS,
+    MAX_MATRIX_CLASSES,
+    MAX_TABLE_CLASSES,
     class_tables,
     confusions,
 )
@@ -31,13 +31,13 @@ def test_several_labels_have_a_measure_of_their_own(make_report, make_evaluation
 
 
 def test_of_many_classes_the_lowest_are_shown_in_their_order(make_report, make_evaluation):
-    count = MOST_CLASSES + 50
+    count = MAX_TABLE_CLASSES + 50
     rows = [line(str(number), (number * 7 % count) / count) for number in range(count)]
     (table,) = class_tables(make_report(make_evaluation(classes=rows)))
     names = [int(one.name) for one in table.lines]
     assert names == sorted(names)
-    assert len(names) == MOST_CLASSES
-    assert max(number * 7 % count for number in names) == MOST_CLASSES - 1
+    assert len(names) == MAX_TABLE_CLASSES
+    assert max(number * 7 % count for number in names) == MAX_TABLE_CLASSES - 1
     assert table.count == count
 
 
@@ -63,9 +63,9 @@ def test_a_class_without_images_has_no_share(make_report, make_evaluation):
 
 
 def test_many_classes_have_no_matrix(make_report, make_evaluation):
-    count = MOST_IN_MATRIX + 1
+    count = MAX_MATRIX_CLASSES + 1
     rows = confused(*((str(a), str((a + 1) % count), a + 1) for a in range(count)))
     (found,) = confusions(make_report(make_evaluation(confusion=rows)))
     assert not found.has_matrix
     assert found.pairs[0] == (str(count - 1), "0", count)
-    assert len(found.pairs) == MOST_CONFUSIONS
+    assert len(found.pairs) == MAX_CONFUSIONS

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ectool.reports.content import Difference, Interval
-from ectool.reports.numbers import bounds, mark, p_value, percent, plain, quantity
+from ectool.reports.numbers import bounds, mark, p_value, percent, plain, quantity, table_value
 
 NAN = float("nan")
 
@@ -70,3 +70,11 @@ def test_plain(value, text):
 )
 def test_p_values(value, text):
     assert p_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.25, "0.250"), (3, "3"), ("<b>", "<b>")],
+)
+def test_values_of_tables(value, text):
+    assert table_value(value) == text

@@ -1,4 +1,4 @@
-// Images, differences and heatmaps, drawn from what the page holds of a sample.
+// Draws the views of a sample: images, differences and heatmaps.
 const VIEWS = {
   image: "image",
   perturbed: "perturbed",
@@ -14,7 +14,7 @@ const BYTES = 255;
 const decoded = new Map();
 const requests = new WeakMap();
 
-// Return the pixels of a `data:` URI; each is decoded once.
+// Returns the pixels of a `data:` URI. Each URI is decoded once.
 function pixelsOf(uri) {
   if (!decoded.has(uri)) decoded.set(uri, decode(uri));
   return decoded.get(uri);
@@ -32,19 +32,19 @@ async function decode(uri) {
 
 const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-// Draw one view of a sample as a model sees it; `data` holds what all samples have in common.
-async function draw(canvas, view, uri, seen, data) {
+// Draws one view of a sample. `result`: data of one model; `data`: data of all samples.
+async function draw(canvas, view, uri, result, data) {
   const request = {};
   requests.set(canvas, request);
-  const [image, difference] = await Promise.all([uri, seen.difference].map(pixelsOf));
-  if (requests.get(canvas) !== request) return; // something else is wanted by now
+  const [image, difference] = await Promise.all([uri, result.difference].map(pixelsOf));
+  if (requests.get(canvas) !== request) return; // a later request draws on this canvas
   const { width, height } = image;
   const isPerturbed = view.startsWith("perturbed");
   const base = isPerturbed ? perturbed(image, difference, data.factor) : image;
   const shown = view === "difference" ? difference : new ImageData(width, height);
   if (view === "image" || view === "perturbed") shown.data.set(base.data);
   else if (view !== "difference") {
-    const heatmap = isPerturbed ? seen.adversarial : seen.clean;
+    const heatmap = isPerturbed ? result.adversarial : result.clean;
     const opacity = view.endsWith("overlay") ? data.opacity : 1;
     colour(shown, base, enlarged(heatmap, width, height), data.palette, opacity);
   }
@@ -54,17 +54,17 @@ async function draw(canvas, view, uri, seen, data) {
   canvas.dataset.view = view;
 }
 
-// The page holds no perturbed images: they are the image plus the amplified difference.
+// Returns the perturbed image: the image plus the difference without its amplification.
 function perturbed(image, difference, factor) {
-  const result = new ImageData(image.width, image.height);
-  for (let at = 0; at < result.data.length; at += 1) {
+  const pixels = new ImageData(image.width, image.height);
+  for (let at = 0; at < pixels.data.length; at += 1) {
     const isOpacity = at % 4 === 3;
-    result.data[at] = isOpacity ? BYTES : image.data[at] + (difference.data[at] - GREY) / factor;
+    pixels.data[at] = isOpacity ? BYTES : image.data[at] + (difference.data[at] - GREY) / factor;
   }
-  return result;
+  return pixels;
 }
 
-// Interpolate a heatmap bilinearly, as the figures of this tool do.
+// Enlarges a heatmap by bilinear interpolation.
 function enlarged({ width, height, levels }, toWidth, toHeight) {
   const values = bytesOf(levels);
   const result = new Float32Array(toWidth * toHeight);
@@ -85,7 +85,7 @@ function enlarged({ width, height, levels }, toWidth, toHeight) {
   return result;
 }
 
-// Lay the colours of a heatmap over an image in grey (ITU-R 601).
+// Blends the colours of a heatmap with the grey image (ITU-R 601).
 function colour(result, base, heat, palette, opacity) {
   for (let pixel = 0; pixel < heat.length; pixel += 1) {
     const at = 4 * pixel;

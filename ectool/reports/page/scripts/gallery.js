@@ -1,4 +1,4 @@
-// The gallery: one model and view at a time, filtered; a click shows all models side by side.
+// The gallery shows one model and one view. A click on a sample compares all models.
 function setUpGallery() {
   const source = byId("gallery-data");
   if (!source) return;
@@ -13,7 +13,7 @@ function setUpGallery() {
   const gallery = { data, form, cards, fields: [...form.elements].filter((field) => field.name) };
   const show = () => showGallery(gallery);
   form.addEventListener("input", () => {
-    for (const field of gallery.fields) state.set(field.name, field.value, usual(field));
+    for (const field of gallery.fields) state.set(field.name, field.value, defaultOf(field));
     show();
   });
   form.addEventListener("reset", (event) => {
@@ -29,75 +29,75 @@ function setUpGallery() {
 
 const viewName = (view, name, factor) => (view === "difference" ? `${name} ×${factor}` : name);
 
-// Return what a field holds unless somebody chooses: the first option, or nothing.
-const usual = (field) => field.options?.[0].value ?? "";
+// Returns the initial value of a field: the first option, or an empty text.
+const defaultOf = (field) => field.options?.[0].value ?? "";
 
-// Put a canvas that opens the sample in the place of the card's image.
+// Replaces the card's image with a canvas. A click opens the sample.
 function setUpCard(item, sample, index) {
   const image = item.querySelector("img");
   const canvas = make("canvas");
   const button = make("button", { type: "button" }, canvas);
   image.replaceWith(button);
   button.addEventListener("click", () => openSample(index));
-  const said = make("span");
-  item.querySelector("figcaption").append(make("br"), said);
-  return { item, sample, canvas, button, said, uri: image.src, label: image.alt };
+  const text = make("span");
+  item.querySelector("figcaption").append(make("br"), text);
+  return { item, sample, canvas, button, text, uri: image.src, label: image.alt };
 }
 
 function showGallery({ data, form, cards, fields }) {
   for (const field of fields) {
-    field.value = state.get(field.name, usual(field));
+    field.value = state.get(field.name, defaultOf(field));
     if (field.options && field.selectedIndex < 0) field.selectedIndex = 0;
   }
   const model = form.elements.model.selectedIndex;
   const view = form.elements.view.value;
   for (const card of cards) {
-    const seen = card.sample.seen[model];
-    card.item.hidden = !seen || !isWanted(card.sample, seen);
-    if (!card.item.hidden) showCard(card, seen, view, data);
+    const result = card.sample.results[model];
+    card.item.hidden = !result || !passesFilters(card.sample, result);
+    if (!card.item.hidden) showCard(card, result, view, data);
   }
   const count = cards.filter((card) => !card.item.hidden).length;
   byId("gallery-count").textContent = `${count} of ${cards.length} samples`;
 }
 
-function isWanted(sample, seen) {
-  const answers = {
-    right: seen.correct[0],
-    wrong: !seen.correct[0],
-    fooled: seen.correct[0] && !seen.correct[1],
+function passesFilters(sample, result) {
+  const filters = {
+    correct: result.correct[0],
+    incorrect: !result.correct[0],
+    flipped: result.correct[0] && !result.correct[1],
   };
   return (
     ["", sample.label].includes(state.get("class"))
-    && (answers[state.get("answer")] ?? true)
-    && isWithin(seen.consistency, "consistency")
-    && isWithin(seen.weight, "weight")
+    && (filters[state.get("prediction")] ?? true)
+    && isInRange(result.consistency, "consistency")
+    && isInRange(result.weight, "weight")
   );
 }
 
-// Tell whether a number lies in the range asked for; an undefined one lies in none.
-function isWithin(value, name) {
+// Reports whether a number is in the chosen range. An undefined number is in no range.
+function isInRange(value, name) {
   const [low, high] = [state.get(`min-${name}`), state.get(`max-${name}`)];
   if (value === null) return low === "" && high === "";
   return (low === "" || value >= Number(low)) && (high === "" || value <= Number(high));
 }
 
-function showCard(card, seen, view, data) {
+function showCard(card, result, view, data) {
   const name = viewName(view, VIEWS[view], data.factor);
   card.button.setAttribute("aria-label", `${card.label}: ${name}; compare models`);
-  card.said.replaceChildren(...answer(seen), ` · consistency ${spelled(seen.consistency)}`
-    + ` · weight ${spelled(seen.weight)}`);
-  draw(card.canvas, view, card.uri, seen, data);
+  card.text.replaceChildren(...predictions(result),
+    ` · consistency ${decimals(result.consistency)} · weight ${decimals(result.weight)}`);
+  draw(card.canvas, view, card.uri, result, data);
 }
 
-const spelled = (value) => (value === null ? "-" : value.toFixed(2));
+const decimals = (value) => (value === null ? "-" : value.toFixed(2));
 
-// Say what a model answers, before and after the perturbation, and whether that is right.
-function answer(seen) {
-  return seen.predicted.flatMap((name, number) => {
-    const isRight = seen.correct[number];
-    const text = `${isRight ? "✔" : "✖"} ${name}`;
-    const said = make("span", { class: isRight ? "right" : "wrong" }, text,
-      make("span", { class: "said" }, isRight ? " (right)" : " (wrong)"));
-    return number === 0 ? [said] : [" → ", said];
+// Returns the predictions for the image and the perturbed image, marked as correct or incorrect.
+function predictions(result) {
+  return result.predicted.flatMap((name, number) => {
+    const isCorrect = result.correct[number];
+    const word = isCorrect ? "correct" : "incorrect";
+    const prediction = make("span", { class: word }, `${isCorrect ? "✔" : "✖"} ${name}`,
+      make("span", { class: "hidden-text" }, ` (${word})`));
+    return number === 0 ? [prediction] : [" → ", prediction];
   });
 }

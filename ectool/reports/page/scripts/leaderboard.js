@@ -1,15 +1,15 @@
-// The leaderboard shows the models whose name holds a text, and the chosen groups of metrics.
+// The leaderboard is filtered by the name of the model and by groups of metrics.
 function setUpLeaderboard() {
   const table = byId("board");
   if (!table) return;
   const search = byId("models");
   const boxes = [...byId("shown-columns").querySelectorAll("input")];
-  const usual = boxes.filter((box) => box.defaultChecked).map((box) => box.value).join(",")
+  const initial = boxes.filter((box) => box.defaultChecked).map((box) => box.value).join(",")
     || boxes.map((box) => box.value).join(",");
 
   const show = () => {
     search.value = state.get("models");
-    const chosen = state.get("columns", usual).split(",");
+    const chosen = state.get("columns", initial).split(",");
     for (const box of boxes) box.checked = chosen.includes(box.value);
     showColumns(table, chosen);
     showModels(table, search.value);
@@ -21,7 +21,7 @@ function setUpLeaderboard() {
   for (const box of boxes) {
     box.addEventListener("change", () => {
       const chosen = boxes.filter((one) => one.checked).map((one) => one.value);
-      state.set("columns", chosen.join(",") || "none", usual);
+      state.set("columns", chosen.join(",") || "none", initial);
       show();
     });
   }

@@ -1,6 +1,6 @@
-// Everything above only adds to a page that says all its numbers without it.
+// Sets up the page. The page shows all numbers without this script.
 function setUpPage() {
-  document.documentElement.classList.add("scripted");
+  document.documentElement.classList.add("has-script");
   for (const element of document.querySelectorAll("[data-script], #theme")) element.hidden = false;
   setUpTheme();
   setUpTables();

@@ -1,4 +1,4 @@
-// One sample in all models, side by side.
+// The dialog that compares one sample across all models.
 let openSample = () => {};
 
 function setUpSample({ data, form, cards }) {
@@ -43,20 +43,20 @@ function fillSample(dialog, card, data, chosen) {
   const names = Object.entries(VIEWS).map(([view, name]) => viewName(view, name, data.factor));
   const heads = ["model", ...names].map((name) => make("th", { scope: "col" }, name));
   table.tHead.replaceChildren(make("tr", {}, ...heads));
-  const models = data.models.map((_, model) => model).filter((model) => card.sample.seen[model]);
+  const models = data.models.map((_, model) => model).filter((model) => card.sample.results[model]);
   models.sort((a, b) => (b === chosen) - (a === chosen));
   table.tBodies[0].replaceChildren(...models.map((model) => sampleRow(card, model, data)));
 }
 
 function sampleRow(card, model, data) {
-  const seen = card.sample.seen[model];
-  const numbers = make("small", {}, ...answer(seen), make("br"),
-    `consistency ${spelled(seen.consistency)}`, make("br"), `weight ${spelled(seen.weight)}`,
-    make("br"), `heatmap maximum ${seen.scale.toPrecision(3)}`);
+  const result = card.sample.results[model];
+  const numbers = make("small", {}, ...predictions(result), make("br"),
+    `consistency ${decimals(result.consistency)}`, make("br"), `weight ${decimals(result.weight)}`,
+    make("br"), `heatmap maximum ${result.scale.toPrecision(3)}`);
   const cells = Object.keys(VIEWS).map((view) => {
     const label = `${VIEWS[view]} of ${card.sample.id}, ${data.models[model]}`;
     const canvas = make("canvas", { role: "img", "aria-label": label });
-    draw(canvas, view, card.uri, seen, data);
+    draw(canvas, view, card.uri, result, data);
     return make("td", {}, canvas);
   });
   return make("tr", {}, make("th", { scope: "row" }, data.models[model], numbers), ...cells);

@@ -1,16 +1,16 @@
-// What is shown is kept in the address, `#anchor?key=value&...`: a link shows the same.
+// Stores filters, sorting and the open sample in the address, `#anchor?key=value&...`.
 const state = {
   anchor: "",
   values: new URLSearchParams(),
   listeners: [],
 
-  get(key, otherwise = "") {
-    return this.values.get(key) ?? otherwise;
+  get(key, initial = "") {
+    return this.values.get(key) ?? initial;
   },
 
-  // An empty value, or the one that counts unless another is given, is left out of the address.
-  set(key, value, otherwise = "") {
-    if (value === otherwise) this.values.delete(key);
+  // The initial value is left out of the address.
+  set(key, value, initial = "") {
+    if (value === initial) this.values.delete(key);
     else this.values.set(key, value);
     this.write();
   },
@@ -32,7 +32,7 @@ const state = {
     if (this.anchor) document.getElementById(this.anchor)?.scrollIntoView();
   },
 
-  // Call when the page is set up, and whenever somebody follows a link to another state of it.
+  // Calls the listener when the page is set up, and when the address changes.
   follow(listener) {
     this.listeners.push(listener);
   },
@@ -40,7 +40,7 @@ const state = {
 
 const byId = (id) => document.getElementById(id);
 
-// Make an element: `text` is never read as markup.
+// Makes an element. Text is never parsed as HTML.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

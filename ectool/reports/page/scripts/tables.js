@@ -1,4 +1,4 @@
-// Tables sort by any column: a button in its header, by mouse or keyboard.
+// Tables are sorted by the buttons in their headers.
 const ORDERS = { ascending: 1, descending: -1 };
 
 function setUpTables() {
@@ -26,7 +26,7 @@ function setUpSorting(table) {
   state.follow(show);
 }
 
-// First the order in which the best comes first, then the other one, then none.
+// Returns the next order of a column: best first, then worst first, then unsorted.
 function nextOrder(header) {
   const first = header.dataset.first ?? "ascending";
   const second = first === "ascending" ? "descending" : "ascending";
@@ -41,7 +41,7 @@ function splitOrder(text) {
   return order in ORDERS ? [text.slice(0, at), order] : ["", "none"];
 }
 
-// Numbers by size and texts by letters; what is undefined comes last either way.
+// Sorts numbers by value and texts by letters. Undefined values come last in both orders.
 function sorted(rows, column, sign) {
   const value = (row) => {
     const cell = row.cells[column];

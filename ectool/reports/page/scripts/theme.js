@@ -1,4 +1,4 @@
-// Light, dark, or as the system wants it; remembered where the browser allows that.
+// Theme of the page: light, dark, or that of the system. The browser stores the choice.
 const THEMES = ["", "light", "dark"];
 
 function setUpTheme() {
@@ -7,11 +7,11 @@ function setUpTheme() {
     try { return localStorage.getItem("ectool-theme") ?? ""; } catch { return ""; }
   };
   const remember = (theme) => {
-    try { localStorage.setItem("ectool-theme", theme); } catch { /* forgotten on closing */ }
+    try { localStorage.setItem("ectool-theme", theme); } catch { /* storage is disabled */ }
   };
   const show = (theme) => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = `Theme: ${theme || "as the system"}`;
+    button.textContent = `Theme: ${theme || "system"}`;
   };
   button.addEventListener("click", () => {
     const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from ectool.reports.page.charts import arm_style, density_chart, line_chart
+from ectool.reports.page.charts import density_chart, group_style, line_chart
 from ectool.reports.page.svg import COLOURS
 from ectool.reports.training_records import WEIGHT_EDGES
 
@@ -83,7 +83,7 @@ def test_chart_is_the_same_each_time_and_its_names_are_its_own():
 
 
 def test_arms_differ_in_colour_and_pattern():
-    styles = [arm_style(number) for number in range(2 * COLOURS)]
+    styles = [group_style(number) for number in range(2 * COLOURS)]
     assert len(set(styles)) == len(styles)
     assert styles[0][0] != styles[1][0]
     assert styles[0][1] != styles[1][1]

@@ -4,7 +4,8 @@ import re
 from xml.etree import ElementTree as ET
 
 from ectool.reports.page.comparisons import (
-    MOST_GROUPS,
+    MAX_GROUPS,
+    MIN_IN_BIN,
     faithfulness_curves,
     groups_of,
     orders,
@@ -37,9 +38,9 @@ def test_models_of_a_group_share_a_style(make_report, make_evaluation):
     assert colours(chart) == {"0", "1"}
 
 
-def test_charts_show_as_many_groups_as_can_be_told_apart(make_report, make_evaluation):
-    models = [make_evaluation(str(number)) for number in range(MOST_GROUPS + 5)]
-    assert list(groups_of(make_report(*models))) == list(range(MOST_GROUPS))
+def test_charts_show_as_many_groups_as_are_distinguishable(make_report, make_evaluation):
+    models = [make_evaluation(str(number)) for number in range(MAX_GROUPS + 5)]
+    assert list(groups_of(make_report(*models))) == list(range(MAX_GROUPS))
 
 
 def test_trade_offs_need_two_models_with_both_metrics(make_report, make_evaluation):
@@ -56,6 +57,8 @@ def test_reliability(make_report, make_evaluation):
     chart = reliability_diagram(make_report(make_evaluation(reliability=BINS)))
     assert "confidence" in texts(chart)
     assert reliability_diagram(make_report(make_evaluation())) is None
+    few = [{**row, "n": min(row["n"], MIN_IN_BIN - 1)} for row in BINS]
+    assert reliability_diagram(make_report(make_evaluation(reliability=few))) is None
 
 
 def test_faithfulness_is_drawn_for_each_group(make_report, make_evaluation):

@@ -12,16 +12,16 @@ from ectool.reports.content import (
     Interval,
     Metric,
     Result,
-    Sheet,
+    RoundSamples,
     compare,
 )
 from ectool.reports.page.document import to_json
-from ectool.reports.report import Exhibit, Failure
+from ectool.reports.report import Failure, GallerySample
 
 NAN = math.nan
 
 
-def experiment(sheet: Sheet | None = None) -> Experiment:
+def experiment(sheet: RoundSamples | None = None) -> Experiment:
     interval = Interval(NAN, NAN, NAN, 1)
     results = {
         "plain": Result({0: NAN}, interval, None),
@@ -40,7 +40,7 @@ def experiment(sheet: Sheet | None = None) -> Experiment:
         every=1,
         metrics={"m": Metric("metric", "what it is", higher_is_better=True)},
         arms=tuple(Arm(name, {}, {"m": result}, {0: []}, {}) for name, result in results.items()),
-        sheet=sheet,
+        round_samples=sheet,
     )
 
 
@@ -82,8 +82,8 @@ def test_samples_come_without_their_images(make_report, make_sample):
         "scale": 3.0,
     }
     report = make_report(
-        experiments=(experiment(Sheet("other", 0, 4, 0, 7, (sample,))),),
-        gallery=(Exhibit({"a": sample}),),
+        experiments=(experiment(RoundSamples("other", 0, 4, 0, 7, (sample,))),),
+        gallery=(GallerySample({"a": sample}),),
     )
     document = json.loads(to_json(report))
     assert document["experiments"][0]["samples"]["round"] == 4

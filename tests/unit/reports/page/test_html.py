@@ -53,7 +53,7 @@ def parsed(page) -> Page:
     return found
 
 
-def test_the_leaderboard_says_every_number_without_a_script(parsed):
+def test_the_leaderboard_shows_every_number_without_a_script(parsed):
     head, *rows = parsed.tables["board"]
     assert len(head) == 1 + len(METRICS)
     assert [row[0].lstrip("123") for row in rows] == list(MODELS)
@@ -64,10 +64,10 @@ def test_the_leaderboard_says_every_number_without_a_script(parsed):
             assert (cell == "-") == ((name, entry.name) == UNDEFINED)
 
 
-def test_every_class_and_every_sample_is_spelled_out(page, parsed):
+def test_every_class_and_every_sample_is_listed(page, parsed):
     assert [row[0] for row in parsed.tables["classes-1"][1:]] == list(CLASSES)
-    for exhibit in report().gallery:
-        name = exhibit.first.sample_id.replace("<", "&lt;").replace(">", "&gt;")
+    for sample in report().gallery:
+        name = sample.first.sample_id.replace("<", "&lt;").replace(">", "&gt;")
         assert f"<code>{name}</code>" in page
 
 
@@ -88,7 +88,7 @@ def test_names_cannot_end_the_data_of_the_script(page):
     assert CLASSES[1] not in page
 
 
-def test_ids_are_unique_and_links_lead_somewhere(parsed):
+def test_ids_are_unique_and_links_have_targets(parsed):
     ids = [found["id"] for _, found in parsed.tags if found.get("id")]
     assert len(set(ids)) == len(ids)
     links = {found["href"][1:] for tag, found in parsed.tags if tag == "a"}
@@ -103,13 +103,13 @@ def test_every_control_waits_for_the_script(parsed):
     assert all("hidden" in found for found in hidden)
 
 
-def test_failures_are_told(page):
+def test_failures_are_shown(page):
     assert (
         "<dt>broken</dt><dd>model.pth: expected weights of resnet18, got &lt;none&gt;</dd>" in page
     )
 
 
-def test_nothing_is_shown_of_what_is_not_there(make_report, make_evaluation):
+def test_sections_without_content_are_left_out(make_report, make_evaluation):
     page = render(make_report(make_evaluation()))
     assert 'id="leaderboard"' in page
     for name in ("results", "curves", "faithfulness", "trade-offs", "calibration", "classes"):
@@ -118,19 +118,19 @@ def test_nothing_is_shown_of_what_is_not_there(make_report, make_evaluation):
         assert f'id="{name}"' not in page
 
 
-def test_a_page_without_a_gallery_says_what_makes_one(make_report, make_evaluation):
+def test_a_page_without_a_gallery_names_the_suite_that_makes_one(make_report, make_evaluation):
     page = render(make_report(make_evaluation()))
     section = page.partition('<h2 id="gallery">')[2].partition("</section>")[0]
-    assert "the suite <code>stability</code> measures them" in section
+    assert "The suite <code>stability</code> writes them" in section
 
 
-def test_different_data_are_told(make_report, make_evaluation):
+def test_different_data_sets_are_marked(make_report, make_evaluation):
     same = make_report(make_evaluation("a"), make_evaluation("b"))
     entries = (same.entries[0], replace(same.entries[1], data="other <data>"))
-    told = "Models of different data"
-    assert told not in render(same)
+    warning = "Results on different data sets are not comparable"
+    assert warning not in render(same)
     page = render(replace(same, entries=entries))
-    assert told in page
+    assert warning in page
     assert "<small>other &lt;data&gt;</small>" in page
 
 

@@ -71,7 +71,7 @@ def test_both_heatmaps_share_one_scale(make_sample):
     grey = np.full((3, 8, 8), 50, np.uint8)
     low, high = np.full((2, 2), 1.0, np.float32), np.full((2, 2), 4.0, np.float32)
     sample = make_sample(image=grey, perturbed=grey, clean=low, adversarial=high)
-    clean, adversarial = tiles(sample, 1)[3:]
+    clean, adversarial = list(tiles(sample, 1).values())[3:]
     assert (clean == overlay(grey, low, 4.0)).all()
     assert (adversarial == overlay(grey, high, 4.0)).all()
     assert sample.scale == 4.0

@@ -20,7 +20,7 @@ def test_rows_show_the_five_images(make_sample):
     step = TILE // 32
     for row, sample in enumerate(samples):
         top = HEADER + row * (TILE + GAP)
-        for column, expected in enumerate(tiles(sample, 63)):
+        for column, expected in enumerate(tiles(sample, 63).values()):
             left = MARGIN + column * (TILE + GAP)
             shown = sheet[top : top + TILE : step, left : left + TILE : step]
             assert (shown == expected).all()

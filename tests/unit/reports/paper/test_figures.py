@@ -23,7 +23,7 @@ from ectool.reports.paper.figures import CAPTIONS_FILE, drawings, figures
 from ectool.reports.paper.matrices import reliability_diagrams, wilson
 from ectool.reports.paper.metrics import suite_metrics, trade_offs, unbeaten
 from ectool.reports.paper.strengths import strength_curves
-from ectool.reports.paper.style import COLOURS, COLUMN, PAGE, SHOWN, Drawing, paper_style, saved
+from ectool.reports.paper.style import COLOURS, COLUMN, PAGE, SHOWN, PaperFigure, paper_style, saved
 from ectool.reports.paper.text import slugs
 from ectool.reports.report import Entry
 
@@ -64,7 +64,7 @@ def many():
     return report_of([f"runs/{number}/model" for number in range(30)])
 
 
-def points(drawing: Drawing) -> list[np.ndarray]:
+def points(drawing: PaperFigure) -> list[np.ndarray]:
     """Return the positions of what has whiskers, in the order it was drawn."""
     return [
         np.array(container.lines[0].get_data())
@@ -74,7 +74,7 @@ def points(drawing: Drawing) -> list[np.ndarray]:
     ]
 
 
-def by_name(found) -> dict[str, Drawing]:
+def by_name(found) -> dict[str, PaperFigure]:
     return {drawing.name: drawing for drawing in found}
 
 
@@ -115,7 +115,7 @@ class TestFiles:
     def test_three_formats_and_a_caption_each(self, monkeypatch):
         from ectool.reports.paper import figures as module
 
-        monkeypatch.setattr(module, "DRAWINGS", (trade_offs, reliability_diagrams))
+        monkeypatch.setattr(module, "FIGURES", (trade_offs, reliability_diagrams))
         files = figures(report_of(["model", "other"]))
         captions = files.pop(CAPTIONS_FILE).decode()
         stems = {name.rpartition(".")[0] for name in files}
@@ -152,7 +152,7 @@ class TestAll:
             assert drawing.figure.get_figwidth() in (COLUMN, PAGE)
 
 
-def check_texts(drawing: Drawing) -> None:
+def check_texts(drawing: PaperFigure) -> None:
     """Check that texts are inside the figure and not tiny, and numbers of an axis apart."""
     figure = drawing.figure
     figure.draw_without_rendering()
@@ -305,7 +305,7 @@ class TestNumbers:
         assert "t intervals over n = 3 seeds" in drawing.caption
 
 
-def replace_axes(drawing: Drawing, number: int) -> Drawing:
+def replace_axes(drawing: PaperFigure, number: int) -> PaperFigure:
     """Return a drawing with one of its axes alone."""
     for axes in [a for i, a in enumerate(drawing.figure.axes) if i != number]:
         axes.remove()

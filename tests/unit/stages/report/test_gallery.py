@@ -44,9 +44,9 @@ def test_every_model_shows_the_same_images(folders, options):
         (one.first.label for one in gallery), key=CLASSES.index
     )
     for one in gallery:
-        assert list(one.seen) == ["a", "b"]
+        assert list(one.by_model) == ["a", "b"]
         row = list(dataset.sample_ids).index(one.first.sample_id)
-        for sample in one.seen.values():
+        for sample in one.by_model.values():
             assert sample.sample_id == one.first.sample_id
             assert (sample.image == dataset.images(np.array([row]))[0]).all()
             assert sample.label == dataset.classes[dataset.labels[row]]
@@ -54,7 +54,7 @@ def test_every_model_shows_the_same_images(folders, options):
 
 def test_what_models_say_is_joined_on_the_sample_id(folders):
     for one in read_gallery(folders):
-        for name, sample in one.seen.items():
+        for name, sample in one.by_model.items():
             with Artifact(folders[name] / "cams.zarr", "heatmaps") as heatmaps:
                 row = heatmaps.sample_ids.index(sample.sample_id)
                 clean, logits = (heatmaps.read(key)[row] for key in ("clean", "logits_clean"))
@@ -78,7 +78,7 @@ def test_other_data_are_shown_on_their_own(folders, tmp_path):
     other = DataOptions(data=f"imagefolder:{tmp_path / 'images'}", size=SIDE)
     write_evaluated(tmp_path / "c", other, 0)
     gallery = read_gallery(folders | {"c": tmp_path / "c"})
-    assert [list(one.seen) for one in gallery] == [["a", "b"]] * (N - 1) + [["c"]] * (N - 1)
+    assert [list(one.by_model) for one in gallery] == [["a", "b"]] * (N - 1) + [["c"]] * (N - 1)
 
 
 def test_evaluations_without_consistency(tmp_path):
