@@ -1,4 +1,4 @@
-"""How heatmaps are made: the methods by name, and what they can be told."""
+"""Options of heatmaps, and the names of the methods."""
 
 from __future__ import annotations
 
@@ -32,15 +32,19 @@ METHODS = (
     "attention-rollout",
     "transformer-relevance",
 )
+"""Names of the methods, in the order of the help and of `ectool.explainers.EXPLAINERS`.
+
+A new explainer needs a name here: options are checked without importing torch. A test compares.
+"""
 METHOD_GROUP = "ectool.explainers"
-"""Entry points under which installed packages offer further methods."""
+"""Group of entry points through which installed packages provide further methods."""
 
 
 def check_method(name: str) -> str:
-    """Refuse a method that neither ectool nor an installed package has.
+    """Reject a method that neither ectool nor an installed package provides.
 
     Raises:
-        ValueError: What was expected.
+        ValueError: There is no such method.
     """
     if name in METHODS or entry_points(group=METHOD_GROUP, name=name):
         return name
@@ -48,30 +52,30 @@ def check_method(name: str) -> str:
 
 
 class HeatmapOptions(Options):
-    """How heatmaps are made."""
+    """Options of heatmaps."""
 
     method: Annotated[str, AfterValidator(check_method)] = option(
         "gradcam",
-        f"{', '.join(METHODS)}, or one that an installed package offers; see docs/explainers.md.",
+        f"{', '.join(METHODS)}, or a method of an installed package; see docs/explainers.md.",
     )
     compat: Literal["pytorch-grad-cam"] | None = option(
-        None, "Compute what another program does where it differs from the paper: gradcam++."
+        None, "gradcam++: compute it as another program, where that differs from the paper."
     )
-    fuse: Literal["mean", "max"] = option("mean", "How heatmaps of several --layer become one.")
+    fuse: Literal["mean", "max"] = option("mean", "Combines the heatmaps of several layers.")
     smooth: Literal["aug", "eigen"] | None = option(
-        None, "Average over six changes of the image, or keep the first principal component."
+        None, "aug: average over six changed images; eigen: keep the first principal component."
     )
     passes: int | None = option(
         None,
-        "integrated-gradients: path steps; smoothgrad: noisy copies; rise: masks.",
+        "Number of path steps (integrated-gradients), noisy copies (smoothgrad) or masks (rise).",
         ge=1,
     )
     noise: Number | None = option(
-        None, "smoothgrad: standard deviation of the noise, as a share of the range.", ge=0
+        None, "smoothgrad: standard deviation of the noise, as a share of the image's range.", ge=0
     )
     window: int | None = option(None, "occlusion: side of the window in pixels.", ge=1)
-    stride: int | None = option(None, "occlusion: step of the window in pixels.", ge=1)
+    stride: int | None = option(None, "occlusion: stride of the window in pixels.", ge=1)
     draw_seed: int = option(0, "rise, smoothgrad: seed of the masks or the noise.", ge=0)
     precision: Literal["fp32", "bf16"] = option(
-        "fp32", "Arithmetic of the network; perturb uses it for the attack's steps alone."
+        "fp32", "Precision of the network; in perturb, of the attack's steps only."
     )

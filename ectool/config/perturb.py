@@ -1,4 +1,4 @@
-"""Options of `perturb`, and which of them each attack and mask listens to."""
+"""Options of `perturb`, and which of them apply to each attack and mask rule."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
 Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "explanation"]
 
 _BOUNDED = frozenset({"norm", "eps"})
-_AIMED = frozenset({"loss", "target_class"})
+_LOSS = frozenset({"loss", "target_class"})
 _ITERATED = _BOUNDED | {"steps", "random_start", "restarts", "init"}
 ATTACK_OPTIONS: dict[str, frozenset[str]] = {
-    "fgsm": _BOUNDED | _AIMED,
-    "pgd": _ITERATED | _AIMED | {"alpha"},
-    "mim": _ITERATED | _AIMED | {"alpha", "decay"},
-    "apgd": _ITERATED | _AIMED,
+    "fgsm": _BOUNDED | _LOSS,
+    "pgd": _ITERATED | _LOSS | {"alpha"},
+    "mim": _ITERATED | _LOSS | {"alpha", "decay"},
+    "apgd": _ITERATED | _LOSS,
     "noise": _BOUNDED,
     "blur": frozenset({"sigma"}),
     "fill": frozenset({"fill_color"}),
     "explanation": _ITERATED | {"alpha"},
 }
-"""What each attack listens to, besides the mask."""
+"""Options that apply to each attack, in addition to those of the mask; a new attack needs a row."""
 
 
 def inapplicable_options(attack: str) -> frozenset[str]:
-    """Return the options that other attacks listen to, and this one does not."""
-    heard = ATTACK_OPTIONS.get(attack, frozenset())
-    return frozenset[str]().union(*ATTACK_OPTIONS.values()) - heard
+    """Return the options that apply to other attacks, but not to this one."""
+    applicable = ATTACK_OPTIONS.get(attack, frozenset())
+    return frozenset[str]().union(*ATTACK_OPTIONS.values()) - applicable
 
 
 class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
@@ -43,52 +43,53 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
 
     split: str = option("train", "Split of the data set.")
     attack: Attack = option(
-        "pgd", "How the background is moved; noise, blur and fill are controls. See docs/method.md."
+        "pgd",
+        "Attack; noise, blur and fill are controls without gradients. See docs/method.md.",
     )
     norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
     eps: Number = option(
-        16 / 255, "Radius of the ball in pixel units, e.g. 8/255; blur and fill have none.", gt=0
+        16 / 255, "Radius of the ball in pixel units, e.g. 8/255; not for blur and fill.", gt=0
     )
     alpha: Number | None = option(
-        None, "Step size; 2.5 eps / steps (mim: eps / steps) unless given.", gt=0
+        None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0
     )
-    steps: int | None = option(None, "Steps; 2 with --init, 5 without, unless given.", ge=0)
+    steps: int | None = option(None, "Number of steps. Default: 2 with --init, 5 without.", ge=0)
     random_start: bool | None = option(
-        None, "Start at a random point of the ball; unless given, pgd, apgd and explanation do."
+        None, "Start at a random point of the ball. Default: yes for pgd, apgd and explanation."
     )
-    restarts: int = option(1, "Starts, of which each sample's worst result is kept.", ge=1)
+    restarts: int = option(1, "Starts; each sample keeps the result with the maximum loss.", ge=1)
     init: Path | None = option(
-        None, "Samples of an earlier round to start from (warm start).", keyed=False
+        None, "Perturbed samples of an earlier round to start from (warm start).", keyed=False
     )
     loss: Literal["auto", "ce", "bce", "margin", "dlr", "scaled-ce", "scaled-bce"] = option(
-        "auto", "Loss that is raised; scaled-ce, and scaled-bce for several labels, unless given."
+        "auto", "Loss to maximize; auto is scaled-ce, and scaled-bce for multi-label data."
     )
     target_class: Literal["least-likely", "second", "random"] | None = option(
-        None, "Wrong class that the attack leads to; just away from the true one unless given."
+        None, "Target class of the attack. Default: untargeted."
     )
-    decay: Number = option(1.0, "mim: share of the last step's momentum that is kept.", ge=0)
+    decay: Number = option(1.0, "mim: decay factor of the momentum.", ge=0)
     sigma: Number | None = option(
-        None, "blur: standard deviation in pixels; 1/16 of the height unless given.", gt=0
+        None, "blur: standard deviation in pixels. Default: 1/16 of the height.", gt=0
     )
     fill_color: Channels | None = option(
-        None, "fill: colour in [0, 1]; the background's own mean unless given."
+        None, "fill: colour in [0, 1]. Default: the mean of the background."
     )
-    mask: MaskRule = option("quantile", "What counts as background.")
+    mask: MaskRule = option("quantile", "Rule that selects the background.")
     mask_level: Number = option(
-        0.5, "Quantile, fraction of the maximum, or threshold, of the mask rule.", ge=0
+        0.5, "Level of the mask rule: quantile, fraction of the maximum, or threshold.", ge=0
     )
-    dilate: int = option(0, "Pixels by which the object grows in every direction.", ge=0)
-    soft: int = option(0, "Pixels over which eps rises from the object's edge to its value.", ge=0)
+    dilate: int = option(0, "Pixels by which the object is dilated in every direction.", ge=0)
+    soft: int = option(0, "Pixels over which eps increases from 0 at the object's edge.", ge=0)
     seed: int = option(0, "Seed of random starts, random target classes and noise.", ge=0)
     heatmaps: Path | None = option(
         None,
-        "Heatmaps artifact to write in the same pass, as `explain --samples` would.",
+        "Heatmaps artifact to write in the same pass, equal to that of `explain --samples`.",
         keyed=False,
     )
 
     @model_validator(mode="after")
     def _check(self) -> PerturbConfig:
-        """Refuse what the attack or the mask does not listen to, and radii that cannot be meant.
+        """Reject options that do not apply to the attack or the mask, and invalid radii.
 
         Raises:
             UsageError: The first such option.
@@ -101,10 +102,10 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     def _check_attack(self) -> None:
         for name in sorted(inapplicable_options(self.attack)):
             if self._is_given(name):
-                takers = [a for a, options in ATTACK_OPTIONS.items() if name in options]
+                attacks = [a for a, options in ATTACK_OPTIONS.items() if name in options]
                 raise _misfit(
                     name,
-                    f"an attack that listens to it ({', '.join(takers)})",
+                    f"an attack that it applies to ({', '.join(attacks)})",
                     f"--attack {self.attack}",
                     "leave it out",
                 )
@@ -116,37 +117,37 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
             value = getattr(self, name)
             if self.norm == "linf" and value is not None and value > 1:
                 expected = "less than or equal to 1"
-                raise _misfit(name, expected, f"{value:g}", "give it in pixel units, e.g. 8/255")
+                raise _misfit(name, expected, f"{value:g}", "use pixel units, e.g. 8/255")
         self._check_grid()
         if self.fill_color is not None and not all(0 <= c <= 1 for c in self.fill_color):
             got = ",".join(f"{c:g}" for c in self.fill_color)
             raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
         if self.attack == "explanation" and self.random_start is False and self.init is None:
-            expected = "a start beside the clean image, where the change has no gradient"
+            expected = "a random start, because the clean image has no gradient"
             raise _misfit("no_random_start", expected, "the clean image", "leave it out")
 
     def _check_grid(self) -> None:
-        """Refuse a ball that holds no other point of the uint8 grid than the clean image."""
+        """Reject a ball whose only point on the uint8 grid is the clean image."""
         if "eps" in ATTACK_OPTIONS[self.attack] and whole_levels(self.eps) < 1:
-            expected = "at least one grey level, 1/255, since images are stored as uint8"
-            raise _misfit("eps", expected, format_eps(self.eps), "give a greater radius")
+            expected = "at least one grey level, 1/255, because images are stored as uint8"
+            raise _misfit("eps", expected, format_eps(self.eps), "increase the radius")
 
     def _check_mask(self) -> None:
         if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):
             expected = "a mask rule with a level"
             raise _misfit("mask_level", expected, f"--mask {self.mask}", "leave it out")
         if self.mask == "threshold" and not self._is_given("mask_level"):
-            expected = "a level on the heatmaps' scale"
+            expected = "a level on the scale of the heatmaps"
             raise _misfit("mask_level", expected, "none", "give one, or choose --mask fraction")
         if self.mask != "threshold" and self.mask_level > 1:
             expected, got = "less than or equal to 1", f"{self.mask_level:g}"
-            raise _misfit("mask_level", expected, got, "give a share")
+            raise _misfit("mask_level", expected, got, "give a number in [0, 1]")
 
     def _is_given(self, name: str) -> bool:
-        """Tell whether an option was set to something else than nothing."""
+        """Return whether an option was set to a value other than None."""
         return name in self.model_fields_set and getattr(self, name) is not None
 
 
 def _misfit(name: str, expected: str, got: str, fix: str) -> UsageError:
-    """Return the error for an option that does not fit the others."""
+    """Return the error for an option that conflicts with the others."""
     return UsageError("--" + name.replace("_", "-"), expected=expected, got=got, fix=fix)

@@ -154,23 +154,29 @@ class TestMasks:
 
 
 REFUSED = [
-    ({"attack": "fill", "norm": "l2"}, r"--norm: expected an attack that listens to it \(fgsm,"),
+    ({"attack": "fill", "norm": "l2"}, r"--norm: expected an attack that it applies to \(fgsm,"),
     ({"attack": "blur", "eps": 0.1}, r"--eps: expected an attack .* got --attack blur; leave"),
     ({"attack": "noise", "steps": 3}, r"--steps: expected an attack .* got --attack noise"),
     ({"attack": "fgsm", "alpha": 0.1}, r"--alpha: expected an attack .* \(pgd, mim, explanation\)"),
     ({"attack": "apgd", "alpha": 0.1}, r"--alpha: expected an attack .* got --attack apgd"),
     ({"attack": "explanation", "loss": "dlr"}, r"--loss: .* got --attack explanation"),
-    ({"decay": 0.5}, r"--decay: expected an attack that listens to it \(mim\), got --attack pgd"),
-    ({"sigma": 2}, r"--sigma: expected an attack that listens to it \(blur\)"),
-    ({"fill_color": "0,0,0"}, r"--fill-color: expected an attack that listens to it \(fill\)"),
+    ({"decay": 0.5}, r"--decay: expected an attack that it applies to \(mim\), got --attack pgd"),
+    ({"sigma": 2}, r"--sigma: expected an attack that it applies to \(blur\)"),
+    ({"fill_color": "0,0,0"}, r"--fill-color: expected an attack that it applies to \(fill\)"),
     ({"attack": "fill", "fill_color": "0,0,255"}, r"--fill-color: expected three numbers in \[0,"),
-    ({"attack": "explanation", "random_start": False}, "--no-random-start: expected a start besi"),
+    (
+        {"attack": "explanation", "random_start": False},
+        "--no-random-start: expected a random start",
+    ),
     ({"norm": "l2"}, "--eps: expected a radius in the l2 norm, got none; give one, such as"),
     ({"eps": 1.5}, "--eps: expected less than or equal to 1, got 1.5"),
     ({"alpha": 2}, "--alpha: expected less than or equal to 1, got 2"),
-    ({"mask": "threshold"}, "--mask-level: expected a level on the heatmaps' scale, got none"),
+    (
+        {"mask": "threshold"},
+        "--mask-level: expected a level on the scale of the heatmaps, got none",
+    ),
     ({"mask": "otsu", "mask_level": 0.3}, "--mask-level: expected a mask rule with a level, got"),
-    ({"mask_level": 2}, "--mask-level: expected less than or equal to 1, got 2; give a share"),
+    ({"mask_level": 2}, "--mask-level: expected less than or equal to 1, got 2; give a number"),
 ]
 
 
