@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from ectool.errors import InputError
@@ -88,7 +89,8 @@ def _reachable(start: Path) -> set[Path]:
         found |= files
         if INSTALLED & set(folder.parts):
             continue
-        names = {name for file in files for name in _imports(file)} - sys.stdlib_module_names
+        sources = (file.read_bytes() for file in files if file.suffix == ".py")
+        names = frozenset[str]().union(*map(_imports, sources)) - sys.stdlib_module_names
         siblings = {place for name in names if (place := _below(folder, name)) is not None}
         waiting += siblings - seen
         seen |= siblings
@@ -102,16 +104,17 @@ def _files(place: Path) -> Iterator[Path]:
     yield from (path for path in place.rglob("*") if path.suffix in SUFFIXES and path.is_file())
 
 
-def _imports(file: Path) -> Iterator[str]:
-    """Yield the top-level names that a file imports; none if it cannot be parsed."""
-    if file.suffix != ".py":
-        return
+@lru_cache(maxsize=10_000)  # an evaluation needs them ten times; parsing takes seconds
+def _imports(source: bytes) -> frozenset[str]:
+    """Return the top-level names that a file imports; none if it cannot be parsed."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return
+        return frozenset()
+    names = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            names.add(node.module.partition(".")[0])
+    return frozenset(names)
