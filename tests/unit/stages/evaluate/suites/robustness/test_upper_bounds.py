@@ -38,7 +38,7 @@ def results(weights, few_options, tmp_path_factory):
     def evaluated(name, given=ALL, require=()):
         output = root / f"{name}-{len(given['eps'])}"
         options = {**few_options, **OPTIONS, **given, "checkpoint": weights, "require": require}
-        model = f"import:tests.changed_networks:{name}"
+        model = f"import:changed_networks:{name}"
         evaluate.run(EvaluateConfig(model=model, output=output, **options))
         return json.loads((output / "results.json").read_text())["metrics"]
 
