@@ -1,1 +1,1 @@
-"""Explanation consistency: how stably heatmap and prediction survive, and the weights it gives."""
+"""Explanation consistency: similarity of heatmaps, stability of predictions, sample weights."""

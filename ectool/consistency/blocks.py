@@ -1,4 +1,4 @@
-"""Bounded memory: run a per-sample function over slices of the sample axis."""
+"""Per-sample functions over slices of the sample axis, in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def blockwise(
     Args:
         function: Maps the slices to one score per sample; its temporaries are bounded by
             ``BLOCK_ELEMENTS`` elements of the first array.
-        arrays: Arrays with one common sample axis 0.
+        arrays: Arrays whose axis 0 is the sample.
 
     Returns:
         The scores of all samples.

@@ -1,7 +1,7 @@
-"""Similarity and stability of samples with several explained labels, a value for each of them.
+"""Similarity and stability of multi-label samples: one value for each explained label.
 
-``targets`` names the explained labels of a sample, with -1 as filling; a filling has the value NaN
-and costs nothing.
+``targets`` contains the explained labels of each sample, filled up with -1. A filling gets NaN and
+is not computed.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def label_probability(adversarial: Logits, targets: Targets) -> LabelScores:
 
 
 def label_correct(clean: Logits, adversarial: Logits, targets: Targets) -> LabelScores:
-    """Return 1 where a label is found in both clean and perturbed sample (logit > 0), else 0.
+    """Return 1 where a label is predicted for both clean and perturbed sample (logit > 0), else 0.
 
     Args:
         clean: Logits of the clean samples.
         adversarial: Logits of the perturbed samples.
-        targets: Explained labels; all of them are taken to be present.
+        targets: Explained labels; all of them are present.
 
     Returns:
         0 or 1; NaN where either logit is NaN.
@@ -69,7 +69,9 @@ def label_correct(clean: Logits, adversarial: Logits, targets: Targets) -> Label
     Raises:
         InputError: If a target is not a column of the logits.
     """
-    return _of_pairs(_both_found, targets, _chosen(clean, targets), _chosen(adversarial, targets))
+    return _of_pairs(
+        _both_predicted, targets, _chosen(clean, targets), _chosen(adversarial, targets)
+    )
 
 
 def label_total_variation(clean: Logits, adversarial: Logits, targets: Targets) -> LabelScores:
@@ -83,7 +85,7 @@ def label_total_variation(clean: Logits, adversarial: Logits, targets: Targets) 
         targets: Explained labels.
 
     Returns:
-        1 for equal probabilities, 0 for opposite certainties.
+        1 for equal probabilities, 0 for the probabilities 0 and 1.
 
     Raises:
         InputError: If a target is not a column of the logits.
@@ -97,10 +99,10 @@ def label_total_variation(clean: Logits, adversarial: Logits, targets: Targets) 
 
 
 def label_none(targets: Targets) -> LabelScores:
-    """Return 1 for every label: explanation consistency is the heatmaps' similarity alone.
+    """Return 1 for every label: explanation consistency is the similarity of the heatmaps.
 
     Args:
-        targets: Explained labels; which ones does not matter.
+        targets: Explained labels.
 
     Returns:
         Ones.
@@ -120,7 +122,7 @@ def average_over_labels(scores: LabelScores) -> Float32[np.ndarray, "n"]:
     """Average each sample's defined values.
 
     Args:
-        scores: A value for each explained label; NaN for fillings and where it is undefined.
+        scores: One value for each explained label; NaN for fillings and where it is undefined.
 
     Returns:
         Means; NaN for a sample without a defined value.
@@ -135,7 +137,7 @@ def average_over_labels(scores: LabelScores) -> Float32[np.ndarray, "n"]:
 def _of_pairs(
     function: Callable[..., np.ndarray], targets: np.ndarray, *arrays: np.ndarray
 ) -> np.ndarray:
-    """Apply a function of flat pairs to those that have a target, in bounded memory."""
+    """Apply a function to the pairs of sample and target, without fillings, in bounded memory."""
 
     def score(*parts: np.ndarray) -> np.ndarray:
         *values, is_pair = parts
@@ -148,7 +150,7 @@ def _of_pairs(
 
 
 def _chosen(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the logit of every target, and any for a filling."""
+    """Return the logit of every target, and an arbitrary one for a filling."""
     classes = logits.shape[1]
     outside = (targets < -1) | (targets >= classes)
     if outside.any():
@@ -163,13 +165,13 @@ def _chosen(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities in float64, without an overflow for any logit."""
+    """Return probabilities in float64; no logit causes an overflow."""
     wide = logits.astype(np.float64)
     power = np.exp(-np.abs(wide))
     probabilities: np.ndarray = np.where(wide >= 0, 1, power) / (1 + power)
     return probabilities
 
 
-def _both_found(clean: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
+def _both_predicted(clean: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
     unknown = np.isnan(clean) | np.isnan(adversarial)
     return np.where(unknown, np.nan, (clean > 0) & (adversarial > 0))

@@ -1,9 +1,9 @@
 """Similarity of a sample's clean and adversarial heatmap, from 0 to 1.
 
-All of them agree on the maps that show nothing: a pair of which both are all-zero (for Pearson:
-constant) is undefined and gives NaN, to be counted; a pair of which exactly one is gives 0. So
-does a non-finite value in either map give NaN. Maps may be float16: everything is computed in
-float64, over blocks of samples.
+All similarities have the same rule for maps without evidence. A pair of all-zero maps (for Pearson:
+constant maps) is undefined, NaN, and is counted. A pair of which exactly one map is all-zero has
+similarity 0. A non-finite value in either map gives NaN. Maps may be float16: everything is
+computed in float64, over blocks of samples.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ ROUNDING = 1e-5
 def cosine(clean: Maps, adversarial: Maps) -> Scores:
     """Return the cosine between two heatmaps as vectors.
 
-    ``<clean, adversarial> / (|clean| * |adversarial|)``, clipped to [0, 1]; only signed maps
-    reach below 0.
+    ``<clean, adversarial> / (|clean| * |adversarial|)``, clipped to [0, 1]; only signed maps have
+    negative cosines.
 
     Args:
         clean: Heatmaps of the clean samples.
@@ -46,8 +46,8 @@ def cosine(clean: Maps, adversarial: Maps) -> Scores:
 def pearson(clean: Maps, adversarial: Maps) -> Scores:
     """Return the Pearson correlation of two heatmaps over their pixels, negatives clipped to 0.
 
-    The cosine of the maps after each has lost its mean. A map that is the opposite of the other
-    counts like one that has nothing to do with it.
+    The cosine of the maps after the mean of each is subtracted. Opposite maps have similarity 0,
+    like independent ones.
 
     Args:
         clean: Heatmaps of the clean samples.
@@ -67,9 +67,8 @@ def ssim(clean: Maps, adversarial: Maps) -> Scores:
     The mean over windows of ``(2 m_a m_b + c1) (2 s_ab + c2) / ((m_a² + m_b² + c1) (s_a² + s_b² +
     c2))`` with window means m, variances and covariance s (divided by the number of pixels),
     ``c1 = (0.01 L)²`` and ``c2 = (0.03 L)²``. Deviations: uniform windows of side 7, or of the
-    map's shorter side if that is less, wholly inside the map (a Gaussian of side 11 does not fit
-    a 7 × 7 map); L is the greatest absolute value of the pair, for raw maps have no scale of
-    their own.
+    map's shorter side if that is less, entirely inside the map (a Gaussian of side 11 does not fit
+    a 7 × 7 map); L is the max absolute value of the pair, as raw maps have no fixed range.
 
     Args:
         clean: Heatmaps of the clean samples.
@@ -84,8 +83,8 @@ def ssim(clean: Maps, adversarial: Maps) -> Scores:
 def top_iou(clean: Maps, adversarial: Maps, q: float = 0.2) -> Scores:
     """Return the intersection over union of the strongest pixels of two heatmaps.
 
-    A map's strongest pixels are the positive ones at or above its ``ceil(q * h * w)``-th greatest
-    value, ties included.
+    A map's strongest pixels are the positive ones at or above its ``ceil(q * h * w)``-th largest
+    value, including ties.
 
     Args:
         clean: Heatmaps of the clean samples.
@@ -121,16 +120,16 @@ SIMILARITIES: dict[str, Similarity] = {
 
 
 def _rows(maps: np.ndarray) -> np.ndarray:
-    """Flatten maps to rows in units of their greatest value, so that no square overflows."""
+    """Flatten maps to rows in units of their largest magnitude, so that no square overflows."""
     rows = maps.reshape(len(maps), -1).astype(np.float64)
     rows[~np.isfinite(rows).all(axis=1)] = np.nan
-    greatest = np.abs(rows).max(axis=1, keepdims=True)
-    rows /= np.where(greatest > 0, greatest, 1.0)
+    peak = np.abs(rows).max(axis=1, keepdims=True)
+    rows /= np.where(peak > 0, peak, 1.0)
     return rows
 
 
 def _centered(rows: np.ndarray) -> np.ndarray:
-    # A constant map came in as ones, whose mean is exact: it goes out as zeros and not as noise.
+    # A constant map is a row of ones here. Their mean is exact, so the result is exactly zero.
     centered: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
     return centered
 
@@ -140,10 +139,10 @@ def _cosine_of_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     square_a, square_b = np.einsum("ij,ij->i", a, a), np.einsum("ij,ij->i", b, b)
     norm = np.sqrt(square_a * square_b)
     cosines = np.divide(dot, norm, out=np.zeros_like(dot), where=norm != 0)
-    return _settle(cosines, (square_a == 0) & (square_b == 0))
+    return _clipped(cosines, (square_a == 0) & (square_b == 0))
 
 
-def _settle(scores: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+def _clipped(scores: np.ndarray, undefined: np.ndarray) -> np.ndarray:
     """Clip scores to [0, 1] and mark the undefined ones; NaN stays NaN."""
     return np.where(undefined, np.nan, np.clip(scores, 0.0, 1.0))
 
@@ -156,7 +155,7 @@ def _ssim_of_block(clean: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
     scores = np.zeros(len(a))
     scale = peak[usable, None, None]
     scores[usable] = _mean_ssim(a[usable] / scale, b[usable] / scale)
-    return _settle(scores, (peak == 0) | ~np.isfinite(peak))
+    return _clipped(scores, (peak == 0) | ~np.isfinite(peak))
 
 
 def _mean_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -172,7 +171,7 @@ def _mean_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _window_means(maps: np.ndarray) -> np.ndarray:
-    """Return the means over all whole windows, first along one axis and then along the other."""
+    """Return the means over all complete windows, along one axis and then along the other."""
     side = min(SSIM_WINDOW, *maps.shape[1:])
     strips = sliding_window_view(maps, side, axis=1).sum(axis=-1)
     means: np.ndarray = sliding_window_view(strips, side, axis=2).sum(axis=-1) / side**2
@@ -183,12 +182,12 @@ def _iou_of_rows(a: np.ndarray, b: np.ndarray, q: float) -> np.ndarray:
     in_a, in_b = _strongest(a, q), _strongest(b, q)
     union = (in_a | in_b).sum(axis=1)
     overlap = (in_a & in_b).sum(axis=1) / np.maximum(union, 1)
-    return _settle(overlap, (union == 0) | np.isnan(a[:, 0]) | np.isnan(b[:, 0]))
+    return _clipped(overlap, (union == 0) | np.isnan(a[:, 0]) | np.isnan(b[:, 0]))
 
 
 def _strongest(rows: np.ndarray, q: float) -> np.ndarray:
     pixels = rows.shape[1]
-    # 0.55 * 100 is a hair above 55; the small term keeps such products from rounding up.
+    # 0.55 * 100 is slightly above 55; the small term prevents rounding up.
     first = pixels - max(1, math.ceil(q * pixels - 1e-6))
     threshold = np.partition(rows, first, axis=1)[:, first, None]
     strongest: np.ndarray = (rows >= threshold) & (rows > 0)

@@ -1,6 +1,6 @@
 """Stability of a sample's prediction under the perturbation, from 0 to 1.
 
-A sample whose logits hold NaN gives NaN, to be counted.
+A sample whose logits contain NaN gets NaN, and is counted.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def total_variation(clean: Logits, adversarial: Logits) -> Scores:
 
 
 def none(labels: Labels) -> Scores:
-    """Return 1 for every sample: explanation consistency is the heatmaps' similarity alone.
+    """Return 1 for every sample: explanation consistency is the similarity of the heatmaps.
 
     Args:
-        labels: True classes; only their number counts.
+        labels: True classes; only their number is used.
 
     Returns:
         Ones.
@@ -94,7 +94,7 @@ STABILITIES: dict[str, Stability] = {
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities in float64; a row with NaN or +inf, or of -inf alone, becomes NaN."""
+    """Return probabilities in float64; a row with NaN or +inf, or only -inf, becomes NaN."""
     wide = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):
         powers = np.exp(wide - wide.max(axis=1, keepdims=True))
@@ -113,7 +113,7 @@ def _both_correct(clean: np.ndarray, adversarial: np.ndarray, labels: np.ndarray
 
 
 def _check_labels(labels: np.ndarray, classes: int) -> None:
-    # Not left to numpy, which would read the label -1 as the last class.
+    # numpy would read the label -1 as the last class.
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
         raise InputError(

@@ -1,4 +1,4 @@
-"""From explanation consistency to the weight of each training sample."""
+"""Weights of training samples from their explanation consistency."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Weights:
-    """Sample weights of mean 1 and what was done to get them.
+    """Sample weights of mean 1, with counts of capped, flattened and undefined ones.
 
     Attributes:
         weight: Weight of every sample, at least 0 and at most the cap.
         effective_sample_size: ``(sum v)² / sum v²``, from 1 to the number of samples.
-        capped: Number of samples the cap held back.
-        flattened: Share of uniform weights mixed in to reach the floor; 0 if none was needed.
+        capped: Number of samples whose weight was reduced to the cap.
+        flattened: Share of uniform weights that was mixed in to reach the floor, or 0.
         undefined: Number of samples without explanation consistency.
     """
 
@@ -59,24 +59,27 @@ def sample_weights(
 ) -> Weights:
     """Turn explanation consistency into sample weights of mean 1.
 
-    In this order: ``v = (1 - E)**gamma`` scaled to mean 1 (``v = 1 - E`` after Wu et al. 2024,
-    arXiv 2408.04600; the exponent and everything below are choices of this tool);
-    ``v = momentum * previous + (1 - momentum) * v``; scaled once more so that ``min(v, cap)`` has
-    mean 1; and if the effective sample size is less than ``floor * n``, mixed with uniform
-    weights just as far as reaches it.
+    The steps, in this order:
 
-    An undefined E gets the neutral v = 1. If every sample is perfectly consistent, all get 1.
+    - ``v = (1 - E)**gamma`` scaled to mean 1 (``v = 1 - E`` after Wu et al. 2024, arXiv 2408.04600;
+      the exponent and the further steps are our choice).
+    - ``v = momentum * previous + (1 - momentum) * v``.
+    - v is scaled again so that ``min(v, cap)`` has mean 1.
+    - Where the effective sample size is less than ``floor * n``, v is mixed with the smallest share
+      of uniform weights that reaches it.
+
+    An undefined E gets the neutral v = 1. If E is 1 for every sample, all weights are 1.
 
     Args:
         explanation_consistency: E of every sample, in [0, 1]; NaN if undefined.
-        gamma: Sharpness, at least 0; 0 gives uniform weights.
-        cap: Greatest weight, at least 1; may be infinite.
-        floor: Least effective sample size as a share of n, in [0, 1].
+        gamma: Exponent, at least 0; 0 gives uniform weights.
+        cap: Max weight, at least 1; may be infinite.
+        floor: Min effective sample size as a share of n, in [0, 1].
         previous: Weights of the last round for the same samples in the same order.
         momentum: Share of the last round's weights, in [0, 1]; without them it has no effect.
 
     Returns:
-        The weights and a record of capping and flattening.
+        The weights, with counts.
 
     Raises:
         InputError: If there are no samples, ``cap`` is less than 1, or ``previous`` is not finite
@@ -104,7 +107,7 @@ def effective_sample_size(weight: Float[np.ndarray, "n"]) -> float:
         weight: Non-negative weights, not all zero.
 
     Returns:
-        From 1 (one sample has it all) to n (uniform).
+        From 1 (one sample has all the weight) to n (uniform weights).
     """
     wide = weight.astype(np.float64)
     return float(wide.sum() ** 2 / np.square(wide).sum())
@@ -116,22 +119,22 @@ def _mean_one_powers(
     """Return ``(1 - E)**gamma`` over its mean, and 1 where E is undefined."""
     lack = (1.0 - consistency[~undefined].astype(np.float64)).clip(min=0.0)
     weights = np.ones(len(consistency))
-    greatest = lack.max(initial=0.0)
-    if greatest == 0:
+    largest = lack.max(initial=0.0)
+    if largest == 0:
         return weights
-    # In units of the greatest, so that no high power makes all of them underflow.
-    powers = (lack / greatest) ** gamma
+    # In units of the largest, so that a high power does not make all of them underflow.
+    powers = (lack / largest) ** gamma
     weights[~undefined] = powers / powers.mean()
     return weights
 
 
 def _scale_under_cap(weights: np.ndarray, cap: float) -> tuple[Float64[np.ndarray, "n"], int]:
-    """Scale the weights so that their minimum with the cap has mean 1, and count the capped.
+    """Scale the weights so that their minimum with the cap has mean 1, and count the capped ones.
 
-    With the j greatest weights at the cap, the rest has to be scaled by
-    ``(n - j * cap) / (sum of the rest)``; the least j for which that keeps the rest under the cap
-    is the one. Where even all positive weights at the cap leave the mean below 1, the zero
-    weights share the remainder.
+    With the j largest weights at the cap, the others must be scaled by
+    ``(n - j * cap) / (sum of the others)``. The result is that of the smallest j for which all
+    others stay below the cap. Where the mean is below 1 with all positive weights at the cap, the
+    zero weights share the remainder.
     """
     n = len(weights)
     cap = min(cap, float(n))
@@ -151,8 +154,8 @@ def _scale_under_cap(weights: np.ndarray, cap: float) -> tuple[Float64[np.ndarra
 def _flatten(weights: np.ndarray, floor: float) -> tuple[Float64[np.ndarray, "n"], float]:
     """Mix weights of mean 1 with uniform ones until the effective sample size is the floor.
 
-    The effective sample size is ``n / (1 + variance)``, and mixing in the share s of uniform
-    weights scales the variance with ``(1 - s)**2``.
+    The effective sample size is ``n / (1 + variance)``. A share s of uniform weights multiplies the
+    variance by ``(1 - s)**2``.
     """
     variance = float(np.square(weights - 1).mean())
     if floor * (1 + variance) <= 1:
@@ -178,5 +181,5 @@ def _check(consistency: np.ndarray, cap: float, previous: np.ndarray | None) -> 
             "previous weights",
             expected="finite and non-negative",
             got="others",
-            fix="take the weights that the last round wrote",
+            fix="use the weights that the last round wrote",
         )

@@ -1,8 +1,8 @@
-"""Do heatmaps depend on what the network learned: networks some of whose weights are random.
+"""Sanity checks of heatmaps: networks with some randomised weights, to compare heatmaps with.
 
 Adebayo et al. 2018, "Sanity Checks for Saliency Maps", https://arxiv.org/abs/1810.03292. Blocks of
-layers (:func:`find_blocks`) get weights that nobody trained (:func:`draw_weights`), in a copy of
-the classifier that shares all the others with it (:func:`with_weights`).
+layers (:func:`find_blocks`) get untrained weights (:func:`draw_weights`) in a copy of the
+classifier that shares all other weights with it (:func:`with_weights`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which layers are made random together, and in which order."""
+"""Blocks of layers that are randomised together, from the head to the input."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import nn
 from ectool.models.layers.probe import network_logits, random_images
 from ectool.models.modes import frozen, graph_free
 
-MOST_BLOCKS = 8
-"""Steps of randomisation at most, however deep a network is."""
+MAX_BLOCKS = 8
+"""Max number of steps of the randomisation, for networks of any depth."""
 ROOT = "root"
-"""What a block of weights is called that belong to no layer but to the network itself."""
+"""Name of a block of weights that belong to the network itself and not to a layer."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Block:
     """Neighbouring layers.
 
     Attributes:
-        name: Their common name, or the first and the last one's.
-        modules: Names of all modules in them that have weights of their own.
+        name: Their common name, or the names of the first and the last one.
+        modules: Names of all modules in them that directly hold weights.
     """
 
     name: str
@@ -34,42 +34,42 @@ class Block:
 
 
 def find_blocks(
-    network: nn.Module, image_size: tuple[int, int], most: int = MOST_BLOCKS
+    network: nn.Module, image_size: tuple[int, int], max_blocks: int = MAX_BLOCKS
 ) -> tuple[Block, ...]:
     """Divide a network into blocks of layers, from its head to its input.
 
-    Layers go together as the network's own modules hold them (`layer3.0`, `features.7`), at the
-    least depth of names at which there are ``most`` of these or more. The last one is a block by
-    itself; the others, where they are too many, are joined to ``most - 1`` runs of neighbours of
-    about the same number. The order is that in which a forward pass reaches them.
+    Layers are grouped by the network's modules (`layer3.0`, `features.7`), at the smallest depth of
+    names with at least ``max_blocks`` groups. The last group is a block. The others, where there
+    are more than ``max_blocks - 1``, are joined to as many runs of neighbours of about the same
+    number. Blocks are in the order in which a forward pass reaches them, reversed.
 
     Args:
-        network: Maps normalised images to logits; left as found.
+        network: Maps normalised images to logits; left unchanged.
         image_size: (height, width) of its input in pixels.
-        most: Greatest number of blocks, at least 2.
+        max_blocks: Max number of blocks, at least 2.
 
     Returns:
-        Blocks that together hold every weight; none of a network without weights.
+        Blocks that together contain every weight; none for a network without weights.
 
     Raises:
-        InputError: The network takes no such images.
+        InputError: The network does not accept images of this size.
 
     Cost: one forward pass of one image.
     """
     modules = _with_weights_in_order(network, image_size)
-    units = list(_units(modules, most).items())[::-1]
+    units = list(_units(modules, max_blocks).items())[::-1]
     if not units:
         return ()
     rest = len(units) - 1
-    runs = min(most - 1, rest)
+    runs = min(max_blocks - 1, rest)
     cuts = [0, *(1 + rest * run // runs for run in range(runs)), len(units)]
     return tuple(_joined(units[start:stop]) for start, stop in pairwise(cuts))
 
 
 def _with_weights_in_order(network: nn.Module, image_size: tuple[int, int]) -> list[str]:
-    """Return the modules with weights of their own, as a forward pass reaches them.
+    """Return the modules that directly hold weights, in the order of a forward pass.
 
-    One that is never called itself, but read by the module around it, counts as reached with that.
+    A module that is read by the module around it, and never called, is reached with that module.
     """
     reached: dict[str, int] = {}
 
@@ -91,21 +91,21 @@ def _with_weights_in_order(network: nn.Module, image_size: tuple[int, int]) -> l
     return sorted((name for name, _ in network.named_modules() if name in own), key=place)
 
 
-def _units(modules: Sequence[str], most: int) -> dict[str, list[str]]:
-    """Return modules by the first parts of their names, as few parts as make enough units."""
+def _units(modules: Sequence[str], min_units: int) -> dict[str, list[str]]:
+    """Return modules by the first parts of their names, with as few parts as give enough units."""
     units: dict[str, list[str]] = {}
     deepest = max((name.count(".") + 1 for name in modules), default=0)
     for depth in range(1, deepest + 1):
         units = {}
         for name in modules:
             units.setdefault(".".join(name.split(".")[:depth]), []).append(name)
-        if len(units) >= most:
+        if len(units) >= min_units:
             break
     return units
 
 
 def _joined(units: Sequence[tuple[str, list[str]]]) -> Block:
-    """Return units, the last one of the network first, as one block."""
+    """Return one block of units; the unit nearest to the head comes first."""
     (last, _), (first, _) = units[0], units[-1]
     names = [name or ROOT for name in dict.fromkeys((first, last))]
     return Block("..".join(names), tuple(name for _, names in units for name in names))

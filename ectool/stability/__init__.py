@@ -1,4 +1,4 @@
-"""Do heatmaps stay where nothing that matters changes: sensitivity to small noise."""
+"""Stability of heatmaps: sensitivity to small noise in the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Max-sensitivity: the greatest relative change of an explanation in a small ball."""
+"""Max-sensitivity: the max relative change of a heatmap in a small ball around the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 Maps = Float[Tensor, "n *k rows columns"]
 Explain = Callable[[Float[Tensor, "n ch h w"]], Tensor]
-"""Draws the heatmaps of images, the classes being fixed."""
+"""Returns heatmaps of images for fixed classes."""
 
 
 def sensitivity_max(
@@ -19,25 +19,25 @@ def sensitivity_max(
     """Return ``max over x' of norm2(h(x') - h(x)) / norm2(h(x))`` for every heatmap.
 
     Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", arXiv 1901.09392: the
-    maximum over a ball around the image, estimated by that over random points of it, so a bound
-    from below. Divided by the norm of the clean map, as in the authors' program and in captum.
+    maximum over a ball around the image. The maximum over random points of the ball is a lower
+    bound of it. Divided by the norm of the clean map, as in the authors' program and in captum.
 
     Args:
         explain: Explains changed images for the classes of the clean ones.
         heatmaps: h(x), of the clean images.
-        neighbours: Batches of images near the clean ones, one after the other.
+        neighbours: Batches of images close to the clean ones.
 
     Returns:
-        At least 0, where 0 means that nothing changes; NaN where the clean map is zero.
+        At least 0; 0 where no heatmap changes, NaN where the clean map is zero.
 
     Cost: one explanation of every neighbour.
     """
-    length = _length(heatmaps)
-    greatest = torch.zeros_like(length)
+    norm = _norm(heatmaps)
+    change = torch.zeros_like(norm)
     for images in neighbours:
-        greatest = torch.maximum(greatest, _length(explain(images) - heatmaps))
-    return (greatest / length).where(length > 0, torch.nan)
+        change = torch.maximum(change, _norm(explain(images) - heatmaps))
+    return (change / norm).where(norm > 0, torch.nan)
 
 
-def _length(maps: Tensor) -> Tensor:
+def _norm(maps: Tensor) -> Tensor:
     return maps.float().square().sum((-2, -1)).sqrt()

@@ -91,7 +91,7 @@ def test_a_map_agrees_with_itself_on_any_scale(name, maps):
     assert (heatmap_agreement(AGREEMENTS[name], maps[0], maps[1], targets) < 0.9).all()
 
 
-def test_scales_do_not_count_in_ssim(maps):
+def test_scales_do_not_matter_to_scaled_ssim(maps):
     first, second = maps
     peaks = [one.max(axis=(1, 2), keepdims=True) for one in (first, second)]
     expected = ssim(first / peaks[0], second / peaks[1])

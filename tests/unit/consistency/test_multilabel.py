@@ -24,7 +24,7 @@ CLASSES = 4
 
 
 def sample(n: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of both halves, and targets of which one row is filling alone."""
+    """Logits of both halves, and targets of which one row is only filling."""
     rng = np.random.default_rng(seed)
     clean = rng.normal(scale=3, size=(n, CLASSES)).astype(np.float32)
     adversarial = clean + rng.normal(scale=3, size=clean.shape).astype(np.float32)

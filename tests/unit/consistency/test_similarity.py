@@ -148,7 +148,7 @@ def test_common_scale_does_not_matter_to_ssim():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_greatest_float16_values_do_not_overflow(name):
+def test_largest_float16_values_do_not_overflow(name):
     clean = np.full((1, 7, 7), 65504, dtype=np.float16)
     clean[0, 0, 0] = 0
     assert SIMILARITIES[name](clean, clean) == pytest.approx(1)
@@ -166,7 +166,7 @@ def test_two_empty_maps_are_undefined_and_one_is_zero(name):
     assert scores[3] > 0
 
 
-def test_constant_maps_are_undefined_to_pearson_whatever_their_mean_rounds_to():
+def test_constant_maps_of_any_value_are_undefined_to_pearson():
     for value in (0.1, 1 / 3, 1e-7, 65504.0):
         clean = np.full((2, 7, 7), value, dtype=np.float64)
         adversarial = np.full((2, 7, 7), 3 * value)

@@ -53,7 +53,7 @@ def test_total_variation_at_its_ends():
     assert total_variation(clean, adversarial).tolist() == pytest.approx([1, 0])
 
 
-def test_correct_asks_both_predictions_for_the_truth():
+def test_correct_compares_both_predictions_with_the_label():
     clean = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [1.0, 2.0]])
     adversarial = np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 1.0], [1.0, 2.0]])
     labels = np.zeros(4, dtype=np.int64)

@@ -104,7 +104,7 @@ def test_order_of_the_samples_does_not_matter(consistency, seed, gamma, cap, flo
     assert shuffled.undefined == whole.undefined
 
 
-def test_plain_power_where_nothing_intervenes():
+def test_plain_power_without_cap_floor_and_momentum():
     result = sample_weights(np.array([0.0, 0.5, 1.0]), gamma=2.0, cap=10.0, floor=0.0)
     np.testing.assert_allclose(result.weight, np.array([1, 0.25, 0]) / (1.25 / 3), rtol=1e-6)
     assert (result.capped, result.flattened, result.undefined) == (0, 0.0, 0)
@@ -120,7 +120,7 @@ def test_floor_is_reached_exactly():
     assert result.weight.mean(dtype=np.float64) == pytest.approx(1, abs=1e-6)
 
 
-def test_cap_counts_the_samples_it_holds_back():
+def test_capped_samples_are_counted():
     consistency = np.full(100, 0.9)
     consistency[:3] = 0
     result = sample_weights(consistency, gamma=2.0, cap=4.0, floor=0.0)
@@ -129,7 +129,7 @@ def test_cap_counts_the_samples_it_holds_back():
     np.testing.assert_allclose(result.weight[3:], (100 - 12) / 97, rtol=1e-6)
 
 
-def test_zero_weights_share_what_the_cap_leaves_over():
+def test_zero_weights_share_the_remainder_of_the_cap():
     consistency = np.ones(10)
     consistency[0] = 0.3
     result = sample_weights(consistency, gamma=2.0, cap=4.0, floor=0.0)
@@ -137,7 +137,7 @@ def test_zero_weights_share_what_the_cap_leaves_over():
     assert result.capped == 1
 
 
-def test_no_cap_lets_one_sample_have_it_all():
+def test_without_a_cap_one_sample_can_have_all_the_weight():
     result = sample_weights(np.array([0.0, 1.0, 1.0]), gamma=2.0, cap=math.inf, floor=0.0)
     assert result.weight.tolist() == [3, 0, 0]
     assert result.effective_sample_size == 1
@@ -151,7 +151,7 @@ def test_perfectly_consistent_samples_are_uniform(n):
     assert result.effective_sample_size == n
 
 
-def test_hardly_inconsistent_samples_do_not_underflow():
+def test_almost_consistent_samples_do_not_underflow():
     consistency = np.array([1.0, 1 - 1e-15, 1 - 2e-15])
     result = sample_weights(consistency, gamma=50.0, cap=math.inf, floor=0.0)
     assert result.weight[2] == pytest.approx(3, rel=1e-6)
@@ -164,7 +164,7 @@ def test_undefined_samples_are_neutral_and_counted():
     assert result.undefined == 2
 
 
-def test_undefined_throughout_is_uniform():
+def test_all_undefined_is_uniform():
     result = sample_weights(np.full(4, math.nan), gamma=2.0, cap=10.0, floor=0.3)
     assert result.weight.tolist() == [1] * 4
     assert result.undefined == 4
@@ -208,7 +208,7 @@ def test_cap_below_the_mean_is_an_error(cap):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1])
-def test_previous_weights_that_are_none_are_an_error(bad):
+def test_invalid_previous_weights_are_an_error(bad):
     with pytest.raises(InputError, match="previous weights: expected finite and non-negative"):
         sample_weights(
             np.zeros(2), gamma=2.0, cap=10.0, floor=0.3, previous=np.array([1.0, bad]), momentum=0.5

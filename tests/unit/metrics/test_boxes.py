@@ -69,7 +69,7 @@ def test_overlaps_redone_by_flooding():
     assert several > 3
 
 
-def test_a_map_on_the_box_alone_fits_at_every_threshold_above_its_background():
+def test_a_map_on_the_box_fits_at_every_threshold_above_its_background():
     heatmap = np.zeros((1, *SIZE), np.float32)
     heatmap[0, 3:9, 5:20] = 1
     heatmap[0, 12:14, 2:4] = 0.5
@@ -86,7 +86,7 @@ def test_components_may_touch_at_corners():
     assert overlaps.largest.tolist() == [[1]]
 
 
-def test_constant_maps_show_nothing_and_without_a_box_there_is_nothing_to_find():
+def test_constant_maps_overlap_with_nothing_and_without_a_box_overlaps_are_undefined():
     heatmaps = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)]).astype(np.float32)
     whole = np.array([[0, 0, 9, 9]])
     overlaps = box_overlaps(heatmaps, [whole, whole, whole[:0]], (9, 9), (0.0, 0.5))
@@ -106,7 +106,7 @@ def test_the_threshold_comes_from_the_validation_images():
     np.testing.assert_allclose(max_box_acc(overlaps, validation), expected)
 
 
-def test_on_its_own_images_it_is_the_authors_number():
+def test_with_the_same_images_it_is_the_value_of_the_authors():
     heatmaps, boxes = random_case(1, n=8)
     overlaps = box_overlaps(heatmaps, boxes, SIZE)
     assert overlaps.best.shape == (8, len(THRESHOLDS))

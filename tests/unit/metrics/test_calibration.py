@@ -34,7 +34,7 @@ def test_likelihood_is_scikit_learns():
     assert negative_log_likelihood(logits, labels).mean() == pytest.approx(expected)
 
 
-def test_likelihood_of_a_sure_mistake_is_the_distance_of_its_logits():
+def test_likelihood_of_a_confident_error_is_the_distance_of_its_logits():
     logits = np.array([[0, 1000], [1000, 0]], np.float32)
     assert negative_log_likelihood(logits, np.array([0, 0])).tolist() == [1000, 0]
 
@@ -48,7 +48,7 @@ def test_brier_score_is_scikit_learns_over_all_classes(classes):
 
 
 @given(st.integers(0, 10**6), st.floats(0, 50))
-def test_scores_keep_to_their_ranges(seed, sharpness):
+def test_scores_are_in_their_ranges(seed, sharpness):
     logits, labels = draw(20, 3, seed, sharpness)
     brier = brier_score(logits, labels)
     assert ((brier >= 0) & (brier <= 2)).all()
@@ -66,9 +66,9 @@ def ece_by_hand(logits, labels, bins):
             if number / bins < chances[row].max() <= (number + 1) / bins
         ]
         if inside:
-            right = np.mean([chances[row].argmax() == labels[row] for row in inside])
-            sure = np.mean([chances[row].max() for row in inside])
-            total += len(inside) / len(labels) * abs(right - sure)
+            accuracy = np.mean([chances[row].argmax() == labels[row] for row in inside])
+            confidence = np.mean([chances[row].max() for row in inside])
+            total += len(inside) / len(labels) * abs(accuracy - confidence)
     return total
 
 
@@ -85,7 +85,7 @@ def test_calibration_error_is_torchmetrics_and_the_definition(bins, sharpness):
     assert found.n == 500
 
 
-def test_interval_of_a_calibrated_model_holds_its_value():
+def test_interval_of_a_calibrated_model_contains_its_value():
     generator = np.random.default_rng(3)
     logits = generator.normal(size=(300, 4))
     chances = softmax(logits, axis=1)
@@ -95,7 +95,7 @@ def test_interval_of_a_calibrated_model_holds_its_value():
 
 
 def gaps_by_hand(logits, labels, bins):
-    """Return the parts of the samples in the error, whose mean it is."""
+    """Return the parts of the samples, whose mean is the error."""
     chances = softmax(logits, axis=1)
     confidence, correct = chances.max(axis=1), chances.argmax(axis=1) == labels
     number = np.ceil(confidence * bins)
@@ -114,7 +114,7 @@ def test_interval_is_of_the_gaps_resampled():
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.005)
 
 
-def test_table_adds_up_to_the_error():
+def test_the_error_is_the_sum_over_the_table():
     logits, labels = draw()
     lines = reliability_table(logits, labels)
     assert [line.low for line in lines] == pytest.approx([i / 15 for i in range(15)])
@@ -126,7 +126,7 @@ def test_table_adds_up_to_the_error():
     assert error == pytest.approx(expected_calibration_error(logits, labels).value)
 
 
-def test_bins_hold_their_upper_end():
+def test_bins_contain_their_upper_end():
     logits = np.log(np.array([[0.5, 0.5], [0.75, 0.25], [1, 1e-300]]))
     lines = reliability_table(logits, np.array([0, 0, 0]), bins=4)
     assert [line.n for line in lines] == [0, 1, 1, 1]

@@ -33,17 +33,17 @@ def test_accuracy_is_scikit_learns_and_the_mean_of_the_samples(logits, labels):
     assert accuracy(logits, labels) == pytest.approx(is_correct(logits, labels).mean())
 
 
-def test_of_equal_logits_the_first_counts():
+def test_the_first_of_equal_logits_counts():
     logits = np.array([[1.0, 1.0], [1.0, 1.0]])
     assert is_correct(logits, np.array([0, 1])).tolist() == [True, False]
 
 
-def test_a_row_with_a_nan_is_wrong_whatever_the_label():
+def test_a_row_with_nan_is_incorrect_for_any_label():
     logits = np.array([[np.nan, 5.0], [np.nan, 5.0], [0.0, 5.0]])
     assert is_correct(logits, np.array([0, 1, 1])).tolist() == [False, False, True]
 
 
-def test_half_precision_logits_and_bytes_as_labels_do():
+def test_half_precision_logits_and_bytes_as_labels():
     logits = np.array([[0.0, np.inf], [1.0, 0.0]], np.float16)
     assert is_correct(logits, np.array([1, 0], np.uint8)).all()
 
@@ -59,7 +59,7 @@ def test_a_label_outside_the_classes_is_an_error(label):
 
 
 def draw(samples=400, classes=7, seed=0):
-    """Return logits and labels of unequally frequent classes, about half of them right."""
+    """Return logits and labels of unequally frequent classes, about half of them correct."""
     generator = np.random.default_rng(seed)
     labels = generator.choice(classes, samples, p=np.arange(1, classes + 1) / 28)
     logits = generator.normal(size=(samples, classes))
@@ -84,7 +84,7 @@ class TestTopK:
         assert all((less <= more).all() for less, more in pairwise(rows))
         assert (rows[3] == ~np.isnan(logits).any(axis=1)).all()
 
-    def test_of_equal_logits_the_first_count(self):
+    def test_the_first_of_equal_logits_count(self):
         logits = np.zeros((4, 4))
         assert is_correct_top_k(logits, np.arange(4), 2).tolist() == [True, True, False, False]
 
@@ -125,7 +125,7 @@ class TestConfusion:
             found[names.index(cell.truth), names.index(cell.predicted)] += cell.n
         np.testing.assert_array_equal(found, expected)
 
-    def test_answers_beyond_the_classes_are_others(self):
+    def test_predictions_beyond_the_classes_are_others(self):
         (right, other) = confusion(np.eye(4)[[0, 3, 2]], np.array([0, 1, 1]), ("a", "b"))
         assert (right.truth, right.predicted, right.n) == ("a", "a", 1)
         assert (other.truth, other.predicted, other.n) == ("b", "(other)", 2)

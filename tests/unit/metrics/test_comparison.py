@@ -16,7 +16,7 @@ P_VALUES = hnp.arrays(np.float64, st.integers(0, 12), elements=st.floats(0, 1))
 
 class TestMcNemar:
     @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 5))
-    def test_is_the_binomial_test_of_what_only_one_gets_right(self, only_a, only_b, both):
+    def test_is_the_binomial_test_of_what_only_one_classifies_correctly(self, only_a, only_b, both):
         counts = (only_a, only_b, both, 3)
         a, b = (np.repeat(side, counts) for side in ([1, 0, 1, 0], [0, 1, 1, 0]))
         found = mcnemar(a == 1, b == 1)
@@ -36,14 +36,14 @@ class TestMcNemar:
 
 
 class TestPairedComparison:
-    def test_right_and_wrong_are_mcnemars_and_tangos(self):
+    def test_zeros_and_ones_get_mcnemars_test_and_tangos_interval(self):
         a, b = np.random.default_rng(0).random((2, 80)) < 0.6
         found = paired_comparison(a, b)
         assert (found.test, found.p_value) == ("McNemar", mcnemar(a, b).p_value)
         assert found.estimate == paired_shares_interval(b.astype(float) - a)
 
     @pytest.mark.parametrize("shift", [0, 0.02, -0.06, 0.1])
-    def test_p_value_is_near_the_bootstraps(self, shift):
+    def test_p_value_is_close_to_that_of_the_bootstrap(self, shift):
         generator = np.random.default_rng(1)
         a = generator.random(60)
         b = a + generator.normal(shift, 0.2, 60)
@@ -66,7 +66,7 @@ class TestPairedComparison:
         assert one.estimate.value == -other.estimate.value
         assert one.p_value == pytest.approx(other.p_value)
 
-    def test_equal_sides_do_not_differ_and_constant_shifts_do_as_often_as_their_signs(self):
+    def test_equal_values_get_the_sign_test(self):
         a = np.arange(10.0)
         assert paired_comparison(a, a).p_value == 1
         assert paired_comparison(a, a + 1).p_value == 2 / 2**10
@@ -95,7 +95,7 @@ class TestPairedComparison:
 
 
 def holm_by_hand(p_values):
-    """Return for each p-value the least level at which Holm's step-down test rejects it."""
+    """Return for each p-value the lowest level at which Holm's step-down test rejects it."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, running = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -119,6 +119,6 @@ class TestHolm:
         assert (found >= p_values).all()
         assert (found <= np.minimum(1, p_values * len(p_values)) + 1e-12).all()
 
-    def test_tests_that_could_not_be_made_do_not_count(self):
+    def test_tests_that_were_not_possible_do_not_count(self):
         found = holm(np.array([np.nan, 0.01, np.nan, 0.04]))
         np.testing.assert_allclose(found, [np.nan, 0.02, np.nan, 0.04])

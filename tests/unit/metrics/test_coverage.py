@@ -1,9 +1,9 @@
-"""How often intervals hold the population's value: simulated from populations that are known.
+"""Coverage of intervals, simulated from known populations.
 
-Each line draws many data sets of a population, estimates, and counts how often the interval holds
-the population's value. What is called a 95 % interval must hold it in 93 to 97 of 100 draws; where
-the population is such that no interval of its kind can be exact, the line says how far it errs on
-the safe side. `make test-slow` draws more, at every size: docs/evaluation.md has the table.
+Each row draws many data sets of a population and counts how often the interval contains the value
+of the population. A 95 % interval must contain it in 93 to 97 of 100 draws. For populations for
+which no interval of its kind can be exact, the row states the expected coverage. `make test-slow`
+draws more, at every size: docs/evaluation.md has the table.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Draw = Callable[[np.random.Generator, int], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Population:
-    """One line: how data are drawn and estimated, the true value, and how often it is held."""
+    """A row: how data are drawn and estimated, the true value, and the expected coverage."""
 
     draw: Draw
-    truth: float
+    value: float
     sizes: tuple[int, ...] = (100, 300, 1000)
     low: float = 0.93
     high: float = 0.97
@@ -86,7 +86,7 @@ def worst(accuracies, sizes, high):
 
 
 def calibration(confidence, accuracy, high=0.99):
-    """Return a two-class model that is right with probability `accuracy(confidence)`."""
+    """Return a two-class model that is correct with probability `accuracy(confidence)`."""
 
     def logits_of(sure):
         # Classes enough for every confidence: the rest is shared by nineteen others.
@@ -135,11 +135,11 @@ POPULATIONS = {
 def coverage(population, size, draws):
     generator = np.random.default_rng(20)
     bounds = np.array([population.draw(generator, size) for _ in range(draws)])
-    return ((bounds[:, 0] <= population.truth) & (population.truth <= bounds[:, 1])).mean()
+    return ((bounds[:, 0] <= population.value) & (population.value <= bounds[:, 1])).mean()
 
 
 @pytest.mark.parametrize("name", POPULATIONS)
-def test_intervals_cover_as_often_as_they_say(name):
+def test_coverage_is_the_nominal_one(name):
     population, draws = POPULATIONS[name], 300
     found = coverage(population, population.sizes[1], draws)
     noise = 2.5 * np.sqrt(0.05 * 0.95 / draws)  # of the simulation itself
@@ -148,7 +148,7 @@ def test_intervals_cover_as_often_as_they_say(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POPULATIONS)
-def test_intervals_cover_at_every_size(name):
+def test_coverage_is_the_nominal_one_at_every_size(name):
     population, draws = POPULATIONS[name], 4000
     for size in population.sizes:
         found = coverage(population, size, draws)

@@ -136,7 +136,7 @@ def test_peaks_are_the_first_maxima_of_the_upsampled_maps():
         assert upsampled[y, x] == pytest.approx(upsampled.max(), rel=1e-5)
 
 
-def test_small_objects_beside_other_classes_are_difficult():
+def test_small_objects_in_images_with_other_classes_are_difficult():
     masks = np.zeros((4, 8, 8), np.bool_)
     masks[0, :2, :7] = masks[1, :2] = masks[2, :2, :7] = True  # 14, 16 and 14 of 64 pixels
     others = np.array([True, True, False, True])
@@ -174,7 +174,7 @@ def test_tolerance_scales_with_the_image():
     assert pointing_game(heatmaps, masks[1]).tolist() == [0]
 
 
-def test_of_two_equal_maxima_the_first_in_row_major_order_points():
+def test_the_first_of_two_equal_maxima_in_row_major_order_counts():
     heatmaps = np.zeros((2, 8, 8), np.float32)
     heatmaps[:, 1, 6] = heatmaps[:, 6, 1] = 1
     masks = np.zeros((2, 8, 8), np.bool_)
@@ -182,7 +182,7 @@ def test_of_two_equal_maxima_the_first_in_row_major_order_points():
     assert pointing_game(heatmaps, masks).tolist() == [1, 0]
 
 
-def test_a_map_on_the_object_alone_is_perfect_and_one_beside_it_worthless():
+def test_a_map_on_the_object_scores_one_and_one_outside_it_zero():
     masks = np.zeros((2, 8, 8), np.bool_)
     masks[:, 1:4, 2:5] = True
     heatmaps = np.stack([masks[0], np.roll(masks[0], 4, axis=0)]).astype(np.float32)
@@ -190,7 +190,7 @@ def test_a_map_on_the_object_alone_is_perfect_and_one_beside_it_worthless():
         assert score(heatmaps, masks).tolist() == [1, 0]
 
 
-def test_a_zero_map_misses_overlaps_nothing_and_has_no_energy():
+def test_a_zero_map_is_a_miss_without_overlap_or_energy():
     heatmaps = np.zeros((2, 3, 3), np.float16)
     heatmaps[1, 1, 1] = 1
     masks = np.ones((2, 9, 9), np.bool_)

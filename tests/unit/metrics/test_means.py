@@ -20,7 +20,7 @@ DRAWN = np.random.default_rng(0)
 LOSSES = DRAWN.lognormal(size=40)
 
 
-def test_a_share_has_wilsons_interval_whatever_its_type():
+def test_a_share_of_any_type_has_wilsons_interval():
     right = np.random.default_rng(1).random(40) < 0.7
     columns = {"flags": right, "numbers": right.astype(float)}
     found = estimate_means(columns, scales={"numbers": "share"}, confidence=0.9)
@@ -29,20 +29,20 @@ def test_a_share_has_wilsons_interval_whatever_its_type():
         assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_all_right_is_not_certainty():
+def test_the_interval_has_a_width_where_all_are_correct():
     found = estimate_mean(np.ones(40), "share")
     assert (found.value, found.high) == (1, 1)
     assert 0.9 < found.low < 0.95
 
 
-def test_a_difference_of_shares_is_told_by_its_scale():
+def test_the_scale_marks_a_difference_of_shares():
     helped = np.array([1.0] * 3 + [0.0] * 97)  # which looks like a share, but may be chance
     found = estimate_means({"gap": helped, "share": helped > 0}, scales={"gap": "difference"})
     assert found["gap"] == paired_shares_interval(helped)
     assert found["gap"].low < 0 < found["share"].low
 
 
-def test_shares_that_vary_less_than_flags_are_as_sure_as_more_of_them():
+def test_shares_that_vary_less_than_flags_have_the_interval_of_more_flags():
     values = np.random.default_rng(2).beta(2, 5, 60)
     found = estimate_mean(values, "share")
     n = values.mean() * (1 - values.mean()) / (values.var(ddof=1) / 60)
@@ -51,7 +51,7 @@ def test_shares_that_vary_less_than_flags_are_as_sure_as_more_of_them():
         assert abs(values.mean() - end) == pytest.approx(half)
 
 
-def test_the_adjusted_interval_is_where_the_straightened_t_is_at_its_quantile():
+def test_the_adjusted_interval_ends_where_the_adjusted_t_is_at_its_quantile():
     n, g, s = 40, skew(LOSSES) * (39 / 40) ** 1.5, LOSSES.std(ddof=1)
 
     def straightened(mu):  # Hall 1992, its transformation of t
@@ -95,7 +95,7 @@ def test_clusters_of_one_size_are_a_t_interval_of_their_means():
     assert (found.value, found.n) == (pytest.approx(values.mean()), 160)
 
 
-def test_one_draw_does_not_tell_how_much_draws_differ():
+def test_one_draw_has_no_interval():
     found = clustered_mean(np.random.default_rng(4).random(50), np.zeros(50, int))
     assert np.isnan([found.low, found.high]).all()
     assert 0 < found.value < 1

@@ -30,7 +30,7 @@ LABELS = st.lists(
 
 
 def draw(n: int = 60, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Scores without ties that know something of the labels, which are of all three kinds."""
+    """Scores without ties that depend on the labels, and labels of all three kinds."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(np.array([1, 0, -1], np.int8), size=(n, classes), p=[0.3, 0.6, 0.1])
     scores = rng.normal(size=labels.shape) + labels
@@ -107,7 +107,7 @@ def test_a_worked_example():
     assert eleven == pytest.approx([(4 * 1 + 3 * 2 / 3 + 4 * 3 / 5) / 11])
 
 
-def test_recall_at_a_tenth_is_not_lost_to_rounding():
+def test_recall_levels_are_exact():
     assert 3 * 0.1 > 0.3
     labels = column([1, 1, 1] + [0] * 90 + [1] * 7).astype(np.int8)
     scores = -np.arange(100.0)[:, None]
@@ -118,7 +118,7 @@ def test_recall_at_a_tenth_is_not_lost_to_rounding():
 @settings(max_examples=100, deadline=None)
 @given(pairs=LABELS)
 def test_it_is_that_of_scikit_learn_where_precision_only_falls(pairs):
-    """The two differ in the envelope alone; moving misses behind hits leaves it nothing to do."""
+    """Both differ in the envelope only, which has no effect where misses follow hits."""
     counting = [(score, label) for score, label in pairs if label >= 0]
     if not any(label for _, label in counting):
         return
@@ -140,7 +140,7 @@ def test_it_is_never_below_that_of_scikit_learn():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_order_of_the_samples_plays_no_part(kind):
+def test_the_order_of_the_samples_has_no_effect(kind):
     scores, labels = draw()
     scores = np.round(scores)
     expected = average_precision(scores, labels, interpolation=kind)
@@ -150,7 +150,7 @@ def test_the_order_of_the_samples_plays_no_part(kind):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_uncounted_labels_are_as_if_they_were_not_there():
+def test_uncounted_labels_are_ignored():
     scores, labels = draw(classes=1)
     kept = labels[:, 0] >= 0
     assert not kept.all()
@@ -167,7 +167,7 @@ def test_constant_scores_have_the_share_of_positives(kind):
     assert found == pytest.approx(expected)
 
 
-def test_only_the_order_of_the_scores_counts():
+def test_only_the_order_of_the_scores_matters():
     scores, labels = draw()
     for monotone in (lambda s: s * 100 - 7, lambda s: 1 / (1 + np.exp(-s.astype(np.float64)))):
         found = average_precision(monotone(scores), labels)
@@ -241,7 +241,7 @@ def test_the_table_of_classes():
         assert line.absent == labels[:, number].tolist().count(0)
 
 
-def test_right_answers_label_by_label():
+def test_correct_labels_redone_label_by_label():
     logits = np.array([[2.0, -1.0, 0.5], [1.0, 1.0, 1.0], [0.0, -1.0, -1.0], [9.0, 9.0, np.nan]])
     labels = np.array([[1, 0, 0], [-1, 1, -1], [-1, -1, -1], [1, 1, 0]], np.int8)
     expected = [2 / 3, 1.0, math.nan, 2 / 3]
@@ -249,7 +249,7 @@ def test_right_answers_label_by_label():
     np.testing.assert_array_equal(exact_match(logits, labels), [0, 1, np.nan, 0])
 
 
-def test_a_logit_of_zero_answers_absent():
+def test_a_logit_of_zero_predicts_absent():
     logits, labels = np.zeros((1, 2)), np.array([[0, 1]], np.int8)
     assert label_accuracy(logits, labels).tolist() == [0.5]
 

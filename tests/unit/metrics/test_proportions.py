@@ -33,7 +33,7 @@ def test_jeffreys_bounds_are_quantiles_of_its_posterior():
 
 
 @pytest.mark.parametrize(("b", "c", "n"), [(12, 4, 100), (4, 12, 100), (9, 0, 30), (1, 1, 40)])
-def test_tangos_ends_are_where_the_score_test_just_rejects(b, c, n):
+def test_tangos_interval_ends_where_the_score_test_rejects(b, c, n):
     """The score statistic, its nuisance probability maximised numerically."""
     found = paired_shares_interval(np.repeat([1.0, -1.0, 0.0], [b, c, n - b - c]), confidence=0.9)
 
@@ -53,7 +53,7 @@ def test_tangos_ends_are_where_the_score_test_just_rejects(b, c, n):
         assert abs(statistic) == pytest.approx(norm.ppf(0.95), rel=1e-3)
 
 
-def test_agreement_on_every_sample_is_not_certainty():
+def test_the_interval_has_a_width_where_both_agree_on_every_sample():
     found = paired_shares_interval(np.zeros(50))
     assert found.low == pytest.approx(-found.high)
     # The score test of no difference in 50 agreeing pairs: n d^2 = z^2 (2 q + d (1 - d)), q = 0.

@@ -30,7 +30,7 @@ def test_mean_corruption_error_is_the_papers_quotient_of_sums():
     assert column.mean() == pytest.approx(sum(quotients) / 4)
 
 
-def test_relative_error_takes_the_clean_errors_off_both_sides():
+def test_relative_error_subtracts_the_clean_errors_on_both_sides():
     clean_error = 1 - CLEAN.sum() / 60
     quotients = []
     for kind in range(4):
@@ -56,7 +56,7 @@ def test_without_a_baseline_it_is_the_mean_error():
     assert estimate.low < estimate.value < estimate.high
 
 
-def test_a_kind_that_costs_the_baseline_nothing_has_no_quotient():
+def test_a_kind_without_errors_of_the_baseline_has_no_quotient():
     perfect = BASELINE.copy()
     perfect[2] = 0
     assert np.isnan(corruption_errors(CORRECT, perfect)).all()

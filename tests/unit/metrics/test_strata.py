@@ -12,7 +12,7 @@ CLASSES = np.array([0, 1, 2, 4, 5, 6, 7])
 
 
 def draw(samples=400, seed=0):
-    """Return labels of unequally frequent classes, and predictions, half of them right."""
+    """Return labels of unequally frequent classes, and predictions, half of them correct."""
     generator = np.random.default_rng(seed)
     labels = generator.choice(CLASSES, samples, p=np.arange(1, 8) / 28)
     guesses = generator.choice(CLASSES, samples)
@@ -20,7 +20,7 @@ def draw(samples=400, seed=0):
 
 
 class TestBalanced:
-    def test_is_scikit_learns_and_leaves_out_classes_without_samples(self):
+    def test_is_scikit_learns_over_classes_with_samples(self):
         labels, predicted = draw()
         assert 3 not in labels
         found = balanced_accuracy(predicted == labels, labels)
@@ -33,7 +33,7 @@ class TestBalanced:
         found = balanced_accuracy(predicted == labels, labels)
         assert found.value == pytest.approx(balanced_accuracy_score(labels, predicted))
 
-    def test_the_interval_is_wilsons_of_as_many_samples_as_would_be_as_sure(self):
+    def test_the_interval_is_wilsons_of_the_effective_number_of_samples(self):
         labels = np.array([0] * 10 + [1] * 40)
         correct = np.array([True] * 6 + [False] * 4 + [True] * 36 + [False] * 4)
         found = balanced_accuracy(correct, labels)
@@ -43,20 +43,20 @@ class TestBalanced:
             assert abs(0.75 - end) == pytest.approx(norm.ppf(0.975) * np.sqrt(end * (1 - end) / n))
         assert found.low < 0.75 < found.high
 
-    def test_of_equal_classes_it_is_almost_the_accuracys(self):
+    def test_with_equal_classes_it_is_almost_that_of_the_accuracy(self):
         correct, labels = np.arange(400) % 5 > 0, np.arange(400) % 4
         found = balanced_accuracy(correct, labels)
         plain = binomtest(320, 400).proportion_ci(0.95, method="wilson")
         assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-3)
 
-    def test_classes_of_one_sample_are_not_certain(self):
+    def test_classes_of_one_sample_have_a_variance(self):
         found = balanced_accuracy(np.ones(5, np.bool_), np.arange(5))
         assert (found.value, found.high) == (1, 1)
         assert found.low < 0.75
 
 
 class TestWorstGroup:
-    def test_is_the_least_accuracy_of_any_group(self):
+    def test_is_the_lowest_accuracy_of_any_group(self):
         labels, predicted = draw()
         correct, groups = predicted == labels, labels * 1000 - 3
         found = worst_group_accuracy(correct, groups)

@@ -9,7 +9,7 @@ from torchvision.models import resnet18
 from ectool.errors import InputError
 from ectool.models.sources.smallcnn import SmallCNN
 from ectool.sanity import find_blocks
-from ectool.sanity.blocks import MOST_BLOCKS
+from ectool.sanity.blocks import MAX_BLOCKS
 
 
 def modules_of(blocks):
@@ -33,17 +33,17 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_blocks_hold_every_layer_once_and_the_head_alone(name):
+def test_blocks_contain_every_layer_once_and_the_head_is_a_block(name):
     make, size = NETWORKS[name]
     network = make()
     blocks = find_blocks(network, size)
     assert sorted(modules_of(blocks)) == sorted(with_weights(network))
-    assert len(blocks) == MOST_BLOCKS
+    assert len(blocks) == MAX_BLOCKS
     assert len(blocks[0].modules) == 1
     assert len({block.name for block in blocks}) == len(blocks)
 
 
-def test_a_small_network_goes_layer_by_layer():
+def test_blocks_of_a_small_network_are_its_layers():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     blocks = find_blocks(network, (8, 8))
     assert [(block.name, block.modules) for block in blocks] == [("3", ("3",)), ("0", ("0",))]
@@ -74,7 +74,7 @@ class Head(nn.Linear):
 
 
 class HeadFirst(nn.Module):
-    """Registers its head before its trunk, and holds a weight of its own."""
+    """Registers its head before its trunk, and directly holds a weight."""
 
     def __init__(self):
         super().__init__()
@@ -92,7 +92,7 @@ def test_the_order_is_that_of_the_forward_pass_not_of_registration():
     assert blocks[-1].name == "root"
 
 
-def test_a_layer_that_is_read_and_never_called_goes_with_the_module_around_it():
+def test_a_layer_that_is_never_called_is_reached_with_the_module_around_it():
     names = modules_of(find_blocks(narrow_networks.vit(4), (64, 64)))
     attention = "encoder.layers.encoder_layer_2.self_attention"
     assert names.index(f"{attention}.out_proj") - names.index(attention) in (-1, 1)
@@ -107,7 +107,7 @@ def test_one_layer_is_one_block():
     assert [block.name for block in find_blocks(nn.Sequential(Head()), (4, 4))] == ["0"]
 
 
-def test_the_network_is_left_as_found_also_on_error():
+def test_the_network_is_left_unchanged_also_on_error():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(144, 2))
     for size, fits in (((8, 8), True), ((9, 9), False)):
         if fits:

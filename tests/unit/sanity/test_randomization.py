@@ -31,7 +31,7 @@ def changed(before, after):
 
 
 @pytest.mark.parametrize("make", [lambda: nn.Linear(3, 4), lambda: nn.Conv2d(3, 4, 3)])
-def test_a_layer_is_drawn_by_its_own_initialisation(make):
+def test_a_layer_is_drawn_by_its_initialisation(make):
     network = nn.Sequential(make())
     (drawn,) = draw_weights(network, ["0"], seed=3).values()
     bound = network[0].weight[0].numel() ** -0.5
@@ -41,7 +41,7 @@ def test_a_layer_is_drawn_by_its_own_initialisation(make):
     assert not torch.equal(drawn["weight"], network[0].weight)
 
 
-def test_a_batch_normalisation_forgets_its_statistics():
+def test_batch_normalisation_resets_its_statistics():
     norm = nn.BatchNorm2d(3)
     norm.running_mean.add_(2)
     drawn = draw_weights(nn.Sequential(norm), ["0"], seed=0)["0"]
@@ -49,7 +49,7 @@ def test_a_batch_normalisation_forgets_its_statistics():
     assert norm.running_mean.tolist() == [2, 2, 2]
 
 
-def test_weights_without_an_initialisation_are_put_in_random_order():
+def test_weights_without_an_initialisation_are_permuted():
     attention = nn.MultiheadAttention(8, 2)
     drawn = draw_weights(attention, [""], seed=0)[""]
     assert set(drawn) == {"in_proj_weight", "in_proj_bias"}
@@ -58,7 +58,7 @@ def test_weights_without_an_initialisation_are_put_in_random_order():
     assert torch.equal(weight.flatten().sort().values, present.flatten().sort().values)
 
 
-def test_draws_belong_to_seed_and_name(model):
+def test_draws_depend_on_seed_and_name(model):
     names = ["head", "features.0", "features.9"]
     all_at_once = draw_weights(model.network, names, seed=1)
     torch.rand(7)
@@ -72,7 +72,7 @@ def test_draws_belong_to_seed_and_name(model):
     assert not torch.equal(first["weight"], second["weight"])
 
 
-def test_the_global_generator_is_left_as_found_also_on_error():
+def test_the_global_generator_is_left_unchanged_also_on_error():
     class Refusing(nn.Linear):
         calls = 0
 
@@ -90,7 +90,7 @@ def test_the_global_generator_is_left_as_found_also_on_error():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_only_the_named_layers_change_and_the_model_stays_as_it_is(model):
+def test_only_the_named_layers_change_and_the_model_is_unchanged(model):
     before = state(model)
     weights = draw_weights(model.network, ["head", "features.1"], seed=0)
     other = with_weights(model, weights)

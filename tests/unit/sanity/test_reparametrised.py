@@ -1,4 +1,4 @@
-"""Weights that others are made of: folded never, made random all the same."""
+"""Weights from which others are computed: never folded, but randomised."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def made(change):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_folding_leaves_made_weights_alone(change):
+def test_folding_leaves_computed_weights_unchanged(change):
     model, images = made(change), torch.rand(2, 3, *SIZE)
     with frozen(model), torch.no_grad():
         before = model(images)

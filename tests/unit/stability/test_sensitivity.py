@@ -70,14 +70,14 @@ def test_nothing_changes_without_a_neighbour_or_at_the_image_itself(explain, ima
     assert sensitivity_max(explain, clean, [images]).tolist() == [0, 0, 0, 0]
 
 
-def test_a_map_that_shows_nothing_is_undefined(images):
+def test_a_zero_map_is_undefined(images):
     maps = torch.rand(4, 3, 3, generator=torch.Generator().manual_seed(0))
     maps[1] = 0
     found = sensitivity_max(lambda images: maps + 1, maps, [images])
     assert found.isnan().tolist() == [False, True, False, False]
 
 
-def test_maps_of_several_labels_each_count_for_themselves(images, neighbours):
+def test_maps_of_multi_label_images_are_independent(images, neighbours):
     maps = torch.rand(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
 
     def explain(images):
