@@ -136,7 +136,7 @@ def strength_rows() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         root = Path(folder)
         learn = {"data": "digits", "epochs": 4, "lr": 0.05, "model": "resnet18"}
-        model = train.run(TrainConfig(**learn, output=root / "model"))
+        model = train.run(TrainConfig(**learn, output=root / "model")).path
         shares = {}
         for precision in ("fp32", "bf16"):
             output = root / f"{precision}.zarr"

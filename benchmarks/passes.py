@@ -66,9 +66,9 @@ def network_rows(root: Path, architecture: str, side: int, count: int, runs: int
                 network(batch)
 
     learn = {"model": architecture, "data": data, "batch_size": BATCH}
-    model = train.run(TrainConfig(**learn, epochs=1, output=root / "model"))
+    model = train.run(TrainConfig(**learn, epochs=1, output=root / "model")).path
     ask = {"model": str(model), "batch_size": BATCH}
-    first = perturb.run(PerturbConfig(**ask, data=data, output=root / "first.zarr"))
+    first = perturb.run(PerturbConfig(**ask, data=data, output=root / "first.zarr")).path
     output = root / "output.zarr"
     steps: dict[str, Callable[[], object]] = {
         "training, an epoch": lambda: train.run(

@@ -78,7 +78,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         root = Path(folder)
-        model = train.run(TrainConfig(epochs=options.epochs, output=root / "model", device="cpu"))
+        model = train.run(
+            TrainConfig(epochs=options.epochs, output=root / "model", device="cpu")
+        ).path
         subject = Subject(root, model, options.limit, options.steps)
         jobs: dict[str, Callable[[], list[Row]]] = {
             "curve": lambda: curve_rows(subject, options.runs),
@@ -135,7 +137,7 @@ def strength_rows(subject: Subject) -> list[Row]:
     attacks = ("pgd", "apgd-ce", "apgd-t")
     options = {"eps": RADII["linf"], "eps_l2": RADII["l2"], "attacks": attacks}
     config = subject.config("strength", **options)
-    ours = read_metrics(evaluate.run(config))
+    ours = read_metrics(evaluate.run(config).path)
     rows = []
     with subject.opened() as (model, pixels, labels):
         plain, classes = Contiguous(model), len(model.class_names)

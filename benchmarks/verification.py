@@ -25,6 +25,7 @@ from ectool.stages.evaluate import command as evaluate
 from ectool.stages.explain import command as explain
 from ectool.stages.perturb import command as perturb
 from ectool.stages.train import command as train
+from ectool.types import Outcome
 
 EPOCHS, UNTIL = 4, 2
 
@@ -42,24 +43,24 @@ def main() -> None:
                 print(f"{name} ({suffix}): {with_it:.3f} s, without {without:.3f} s, {ratio:+.1%}")
 
 
-def stages(root: Path, suffix: str) -> dict[str, Callable[[Path], Path]]:
+def stages(root: Path, suffix: str) -> dict[str, Callable[[Path], Outcome]]:
     """Make what the stages read, and return each as a function of its output."""
     root.mkdir()
-    model = train.run(TrainConfig(epochs=EPOCHS, until_epoch=UNTIL, output=root / "model"))
+    model = train.run(TrainConfig(epochs=EPOCHS, until_epoch=UNTIL, output=root / "model")).path
     made = {
         "perturb": lambda out: perturb.run(
             PerturbConfig(model=str(model), split="train", output=out.with_suffix(f".{suffix}"))
         )
     }
-    samples = made["perturb"](root / "adv")
+    samples = made["perturb"](root / "adv").path
     made["explain"] = lambda out: explain.run(
         ExplainConfig(model=str(model), samples=samples, output=out.with_suffix(f".{suffix}"))
     )
-    heatmaps = made["explain"](root / "cams")
+    heatmaps = made["explain"](root / "cams").path
     made["score"] = lambda out: score.run(
         ScoreConfig(heatmaps=heatmaps, output=out.with_suffix(f".{suffix}"))
     )
-    weights = made["score"](root / "weights")
+    weights = made["score"](root / "weights").path
     made["train"] = lambda out: train.run(
         TrainConfig(resume=model, weights=weights, samples=samples, output=out)
     )
@@ -67,14 +68,14 @@ def stages(root: Path, suffix: str) -> dict[str, Callable[[Path], Path]]:
     return made
 
 
-def measured(stage: Callable[[Path], Path], output: Path, runs: int) -> tuple[float, float]:
+def measured(stage: Callable[[Path], Outcome], output: Path, runs: int) -> tuple[float, float]:
     """Return the least seconds of a stage with and without the comparison."""
     found: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(2 * runs):
         checks = turn % 2 == 0
         with comparing(checks):
             start = time.perf_counter()
-            path = stage(output)
+            path = stage(output).path
             found[checks].append(time.perf_counter() - start)
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return min(found[True]), min(found[False])

@@ -48,18 +48,18 @@ def main() -> None:
 def measure(root: Path, epochs: int, images: int, cold_steps: int) -> list[Row]:
     """Train and perturb twice; compare cold and warm starts in the second round."""
     schedule = {"epochs": epochs + 1, "output": root / "0"}
-    model = train.run(TrainConfig(**schedule, until_epoch=epochs))
+    model = train.run(TrainConfig(**schedule, until_epoch=epochs)).path
     options = {"limit": images, "eps": EPS, "alpha": ALPHA}
     first = root / "first.zarr"
     perturb.run(PerturbConfig(**options, model=str(model), steps=cold_steps, output=first))
-    model = train.run(TrainConfig(epochs=epochs + 1, resume=model, output=root / "1"))
+    model = train.run(TrainConfig(epochs=epochs + 1, resume=model, output=root / "1")).path
 
     def strength(steps: int, init: Path | None) -> float:
         output = root / f"{'cold' if init is None else 'warm'}-{steps}.zarr"
         config = PerturbConfig(
             **options, model=str(model), steps=steps, init=init, output=output, seed=1
         )
-        return mean_loss(perturb.run(config))
+        return mean_loss(perturb.run(config).path)
 
     steps = range(STEPS + 1)
     cold, warm = ([strength(count, init) for count in steps] for init in (None, first))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 Advance = Callable[[int], None]
@@ -22,10 +24,6 @@ class Unnamed(tuple[str, ...]):
     def of(cls, count: int) -> Unnamed:
         """Return so many numbers."""
         return cls(map(str, range(count)))
-
-
-UP_TO_DATE = "up to date"
-"""How a stage's note ends when there was nothing to compute."""
 
 
 class Reporter(Protocol):
@@ -53,3 +51,32 @@ class SilentReporter:
 
 
 SILENT = SilentReporter()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of a stage that writes files.
+
+    Attributes:
+        path: Artifact, or file, that the stage was called for.
+        is_new: Whether anything was computed or written; False where everything was up to date.
+        findings: Sentences about what can spoil the results, found now or when the artifacts were
+            written. Each begins with the path of its artifact.
+    """
+
+    path: Path
+    is_new: bool
+    findings: tuple[str, ...] = ()
+
+
+def merged(path: Path, outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of several stages: new where one of them is, each finding once."""
+    found = list(outcomes)
+    findings = dict.fromkeys(finding for one in found for finding in one.findings)
+    return Outcome(path, any(one.is_new for one in found), tuple(findings))
+
+
+def warn(outcome: Outcome, reporter: Reporter) -> None:
+    """Report the findings of a stage as warnings."""
+    for finding in outcome.findings:
+        reporter.note(f"warning: {finding}")

@@ -132,7 +132,7 @@ def model(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ectool.stages.train import command as train
 
     output = tmp_path_factory.mktemp("model") / "model"
-    return train.run(TrainConfig(epochs=2, output=output, device="cpu"))
+    return train.run(TrainConfig(epochs=2, output=output, device="cpu")).path
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ def samples(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = PerturbConfig(
         model=str(model), split=SPLIT, shard_size=SHARD, output=output, device="cpu"
     )
-    return perturb.run(config)
+    return perturb.run(config).path
 
 
 @pytest.fixture(scope="session")
@@ -158,4 +158,4 @@ def heatmaps(model: Path, samples: Path, tmp_path_factory: pytest.TempPathFactor
     config = ExplainConfig(
         model=str(model), samples=samples, shard_size=SHARD, output=output, device="cpu"
     )
-    return explain.run(config)
+    return explain.run(config).path

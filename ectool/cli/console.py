@@ -78,6 +78,8 @@ class RateColumn(ProgressColumn):
 class ConsoleReporter:
     """Reports to stderr; no animation off a terminal. Tasks may nest: one bar each.
 
+    A line is printed once: several stages of one command may report the same.
+
     Args:
         quiet: Say nothing at all.
     """
@@ -95,6 +97,7 @@ class ConsoleReporter:
             disable=quiet or not self.console.is_terminal,
         )
         self.depth = 0
+        self.printed: set[str] = set()
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
@@ -112,8 +115,10 @@ class ConsoleReporter:
                 self.progress.stop()
 
     def note(self, message: str) -> None:
-        """Print one line."""
-        self.console.print(message, markup=False)
+        """Print one line, unless it has been printed."""
+        if message not in self.printed:
+            self.printed.add(message)
+            self.console.print(message, markup=False)
 
 
 def print_error(message: str) -> None:

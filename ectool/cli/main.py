@@ -26,6 +26,7 @@ from ectool.cli.table import table_lines
 from ectool.errors import FaultyDataError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
+from ectool.types import Outcome, Reporter, warn
 
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
@@ -63,6 +64,8 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     with told(reporter.note), _document_of_faults(as_json=values["json_"]):
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         result = stage.run(options, reporter)
+        if isinstance(result, Outcome):
+            result = _reported(result, reporter)
     return _output(result, as_json=values["json_"], table=command.table) + b"\n"
 
 
@@ -75,6 +78,14 @@ def _document_of_faults(*, as_json: bool) -> Iterator[None]:
         if as_json:
             streams.write(_output(error.document, as_json=True) + b"\n")
         raise
+
+
+def _reported(outcome: Outcome, reporter: Reporter) -> Path:
+    """Report whether a stage had nothing to compute, and its findings; return its path."""
+    if not outcome.is_new:
+        reporter.note(f"{outcome.path}: up to date")
+    warn(outcome, reporter)
+    return outcome.path
 
 
 def _flag(model: type[Options], name: str, value: object) -> object:

@@ -24,10 +24,11 @@ from ectool.consistency.weights import Weights, explanation_consistency, sample_
 from ectool.datasets.labels import NO_TARGET
 from ectool.errors import InputError
 from ectool.stages.common.inputs import artifact_parent
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
 from ectool.stages.common.shards import is_done
 from ectool.stages.common.weighting import joined_weights, needs_scaling, scaled
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Outcome, Reporter
 
 Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]
 Pair = tuple[np.ndarray, np.ndarray]
@@ -54,7 +55,7 @@ class Consistency:
     explanation_consistency: Float32[np.ndarray, "n"]
 
 
-def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
     """Score a heatmaps artifact and write the weights artifact.
 
     Memory: one shard of heatmaps, and a few numbers per sample.
@@ -69,7 +70,7 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Path:
         previous = Artifact(config.previous, "weights") if config.previous else None
         recipe = describe(config, heatmaps, previous)
         if is_done(output, config, recipe, reporter):
-            return output
+            return outcome_of(output, is_new=False)
         sample_ids = heatmaps.sample_ids
         scores = measure(heatmaps, config, reporter)
         last = None if previous is None else _joined(previous, sample_ids, reporter)
@@ -197,7 +198,7 @@ def _findings(weights: Weights) -> dict[str, float]:
 
 def _write(
     output: Path, recipe: Recipe, arrays: Arrays, shard_size: int, findings: dict[str, float]
-) -> Path:
+) -> Outcome:
     """Write all scores, shard by shard."""
     length = len(arrays["sample_id"])
     with growing(output, recipe, length=length, shard_size=shard_size) as partial:
@@ -205,4 +206,4 @@ def _write(
             start, stop = partial.ranges[number]
             rows = {name: values[start:stop] for name, values in arrays.items()}
             partial.write(number, rows, {})
-        return partial.publish(findings)
+        return outcome_of(partial.publish(findings), is_new=True)

@@ -24,7 +24,7 @@ def call(capsys, *arguments):
     return stop.value.code, captured.out, captured.err
 
 
-def write_heatmaps(path, rows=8, seed=0, ids=None, **changes):
+def write_heatmaps(path, findings=None, rows=8, seed=0, ids=None, **changes):
     generator = np.random.default_rng(seed)
     maps = generator.random((2, rows, 4, 4)).astype(np.float16)
     logits = generator.normal(size=(2, rows, 3)).astype(np.float32)
@@ -44,7 +44,7 @@ def write_heatmaps(path, rows=8, seed=0, ids=None, **changes):
     with growing(path, recipe, length=rows, shard_size=4) as partial:
         for number, (start, stop) in enumerate(partial.ranges):
             partial.write(number, {n: a[start:stop] for n, a in arrays.items()}, {})
-        return partial.publish()
+        return partial.publish(findings)
 
 
 def is_one_error_line(text):
@@ -201,6 +201,17 @@ class TestOutput:
         code, _, _ = call(capsys, "score", "--heatmaps", heatmaps, "--gamma", "3", "--force")
         assert code == 0
         assert len(list(tmp_path.glob("weights.zarr.old-*"))) == 1
+
+    def test_findings_are_warnings_on_stderr_each_time(self, capsys, tmp_path):
+        maps = np.zeros((8, 4, 4), np.float16)
+        heatmaps = write_heatmaps(tmp_path / "cams.zarr", {"zero_maps_clean": 8}, clean=maps)
+        target = tmp_path / "cams.h5"
+        line = f"warning: {target}: all heatmaps are zero"
+        for known in ("", f"{target}: up to date\n"):
+            code, out, err = call(capsys, "convert", heatmaps, target)
+            assert (code, out) == (0, f"{target}\n")
+            assert err.startswith(known + line)
+            assert err.count("\n") == known.count("\n") + 1
 
     def test_variable_and_toml_are_below_flags(self, capsys, tmp_path, monkeypatch):
         heatmaps = write_heatmaps(tmp_path / "cams.zarr")

@@ -36,7 +36,7 @@ def test_a_pipeline_runs_on_a_miniature(name, tmp_path, monkeypatch):
     config = RunConfig(
         file=PIPELINES / f"{name}.toml", output=tmp_path / "run", miniature=True, device="cpu"
     )
-    folder = experiment.run(config)
+    folder = experiment.run(config).path
     report = json.loads((folder / "report.json").read_text())
     assert set(report["metrics"]) >= METRICS[name]
     (compared,) = report["experiments"]

@@ -7,7 +7,7 @@ computes. Batches never cross shards, so a resumed run sees the very batches of 
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -26,8 +26,8 @@ from ectool.artifacts.versions import record_machine, told
 from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
 from ectool.errors import InputError, IntegrityError
-from ectool.stages.common.constant_maps import warn
-from ectool.types import UP_TO_DATE, Advance, Reporter
+from ectool.stages.common.outcomes import outcome_of
+from ectool.types import Advance, Outcome, Reporter
 
 Batch = TypeVar("Batch")
 READ_AHEAD = 2
@@ -100,7 +100,6 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
     if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
         reporter.note(f"{output}: computing damaged shards {damaged} again")
         return False
-    reporter.note(f"{output}: {UP_TO_DATE}")
     return True
 
 
@@ -132,7 +131,7 @@ def map_shards(
     length: int,
     reporter: Reporter,
     attributes: Mapping[str, Any] = MappingProxyType({}),
-) -> Path:
+) -> Outcome:
     """Compute the missing shards of an artifact and publish it.
 
     Args:
@@ -151,7 +150,7 @@ def map_shards(
     ) as partial:
         record_machine(partial.folder, machine_of(options))
         fill(Alone(work), (partial,), options.batch_size, reporter)
-        return partial.publish()
+        return outcome_of(partial.publish(), is_new=True)
 
 
 def fill(
@@ -179,18 +178,12 @@ def fill(
         _tell_begun(partials, reporter)
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
-        told = [Counter[str]() for _ in partials]
         for number, arrays in _computed(work, plan, advance):
             if written is not None:
                 written.result()
-            findings = work.findings(arrays)
-            for count, found in zip(told, findings, strict=True):
-                count.update(found)
-            written = writer.submit(_write, partials, number, arrays, findings)
+            written = writer.submit(_write, partials, number, arrays, work.findings(arrays))
         if written is not None:
             written.result()
-    for partial, count in zip(partials, told, strict=True):
-        warn(count, partial.output, partial.length, reporter)
 
 
 def _tell_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:

@@ -17,9 +17,10 @@ from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multi
 from ectool.datasets.image_arrays import Reader
 from ectool.errors import UsageError
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, view_options
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, check_same_images
 from ectool.stages.common.shards import is_done, map_shards
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Outcome, Reporter
 
 NO_CLASS = -1
 """Class of the boxes that fill up a row."""
@@ -29,7 +30,7 @@ Objects = list[tuple[int, np.ndarray[Any, np.dtype[np.int64]]]]
 """Class and box of every object of an image."""
 
 
-def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
     """Write a split's view, labels, and masks or boxes as an images artifact.
 
     Masks are written where each image has one object class; multi-label data keep their boxes.
@@ -51,7 +52,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Path:
     source = data_source(options, config.split, dataset)
     recipe = Recipe(kind="pictures", stage="materialize", source=source, **_made_of(config, source))
     if is_done(config.output, config, recipe, reporter):
-        return config.output
+        return outcome_of(config.output, is_new=False)
     length = len(dataset.sample_ids)
     attributes = {"classes": list(dataset.classes)}
     work = CopyWork(dataset, _reader(config, dataset))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ectool.config import EvaluateConfig
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.evaluate import many_models as audit
 from ectool.stages.evaluate.gates import check_bounds, parse_bounds
 from ectool.stages.evaluate.one_model import evaluate, open_variants
 from ectool.stages.evaluate.results import read_metrics
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Outcome, Reporter, warn
 
 
-def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
     """Evaluate a model, or several, and write the folder of the evaluation or the audit.
 
     Cost: docs/evaluation.md.
@@ -28,7 +26,8 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
     if config.models:
         return audit.run(config, reporter)
     bounds = parse_bounds(config.require, config.suite)
-    evaluate(config, open_variants(config, reporter), reporter)
+    outcome = evaluate(config, open_variants(config, reporter), reporter)
     if bounds:
+        warn(outcome, reporter)  # before an error, with which no outcome is returned
         check_bounds(read_metrics(config.output), bounds, config.output / RESULTS_FILE)
-    return config.output
+    return outcome

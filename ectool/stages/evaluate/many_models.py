@@ -20,16 +20,15 @@ from ectool.datasets.shared import shared
 from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
 from ectool.machine import is_of_disk
 from ectool.stages.common.layout import RESULTS_FILE
-from ectool.stages.common.reporters import Once, Quiet
 from ectool.stages.evaluate.gates import check_bounds, parse_bounds
 from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.evaluate.model_list import ListedModel, listed_models
 from ectool.stages.evaluate.one_model import data_facts, evaluate, open_variants
 from ectool.stages.evaluate.results import read_metrics
-from ectool.types import SILENT, UP_TO_DATE, Reporter
+from ectool.types import SILENT, Outcome, Reporter, merged, warn
 
 
-def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
     """Evaluate many models and write the audit: a folder per model, the leaderboard, the results.
 
     Leaderboard and results are written after every model that something was computed for. Cost:
@@ -49,12 +48,12 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Path:
     with _held(config.output) as scratch:
         opened = open_variants(config, reporter)
         with shared(opened, scratch) as variants:
-            standings = _evaluate_all(config, models, variants, reporter)
+            standings, outcome = _evaluate_all(config, models, variants, reporter)
     _check_failures(config.output, standings)
     for one in standings:
         where = config.output / one.name / RESULTS_FILE
         check_bounds(one.metrics, bounds, where, model=one.name)
-    return config.output
+    return outcome
 
 
 @contextmanager
@@ -82,33 +81,20 @@ def _evaluate_all(
     models: Sequence[ListedModel],
     variants: Mapping[str, Dataset],
     reporter: Reporter,
-) -> list[Standing]:
-    """Evaluate one model after the other; return where they stand."""
+) -> tuple[list[Standing], Outcome]:
+    """Evaluate one model after the other; return where they stand, and the outcome of all."""
     standings = [Standing(model.name, model.path) for model in models]
-    facts, once = _facts(config, variants), Quiet(Once(reporter))
-    is_new = False
+    facts, outcomes = _facts(config, variants), list[Outcome]()
     with reporter.task("models", len(models)) as advance, _collecting() as collect:
         for place, model in enumerate(models):
-            before = _stamp(config.output / model.name)
-            standings[place] = _evaluated(config, model, variants, once)
-            if before is None or before != _stamp(config.output / model.name):
+            standings[place], outcome = _evaluated(config, model, variants, reporter)
+            outcomes.append(outcome)
+            if outcome.is_new or standings[place].status == "failed":
                 collect()
-                is_new = _write(config.output, standings, facts) or is_new
+                outcomes.append(_write(config.output, standings, facts))
             advance(1)
-    is_new = _write(config.output, standings, facts) or is_new
-    if not is_new:
-        done = sum(one.status == "ok" for one in standings)
-        reporter.note(f"{config.output}: {done} of {len(models)} models, {UP_TO_DATE}")
-    return standings
-
-
-def _stamp(evaluation: Path) -> tuple[int, int] | None:
-    """Return what tells one writing of an evaluation's manifest from another; None where none."""
-    file = evaluation / FILE_NAME
-    if not file.is_file():
-        return None
-    found = file.stat()
-    return found.st_ino, found.st_mtime_ns
+    outcomes.append(_write(config.output, standings, facts))
+    return standings, merged(config.output, outcomes)
 
 
 @contextmanager
@@ -130,12 +116,12 @@ def _collecting() -> Iterator[Callable[[], None]]:
 
 def _evaluated(
     config: EvaluateConfig, model: ListedModel, variants: Mapping[str, Dataset], reporter: Reporter
-) -> Standing:
-    """Evaluate one model as if it were the only one, and return where it stands."""
+) -> tuple[Standing, Outcome]:
+    """Evaluate one model as if it were the only one; return where it stands, and the outcome."""
     output = config.output / model.name
     told = {**model.options, "models": (), "require": (), "output": output}
     try:
-        evaluate(config.model_copy(update=told), variants, reporter)
+        outcome = evaluate(config.model_copy(update=told), variants, reporter)
         metrics = read_metrics(output)
     except Exception as error:
         if _concerns_all(error):
@@ -143,8 +129,10 @@ def _evaluated(
         text = str(error) if isinstance(error, EctoolError) else f"{type(error).__name__}: {error}"
         line = " ".join(text.split())
         reporter.note(f"{model.name} failed: {line}")
-        return Standing(model.name, model.path, "failed", error=line)
-    return Standing(model.name, model.path, "ok", evaluation=model.name, metrics=metrics)
+        failed = Standing(model.name, model.path, "failed", error=line)
+        return failed, Outcome(output, is_new=False)
+    warn(outcome, reporter)
+    return Standing(model.name, model.path, "ok", evaluation=model.name, metrics=metrics), outcome
 
 
 def _concerns_all(error: Exception) -> bool:
@@ -162,15 +150,15 @@ def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str,
     }
 
 
-def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]) -> bool:
-    """Write results and leaderboard, whole or not at all; tell whether that is news."""
+def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]) -> Outcome:
+    """Write results and leaderboard where they differ, each whole or not at all."""
     texts = {RESULTS_FILE: results(standings, facts), LEADERBOARD_FILE: leaderboard(standings)}
     paths = {output / name: text.encode() for name, text in texts.items()}
     stale = [path for path, data in paths.items() if not _holds(path, data)]
     files.make_folder(output)
     for path in stale:
         files.write_atomic(path, paths[path])
-    return bool(stale)
+    return Outcome(output, is_new=bool(stale))
 
 
 def _holds(path: Path, data: bytes) -> bool:

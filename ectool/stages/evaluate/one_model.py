@@ -16,6 +16,7 @@ from ectool.artifacts import files, folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
+from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
@@ -25,7 +26,7 @@ from ectool.errors import EctoolError, InputError
 from ectool.stages.common.found_models import find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
-from ectool.stages.common.reporters import Once
+from ectool.stages.common.outcomes import findings_of
 from ectool.stages.evaluate.growth import may_grow
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.results import part_of, read_results
@@ -36,7 +37,7 @@ from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import validation_key
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
 from ectool.stages.evaluate.suites.robustness.suite import peer_key
-from ectool.types import UP_TO_DATE, Reporter
+from ectool.types import Outcome, Reporter
 
 VERSION = 2
 """Version of `results.json`, see docs/evaluation.md."""
@@ -48,7 +49,9 @@ BASELINE = "corruption_baseline"
 """Role of the evaluation whose errors under corruption are the unit of mCE."""
 
 
-def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter) -> None:
+def evaluate(
+    config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter
+) -> Outcome:
     """Evaluate a model on a data set that has been opened in its variants.
 
     An evaluation of the same model on the same images that is there already keeps its parts;
@@ -58,14 +61,13 @@ def evaluate(config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: 
         InputError: The model is missing, or does not fit the data.
         OutputExistsError: The output exists, is of something else, and `force` is off.
     """
-    with Subject(config, find_model(config), variants, Once(reporter)) as subject:
+    with Subject(config, find_model(config), variants, reporter) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
         recipe = recipe_of(subject)
         if _is_finished(config, recipe):
-            reporter.note(f"{config.output}: {UP_TO_DATE}")
-        else:
-            with _nothing_left(config.output):
-                _compute(subject, _parts(subject), recipe)
+            return _outcome(config.output, read_results(config.output), is_new=False)
+        with _nothing_left(config.output):
+            return _compute(subject, _parts(subject), recipe)
 
 
 def _parts(subject: Subject) -> dict[str, Part]:
@@ -124,39 +126,55 @@ def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
     return up_to_date(config.output, recipe, force=config.force) and not config.resume
 
 
-def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> None:
+def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Outcome:
     """Make the artifacts that are missing, then the results."""
     output = subject.config.output
+    before = _identity(output)
     _tell_what_is_left_out(subject)
     files.make_folder(output)
     made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
     with ExitStack() as stack:
         artifacts = {
-            file: stack.enter_context(Artifact(path, parts[file].kind))
-            for file, path in made.items()
+            file: stack.enter_context(Artifact(one.path, parts[file].kind))
+            for file, one in made.items()
         }
         baseline = {
             path.name: stack.enter_context(Artifact(path, "predictions"))
             for path in _baseline_parts(subject.config)
         }
         results = _results(subject, artifacts, baseline)
-    _tell_upper_bounds(subject, results)
     files.remove(output / FILE_NAME)  # results of other options are no longer vouched for
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
     folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+    is_new = before != _identity(output) or any(one.is_new for one in made.values())
+    return _outcome(output, results, is_new=is_new)
 
 
-def _tell_upper_bounds(subject: Subject, results: Mapping[str, Any]) -> None:
-    """Tell of metrics that are upper bounds, those of one reason together."""
+def _identity(output: Path) -> tuple[str, str] | None:
+    """Return key and id of the evaluation in a folder; None where there is none."""
+    with suppress(InputError):  # of another version, for example
+        found = read_manifest(output)
+        return None if found is None else (found.key, found.id)
+    return None
+
+
+def _outcome(output: Path, results: Mapping[str, Any], *, is_new: bool) -> Outcome:
+    """Return the outcome of an evaluation: the findings of its parts, and of its metrics."""
+    parts = [output / file for file in results.get("parts", {})]
+    findings = [finding for part in parts for finding in findings_of(part)]
+    return Outcome(output, is_new, (*findings, *_upper_bounds(output, results)))
+
+
+def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which metrics are only upper bounds, those with the same reason together."""
     names: dict[str, list[str]] = {}
     for name, entry in results["metrics"].items():
         if "upper_bound" in entry:
             names.setdefault(entry["upper_bound"], []).append(name)
     for reason, those in names.items():
-        note = f"no more than upper bounds: {', '.join(those)}; {reason}"
-        subject.reporter.note(f"{subject.config.output}: {note}")
+        yield f"{output}: no more than upper bounds: {', '.join(those)}; {reason}"
 
 
 def _tell_what_is_left_out(subject: Subject) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Parent, Recipe
@@ -12,9 +11,10 @@ from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, source_options
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Outcome, Reporter
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Inputs:
     dataset: Dataset
 
 
-def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
     """Explain a split of a data set and write the heatmaps artifact.
 
     Cost per image: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
@@ -56,7 +56,7 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Path:
     parent = artifact_parent("samples", samples, config.output) if samples else None
     recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):
-        return config.output
+        return outcome_of(config.output, is_new=False)
     return _compute(config, inputs, samples, recipe, reporter)
 
 
@@ -106,7 +106,7 @@ def _compute(
     samples: Artifact | None,
     recipe: Recipe,
     reporter: Reporter,
-) -> Path:
+) -> Outcome:
     from ectool.stages.common.loaded import loaded_model, pick_device
     from ectool.stages.explain.work import ExplainWork
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.store import read_manifest
 from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data
-from ectool.stages.common.layout import NO_GRADIENT, RESCALED, UNMOVED
+from ectool.stages.common.layout import RESCALED
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
 from ectool.stages.perturb.joint import Pair
-from ectool.types import SILENT, Reporter
+from ectool.types import SILENT, Outcome, Reporter, merged
 
 
-def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Outcome:
     """Perturb a split of a data set and write the samples artifact.
 
     Cost per sample: 1 forward pass for logits and heatmap (more for some methods), the attack
@@ -33,7 +31,7 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Path:
     return perturb(config, open_data(config, config.split), reporter)
 
 
-def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path:
+def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Outcome:
     """Perturb the images of an open data set."""
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
@@ -41,34 +39,13 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Path
     pair = None
     if config.heatmaps is not None:
         pair = Pair(config, config.heatmaps, reference, dataset, recipe)
-    if not is_done(config.output, config, recipe, reporter):
-        if pair is not None and pair.is_open():
-            pair.compute(initial, reporter)
-            _warn(config.output, reporter)
-            return config.output
-        _compute(config, reference, dataset, initial, recipe, reporter)
-        _warn(config.output, reporter)
-    if pair is not None:
-        pair.complete(reporter)
-    return config.output
-
-
-def _warn(output: Path, reporter: Reporter) -> None:
-    """Warn about samples that stayed unchanged or had no usable gradient."""
-    manifest = read_manifest(output)
-    if manifest is None:
-        return
-    found, count = manifest.all_findings(), manifest.length
-    if unmoved := found.get(UNMOVED):
-        reporter.note(
-            f"{output}: {unmoved} of {count} samples are unchanged: the steps are smaller than one "
-            "grey level; increase --eps, --alpha or --steps"
-        )
-    if stuck := found.get(NO_GRADIENT):
-        reporter.note(
-            f"{output}: {stuck} of {count} samples had no usable gradient: the model rounds or is "
-            "saturated, so this attack is no evidence of robustness"
-        )
+    if is_done(config.output, config, recipe, reporter):
+        samples = outcome_of(config.output, is_new=False)
+    elif pair is not None and pair.is_open():
+        return pair.compute(initial, reporter)
+    else:
+        samples = _compute(config, reference, dataset, initial, recipe, reporter)
+    return samples if pair is None else merged(samples.path, (samples, pair.complete(reporter)))
 
 
 def _loss_key(config: PerturbConfig) -> dict[str, str]:
@@ -110,7 +87,7 @@ def _compute(
     initial: Artifact | None,
     recipe: Recipe,
     reporter: Reporter,
-) -> None:
+) -> Outcome:
     from ectool.stages.common.loaded import loaded_model, pick_device
     from ectool.stages.perturb.work import PerturbWork
 
@@ -119,4 +96,4 @@ def _compute(
         work = PerturbWork(config, model, dataset, initial)
         attributes = {"classes": list(dataset.classes)}
         length = len(dataset.sample_ids)
-        map_shards(work, config, recipe, length, reporter, attributes)
+        return map_shards(work, config, recipe, length, reporter, attributes)

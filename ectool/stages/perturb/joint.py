@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,9 +24,10 @@ from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, parent_of
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import fill, machine_of
 from ectool.stages.explain import command as explain
-from ectool.types import Reporter
+from ectool.types import Outcome, Reporter, merged
 
 ONLY_PERTURB = {"precision"}
 """Heatmap options with another meaning in `perturb`, where they apply to the steps only."""
@@ -74,7 +76,7 @@ class Pair:
         """Return whether the heatmaps can be written, because nothing exists at their path."""
         return not self.explain.output.exists()
 
-    def compute(self, initial: Artifact | None, reporter: Reporter) -> None:
+    def compute(self, initial: Artifact | None, reporter: Reporter) -> Outcome:
         """Compute and publish both."""
         from ectool.stages.common.loaded import loaded_model, pick_device
         from ectool.stages.perturb.joint_work import OnePassWork
@@ -92,18 +94,19 @@ class Pair:
             for partial in (samples, heatmaps):
                 record_machine(partial.folder, machine_of(config))
             fill(work, (samples, heatmaps), config.batch_size, reporter)
-            samples.publish()
-            heatmaps.publish(recipe=self.final())
+            published = samples.publish(), heatmaps.publish(recipe=self.final())
+        return merged(config.output, (outcome_of(path, is_new=True) for path in published))
 
-    def complete(self, reporter: Reporter) -> None:
+    def complete(self, reporter: Reporter) -> Outcome:
         """Publish heatmaps that are complete but unpublished; otherwise explain the samples."""
-        draft = partial_folder(self.explain.output, self.draft)
-        if draft.exists() and self.is_open():
+        draft, was_open = partial_folder(self.explain.output, self.draft), self.is_open()
+        if draft.exists() and was_open:
             with self._growing(self.explain.output, self.draft) as heatmaps:
                 if not heatmaps.missing():
                     heatmaps.publish(recipe=self.final())
         files.remove(draft)
-        explain.run(self.explain, reporter)
+        outcome = explain.run(self.explain, reporter)
+        return replace(outcome, is_new=outcome.is_new or was_open)
 
     def _growing(
         self, output: Path, recipe: Recipe, attributes: Mapping[str, Any] = MappingProxyType({})

@@ -27,17 +27,16 @@ from ectool.stages.report.provenance import read_provenance
 from ectool.stages.report.runs import FinishedExperiment, artifacts_of, read_history, read_rounds
 from ectool.stages.report.samples import read_round_samples
 from ectool.stages.report.sources import Sources, read_sources
-from ectool.types import SILENT, UP_TO_DATE, Advance, Reporter
+from ectool.types import SILENT, Advance, Outcome, Reporter
 
 PAGE_FILE = "report.html"
 JSON_FILE = "report.json"
 STRIP_FILE = "strip.png"
-WRITTEN = (PAGE_FILE, JSON_FILE, STRIP_FILE)
 PAGE_SUFFIXES = (".html", ".htm")
 
 
-def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
-    """Write the page, and `report.json` and `strip.png` beside it; return the page's path.
+def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
+    """Write the page, and `report.json` and `strip.png` beside it.
 
     Where all three are there and show the same, nothing is done; another report is replaced: it
     holds nothing that cannot be made again in seconds. There is no strip without rounds of an
@@ -60,12 +59,11 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Path:
     key = report_key(sources, config)
     beside = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
     if not (config.figures or config.tables) and holds(output, *beside, key):
-        reporter.note(f"{output}: {UP_TO_DATE}")
-        return output
+        return Outcome(output, is_new=False)
     report = _read_report(sources, config, reporter)
     _write_extras(report, config)
     _write(report, output, key)
-    return output
+    return Outcome(output, is_new=True)
 
 
 def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> Report:

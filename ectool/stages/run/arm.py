@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ectool.config import (
@@ -23,17 +23,10 @@ from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb import joint as one_pass
 from ectool.stages.run.plan import Experiment
 from ectool.stages.train import command as train
-from ectool.types import Reporter
+from ectool.types import Outcome, Reporter, warn
 
 MODEL = "model"
 EVALUATION = "eval"
-
-
-def artifacts_in(run: RunRecord) -> list[Path]:
-    """Return every artifact behind a run, the shared warm-up among them, relative as it is."""
-    made = [one / name for one in run.rounds for name in (SAMPLES, HEATMAPS, WEIGHTS, MODEL)]
-    warmup = run.evaluation.parents[1] / WARMUP_FOLDER / MODEL
-    return list(dict.fromkeys([warmup, *made, run.model, run.evaluation]))
 
 
 @dataclass(frozen=True)
@@ -46,6 +39,7 @@ class Chain:
         name: Name of the arm.
         arm: What the arm does.
         reporter: Where the stages report to.
+        outcomes: What the stages returned, in their order.
     """
 
     experiment: Experiment
@@ -53,6 +47,7 @@ class Chain:
     name: str
     arm: ArmConfig
     reporter: Reporter
+    outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> RunRecord:
         """Train and evaluate; all arms of a seed share the warm-up."""
@@ -77,10 +72,10 @@ class Chain:
         explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
         if one_pass.agree(perturbing, explaining):
             perturbing = perturbing.model_copy(update={"heatmaps": explaining.output})
-            samples = perturb.run(perturbing, self.reporter)
+            samples = self._done(perturb.run(perturbing, self.reporter))
         else:
-            samples = perturb.run(perturbing, self.reporter)
-            explain.run(explaining, self.reporter)
+            samples = self._done(perturb.run(perturbing, self.reporter))
+            self._done(explain.run(explaining, self.reporter))
         weights = self._score(explaining.output, last and last / WEIGHTS)
         return self._train(
             folder / MODEL,
@@ -104,15 +99,22 @@ class Chain:
 
     def _score(self, heatmaps: Path, previous: Path | None) -> Path:
         given = {**self.arm.score, "heatmaps": heatmaps, "previous": previous}
-        return score.run(self.experiment.stage(ScoreConfig, "score", **given), self.reporter)
+        config = self.experiment.stage(ScoreConfig, "score", **given)
+        return self._done(score.run(config, self.reporter))
 
     def _train(self, output: Path, **given: object) -> Path:
         config = self.experiment.stage(TrainConfig, "train", seed=self.seed, output=output, **given)
-        return train.run(config, self.reporter)
+        return self._done(train.run(config, self.reporter))
 
     def _evaluate(self, model: Path, output: Path) -> Path:
         config = self.experiment.stage(EvaluateConfig, "evaluate", model=str(model), output=output)
-        return evaluate.run(config, self.reporter)
+        return self._done(evaluate.run(config, self.reporter))
+
+    def _done(self, outcome: Outcome) -> Path:
+        """Keep a stage's outcome, report its findings, and return its path."""
+        self.outcomes.append(outcome)
+        warn(outcome, self.reporter)
+        return outcome.path
 
     def _record(self, model: Path, evaluation: Path, rounds: list[Path]) -> RunRecord:
         """Return what there is now, relative to the experiment's folder."""

@@ -13,10 +13,11 @@ from ectool.artifacts.store import check_suffix
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.stages.common.found_models import CODE
-from ectool.types import SILENT, UP_TO_DATE, Reporter
+from ectool.stages.common.outcomes import outcome_of
+from ectool.types import SILENT, Outcome, Reporter
 
 
-def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
     """Copy an array artifact between Zarr and HDF5 without loss; key and id stay.
 
     Arrays that the schema does not know are carried along; links and types that are no numbers
@@ -36,8 +37,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
     with Artifact(source) as artifact:
         if target.exists():
             if _is_copy(target, artifact):
-                reporter.note(f"{target}: {UP_TO_DATE}")
-                return target
+                return outcome_of(target, is_new=False)
             _check_force(config)
         scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
         files.remove(scratch)
@@ -52,7 +52,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Path:
             files.move_aside(target, "replaced")
         files.publish(made, target)
         files.remove(scratch)
-    return target
+    return outcome_of(target, is_new=True)
 
 
 def _is_copy(target: Path, artifact: Artifact) -> bool:

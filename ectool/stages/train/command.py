@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import Manifest, Recipe
@@ -17,11 +16,12 @@ from ectool.models.names import program_file
 from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import machine_of, tell_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
 from ectool.stages.train.inputs import CURVES_KEY, Inputs, open_inputs
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
-from ectool.types import SILENT, UP_TO_DATE, Reporter
+from ectool.types import SILENT, Outcome, Reporter
 
 FREE = ("until_epoch", "mix")
 """Options that may change when a schedule is resumed."""
@@ -32,7 +32,7 @@ CUT = "batches"
 """Entry of a recipe's configuration that says how an epoch is cut, where that matters."""
 
 
-def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
+def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     """Train until an epoch of the schedule and write the model artifact.
 
     A model resumed in the middle of its schedule continues to the very bytes that an unbroken
@@ -53,8 +53,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
         reporter.note(f"{config.weights}: mean {inputs.values.mean():.3g}; scaled to mean 1")
         recipe = recipe.model_copy(update={"config": {**recipe.config, SCALED: "mean 1"}})
     if up_to_date(config.output, recipe, force=config.force):
-        reporter.note(f"{config.output}: {UP_TO_DATE}")
-        return config.output
+        return outcome_of(config.output, is_new=False)
     check_installed(config.log)
     tell_versions(config.output, recipe, reporter)
     if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
@@ -64,7 +63,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Path:
     return _train(config, inputs, recipe, reporter)
 
 
-def _train(config: TrainConfig, inputs: Inputs, recipe: Recipe, reporter: Reporter) -> Path:
+def _train(config: TrainConfig, inputs: Inputs, recipe: Recipe, reporter: Reporter) -> Outcome:
     """Train and publish the model."""
     from ectool.stages.common.loaded import pick_device
     from ectool.stages.train.feed import Feed, perturbed_images
@@ -91,7 +90,7 @@ def _train(config: TrainConfig, inputs: Inputs, recipe: Recipe, reporter: Report
         train(config, feed, inputs.validation, partial, reporter, log)
         output = partial.publish()
         log.artifact = folder.open_folder(output, "model").id
-        return output
+        return outcome_of(output, is_new=True)
 
 
 def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:

@@ -8,6 +8,7 @@ import zarr
 from ectool.config import ScoreConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.stages import score
+from ectool.types import Outcome
 
 N, CLASSES = 12, 4
 WRITERS = ("zarr", "h5py")
@@ -59,14 +60,14 @@ def ours(write, read, tmp_path_factory):
     arrays = make_arrays()
     arrays["sample_id"] = np.array(arrays["sample_id"], dtype=np.dtypes.StringDType())
     path = write(tmp_path_factory.mktemp("ours") / "cams.zarr", "heatmaps", arrays)
-    return read(score.run(ScoreConfig(heatmaps=path)))
+    return read(score.run(ScoreConfig(heatmaps=path)).path)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
 class TestForeign:
     def test_is_scored_like_ours(self, writer, ours, read, tmp_path):
         path = write_foreign(writer, tmp_path, make_arrays())
-        found = read(score.run(ScoreConfig(heatmaps=path)))
+        found = read(score.run(ScoreConfig(heatmaps=path)).path)
         assert set(found) == set(ours)
         for name, values in ours.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name)
@@ -85,15 +86,15 @@ class TestForeign:
     def test_may_take_other_widths(self, writer, change, ours, read, tmp_path):
         arrays = make_arrays()
         path = write_foreign(writer, tmp_path, {**arrays, **change(arrays)})
-        found = read(score.run(ScoreConfig(heatmaps=path)))
+        found = read(score.run(ScoreConfig(heatmaps=path)).path)
         np.testing.assert_allclose(found["weight"], ours["weight"], rtol=1e-6)
 
     def test_again_is_up_to_date_until_it_changes(self, writer, listener, tmp_path):
         arrays = make_arrays()
         path = write_foreign(writer, tmp_path, arrays)
-        weights = score.run(ScoreConfig(heatmaps=path))
-        score.run(ScoreConfig(heatmaps=path), listener)
-        assert listener.notes == [f"{weights}: up to date"]
+        weights = score.run(ScoreConfig(heatmaps=path)).path
+        assert score.run(ScoreConfig(heatmaps=path), listener) == Outcome(weights, is_new=False)
+        assert listener.notes == []
         arrays["clean"][0, 0, 0] += 1
         other = tmp_path / "other"
         other.mkdir()

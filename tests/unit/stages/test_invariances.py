@@ -22,12 +22,12 @@ def rounds(model, few_options, tmp_path_factory):
         shared = {"model": str(model), "device": "cpu", "batch_size": size}
         samples = perturb.run(
             PerturbConfig(**few_options | shared, output=folder / "adv.zarr"),
-        )
+        ).path
         made[size] = {"samples": samples}
         # All of them explain the same images: a sample may differ in a few pixels already.
         shared["samples"] = made[1]["samples"]
-        maps = explain.run(ExplainConfig(**shared, output=folder / "cams.zarr"))
-        made[size] |= {"heatmaps": maps, "weights": score.run(ScoreConfig(heatmaps=maps))}
+        maps = explain.run(ExplainConfig(**shared, output=folder / "cams.zarr")).path
+        made[size] |= {"heatmaps": maps, "weights": score.run(ScoreConfig(heatmaps=maps)).path}
     return made
 
 
@@ -61,6 +61,6 @@ def test_shards_of_any_size_hold_the_same(rounds, model, few_options, read, tmp_
     config = PerturbConfig(
         **few_options, model=str(model), batch_size=7, shard_size=14, output=tmp_path / "adv.h5"
     )
-    one, other = read(rounds[7]["samples"]), read(perturb.run(config))
+    one, other = read(rounds[7]["samples"]), read(perturb.run(config).path)
     for name, values in one.items():
         assert (np.asarray(values != other[name]).mean()) < 0.005, name

@@ -51,7 +51,7 @@ def dataset(options):
 @pytest.fixture(scope="module")
 def model(options, tmp_path_factory):
     output = tmp_path_factory.mktemp("model") / "m"
-    return train.run(TrainConfig(**options, epochs=2, batch_size=16, output=output))
+    return train.run(TrainConfig(**options, epochs=2, batch_size=16, output=output)).path
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,13 @@ def chain(options, model, tmp_path_factory, read):
             batch_size=5,
             output=folder / "adv.zarr",
         )
-    )
+    ).path
     heatmaps = explain.run(
         ExplainConfig(
             model=str(model), samples=samples, device="cpu", batch_size=7, output=folder / "c.zarr"
         )
-    )
-    weights = score.run(ScoreConfig(heatmaps=heatmaps))
+    ).path
+    weights = score.run(ScoreConfig(heatmaps=heatmaps)).path
     return {"samples": read(samples), "heatmaps": read(heatmaps), "weights": read(weights)}
 
 
@@ -162,17 +162,17 @@ def test_consistency_is_the_mean_over_labels(chain, dataset):
 def test_predictions_are_explained_one_each(options, model, dataset, chain, read, tmp_path):
     samples = perturb.run(
         PerturbConfig(**options, model=str(model), steps=0, output=tmp_path / "adv.zarr")
-    )
+    ).path
     path = explain.run(
         ExplainConfig(
             model=str(model), samples=samples, targets="prediction", output=tmp_path / "c.zarr"
         )
-    )
+    ).path
     maps, n = read(path), len(dataset.labels)
     assert maps["target"].shape == (n, 1)
     assert maps["clean"].shape[:2] == (n, 1)
     np.testing.assert_array_equal(maps["target"][:, 0], maps["logits_clean"].argmax(axis=1))
-    found = read(score.run(ScoreConfig(heatmaps=path)))["stability"]
+    found = read(score.run(ScoreConfig(heatmaps=path)).path)["stability"]
     answers = maps["logits_adversarial"][np.arange(n), maps["target"][:, 0]]
     np.testing.assert_allclose(found[:, 0], expit(answers.astype(float)), rtol=1e-5)
 
@@ -185,7 +185,7 @@ def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, w
         config = TrainConfig(
             **options, epochs=2, batch_size=16, until_epoch=1, output=tmp_path / name, **given
         )
-        outputs.append((train.run(config) / "model.safetensors").read_bytes())
+        outputs.append((train.run(config).path / "model.safetensors").read_bytes())
     assert outputs[0] == outputs[1]
 
 
@@ -200,7 +200,7 @@ def test_evaluation_measures_map_and_each_labels_objects(
         eps=(1 / 255,),
         output=tmp_path / "e",
     )
-    found = read_metrics(evaluate.run(config))
+    found = read_metrics(evaluate.run(config).path)
     logits = read(tmp_path / "e" / "predictions.zarr")["original/logits"]
     for name, interpolation in (("map", "all-points"), ("map11", "11-point")):
         expected = mean_average_precision(logits, dataset.labels, interpolation=interpolation)

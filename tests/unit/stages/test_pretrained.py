@@ -67,7 +67,7 @@ def options(tmp_path_factory):
 def test_the_stages_run_and_the_answers_are_right(options, read, tmp_path):
     samples = perturb.run(
         PerturbConfig(**options, eps=1 / 255, steps=2, output=tmp_path / "adv.zarr")
-    )
+    ).path
     arrays = read(samples)
     answers = arrays["logits_clean"].argmax(axis=1)
     assert set(answers[[0, 3, 4]]) <= CATS
@@ -79,17 +79,19 @@ def test_the_stages_run_and_the_answers_are_right(options, read, tmp_path):
     before, after = (log_share(arrays[f"logits_{name}"]) for name in ("clean", "adversarial"))
     assert (after < before).all()
 
-    heatmaps = explain.run(ExplainConfig(**options, samples=samples, output=tmp_path / "cams.zarr"))
+    heatmaps = explain.run(
+        ExplainConfig(**options, samples=samples, output=tmp_path / "cams.zarr")
+    ).path
     assert read(heatmaps)["clean"].shape == (N, 7, 7)
     assert read(heatmaps)["clean"].any(axis=(1, 2)).all()
-    found = read(score.run(ScoreConfig(heatmaps=heatmaps)))
+    found = read(score.run(ScoreConfig(heatmaps=heatmaps)).path)
     assert ((found["explanation_consistency"] > 0) & (found["explanation_consistency"] < 1)).all()
 
 
 def test_it_is_evaluated(options, quick_evaluation, tmp_path):
     given = {**quick_evaluation, "eps": (1 / 255,), "subset": 1}
     config = EvaluateConfig(**options, **given, output=tmp_path / "eval")
-    found = read_metrics(evaluate.run(config))
+    found = read_metrics(evaluate.run(config).path)
     assert found["accuracy@original"]["value"] == 3 / 5
     assert 0 < found["explanation_consistency"]["value"] < 1
 

@@ -12,10 +12,11 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import ScoreConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.stages import score
+from ectool.types import Outcome
 
 
 @pytest.fixture
-def assess(heatmaps, tmp_path):
+def outcome(heatmaps, tmp_path):
     """Score the heatmaps into a fresh folder."""
 
     def run(name="weights.zarr", reporter=None, **options):
@@ -23,6 +24,12 @@ def assess(heatmaps, tmp_path):
         return score.run(config, reporter) if reporter else score.run(config)
 
     return run
+
+
+@pytest.fixture
+def assess(outcome):
+    """Score the heatmaps; return the path of the weights."""
+    return lambda *arguments, **given: outcome(*arguments, **given).path
 
 
 def cosine(one, other):
@@ -180,12 +187,13 @@ def test_findings_tell_of_the_cap_and_the_floor(assess, read):
 
 
 class TestOutput:
-    def test_again_does_nothing_another_key_needs_force(self, assess, listener, tree, tmp_path):
+    def test_again_does_nothing_another_key_needs_force(
+        self, assess, outcome, listener, tree, tmp_path
+    ):
         output = assess()
         before = [path.stat().st_mtime_ns for path in sorted(output.rglob("*"))]
-        assess(reporter=listener)
-        assert listener.notes == [f"{output}: up to date"]
-        assert listener.tasks == []
+        assert outcome(reporter=listener) == Outcome(output, is_new=False)
+        assert (listener.notes, listener.tasks) == ([], [])
         with pytest.raises(OutputExistsError, match="--force to move it aside"):
             assess(gamma=3)
         assert [path.stat().st_mtime_ns for path in sorted(output.rglob("*"))] == before

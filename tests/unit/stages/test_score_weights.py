@@ -48,7 +48,9 @@ def pairs(write, arrays, tmp_path_factory):
 @pytest.fixture
 def make(pairs, tmp_path):
     def run(name="weights.zarr", **given):
-        return score.run(ScoreConfig(**{"heatmaps": pairs, "output": tmp_path / name, **given}))
+        return score.run(
+            ScoreConfig(**{"heatmaps": pairs, "output": tmp_path / name, **given})
+        ).path
 
     return run
 

@@ -36,7 +36,7 @@ def test_up_to_date_stages_import_nothing_heavy_and_touch_nothing(
     from ectool.config import ScoreConfig
     from ectool.stages import score
 
-    weights = score.run(ScoreConfig(heatmaps=heatmaps, output=tmp_path / "weights.zarr"))
+    weights = score.run(ScoreConfig(heatmaps=heatmaps, output=tmp_path / "weights.zarr")).path
     made = (model, samples, heatmaps, weights)
     before = stamps(*made)
     done = subprocess.run(

@@ -26,10 +26,11 @@ from ectool.datasets.subset import limited
 from ectool.metrics.statistics import Estimate
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, data_source
+from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import Work, is_done, map_shards
 from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.types import Reporter
+from ectool.types import Outcome, Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
     from ectool.models.classifier import Classifier
@@ -137,12 +138,12 @@ class Part:
     Attributes:
         file: Its path inside the evaluation's folder.
         kind: Its schema.
-        make: Makes what is missing of it at a path.
+        make: Computes what is missing of it at a path.
     """
 
     file: str
     kind: str
-    make: Callable[[Subject, Path], Path]
+    make: Callable[[Subject, Path], Outcome]
 
 
 def mapped(
@@ -167,7 +168,7 @@ def mapped(
         chosen: Returns the samples it is of, where these depend on its parents.
     """
 
-    def make(subject: Subject, path: Path) -> Path:
+    def make(subject: Subject, path: Path) -> Outcome:
         dataset = subject.subset if only_subset else subject.original
         if chosen is not None:
             dataset = chosen(subject)
@@ -176,7 +177,7 @@ def mapped(
         keep_or_set_aside(subject, path, recipe, subject.config.shard_size)
         stage = subject.config.model_copy(update={"output": path})
         if is_done(path, stage, recipe, subject.reporter):
-            return path
+            return outcome_of(path, is_new=False)
         length = len(dataset.sample_ids)
         return map_shards(work(subject), stage, recipe, length, subject.reporter)
 

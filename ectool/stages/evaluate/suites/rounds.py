@@ -21,6 +21,7 @@ from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
 from ectool.stages.evaluate.suites.base import Part, Subject
 from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb.joint import Pair
+from ectool.types import Outcome
 
 PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
 PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
@@ -34,7 +35,7 @@ def stage_options(config: EvaluateConfig) -> dict[str, Any]:
     return config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
 
 
-def _perturb(subject: Subject, path: Path) -> Path:
+def _perturb(subject: Subject, path: Path) -> Outcome:
     """Perturb the split, and explain both images of every pair in the same pass."""
     config = subject.config
     perturbing = PerturbConfig(
@@ -61,12 +62,12 @@ def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
     keep_or_set_aside(subject, heatmaps, pair.final(), config.shard_size)
 
 
-def _explained(subject: Subject, path: Path) -> Path:  # noqa: ARG001 (protocol)
-    """Return the heatmaps, which the samples came with."""
-    return path
+def _explained(subject: Subject, path: Path) -> Outcome:  # noqa: ARG001 (protocol)
+    """Return the heatmaps, which were made with the samples; their outcome says the rest."""
+    return Outcome(path, is_new=False)
 
 
-def _score(subject: Subject, path: Path) -> Path:
+def _score(subject: Subject, path: Path) -> Outcome:
     config = subject.config
     scoring = ScoreConfig(
         heatmaps=subject.path(HEATMAPS),

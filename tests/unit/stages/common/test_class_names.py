@@ -89,7 +89,7 @@ def accuracy(factory, photos, tmp_path, **options):
         **FEW,
         **options,
     )
-    return read_metrics(evaluate.run(config))["accuracy@original"]["value"]
+    return read_metrics(evaluate.run(config).path)["accuracy@original"]["value"]
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_trained_model_goes_by_name_and_says_when_the_order_is_another(
             output=tmp_path / "model",
             **FEW,
         )
-    )
+    ).path
     found = {}
     for order in ("natural", "text"):
         config = EvaluateConfig(
@@ -134,7 +134,7 @@ def test_a_trained_model_goes_by_name_and_says_when_the_order_is_another(
             output=tmp_path / order,
             **FEW,
         )
-        found[order] = read_metrics(evaluate.run(config, listener))["nll"]["value"]
+        found[order] = read_metrics(evaluate.run(config, listener).path)["nll"]["value"]
     assert found["text"] == pytest.approx(found["natural"])
     assert [note for note in listener.notes if "another order" in note]
 
@@ -168,7 +168,7 @@ def test_a_table_of_integers_is_sorted_by_value_and_folders_as_text(photos, tmp_
 @pytest.fixture(scope="module")
 def model_of_photos(photos, tmp_path_factory, data_root):
     output = tmp_path_factory.mktemp("photo-model") / "m"
-    return train.run(TrainConfig(data=f"imagefolder:{photos}", epochs=1, output=output, **FEW))
+    return train.run(TrainConfig(data=f"imagefolder:{photos}", epochs=1, output=output, **FEW)).path
 
 
 class TestFolders:
@@ -277,7 +277,7 @@ class TestResume:
         config = TrainConfig(
             data=f"imagefolder:{photos}", epochs=2, until_epoch=1, output=tmp_path / "half", **FEW
         )
-        return train.run(config)
+        return train.run(config).path
 
     def test_the_order_is_recorded_with_the_model(self, trained):
         spec = json.loads((trained / "model.json").read_text())
@@ -331,8 +331,10 @@ def test_samples_that_number_the_classes_in_another_way_are_refused(
     samples = write(tmp_path / "foreign.zarr", "samples", arrays)
     given = {"data": f"imagefolder:{photos}", "samples": samples, "output": tmp_path / "o.zarr"}
     run = {
-        "explain": lambda: explain.run(ExplainConfig(**given, model=str(model_of_photos), **FEW)),
-        "train": lambda: train.run(TrainConfig(**given, epochs=1, **FEW)),
+        "explain": lambda: (
+            explain.run(ExplainConfig(**given, model=str(model_of_photos), **FEW)).path
+        ),
+        "train": lambda: train.run(TrainConfig(**given, epochs=1, **FEW)).path,
     }
     with pytest.raises(InputError, match=r"label: expected 2 for '.*' as in .*, got 10 \(20 such"):
         run[stage]()

@@ -98,18 +98,18 @@ def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_op
     asked = {k: v for k, v in few_options.items() if k != "split"}
     model = train.run(
         TrainConfig(model=named(Perceptron), epochs=1, output=tmp_path / "model", **asked)
-    )
+    ).path
     suites = ("classification", "robustness")
     config = EvaluateConfig(
         model=str(model), suite=suites, attacks=("pgd",), output=tmp_path / "eval",
         **QUICK, **few_options,
     )  # fmt: skip
-    metrics = read_metrics(evaluate.run(config))
+    metrics = read_metrics(evaluate.run(config).path)
     assert 0 <= metrics["accuracy@original"]["value"] <= 1
     full = PerturbConfig(
         model=str(model), mask="full", steps=1, output=tmp_path / "full.zarr", **few_options
     )
-    assert perturb.run(full).exists()
+    assert perturb.run(full).path.exists()
     with pytest.raises(EctoolError, match="spatial grid"):
         explain.run(ExplainConfig(model=str(model), output=tmp_path / "c.zarr", **few_options))
 
@@ -117,31 +117,33 @@ def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_op
 def test_a_lenet_for_32_pixels_goes_through_every_stage(few_options, tmp_path, read):
     asked = {k: v for k, v in few_options.items() if k != "split"}
     model = str(
-        train.run(TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **asked))
+        train.run(
+            TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **asked)
+        ).path
     )
     pairs = perturb.run(
         PerturbConfig(model=model, steps=1, output=tmp_path / "adv.zarr", **few_options)
-    )
+    ).path
     maps = explain.run(
         ExplainConfig(model=model, samples=pairs, device="cpu", output=tmp_path / "cams.zarr")
-    )
+    ).path
     clean = read(maps)["clean"]
     assert np.ptp(clean, axis=(1, 2)).max() > 0
     config = EvaluateConfig(
         model=model, suite=("classification", "localization"), output=tmp_path / "eval",
         **QUICK, **few_options,
     )  # fmt: skip
-    assert "accuracy@original" in read_metrics(evaluate.run(config))
+    assert "accuracy@original" in read_metrics(evaluate.run(config).path)
 
 
 @pytest.mark.parametrize("stage", ["explain", "perturb", "full", "evaluate"])
 def test_a_grey_network_is_refused_for_its_channels(stage, foreign, few_options, tmp_path):
     given = {**foreign(grey), **few_options, "output": tmp_path / "out.zarr"}
     run = {
-        "explain": lambda: explain.run(ExplainConfig(**given)),
-        "evaluate": lambda: evaluate.run(EvaluateConfig(suite=("classification",), **given)),
-        "perturb": lambda: perturb.run(PerturbConfig(steps=1, **given)),
-        "full": lambda: perturb.run(PerturbConfig(mask="full", steps=1, **given)),
+        "explain": lambda: explain.run(ExplainConfig(**given)).path,
+        "evaluate": lambda: evaluate.run(EvaluateConfig(suite=("classification",), **given)).path,
+        "perturb": lambda: perturb.run(PerturbConfig(steps=1, **given)).path,
+        "full": lambda: perturb.run(PerturbConfig(mask="full", steps=1, **given)).path,
     }[stage]
     with pytest.raises(InputError, match=r"channel") as refused:
         run()
@@ -155,23 +157,23 @@ def test_training_a_grey_network_is_refused_for_its_channels(few_options, tmp_pa
 
 
 @pytest.mark.parametrize("stage", ["explain", "perturb"])
-def test_constant_heatmaps_are_counted_and_perturb_tells_them_once(
+def test_constant_heatmaps_are_counted_and_found_once(
     stage, foreign, few_options, tmp_path, listener
 ):
     given = {**foreign(Constant), **few_options, "output": tmp_path / "out.zarr"}
     if stage == "explain":
-        output = explain.run(ExplainConfig(shard_size=8, **given), listener)
+        outcome = explain.run(ExplainConfig(shard_size=8, **given), listener)
     else:
-        output = perturb.run(PerturbConfig(steps=1, shard_size=8, **given), listener)
-    found = read_manifest(output).all_findings()
+        outcome = perturb.run(PerturbConfig(steps=1, shard_size=8, **given), listener)
+    found = read_manifest(outcome.path).all_findings()
+    assert not [note for note in listener.notes if "heatmaps" in note]
     if stage == "explain":
         assert found["zero_maps_clean"] == 30
-        assert sum("all heatmaps are zero" in note for note in listener.notes) == 1
+        assert sum("all heatmaps are zero" in text for text in outcome.findings) == 1
         return
     assert found["constant_heatmaps"] == 30
-    told = [note for note in listener.notes if "heatmaps are constant" in note]
-    assert len(told) == 1
-    assert "30 heatmaps" in told[0]
+    (text,) = [text for text in outcome.findings if "heatmaps are constant" in text]
+    assert text.startswith(f"{outcome.path}: 30 heatmaps")
 
 
 def test_a_network_of_one_position_is_refused(foreign, few_options, tmp_path):

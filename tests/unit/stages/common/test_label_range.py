@@ -51,11 +51,11 @@ WRONG = {
 }
 STAGES = {
     "data info": lambda uri, _, to: data_info.run(DataInfoConfig(uri=uri)),
-    "perturb": lambda uri, m, to: perturb.run(PerturbConfig(data=uri, model=m, output=to)),
-    "explain": lambda uri, m, to: explain.run(ExplainConfig(data=uri, model=m, output=to)),
-    "train": lambda uri, _, to: train.run(TrainConfig(data=uri, output=to)),
-    "evaluate": lambda uri, m, to: evaluate.run(
-        EvaluateConfig(data=uri, model=m, split="train", output=to)
+    "perturb": lambda uri, m, to: perturb.run(PerturbConfig(data=uri, model=m, output=to)).path,
+    "explain": lambda uri, m, to: explain.run(ExplainConfig(data=uri, model=m, output=to)).path,
+    "train": lambda uri, _, to: train.run(TrainConfig(data=uri, output=to)).path,
+    "evaluate": lambda uri, m, to: (
+        evaluate.run(EvaluateConfig(data=uri, model=m, split="train", output=to)).path
     ),
 }
 

@@ -64,7 +64,7 @@ class TestForeignCheckpoint:
         config = EvaluateConfig(
             **options, **quick_evaluation, output=tmp_path / "eval", eps=(2 / 255,)
         )
-        path = evaluate.run(config)
+        path = evaluate.run(config).path
         predicted = read(path / "predictions.zarr")["original/logits"]
         expected = logits_of(foreign, few_digits.images(np.arange(N)))
         np.testing.assert_allclose(predicted, expected, atol=1e-4)
@@ -77,12 +77,12 @@ class TestForeignCheckpoint:
 
     def test_is_perturbed_and_explained(self, options, foreign, few_digits, read, tmp_path):
         options = {**options, "layer": "stage3"}
-        samples = perturb.run(PerturbConfig(**options, output=tmp_path / "adv.zarr", steps=1))
+        samples = perturb.run(PerturbConfig(**options, output=tmp_path / "adv.zarr", steps=1)).path
         arrays = read(samples)
         expected = logits_of(foreign, arrays["image"])
         np.testing.assert_allclose(arrays["logits_adversarial"], expected, atol=1e-4)
         config = ExplainConfig(**options, samples=samples, output=tmp_path / "cams.zarr")
-        assert read(explain.run(config))["adversarial"].shape == (N, 2, 2)
+        assert read(explain.run(config).path)["adversarial"].shape == (N, 2, 2)
 
     def test_is_known_by_its_architecture_and_bytes(self, options, foreign, tmp_path):
         state = {name: value * 2 for name, value in foreign.state_dict().items()}
@@ -171,7 +171,7 @@ class TestImageSize:
 
 def test_a_model_artifact_answers_as_its_network(model, few_options, few_digits, read, tmp_path):
     config = PerturbConfig(model=str(model), output=tmp_path / "a.zarr", steps=0, **few_options)
-    found = read(perturb.run(config))["logits_clean"]
+    found = read(perturb.run(config).path)["logits_clean"]
     network = load_folder(model).eval()
     with torch.no_grad():
         expected = network(to_pixels(few_digits.images(np.arange(N)))).numpy()
@@ -191,7 +191,9 @@ class TestOptionsOfCheckpoints:
 
     def test_normalisation_counts(self, options, foreign, few_digits, read, tmp_path):
         given = {**options, "layer": "stage3", "steps": 0, "mean": (0, 0, 0), "std": (1, 1, 1)}
-        path = perturb.run(PerturbConfig(**given, random_start=False, output=tmp_path / "a.zarr"))
+        path = perturb.run(
+            PerturbConfig(**given, random_start=False, output=tmp_path / "a.zarr")
+        ).path
         with torch.no_grad():
             expected = foreign(to_pixels(few_digits.images(np.arange(N)))).numpy()
         np.testing.assert_allclose(read(path)["logits_clean"], expected, atol=1e-4)
@@ -253,7 +255,7 @@ class TestFineTuning:
                 output=tmp_path / name,
                 **given,
             )
-            return train.run(config)
+            return train.run(config).path
 
         return run
 
@@ -296,7 +298,7 @@ class TestPrograms:
 
     def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path, quick_evaluation):
         config = EvaluateConfig(**options, **quick_evaluation, output=tmp_path / "e")
-        found = read_metrics(evaluate.run(config, listener))
+        found = read_metrics(evaluate.run(config, listener).path)
         assert set(found) == {
             *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy"),
             "robust_area@linf",
@@ -353,7 +355,7 @@ class TestWiderModels:
             **quick_evaluation,
             output=tmp_path / "e",
         )
-        path = evaluate.run(config)
+        path = evaluate.run(config).path
         dataset = open_data(config, "test")
         images = to_pixels(dataset.images(np.arange(18)))
         with torch.no_grad():

@@ -71,34 +71,40 @@ def calls(model, made, tmp_path):
     learning = {"epochs": 1, "output": tmp_path / "model", "device": "cpu"}
 
     def agreeing(data):
-        b = explain.run(ExplainConfig(**asked, **data, output=new))
+        b = explain.run(ExplainConfig(**asked, **data, output=new)).path
         agree.run(AgreeConfig(a=b, b=made / "cams.zarr", bootstrap=100))
 
     def scoring(data):
-        samples = perturb.run(PerturbConfig(**asked, **data, steps=1, output=new))
-        cams = explain.run(ExplainConfig(**asked, samples=samples, output=tmp_path / "cams.zarr"))
+        samples = perturb.run(PerturbConfig(**asked, **data, steps=1, output=new)).path
+        cams = explain.run(
+            ExplainConfig(**asked, samples=samples, output=tmp_path / "cams.zarr")
+        ).path
         score.run(ScoreConfig(heatmaps=cams, previous=made / "weights.zarr", momentum=0.5))
 
     return {
-        "explain": lambda data: explain.run(
-            ExplainConfig(**asked, **data, samples=made / "adv.zarr", output=new)
+        "explain": lambda data: (
+            explain.run(ExplainConfig(**asked, **data, samples=made / "adv.zarr", output=new)).path
         ),
-        "perturb": lambda data: perturb.run(
-            PerturbConfig(**asked, **data, init=made / "adv.zarr", steps=1, output=new)
+        "perturb": lambda data: (
+            perturb.run(
+                PerturbConfig(**asked, **data, init=made / "adv.zarr", steps=1, output=new)
+            ).path
         ),
-        "train-samples": lambda data: train.run(
-            TrainConfig(**learning, **data, samples=made / "adv.zarr")
+        "train-samples": lambda data: (
+            train.run(TrainConfig(**learning, **data, samples=made / "adv.zarr")).path
         ),
-        "train-weights": lambda data: train.run(
-            TrainConfig(**learning, **data, weights=made / "weights.zarr")
+        "train-weights": lambda data: (
+            train.run(TrainConfig(**learning, **data, weights=made / "weights.zarr")).path
         ),
-        "materialize": lambda data: materialize.run(
-            MaterializeConfig(
-                **{("uri" if name == "data" else name): value for name, value in data.items()},
-                remove=str(made / "cams.zarr"),
-                share=0.5,
-                output=new,
-            )
+        "materialize": lambda data: (
+            materialize.run(
+                MaterializeConfig(
+                    **{("uri" if name == "data" else name): value for name, value in data.items()},
+                    remove=str(made / "cams.zarr"),
+                    share=0.5,
+                    output=new,
+                )
+            ).path
         ),
         "score": scoring,
         "agree": agreeing,
@@ -159,7 +165,7 @@ def test_a_resumed_model_names_both_fingerprints(few, changed, tmp_path):
     given = {"epochs": 2, "device": "cpu"}
     first = train.run(
         TrainConfig(**given, **reading(few), until_epoch=1, output=tmp_path / "first")
-    )
+    ).path
     with pytest.raises(InputError, match=r"fingerprint \w{12}, got others, fingerprint \w{12}"):
         train.run(
             TrainConfig(**given, **reading(changed), resume=first, output=tmp_path / "second")

@@ -102,7 +102,7 @@ def test_check_names_every_bad_file(uri, folder, listener):
 
 def materialized(uri, output, **given):
     config = MaterializeConfig(uri=uri, size=SIDE, output=output, **given)
-    return materialize.run(config)
+    return materialize.run(config).path
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])

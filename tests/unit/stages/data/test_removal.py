@@ -23,7 +23,7 @@ def cams(model, tmp_path_factory):
     output = tmp_path_factory.mktemp("removal") / "cams.zarr"
     return explain.run(
         ExplainConfig(model=str(model), data="digits", **DATA, output=output, device="cpu")
-    )
+    ).path
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def removed(tmp_path):
         config = MaterializeConfig(
             uri="digits", **DATA, remove=str(what), share=share, output=output, **options
         )
-        with Artifact(materialize.run(config), "pictures") as artifact:
+        with Artifact(materialize.run(config).path, "pictures") as artifact:
             return artifact.read("image"), artifact.manifest
 
     return make

@@ -102,7 +102,7 @@ def evaluated(model, tmp_path_factory):
                 EvaluateConfig(
                     **{"model": str(model), **QUICK, **given}, output=root / f"{len(made)}"
                 )
-            )
+            ).path
         return made[key]
 
     return run
@@ -201,7 +201,7 @@ def test_a_checkpoint_read_in_another_way_is_another_model(change, model, tmp_pa
 def other(data_root, tmp_path_factory):
     """Return another model."""
     output = tmp_path_factory.mktemp("other") / "model"
-    return train.run(TrainConfig(epochs=1, limit=64, seed=9, output=output, device="cpu"))
+    return train.run(TrainConfig(epochs=1, limit=64, seed=9, output=output, device="cpu")).path
 
 
 class TestInterrupted:

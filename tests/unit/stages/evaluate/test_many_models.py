@@ -88,7 +88,7 @@ def config(zoo, few_options):
 
 @pytest.fixture(scope="module")
 def audited(config, tmp_path_factory):
-    return audit.run(config(tmp_path_factory.mktemp("audited") / "audit"))
+    return audit.run(config(tmp_path_factory.mktemp("audited") / "audit")).path
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_the_leaderboard_holds_the_same_numbers(audited):
 def test_again_computes_nothing_and_changes_no_file(audited, config, listener):
     paths = sorted(audited.rglob("*"))
     before = [path.stat().st_mtime_ns for path in paths]
-    audit.run(config(audited, batch_size=5), listener)
-    assert listener.notes == [f"{audited}: 3 of 3 models, up to date"]
+    assert not audit.run(config(audited, batch_size=5), listener).is_new
+    assert listener.notes == []
     assert listener.tasks == [("models", 3)]
     assert sorted(audited.rglob("*")) == paths
     assert [path.stat().st_mtime_ns for path in paths] == before
@@ -310,19 +310,19 @@ class TestOutput:
     def test_a_lost_leaderboard_is_written_again(self, config, own, listener):
         before = (own / "leaderboard.csv").read_bytes()
         (own / "leaderboard.csv").unlink()
-        audit.run(config(own), listener)
+        assert audit.run(config(own), listener).is_new
         assert (own / "leaderboard.csv").read_bytes() == before
         assert listener.notes == []
 
     def test_further_metrics_are_all_that_is_computed(self, config, own, listener):
-        audit.run(config(own, bootstrap=200), listener)
+        assert audit.run(config(own, bootstrap=200), listener).is_new
         assert [name for name, _ in listener.tasks] == ["models"]
         assert results_of(own)["configuration"]["bootstrap"] == 200
 
 
 class TestGates:
     def test_bounds_that_all_models_meet(self, config, audited):
-        assert audit.run(config(audited, require=("accuracy>=0", "nll>=0"))) == audited
+        assert audit.run(config(audited, require=("accuracy>=0", "nll>=0"))).path == audited
 
     def test_the_first_model_that_misses_a_bound_is_named(self, config, audited):
         values = [one["metrics"]["nll"]["value"] for one in results_of(audited)["models"]]

@@ -27,7 +27,7 @@ def config(model, few_options, quick_evaluation):
 
 @pytest.fixture(scope="module")
 def evaluation(config, tmp_path_factory):
-    return evaluate.run(config(tmp_path_factory.mktemp("evaluation") / "eval"))
+    return evaluate.run(config(tmp_path_factory.mktemp("evaluation") / "eval")).path
 
 
 @pytest.fixture(scope="module")

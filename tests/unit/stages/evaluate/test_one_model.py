@@ -49,7 +49,7 @@ def config(model, quick_evaluation):
 
 @pytest.fixture(scope="module")
 def evaluation(config, tmp_path_factory):
-    return evaluate.run(config(tmp_path_factory.mktemp("evaluation") / "eval"))
+    return evaluate.run(config(tmp_path_factory.mktemp("evaluation") / "eval")).path
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_every_metric_has_an_interval_and_a_meaning(evaluation):
 def test_data_without_masks_or_variants_has_fewer_metrics(config, bare, tmp_path):
     folder = evaluate.run(
         config(tmp_path / "eval", data=f"imagefolder:{bare}", size=32, split="all")
-    )
+    ).path
     assert set(metrics_of(folder)) == {
         *("accuracy@original", "robust@2/255", "robust@0.1", "robust_area@linf"),
         *("explanation_consistency", "consistency_worst", "consistency_noise"),
@@ -162,7 +162,7 @@ class TestGate:
     @pytest.mark.parametrize("require", ["accuracy@original>=0,background_gap<=100", ""])
     def test_bounds_that_are_met(self, config, evaluation, require):
         bounds = require.split(",") if require else ()
-        assert evaluate.run(config(evaluation, require=bounds)) == evaluation
+        assert evaluate.run(config(evaluation, require=bounds)).path == evaluation
 
     def test_the_first_bound_that_is_missed_is_named(self, config, evaluation):
         bounds = ("accuracy@original>=0", "bg_gap<=-99")
@@ -200,8 +200,8 @@ class TestOutput:
     def test_again_does_nothing(self, config, evaluation, listener):
         files = sorted(evaluation.rglob("*"))
         before = [path.stat().st_mtime_ns for path in files]
-        evaluate.run(config(evaluation, batch_size=5), listener)
-        assert (listener.notes, listener.tasks) == ([f"{evaluation}: up to date"], [])
+        assert not evaluate.run(config(evaluation, batch_size=5), listener).is_new
+        assert (listener.notes, listener.tasks) == ([], [])
         assert [path.stat().st_mtime_ns for path in files] == before
 
     def test_another_key_needs_force(self, config, own, tree, tmp_path):
@@ -232,11 +232,12 @@ class TestOutput:
         before = tree(own)
         flip(own / "predictions.zarr/original/logits/c/1/0", 99)
         flip(own / "weights.zarr/similarity/c/0", 99)
-        evaluate.run(config(own, resume=True), listener)
+        assert evaluate.run(config(own, resume=True), listener).is_new
         for aside in own.glob("*.old-damaged"):
             shutil.rmtree(aside)
         assert tree(own) == before
         assert len([note for note in listener.notes if "damaged shards" in note]) == 2
+        assert not evaluate.run(config(own, resume=True)).is_new
 
     def test_damaged_results_are_not_read(self, own, flip):
         flip(own / "results.json", 200)
@@ -254,7 +255,10 @@ def test_predictions_do_not_depend_on_the_batch(config, few, read, tmp_path):
     options = {"data": f"imagefolder:{few}", "size": 32, "split": "all"}
     options["suite"] = "classification"
     one, other = (
-        read(evaluate.run(config(tmp_path / str(n), batch_size=n, **options)) / "predictions.zarr")
+        read(
+            evaluate.run(config(tmp_path / str(n), batch_size=n, **options)).path
+            / "predictions.zarr"
+        )
         for n in (1, 30)
     )
     np.testing.assert_allclose(

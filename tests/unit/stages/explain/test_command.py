@@ -1,5 +1,7 @@
 """Heatmaps against the explainer called directly, and what may not be explained."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -24,11 +26,11 @@ def pairs(model, few_options, tmp_path_factory):
     """Perturbed images of the thirty digits."""
     output = tmp_path_factory.mktemp("pairs") / "adv.zarr"
     config = PerturbConfig(model=str(model), output=output, steps=2, shard_size=8, **few_options)
-    return perturb.run(config)
+    return perturb.run(config).path
 
 
 @pytest.fixture(scope="module")
-def make(model):
+def outcome(model):
     """Run `explain` with the model."""
 
     def run(output, reporter=SILENT, **given):
@@ -36,6 +38,12 @@ def make(model):
         return explain.run(ExplainConfig(output=output, **options), reporter)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def make(outcome):
+    """Run `explain`; return the path."""
+    return lambda *arguments, **given: outcome(*arguments, **given).path
 
 
 @pytest.fixture(scope="module")
@@ -234,10 +242,13 @@ class TestOutput:
         path = make(tmp_path / "cams.h5", samples=pairs)
         assert read_manifest(path).id == read_manifest(maps).id
 
-    def test_again_is_up_to_date(self, make, pairs, listener, tmp_path):
-        path = make(tmp_path / "cams.zarr", samples=pairs)
-        make(path, listener, samples=pairs, batch_size=3)
-        assert (listener.notes, listener.tasks) == ([f"{path}: up to date"], [])
+    def test_again_is_up_to_date(self, make, outcome, pairs, listener, tmp_path):
+        first = outcome(tmp_path / "cams.zarr", samples=pairs)
+        path = first.path
+        again = outcome(path, listener, samples=pairs, batch_size=3)
+        assert again == dataclasses.replace(first, is_new=False)
+        assert first.is_new
+        assert (listener.notes, listener.tasks) == ([], [])
         with pytest.raises(OutputExistsError):
             make(path, samples=pairs, targets="prediction")
 

@@ -53,7 +53,7 @@ class Brightness:
 def make(model, few_options, tmp_path):
     def run(name="a.zarr", reporter=SILENT, **given):
         options = {"model": str(model), "device": "cpu", **few_options, **given}
-        return explain.run(ExplainConfig(output=tmp_path / name, **options), reporter)
+        return explain.run(ExplainConfig(output=tmp_path / name, **options), reporter).path
 
     return run
 
@@ -142,7 +142,7 @@ def test_options_that_a_method_does_not_know_are_refused(given, make):
 def test_perturb_takes_the_same_methods_for_its_mask(model, few_options, read, tmp_path):
     options = {"model": str(model), "device": "cpu", "steps": 0, **few_options}
     masks = [
-        read(perturb.run(PerturbConfig(output=tmp_path / f"{m}.zarr", method=m, **options)))
+        read(perturb.run(PerturbConfig(output=tmp_path / f"{m}.zarr", method=m, **options)).path)
         for m in ("gradcam", "fullgrad")
     ]
     assert (masks[0]["background"] != masks[1]["background"]).any()

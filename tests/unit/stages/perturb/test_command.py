@@ -23,7 +23,7 @@ N = 30
 
 
 @pytest.fixture(scope="module")
-def attack(model, few_options):
+def outcome(model, few_options):
     """Run `perturb` on the thirty digits."""
 
     def run(output, reporter=SILENT, **given):
@@ -31,6 +31,12 @@ def attack(model, few_options):
         return perturb.run(PerturbConfig(output=output, **options), reporter)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def attack(outcome):
+    """Run `perturb`; return the path."""
+    return lambda *arguments, **given: outcome(*arguments, **given).path
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +145,16 @@ class TestDefinition:
             "samples_without_gradient": 0,
         }
 
-    def test_samples_that_do_not_move_are_counted_and_told(self, attack, tmp_path, listener):
+    def test_unchanged_samples_are_counted_and_found(self, outcome, tmp_path):
         """From the clean image, a step of a third of a level is rounded away."""
-        given = {"steps": 1, "alpha": 1 / 765, "random_start": False, "reporter": listener}
-        path = attack(tmp_path / "a.zarr", **given)
+        given = {"steps": 1, "alpha": 1 / 765, "random_start": False}
+        path = tmp_path / "a.zarr"
+        for is_new in (True, False):
+            found = outcome(path, **given)
+            assert (found.path, found.is_new) == (path, is_new)
+            (finding,) = found.findings
+            assert finding.startswith(f"{path}: {N} of {N} samples are unchanged")
         assert read_manifest(path).all_findings()["unmoved_samples"] == N
-        assert f"{N} of {N} samples are unchanged" in listener.notes[-1]
 
 
 class TestStart:
@@ -245,12 +255,11 @@ class TestOutput:
         assert (manifest.id, manifest.key) == (read_manifest(cold).id, read_manifest(cold).key)
 
     def test_again_is_up_to_date_and_another_key_needs_force(
-        self, attack, cold, listener, tmp_path
+        self, attack, outcome, cold, listener, tmp_path
     ):
         path = attack(tmp_path / "adv.zarr", shard_size=8)
-        attack(path, listener, shard_size=8, batch_size=3)
-        assert listener.notes == [f"{path}: up to date"]
-        assert listener.tasks == []
+        assert not outcome(path, listener, shard_size=8, batch_size=3).is_new
+        assert (listener.notes, listener.tasks) == ([], [])
         with pytest.raises(OutputExistsError, match="--force"):
             attack(path, shard_size=8, seed=1)
         attack(path, shard_size=8, seed=1, force=True)
@@ -262,12 +271,12 @@ class TestOutput:
 class TestResume:
     @pytest.mark.parametrize("name", ["image", "background", "sample_id"])
     def test_only_the_damaged_shard_is_computed(
-        self, name, attack, cold, flip, tree, listener, tmp_path
+        self, name, attack, outcome, cold, flip, tree, listener, tmp_path
     ):
         path = attack(tmp_path / "adv.zarr", shard_size=8)
         chunks = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())
         flip(chunks[1], len(chunks[1].read_bytes()) // 2)
-        attack(path, listener, shard_size=8, resume=True)
+        assert outcome(path, listener, shard_size=8, resume=True).is_new
         assert listener.notes == [
             f"{path}: computing damaged shards [1] again",
             f"{path}: going on, 8 of 30 samples to go",
@@ -288,10 +297,10 @@ class TestResume:
         assert listener.tasks == [("perturb", 8)]
         assert path.read_bytes() == whole
 
-    def test_a_whole_output_stays_untouched(self, attack, listener, tmp_path):
+    def test_a_whole_output_stays_untouched(self, attack, outcome, listener, tmp_path):
         path = attack(tmp_path / "adv.zarr", shard_size=8)
         files = [path, *path.rglob("*")]
         before = [file.stat().st_mtime_ns for file in files]
-        attack(path, listener, shard_size=8, resume=True)
-        assert listener.notes == [f"{path}: up to date"]
+        assert not outcome(path, listener, shard_size=8, resume=True).is_new
+        assert listener.notes == []
         assert [file.stat().st_mtime_ns for file in files] == before

@@ -13,21 +13,37 @@ from ectool.errors import OutputExistsError
 from ectool.stages.explain import command as explain
 from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb.joint_work import OnePassWork
-from ectool.types import SILENT
+from ectool.types import SILENT, Outcome
 
 SHARD = 8
 
 
 @pytest.fixture
-def together(model, few_options, tmp_path):
+def outputs(tmp_path):
+    """Return the paths of both artifacts."""
+    return tmp_path / "together" / "a.zarr", tmp_path / "together" / "c.zarr"
+
+
+@pytest.fixture
+def outcome(model, few_options, outputs):
+    """Run `perturb --heatmaps`."""
+
+    def run(reporter=SILENT, **given):
+        outputs[0].parent.mkdir(exist_ok=True)
+        paths = dict(zip(("output", "heatmaps"), outputs, strict=True))
+        options = {"shard_size": SHARD, **few_options, **given}
+        return perturb.run(PerturbConfig(model=str(model), **paths, **options), reporter)
+
+    return run
+
+
+@pytest.fixture
+def together(outcome, outputs):
     """Run `perturb --heatmaps`; return both paths."""
 
-    def run(folder="together", reporter=SILENT, **given):
-        outputs = {"output": tmp_path / folder / "a.zarr", "heatmaps": tmp_path / folder / "c.zarr"}
-        outputs["output"].parent.mkdir(exist_ok=True)
-        options = {"shard_size": SHARD, **few_options, **given}
-        perturb.run(PerturbConfig(model=str(model), **outputs, **options), reporter)
-        return tuple(outputs.values())
+    def run(**given):
+        outcome(**given)
+        return outputs
 
     return run
 
@@ -42,9 +58,9 @@ def apart(model, few_options, tmp_path):
         shared = {"model": str(model), "shard_size": SHARD, **given}
         samples = PerturbConfig(output=folder / "a.zarr", **shared, **(told or {}), **few_options)
         heatmaps = ExplainConfig(
-            output=folder / "c.zarr", samples=perturb.run(samples), device="cpu", **shared
+            output=folder / "c.zarr", samples=perturb.run(samples).path, device="cpu", **shared
         )
-        return samples.output, explain.run(heatmaps)
+        return samples.output, explain.run(heatmaps).path
 
     return run
 
@@ -69,15 +85,14 @@ def test_explain_finds_the_heatmaps_up_to_date(together, model, listener):
     config = ExplainConfig(
         model=str(model), samples=samples, output=heatmaps, device="cpu", shard_size=SHARD
     )
-    explain.run(config, listener)
-    assert listener.notes == [f"{heatmaps}: up to date"]
+    assert explain.run(config, listener) == Outcome(heatmaps, is_new=False)
+    assert (listener.notes, listener.tasks) == ([], [])
 
 
-def test_a_second_run_computes_nothing(together, listener):
-    outputs = together()
-    together(reporter=listener)
-    assert listener.notes == [f"{path}: up to date" for path in outputs]
-    assert listener.tasks == []
+def test_a_second_run_computes_nothing(outcome, outputs, listener):
+    assert outcome() == Outcome(outputs[0], is_new=True)
+    assert outcome(reporter=listener) == Outcome(outputs[0], is_new=False)
+    assert (listener.notes, listener.tasks) == ([], [])
 
 
 def test_an_interrupted_pass_goes_on(together, apart, tree, monkeypatch, listener):
@@ -100,7 +115,7 @@ def test_an_interrupted_pass_goes_on(together, apart, tree, monkeypatch, listene
 
 
 def test_finished_heatmaps_are_published_after_a_kill_in_between(
-    together, apart, tree, monkeypatch, listener
+    together, outcome, outputs, apart, tree, monkeypatch, listener
 ):
     publish = PartialArtifact.publish
 
@@ -113,18 +128,18 @@ def test_finished_heatmaps_are_published_after_a_kill_in_between(
         patch.setattr(PartialArtifact, "publish", die)
         with pytest.raises(KeyboardInterrupt):
             together()
-    outputs = together(reporter=listener)
+    assert outcome(reporter=listener).is_new
     assert listener.tasks == []
     for one, other in zip(outputs, apart(), strict=True):
         assert tree(one) == tree(other)
     assert sorted(path.name for path in outputs[0].parent.iterdir()) == ["a.zarr", "c.zarr"]
 
 
-def test_heatmaps_alone_are_made_again(together, tree, listener):
+def test_heatmaps_alone_are_made_again(together, outcome, tree, listener):
     _, heatmaps = together()
     before = tree(heatmaps)
     shutil.rmtree(heatmaps)
-    together(reporter=listener)
+    assert outcome(reporter=listener).is_new
     assert [name for name, _ in listener.tasks] == ["explain"]
     assert tree(heatmaps) == before
 

@@ -238,14 +238,14 @@ def test_equal_experiments_give_equal_bytes(experiment, tmp_path):
 
 def test_output_goes_where_it_is_wanted(experiment, tmp_path):
     output = tmp_path / "new" / "page.html"
-    assert report.run(ReportConfig(paths=experiment, output=output)) == output
+    assert report.run(ReportConfig(paths=experiment, output=output)).path == output
     names = sorted(path.name for path in output.parent.iterdir())
     assert names == ["page.html", "report.json", "strip.png"]
 
 
 def test_one_seed_has_no_intervals_and_no_verdicts(options, tmp_path):
     root = write_experiment(tmp_path / "one", options, (0,), 1)
-    page = report.run(ReportConfig(paths=root)).read_text()
+    page = report.run(ReportConfig(paths=root)).path.read_text()
     found = json.loads((root / "report.json").read_text())["experiments"][0]["arms"]["weighted"][
         "metrics"
     ]
@@ -260,7 +260,7 @@ def test_one_seed_has_no_intervals_and_no_verdicts(options, tmp_path):
 def test_experiment_without_rounds(options, tmp_path):
     root = write_experiment(tmp_path / "none", options, (0, 1), 0)
     (root / "strip.png").write_bytes(b"of an earlier report")
-    page = report.run(ReportConfig(paths=root)).read_text()
+    page = report.run(ReportConfig(paths=root)).path.read_text()
     assert 'id="rounds"' not in page
     assert 'id="samples"' not in page
     assert json.loads((root / "report.json").read_text())["experiments"][0]["samples"] is None
@@ -280,7 +280,7 @@ def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
         results["metrics"]["nll"] = entry | changes
         (path / "results.json").write_text(json.dumps(results))
         folder.seal(path, Recipe(kind="evaluation", stage="evaluate", config={}))
-    page = report.run(ReportConfig(paths=root)).read_text()
+    page = report.run(ReportConfig(paths=root)).path.read_text()
     assert cells(page)["NLL ↓ lower is better"] == [
         *("1.250 [1.250, 1.250]", "1.250 [1.250, 1.250]", "0.000 [0.000, 0.000] p 1.000")
     ]

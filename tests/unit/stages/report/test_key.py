@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,6 +12,7 @@ from ectool.errors import IntegrityError
 from ectool.stages.evaluate import command as evaluate
 from ectool.stages.report import command as report
 from ectool.stages.run import command as experiment
+from ectool.types import Outcome
 
 FILE = """
 [defaults]
@@ -46,32 +46,19 @@ WRITTEN = ("experiment.json", "report.html", "report.json", "strip.png")
 RESULTS = tuple(f"seed-3/{arm}/eval/results.json" for arm in ("plain", "consistency"))
 
 
-class Recorder:
-    """Remembers notes."""
-
-    def __init__(self):
-        self.notes = []
-
-    @contextmanager
-    def task(self, _description, _total):
-        yield lambda _: None
-
-    def note(self, message):
-        self.notes.append(message)
-
-
 @pytest.fixture(scope="module")
 def text(images):
     return FILE.format(images=images)
 
 
 def run(folder, text):
-    """Run an experiment file in a folder; return what was noted."""
-    file, recorder = folder.parent / "file.toml", Recorder()
+    """Run an experiment file in a folder; tell whether anything was new."""
+    file = folder.parent / "file.toml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    experiment.run(RunConfig(file=file, output=folder, device="cpu", threads=1), recorder)
-    return recorder.notes
+    outcome = experiment.run(RunConfig(file=file, output=folder, device="cpu", threads=1))
+    assert outcome.path == folder
+    return outcome.is_new
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +78,9 @@ def contents(folder, names=WRITTEN + RESULTS):
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def is_up_to_date(notes):
-    return any(note.endswith("up to date") for note in notes)
-
-
 def test_nothing_is_written_where_nothing_changed(folder, text, tree):
     before = tree(folder)
-    # the warm-up, two of the plain arm, five of the other
-    assert run(folder, text) == [f"{folder}: 8 artifacts, up to date"]
+    assert not run(folder, text)
     assert tree(folder) == before
 
 
@@ -118,14 +100,13 @@ def test_nothing_is_written_where_nothing_changed(folder, text, tree):
 )
 def test_another_option_reaches_the_report(folder, text, tmp_path, old, new, changed):
     before = contents(folder)
-    notes = run(folder, text.replace(old, new))
-    assert not is_up_to_date(notes)
+    assert run(folder, text.replace(old, new))
     after = contents(folder)
     assert changed <= {name for name in after if after[name] != before[name]}
     fresh = tmp_path / "fresh" / "out"
     run(fresh, text.replace(old, new))
     assert after == contents(fresh)
-    assert is_up_to_date(run(folder, text.replace(old, new)))
+    assert not run(folder, text.replace(old, new))
 
 
 FAULTS = [
@@ -155,7 +136,7 @@ def test_a_report_that_is_not_what_was_written_is_written_anew(folder, text, nam
         file.write_text(json.dumps(document))
     else:
         file.write_bytes(before[name] + b" ")
-    assert not is_up_to_date(run(folder, text))
+    assert run(folder, text)
     assert contents(folder) == before
 
 
@@ -171,10 +152,9 @@ def test_a_report_of_another_experiment_is_not_taken_for_this_one(folder, text, 
 
 
 def test_an_evaluation_that_was_made_anew_is_shown(folder, images):
-    output, recorder = folder / EVALUATION, Recorder()
+    output = folder / EVALUATION
     before = contents(folder)
-    report.run(ReportConfig(paths=folder), recorder)
-    assert recorder.notes == [f"{folder / 'report.html'}: up to date"]
+    assert report.run(ReportConfig(paths=folder)) == Outcome(folder / "report.html", is_new=False)
     evaluate.run(
         EvaluateConfig(
             model=str(folder / "seed-3/plain/model"),
@@ -182,7 +162,7 @@ def test_an_evaluation_that_was_made_anew_is_shown(folder, images):
             **{"suite": "classification", "bootstrap": 300, "output": output},
         )
     )
-    report.run(ReportConfig(paths=folder))
+    assert report.run(ReportConfig(paths=folder)).is_new
     numbers = json.loads((folder / "report.json").read_text())
     shown = {one["name"]: one for one in numbers["models"]}["plain, seed 3"]
     results = json.loads((output / "results.json").read_text())["metrics"]

@@ -89,10 +89,8 @@ def start(file, reporter, **given):
 
 @pytest.fixture(scope="module")
 def first(file, data_root):
-    """What the first call said; its folder is `done`."""
-    recorder = Recorder()
-    start(file, recorder)
-    return recorder
+    """Outcome of the first call; its folder is `done`."""
+    return start(file, Recorder())
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +180,12 @@ class TestRun:
 
     def test_again_computes_nothing(self, done, file, tree, first):
         before, recorder = tree(done), Recorder()
-        start(file, recorder)
+        again = start(file, recorder)
         assert recorder.tasks == ["run"]
-        # The warm-up, two of the plain arm, five of each of the others.
-        assert recorder.notes == [f"{done}: 13 artifacts, up to date"]
+        assert (again.path, again.is_new) == (done, False)
+        assert recorder.notes == [f"warning: {finding}" for finding in again.findings]
         assert tree(done) == before
-        assert not any("up to date" in note for note in first.notes)
+        assert first.is_new
 
     def test_another_configuration_stops_at_what_is_there(self, done, file, tree):
         before = tree(done)

@@ -11,7 +11,7 @@ from ectool.artifacts.partial import growing
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.stages.tools import convert
-from ectool.types import SilentReporter
+from ectool.types import SILENT, SilentReporter
 
 ROWS, SHARD = 11, 4
 SUFFIXES = pytest.mark.parametrize(("first", "second"), [(".zarr", ".h5"), (".h5", ".zarr")])
@@ -65,9 +65,12 @@ def make_foreign(path, seed=0):
     return path
 
 
-def to(source, target, reporter=None, **given):
-    config = ConvertConfig(source=source, target=target, **given)
-    return convert.run(config, reporter or SilentReporter())
+def outcome_of(source, target, reporter=SILENT, **given):
+    return convert.run(ConvertConfig(source=source, target=target, **given), reporter)
+
+
+def to(source, target, **given):
+    return outcome_of(source, target, **given).path
 
 
 def check_same(left, right):
@@ -110,12 +113,12 @@ class TestLossless:
 
     def test_again_does_nothing(self, first, second, tmp_path, tree):
         source, target = make(tmp_path / f"a{first}"), tmp_path / f"b{second}"
-        to(source, target)
+        assert outcome_of(source, target).is_new
         before, notes = tree(tmp_path), []
         reporter = SilentReporter()
         reporter.note = notes.append
-        to(source, target, reporter)
-        assert notes == [f"{target}: up to date"]
+        outcome = outcome_of(source, target, reporter)
+        assert (outcome.path, outcome.is_new, notes) == (target, False, [])
         assert tree(tmp_path) == before
 
 

@@ -45,7 +45,7 @@ def options(images, **given):
 
 def fit(output, images, reporter=None, **given):
     config = TrainConfig(output=output, **options(images, **given))
-    return train.run(config, reporter or SilentReporter())
+    return train.run(config, reporter or SilentReporter()).path
 
 
 def cut(samples, size):

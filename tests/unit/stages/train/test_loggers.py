@@ -26,7 +26,7 @@ def fit(images, data_root):
     def run(output, reporter=None, **given):
         options = {"data": f"imagefolder:{images}", "size": 16, "epochs": 3, "batch_size": 16}
         config = TrainConfig(output=output, device="cpu", **{**options, **given})
-        return train.run(config, reporter or SilentReporter())
+        return train.run(config, reporter or SilentReporter()).path
 
     return run
 

@@ -57,12 +57,12 @@ def test_samples_of_several_labels_keep_them_together():
 
 
 def test_training_goes_on_with_the_same_labels(data, tmp_path):
-    whole = train.run(config_of(tmp_path / "whole", data, shuffle_labels=True))
-    first = train.run(config_of(tmp_path / "first", data, shuffle_labels=True, until_epoch=1))
-    rest = train.run(TrainConfig(resume=first, output=tmp_path / "rest", device="cpu"))
+    whole = train.run(config_of(tmp_path / "whole", data, shuffle_labels=True)).path
+    first = train.run(config_of(tmp_path / "first", data, shuffle_labels=True, until_epoch=1)).path
+    rest = train.run(TrainConfig(resume=first, output=tmp_path / "rest", device="cpu")).path
     weights = [(path / "model.safetensors").read_bytes() for path in (whole, rest)]
     assert weights[0] == weights[1]
-    true = train.run(config_of(tmp_path / "true", data))
+    true = train.run(config_of(tmp_path / "true", data)).path
     assert (true / "model.safetensors").read_bytes() != weights[0]
     with pytest.raises(UsageError, match=r"--shuffle-labels: expected False"):
         train.run(

@@ -21,6 +21,7 @@ from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.objects import blocks
 from ectool.stages.evaluate.suites.rounds import stage_options
 from ectool.stages.explain import command as explain
+from ectool.types import Outcome
 
 
 def validation_parts(subject: Subject) -> tuple[Part, ...]:
@@ -72,7 +73,7 @@ def _has_boxes(dataset: Dataset) -> bool:
     return dataset.annotations(first, targets).boxes is not None
 
 
-def _explain_validation(subject: Subject, path: Path) -> Path:
+def _explain_validation(subject: Subject, path: Path) -> Outcome:
     """Explain the validation images like those that are evaluated."""
     config = subject.config
     explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)

@@ -35,7 +35,7 @@ def make(model, few_options):
         with Subject(config, find_model(config), open_variants(config, reporter), reporter) as s:
             parts = (PREDICTED, *sanity.SUITE.parts(s), *stability.SUITE.parts(s))
             return config, {
-                part.file: (part.make(s, s.path(part.file)), part.kind) for part in parts
+                part.file: (part.make(s, s.path(part.file)).path, part.kind) for part in parts
             }
 
     return make_all

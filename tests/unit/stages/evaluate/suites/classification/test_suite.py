@@ -26,7 +26,7 @@ def evaluated(model, tmp_path_factory):
         output=tmp_path_factory.mktemp("classification") / "e",
         device="cpu",
     )
-    results = json.loads((evaluate.run(config) / "results.json").read_text())
+    results = json.loads((evaluate.run(config).path / "results.json").read_text())
     with Artifact(config.output / "predictions.zarr") as predictions:
         answers = predictions.read("original/logits").argmax(axis=1)
     return results, answers, open_data(DataOptions(limit=LIMIT), "test")
@@ -64,6 +64,6 @@ def test_images_without_groups_have_no_worst_one(few_options, model, tmp_path):
         output=tmp_path / "e",
         **few_options,
     )
-    results = json.loads((evaluate.run(config) / "results.json").read_text())
+    results = json.loads((evaluate.run(config).path / "results.json").read_text())
     assert "worst_group_accuracy" not in results["metrics"]
     assert "groups" not in results

@@ -108,10 +108,10 @@ def test_variants_that_are_not_there_are_left_out(root, model, tmp_path, monkeyp
 def test_the_share_of_robust_objects_is_a_metric(root, tmp_path, monkeypatch, quick_evaluation):
     monkeypatch.setenv("ECTOOL_DATA", str(root))
     data = {"data": "imagenet9", "size": SIDE, "view": "squash", "device": "cpu"}
-    trained = train.run(TrainConfig(**data, epochs=1, output=tmp_path / "m"))
+    trained = train.run(TrainConfig(**data, epochs=1, output=tmp_path / "m")).path
     given = {**quick_evaluation, "suite": "debiasing", "challenge": True}
     config = EvaluateConfig(**data, **given, model=str(trained), output=tmp_path / "e")
-    found = read_metrics(evaluate.run(config))
+    found = read_metrics(evaluate.run(config).path)
     assert found["background_robustness"]["n"] == 18
     assert found["accuracy@only_bg_b"]["n"] == 18
     assert found["background_gap"]["n"] == 18

@@ -23,7 +23,7 @@ VARIANTS = ("mixed_same", "mixed_rand", "mixed_next", "only_fg", "only_bg_t", "o
 def measured(**options):
     """Evaluate and return what `results.json` says."""
     config = EvaluateConfig(suite=("debiasing",), bootstrap=100, device="cpu", **options)
-    return json.loads((evaluate.run(config) / "results.json").read_text())
+    return json.loads((evaluate.run(config).path / "results.json").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def make_part(subject):
     """Make the suite's only part; return its path."""
     (part,) = SUITE.parts(subject)
     with subject:
-        return part.make(subject, subject.path(part.file))
+        return part.make(subject, subject.path(part.file)).path
 
 
 @pytest.fixture(scope="module")

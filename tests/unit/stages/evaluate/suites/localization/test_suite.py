@@ -209,7 +209,7 @@ def test_validation_images_are_explained_like_the_others(model, listener, tmp_pa
     subject = subject_of(model, listener, method="gradcam++")
     (*_, part) = SUITE.parts(subject)
     assert part.file == VALIDATION_HEATMAPS
-    with Artifact(part.make(subject, tmp_path / part.file), part.kind) as heatmaps:
+    with Artifact(part.make(subject, tmp_path / part.file).path, part.kind) as heatmaps:
         assert heatmaps.manifest.recipe.source.split == "validation"
         assert heatmaps.manifest.recipe.config["method"] == "gradcam++"
         assert len(heatmaps) == LIMIT
@@ -224,4 +224,4 @@ def test_without_other_images_no_threshold_is_tuned(model, listener, data_root):
     shared, missing = listener.notes
     assert shared.startswith("without MaxBoxAcc, whose threshold needs others: digits/validation/")
     assert "shares images with" in shared
-    assert "split of digits: expected one of train, validation, test" in missing
+    assert "split 'holdout' of digits: expected one of train, validation, test" in missing

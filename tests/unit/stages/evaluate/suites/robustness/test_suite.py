@@ -47,7 +47,7 @@ def config(model, few_options):
 
 @pytest.fixture(scope="module")
 def evaluation(config, tmp_path_factory):
-    return evaluate.run(config(tmp_path_factory.mktemp("robustness") / "eval"))
+    return evaluate.run(config(tmp_path_factory.mktemp("robustness") / "eval")).path
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_damaged_shard_is_computed_again_to_the_same_bytes(
 
 def test_data_without_objects_have_no_background_to_attack(config, bare, tmp_path):
     own = {"data": f"imagefolder:{bare}", "attacks": ("pgd",), "eps_l2": (), "corruptions": ()}
-    output = evaluate.run(config(tmp_path / "eval", **own))
+    output = evaluate.run(config(tmp_path / "eval", **own)).path
     found = values(json.loads((output / "results.json").read_text()))
     assert found.keys() == {"robust@1/255", "robust@4/255", "robust_area@linf"}
 

@@ -1,0 +1,72 @@
+"""Outcomes of artifacts: findings of their manifests, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ectool.artifacts.store import read_manifest
+from ectool.stages.common.constant_maps import FINDING, UNALTERED, UNDEFINED, ZERO
+from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
+from ectool.types import Outcome
+
+
+def outcome_of(path: Path, *, is_new: bool) -> Outcome:
+    """Return the outcome of the stage that an artifact belongs to.
+
+    Args:
+        path: A finished artifact.
+        is_new: Whether any of it was computed.
+    """
+    return Outcome(path, is_new, tuple(findings_of(path)))
+
+
+def findings_of(path: Path) -> Iterator[str]:
+    """Yield what can spoil the results of an artifact, a sentence each, behind its path."""
+    manifest = read_manifest(path)
+    if manifest is None:
+        return
+    found = manifest.all_findings()
+    for sentence in _of_heatmaps(found, manifest.length):
+        yield f"{path}: {sentence}"
+    if manifest.kind == "samples":
+        for sentence in _of_samples(found, manifest.length):
+            yield f"{path}: {sentence}"
+
+
+def _of_heatmaps(findings: Mapping[str, float], length: int) -> Iterator[str]:
+    """Yield what is wrong with heatmaps, and with those behind other artifacts.
+
+    Single zero maps are common behind a ReLU; only their count is recorded.
+    """
+    if any(name.startswith(ZERO) and count >= length for name, count in findings.items()):
+        yield (
+            "all heatmaps are zero, so they show nothing; check the model, or choose another "
+            "--layer or --method"
+        )
+    if unaltered := int(findings.get(UNALTERED, 0)):
+        yield (
+            f"random weights left {unaltered} logits as they were, so some blocks were not "
+            "randomised; see its tables"
+        )
+    meant = (FINDING, UNDEFINED)
+    if constant := sum(int(n) for name, n in findings.items() if name.startswith(meant)):
+        yield (
+            f"{constant} heatmaps are constant (or zero), so they show nothing and no background "
+            "follows from them; choose a layer with a larger map (--layer), a larger --size or "
+            "another --method"
+        )
+
+
+def _of_samples(findings: Mapping[str, float], length: int) -> Iterator[str]:
+    """Yield which samples the attack left unchanged, or had no gradient for."""
+    if unmoved := findings.get(UNMOVED):
+        yield (
+            f"{unmoved} of {length} samples are unchanged: the steps are smaller than one grey "
+            "level; increase --eps, --alpha or --steps"
+        )
+    if stuck := findings.get(NO_GRADIENT):
+        yield (
+            f"{stuck} of {length} samples had no usable gradient: the model rounds or is "
+            "saturated, so this attack is no evidence of robustness"
+        )
