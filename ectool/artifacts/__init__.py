@@ -1,4 +1,4 @@
-"""The artifact contract: schemas, stores, manifests, and how an artifact comes to be whole.
+"""The artifact contract: schemas, stores, manifests, and the writing of complete artifacts.
 
 The only package that imports zarr and h5py.
 """

@@ -1,4 +1,4 @@
-"""Reading array artifacts, whoever wrote them."""
+"""Reading of array artifacts, also of those from other programs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from ectool.artifacts.store import open_store
 from ectool.errors import InputError, IntegrityError
 
 FOREIGN_ROWS = 4096
-"""Rows read at a time from an artifact that came without a manifest."""
+"""Rows read at a time from an artifact without a manifest."""
 
 
 class Artifact:
     """An open array artifact: checked against its schema, read by rows or by shards.
 
-    What is read is compared with the digests of the manifest, each array of each shard once,
-    when the first of its rows is wanted.
+    Every array of every shard is compared with its digest in the manifest once, when its first
+    row is read.
 
     Args:
         path: A `.zarr` folder or an `.h5` file.
-        kind: Schema it must follow; the one its manifest or root attribute names unless given.
-        repair: Open it although attributes or arrays are not those that were written.
+        kind: Schema it must follow; that of its manifest or root attribute unless given.
+        repair: Open it although attributes or arrays have changed.
 
     Raises:
-        InputError: It is missing, follows another schema, or misses arrays.
-        IntegrityError: The manifest or an attribute is not what was written.
+        InputError: It is missing, follows another schema, or lacks arrays.
+        IntegrityError: The manifest or an attribute has changed.
     """
 
     def __init__(self, path: Path, kind: str | None = None, *, repair: bool = False) -> None:
@@ -62,9 +62,9 @@ class Artifact:
         self.manifest = None if text is None else parse_manifest(text, self.path)
         self.kind = self._find_kind(kind)
         self._checked = Checked(self.manifest, self.kind)
-        wrong = self._checked.wrong_attributes(self.store.attributes)
-        if wrong and not self._repair:
-            raise unlike(self.path, f"attribute `{wrong[0]}`")
+        changed = self._checked.changed_attributes(self.store.attributes)
+        if changed and not self._repair:
+            raise unlike(self.path, f"attribute `{changed[0]}`")
         if self.manifest is None:
             _ = self.arrays
 
@@ -73,14 +73,14 @@ class Artifact:
         """Return shape and kind of every array, checked against the schema.
 
         Raises:
-            InputError: An array is missing, or does not fit. Already raised on opening where
-                there is no manifest, which would vouch for the contents.
-            IntegrityError: There are not the arrays, or not the rows, that were written.
+            InputError: An array is missing, or does not fit. Without a manifest, opening the
+                artifact raises it already.
+            IntegrityError: The arrays or the number of rows have changed.
         """
         arrays = self.store.arrays
         if self._repair:
             return arrays
-        for name in self._checked.wrong_names(arrays):
+        for name in self._checked.changed_names(arrays):
             raise unlike(
                 self.path, f"array `{name}`", "an array more" if name in arrays else "none"
             )
@@ -93,8 +93,8 @@ class Artifact:
             raise unlike(self.path, "sample_id", f"{rows} rows in place of {self.shards[-1][1]}")
         return arrays
 
-    def _find_kind(self, wanted: str | None) -> str:
-        """Return the schema's name, refusing another than the wanted one."""
+    def _find_kind(self, required: str | None) -> str:
+        """Return the name of the schema; raise an error if it is not the required one."""
         version = self._attribute("version", VERSION)
         found = self.manifest.kind if self.manifest else self._attribute("schema", None)
         if version != VERSION:
@@ -102,19 +102,19 @@ class Artifact:
                 str(self.path),
                 expected=f"schema version {VERSION}",
                 got=repr(version),
-                fix="use the ectool that reads it, or write it as docs/artifacts.md says",
+                fix="use the ectool that reads it, or write it as docs/artifacts.md describes",
             )
-        if str(found) not in SCHEMAS or wanted not in (None, found):
+        if str(found) not in SCHEMAS or required not in (None, found):
             raise InputError(
                 str(self.path),
-                expected=f"a {wanted} artifact" if wanted else "a root attribute `schema`",
+                expected=f"a {required} artifact" if required else "a root attribute `schema`",
                 got=f"schema {found!r}",
                 fix="give the artifact that the stage reads (see `ectool inspect`)",
             )
         return str(found)
 
     def _attribute(self, name: str, default: object) -> object:
-        """Return a root attribute; netCDF-4 and MATLAB know no single numbers, but lists of one."""
+        """Return a root attribute; netCDF-4 and MATLAB write a single number as a list."""
         value = self.store.attributes.get(name, default)
         return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -130,7 +130,7 @@ class Artifact:
         self.close()
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files."""
         self.store.close()
 
     def __len__(self) -> int:
@@ -151,7 +151,7 @@ class Artifact:
 
     @cached_property
     def id(self) -> str:
-        """Return the content id; computed from the contents where there is no manifest."""
+        """Return the content id; without a manifest, it is computed from the contents."""
         if self.manifest is not None:
             return self.manifest.id
         digests = [digest_arrays(arrays) for _, arrays in self.iterate()]
@@ -162,7 +162,7 @@ class Artifact:
         """Return the sample ids.
 
         Raises:
-            InputError: One is there twice.
+            InputError: An id occurs twice.
         """
         ids: list[str] = self.read("sample_id").tolist()
         if len(set(ids)) != len(ids):
@@ -179,8 +179,8 @@ class Artifact:
         """Return rows [start, stop) of an array.
 
         Raises:
-            IntegrityError: The rows are not what was written.
-            InputError: The array is not there, or holds numbers that the schema refuses.
+            IntegrityError: The rows have changed since they were written.
+            InputError: The array is missing, or has numbers that the schema does not allow.
         """
         if name not in self.arrays:
             raise InputError(
@@ -204,33 +204,33 @@ class Artifact:
     def take(self, name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
         """Return rows of an array in any order.
 
-        Fast where the schema stores the array raw and Zarr holds it; elsewhere every shard that
-        is touched is read as a whole.
+        Only these rows are read if the array is stored raw in Zarr; otherwise every shard with
+        one of them is read as a whole.
 
         Raises:
-            IntegrityError: The rows are not what was written.
-            InputError: The array is not there.
+            IntegrityError: The rows have changed since they were written.
+            InputError: The array is missing.
         """
         return self._content.take(name, rows)
 
     def is_raw(self, name: str) -> bool:
-        """Return whether any rows of an array can be taken at the cost of reading them alone."""
+        """Return whether rows of an array can be read without their neighbours."""
         return self._content.raw(name) is not None
 
     @cached_property
     def columns(self) -> list[str]:
-        """Return the names of the arrays that hold a row per sample: all that a schema knows."""
+        """Return the names of the arrays with a row per sample, as all arrays of a schema."""
         infos = sorted(self.arrays.items())
         return [name for name, info in infos if info.shape[:1] == (len(self),)]
 
     def iterate(self, names: Sequence[str] | None = None) -> Iterator[tuple[int, Arrays]]:
-        """Yield (first row, columns) shard by shard, and read the next one meanwhile.
+        """Yield (first row, columns) shard by shard, and read the next shard in a thread.
 
         Args:
-            names: Which columns; all unless given.
+            names: Names of columns; all unless given.
 
         Raises:
-            IntegrityError: A shard is not what was written.
+            IntegrityError: A shard has changed since it was written.
         """
         names = self.columns if names is None else names
         with ThreadPoolExecutor(1) as reader:
@@ -245,31 +245,31 @@ class Artifact:
         return {name: self.read(name, start, stop) for name in names}
 
     def verify(self) -> list[int]:
-        """Return the numbers of the shards whose contents are not what was written."""
+        """Return the numbers of the shards whose contents have changed."""
         return list(self.damage())
 
     def damage(self) -> dict[int, list[str]]:
-        """Return what is not what was written: names of arrays by the number of their shard.
+        """Return the names of the changed arrays of each damaged shard, by its number.
 
-        The name is empty where an earlier version wrote a digest of the whole shard alone. Of
-        attributes, and of arrays that are there or gone as a whole, the first shard is told.
+        The name is empty if an earlier version wrote only a digest of the whole shard. Changed
+        attributes, and arrays that are added or missing, count as damage of the first shard.
         """
         self._checked.clear()
         if self.manifest is None:
             return {}
-        names = self._checked.wrong_names(self.store.arrays)
-        attributes = self._checked.wrong_attributes(self.store.attributes)
+        names = self._checked.changed_names(self.store.arrays)
+        attributes = self._checked.changed_attributes(self.store.attributes)
         found = {0: [*names, *(f"attribute {name}" for name in attributes)]}
         for number, shard in enumerate(self.manifest.shards):
             arrays = [name for name in shard.arrays or ("",) if name not in names]
-            wrong = [name for name in arrays if not self._is_whole(name, number)]
-            found[number] = found.get(number, []) + wrong
-        return {number: wrong for number, wrong in found.items() if wrong}
+            changed = [name for name in arrays if not self._is_whole(name, number)]
+            found[number] = found.get(number, []) + changed
+        return {number: changed for number, changed in found.items() if changed}
 
-    def right_attributes(self) -> dict[str, Any]:
-        """Return the root attributes but for those that are not what was written."""
-        wrong = self._checked.wrong_attributes(self.store.attributes)
-        return {n: value for n, value in self.store.attributes.items() if n not in wrong}
+    def intact_attributes(self) -> dict[str, Any]:
+        """Return the root attributes without those that have changed."""
+        changed = self._checked.changed_attributes(self.store.attributes)
+        return {n: value for n, value in self.store.attributes.items() if n not in changed}
 
     def _is_whole(self, name: str, number: int) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What the manifest says of an artifact's contents, and what of it has been compared."""
+"""Digests of the contents of an artifact, and which of them have been compared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ectool.artifacts.schema import spec_of
 
 
 class Checked:
-    """Digests of arrays by shard, and which of them were found to be right.
+    """Digests of arrays by shard, and the arrays that were found to match.
 
-    Arrays that the schema does not know have none: they are their owner's.
+    Arrays of users, which are not in the schema, have none.
 
     Args:
         manifest: The artifact's manifest, if it has one.
@@ -28,40 +28,40 @@ class Checked:
         self._seen: set[tuple[str, int]] = set()
 
     def is_due(self, name: str, number: int) -> bool:
-        """Return whether an array of a shard is still to be compared."""
+        """Return whether an array of a shard has not been compared yet."""
         known = bool(self.shards) and spec_of(self.kind, name) is not None
         return known and (name, number) not in self._seen
 
     def digest(self, name: str, number: int) -> str | None:
-        """Return the digest of an array of a shard; None where only the whole shard has one."""
+        """Return the digest of an array of a shard; None if only the whole shard has one."""
         return self.shards[number].arrays.get(name)
 
     def add(self, name: str, number: int) -> None:
-        """Note that an array of a shard is what was written."""
+        """Record that an array of a shard matches its digest."""
         self._seen.add((name, number))
 
     def clear(self) -> None:
-        """Forget what has been compared."""
+        """Reset all comparisons."""
         self._seen.clear()
 
     def seals(self, name: str) -> Seals | None:
-        """Return rows and digest of an array in every shard, where each shard has one."""
+        """Return rows and digest of an array in every shard; None if a shard has no digest."""
         digests = [shard.arrays.get(name) for shard in self.shards]
         if not digests or None in digests:
             return None
         pairs = zip(self.shards, digests, strict=True)
         return tuple(Seal(shard.stop - shard.start, digest or "") for shard, digest in pairs)
 
-    def wrong_attributes(self, found: Mapping[str, Any]) -> list[str]:
-        """Return the names of root attributes that are not what was written."""
+    def changed_attributes(self, found: Mapping[str, Any]) -> list[str]:
+        """Return the names of root attributes that have changed or are missing."""
         return [
             name
             for name, digest in sorted(self.attributes.items())
             if name not in found or digest_json(found[name]) != digest
         ]
 
-    def wrong_names(self, found: Collection[str]) -> list[str]:
-        """Return the names of arrays that are gone, or that the schema knows and nobody wrote."""
+    def changed_names(self, found: Collection[str]) -> list[str]:
+        """Return the names of arrays that are missing, or were added with a name of the schema."""
         known = {name for name in found if spec_of(self.kind, name) is not None}
         written = [set(shard.arrays) for shard in self.shards if shard.arrays]
         return sorted(known ^ written[0]) if written else []

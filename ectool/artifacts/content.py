@@ -1,4 +1,4 @@
-"""Rows of an artifact's arrays, compared with what the manifest says when they are read."""
+"""Rows of the arrays of an artifact, compared with their digests when they are read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Content:
     """The arrays of an open store.
 
     Args:
-        path: Where the store lies, for messages.
+        path: Path of the store, for messages.
         store: The store.
-        checked: Digests, and what has been compared with them.
+        checked: Digests, and the arrays that have been compared.
         shards: Rows [start, stop) of each shard.
     """
 
@@ -51,14 +51,14 @@ class Content:
             raise self._damaged(name, error.number, str(error)) from error
 
     def raw(self, name: str) -> RowReader | None:
-        """Return the reader of single rows, where the array is stored for that."""
+        """Return the reader of single rows, or None if the array is not stored raw."""
         if name not in self._raw:
             spec, seals = spec_of(self.kind, name), self.checked.seals(name)
             self._raw[name] = self.store.raw_rows(name, spec, seals)
         return self._raw[name]
 
     def _compare_old(self, name: str, rows: Rows) -> None:
-        """Compare the shards of rows as a whole, where an earlier version wrote them."""
+        """Compare the shards of rows as a whole, if an earlier version wrote them."""
         for number, (start, stop) in enumerate(self.shards):
             due = self.checked.is_due(name, number) and self.checked.digest(name, number) is None
             if due and ((start <= rows) & (rows < stop)).any():
@@ -74,7 +74,7 @@ class Content:
         return found
 
     def shard(self, name: str, number: int) -> Values:
-        """Return a whole shard of an array, kept until another one is wanted.
+        """Return a whole shard of an array; keep it until another shard is read.
 
         Chunks are whole shards, so a batch costs as much to read as its shard.
         """
@@ -86,10 +86,10 @@ class Content:
         return kept[1]
 
     def compared(self, name: str, number: int) -> Values:
-        """Return a whole shard of an array, compared with its digest if it has not been before.
+        """Return a whole shard of an array; compare it with its digest the first time.
 
         Raises:
-            IntegrityError: It is not what was written.
+            IntegrityError: It has changed since it was written.
         """
         values = self.load(name, *self.shards[number])
         if self.checked.is_due(name, number):
@@ -102,10 +102,10 @@ class Content:
         return values
 
     def compare_whole(self, number: int) -> None:
-        """Compare a shard of which the manifest knows one digest of all arrays.
+        """Compare a shard whose manifest has one digest of all arrays.
 
         Raises:
-            IntegrityError: It is not what was written.
+            IntegrityError: It has changed since it was written.
         """
         known = [name for name in self.store.arrays if spec_of(self.kind, name) is not None]
         arrays = {name: self.load(name, *self.shards[number]) for name in known}
@@ -115,11 +115,11 @@ class Content:
             self.checked.add(name, number)
 
     def load(self, name: str, start: int, stop: int) -> Values:
-        """Return rows as they lie there.
+        """Return rows without comparing them.
 
         Raises:
             IntegrityError: They cannot be read.
-            InputError: Another program wrote text that is none.
+            InputError: Another program wrote text that is not valid.
         """
         try:
             return self.store.read(name, start, stop)
@@ -138,7 +138,7 @@ class Content:
 
 
 def unlike(path: Path, part: str, got: str = "others") -> IntegrityError:
-    """Return the error of a part of an artifact that is not what was written."""
+    """Return the error of a part of an artifact that has changed."""
     return IntegrityError(
         f"{path}: {part}",
         expected="the bytes that were written",
@@ -148,10 +148,10 @@ def unlike(path: Path, part: str, got: str = "others") -> IntegrityError:
 
 
 def unreadable(path: Path, kind: str, name: str, reason: str) -> InputError:
-    """Return the error of an array that the schema asks for and nobody can read."""
+    """Return the error of a required array that cannot be read."""
     return InputError(
         f"{path}: {name}",
         expected=f"the array `{name}` of a {kind} artifact",
         got=reason,
-        fix="write it as docs/artifacts.md says",
+        fix="write it as docs/artifacts.md describes",
     )

@@ -18,14 +18,14 @@ from ectool.types import Advance
 def copy(
     artifact: Artifact, target: Path, manifest: Manifest | None, advance: Advance = lambda _: None
 ) -> Path:
-    """Write all arrays, the root attributes and a manifest; the target's suffix says how.
+    """Write all arrays, the root attributes and a manifest, in the format of the target's suffix.
 
-    Arrays that the schema does not know are copied too, whatever their shape. What is no array of
-    numbers or text is left out: `artifact.store.unreadable` names it.
+    Arrays that are not in the schema are copied too. Objects that are not arrays of numbers or
+    text are left out: `artifact.store.unreadable` names them.
 
     Raises:
         InputError: There are no samples.
-        IntegrityError: A shard is not what was written.
+        IntegrityError: A shard has changed since it was written.
     """
     if len(artifact) == 0:
         raise InputError(
@@ -39,13 +39,13 @@ def copy(
 
 
 def _rows(artifact: Artifact) -> int:
-    """Return how many rows a chunk takes: those of the first, hence largest, shard."""
+    """Return the number of rows of a chunk: those of the first shard, which is the largest."""
     start, stop = artifact.shards[0]
     return stop - start
 
 
 def _spec(artifact: Artifact, name: str) -> ArraySpec:
-    """Return what the schema says of an array, or what can be said of one it does not know."""
+    """Return the specification of an array; for one without, derive it from its shape."""
     info, spec = artifact.arrays[name], spec_of(artifact.kind, name)
     if spec is None:
         axes = [f"axis_{axis}" for axis in range(len(info.shape))]
@@ -54,7 +54,7 @@ def _spec(artifact: Artifact, name: str) -> ArraySpec:
 
 
 def _others(artifact: Artifact) -> Arrays:
-    """Return the arrays without a row for each sample; the schema knows none of them."""
+    """Return the arrays without a row for each sample; none of them is in the schema."""
     names = artifact.arrays.keys() - set(artifact.columns)
     return {name: artifact.read(name) for name in sorted(names)}
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, fsync, locks, moving aside."""
+"""Files that are either complete or missing: atomic writes, fsync, locks, moving aside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO
 from ectool.errors import EctoolError, InputError, OutputExistsError
 
 TEMPORARY = ".tmp"
-"""Suffix of what is being written; a killed process may leave such a file or folder behind."""
+"""Suffix of unfinished files and folders; a killed process may leave one behind."""
 
 
 def fsync(path: Path) -> None:
@@ -34,7 +34,7 @@ def fsync_tree(root: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is never seen half-written, and leave none that is not whole."""
+    """Write a file that is never seen incomplete; leave none on an error."""
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         temporary.write_bytes(data)
@@ -47,10 +47,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and those it lies in, unless they are there.
+    """Create a folder and its parents, unless they exist.
 
     Raises:
-        InputError: The file system does not let us.
+        InputError: The file system does not allow it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,10 @@ def make_folder(path: Path) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Move finished bytes to their final name, durably.
+    """Move a finished output to its final name and flush it to the disk.
 
     Raises:
-        OutputExistsError: Something came to lie there in the meantime.
+        OutputExistsError: Another process has written the target in the meantime.
     """
     if target.exists():
         raise OutputExistsError(
@@ -82,7 +82,7 @@ def publish(source: Path, target: Path) -> None:
 
 
 def move_aside(path: Path, tag: str) -> Path:
-    """Rename an output to a free name beside it and return that name."""
+    """Rename an output to a free name in its folder and return that name."""
     aside = path.with_name(f"{path.name}.old-{tag[:8]}")
     count = 1
     while aside.exists():
@@ -93,7 +93,7 @@ def move_aside(path: Path, tag: str) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder if it is there."""
+    """Remove a file or folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -102,14 +102,14 @@ def remove(path: Path) -> None:
 
 LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
 NOTES = {LOCK_FILE, VERSIONS_FILE, MACHINE_FILE}
-"""Files of a folder in the making that hold no work."""
+"""Files of an unfinished output that contain no results."""
 
 
 @contextmanager
 def exclusive(folder: Path, output: Path) -> Iterator[None]:
-    """Make a folder and hold its lock, which goes with the process, however that ends.
+    """Create a folder and hold its lock, which ends with the process in any case.
 
-    A block that fails for its input before anything was written leaves no folder behind.
+    A block that fails because of its input before anything was written leaves no folder behind.
 
     Raises:
         InputError: Another process holds it.
@@ -132,7 +132,7 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
 
 
 def _is_held(lock: IO[str]) -> bool:
-    """Try to lock an open file; one that its last holder has removed does not count."""
+    """Try to lock an open file; return False for one that its last owner has removed."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -15,7 +15,7 @@ from ectool.errors import InputError, IntegrityError
 
 
 class PartialFolder:
-    """A folder artifact in the making: `store` is what will be published."""
+    """An unfinished folder artifact; the folder `store` is published in the end."""
 
     def __init__(self, output: Path, recipe: Recipe) -> None:
         self.output = output
@@ -26,14 +26,14 @@ class PartialFolder:
         self.other_versions = ""
 
     def begin(self) -> None:
-        """Record the versions it is computed with, and in words those that it was begun with."""
+        """Record the installed versions; describe those at the beginning if they differ."""
         known = versions.recorded(self.scratch) if self.is_begun else {}
         self.versions = versions.record(self.scratch, known)
-        self.other_versions = versions.told(known)
+        self.other_versions = versions.described(known)
 
     @property
     def is_begun(self) -> bool:
-        """Return whether there is something to go on from."""
+        """Return whether an earlier process left intermediate results."""
         return any(path.is_dir() for path in self.scratch.iterdir())
 
     def publish(self) -> Path:
@@ -47,7 +47,7 @@ class PartialFolder:
 
 @contextmanager
 def building(output: Path, recipe: Recipe) -> Iterator[PartialFolder]:
-    """Hold the lock of a folder in the making; scratch files stay when the block fails."""
+    """Hold the lock of an unfinished folder artifact; its files stay if the block fails."""
     partial = PartialFolder(output, recipe)
     with files.exclusive(partial.scratch, output):
         partial.begin()
@@ -68,10 +68,10 @@ def seal(
 
     Args:
         folder: The folder.
-        recipe: What it is made of.
-        findings: What the stage noticed.
+        recipe: Inputs and options.
+        findings: Findings of the stage.
         length: Number of samples.
-        only: Names of the files that belong to the artifact; all that are there unless given.
+        only: Names of the files that belong to the artifact; all files unless given.
         made_with: Versions of the libraries; the installed ones unless given.
         machine: Device and threads.
     """
@@ -91,7 +91,7 @@ def seal(
 
 
 def open_folder(path: Path, kind: str | None) -> Manifest:
-    """Return the manifest of a finished folder artifact of a kind, or of any where None.
+    """Return the manifest of a finished folder artifact of a kind, or of any kind if None.
 
     Raises:
         InputError: It is missing, unfinished, or of another kind.
@@ -116,7 +116,7 @@ def verify_file(path: Path, manifest: Manifest) -> Path:
     """Return a file of a folder artifact after comparing its digest with the manifest.
 
     Raises:
-        IntegrityError: It is missing or its bytes are not what was written.
+        IntegrityError: It is missing or its bytes have changed.
     """
     if not path.exists() or digest_file(path) != manifest.files.get(path.name):
         raise IntegrityError(

@@ -12,7 +12,7 @@ import numpy as np
 from ectool.artifacts.schema import Arrays
 
 
-def digest_json(value: Any) -> str:  # noqa: ANN401 (anything JSON can hold)
+def digest_json(value: Any) -> str:  # noqa: ANN401 (any JSON value)
     """Return the SHA-256 (hex) of a value's canonical JSON (sorted keys, no spaces)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -29,12 +29,12 @@ def digest_arrays(arrays: Arrays) -> str:
 
 
 def digest_each(arrays: Arrays) -> dict[str, str]:
-    """Return by name the SHA-256 (hex) of each array, as `digest_arrays` has it of one alone."""
+    """Return the `digest_arrays` of each array alone, by name."""
     return {name: digest_arrays({name: values}) for name, values in sorted(arrays.items())}
 
 
 def array_header(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
-    """Return what a digest holds of an array before its bytes.
+    """Return the part of a digest before the bytes of an array.
 
     Args:
         name: Name of the array.

@@ -1,4 +1,4 @@
-"""What lies in an HDF5 file: arrays, links that lead to some, and what is none."""
+"""The arrays of an HDF5 file, through links as well, and its unreadable objects."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ectool.artifacts.values import kind_of
 
 
 class Nodes(NamedTuple):
-    """Arrays of numbers or text by their path, and why the others are none."""
+    """Arrays of numbers or text by their path, and the reasons why others are unreadable."""
 
     arrays: dict[str, h5py.Dataset]
     unreadable: dict[str, str]
 
 
 def nodes_of(file: h5py.File) -> Nodes:
-    """Return every array of a file by its path; links are followed, each group is seen once."""
+    """Return every array of a file by its path; follow links, and visit each group once."""
     nodes = Nodes({}, {})
     _walk(file, "", nodes, [])
     return nodes
 
 
 def _walk(group: h5py.Group, prefix: str, nodes: Nodes, above: list[h5py.Group]) -> None:
-    """Note what a group holds; `above` are the groups on the way, to which a link may lead back."""
+    """Collect the arrays of a group; `above` are its parents, to which a link may lead back."""
     for name in group:
         path = prefix + name
         try:
@@ -38,7 +38,7 @@ def _walk(group: h5py.Group, prefix: str, nodes: Nodes, above: list[h5py.Group])
 
 
 def _note(path: str, dataset: h5py.Dataset, nodes: Nodes) -> None:
-    """Note a dataset as an array, if numpy has a type of numbers or text for it."""
+    """Add a dataset to the arrays, if numpy has a type of numbers or text for it."""
     dtype = dataset.dtype
     kind = kind_of(dtype)
     if dataset.shape is None:
@@ -50,6 +50,6 @@ def _note(path: str, dataset: h5py.Dataset, nodes: Nodes) -> None:
 
 
 def _type_name(dataset: h5py.Dataset) -> str:
-    """Return HDF5's name of a type that is none of numpy's, such as `reference` or `vlen`."""
+    """Return HDF5's name of a type that numpy lacks, such as `reference` or `vlen`."""
     name = type(dataset.id.get_type()).__name__
     return name.removeprefix("Type").removesuffix("ID").lower()

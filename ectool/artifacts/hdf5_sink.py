@@ -1,4 +1,4 @@
-"""A file that HDF5 may write into although the disk is full."""
+"""A file for HDF5 that delays errors, such as a full disk."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import TracebackType
 
 
 class Sink(io.RawIOBase):
-    """A new file that keeps its first error to itself, for `check` to raise.
+    """A new file that keeps its first error until `check` raises it.
 
-    HDF5 cannot close a file whose last blocks cannot be written: it leaves the file open, and the
-    process crashes when that is collected. So every write seems to succeed, and whoever writes
-    checks after each step.
+    HDF5 cannot close a file if its last blocks cannot be written: the file stays open, and the
+    process crashes when it is collected. Therefore every write seems to succeed, and the caller
+    calls `check` after each step.
 
     Args:
         path: The file; it is overwritten.
@@ -25,16 +25,16 @@ class Sink(io.RawIOBase):
         self._path = path
 
     def check(self) -> None:
-        """Raise what has kept the file from being written.
+        """Raise the first error of writing.
 
         Raises:
-            OSError: The disk is full, or whatever else it was.
+            OSError: The disk is full, or another error.
         """
         if self._error is not None:
             raise OSError(self._error.errno, self._error.strerror, str(self._path))
 
     def write(self, data: memoryview) -> int:  # type: ignore[override]
-        """Write all of it, or nothing once something has failed."""
+        """Write all of it; after an error, write nothing."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:
@@ -45,7 +45,7 @@ class Sink(io.RawIOBase):
         return size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read what is there."""
+        """Read bytes."""
         return self._file.readinto(buffer)
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -18,7 +18,7 @@ from ectool.artifacts.values import as_text, kind_of, native
 from ectool.errors import InputError
 
 MANIFEST = "manifest"
-"""Root attribute that holds the manifest's JSON."""
+"""Root attribute with the JSON of the manifest."""
 
 
 class Hdf5Store:
@@ -37,7 +37,7 @@ class Hdf5Store:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """Return the root attributes but for the manifest."""
+        """Return the root attributes except the manifest."""
         return {name: value for name, value in self._attributes.items() if name != MANIFEST}
 
     @property
@@ -50,7 +50,7 @@ class Hdf5Store:
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Return by name what cannot be read as an array of numbers or text, and why."""
+        """Return the reason why an object is not a readable array, by its path."""
         return self._unreadable
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
@@ -62,16 +62,16 @@ class Hdf5Store:
         """
         array = self._arrays[name]
         values = np.asarray(array[start:stop] if array.shape else array[()])
-        # As bytes, and decoded here: many programs do not say that theirs are UTF-8.
+        # Decoded here: many programs do not mark their text as UTF-8.
         return as_text(values) if kind_of(array.dtype) == "T" else native(values)
 
     def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> None:
         """Return None: chunks are compressed."""
 
     def manifest(self) -> bytes | None:
-        """Return the manifest's bytes, or None where somebody else wrote the file."""
+        """Return the bytes of the manifest, or None if another program wrote the file."""
         text = self._attributes.get(MANIFEST)
-        # Damaged text is left to the manifest's parser to refuse.
+        # The parser of the manifest refuses damaged text.
         return None if text is None else str(text).encode(errors="replace")
 
     def close(self) -> None:
@@ -80,14 +80,14 @@ class Hdf5Store:
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Return the root attributes that JSON can hold: not references, nor those without a value."""
+    """Return the root attributes that JSON can represent: no references, none without value."""
     found: dict[str, Any] = {}
     for name in file.attrs:
         try:
             value = _plain(file.attrs[name])
             json.dumps(value)
         except (OSError, TypeError, ValueError):
-            if name == MANIFEST:  # without it nothing would be compared
+            if name == MANIFEST:  # without it, nothing would be compared
                 raise
             continue
         found[name] = value
@@ -95,7 +95,7 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """Return an attribute as JSON can hold it; HDF5 hands out numpy numbers, and text as bytes."""
+    """Return an attribute as a JSON value; HDF5 returns numpy numbers, and text as bytes."""
     value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     if isinstance(value, list):
         return [_plain(part) for part in value]
@@ -113,7 +113,7 @@ def write_file(
     attributes: Mapping[str, Any],
     manifest: bytes | None,
 ) -> None:
-    """Write a whole HDF5 file shard by shard; bytes depend on nothing but the arguments.
+    """Write a whole HDF5 file shard by shard; its bytes depend only on the arguments.
 
     Args:
         path: The file.
@@ -158,7 +158,7 @@ def _stored(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _set_attribute(file: h5py.File, name: str, value: object) -> None:
-    """Store an attribute; what HDF5 has no type for, such as a dictionary, as JSON."""
+    """Store an attribute; as JSON if HDF5 has no type for it, such as a dictionary."""
     try:
         file.attrs[name] = value
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The manifest: what an artifact is, what it was made of, and whether its bytes are whole."""
+"""The manifest: kind, inputs, options and digests of an artifact."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIBRARIES = (
     *("scikit-learn", "pillow"),
 )
 STORING = ("zarr", "h5py")
-"""Those that store results and do not change them."""
+"""Libraries that store results and do not change them."""
 ABSENT = "not installed"
 
 
@@ -31,10 +31,10 @@ class Parent(BaseModel):
     """An artifact or file that this one was made of.
 
     Attributes:
-        role: What it was to the stage, e.g. `model`.
+        role: Its role in the stage, e.g. `model`.
         kind: Its schema; `checkpoint` for a foreign file.
         id: Its content id.
-        path: Where it lay, relative to the folder this artifact lies in; a hint, not a key.
+        path: Its path relative to the folder of this artifact; a hint, not a key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,13 +45,13 @@ class Parent(BaseModel):
 
 
 class DataSource(BaseModel):
-    """The data set behind an artifact, enough to open it again.
+    """The data set of an artifact, with all options to open it again.
 
     Attributes:
         data: Its URI.
         split: The split.
         options: The other options it was opened with, by name.
-        fingerprint: SHA-256 of what it holds.
+        fingerprint: SHA-256 of its contents.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,9 +67,9 @@ class Shard(BaseModel):
     Attributes:
         start: First row.
         stop: Row after the last.
-        digest: SHA-256 of the rows' contents.
-        arrays: The same of each array alone, by name; empty where an earlier version wrote it.
-        findings: What the stage noticed in these rows, counted by name, e.g. `zero_maps`.
+        digest: SHA-256 of the contents of the rows.
+        arrays: SHA-256 of each array alone, by name; empty if an earlier version wrote it.
+        findings: Counts of findings in these rows, by name, e.g. `zero_maps`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +92,7 @@ class Recipe(BaseModel):
 
     @property
     def key(self) -> str:
-        """Return the SHA-256 of what can change the result: options, input ids, data."""
+        """Return the SHA-256 of all that can change the result: options, input ids, data."""
         return digest_json(
             {
                 "kind": self.kind,
@@ -111,16 +111,16 @@ class Manifest(BaseModel):
     Attributes:
         kind: Schema name, or `model` or `evaluation`.
         version: Version of the schema.
-        key: The recipe's key: equal keys mean the work is done already.
+        key: Key of the recipe: equal keys mean that nothing has to be computed.
         id: SHA-256 over the contents: equal ids mean equal contents.
-        recipe: What the artifact was made of, and how.
-        versions: Version of Python and of each library; both, joined by `and`, where an artifact
-            in the making went on with another one.
-        machine: `device` and `threads` of the process that finished it, where it computed with
-            torch; in neither key nor id, as results agree within rounding.
-        findings: What the stage noticed of the whole, by name, e.g. `effective_sample_size`.
+        recipe: Inputs and options of the artifact.
+        versions: Version of Python and of each library; two, joined by `and`, if the version
+            changed before the artifact was finished.
+        machine: `device` and `threads` of the process that finished it, if it computed with torch;
+            not in key or id, because results agree within rounding.
+        findings: Findings of the whole, by name, e.g. `effective_sample_size`.
         length: Number of samples.
-        shards: Finished shards of an array artifact, the authority on what exists.
+        shards: Finished shards of an array artifact.
         files: SHA-256 by file name of a folder artifact.
         attributes: SHA-256 of the canonical JSON of each root attribute that the stage wrote.
     """
@@ -141,18 +141,18 @@ class Manifest(BaseModel):
 
     @property
     def content_id(self) -> str:
-        """Return the id that the digests in it stand for."""
+        """Return the id that follows from its digests."""
         return _content_id(self.kind, self.shards, self.files)
 
     def all_findings(self) -> dict[str, float]:
-        """Return the findings of the whole and the sums of those of the shards."""
+        """Return the findings of the whole, and the sums of the findings of the shards."""
         total = Counter[str]()
         for shard in self.shards:
             total.update(shard.findings)
         return {**total, **self.findings}
 
     def to_bytes(self) -> bytes:
-        """Return the manifest as JSON for people and programs."""
+        """Return the manifest as indented JSON."""
         return (self.model_dump_json(indent=1) + "\n").encode()
 
 
@@ -167,7 +167,7 @@ def make_manifest(
     versions: Mapping[str, str] | None = None,
     machine: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Manifest:
-    """Complete a recipe into a manifest once the contents are known."""
+    """Return the manifest of a recipe and its results."""
     return Manifest(
         kind=recipe.kind,
         version=VERSION,
@@ -190,11 +190,11 @@ def _content_id(kind: str, shards: tuple[Shard, ...], files: dict[str, str]) -> 
 
 
 def parse_manifest(text: str | bytes, where: Path) -> Manifest:
-    """Read a manifest's JSON.
+    """Read the JSON of a manifest.
 
     Raises:
-        InputError: It is not a manifest of a version this program reads.
-        IntegrityError: Its key or its id is not that of what it says.
+        InputError: It is not a manifest of a supported version.
+        IntegrityError: Its key or its id does not match its contents.
     """
     try:
         manifest = Manifest.model_validate_json(text)
@@ -218,16 +218,16 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
 
 
 def _check_consistent(manifest: Manifest, where: Path) -> None:
-    """Check that nobody has changed what the key or the id were made of."""
-    for name, told, found in (
+    """Check that key and id match the contents."""
+    for name, stored, found in (
         ("key", manifest.key, manifest.recipe.key),
         ("id", manifest.id, manifest.content_id),
     ):
-        if told != found:
+        if stored != found:
             raise IntegrityError(
                 f"{where}: {name}",
                 expected="the manifest that was written",
-                got=f"another, whose {name} would be {found[:12]} in place of {told[:12]}",
+                got=f"another, whose {name} would be {found[:12]} in place of {stored[:12]}",
                 fix="restore it, or make the artifact again",
             )
 

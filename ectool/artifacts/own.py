@@ -1,4 +1,4 @@
-"""What users keep in an artifact of their own: arrays, groups and files that no schema knows."""
+"""Arrays, groups and files that users have added to an artifact."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ZARR_FILES = ("zarr.json", FILE_NAME)
 
 
 def save_own(artifact: Path, ours: Collection[str], folder: Path) -> None:
-    """Copy what is not ours out of an artifact.
+    """Copy everything that users have added out of an artifact.
 
     Args:
         artifact: A Zarr folder or an HDF5 file.
         ours: Paths of the arrays that a stage wrote.
-        folder: Where it goes, in the same format; nothing is made where there is nothing.
+        folder: Target, in the same format; not created if there is nothing to copy.
     """
     if artifact.suffix in HDF5_SUFFIXES:
         with h5py.File(artifact) as source:
@@ -39,7 +39,7 @@ def save_own(artifact: Path, ours: Collection[str], folder: Path) -> None:
 
 
 def restore_own(folder: Path, artifact: Path) -> None:
-    """Put what was saved into an artifact that has been made anew."""
+    """Copy everything that was saved into an artifact that was made again."""
     if not folder.exists():
         return
     if artifact.suffix not in HDF5_SUFFIXES:
@@ -51,7 +51,7 @@ def restore_own(folder: Path, artifact: Path) -> None:
 
 
 def _own_files(folder: Path, ours: Collection[str], prefix: str = "") -> list[Path]:
-    """Return files and folders of a Zarr group that belong to none of our arrays."""
+    """Return files and folders of a Zarr group that belong to none of `ours`."""
     found = []
     for path in sorted(folder.iterdir()):
         name = prefix + path.name
@@ -65,7 +65,7 @@ def _own_files(folder: Path, ours: Collection[str], prefix: str = "") -> list[Pa
 
 
 def _own_nodes(group: h5py.Group, ours: Collection[str], prefix: str = "") -> list[str]:
-    """Return paths of datasets, groups and links of an HDF5 group that are none of our arrays."""
+    """Return paths of datasets, groups and links of an HDF5 group that are not in `ours`."""
     found = []
     for key in group:
         name = prefix + key
@@ -79,7 +79,7 @@ def _own_nodes(group: h5py.Group, ours: Collection[str], prefix: str = "") -> li
 
 
 def _copy_node(source: h5py.File, target: h5py.File, path: str) -> None:
-    """Copy a dataset or a group, or a link as it is; it may lead nowhere."""
+    """Copy a dataset or a group; copy a link unchanged, even if it is broken."""
     link = source.get(path, getlink=True)
     if isinstance(link, h5py.HardLink):
         source.copy(path, target, name=path)

@@ -1,9 +1,9 @@
-"""How an array artifact comes to be: shard by shard beside its final name, then all at once.
+"""Writing of array artifacts: shard by shard under a temporary name, then renamed.
 
-`NAME.partial-<key>/store` grows one whole shard at a time; a marker file follows each finished
-shard. When none is missing, contents are verified against the markers, the manifest is written,
-everything is flushed, and the store is renamed to `NAME`. Whatever kills the process in between,
-the same command finds the same key and goes on from the finished shards.
+`NAME.partial-<key>/store` grows by one whole shard at a time; a marker file follows each finished
+shard. After the last shard, contents are verified against the markers, the manifest is written,
+everything is flushed, and the store is renamed to `NAME`. If the process is killed at any point,
+the same command finds the same key and continues after the finished shards.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ectool.errors import InputError, IntegrityError, OutputExistsError
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
-    """Return whether an output with the recipe's key is there; move another aside if forced.
+    """Return whether an output with the key of the recipe exists; move another aside if forced.
 
     Raises:
-        OutputExistsError: Something else is there and `force` is off.
+        OutputExistsError: Another output exists and `force` is off.
     """
     if not output.exists():
         return False
@@ -49,12 +49,12 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
 
 
 def partial_folder(output: Path, recipe: Recipe) -> Path:
-    """Return the folder in which an output grows."""
+    """Return the temporary folder of an unfinished output."""
     return output.with_name(f"{output.name}.partial-{recipe.key[:16]}")
 
 
 class PartialArtifact:
-    """An array artifact in the making; use as `with growing(...) as partial`."""
+    """An unfinished array artifact; use as `with growing(...) as partial`."""
 
     def __init__(
         self,
@@ -76,15 +76,15 @@ class PartialArtifact:
         self.other_versions = ""
 
     def begin(self, before: Mapping[str, str]) -> str:
-        """Record the versions it is computed with; tell where it was begun with others.
+        """Record the installed versions; describe those at the beginning if they differ.
 
         Args:
-            before: Versions behind what is finished; those that are recorded unless given.
+            before: Versions of the finished shards; the recorded ones unless given.
         """
         is_begun = len(self.missing()) < len(self.ranges)
         known = before or (versions.recorded(self.folder) if is_begun else {})
         self.versions = versions.record(self.folder, known)
-        return versions.told(known)
+        return versions.described(known)
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
@@ -104,7 +104,7 @@ class PartialArtifact:
         """Write a whole shard, then its marker.
 
         Raises:
-            InputError: It holds NaN or infinity where none may be.
+            InputError: It has NaN or infinity where the schema does not allow them.
         """
         start, stop = self.ranges[number]
         for name, values in arrays.items():
@@ -136,8 +136,8 @@ class PartialArtifact:
         """Verify, write the manifest, flush and rename.
 
         Args:
-            findings: What the stage noticed of the whole.
-            recipe: What it is made of, where that was not known in full when it began to grow.
+            findings: Findings of the whole.
+            recipe: Complete inputs and options, if some were unknown at the beginning.
 
         Raises:
             IntegrityError: A shard does not read back as written; it will be computed again.
@@ -165,14 +165,14 @@ class PartialArtifact:
             )
 
     def _finished(self, manifest: Manifest) -> Path:
-        """Return what is to be published: the whole store, or a copy of it in one HDF5 file."""
+        """Return the finished output: the store, or a copy of it in one HDF5 file."""
         if self.output.suffix not in HDF5_SUFFIXES:
             return self.store
         with Artifact(self.store) as artifact:
             return copy(artifact, self.folder / "store.h5", manifest)
 
     def _manifest(self, recipe: Recipe, findings: Mapping[str, float]) -> Manifest:
-        """Gather the markers into a manifest."""
+        """Return the manifest of all shards, from their markers."""
         texts = [self._marker(number).read_text() for number in range(len(self.ranges))]
         shards = tuple(Shard.model_validate_json(text) for text in texts)
         return make_manifest(
@@ -205,18 +205,18 @@ def growing(
     attributes: Mapping[str, Any] = MappingProxyType({}),
     begun_with: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[PartialArtifact]:
-    """Hold the lock of an output in the making; what is finished stays when the block fails.
+    """Hold the lock of an unfinished output; finished shards stay if the block fails.
 
     Args:
-        output: What it will be called.
-        recipe: What it is made of.
+        output: Its final path.
+        recipe: Inputs and options.
         length: Number of samples.
         shard_size: Samples per shard.
-        attributes: Root attributes besides schema and version.
-        begun_with: Versions behind what is taken over from a finished output.
+        attributes: Root attributes in addition to schema and version.
+        begun_with: Versions of shards that are copied from a finished output.
 
     Raises:
-        InputError: It would hold no sample, or another process holds the lock.
+        InputError: It would have no samples, or another process holds the lock.
     """
     if length == 0:
         raise InputError(
@@ -234,12 +234,12 @@ def growing(
 
 
 def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
-    """Turn a finished output with damaged shards back into one in the making.
+    """Turn a finished output with damaged shards back into an unfinished one.
 
-    What the schema does not know is its owner's, and stays in it.
+    Arrays and files of users stay in it.
 
     Returns:
-        The numbers of the damaged shards; empty (and the output untouched) where all are whole.
+        The numbers of the damaged shards; empty (and the output unchanged) if none is damaged.
     """
     with Artifact(output, recipe.kind, repair=True) as artifact:
         damaged, manifest = artifact.damage(), artifact.manifest
@@ -251,7 +251,7 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
             recipe,
             length=len(artifact),
             shard_size=shard_size,
-            attributes=artifact.right_attributes(),
+            attributes=artifact.intact_attributes(),
             begun_with=manifest.versions,
         ) as partial:
             save_own(output, known, partial.own)

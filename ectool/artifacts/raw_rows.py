@@ -1,4 +1,4 @@
-"""Any rows of an uncompressed Zarr array, in any order, without reading their neighbours."""
+"""Reading of single rows of an uncompressed Zarr array, in any order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PIECE = 2**24
 
 
 class Seal(NamedTuple):
-    """What the manifest says of an array's rows in one shard: their number and SHA-256."""
+    """Number of rows of an array in one shard, and their SHA-256 in the manifest."""
 
     rows: int
     digest: str
@@ -36,16 +36,15 @@ Seals = tuple[Seal, ...]
 class RawRows:
     """Rows of one array, read by offset from its chunk files.
 
-    A chunk is compared with its digest when the first of its rows is read, once in a process,
-    and with its checksum where there is no digest. Nothing stays in memory and nothing is
-    memory-mapped: pages that were read would count as this process's memory until somebody else
-    asks for it.
+    A chunk is compared with its digest when its first row is read, once in a process, or with its
+    checksum if there is no digest. Nothing stays in memory and nothing is memory-mapped: pages
+    that were read would count as memory of this process until another one needs it.
 
     Args:
         path: Folder of the Zarr group.
         name: Path of one of its arrays.
         array: The array, for which `is_raw` is true.
-        seals: What the manifest says of it, chunk by chunk.
+        seals: Rows and digest of each chunk, or None without digests.
     """
 
     def __init__(
@@ -61,10 +60,10 @@ class RawRows:
         self._lock = threading.Lock()
 
     def __call__(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
-        """Return rows in the order asked for.
+        """Return rows in the given order.
 
         Raises:
-            ChunkError: A chunk is missing, too short, or not what was written.
+            ChunkError: A chunk is missing, too short, or has changed.
         """
         found = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
         flat = found.reshape(len(rows), self.row_bytes).view(np.uint8)
@@ -121,11 +120,11 @@ class RawRows:
 
 
 class ChunkError(OSError):
-    """A chunk is not what was written.
+    """A chunk has changed since it was written.
 
     Args:
         number: Its number.
-        what: What is wrong.
+        what: The fault, e.g. ``is missing``.
     """
 
     def __init__(self, number: int, what: str) -> None:
@@ -134,18 +133,18 @@ class ChunkError(OSError):
 
 
 def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:
-    """Return whether an array's chunks are whole rows as they lie in memory, and a checksum."""
+    """Return whether the chunks of an array are uncompressed whole rows and a checksum."""
     codecs = array.metadata.codecs if array.metadata.zarr_format == 3 else ()
     kinds = tuple(type(codec) for codec in codecs)
     whole_rows = array.chunks[1:] == array.shape[1:]
-    one_byte = array.dtype.itemsize == 1  # so that no byte order matters
+    one_byte = array.dtype.itemsize == 1  # byte order does not matter
     return bool(
         spec and spec.raw and kinds == (BytesCodec, Crc32cCodec) and whole_rows and one_byte
     )
 
 
 def _pieces(file: int, size: int) -> Iterable[bytes]:
-    """Yield the first bytes of a file, as many as there are."""
+    """Yield the first `size` bytes of a file, or fewer if it is shorter."""
     offset = 0
     while offset < size and (piece := os.pread(file, min(_PIECE, size - offset), offset)):
         yield piece

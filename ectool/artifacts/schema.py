@@ -1,6 +1,6 @@
-"""What each artifact holds: array names, kinds of numbers, dimensions.
+"""Schemas of array artifacts: names, types and dimensions of arrays.
 
-`docs/artifacts.md` tells the same to people who write artifacts with other programs.
+`docs/artifacts.md` describes them for authors of other programs.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class ArraySpec:
 
     Attributes:
         kinds: Accepted numpy kinds: `f` float, `i` signed, `u` unsigned, `b` bool, `T` text.
-        dims: Dimension names, axis 0 first; one that ends in `?` is there in multi-label data only.
+        dims: Dimension names, axis 0 first; those that end in `?` exist only in multi-label data.
         required: Whether an artifact without it is invalid.
         finite: Whether NaN and infinity are refused.
         negative: Whether numbers below zero are accepted.
-        raw: Whether Zarr stores it uncompressed, so that any row can be read by itself.
+        raw: Whether Zarr stores it uncompressed, so that single rows can be read.
     """
 
     kinds: str
@@ -42,7 +42,7 @@ class ArraySpec:
     raw: bool = False
 
     def dims_of(self, ndim: int) -> tuple[str, ...] | None:
-        """Return the names of an array's dimensions, or None where the number of them is wrong."""
+        """Return the names of the dimensions of an array, or None if their number is not valid."""
         single = tuple(dim for dim in self.dims if not dim.endswith("?"))
         multi = tuple(dim.removesuffix("?") for dim in self.dims)
         return next((dims for dims in (single, multi) if len(dims) == ndim), None)
@@ -146,7 +146,7 @@ class ArrayInfo:
 
 
 def spec_of(schema: str, array: str) -> ArraySpec | None:
-    """Return the specification of an array, or None where the schema does not know it."""
+    """Return the specification of an array, or None if it is not in the schema."""
     specs = SCHEMAS[schema]
     return specs.get(array) or specs.get("*/" + array.rpartition("/")[2])
 
@@ -154,17 +154,17 @@ def spec_of(schema: str, array: str) -> ArraySpec | None:
 def check_finite(
     schema: str, array: str, values: np.ndarray[Any, Any], subject: str, start: int
 ) -> None:
-    """Check that rows of an array hold numbers, and none below zero, where the schema asks for it.
+    """Check that rows of an array have no NaN, infinity or negative numbers, if required.
 
     Args:
         schema: Schema of the artifact.
         array: Name of the array.
         values: Its rows from `start` on.
-        subject: What the message is about.
+        subject: Subject of the error message.
         start: Number of the first row.
 
     Raises:
-        InputError: One does not; the message names the first such row.
+        InputError: A row has one; the message names the first such row.
     """
     spec = spec_of(schema, array)
     if spec is None or not spec.finite or values.dtype.kind != "f":
@@ -179,20 +179,20 @@ def check_finite(
             fix="check the model and the input of the stage that writes it",
         )
     if not spec.negative and values.size and values.min() < 0:
-        least = values.min(axis=rows)
+        lowest = values.min(axis=rows)
         raise InputError(
             subject,
             expected="numbers of at least 0",
-            got=f"{least[least < 0][0]:g} at row {start + int(np.argmax(least < 0))}",
+            got=f"{lowest[lowest < 0][0]:g} at row {start + int(np.argmax(lowest < 0))}",
             fix="write the positive part of the heatmaps: max(0, map), not shifted",
         )
 
 
 def check(schema: str, found: Mapping[str, ArrayInfo], where: str) -> None:
-    """Check stored arrays against a schema; arrays it does not know are left alone.
+    """Check stored arrays against a schema; other arrays are ignored.
 
     Raises:
-        InputError: An array is missing, has the wrong kind or number of dimensions, or the
+        InputError: An array is missing, has another type or number of dimensions, or the
             lengths of a dimension disagree.
     """
     lengths: dict[str, tuple[int, str]] = {}
@@ -202,7 +202,7 @@ def check(schema: str, found: Mapping[str, ArrayInfo], where: str) -> None:
                 f"{where}: {name}",
                 expected=f"the array `{name}` of a {schema} artifact",
                 got="arrays " + (", ".join(sorted(found)) or "(none)"),
-                fix="write it as docs/artifacts.md says",
+                fix="write it as docs/artifacts.md describes",
             )
     for name, info in found.items():
         known = spec_of(schema, name)
@@ -213,14 +213,14 @@ def check(schema: str, found: Mapping[str, ArrayInfo], where: str) -> None:
 def _check_array(
     subject: str, spec: ArraySpec, info: ArrayInfo, lengths: dict[str, tuple[int, str]]
 ) -> None:
-    """Check one array and note the lengths of its dimensions in `lengths`."""
+    """Check one array, and record the lengths of its dimensions in `lengths`."""
     dims = spec.dims_of(len(info.shape))
     if info.kind not in spec.kinds or dims is None:
         raise InputError(
             subject,
             expected=f"kind {' or '.join(spec.kinds)} with dimensions {spec.dims}",
             got=f"{info.dtype} of shape {info.shape}",
-            fix="write it as docs/artifacts.md says",
+            fix="write it as docs/artifacts.md describes",
         )
     for dim in (dim for dim in spec.dims if dim.endswith("?")):
         has = int(dim.removesuffix("?") in dims)
@@ -231,7 +231,7 @@ def _check_array(
                 expected=f"{'a' if known else 'no'} dimension `{dim.removesuffix('?')}` as in "
                 + other.rpartition(": ")[2],
                 got=f"{info.dtype} of shape {info.shape}",
-                fix="write all arrays for one label a sample, or all for several",
+                fix="write all arrays as single-label or all as multi-label",
             )
     for dim, length in zip(dims, info.shape, strict=True):
         known, other = lengths.setdefault(dim, (length, subject))

@@ -1,4 +1,4 @@
-"""Where arrays lie: Zarr folders and HDF5 files behind one protocol, chosen by suffix."""
+"""One interface to Zarr folders and HDF5 files, chosen by suffix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Store(Protocol):
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Return by name what cannot be read as an array of numbers or text, and why."""
+        """Return the reason why an object is not a readable array, by its path."""
         ...
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
@@ -43,23 +43,23 @@ class Store(Protocol):
         ...
 
     def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RowReader | None:
-        """Return a reader of any rows in any order, where the array is stored for that."""
+        """Return a reader of single rows, or None if the array is not stored raw."""
         ...
 
     def manifest(self) -> bytes | None:
-        """Return the manifest's bytes, if there is one."""
+        """Return the bytes of the manifest, if there is one."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close open files."""
         ...
 
 
 def open_store(path: Path) -> Store:
-    """Open the store that a path's suffix stands for.
+    """Open a store in the format of the suffix.
 
     Raises:
-        InputError: Nothing is there, or it is neither Zarr nor HDF5.
+        InputError: The path does not exist, or is neither Zarr nor HDF5.
     """
     if not path.exists():
         raise InputError(
@@ -82,10 +82,10 @@ def open_store(path: Path) -> Store:
 
 
 def check_suffix(path: Path) -> Path:
-    """Return the path if its suffix names a store.
+    """Return the path if its suffix is that of a store.
 
     Raises:
-        InputError: It does not.
+        InputError: It is not.
     """
     if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
         return path
@@ -98,10 +98,10 @@ def check_suffix(path: Path) -> Path:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Return the manifest of any artifact, or None where there is none (or no artifact).
+    """Return the manifest of any artifact, or None without manifest or artifact.
 
     Raises:
-        InputError: There is one, but it cannot be read.
+        InputError: The manifest cannot be read.
     """
     if path.is_dir():
         file = path / FILE_NAME

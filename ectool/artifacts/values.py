@@ -1,4 +1,4 @@
-"""Values as the rest of the program knows them, whatever a file stores them as."""
+"""Conversion of stored numbers and text to the types of the program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def kind_of(dtype: np.dtype[Any]) -> str:
 
 
 def native(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return numbers in the byte order of this machine, the only one that torch knows."""
+    """Return numbers in the byte order of this machine, which torch requires."""
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 

@@ -1,4 +1,4 @@
-"""What artifacts are made with: library versions, recorded, merged, compared; and the machine."""
+"""Versions of libraries behind an artifact: recorded, merged, compared; and the machine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ectool.artifacts import files
 from ectool.artifacts.manifest import ABSENT, STORING, library_versions
 
 FILE = files.VERSIONS_FILE
-"""File of an artifact in the making: what it has been computed with so far."""
+"""File of an unfinished artifact: the versions it has been computed with so far."""
 MACHINE = files.MACHINE_FILE
-"""The same of device and threads."""
+"""File of an unfinished artifact: device and threads."""
 BOTH = " and "
 
 
 def record(folder: Path, before: Mapping[str, str]) -> dict[str, str]:
-    """Add the installed versions to those that an artifact in the making was begun with.
+    """Add the installed versions to those at the beginning of an unfinished artifact.
 
     Args:
-        folder: Where it grows.
-        before: Versions behind what is finished of it; empty where nothing is.
+        folder: Its temporary folder.
+        before: Versions of its finished parts; empty if there are none.
 
     Returns:
-        Version by library; where it went on with another one, both: `2.11.0 and 2.12.1`.
+        Version by library; both if it has changed: `2.11.0 and 2.12.1`.
     """
     merged = {
         name: _merged(before.get(name, version), version)
@@ -37,18 +37,18 @@ def record(folder: Path, before: Mapping[str, str]) -> dict[str, str]:
 
 
 def recorded(folder: Path) -> dict[str, str]:
-    """Return what an artifact in the making was begun with; nothing where that is not known."""
+    """Return the versions of an unfinished artifact; empty if unknown."""
     return {name: str(version) for name, version in _read(folder / FILE).items()}
 
 
 def record_machine(folder: Path, machine: Mapping[str, str | int]) -> None:
-    """Record what an artifact in the making is computed on."""
+    """Record device and threads of an unfinished artifact."""
     if machine:
         files.write_atomic(folder / MACHINE, json.dumps(dict(machine), indent=1).encode())
 
 
 def recorded_machine(folder: Path) -> dict[str, str | int]:
-    """Return what an artifact in the making was last computed on; nothing where unknown."""
+    """Return the last device and threads of an unfinished artifact; empty if unknown."""
     return _read(folder / MACHINE)
 
 
@@ -64,7 +64,7 @@ def _merged(before: str, now: str) -> str:
 
 
 def differing(versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return where versions are not those installed: `made_with` and `installed`, by library."""
+    """Return versions that differ from the installed ones: `made_with`, `installed`, by library."""
     installed = library_versions()
     return {
         name: {"made_with": version, "installed": installed[name]}
@@ -73,8 +73,8 @@ def differing(versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
     }
 
 
-def told(versions: Mapping[str, str]) -> str:
-    """Return in words where versions differ that can change a result; empty where none does."""
+def described(versions: Mapping[str, str]) -> str:
+    """Describe versions that differ and can change a result; empty if none does."""
     found = {name: pair for name, pair in differing(versions).items() if name not in STORING}
     return ", ".join(
         f"{name} {pair['made_with']} (installed: {pair['installed']})"

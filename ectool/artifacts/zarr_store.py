@@ -20,7 +20,7 @@ from ectool.artifacts.values import as_text, kind_of, native
 from ectool.errors import InputError
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
-"""The default zstd carries no checksum, so a damaged chunk could go unnoticed; crc32c finds it."""
+"""The default zstd has no checksum; crc32c detects damaged chunks."""
 
 
 class ZarrStore:
@@ -30,7 +30,7 @@ class ZarrStore:
         self.path = path
         self._is_ours = (path / FILE_NAME).exists()
         with _refusing(path):
-            # Consolidated metadata may be older than the arrays, and spare nothing here.
+            # Consolidated metadata may be older than the arrays, and save no time here.
             self._group = zarr.open_group(
                 LocalStore(path, read_only=True),
                 mode="r",
@@ -40,7 +40,7 @@ class ZarrStore:
 
     @cached_property
     def _nodes(self) -> tuple[dict[str, zarr.Array[Any]], dict[str, str]]:
-        """Return the arrays, and what cannot be one: not before an up-to-date check is over."""
+        """Return the arrays and the unreadable objects; slow, so only on access."""
         with _refusing(self.path):
             return _nodes(self._group, self.path)
 
@@ -50,7 +50,7 @@ class ZarrStore:
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Return by name what cannot be read as an array of numbers or text, and why."""
+        """Return the reason why an object is not a readable array, by its path."""
         return self._nodes[1]
 
     @property
@@ -81,7 +81,7 @@ class ZarrStore:
         return as_text(values) if kind_of(values.dtype) == "T" else native(values)
 
     def _check_chunks(self, name: str, array: zarr.Array[Any], start: int, stop: int) -> None:
-        """Check that chunks are there; Zarr reads one that is not as zeros, without a word."""
+        """Check that chunks exist; Zarr reads a missing one as zeros without an error."""
         rows, others = array.chunks[0], (0,) * (array.ndim - 1)
         for number in range(start // rows, -(-stop // rows)):
             key = array.metadata.encode_chunk_key((number, *others))
@@ -89,7 +89,7 @@ class ZarrStore:
                 raise FileNotFoundError(f"no chunk {key}")
 
     def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RawRows | None:
-        """Return a reader of any rows in any order, where the array is stored for that."""
+        """Return a reader of single rows, or None if the array is not stored raw."""
         array = self._arrays[name]
         shards_are_chunks = seals is None or len(seals) == -(-array.shape[0] // array.chunks[0])
         if not (is_raw(array, spec) and shards_are_chunks):
@@ -97,7 +97,7 @@ class ZarrStore:
         return RawRows(self.path, name, array, seals)
 
     def manifest(self) -> bytes | None:
-        """Return the manifest's bytes, or None where somebody else wrote the store."""
+        """Return the bytes of the manifest, or None if another program wrote the store."""
         return (self.path / FILE_NAME).read_bytes() if self._is_ours else None
 
     def close(self) -> None:
@@ -106,14 +106,14 @@ class ZarrStore:
 
 @contextmanager
 def _refusing(path: Path) -> Iterator[None]:
-    """Turn what Zarr raises for a folder that is none of its groups into an input error."""
+    """Turn the errors of Zarr for a folder that is not a group into an input error."""
     try:
         yield
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             str(path),
             expected="a Zarr v3 group, or one of v2",
-            got=_what_lies_there(path) or f"{type(error).__name__}: {error}".splitlines()[0],
+            got=_found_instead(path) or f"{type(error).__name__}: {error}".splitlines()[0],
             fix="check the path",
         ) from None
 
@@ -122,8 +122,8 @@ def _is_version_2(path: Path) -> bool:
     return (path / ".zgroup").exists() and not (path / "zarr.json").exists()
 
 
-def _what_lies_there(path: Path) -> str | None:
-    """Return what somebody took for a group, where that can be told."""
+def _found_instead(path: Path) -> str | None:
+    """Return what was found instead of a group; empty if unknown."""
     if (path / ".zarray").exists():
         return "a single array, of Zarr v2"
     return None if path.is_dir() else "a file"
@@ -132,9 +132,9 @@ def _what_lies_there(path: Path) -> str | None:
 def _nodes(
     group: zarr.Group, folder: Path, prefix: str = ""
 ) -> tuple[dict[str, zarr.Array[Any]], dict[str, str]]:
-    """Return every array below a group by its path, and what cannot be read as one.
+    """Return every array below a group by its path, and the unreadable objects.
 
-    Not with `group.members`, which wonders aloud at files that are not Zarr's own.
+    `group.members` would warn of files that are not of Zarr.
     """
     found: dict[str, zarr.Array[Any]] = {}
     unreadable: dict[str, str] = {}
@@ -162,13 +162,13 @@ def _names(folder: Path, version: int) -> list[str]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove files that a killed writer left: zarr writes beside each file, then renames."""
+    """Remove temporary files of a killed process: zarr writes them first, then renames them."""
     for leftover in path.rglob("*.partial"):
         leftover.unlink()
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Create an empty Zarr v3 group, or give the one that is there the attributes it lacks."""
+    """Create an empty Zarr v3 group, or add missing attributes to an existing one."""
     if not (path / "zarr.json").exists():
         zarr.create_group(LocalStore(path), zarr_format=3, attributes=dict(attributes))
         return
@@ -185,7 +185,7 @@ def create_array(
     rows: int,
     spec: ArraySpec,
 ) -> None:
-    """Create an array whose rows look like `sample`'s, in chunks of `rows` rows.
+    """Create an array with rows of the type and shape of `sample`, in chunks of `rows` rows.
 
     A chunk is a whole shard, so that no two writers ever touch one file.
     """
@@ -195,7 +195,7 @@ def create_array(
         shape = chunk = ()
     root = zarr.open_group(LocalStore(path), mode="r+", use_consolidated=False)
     if "/" in name:
-        # First, so that whoever is killed in between leaves no array that no group lists.
+        # First, so that a killed process leaves no array that no group lists.
         root.require_group(name.rpartition("/")[0])
     root.create_array(
         name,
@@ -219,6 +219,6 @@ def write_whole(path: Path, name: str, values: np.ndarray[Any, Any], spec: Array
 def write_rows(path: Path, name: str, start: int, values: np.ndarray[Any, Any]) -> None:
     """Write whole chunks of rows that begin at `start`."""
     array = zarr.open_array(LocalStore(path / name), mode="r+")
-    # An all-zero chunk that is not written could not be told from a missing one.
+    # An all-zero chunk that is not written would look like a missing one.
     array = array.with_config({"write_empty_chunks": True})
     array[start : start + len(values)] = values

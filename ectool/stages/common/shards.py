@@ -22,7 +22,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
 from ectool.artifacts.schema import Arrays
 from ectool.artifacts.store import read_manifest
-from ectool.artifacts.versions import record_machine, told
+from ectool.artifacts.versions import described, record_machine
 from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
 from ectool.errors import InputError, IntegrityError
@@ -109,7 +109,7 @@ def tell_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
         place = output.absolute().parent / parent.path
         with suppress(InputError, IntegrityError):  # which the stage tells when it reads it
             found = read_manifest(place)
-            if found is not None and (others := told(found.versions)):
+            if found is not None and (others := described(found.versions)):
                 reporter.note(f"{os.path.normpath(place)}: made with {others}")
 
 
