@@ -1,4 +1,4 @@
-"""What a report says of an experiment, before it is drawn."""
+"""Content of a report: metrics, results of arms, rounds and samples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_SIDE = 128
 """Larger images are reduced to this side."""
 
 LEVEL = 0.05
-"""Family-wise error below which a difference counts as more than chance."""
+"""Family-wise error rate below which a difference is significant."""
 Verdict = Literal["better", "worse"]
 History = Sequence[Mapping[str, float]]
-"""One entry per epoch: `epoch`, `loss`, `accuracy`, and `validation_*` where measured."""
+"""One entry per epoch: `epoch`, `loss`, `accuracy`, and `validation_*` if measured."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Interval:
 
     @property
     def bounded(self) -> bool:
-        """Tell whether there is an interval."""
+        """Whether both bounds are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
@@ -42,9 +42,9 @@ class Difference(Interval):
     """An arm minus the reference, paired by seed.
 
     Attributes:
-        verdict: `better` or `worse` where the corrected p-value is below `LEVEL`, None elsewhere.
-        p_value: Of the two-sided paired t test that it is 0, not corrected.
-        p_holm: The same, corrected for the number of differences that are judged together.
+        verdict: `better` or `worse` if the corrected p-value is below `LEVEL`, else None.
+        p_value: P-value of the two-sided paired t test, not corrected.
+        p_holm: P-value after Holm's correction over all differences of its family.
     """
 
     verdict: Verdict | None
@@ -55,7 +55,7 @@ class Difference(Interval):
 def compare(
     difference: Interval, *, higher_is_better: bool, p_value: float, p_holm: float
 ) -> Difference:
-    """Judge a difference: only a corrected p-value below `LEVEL` makes it better or worse."""
+    """Return a difference with its verdict, which needs a corrected p-value below `LEVEL`."""
     verdict: Verdict | None = None
     if p_holm < LEVEL and difference.mean != 0:
         verdict = "better" if (difference.mean > 0) == higher_is_better else "worse"
@@ -64,7 +64,7 @@ def compare(
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is called, means and wants; shares, and differences of them, are percent."""
+    """Label, definition and direction of a metric; shares are shown in percent."""
 
     label: str
     definition: str
@@ -77,9 +77,9 @@ class Result:
     """One metric of one arm.
 
     Attributes:
-        values: Value by seed; NaN where it is undefined.
+        values: Value by seed; NaN if undefined.
         interval: Mean over the seeds.
-        difference: Against the reference; None for the reference itself.
+        difference: Difference to the reference; None for the reference.
     """
 
     values: Mapping[int, float]
@@ -89,12 +89,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How values spread over the samples of one round.
+    """Distribution of values over the samples of one round.
 
     Attributes:
-        mean: Mean of the defined values; NaN where there are none.
+        mean: Mean of the defined values; NaN if all are undefined.
         quantiles: Quantiles 0.1, 0.5 and 0.9.
-        counts: Number of samples per bin; the bins are those of `rounds`.
+        counts: Number of samples per bin; `training_records` defines the bins.
     """
 
     mean: float
@@ -107,13 +107,13 @@ class Round:
     """Explanation consistency and weights of one round.
 
     Attributes:
-        number: Counts from 1.
+        number: Number of the round, from 1.
         samples: Number of training samples.
         undefined: Samples whose explanation consistency is undefined.
         effective_sample_size: (sum of weights)^2 / sum of squared weights.
-        findings: What `score` noticed, by name.
-        consistency: Spread of explanation consistency, in [0, 1].
-        weight: Spread of the weights, which have mean 1.
+        findings: Findings of `score`, by name.
+        consistency: Distribution of explanation consistency, in [0, 1].
+        weight: Distribution of the weights, whose mean is 1.
     """
 
     number: int
@@ -138,20 +138,20 @@ class Arm:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, its perturbed twin and both heatmaps, as one model sees them.
+    """An image, its perturbed image, and both heatmaps of one model.
 
     Attributes:
-        sample_id: Its identifier.
-        choice: Why it is shown, such as `least consistent`.
-        label: Name of the true class, the one that is explained.
-        predicted: Names of the classes predicted for the image and for its twin.
-        correct: Whether these are right.
+        sample_id: Identifier of the sample.
+        choice: Reason why it is shown, such as `least consistent`.
+        label: Name of the true class, which is explained.
+        predicted: Names of the classes predicted for the image and for the perturbed image.
+        correct: Whether both predictions are correct, one by one.
         consistency: Explanation consistency, in [0, 1].
-        weight: Weight that training would give it.
+        weight: Training weight of the sample.
         image: The image.
-        perturbed: Its twin.
-        clean: Heatmap of the image, raw, at the target layer's resolution.
-        adversarial: Heatmap of the twin.
+        perturbed: The perturbed image.
+        clean: Heatmap of the image: raw values at the resolution of the target layer.
+        adversarial: Heatmap of the perturbed image.
     """
 
     sample_id: str
@@ -168,12 +168,12 @@ class Sample:
 
     @property
     def scale(self) -> float:
-        """Return the largest value of both heatmaps, the top of their common scale."""
+        """Return the largest value of both heatmaps, the end of their common scale."""
         return float(max(self.clean.max(), self.adversarial.max()))
 
     @property
     def is_small(self) -> bool:
-        """Tell whether the image is so small that its pixels should be seen."""
+        """Whether the image is small enough to be enlarged without smoothing."""
         return bool(max(self.image.shape[1:]) <= PIXEL_ART)
 
 
@@ -182,11 +182,11 @@ class RoundSamples:
     """Samples of one round, sorted by class.
 
     Attributes:
-        arm: Arm they come from.
-        seed: Seed of its run.
+        arm: Arm of the run.
+        seed: Seed of the run.
         round: Number of the round.
         choice_seed: Seed of the random choices.
-        classes: Number of classes of the data set; not all of many are shown.
+        classes: Number of classes of the data set; the samples show at most `MAX_CLASSES` of them.
         samples: The samples.
     """
 
@@ -200,7 +200,7 @@ class RoundSamples:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Arms over seeds: what `ectool run` left behind."""
+    """An experiment of `ectool run`: its arms over all seeds."""
 
     title: str
     reference: str

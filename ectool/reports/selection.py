@@ -1,4 +1,4 @@
-"""Which samples a report shows."""
+"""Selection of the samples that a report shows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 LEAST, MOST, RANDOM = "least consistent", "most consistent", "random"
 SPREAD = "evenly spread"
 MAX_CLASSES = 10
-"""Classes shown of a data set that has more, evenly spread."""
+"""Classes shown of a data set; of more classes, an evenly spread subset is shown."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A row to show, and why."""
+    """A selected row, and the reason."""
 
     row: int
     reason: str
@@ -28,11 +28,11 @@ def choose(
 
     Args:
         label: True classes.
-        consistency: Explanation consistency; samples where it is NaN are not chosen.
+        consistency: Explanation consistency; samples with NaN are not chosen.
         seed: Seed of the random choices.
 
     Returns:
-        Choices, sorted by class; a class of fewer than three samples shows what it has.
+        Choices, sorted by class; fewer than three for classes with fewer samples.
     """
     return [
         choice
@@ -48,8 +48,8 @@ def spread(
 
     Args:
         label: True classes.
-        consistency: Explanation consistency; samples where it is NaN are not chosen.
-        count: Samples to choose in all; at least one of each class that is shown.
+        consistency: Explanation consistency; samples with NaN are not chosen.
+        count: Total number of samples to choose; every shown class has at least one.
 
     Returns:
         Choices, sorted by class, the least consistent first.
@@ -65,7 +65,7 @@ def spread(
 
 
 def _shown_classes(label: Int[np.ndarray, "n"], consistency: Float[np.ndarray, "n"]) -> list[int]:
-    """Return the classes of samples that can be chosen; of many some, evenly spread."""
+    """Return at most `MAX_CLASSES` classes with defined samples, evenly spread."""
     classes = np.unique(label[~np.isnan(consistency)])
     if len(classes) == 0:
         return []

@@ -1,4 +1,4 @@
-"""From the scores of a round to the few numbers a report shows."""
+"""Records of training: learning curves, and the distribution of the scores in each round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ectool.reports.plotting import Line
 QUANTILES = (0.1, 0.5, 0.9)
 CONSISTENCY_EDGES = tuple(number / 20 for number in range(21))
 WEIGHT_EDGES = tuple(2.0 ** (number / 2) for number in range(-8, 9))
-"""Half octaves from 1/16 to 16; values outside count in the first and in the last bin."""
+"""Half octaves from 1/16 to 16; the first and the last bin include all values beyond them."""
 
 CURVES = (
     ("accuracy", "Training accuracy, %", True),
@@ -22,7 +22,7 @@ CURVES = (
     ("validation_map_original", "Validation mAP, original, %", True),
     ("loss", "Training loss", False),
 )
-"""Key in the history, title, whether it is a share."""
+"""Learning curves: key in the history, title, and whether the values are shares."""
 
 Scores = Float[np.ndarray, "n"]
 
@@ -34,12 +34,12 @@ def summarize_round(
 
     Args:
         number: Number of the round.
-        consistency: Explanation consistency in [0, 1]; NaN where it is undefined.
+        consistency: Explanation consistency in [0, 1]; NaN if undefined.
         weight: Weights, with mean 1.
-        findings: What `score` noticed; `effective_sample_size` among it.
+        findings: Findings of `score`, with `effective_sample_size`.
 
     Returns:
-        The summary; the effective sample size is NaN where the findings do not tell it.
+        The summary; the effective sample size is NaN if the findings lack it.
     """
     others = {name: value for name, value in findings.items() if name != "effective_sample_size"}
     return Round(
@@ -65,7 +65,7 @@ def distribution(values: Scores, edges: tuple[float, ...]) -> Distribution:
 
 
 def history_lines(arm: Arm, key: str) -> list[Line]:
-    """Return a measure over the epochs for each seed that has it."""
+    """Return the values over the epochs for each seed that has them."""
     lines = []
     for history in arm.histories.values():
         points = [(entry["epoch"], entry[key]) for entry in history if key in entry]

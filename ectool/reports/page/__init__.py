@@ -1,1 +1,1 @@
-"""The page: one HTML file, its charts, its images and `report.json`."""
+"""The page: one HTML file with charts and images, and next to it `report.json` and `strip.png`."""

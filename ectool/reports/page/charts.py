@@ -1,4 +1,4 @@
-"""Charts to put into a page, in the page's own colours, light or dark."""
+"""Charts of the page as SVG, in the colours of the page's theme."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ectool.reports.page.svg import COLOURS, FAINT, INK, PAGE, ink, new_figure, 
 from ectool.reports.plotting import STEPS, Line, mean_line, percents, whiskers
 
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
-"""Dash patterns in points; lines differ by colour and by pattern."""
+"""Dash patterns in points; lines differ in colour and pattern."""
 MAX_SHADED = 4
-"""Groups up to which intervals are shaded; more shades hide each other."""
+"""Groups whose intervals are shaded; more shades hide each other."""
 MARKERS = ("o", "s", "^", "D")
 MARK: Mapping[str, Any] = {"color": INK, "linewidth": 0.8, "dashes": (2, 3)}
-"""Look of lines that curves are to be read against."""
+"""Style of reference lines."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values at positions, and their intervals, NaN where there are none."""
+    """Values at positions with their intervals; bounds are NaN without an interval."""
 
     x: Float[np.ndarray, "n"]
     y: Float[np.ndarray, "n"]
@@ -36,7 +36,7 @@ class Curve:
 
 
 def group_style(number: int) -> tuple[int, tuple[float, ...]]:
-    """Return the number of the colour and the dash pattern of an arm, or group of models."""
+    """Return the number of the colour, and the dash pattern, of a group of models or an arm."""
     return number % COLOURS, DASHES[number % len(DASHES)]
 
 
@@ -49,14 +49,14 @@ def line_chart(
     percent: bool,
     mark: float | None = None,
 ) -> str:
-    """Draw groups of lines: each line thin, the mean of the group thick.
+    """Draw groups of lines: thin lines, and the thick mean of each group.
 
     Args:
-        groups: Number of the arm, which gives the style, and one line per seed.
+        groups: Number of the group, which sets the style, and one line per seed.
         title: Title.
-        label: Text for people who do not see the chart; no two charts of a page share one.
+        label: Description for screen readers; unique on the page.
         axis: Name of the horizontal axis.
-        percent: Whether values are shares, to be shown from 0 to 100.
+        percent: Whether values are shares, which are drawn from 0 to 100.
         mark: Position of a vertical line.
 
     Returns:
@@ -72,7 +72,7 @@ def line_chart(
 
 
 def _draw_group(axes: Axes, number: int, lines: Sequence[Line], *, percent: bool) -> None:
-    """Draw the lines of a group, if several, and their mean."""
+    """Draw the lines of a group, if there are several, and their mean."""
     colour, dashes = group_style(number)
     style = (0, dashes or None)
     for x, y in lines if len(lines) > 1 else ():
@@ -97,14 +97,14 @@ def density_chart(
     label: str,
     logarithmic: bool = False,
 ) -> str:
-    """Draw a histogram for each round as a column of colours, with three quantiles as lines.
+    """Draw the histogram of each round as a column of colours, with three quantiles as lines.
 
     Args:
         shares: Share of the samples in each bin.
         quantiles: Low, middle and high quantile of each round.
         edges: Edges of the bins, evenly spaced, or evenly in the logarithm.
         title: Title.
-        label: Text for people who do not see the chart; no two charts of a page share one.
+        label: Description for screen readers; unique on the page.
         logarithmic: Whether the vertical axis is logarithmic (base 2).
 
     Returns:
@@ -127,7 +127,7 @@ def density_chart(
 def _draw_shares(
     axes: Axes, shares: Float[np.ndarray, "rounds bins"], ends: tuple[float, float]
 ) -> None:
-    """Draw a column of colours for each round; of empty bins nothing."""
+    """Draw a column of colours for each round; empty bins stay blank."""
     axes.grid(visible=False)
     axes.imshow(
         np.ma.masked_equal(shares.T, 0),
@@ -140,7 +140,7 @@ def _draw_shares(
 
 
 def _outlined(axes: Axes, x: np.ndarray, y: np.ndarray, width: float) -> None:
-    """Draw a line that can be seen on any colour."""
+    """Draw a line that is visible on any colour."""
     marker = "o" if len(x) == 1 else ""
     axes.plot(x, y, color=PAGE, linewidth=width + 2, marker=marker, markersize=6)
     axes.plot(x, y, color=INK, linewidth=width, marker=marker, markersize=4)
@@ -154,14 +154,14 @@ def curve_chart(
     axis: str,
     diagonal: bool = False,
 ) -> str:
-    """Draw groups of shares like `line_chart`, and the interval of each where there is room.
+    """Draw groups of shares like `line_chart`, with intervals if there are few groups.
 
     Args:
-        groups: Number of the group, which gives the style, and its curves.
+        groups: Number of the group, which sets the style, and its curves.
         title: Title.
-        label: Text for people who do not see the chart; no two charts of a page share one.
+        label: Description for screen readers; unique on the page.
         axis: Name of the horizontal axis.
-        diagonal: Whether to mark where values equal positions; both are shares then.
+        diagonal: Whether to draw the line of equal value and position; both are shares.
 
     Returns:
         An `<svg>` element.
@@ -192,12 +192,12 @@ def scatter_chart(
     axis: str,
     percent: tuple[bool, bool],
 ) -> str:
-    """Draw models by two metrics, with their intervals and the number of their group.
+    """Draw models by two metrics, with intervals and the number of the group.
 
     Args:
         groups: Number of the group, counted from 0, and the metrics of each of its models.
         title: Title, which names the vertical metric.
-        label: Text for people who do not see the chart; no two charts of a page share one.
+        label: Description for screen readers; unique on the page.
         axis: Name of the horizontal metric.
         percent: Whether the horizontal and the vertical metric are shares.
 

@@ -1,4 +1,4 @@
-"""Charts as SVG elements that take their colours and their font from the page around them."""
+"""Charts as SVG elements with the colours and the font of the page."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ COLOURS = 6
 SIZE = (4.2, 2.7)
 """Width and height in inches; the page stretches charts to its columns."""
 FRAME = (0.14, 0.17, 0.815, 0.72)
-"""Where the axes lie: left, bottom, width, height, as shares of the size; at the right is room for
-half a number."""
+"""Position of the axes: left, bottom, width, height, as shares of the size. The right margin has
+room for half a tick label."""
 
-# The renderer wants fixed colours, the page decides them: these stand for CSS values.
+# Matplotlib needs fixed colours. Each of these colours is replaced with a CSS value.
 INK, FAINT, PAGE = "#a0b001", "#a0b002", "#a0b003"
-STAND_INS = {INK: "currentColor", FAINT: "var(--line)", PAGE: "var(--page)"} | {
+PLACEHOLDERS = {INK: "currentColor", FAINT: "var(--line)", PAGE: "var(--page)"} | {
     f"#a0c00{number}": f"var(--arm-{number})" for number in range(COLOURS)
 }
 
 
 def ink(colour: int) -> str:
-    """Return what stands for one of the page's colours of lines."""
+    """Return the placeholder of a line colour of the page."""
     return f"#a0c00{colour}"
 
 
 def new_figure(title: str, axis: str) -> tuple[Figure, Axes]:
-    """Return an empty chart in the house's style."""
+    """Return an empty chart in the style of the page."""
     figure = Figure(figsize=SIZE)
     figure.patch.set_visible(False)
     axes = figure.add_axes(FRAME)
@@ -48,17 +48,17 @@ def new_figure(title: str, axis: str) -> tuple[Figure, Axes]:
 
 
 def to_svg(figure: Figure, label: str) -> str:
-    """Return a chart as an element that takes its colours and its font from the page."""
+    """Return a chart as an SVG element with the colours and the font of the page."""
     buffer = io.StringIO()
-    # Names inside the element are made from the salt: the same each time, and unique in a page.
+    # The salt makes ids inside the element reproducible, and unique on the page.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
-        unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=unsaid)
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=no_metadata)
     return _element(buffer.getvalue(), label)
 
 
 def _element(text: str, label: str) -> str:
-    """Turn an SVG file into an element of a page: no header, no fixed size, no global names."""
+    """Return the element of an SVG file without header, fixed size and global ids."""
     text = text[text.index("<svg") :]
     for pattern in (
         r"<metadata>.*?</metadata>",
@@ -70,6 +70,6 @@ def _element(text: str, label: str) -> str:
         r"font-family: [^;\"]*; ?",
     ):
         text = re.sub(pattern, "", text, flags=re.DOTALL)
-    for stand_in, value in STAND_INS.items():
-        text = text.replace(stand_in, value)
+    for placeholder, value in PLACEHOLDERS.items():
+        text = text.replace(placeholder, value)
     return text.replace("<svg", f'<svg class="chart" role="img" aria-label="{html.escape(label)}"')

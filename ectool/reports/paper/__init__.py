@@ -1,1 +1,1 @@
-"""For papers: figures as PNG, SVG and PDF, and tables in LaTeX and Markdown."""
+"""Figures for papers as PNG, SVG and PDF, and tables in LaTeX and Markdown."""

@@ -1,4 +1,4 @@
-"""Curves of one model: its heatmaps beside others, as the tables of an evaluation hold them."""
+"""Figures of curves: faithfulness and sanity of each model, learning curves of each experiment."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ PERCENT = "%"
 
 @dataclass(frozen=True)
 class TableCurves:
-    """How the lines of a table become curves, drawn for each model on its own.
+    """How the lines of a table become curves, a figure per model.
 
     Attributes:
-        name: How its files begin.
-        table: Name of the table; each line holds a value with its interval and n.
-        panel: Key of what has a panel of its own.
-        curve: Key of what has a curve of its own.
+        name: Prefix of the file names.
+        table: Name of the table, whose lines hold a value with its interval and n.
+        panel: Key of the panel.
+        curve: Key of the curve.
         x: Key of the position: a share, or a name in the order of the table.
-        across: Name of the horizontal axis.
-        up: Name of the vertical one.
-        caption: What is seen.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        caption: Caption.
     """
 
     name: str
@@ -51,8 +51,8 @@ class TableCurves:
     panel: str
     curve: str
     x: str
-    across: str
-    up: str
+    x_label: str
+    y_label: str
     caption: str
 
 
@@ -63,11 +63,11 @@ TABLES = (
         panel="curve",
         curve="maps",
         x="share",
-        across="pixels changed, %",
-        up=PERCENT,
-        caption="Probability of the explained class, of ROAD the accuracy, while pixels change in "
-        "the order of the model's heatmaps, and of two maps that know nothing of the model: "
-        "random values, and a spot in the centre.",
+        x_label="pixels changed, %",
+        y_label=PERCENT,
+        caption="Probability of the explained class (ROAD: accuracy) by share of pixels changed. "
+        "The order of the pixels is that of the heatmaps (method) or of two controls: random "
+        "values, and a spot in the centre.",
     ),
     TableCurves(
         "sanity",
@@ -75,16 +75,16 @@ TABLES = (
         panel="similarity",
         curve="mode",
         x="layer",
-        across="layer drawn anew, from the head on",
-        up="similarity",
-        caption="Similarity of the heatmaps to those of the network whose layers have been drawn "
-        "anew, each on its own or with all layers after it.",
+        x_label="randomised layer, from the head on",
+        y_label="similarity",
+        caption="Similarity of the heatmaps before and after layers are randomised, each layer "
+        "alone (independent) or with all layers after it (cascading).",
     ),
 )
 
 
 def table_curves(report: Report) -> Iterator[PaperFigure]:
-    """Draw the curves that tables hold, a figure for each model."""
+    """Draw the curves of tables, a figure for each model."""
     names = slugs([entry.name for entry in report.entries])
     for kind in TABLES:
         for name, entry in zip(names, report.entries, strict=True):
@@ -104,7 +104,7 @@ def _figure(kind: TableCurves, rows: Sequence[Row], report: Report) -> Figure:
     for axes, title in zip(grid, titles, strict=True):
         _curves(axes, kind, [row for row in rows if row[kind.panel] == title])
         axes.set_title(report.label(title))
-    name_rows(grid, kind.up)
+    name_rows(grid, kind.y_label)
     legend(figure, grid[0])
     return figure
 
@@ -116,19 +116,21 @@ def _curves(axes: Axes, kind: TableCurves, rows: Sequence[Row]) -> None:
     for number, curve in enumerate(curves):
         points = [row for row in rows if row[kind.curve] == curve]
         x = [ticks.index(p[kind.x]) if is_named else 100 * p[kind.x] for p in points]
-        value, low, high = percents([interval_of(point) for point in points], kind.up == PERCENT)
+        value, low, high = percents(
+            [interval_of(point) for point in points], kind.y_label == PERCENT
+        )
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
         marker = MARKERS[number % len(MARKERS)] if len(points) <= 12 else ""
         label = str(curve).replace("_", " ")
         axes.plot(x, value, color=colour, linestyle=dash, marker=marker, label=label)
         axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_xlabel(kind.across)
+    axes.set_xlabel(kind.x_label)
     if is_named:
         name_columns(axes, ticks)
 
 
 def learning_curves(report: Report) -> Iterator[PaperFigure]:
-    """Draw what was measured while training, arm by arm."""
+    """Draw what was measured during training, for each arm."""
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         measured = [c for c in CURVES if any(history_lines(arm, c[0]) for arm in experiment.arms)]
         if not measured:
@@ -142,13 +144,13 @@ def learning_curves(report: Report) -> Iterator[PaperFigure]:
         yield PaperFigure(
             f"{prefix}learning-curves",
             f"Thick: mean over n = {seeds} seeds; thin: single seeds. "
-            "Dotted: end of the warm-up, which the arms share.",
+            "Dotted: end of the warm-up, which all arms share.",
             figure,
         )
 
 
 def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, factor: int) -> None:
-    """Draw one measure of every arm, up to the epoch that all its seeds have reached."""
+    """Draw one measure of every arm, up to the last epoch of all its seeds."""
     looks = model_styles(over_seeds(report, experiment))
     for arm, look in zip(experiment.arms, looks, strict=True):
         lines = history_lines(arm, key) if look else []

@@ -1,18 +1,18 @@
-"""Figures for papers: every chart of a report as PNG, SVG and PDF, with a file of captions."""
+"""Figures for papers as PNG, SVG and PDF, with a file of captions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ectool.reports.paper.curves import learning_curves, table_curves
 from ectool.reports.paper.matrices import confusion_matrices, reliability_diagrams
 from ectool.reports.paper.metrics import experiment_metrics, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import corruption_bars, strength_curves
-from ectool.reports.paper.style import Draw, PaperFigure, paper_style, saved
+from ectool.reports.paper.style import PaperFigure, file_contents, paper_style
 from ectool.reports.report import Report
 
 CAPTIONS_FILE = "captions.md"
-FIGURES: tuple[Draw, ...] = (
+FIGURES: tuple[Callable[[Report], Iterator[PaperFigure]], ...] = (
     suite_metrics,
     trade_offs,
     strength_curves,
@@ -23,16 +23,16 @@ FIGURES: tuple[Draw, ...] = (
     experiment_metrics,
     learning_curves,
 )
-"""What is drawn, in the order of the captions; each yields nothing where its numbers are not."""
+"""Functions that draw figures, in the order of the captions. Without results they yield nothing."""
 
 
 def figures(report: Report) -> dict[str, bytes]:
-    """Draw everything that the report has numbers for.
+    """Draw all figures of a report.
 
-    The same report gives the same bytes with the same release of matplotlib.
+    Equal reports give equal bytes with the same release of matplotlib.
 
     Args:
-        report: What was measured.
+        report: The report.
 
     Returns:
         Files by name: three formats of each figure, and `captions.md`.
@@ -40,13 +40,13 @@ def figures(report: Report) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     captions = []
     with paper_style():
-        for drawing in drawings(report):
-            files |= saved(drawing)
-            captions.append(f"## {drawing.name}\n\n{drawing.caption}\n")
+        for figure in draw_figures(report):
+            files |= file_contents(figure)
+            captions.append(f"## {figure.name}\n\n{figure.caption}\n")
     return files | {CAPTIONS_FILE: "\n".join(["# Figures\n", *captions]).encode()}
 
 
-def drawings(report: Report) -> Iterator[PaperFigure]:
-    """Yield the figures one by one, not yet saved; inside of `paper_style`."""
+def draw_figures(report: Report) -> Iterator[PaperFigure]:
+    """Yield the figures one by one; requires `paper_style`."""
     for draw in FIGURES if report.entries else ():
         yield from draw(report)

@@ -1,4 +1,4 @@
-"""Calibration and confusion: what a model says beside what is so."""
+"""Figures of calibration and of confusion matrices."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from ectool.reports.report import Report
 PER_FIGURE = 6
 """Reliability diagrams in one figure."""
 HEIGHT = 2.6
-"""Of their rows in inches: squares, where there are three in a row."""
+"""Height of a row of diagrams in inches; three diagrams in a row are squares."""
 NUMBERED = 12
-"""Classes up to which the cells of a confusion matrix hold numbers."""
+"""Maximum number of classes of a matrix with numbers in its cells."""
 NAMED = 40
-"""Classes up to which they are named."""
+"""Maximum number of classes of a matrix with class names."""
 Z = NormalDist().inv_cdf(0.975)
-"""Of a 95 % interval."""
+"""Quantile of the normal distribution for a 95 % interval."""
 
 
 def reliability_diagrams(report: Report) -> Iterator[PaperFigure]:
@@ -59,7 +59,7 @@ def reliability_diagrams(report: Report) -> Iterator[PaperFigure]:
             "reliability" + (f"-{number}" if len(found) > PER_FIGURE else ""),
             "Dots: accuracy of the images of each bin of confidence, at their mean confidence; "
             f"whiskers: 95 % Wilson intervals. Bars: share of the {sizes(counts)} images in each "
-            "bin. On the diagonal a model is as often right as it says.",
+            "bin. On the diagonal, accuracy equals confidence.",
             figure,
         )
 
@@ -86,21 +86,21 @@ def _reliability(axes: Axes, name: str, rows: Sequence[Row]) -> None:
 
 
 def wilson(share: Float[np.ndarray, "k"], n: Float[np.ndarray, "k"]) -> Float[np.ndarray, "2 k"]:
-    """Return both ends of Wilson's 95 % interval of shares of n."""
+    """Return both bounds of Wilson's 95 % interval of shares of n."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     return np.stack([centre - reach, centre + reach])
 
 
 def confusion_matrices(report: Report) -> Iterator[PaperFigure]:
-    """Draw for each model which share of every class it takes for which."""
+    """Draw the confusion matrix of each model as shares of the true classes."""
     found = confusions(report)
     for name, one in zip(slugs([one.model for one in found]), found, strict=True):
         counts = np.array(one.counts, np.float64)
         yield PaperFigure(
             f"confusion-{name}",
-            f"{one.model}: share of the images of each class (rows) that are taken for each "
-            f"class (columns), in %; {sizes([int(counts.sum())])} images.",
+            f"{one.model}: share of the images of each class (rows) that are predicted as "
+            f"each class (columns), in %; {sizes([int(counts.sum())])} images.",
             _matrix(one, counts),
         )
 

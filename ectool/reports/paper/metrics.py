@@ -1,4 +1,4 @@
-"""Metrics with their intervals, and what one metric costs in another."""
+"""Figures of metrics with intervals, and of trade-offs between two metrics."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ectool.reports.paper.style import (
     COLUMN,
     FAINT,
     INK,
+    MAX_SHOWN,
     PAGE,
-    SHOWN,
     PaperFigure,
     blank,
     legend,
@@ -36,25 +36,25 @@ from ectool.reports.report import Report
 LINE = 0.13
 """Height of a model's line in inches."""
 LABEL_WIDTH, AXIS_WIDTH = 26, 30
-"""Characters of a metric's label in one line, beside its values and along an axis."""
+"""Maximum number of characters in one line of a metric's label, and of an axis label."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 PER_FIGURE = 4
-"""Metrics beside each other where every model has a line of its own."""
+"""Metrics in one figure if every model has its own line."""
 TICKS = 4
-"""Most numbers of an axis but one, so that long ones stay apart."""
+"""Maximum number of intervals between ticks, so that tick labels do not overlap."""
 MAX_METRICS_HEIGHT = 7.0
-"""Height of a figure of metrics in inches; what does not fit goes into a other one."""
+"""Maximum height of a figure of metrics in inches; more metrics take another figure."""
 
 
 def is_few(report: Report) -> bool:
-    """Tell whether the models can be told apart by colour."""
-    return len(group_numbers(report)) <= SHOWN and len(report.entries) <= 3 * SHOWN
+    """Report whether there is a colour for each group of models."""
+    return len(group_numbers(report)) <= MAX_SHOWN and len(report.entries) <= 3 * MAX_SHOWN
 
 
 def suite_metrics(
     report: Report, prefix: str = "", intervals: str = IMAGES
 ) -> Iterator[PaperFigure]:
-    """Draw the metrics of each suite: few models by colour, many with a line each."""
+    """Draw the metrics of each suite: few models by colour, many models with a line each."""
     draw = _by_metric if is_few(report) else _by_model
     width = max(1, int(MAX_METRICS_HEIGHT / _height(report))) if is_few(report) else PER_FIGURE
     for suite, found in by_suite(columns(report)).items():
@@ -76,19 +76,19 @@ def suite_metrics(
 
 
 def experiment_metrics(report: Report) -> Iterator[PaperFigure]:
-    """Draw the metrics of the arms of each experiment, as means over seeds."""
+    """Draw the metrics of the arms of each experiment as means over seeds."""
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         arms = over_seeds(report, experiment)
         yield from suite_metrics(arms, f"{prefix}arms-", SEEDS)
 
 
 def _height(report: Report) -> float:
-    """Return the height of a metric in inches, where each model has a line of it."""
+    """Return the height of a metric with a line per model, in inches."""
     return 0.16 + LINE * len(report.entries)
 
 
 def _by_metric(report: Report, found: Sequence[Column]) -> Figure:
-    """Draw a line per metric, models apart by colour; shares together, others on their own."""
+    """Draw a line per metric and a colour per model; shares have a common axis."""
     shares = [column for column in found if column.metric.is_share]
     groups = ([shares] if shares else []) + [[c] for c in found if not c.metric.is_share]
     heights = [_height(report) * len(group) + 0.4 for group in groups]
@@ -143,7 +143,7 @@ def _label(metric: Metric) -> str:
 
 
 def _scale(axes: Axes, is_share: bool) -> None:
-    """Name the unit, and keep percents within what they can be."""
+    """Label the unit, and limit the axis of percentages."""
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("%" if is_share else "value")
     axes.xaxis.set_major_locator(MaxNLocator(TICKS, steps=STEPS))
@@ -153,28 +153,31 @@ def _scale(axes: Axes, is_share: bool) -> None:
 
 
 def trade_offs(report: Report) -> Iterator[PaperFigure]:
-    """Draw each pair of metrics that pull against each other, a point per model."""
+    """Draw each trade-off between two metrics, a point per model."""
     found = {column.name: column for column in columns(report)}
-    for across, up in trade_off_pairs(report):
-        pair = (found[across], found[up])
-        best = [] if is_few(report) else unbeaten(*pair)
+    for first, second in trade_off_pairs(report):
+        pair = (found[first], found[second])
+        best = [] if is_few(report) else pareto_front(*pair)
         counts = [cell.value.n for column in pair for cell in column.cells if cell.value.n]
         numbered = [f"{i}: {report.entries[row].name}" for i, row in enumerate(best, start=1)]
         yield PaperFigure(
-            f"trade-off-{across.partition('@')[0]}-{up.partition('@')[0]}",
+            f"trade-off-{first.partition('@')[0]}-{second.partition('@')[0]}",
             f"{pair[1].metric.label} against {pair[0].metric.label}, a point per model; whiskers: "
             f"{IMAGES.format(sizes(counts))}."
-            + (f" Models that no other beats on both: {'; '.join(numbered)}." if best else ""),
+            + (f" Models on the Pareto front: {'; '.join(numbered)}." if best else ""),
             _scatter(report, *pair, best),
         )
 
 
-def _scatter(report: Report, across: Column, up: Column, best: Sequence[int]) -> Figure:
-    """Draw models by two metrics: few apart by colour, of many the best ones with a number."""
+def _scatter(report: Report, horizontal: Column, vertical: Column, best: Sequence[int]) -> Figure:
+    """Draw models by two metrics: few models by colour; of many models, the best are numbered."""
     few = is_few(report)
     figure = blank(COLUMN, 2.6 + (LINE * len(group_numbers(report)) if few else 0))
     axes = figure.subplots()
-    x, y = (percents([c.value for c in one.cells], one.metric.is_share) for one in (across, up))
+    x, y = (
+        percents([c.value for c in one.cells], one.metric.is_share)
+        for one in (horizontal, vertical)
+    )
     if few:
         for number, (entry, look) in enumerate(
             zip(report.entries, model_styles(report), strict=True)
@@ -185,14 +188,14 @@ def _scatter(report: Report, across: Column, up: Column, best: Sequence[int]) ->
         _cross(axes, x, y, {"color": INK, "ecolor": FAINT, "marker": "o", "markersize": 2.5})
     for number, row in enumerate(best, start=1):
         _number(axes, number, x[0, row], y[0, row])
-    axes.set_xlabel(_axis(across.metric))
-    axes.set_ylabel(_axis(up.metric))
+    axes.set_xlabel(_axis(horizontal.metric))
+    axes.set_ylabel(_axis(vertical.metric))
     legend(figure, axes)
     return figure
 
 
 def _number(axes: Axes, number: int, x: float, y: float) -> None:
-    """Mark a point with a number that can be read on any other."""
+    """Mark a point with a number that is readable on other points."""
     axes.plot(x, y, color=COLOURS[1], marker="o", markersize=3, zorder=3)
     axes.annotate(
         str(number),
@@ -215,24 +218,24 @@ def _cross(
     axes.errorbar(x[0], y[0], xerr=whiskers(*x), yerr=whiskers(*y), **plain)
 
 
-def unbeaten(across: Column, up: Column) -> list[int]:
-    """Return the models than which no other is better on one metric and as good on the other.
+def pareto_front(horizontal: Column, vertical: Column) -> list[int]:
+    """Return the models that no other model dominates on both metrics (Pareto front).
 
     Returns:
-        Their rows, the lowest value of `across` first.
+        Rows of the models, the lowest value of `horizontal` first.
     """
     a, b = (
         np.array([cell.value.mean for cell in column.cells])
         * (1 if column.metric.higher_is_better else -1)
-        for column in (across, up)
+        for column in (horizontal, vertical)
     )
-    beaten = (a >= a[:, None]) & (b >= b[:, None]) & ((a > a[:, None]) | (b > b[:, None]))
-    rows = np.flatnonzero(np.isfinite(a + b) & ~beaten.any(axis=1))
-    return sorted(rows.tolist(), key=lambda row: across.cells[row].value.mean)
+    dominated = (a >= a[:, None]) & (b >= b[:, None]) & ((a > a[:, None]) | (b > b[:, None]))
+    rows = np.flatnonzero(np.isfinite(a + b) & ~dominated.any(axis=1))
+    return sorted(rows.tolist(), key=lambda row: horizontal.cells[row].value.mean)
 
 
 def _axis(metric: Metric) -> str:
-    """Return a metric's label with its unit and the side that is better."""
+    """Return a metric's label with its unit and the better side."""
     unit = ", %" if metric.is_share else ""
     side = "(better →)" if metric.higher_is_better else "(← better)"
     return textwrap.fill(f"{metric.label}{unit} {side.replace(' ', NO_BREAK)}", AXIS_WIDTH)

@@ -1,4 +1,4 @@
-"""Models beside each other under growing strength: attacks, corruptions, replaced backgrounds."""
+"""Figures of accuracy by strength: attacks, corruptions, replaced backgrounds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ectool.reports.paper.style import (
     INK,
     PaperFigure,
     blank,
-    left_out,
     legend,
     name_rows,
+    omission_note,
     panels,
     shortened,
-    shown,
+    shown_groups,
 )
 from ectool.reports.paper.text import IMAGES, sizes
 from ectool.reports.plotting import STEPS, percents, whiskers
@@ -28,13 +28,13 @@ from ectool.reports.report import Report
 from ectool.reports.strengths import MISSING, Panel, strength_panels
 
 CORRUPTION = "corruption_accuracy@"
-"""How the names of metrics under one corruption each begin."""
+"""Prefix of the metrics of single corruptions."""
 BAR = 0.09
 """Height of a bar in inches."""
 
 
 def strength_curves(report: Report) -> Iterator[PaperFigure]:
-    """Draw accuracy over the radius of attacks, severities, and what else has a strength."""
+    """Draw accuracy by radius of attacks, severity of corruptions, and other strengths."""
     for name, found in strength_panels(report).items():
         yield _drawing(report, f"strength-{name}", found)
 
@@ -48,16 +48,16 @@ def _drawing(report: Report, name: str, found: Sequence[Panel]) -> PaperFigure:
     legend(figure, grid[0])
     return PaperFigure(
         name,
-        f"Accuracy under growing strength. Whiskers: {IMAGES.format(sizes(counts))}."
-        + left_out(report),
+        "Accuracy by strength of the attack or corruption. "
+        f"Whiskers: {IMAGES.format(sizes(counts))}.{omission_note(report)}",
         figure,
     )
 
 
 def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
-    """Draw the curve of every model that is shown; return the numbers of samples."""
+    """Draw the curve of every shown model; return the numbers of samples."""
     counts = []
-    for group, (look, entries) in shown(report).items():
+    for group, (look, entries) in shown_groups(report).items():
         for entry in entries:
             x, intervals = panel.curves.get(entry.name, ((), ()))
             if not intervals:
@@ -72,11 +72,11 @@ def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
 
 
 def corruption_bars(report: Report) -> Iterator[PaperFigure]:
-    """Draw the accuracy under each corruption, a bar for each model."""
+    """Draw the accuracy for each corruption, a bar per model."""
     found = [column for column in columns(report) if column.name.startswith(CORRUPTION)]
     if not found:
         return
-    groups = shown(report)
+    groups = shown_groups(report)
     models = [(look, entry) for look, entries in groups.values() for entry in entries]
     figure = blank(COLUMN, (0.08 + BAR * len(models)) * len(found) + 0.6 + 0.13 * len(groups))
     axes = figure.subplots()
@@ -93,7 +93,7 @@ def corruption_bars(report: Report) -> Iterator[PaperFigure]:
     yield PaperFigure(
         "corruptions",
         "Accuracy under common corruptions, mean over five severities; whiskers: "
-        f"{IMAGES.format(sizes(counts))}.{left_out(report)}",
+        f"{IMAGES.format(sizes(counts))}.{omission_note(report)}",
         figure,
     )
 

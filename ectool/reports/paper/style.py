@@ -1,9 +1,9 @@
-"""The style of figures for papers: sizes, colours, fonts, and files that are the same each time."""
+"""Style of figures for papers: sizes, colours, fonts, and reproducible files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,25 +17,24 @@ from ectool.reports.leaderboard import group_numbers
 from ectool.reports.report import Entry, Report
 
 COLUMN, PAGE = 3.5, 7.16
-"""Width of a column and of two in inches, as most journals of two columns have them."""
+"""Width of one column and of two columns of a journal, in inches."""
 MAX_HEIGHT = 9.0
-"""Height in inches that still leaves room for a caption."""
+"""Maximum height of a figure in inches, which leaves room for a caption."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's colours, which colour-blind people can tell apart; yellow is lost on white."""
+"""Colours of Okabe and Ito for colour-blind readers, without yellow, which is faint on white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 INK, FAINT = "#333333", "#d9d9d9"
-SHOWN = len(COLOURS)
-"""Models told apart by colour, marker and dashes; more in one chart cannot be."""
+MAX_SHOWN = len(COLOURS)
+"""Maximum number of groups of models in one chart, one colour each."""
 UPRIGHT = 2
-"""Characters of names up to which they stand side by side along an axis."""
+"""Maximum number of characters of horizontal tick labels; longer labels are rotated."""
 MAX_NAME, MAX_TITLE = 44, 28
-"""Characters of a model's name in a figure, and over a panel; of longer ones the middle is left
-out."""
+"""Maximum number of characters of a name in a figure, and of a panel's title."""
 
 STYLE: Mapping[str, Any] = MappingProxyType(
     {
-        "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+        "font.family": "DejaVu Sans",  # part of matplotlib: the same on every machine
         "font.size": 8,
         "axes.titlesize": 8,
         "axes.labelsize": 8,
@@ -56,10 +55,10 @@ STYLE: Mapping[str, Any] = MappingProxyType(
         "xtick.major.width": 0.6,
         "ytick.major.width": 0.6,
         "legend.frameon": False,
-        "text.parse_math": False,  # names may hold dollar signs
+        "text.parse_math": False,  # names may contain dollar signs
         "savefig.dpi": 300,
-        "pdf.fonttype": 42,  # TrueType, which publishers ask for
-        "svg.fonttype": "path",  # no font has to be there
+        "pdf.fonttype": 42,  # TrueType, which publishers require
+        "svg.fonttype": "path",  # needs no installed font
         "svg.hashsalt": "ectool",
     }
 )
@@ -70,16 +69,16 @@ NO_METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
         "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
     }
 )
-"""What each format would say of time and program, by its suffix: nothing."""
+"""Metadata to remove from each format: time and program."""
 
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure and what is written below it.
+    """A figure with its caption.
 
     Attributes:
-        name: Its file, without the suffix.
-        caption: What is seen, with the number of samples and the kind of interval.
+        name: Name of its files without the suffix.
+        caption: Caption, with the number of samples and the kind of interval.
         figure: The figure.
     """
 
@@ -88,35 +87,32 @@ class PaperFigure:
     figure: Figure
 
 
-Draw = Callable[[Report], Iterator[PaperFigure]]
-
-
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Draw and save in the style of papers, whatever the user's own matplotlibrc says."""
+    """Set the style of papers, independent of the user's matplotlibrc."""
     with style.context(["default", dict(STYLE)]):
         yield
 
 
-def saved(drawing: PaperFigure) -> dict[str, bytes]:
-    """Return a drawing as PNG, SVG and PDF by file name; inside of `paper_style`."""
+def file_contents(figure: PaperFigure) -> dict[str, bytes]:
+    """Return a figure as PNG, SVG and PDF by file name; requires `paper_style`."""
     files = {}
     for suffix, metadata in NO_METADATA.items():
         buffer = io.BytesIO()
-        drawing.figure.savefig(buffer, format=suffix, metadata=dict(metadata))
-        files[f"{drawing.name}.{suffix}"] = buffer.getvalue()
+        figure.figure.savefig(buffer, format=suffix, metadata=dict(metadata))
+        files[f"{figure.name}.{suffix}"] = buffer.getvalue()
     return files
 
 
 def blank(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches."""
+    """Return an empty figure; sizes in inches."""
     return Figure(figsize=(width, min(height, MAX_HEIGHT)))
 
 
 def panels(
     count: int, *, height: float = 2.2, per_row: int = 3, share_y: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of panels: a column wide for one, else the page."""
+    """Return a figure of panels: one panel is a column wide, more span the page."""
     columns = min(count, per_row)
     rows = -(-count // columns)
     figure = blank(COLUMN if columns == 1 else PAGE, height * rows + 0.3)
@@ -127,9 +123,9 @@ def panels(
 
 
 def model_styles(report: Report) -> list[dict[str, Any]]:
-    """Return the look of each model's points and lines; models of one group share theirs.
+    """Return the style of each model's points and lines; models of one group share a style.
 
-    Beyond `SHOWN` groups there are no other styles: these models are not told apart.
+    Groups after the first `MAX_SHOWN` have an empty style.
     """
     known = [
         {"color": colour, "marker": marker, "linestyle": DASHES[number % len(DASHES)]}
@@ -137,13 +133,13 @@ def model_styles(report: Report) -> list[dict[str, Any]]:
     ]
     numbers = group_numbers(report)
     return [
-        known[number] if (number := numbers[entry.group]) < SHOWN else {}
+        known[number] if (number := numbers[entry.group]) < MAX_SHOWN else {}
         for entry in report.entries
     ]
 
 
-def shown(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
-    """Return the groups that curves are drawn of, each with its look and its models."""
+def shown_groups(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
+    """Return style and models of each group that is drawn as a curve."""
     found: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
     for entry, look in zip(report.entries, model_styles(report), strict=True):
         if look:
@@ -151,24 +147,24 @@ def shown(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
     return found
 
 
-def left_out(report: Report) -> str:
-    """Return what a caption says where curves are not drawn of all models."""
+def omission_note(report: Report) -> str:
+    """Return the sentence of a caption for charts that leave models out."""
     count = len(group_numbers(report))
-    return f" The first {SHOWN} of {count} models." if count > SHOWN else ""
+    return f" The first {MAX_SHOWN} of {count} models." if count > MAX_SHOWN else ""
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """Name the lines of an axes below the figure, in as many columns as fit; one needs no name."""
+    """Add a legend below the figure, unless the axes has only one name."""
     named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if len(named) < 2:
         return
-    letters = figure.get_figwidth() * 15  # of 7 points, to an inch
+    letters = figure.get_figwidth() * 15  # letters of 7 points per inch
     columns = max(1, min(len(named), int(letters // (max(map(len, named)) + 7))))
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
 
 
 def name_rows(grid: Sequence[Axes], label: str) -> None:
-    """Name the vertical axis of the first panel of each row, which the others share."""
+    """Label the vertical axis of the first panel of each row."""
     for axes in grid:
         place = axes.get_subplotspec()
         if place is None or place.is_first_col():
@@ -176,7 +172,7 @@ def name_rows(grid: Sequence[Axes], label: str) -> None:
 
 
 def name_columns(axes: Axes, names: Sequence[str]) -> None:
-    """Name what stands side by side along an axis; long names aslant."""
+    """Set the tick labels of the horizontal axis; long labels are rotated."""
     if max(map(len, names), default=0) <= UPRIGHT:
         axes.set_xticks(range(len(names)), names)
     else:
@@ -184,6 +180,6 @@ def name_columns(axes: Axes, names: Sequence[str]) -> None:
 
 
 def shortened(name: str, longest: int = MAX_NAME) -> str:
-    """Leave out the middle of a name that is too long for its place."""
+    """Shorten a long name in the middle."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half + 1 :]}"

@@ -1,9 +1,9 @@
-"""Tables for papers: leaderboard and classes in LaTeX (booktabs) and Markdown."""
+"""Tables for papers: leaderboards of models and of arms, and classes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from ectool.reports.classes import ClassLine, ClassTable, class_tables
@@ -17,28 +17,23 @@ from ectool.reports.report import Report
 
 T = TypeVar("T")
 WIDTH = 5
-"""Columns of numbers that fit on a page beside each other."""
+"""Maximum number of columns of numbers in one table."""
 DIRECTION = {True: "↑", False: "↓"}
 
 
-def paper_tables(report: Report) -> dict[str, bytes]:
-    """Write every table of a report in both formats.
-
-    Returns:
-        Files by name: `leaderboard-SUITE` and `classes`, for arms of experiments
-        `arms-leaderboard-SUITE`; wider ones are numbered parts.
-    """
-    files = {}
-    for table in _tables(report):
-        files[f"{table.name}.tex"] = to_latex(table).encode()
-        files[f"{table.name}.md"] = to_markdown(table).encode()
-    return files
-
-
-def _tables(report: Report) -> Iterator[PaperTable]:
+def model_leaderboards(report: Report) -> Iterator[PaperTable]:
+    """Yield the leaderboard of the models for each suite."""
     yield from _leaderboards(report, "", IMAGES)
+
+
+def arm_leaderboards(report: Report) -> Iterator[PaperTable]:
+    """Yield the leaderboard of the arms of each experiment for each suite."""
     for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
         yield from _leaderboards(over_seeds(report, experiment), f"{prefix}arms-", SEEDS)
+
+
+def classes(report: Report) -> Iterator[PaperTable]:
+    """Yield the tables of classes, a column for each model."""
     for table in class_tables(report):
         yield from _classes(report, table)
 
@@ -52,15 +47,15 @@ def _leaderboards(report: Report, prefix: str, intervals: str) -> Iterator[Paper
             ]
             yield PaperTable(
                 name=f"{prefix}leaderboard-{suite}{number}",
-                caption=f"{suite.capitalize()}; in brackets: {intervals.format(_counts(part))}. "
-                "Bold: best value, which need not differ from the next by more than chance.",
+                caption=f"{suite.capitalize()}. In brackets: {intervals.format(_counts(part))}. "
+                "Bold: best value; its lead can be due to chance.",
                 head=("model", *(_title(column.metric) for column in part)),
                 rows=tuple(rows),
             )
 
 
 def _parts(found: Sequence[T]) -> Iterator[tuple[str, Sequence[T]]]:
-    """Yield as many columns as fit on a page, with what numbers the parts where there are more."""
+    """Yield the columns in parts of `WIDTH`, with the suffix of the file name."""
     for first in range(0, len(found), WIDTH):
         number = f"-{first // WIDTH + 1}" if len(found) > WIDTH else ""
         yield number, found[first : first + WIDTH]
@@ -83,13 +78,14 @@ def _cell(column: Column, row: int) -> TableCell:
 
 
 def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
-    """Yield the classes, a column for each model."""
+    """Yield the parts of a table of classes."""
     known = {
         (entry.name, row["name"]): row
         for entry in report.entries
         for row in entry.evaluation.tables.get("classes", ())
     }
-    kept = "" if len(table.lines) == table.count else f" The {len(table.lines)} worst classes."
+    shown = len(table.lines)
+    note = f" The {shown} classes with the lowest mean." if shown < table.count else ""
     for number, models in _parts(table.models):
         rows = [
             (
@@ -101,8 +97,8 @@ def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
         ]
         yield PaperTable(
             name=f"classes-{table.measure.replace(' ', '-')}{number}",
-            caption=f"{table.measure.capitalize()} of each class in %; in brackets: 95 % Wilson "
-            f"intervals over its n images, where they are known.{kept}",
+            caption=f"{table.measure.capitalize()} of each class in %. In brackets: 95 % Wilson "
+            f"intervals over its n images.{note}",
             head=("class", "n", *models),
             rows=tuple(rows),
         )
@@ -113,3 +109,25 @@ def _class_cell(row: Row, line: ClassLine, model: str) -> TableCell:
     low, high = (math.nan if row.get(key) is None else row[key] for key in ("low", "high"))
     interval = Interval(value, low, high, line.n)
     return TableCell(quantity(value), bounds(interval) if interval.bounded else "")
+
+
+TABLES: tuple[Callable[[Report], Iterator[PaperTable]], ...] = (
+    model_leaderboards,
+    arm_leaderboards,
+    classes,
+)
+"""Functions that make tables. Without results they yield nothing."""
+
+
+def paper_tables(report: Report) -> dict[str, bytes]:
+    """Return every table of a report in both formats.
+
+    Returns:
+        Files by name: `leaderboard-SUITE`, `arms-leaderboard-SUITE` for arms of experiments, and
+        `classes-MEASURE`. Wide tables are split into numbered parts.
+    """
+    files = {}
+    for table in (table for make in TABLES for table in make(report)):
+        files[f"{table.name}.tex"] = to_latex(table).encode()
+        files[f"{table.name}.md"] = to_markdown(table).encode()
+    return files

@@ -1,4 +1,4 @@
-"""What figures and tables for papers share: arms as models, file names, numbers of samples."""
+"""Helpers of figures and tables for papers: arms as models, file names, captions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ectool.reports.content import Experiment
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Report
 
-IMAGES = "95 % intervals (of mAP: spreads over resamples) over {} images"
+IMAGES = "95 % intervals (mAP: spreads over resamples) over {} images"
 SEEDS = "95 % t intervals over {} seeds"
-"""What intervals are, of single models and of arms."""
+"""Kind of the intervals: of single models, and of arms."""
 
 
 def over_seeds(report: Report, experiment: Experiment) -> Report:
-    """Return the arms of an experiment as models: means and intervals over seeds."""
+    """Return the arms of an experiment as models, with means and intervals over seeds."""
     entries = tuple(
         Entry(
             Evaluation(
@@ -43,7 +43,7 @@ def over_seeds(report: Report, experiment: Experiment) -> Report:
 
 
 def prefixes(report: Report) -> list[str]:
-    """Return how the files of each experiment begin: with its title where there are several."""
+    """Return the file prefix of each experiment: its title if there are several, else empty."""
     titles = slugs([experiment.title for experiment in report.experiments])
     return [f"{title}-" for title in titles] if len(titles) > 1 else [""] * len(titles)
 
@@ -54,7 +54,7 @@ def slug(name: str) -> str:
 
 
 def slugs(names: Sequence[str]) -> list[str]:
-    """Return names as parts of file names, no two the same, not even where case is ignored."""
+    """Return names as parts of file names, unique even if case is ignored."""
     found: list[str] = []
     for name in names:
         base = unique = slug(name)

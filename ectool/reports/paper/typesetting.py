@@ -28,7 +28,7 @@ MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: its text, the interval beside it, and whether it is the best of its column."""
+    """A cell: text, interval, and whether the value is the best of its column."""
 
     text: str
     bounds: str = ""
@@ -40,10 +40,10 @@ class PaperTable:
     """A table.
 
     Attributes:
-        name: Its file, without the suffix.
-        caption: What it holds.
+        name: Name of its file without the suffix.
+        caption: Caption.
         head: Names of the columns.
-        rows: Lines of as many cells.
+        rows: Rows of cells, one cell for each column.
     """
 
     name: str
@@ -53,7 +53,7 @@ class PaperTable:
 
 
 def to_latex(table: PaperTable) -> str:
-    """Return a floating table of the package booktabs."""
+    """Return a floating LaTeX table, which needs the package booktabs."""
     names, *lines = (
         " & ".join(cells) + r" \\"
         for cells in (
@@ -88,12 +88,12 @@ def _latex_cell(cell: TableCell) -> str:
 
 
 def latex(text: str) -> str:
-    """Return text that LaTeX sets as it is."""
+    """Escape text for LaTeX."""
     return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def to_markdown(table: PaperTable) -> str:
-    """Return a table under its caption."""
+    """Return a Markdown table below its caption."""
     lines = [
         [markdown(name) for name in table.head],
         ["---", *["--:"] * (len(table.head) - 1)],
@@ -109,5 +109,5 @@ def _markdown_cell(cell: TableCell) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+    """Escape text for Markdown."""
     return MARKDOWN.sub(r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Figures for papers: complete, legible, the same each time, and true to the numbers."""
+"""Figures for papers: complete, legible, reproducible, with correct numbers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ from PIL import Image
 from ectool.metrics.proportions import wilson_interval
 from ectool.reports.content import Interval
 from ectool.reports.leaderboard import columns
-from ectool.reports.paper.figures import CAPTIONS_FILE, drawings, figures
+from ectool.reports.paper.figures import CAPTIONS_FILE, draw_figures, figures
 from ectool.reports.paper.matrices import reliability_diagrams, wilson
-from ectool.reports.paper.metrics import suite_metrics, trade_offs, unbeaten
+from ectool.reports.paper.metrics import pareto_front, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import strength_curves
-from ectool.reports.paper.style import COLOURS, COLUMN, PAGE, SHOWN, PaperFigure, paper_style, saved
+from ectool.reports.paper.style import (
+    COLOURS,
+    COLUMN,
+    MAX_SHOWN,
+    PAGE,
+    PaperFigure,
+    file_contents,
+    paper_style,
+)
 from ectool.reports.paper.text import slugs
 from ectool.reports.report import Entry
 
@@ -54,7 +62,7 @@ def three():
 def drawn(three):
     """Every figure of three models and two arms, by name."""
     with paper_style():
-        found = list(drawings(three))
+        found = list(draw_figures(three))
     assert len({drawing.name.lower() for drawing in found}) == len(found)
     return {drawing.name: drawing for drawing in found}
 
@@ -84,29 +92,29 @@ class TestFiles:
         return next(trade_offs(report_of(["model", "other"])))
 
     def test_png_of_a_column_at_300_dpi(self, one):
-        image = Image.open(io.BytesIO(saved(one)[f"{one.name}.png"]))
+        image = Image.open(io.BytesIO(file_contents(one)[f"{one.name}.png"]))
         assert image.width == COLUMN * 300
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
     def test_pdf_embeds_truetype(self, one):
-        data = saved(one)[f"{one.name}.pdf"]
+        data = file_contents(one)[f"{one.name}.pdf"]
         assert b"/FontFile2" in data
         assert b"/Type3" not in data
 
     def test_svg_needs_no_font_and_no_other_file(self, one):
-        root = ET.fromstring(saved(one)[f"{one.name}.svg"])
+        root = ET.fromstring(file_contents(one)[f"{one.name}.svg"])
         names = {element.tag.rpartition("}")[2] for element in root.iter()}
         assert not names & {"text", "image", "metadata"}
         links = [v for e in root.iter() for k, v in e.attrib.items() if k.endswith("href")]
         assert links
         assert all(link.startswith("#") for link in links)
 
-    def test_same_bytes_each_time_whatever_the_user_likes(self, one):
-        first = saved(one)
+    def test_same_bytes_each_time_with_any_matplotlibrc(self, one):
+        first = file_contents(one)
         with mpl.rc_context({"font.size": 30, "savefig.dpi": 50, "svg.hashsalt": None}):
             assert mpl.rcParams["font.size"] == 30
             with paper_style():
-                again = saved(next(trade_offs(report_of(["model", "other"]))))
+                again = file_contents(next(trade_offs(report_of(["model", "other"]))))
         assert first == again
         for data in first.values():
             assert b"Date" not in data
@@ -128,25 +136,25 @@ class TestFiles:
 
 
 class TestAll:
-    def test_captions_tell_n_and_what_it_counts(self, drawn):
+    def test_captions_state_n_and_its_unit(self, drawn):
         for drawing in drawn.values():
             assert re.search(r"n = \d+ (to \d+ )?(images|seeds)", drawing.caption)
 
-    def test_every_kind_is_there(self, drawn):
+    def test_every_kind_is_drawn(self, drawn):
         kinds = ("metrics-stability", "trade-off-", "strength-robustness", "strength-corruptions",
                  "corruptions", "faithfulness-plain", "sanity-plain", "reliability",
                  "confusion-plain", "arms-metrics-", "learning-curves")  # fmt: skip
         assert [kind for kind in kinds if not any(name.startswith(kind) for name in drawn)] == []
 
-    def test_nothing_is_drawn_of_nothing(self):
-        assert list(drawings(report_of([]))) == []
+    def test_empty_reports_have_no_figures(self):
+        assert list(draw_figures(report_of([]))) == []
         assert figures(report_of([])) == {CAPTIONS_FILE: b"# Figures\n"}
 
     def test_no_text_is_cut_off_or_over_another(self, drawn):
         for drawing in drawn.values():
             check_texts(drawing)
 
-    def test_nor_where_there_are_many_models(self, many):
+    def test_no_text_is_cut_off_with_many_models(self, many):
         for drawing in (*trade_offs(many), *strength_curves(many), next(suite_metrics(many))):
             check_texts(drawing)
             assert drawing.figure.get_figwidth() in (COLUMN, PAGE)
@@ -230,7 +238,7 @@ class TestNumbers:
     def test_curves_of_the_first_models_alone(self, many):
         drawing = by_name(strength_curves(many))["strength-robustness"]
         assert "The first 7 of 30 models." in drawing.caption
-        assert len(drawing.figure.axes[0].containers) == SHOWN
+        assert len(drawing.figure.axes[0].containers) == MAX_SHOWN
 
     def test_radii_are_grey_levels_in_linf_alone(self, drawn):
         linf, _, l2 = drawn["strength-robustness"].figure.axes
@@ -240,7 +248,7 @@ class TestNumbers:
         assert (linf.get_title(), l2.get_title()) == ("PGD, L∞", "PGD, L2")
         assert (linf.get_xlabel(), l2.get_xlabel()) == ("eps, 1/255", "eps")
 
-    def test_families_of_metrics_where_there_is_no_table(self):
+    def test_families_of_metrics_without_a_table(self):
         report = report_of(["model"])
         entry = report.entries[0]
         bare = Entry(replace(entry.evaluation, tables={}), entry.group, entry.data)
@@ -312,7 +320,7 @@ def replace_axes(drawing: PaperFigure, number: int) -> PaperFigure:
     return drawing
 
 
-def test_unbeaten_are_those_that_no_other_beats(many):
+def test_no_model_dominates_those_of_the_pareto_front(many):
     found = {column.name: column for column in columns(many)}
     accuracy, gap = found["accuracy@original"], found["background_gap"]
     pairs = [(a.value.mean, -g.value.mean) for a, g in zip(accuracy.cells, gap.cells, strict=True)]
@@ -321,17 +329,17 @@ def test_unbeaten_are_those_that_no_other_beats(many):
         for row, (a, g) in enumerate(pairs)
         if not any(x >= a and y >= g and (x, y) != (a, g) for x, y in pairs)
     ]
-    best = unbeaten(accuracy, gap)
+    best = pareto_front(accuracy, gap)
     assert sorted(best) == expected
     assert 1 < len(best) < 30
     drawing = next(trade_offs(many))
     assert f"1: {many.entries[best[0]].name}" in drawing.caption
 
 
-@pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 5), (5, 5), (431, 600)])
-def test_wilson_is_that_of_the_tables(right, n):
-    expected = wilson_interval(right, n)
-    low, high = wilson(np.array([right / n]), np.array([float(n)]))[:, 0]
+@pytest.mark.parametrize(("correct", "n"), [(0, 5), (3, 5), (5, 5), (431, 600)])
+def test_wilson_equals_that_of_the_tables(correct, n):
+    expected = wilson_interval(correct, n)
+    low, high = wilson(np.array([correct / n]), np.array([float(n)]))[:, 0]
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 

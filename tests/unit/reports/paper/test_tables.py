@@ -48,9 +48,9 @@ def test_leaderboard_of_a_suite():
     metrics = {name: report.metrics[name] for name in values}
     table = paper_tables(replace(report, entries=entries, metrics=metrics))
     assert table["leaderboard-classification.md"].decode() == (
-        "Classification; in brackets: 95 % intervals (of mAP: spreads over resamples) over "
+        "Classification. In brackets: 95 % intervals (mAP: spreads over resamples) over "
         "n = 590 to 600 images. "
-        "Bold: best value, which need not differ from the next by more than chance.\n"
+        "Bold: best value; its lead can be due to chance.\n"
         "\n"
         "| model | accuracy, original, % ↑ | negative log-likelihood ↓ |\n"
         "| --- | --: | --: |\n"
@@ -64,7 +64,7 @@ def test_leaderboard_of_a_suite():
     assert r"\label{tab:leaderboard-classification}" in text
 
 
-def test_arms_say_that_they_are_means_over_seeds(files):
+def test_captions_of_arms_name_the_seeds(files):
     assert "95 % t intervals over n = 3 seeds" in files["arms-leaderboard-stability.md"]
     assert len(rows_of(files["arms-leaderboard-stability.md"])) == 2 + 2
 
