@@ -18,7 +18,7 @@ from ectool.stages.report.key import (
     NUMBERS,
     PAGE,
     STRIP,
-    holds,
+    is_up_to_date,
     numbers_digest,
     report_key,
 )
@@ -36,16 +36,16 @@ PAGE_SUFFIXES = (".html", ".htm")
 
 
 def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
-    """Write the page, and `report.json` and `strip.png` beside it.
+    """Write the page, and next to it `report.json` and `strip.png`.
 
-    Where all three are there and show the same, nothing is done; another report is replaced: it
-    holds nothing that cannot be made again in seconds. There is no strip without rounds of an
-    experiment. Figures and tables are always written anew, and the page with them.
+    Nothing is written if all files exist and are up to date. Another report is replaced, since it
+    can be written again in seconds. Only experiments with rounds have a strip. Figures and tables
+    are always written, and the page with them.
 
     Raises:
-        InputError: A folder holds nothing that is finished, or its data are not at hand.
-        IntegrityError: A file in it is not what was written.
-        UsageError: The output is no HTML file.
+        InputError: A folder holds no finished results, or a data set is missing.
+        IntegrityError: A file has changed since it was written.
+        UsageError: The name of the output is not that of an HTML file.
     """
     output = config.output or config.paths[0] / PAGE_FILE
     if output.suffix.lower() not in PAGE_SUFFIXES:
@@ -57,8 +57,8 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
         )
     sources = read_sources(config.paths)
     key = report_key(sources, config)
-    beside = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
-    if not (config.figures or config.tables) and holds(output, *beside, key):
+    others = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
+    if not (config.figures or config.tables) and is_up_to_date(output, *others, key):
         return Outcome(output, is_new=False)
     report = _read_report(sources, config, reporter)
     _write_extras(report, config)
@@ -67,11 +67,11 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> Report:
-    """Read everything that a report says.
+    """Read the content of a report.
 
     Raises:
-        InputError: Data are not at hand.
-        IntegrityError: A file is not what was written.
+        InputError: A data set is missing.
+        IntegrityError: A file has changed since it was written.
     """
     metrics, suites = measured(entry.evaluation for entry in sources.entries)
     runs = [run.record for experiment in sources.experiments for run in experiment.runs]
@@ -94,14 +94,14 @@ def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> 
 
 
 def _title(sources: Sources, names: list[str]) -> str:
-    """Return the title of the one experiment, else what is compared."""
+    """Return the title of a single experiment, else a title with the names of the folders."""
     if len(names) == 1 and sources.experiments:
         return sources.experiments[0].record.title
     return "Evaluation of " + ", ".join(names)
 
 
 def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
-    """Read what a report says of the arms of an experiment."""
+    """Read the arms of an experiment."""
     metrics, _ = measured(run.evaluation for run in experiment.runs)
     results = results_of(experiment, metrics)
     arms = []
@@ -125,9 +125,9 @@ def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experi
 
 
 def _write_extras(report: Report, config: ReportConfig) -> None:
-    """Write the figures and tables for papers that are asked for."""
+    """Write figures and tables for papers to the folders of the configuration."""
     if config.figures is not None:
-        from ectool.reports.paper.figures import figures  # here, as importing matplotlib takes long
+        from ectool.reports.paper.figures import figures  # here: importing matplotlib takes long
 
         _write_files(config.figures, figures(report))
     if config.tables is not None:
@@ -143,8 +143,8 @@ def _write_files(target: Path, found: Mapping[str, bytes]) -> None:
 
 
 def _write(report: Report, output: Path, key: str) -> None:
-    """Write the page last: where it is, the rest is there too."""
-    from ectool.reports.page.document import (  # here, as importing matplotlib takes long
+    """Write all files, the page last: if it exists, the others are complete."""
+    from ectool.reports.page.document import (  # here: importing matplotlib takes long
         as_text,
         to_document,
     )
@@ -153,13 +153,15 @@ def _write(report: Report, output: Path, key: str) -> None:
 
     document = {**to_document(report), "key": key}
     page = render(report, {KEY: key, NUMBERS: numbers_digest(document)}).encode()
-    sheet = next((one.round_samples for one in report.experiments if one.round_samples), None)
-    made = {PAGE: page} if sheet is None else {PAGE: page, STRIP: strip(pick(sheet.samples))}
-    document[FILES] = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
+    shown = next((one.round_samples for one in report.experiments if one.round_samples), None)
+    contents = {PAGE: page} if shown is None else {PAGE: page, STRIP: strip(pick(shown.samples))}
+    document[FILES] = {
+        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     image = output.with_name(STRIP_FILE)
     files.remove(image)
-    if STRIP in made:
-        files.write_atomic(image, made[STRIP])
+    if STRIP in contents:
+        files.write_atomic(image, contents[STRIP])
     files.write_atomic(output.with_name(JSON_FILE), as_text(document).encode())
     files.write_atomic(output, page)

@@ -1,4 +1,4 @@
-"""What a report shows, as one digest; and whether a report that lies there is the one of it."""
+"""Key of a report: the digest of its inputs, and the test whether a report is up to date."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from ectool.stages.report.runs import read_history
 from ectool.stages.report.sources import Sources
 
 DRAWING = ("ectool", "numpy", "pillow")
-"""Libraries that the images of a page come from."""
+"""Libraries that draw the images of the page."""
 KEY, NUMBERS = "report-key", "report-numbers"
-"""Meta tags of the page: the key, and the digest of the numbers beside it."""
+"""Meta tags of the page: the key, and the digest of `report.json`."""
 FILES = "files"
-"""Entry of the numbers: digests of the page and of the strip, where there is one."""
+"""Key in `report.json` of the digests of the page and of the strip."""
 PAGE, STRIP = "page", "strip"
 ROUND = (SAMPLES, HEATMAPS, WEIGHTS)
 
 
 def report_key(sources: Sources, config: ReportConfig) -> str:
-    """Return the SHA-256 (hex) of all that a report shows, and of what draws it.
+    """Return the SHA-256 (hex) of all inputs of a report, and of the code that draws it.
 
     Cost: reads manifests, results and histories, no arrays of artifacts that have a manifest.
 
     Raises:
         InputError: A run's model is missing.
-        IntegrityError: Its history is not what was written.
+        IntegrityError: Its history has changed since it was written.
     """
     runs = [run.record for experiment in sources.experiments for run in experiment.runs]
     for run in runs:
-        read_history(run)  # compares it with the manifest
+        read_history(run)  # verifies the history
     shown = [*_artifacts(runs), *_evaluations(sources.folders.values())]
     return digest_json(
         {
@@ -69,7 +69,7 @@ def _evaluations(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _state(path: Path) -> dict[str, Any] | None:
-    """Return what a report may say of an artifact; nothing where there is none."""
+    """Return the parts of an artifact that a report depends on; None without an artifact."""
     if not path.exists():
         return None
     manifest = read_manifest(path)
@@ -87,7 +87,7 @@ def _state(path: Path) -> dict[str, Any] | None:
 
 
 def _code() -> dict[str, str]:
-    """Return digests of the files that make a page: a version may be worked on."""
+    """Return the digests of the files that make the page, which may differ within a version."""
     folders = [Path(place) for place in ectool.reports.__path__]
     found = [path for folder in folders for path in folder.rglob("*.*")]
     found += Path(__file__).parent.glob("*.py")
@@ -101,26 +101,26 @@ def _is_code(path: Path) -> bool:
 
 
 def numbers_digest(document: dict[str, Any]) -> str:
-    """Return the SHA-256 (hex) of a report's numbers, without that of the page which holds it."""
+    """Return the SHA-256 (hex) of `report.json` without the digests of the files."""
     return digest_json({name: value for name, value in document.items() if name != FILES})
 
 
-def holds(page: Path, numbers: Path, strip: Path, key: str) -> bool:
-    """Tell whether page, numbers and strip are there, as they were written, and of a key.
+def is_up_to_date(page: Path, numbers: Path, strip: Path, key: str) -> bool:
+    """Report whether page, numbers and strip exist, are unchanged, and have a key.
 
     Args:
         page: The page.
-        numbers: The JSON document beside it.
-        strip: The strip beside it, which only some reports have.
-        key: What `report_key` returns.
+        numbers: `report.json`.
+        strip: The strip, which only some reports have.
+        key: Result of `report_key`.
     """
     document = _read(numbers)
     if document.get("key") != key or not page.is_file():
         return False
-    there = {PAGE: page, STRIP: strip}
-    found = {name: digest_file(path) for name, path in there.items() if path.is_file()}
-    told = _meta(page.read_text(encoding="utf-8", errors="replace"))
-    return found == document.get(FILES) and told == {KEY: key, NUMBERS: numbers_digest(document)}
+    files = {PAGE: page, STRIP: strip}
+    found = {name: digest_file(path) for name, path in files.items() if path.is_file()}
+    meta = _meta(page.read_text(encoding="utf-8", errors="replace"))
+    return found == document.get(FILES) and meta == {KEY: key, NUMBERS: numbers_digest(document)}
 
 
 def _read(numbers: Path) -> dict[str, Any]:
@@ -131,5 +131,5 @@ def _read(numbers: Path) -> dict[str, Any]:
 
 
 def _meta(page: str) -> dict[str, str]:
-    """Return what the page's meta tags say of it."""
+    """Return the meta tags of the page that start with `ectool-report`."""
     return dict(re.findall(r'<meta name="ectool-(report-\w+)" content="(\w+)">', page))

@@ -1,4 +1,4 @@
-"""What a report compares: the metrics of all models, and of every arm over seeds."""
+"""Metrics of a report: those of all models, and the results of every arm over seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ectool.stages.report.runs import FinishedExperiment
 
 
 def measured(evaluations: Iterable[Evaluation]) -> tuple[dict[str, Metric], dict[str, str]]:
-    """Return every metric that some model was evaluated on, and its suite, in the order to show."""
+    """Return every metric of the evaluations, and its suite, in the order of the report."""
     metrics: dict[str, Metric] = {}
     suites: dict[str, str] = {}
     for evaluation in evaluations:
@@ -43,7 +43,7 @@ def results_of(
     """Return the results of every arm on the metrics, against the experiment's reference.
 
     Differences are taken between runs of the same seed. Their p-values are corrected (Holm) in two
-    families over all arms: the headline metrics, which a reader styles for first, and all others.
+    families over all arms: the headline metrics, and all other metrics.
     """
     arms = [arm for arm in experiment.record.arms if arm != experiment.record.reference]
     first = headlines(metrics)
@@ -90,7 +90,7 @@ def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate
 
 
 def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:
-    """Return a metric by seed; NaN where it is undefined or was not measured."""
+    """Return a metric by seed; NaN if it is undefined or was not measured."""
     return {run.record.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
 
 

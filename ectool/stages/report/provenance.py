@@ -1,4 +1,4 @@
-"""What a report says of its origin: data, versions and options, from the manifests."""
+"""Origin of a report: data, versions and options from the manifests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ectool.artifacts.store import read_manifest
 from ectool.reports.report import Provenance
 from ectool.stages.common.inputs import short
 
-"""Digits of a fingerprint that are enough to tell data sets apart."""
+"""Digits of a fingerprint that distinguish data sets."""
 
 
 def read_provenance(artifacts: Iterable[Path], command: str) -> Provenance:
     """Return the data, versions and options behind artifacts.
 
     Args:
-        artifacts: Their paths; those without a manifest tell nothing.
+        artifacts: Paths of the artifacts; those without a manifest are skipped.
         command: Command that makes the report.
     """
     found = (read_manifest(path) for path in artifacts)
@@ -43,7 +43,7 @@ def _data(manifests: Sequence[Manifest]) -> tuple[str, ...]:
 
 
 def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
-    """Return the version of each library; all of them where runs disagree."""
+    """Return the version of each library, or all versions if runs differ."""
     found: dict[str, dict[str, None]] = {}
     for manifest in manifests:
         for name, version in manifest.versions.items():
@@ -52,7 +52,7 @@ def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
 
 
 def _settings(manifests: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
-    """Return the options of each stage that all its artifacts share."""
+    """Return the options of each stage whose values all its artifacts share."""
     shared: dict[str, dict[str, Any]] = {}
     for manifest in manifests:
         config = manifest.recipe.config

@@ -1,4 +1,4 @@
-"""What a report reads of an experiment's runs: results, histories, rounds, origin."""
+"""Runs of an experiment: results, histories, rounds, artifacts."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Run:
     """One arm with one seed.
 
     Attributes:
-        record: What it left behind, with paths that can be opened.
-        evaluation: What its evaluation found.
+        record: Paths of its artifacts.
+        evaluation: Results of its evaluation.
     """
 
     record: RunRecord
@@ -58,7 +58,7 @@ def read_experiment(path: Path) -> FinishedExperiment:
 
     Raises:
         InputError: The record is missing or invalid, or an evaluation is missing.
-        IntegrityError: Results are not what was written.
+        IntegrityError: Results have changed since they were written.
     """
     record = _read_record(path / EXPERIMENT_FILE)
     runs = tuple(_read_run(run.within(path)) for run in record.runs)
@@ -95,16 +95,16 @@ def _invalid(file: Path, got: str) -> InputError:
         str(file),
         expected="a record written by `ectool run`",
         got=got,
-        fix="run the experiment again: what is finished is not computed anew",
+        fix="run the experiment again; finished artifacts are not computed again",
     )
 
 
 def read_history(run: RunRecord) -> History:
-    """Return what was measured after each epoch.
+    """Return the history of training, one entry per epoch.
 
     Raises:
         InputError: The model is missing.
-        IntegrityError: Its history is not what was written.
+        IntegrityError: Its history has changed since it was written.
     """
     file = folder.verify_file(run.model / HISTORY_FILE, folder.open_folder(run.model, "model"))
     history: History = json.loads(file.read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:
 
     Raises:
         InputError: A round's weights are missing.
-        IntegrityError: They are not what was written.
+        IntegrityError: They have changed since they were written.
     """
     rounds = []
     for number, path in enumerate(run.rounds, 1):
@@ -129,7 +129,7 @@ def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:
 
 
 def artifacts_of(run: RunRecord) -> list[Path]:
-    """Return the artifacts that tell how a run was made: of the rounds, those of the last."""
+    """Return the artifacts of a run; of its rounds, those of the last round."""
     names = (SAMPLES, HEATMAPS, WEIGHTS)
     last = [one / name for one in run.rounds[-1:] for name in names]
     return [run.model, *last, run.evaluation]

@@ -1,4 +1,4 @@
-"""What a report reads of single samples: images, heatmaps, scores."""
+"""Samples of a report: images, heatmaps, scores."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RoundData:
         """Return the data set of the clean images.
 
         Raises:
-            InputError: The samples do not tell.
+            InputError: The samples do not name it.
         """
         source = self.perturbed.manifest.recipe.source if self.perturbed.manifest else None
         if source is None:
@@ -62,7 +62,7 @@ class RoundData:
         """Open the data set of the clean images.
 
         Raises:
-            InputError: It is missing, or not the same any more.
+            InputError: It is missing, or has changed.
         """
         return reopen_data(self.source, self.perturbed.path)
 
@@ -86,8 +86,8 @@ def read_round_samples(experiment: FinishedExperiment) -> RoundSamples | None:
     """Return samples of the last round of the first run that has rounds; None without one.
 
     Raises:
-        InputError: The data set is missing or not the one of the samples.
-        IntegrityError: An artifact is not what was written.
+        InputError: The data set is missing, or has changed.
+        IntegrityError: An artifact has changed since it was written.
     """
     records = (run.record for run in experiment.runs)
     run = next((record for record in records if record.rounds), None)
@@ -110,19 +110,19 @@ def read_round_samples(experiment: FinishedExperiment) -> RoundSamples | None:
 
 
 def explained_labels(round_: RoundData) -> np.ndarray[Any, Any]:
-    """Return the class that is explained of each sample of the weights; of several the first."""
+    """Return the (first) explained class of each sample of the weights."""
     rows = rows_of(round_.heatmaps, round_.weights.sample_ids)
     labels: np.ndarray[Any, Any] = _first(round_.heatmaps.read("target")[rows], 1)
     return labels
 
 
 def read_samples(round_: RoundData, dataset: Dataset, chosen: Mapping[str, str]) -> list[Sample]:
-    """Read what is shown of samples; everything is joined on the sample id.
+    """Read samples; all artifacts are joined on the sample id.
 
     Args:
-        round_: Where they lie.
+        round_: Artifacts of the samples.
         dataset: The clean images.
-        chosen: Why each is shown, by its id.
+        chosen: Reason of each choice by sample id.
 
     Returns:
         The samples, in the order of `chosen`.
@@ -135,7 +135,7 @@ def read_samples(round_: RoundData, dataset: Dataset, chosen: Mapping[str, str])
     places = [Place(*rows) for rows in zip(*(column.tolist() for column in columns), strict=True)]
     found = {
         name: _read_sample(round_, dataset, place, chosen[name])
-        for name, place in sorted(  # in the order of the shards, so that each is read once
+        for name, place in sorted(  # in the order of the shards: each shard is read once
             zip(ids, places, strict=True), key=lambda pair: pair[1].perturbed
         )
     }
@@ -143,7 +143,7 @@ def read_samples(round_: RoundData, dataset: Dataset, chosen: Mapping[str, str])
 
 
 def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str) -> Sample:
-    several = is_multilabel(dataset.labels)
+    multilabel = is_multilabel(dataset.labels)
     clean, adversarial = (
         _first(_row(round_.heatmaps, name, place.heatmap), 2).astype(np.float32)
         for name in ("clean", "adversarial")
@@ -152,14 +152,14 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         _row(round_.heatmaps, name, place.heatmap)
         for name in ("logits_clean", "logits_adversarial")
     ]
-    before, after = (_answer(one, dataset.classes, several=several) for one in logits)
+    before, after = (_predicted(one, dataset.classes, multilabel=multilabel) for one in logits)
     label = dataset.labels[place.image]
     return Sample(
         sample_id=round_.weights.sample_ids[place.weight],
         choice=choice,
         label=dataset.classes[_first(_row(round_.heatmaps, "target", place.heatmap), 0)],
         predicted=(before, after),
-        correct=(_is_right(logits[0], label), _is_right(logits[1], label)),
+        correct=(_is_correct(logits[0], label), _is_correct(logits[1], label)),
         consistency=float(_row(round_.weights, "explanation_consistency", place.weight)),
         weight=float(_row(round_.weights, "weight", place.weight)),
         image=dataset.images(np.array([place.image]))[0],
@@ -169,22 +169,22 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
     )
 
 
-def _is_right(logits: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> bool:
-    """Tell whether an answer is right; of multi-label data in every label that counts."""
+def _is_correct(logits: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> bool:
+    """Report whether a prediction is correct; multi-label: for every label that is not ignored."""
     if label.ndim == 0:
         return bool(logits.argmax() == label)
     return bool(((logits > 0) == (label == 1))[label >= 0].all())
 
 
-def _answer(logits: np.ndarray[Any, Any], classes: Sequence[str], *, several: bool) -> str:
-    """Return the predicted class; of multi-label data all that are found, or `none`."""
-    if not several:
+def _predicted(logits: np.ndarray[Any, Any], classes: Sequence[str], *, multilabel: bool) -> str:
+    """Return the predicted class; multi-label: all predicted classes, or `none`."""
+    if not multilabel:
         return classes[int(logits.argmax())]
     return ", ".join(classes[found] for found in np.flatnonzero(logits > 0).tolist()) or "none"
 
 
 def _first(values: np.ndarray[Any, Any], ndim: int) -> Any:  # noqa: ANN401 (array or number)
-    """Return what belongs to the first of the explained labels, where there are several."""
+    """Return the values of the first explained label of multi-label data."""
     return values if values.ndim == ndim else values[:, 0] if ndim == 1 else values[0]
 
 
@@ -194,9 +194,9 @@ def _row(artifact: Artifact, name: str, row: int) -> np.ndarray[Any, Any]:
 
 
 def rows_of(artifact: Artifact, ids: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Return where samples lie in an artifact.
+    """Return the rows of samples in an artifact.
 
     Raises:
-        InputError: One is not there.
+        InputError: A sample is missing.
     """
     return positions(list(ids), artifact.sample_ids, str(artifact.path), RUN_AGAIN)

@@ -1,4 +1,4 @@
-"""What a report is about: experiments, evaluations and audits, found by their folders."""
+"""Sources of a report: experiments, evaluations and audits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ectool.stages.report.runs import FinishedExperiment, read_experiment
 
 @dataclass
 class Sources:
-    """Everything that a report is about.
+    """Models, failures and experiments of a report.
 
     Attributes:
         entries: Evaluated models.
@@ -45,14 +45,14 @@ class Sources:
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:
-    """Read what folders hold.
+    """Read the sources in folders.
 
     Args:
         paths: Folders of experiments, evaluations and audits.
 
     Raises:
-        InputError: One is none of these, or not finished.
-        IntegrityError: Results are not what was written.
+        InputError: A folder is none of these, or not finished.
+        IntegrityError: Results have changed since they were written.
     """
     unique = list(dict.fromkeys(path.resolve() for path in paths))
     sources = Sources()
@@ -78,7 +78,7 @@ def _add_experiment(sources: Sources, path: Path, prefix: str) -> None:
 
 
 def _add_audit(sources: Sources, path: Path, prefix: str) -> None:
-    """Add every model of an audit, and those that failed."""
+    """Add the evaluated and the failed models of an audit."""
     for model in _read_audit(path):
         name = prefix + model["name"]
         if model["status"] == "ok":
@@ -89,7 +89,7 @@ def _add_audit(sources: Sources, path: Path, prefix: str) -> None:
 
 
 def _read_audit(path: Path) -> list[dict[str, Any]]:
-    """Return what an audit says of each of its models."""
+    """Return the entry of each model of an audit."""
     file = path / RESULTS_FILE
     document = json.loads(file.read_bytes()) if file.is_file() else {}
     if document.get("schema") != "audit":
