@@ -10,7 +10,6 @@ from ectool.config.evaluate import (
     BENCHMARK_CORRUPTIONS,
     CORRUPTIONS,
     SUITES,
-    EvaluateAttack,
     EvaluateConfig,
 )
 from ectool.config.groups import (
@@ -83,7 +82,6 @@ __all__ = [
     "DataOptions",
     "DeviceOptions",
     "DoctorConfig",
-    "EvaluateAttack",
     "EvaluateConfig",
     "ExperimentConfig",
     "ExplainConfig",

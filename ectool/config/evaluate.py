@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from ectool.config.evaluation_attacks import EVALUATION_ATTACKS, attacks_help
 from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
 from ectool.config.heatmaps import HeatmapOptions, check_method
 from ectool.errors import UsageError
@@ -40,8 +41,6 @@ BENCHMARK_CORRUPTIONS = (
 )
 """Kinds of the corruption error: those of ImageNet-C that need no photographs."""
 CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "spatter", "saturate")
-
-EvaluateAttack = Literal["fgsm", "pgd", "background", "apgd-ce", "apgd-t", "autoattack"]
 
 
 def check_suites(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -78,7 +77,7 @@ def check_methods(names: tuple[str, ...]) -> tuple[str, ...]:
 Suites = Annotated[TextList, AfterValidator(check_suites)]
 Corruptions = Annotated[TextList, each_of(CORRUPTIONS)]
 Methods = Annotated[TextList, AfterValidator(check_methods)]
-Attacks = Annotated[TextList, each_of(get_args(EvaluateAttack))]
+Attacks = Annotated[TextList, each_of(tuple(EVALUATION_ATTACKS))]
 Shares = Annotated[
     tuple[Annotated[Number, Field(gt=0, le=1)], ...],
     BeforeValidator(parse_list),
@@ -99,9 +98,7 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
     split: str = option("test", "Split of the data set.")
     suite: Suites = option(SUITES, f"What is measured, any of {', '.join(SUITES)}.")
     attacks: Attacks = option(
-        ("fgsm", "pgd", "background", "apgd-ce"),
-        "robustness: fgsm, pgd, background (pgd outside the object), apgd-ce; apgd-t (nine times "
-        "as costly); autoattack (torchattacks).",
+        ("fgsm", "pgd", "background", "apgd-ce"), f"robustness: any of {attacks_help()}."
     )
     eps: RadiusList = option((2 / 255, 8 / 255), "robustness: radii in the L-inf norm.")
     eps_l2: Distances = option((0.5,), "robustness: radii in the L2 norm.")

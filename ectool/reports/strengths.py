@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
 from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.report import Report
@@ -16,16 +17,7 @@ TABLE = "curves"
 ROBUSTNESS = "robustness"
 STRENGTH = re.compile(r"(?P<family>[\w-]+@.*?)(?P<strength>\d+(\.\d+)?(/\d+)?)")
 RANKED = re.compile(r"robust.*?(?P<ranked>_map|_map11)?")
-SPELLED = {
-    "linf": "L∞",
-    "l2": "L2",
-    "fgsm": "FGSM",
-    "pgd": "PGD",
-    "apgd-ce": "APGD-CE",
-    "apgd-t": "APGD-T",
-    "autoattack": "AutoAttack",
-    "background": "PGD on the background",
-}
+SPELLED = {"linf": "L∞", "l2": "L2"} | {name: row.label for name, row in EVALUATION_ATTACKS.items()}
 """Norms and attacks as people write them."""
 GREY_LEVELS = 255
 MISSING = Interval(math.nan, math.nan, math.nan, 0)

@@ -36,7 +36,7 @@ from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import validation_key
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
-from ectool.stages.evaluate.suites.robustness.suite import peer_key
+from ectool.stages.evaluate.suites.robustness.suite import package_key
 from ectool.types import Outcome, Reporter
 
 VERSION = 2
@@ -100,8 +100,8 @@ def _suite_key(subject: Subject) -> dict[str, Any]:
         found["auto_loss"] = RESCALED
     if "localization" in config.suite:
         found |= validation_key(subject)
-    if "robustness" in config.suite and "autoattack" in config.attacks:
-        found |= peer_key()
+    if "robustness" in config.suite:
+        found |= package_key(config.attacks)
     if "stability" in config.suite:
         makers = {name: key for name in config.explainers if (key := method_key(name))}
         found |= {"explainer_makers": makers} if makers else {}

@@ -21,6 +21,7 @@ from ectool.attacks.objectives import LabelLoss, is_misclassified
 from ectool.attacks.pgd import Settings
 from ectool.attacks.random_start import start_streams
 from ectool.attacks.until_misclassified import until_misclassified
+from ectool.config.evaluation_attacks import TARGETS
 from ectool.datasets.base import Annotations, Dataset, Indices
 from ectool.metrics.classification import is_correct
 from ectool.metrics.localization import filled_boxes
@@ -31,10 +32,8 @@ from ectool.stages.common.loaded import check_finite
 from ectool.stages.evaluate.suites.robustness.conditions import Condition
 from ectool.stages.perturb.attacker import STEP_SHARE
 
-METHODS = {"fgsm": "fgsm", "pgd": "pgd", "apgd-ce": "apgd", "apgd-t": "apgd"}
-"""Method in `ATTACKS` of each attack."""
-TARGETS = 9
-"""Maximum number of target classes of apgd-t, as in AutoAttack (Croce & Hein 2020)."""
+DLR_CLASSES = LOSSES["dlr"].classes[1]
+"""Minimum number of classes of the targeted DLR loss."""
 
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
@@ -44,8 +43,8 @@ Attack = Callable[[AttackBatch], Tensor]
 
 
 def targeted_loss(classes: int) -> str:
-    """Return the loss of apgd-t: DLR, or margin if there are too few classes."""
-    return "dlr" if classes >= LOSSES["dlr"].classes[1] else "margin"
+    """Return the loss of targeted attacks: DLR, and the margin of fewer classes."""
+    return "dlr" if classes >= DLR_CLASSES else "margin"
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class GradientAttack:
         misclassified.
         """
         eps, steps = self.condition.eps, self.condition.steps
-        kind = ATTACKS[METHODS[self.condition.attack]]
+        kind = ATTACKS[self.condition.row.method or ""]
 
         def start(ball: Ball, rows: Tensor, attempt: int) -> Tensor:
             if kind.start == "clean":
@@ -98,7 +97,7 @@ class GradientAttack:
 
     def _objectives(self, batch: AttackBatch) -> list[LabelLoss]:
         labels, classes = batch.labels, batch.logits.shape[1]
-        if self.condition.attack != "apgd-t":
+        if self.condition.row.loss != "targeted":
             multilabel = labels.ndim > 1
             loss = find_loss("auto", classes, multilabel=multilabel)
             scale = scale_of(batch.logits, multilabel=multilabel)
@@ -210,7 +209,7 @@ class AttackWork:
     def _count(self, monitor: AttackMonitor, robust: Tensor) -> None:
         """Count robust images whose gradients or losses were not usable."""
         self.counts[NO_GRADIENT] += int((monitor.without_gradient() & robust).sum())
-        if self.condition.attack != "fgsm":  # FGSM evaluates the loss only once
+        if self.condition.row.takes_steps:  # a single step evaluates the loss only once
             self.counts[FLAT] += int((monitor.with_constant_loss() & robust).sum())
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)

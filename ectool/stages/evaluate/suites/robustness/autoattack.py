@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ectool.config.evaluation_attacks import TARGETS
 from ectool.models.classifier import Classifier
 from ectool.stages.common.batches import AttackBatch
-from ectool.stages.evaluate.suites.robustness.attack import TARGETS
 from ectool.stages.evaluate.suites.robustness.conditions import Condition
 
 NORMS = {"linf": "Linf", "l2": "L2"}

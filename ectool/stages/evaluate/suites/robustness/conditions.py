@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
+from ectool.config.evaluation_attacks import EVALUATION_ATTACKS, EvaluationAttack
 from ectool.options import format_eps
 from ectool.stages.common.layout import ATTACKS, CORRUPTIONS, RESCALED
 
@@ -14,12 +15,8 @@ Norm = Literal["linf", "l2"]
 
 RADII: Mapping[str, Norm] = {"eps": "linf", "eps_l2": "l2"}
 """Norm of the radii of each option."""
-STEPLESS = ("fgsm", "autoattack")
-"""Attacks that --steps does not apply to."""
-BACKGROUND = "background"
-"""The attack that is PGD confined to the pixels outside the object, in the L-inf norm."""
-NOT_OF_SEVERAL = ("apgd-ce", "apgd-t", "autoattack")
-"""Attacks that are defined for one label a sample."""
+PLAIN = "pgd"
+"""The attack whose metrics are called `robust` without a suffix."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +25,25 @@ class Condition:
 
     Attributes:
         attack: One of `EVALUATION_ATTACKS`.
-        norm: In which norm it is bounded.
+        norm: Norm of the radius.
         eps: Radius in pixel units.
-        steps: Steps of attacks that take several.
-        only_background: Whether it is confined to the pixels outside the object.
+        steps: Steps of iterative attacks.
     """
 
     attack: str
     norm: Norm
     eps: float
     steps: int
-    only_background: bool = False
+
+    @property
+    def row(self) -> EvaluationAttack:
+        """Return the definition of the attack."""
+        return EVALUATION_ATTACKS[self.attack]
+
+    @property
+    def only_background(self) -> bool:
+        """Tell whether the attack is confined to the pixels outside the object."""
+        return self.row.only_background
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class Condition:
     @property
     def stem(self) -> str:
         """Name attack and steps, e.g. `pgd20`."""
-        return self.attack if self.attack in STEPLESS else f"{self.attack}{self.steps}"
+        return f"{self._attack}{self.steps}" if self.row.takes_steps else self._attack
 
     @property
     def file(self) -> str:
@@ -62,35 +67,35 @@ class Condition:
         return self._eps if self.norm == "linf" else f"{self.norm}-{self._eps}"
 
     @property
-    def kind(self) -> str:
-        """Name what is done at growing radii: the attack, or that it spares the object."""
-        return BACKGROUND if self.only_background else self.attack
-
-    @property
     def base(self) -> str:
-        """Name the robust accuracy without the radius: plain `robust` is that under PGD."""
-        return "robust" if self.kind == "pgd" else f"robust_{self.kind}"
+        """Name the robust accuracy without the radius."""
+        return metric_base(self.attack)
 
     @property
     def metric(self) -> str:
-        """Name the metric of one label a sample, e.g. `robust@2/255`."""
+        """Name the robust accuracy, e.g. `robust@2/255`."""
         return f"{self.base}@{self.radius}"
 
     def key(self, restarts: int, seed: int) -> dict[str, Any]:
-        """Return what determines the answers besides model and data.
+        """Return what determines the logits besides model and data.
 
         Args:
-            restarts: How often attacks of ours start, if at random.
+            restarts: Number of random starts.
             seed: Seed of the starts.
         """
-        found: dict[str, Any] = {"attack": self.attack, "norm": self.norm, "eps": self.eps}
-        if self.attack not in STEPLESS:
+        found: dict[str, Any] = {"attack": self._attack, "norm": self.norm, "eps": self.eps}
+        if self.row.takes_steps:
             found |= {"steps": self.steps, "restarts": restarts}
-        if self.attack != "fgsm":
+        if self.row.is_random:
             found["seed"] = seed
-        if self.attack not in ("apgd-t", "autoattack"):
+        if self.row.loss == "rescaled":
             found["loss"] = RESCALED
         return found | ({"only_background": True} if self.only_background else {})
+
+    @property
+    def _attack(self) -> str:
+        """Name the attack in artifacts, where the background is named separately."""
+        return (self.row.method or self.attack) if self.only_background else self.attack
 
     @property
     def _eps(self) -> str:
@@ -138,23 +143,22 @@ class Check:
 
 
 def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """Return the attacks on whole images that the options of an evaluation ask for."""
-    return tuple(
+    """Return the attacks that the options of an evaluation name, at every radius.
+
+    Attacks on whole images come first; those on the background have L-inf radii alone.
+    """
+    every = (
         Condition(attack, norm, eps, options["steps"])
         for (name, norm), attack in product(RADII.items(), options["attacks"])
-        if attack != BACKGROUND
         for eps in sorted(set(options[name]))
+        if norm == "linf" or not EVALUATION_ATTACKS[attack].only_background
     )
+    return tuple(sorted(every, key=lambda condition: condition.only_background))
 
 
-def background_conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """Return PGD on the background alone at every L-inf radius, where that is asked for."""
-    if BACKGROUND not in options["attacks"]:
-        return ()
-    return tuple(
-        Condition("pgd", "linf", eps, options["steps"], only_background=True)
-        for eps in sorted(set(options["eps"]))
-    )
+def metric_base(attack: str) -> str:
+    """Return the name of the robust accuracy under an attack, without the radius."""
+    return "robust" if attack == PLAIN else f"robust_{attack}"
 
 
 def corruption_file(kind: str) -> str:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from ectool.stages.evaluate.suites.info import Family, MetricInfo
+from collections.abc import Iterator
 
-ATTACKS = {
-    "robust": ("", "PGD (Madry et al. 2018)"),
-    "robust_fgsm": (" (FGSM)", "one step of its gradient's sign (FGSM, Goodfellow et al. 2015)"),
-    "robust_apgd-ce": (" (APGD-CE)", "Auto-PGD on cross-entropy (Croce and Hein 2020)"),
-    "robust_apgd-t": (
-        " (APGD-T)",
-        "Auto-PGD towards each of the 9 likeliest wrong classes (Croce and Hein 2020)",
-    ),
-    "robust_autoattack": (" (AutoAttack)", "AutoAttack (Croce and Hein 2020) by torchattacks"),
-    "robust_background": (" (background)", "PGD on the pixels outside the object alone"),
-    "robust_worst": (" (worst)", "each of the attacks on the whole image that were run"),
-}
-"""What is added to a label, and what is done, under attack."""
-OF_SEVERAL = ("robust", "robust_fgsm", "robust_background")
-"""Attacks on samples with several labels, of which mean average precision is measured."""
+from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
+from ectool.stages.evaluate.suites.info import Family, MetricInfo
+from ectool.stages.evaluate.suites.robustness.conditions import PLAIN, metric_base
+
+WORST = "worst"
+"""Name of all attacks on the whole image together."""
 UNDER_ATTACK = {
     "": ("robust accuracy", "share still classified correctly"),
     "_map": ("robust mAP", "mAP (PASCAL VOC since 2010)"),
@@ -71,14 +62,22 @@ def under_corruption(info: MetricInfo, kind: str) -> MetricInfo:
     return info.at(kind, f": {kind}")
 
 
+def _rows() -> Iterator[tuple[str, str, str, bool]]:
+    """Yield base name, suffix of the label, definition and multi-label support of each attack."""
+    for name, row in EVALUATION_ATTACKS.items():
+        suffix = "" if name == PLAIN else f" ({row.label})"
+        yield metric_base(name), suffix, row.definition, row.supports_multilabel
+    yield metric_base(WORST), f" ({WORST})", "each of the attacks on the whole image", False
+
+
 FAMILIES = {
-    f"{attack}{ranked}@RADIUS": Family(
-        MetricInfo(f"{label}{addition}", f"{definition} after {what}", higher_is_better=True),
+    f"{base}{ranked}@RADIUS": Family(
+        MetricInfo(f"{label}{suffix}", f"{definition} after {attack}", higher_is_better=True),
         within_radius,
     )
-    for attack, (addition, what) in ATTACKS.items()
+    for base, suffix, attack, supports_multilabel in _rows()
     for ranked, (label, definition) in UNDER_ATTACK.items()
-    if not ranked or attack in OF_SEVERAL
+    if not ranked or supports_multilabel
 } | {
     "corruption_accuracy@CORRUPTION": Family(
         MetricInfo(

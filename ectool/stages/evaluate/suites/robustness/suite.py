@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from ectool.artifacts.artifact import Artifact
+from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.robustness import area_under_robustness_curve
@@ -31,11 +33,9 @@ from ectool.stages.evaluate.suites.base import (
 from ectool.stages.evaluate.suites.classification.suite import mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.robustness.conditions import (
-    NOT_OF_SEVERAL,
     Check,
     Condition,
     Norm,
-    background_conditions,
     conditions,
 )
 from ectool.stages.evaluate.suites.robustness.corruption import (
@@ -50,11 +50,8 @@ from ectool.stages.evaluate.suites.robustness.upper_bounds import (
 )
 from ectool.stages.evaluate.suites.tables import mean_lines
 
-PEER = "torchattacks"
-LEAST_CLASSES = 4
-"""Of AutoAttack, whose targeted loss looks at the four greatest logits."""
-LEAST_RADII = 2
-"""Of an area under the curve, besides 0."""
+MIN_RADII = 2
+"""Minimum number of radii besides 0 for an area under the curve."""
 
 Correct = Bool[np.ndarray, "n"]
 
@@ -74,47 +71,48 @@ def parts(subject: Subject) -> tuple[Part, ...]:
 
 
 def _possible(subject: Subject) -> Iterator[Condition]:
-    """Yield the attacks that fit the data; tell of the others."""
-    options, left_out = subject.config.keyed(), set()
-    for condition in conditions(options):
+    """Yield the attacks that apply to the data; report why others are left out."""
+    left_out = set()
+    for condition in conditions(subject.config.keyed()):
+        if condition.only_background and not _has_objects(subject.original):
+            continue
         reason = _obstacle(subject, condition)
         if reason is None:
             yield condition
         elif condition.attack not in left_out:
             left_out.add(condition.attack)
             subject.reporter.note(f"without {condition.attack}: {reason}")
-    if _has_objects(subject.original):
-        yield from background_conditions(options)
 
 
 def _obstacle(subject: Subject, condition: Condition) -> str | None:
     """Return why an attack is left out, or None.
 
     Raises:
-        InputError: It needs a package that is not installed.
+        InputError: Its package is not installed.
     """
-    if subject.is_multilabel and condition.attack in NOT_OF_SEVERAL:
-        return "it is defined for one label a sample"
-    if condition.attack != "autoattack":
-        return None
-    if len(subject.original.classes) < LEAST_CLASSES:
-        return f"it needs {LEAST_CLASSES} classes"
-    if find_spec(PEER) is None:
+    row = condition.row
+    if subject.is_multilabel and not row.supports_multilabel:
+        return "it does not support multi-label data"
+    if len(subject.original.classes) < row.min_classes:
+        return f"it needs {row.min_classes} classes"
+    if row.package is not None and find_spec(row.package) is None:
         raise InputError(
-            "--attacks autoattack",
-            expected=f"the package {PEER}",
+            f"--attacks {condition.attack}",
+            expected=f"the package {row.package}",
             got="none installed",
-            fix=f"pip install --no-deps {PEER}, or leave it out",
+            fix=f"pip install --no-deps {row.package}, or leave it out",
         )
     return None
 
 
-def peer_key() -> dict[str, str]:
-    """Return what the key of AutoAttack's answers holds of the package that it comes from."""
-    try:
-        return {PEER: version(PEER)}
-    except PackageNotFoundError:
-        return {}  # computing it says so
+def package_key(attacks: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the packages that run attacks; not of missing ones."""
+    rows = (EVALUATION_ATTACKS[name] for name in attacks)
+    found = {}
+    for package in (row.package for row in rows if row.package is not None):
+        with suppress(PackageNotFoundError):  # computing the part raises
+            found[package] = version(package)
+    return found
 
 
 def _has_objects(dataset: Dataset) -> bool:
@@ -124,18 +122,19 @@ def _has_objects(dataset: Dataset) -> bool:
 
 def _attack_part(subject: Subject, condition: Condition) -> Part:
     """Return the artifact of one attack at one radius, keyed by what determines it alone."""
-    maker = peer_key() if condition.attack == "autoattack" else {}
+    key = condition.key(subject.config.restarts, subject.config.seed)
     return mapped(
         condition.file,
         "predictions",
         partial(_attack, condition),
-        options=condition.key(subject.config.restarts, subject.config.seed) | maker,
+        options=key | package_key([condition.attack]),
         parents=(PREDICTIONS,),
     )
 
 
 def _attack(condition: Condition, subject: Subject) -> Work[Any]:
     from ectool.stages.evaluate.suites.robustness.attack import (
+        DLR_CLASSES,
         AttackWork,
         GradientAttack,
         targeted_loss,
@@ -145,11 +144,11 @@ def _attack(condition: Condition, subject: Subject) -> Work[Any]:
     config, model = subject.config, subject.model
     with Artifact(subject.path(PREDICTIONS)) as predictions:
         clean = predictions.read(f"{ORIGINAL}/logits")
-    if condition.attack == "apgd-t" and (loss := targeted_loss(clean.shape[1])) != "dlr":
-        subject.reporter.note(f"{condition.name}: by {loss}, for DLR needs {LEAST_CLASSES} classes")
+    if condition.row.loss == "targeted" and (loss := targeted_loss(clean.shape[1])) != "dlr":
+        subject.reporter.note(f"{condition.name}: by {loss}; DLR needs {DLR_CLASSES} classes")
     attack = (
         AutoAttack(model, condition, config.seed)
-        if condition.attack == "autoattack"
+        if condition.row.method is None
         else GradientAttack(model, condition, config.restarts, config.seed)
     )
     return AttackWork(model, subject.original, condition, clean, attack)
@@ -202,7 +201,7 @@ def _attacked(evaluated: Evaluated) -> dict[Condition, Correct]:
 
 
 def _measured(evaluated: Evaluated) -> list[Condition]:
-    every = (*conditions(evaluated.config), *background_conditions(evaluated.config))
+    every = conditions(evaluated.config)
     return [condition for condition in every if evaluated.has(condition.file)]
 
 
@@ -226,7 +225,7 @@ def _areas(clean: Correct, worst: Mapping[str, list[tuple[float, Correct]]]) -> 
     """Return each sample's part in the area under the curve of every norm of several radii."""
     found = {}
     for norm, points in worst.items():
-        if len(points) >= LEAST_RADII:
+        if len(points) >= MIN_RADII:
             radii, correct = zip((0.0, clean), *points, strict=True)
             found[f"robust_area@{norm}"] = area_under_robustness_curve(np.stack(correct), radii)
     return found
@@ -256,7 +255,7 @@ def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]
     """Yield where on a curve an accuracy lies, and what is right there; radius 0 first."""
     clean, begun = _clean(evaluated), set()
     for condition, correct in _attacked(evaluated).items():
-        curve = {"curve": "robustness", "attack": condition.kind, "norm": condition.norm}
+        curve = {"curve": "robustness", "attack": condition.attack, "norm": condition.norm}
         if tuple(curve.values()) not in begun:
             begun.add(tuple(curve.values()))
             yield {**curve, "eps": 0.0}, clean

@@ -22,7 +22,7 @@ SAMPLES = 32
 def checks_of(possible: Iterable[Condition]) -> tuple[Check, ...]:
     """Return a check for every radius at which whole images are attacked by gradients.
 
-    AutoAttack needs none: Square Attack is a part of it.
+    Ensembles of a package need none: AutoAttack contains Square Attack.
     """
     groups: dict[tuple[str, float], list[Condition]] = {}
     for condition in possible:
@@ -31,7 +31,7 @@ def checks_of(possible: Iterable[Condition]) -> tuple[Check, ...]:
     return tuple(
         Check(tuple(group))
         for group in groups.values()
-        if all(condition.attack != "autoattack" for condition in group)
+        if all(condition.row.package is None for condition in group)
     )
 
 

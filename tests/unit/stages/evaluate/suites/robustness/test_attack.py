@@ -24,7 +24,6 @@ from ectool.stages.evaluate.suites.robustness.attack import (
 from ectool.stages.evaluate.suites.robustness.autoattack import AutoAttack
 from ectool.stages.evaluate.suites.robustness.conditions import (
     Condition,
-    background_conditions,
     conditions,
 )
 
@@ -61,7 +60,7 @@ def work(network, few_digits, clean):
         Condition("pgd", "linf", 2 / 255, 3),
         Condition("apgd-ce", "l2", 0.3, 3),
         Condition("apgd-t", "linf", 2 / 255, 3),
-        Condition("pgd", "linf", 4 / 255, 3, only_background=True),
+        Condition("background", "linf", 4 / 255, 3),
     ],
     ids=lambda condition: condition.name,
 )
@@ -108,7 +107,7 @@ def test_targets_one_by_one_redone_for_each_image(work, network, few_digits, cle
 class TestBackground:
     @pytest.fixture
     def condition(self):
-        return Condition("pgd", "linf", 0.1, 2, only_background=True)
+        return Condition("background", "linf", 0.1, 2)
 
     def test_what_may_move_is_what_lies_outside_the_mask(self, condition, work, few_digits, clean):
         seen = []
@@ -187,7 +186,8 @@ def test_autoattack_finds_what_ours_finds(norm, eps, network, few_digits, clean)
 
 class TestNames:
     def test_every_attack_has_every_radius(self):
-        found = {c.file: f"{c.base}@{c.radius}" for c in conditions(OPTIONS)}
+        options = {**OPTIONS, "attacks": ["pgd", "fgsm"]}
+        found = {c.file: f"{c.base}@{c.radius}" for c in conditions(options)}
         assert found == {
             "attacks/pgd20-linf-8_255.zarr": "robust@8/255",
             "attacks/pgd20-linf-0.1.zarr": "robust@0.1",
@@ -198,12 +198,16 @@ class TestNames:
         }
 
     def test_the_background_is_attacked_with_pgd_alone(self):
-        found = {c.file: f"{c.base}@{c.radius}" for c in background_conditions(OPTIONS)}
+        options = {**OPTIONS, "attacks": ["background"]}
+        found = {c.file: f"{c.base}@{c.radius}" for c in conditions(options)}
         assert found == {
             "attacks/pgd20-linf-8_255-background.zarr": "robust_background@8/255",
             "attacks/pgd20-linf-0.1-background.zarr": "robust_background@0.1",
         }
-        assert background_conditions({**OPTIONS, "attacks": ["fgsm"]}) == ()
+
+    def test_attacks_on_the_background_come_last(self):
+        attacks = [condition.attack for condition in conditions(OPTIONS)]
+        assert attacks == ["pgd", "pgd", "fgsm", "fgsm", "pgd", "fgsm", "background", "background"]
 
     @pytest.mark.parametrize(
         ("attack", "expected"),

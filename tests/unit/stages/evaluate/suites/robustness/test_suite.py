@@ -216,7 +216,7 @@ def test_data_without_objects_have_no_background_to_attack(config, bare, tmp_pat
 
 
 def test_a_missing_package_is_told_before_anything_is_computed(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(robustness, "PEER", "no_such_package")
-    with pytest.raises(InputError, match="the package no_such_package, got none installed"):
+    monkeypatch.setattr(robustness, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="the package torchattacks, got none installed"):
         evaluate.run(config(tmp_path / "eval", attacks=("autoattack",)))
     assert not (tmp_path / "eval").exists()
