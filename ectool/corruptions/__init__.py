@@ -1,12 +1,11 @@
-"""Common corruptions of images (Hendrycks and Dietterich, ICLR 2019), on the processor.
+"""Common corruptions of images (Hendrycks and Dietterich, ICLR 2019), on the CPU.
 
 "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
 https://arxiv.org/abs/1903.12261. Every kind is a function of images of one size, a severity
-from 1 to 5 and a generator for each image; formulas and constants are those of the authors'
-programs, for three sizes of image (see `Severities`). Of their nineteen kinds frost alone is
-missing, as it needs photographs. What differs in all kinds: results are rounded to the nearest
-level (theirs are cut off) once, at the end, and stay as they are (ImageNet-C's were then saved as
-JPEG of quality 85).
+from 1 to 5 and a generator for each image. Formulas and constants are those of the authors'
+programs, for three image sizes (see `Severities`). Eighteen of their nineteen kinds are here; frost
+needs photographs. Deviations in all kinds: results are rounded to the nearest level once, at the
+end (the authors truncate), and are not compressed (ImageNet-C is saved as JPEG of quality 85).
 """
 
 from __future__ import annotations
@@ -61,12 +60,12 @@ CORRUPTIONS: dict[str, Corruption] = {
     "saturate": saturate,
 }
 HELD_OUT_KINDS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-"""Kinds that ImageNet-C keeps for validation; the corruption error is taken of the others."""
+"""Kinds that ImageNet-C keeps for validation; the corruption error is that of the others."""
 BENCHMARK_KINDS = tuple(kind for kind in CORRUPTIONS if kind not in HELD_OUT_KINDS)
 """Kinds of the corruption error: ImageNet-C's fifteen without frost."""
 TOGETHER = 1 << 15
-"""Pixels that are corrupted at once: many small images, so that the interpreter does not count,
-and one large one, so that its planes stay in the cache."""
+"""Pixels that are corrupted at a time: many small images, as each call has a constant cost, and one
+large image, so that its planes stay in the cache."""
 
 
 def corrupt(
@@ -77,10 +76,10 @@ def corrupt(
     sample_ids: Sequence[str],
     seed: int,
 ) -> UInt8[np.ndarray, "n 3 h w"]:
-    """Corrupt images, each with random numbers of its own.
+    """Corrupt images, with separate random numbers for each image.
 
-    They are drawn from (seed, sample id, kind), so neither batch nor order changes an image, and
-    all severities of a kind take the same draws.
+    The random numbers are drawn from (seed, sample id, kind). So neither batch nor order changes an
+    image, and all severities of a kind use the same draws.
 
     Args:
         images: Images of one size.
@@ -93,9 +92,9 @@ def corrupt(
         The corrupted images.
 
     Raises:
-        KeyError: There is no such kind.
-        ValueError: There are not as many identifiers as images.
-        InputError: The severity is none of the five.
+        KeyError: The kind is unknown.
+        ValueError: The numbers of identifiers and images differ.
+        InputError: The severity is not 1 to 5.
     """
     if len(images) != len(sample_ids):
         raise ValueError(f"{len(images)} images, {len(sample_ids)} identifiers")

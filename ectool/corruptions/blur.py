@@ -1,4 +1,4 @@
-"""Blur of lens, glass and movement."""
+"""Blur by lens, glass, motion and zoom."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GLASS = Severities(
     tiny_imagenet_c=((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
     imagenet_c=((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
 )
-"""Sigma, reach of a move, passes."""
+"""Sigma, max displacement in pixels, passes."""
 MOTION = Severities(
     cifar_c=((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)),
     tiny_imagenet_c=((10, 1.0), (10, 1.5), (10, 2.0), (10, 2.5), (12, 3.0)),
@@ -36,7 +36,7 @@ ZOOM = Severities(
     tiny_imagenet_c=_SMALL_ZOOM,
     imagenet_c=((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
 )
-"""End and step of the factors, which begin at 1."""
+"""End and step of the factors, which start at 1."""
 GAUSSIAN_SIGMA = Severities(
     cifar_c=(0.4, 0.6, 0.7, 0.8, 1.0),
     tiny_imagenet_c=(0.5, 0.75, 1.0, 1.25, 1.5),
@@ -47,31 +47,31 @@ GAUSSIAN_SIGMA = Severities(
 def defocus_blur(images: Images, severity: int, _: Generators) -> Images:
     """Average over a disk.
 
-    The authors' disks of 8 and 10 px touch the border of their kernels, where smoothing makes them
-    sum to 1.01; ours sum to 1.
+    The authors' disks of 8 and 10 px touch the border of their kernels, so that after smoothing
+    they sum to 1.01; here they sum to 1.
     """
     return to_levels(correlate(to_unit(images), disk(*DEFOCUS.of(images, severity))))
 
 
 def glass_blur(images: Images, severity: int, generators: Generators) -> Images:
-    """Look through frosted glass: Gaussian, pixels moved about, Gaussian.
+    """Simulate frosted glass: Gaussian, local displacement of pixels, Gaussian.
 
     A pass goes through the pixels from the last to the first and gives each the value of one at
-    most ``reach`` away. The paper says that both are exchanged; the authors' program copies (it
-    exchanges two views of one array), and so do we, as the published images show that.
+    most ``reach`` away. In the paper both are exchanged. The authors' program copies (it exchanges
+    two views of one array), which the published images show, and so does this function.
     """
     sigma, reach, passes = GLASS.of(images, severity)
     planes = gaussian(to_unit(images), sigma)
     generators = list(generators)
     for _ in range(passes):
-        sources = _scrambled(images.shape[2:], reach, generators)[:, None]
+        sources = _sources(images.shape[2:], reach, generators)[:, None]
         planes = np.take_along_axis(planes.reshape(len(planes), 3, -1), sources, axis=2)
         planes = planes.reshape(images.shape)
     return to_levels(gaussian(planes, sigma))
 
 
 def motion_blur(images: Images, severity: int, generators: Generators) -> Images:
-    """Move the camera in a random direction, at most 45 degrees from the horizontal."""
+    """Blur along a random direction, at most 45 degrees from the horizontal."""
     radius, sigma = MOTION.of(images, severity)
     blurred = [
         motion(planes, radius, sigma, generator.uniform(-45, 45))
@@ -92,13 +92,13 @@ def gaussian_blur(images: Images, severity: int, _: Generators) -> Images:
     return to_levels(gaussian(to_unit(images), GAUSSIAN_SIGMA.of(images, severity)))
 
 
-def _scrambled(
+def _sources(
     size: tuple[int, ...], reach: int, generators: Sequence[Generator]
 ) -> Integer[np.ndarray, "n pixels"]:
-    """Return of every pixel where in its image its value was before a pass of the glass.
+    """Return for every pixel the index from which one pass of glass blur takes its value.
 
-    What a pixel copies may have been written earlier in the pass. Such chains are followed for
-    all pixels at once, each round twice as far as the one before.
+    The value that a pixel copies may have been written earlier in the pass. Such chains are
+    followed for all pixels at once; each round doubles the distance.
     """
     height, width = size
     inner = (2, max(0, height - 2 * reach), max(0, width - 2 * reach))

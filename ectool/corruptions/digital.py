@@ -1,4 +1,4 @@
-"""What processing does to images: contrast, saturation, stretching, pixels, JPEG."""
+"""Digital corruptions: contrast, saturation, elastic transform, pixelation, JPEG compression."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SATURATION = Severities(
     tiny_imagenet_c=((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (30.0, 0.2)),
     imagenet_c=((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2)),
 )
-"""Factor and offset: the first two severities take colour away, the others add it."""
+"""Factor and offset: the first two severities reduce saturation, the others increase it."""
 ELASTIC = Severities(
     cifar_c=(
         (0.0, 0.0, 2.56),
@@ -66,7 +66,7 @@ Field = Float64[np.ndarray, "2 h w"]
 
 
 def contrast(images: Images, severity: int, _: Generators) -> Images:
-    """Pull every channel to its mean: ``mean + factor * (x - mean)``."""
+    """Reduce the distance of every channel from its mean: ``mean + factor * (x - mean)``."""
     planes = to_unit(images)
     mean = planes.mean(axis=(2, 3), keepdims=True)
     return to_levels(mean + CONTRAST.of(images, severity) * (planes - mean))
@@ -75,8 +75,8 @@ def contrast(images: Images, severity: int, _: Generators) -> Images:
 def saturate(images: Images, severity: int, _: Generators) -> Images:
     """Change the saturation of HSV to ``clip(factor * saturation + offset, 0, 1)``.
 
-    ``x = value * (1 - saturation * depth)``, where ``depth`` says how much a channel lacks at this
-    hue. Grey has the hue of red, so an offset above 0 turns it reddish, as the authors' does.
+    ``x = value * (1 - saturation * depth)``, where ``depth`` depends on channel and hue. Grey has
+    the hue of red, so an offset above 0 makes it reddish, as in the authors' program.
     """
     factor, offset = SATURATION.of(images, severity)
     planes = to_unit(images)
@@ -92,9 +92,9 @@ def saturate(images: Images, severity: int, _: Generators) -> Images:
 def elastic_transform(images: Images, severity: int, generators: Generators) -> Images:
     """Stretch the image: a random affine map and a smooth random displacement.
 
-    Both moves are made in one bilinear interpolation (the authors interpolate twice), the border
-    mirrored about its pixels. The affine map takes three points, two thirds of the image's
-    shorter side apart, each somewhere within the jitter.
+    Both are applied in one bilinear interpolation (the authors interpolate twice), with the border
+    mirrored about its pixels. The affine map moves three points, two thirds of the shorter side of
+    the image apart, each by a random distance within the jitter.
     """
     strength, sigma, jitter = ELASTIC.of(images, severity)
     generators, size = list(generators), images.shape[2:]
@@ -108,7 +108,7 @@ def elastic_transform(images: Images, severity: int, generators: Generators) -> 
 
 
 def pixelate(images: Images, severity: int, _: Generators) -> Images:
-    """Shrink the image and enlarge it again, both with boxes."""
+    """Downsample the image and upsample it again, both with a box filter."""
     share = PIXELATE.of(images, severity)
     height, width = images.shape[2:]
     small = max(1, int(width * share)), max(1, int(height * share))
@@ -117,7 +117,7 @@ def pixelate(images: Images, severity: int, _: Generators) -> Images:
 
 
 def jpeg_compression(images: Images, severity: int, _: Generators) -> Images:
-    """Compress the image as JPEG; which bits come back is up to the installed libjpeg."""
+    """Compress the image as JPEG; the exact result depends on the installed libjpeg."""
     quality = JPEG_QUALITY.of(images, severity)
 
     def compressed(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -129,7 +129,7 @@ def jpeg_compression(images: Images, severity: int, _: Generators) -> Images:
 
 
 def _affine(places: Field, jitter: float, generator: Generator) -> Field:
-    """Return where the affine map took places (row, column) from."""
+    """Return the source (row, column) of each place under the affine map."""
     height, width = places.shape[1:]
     centre = np.array([height // 2, width // 2])
     third = min(height, width) // 3
@@ -148,7 +148,7 @@ def _interpolated(
 
 
 def _each(images: Images, change: Callable[[PIL.Image.Image], PIL.Image.Image]) -> Images:
-    """Change images one by one as Pillow's."""
+    """Apply a function of Pillow images to each image."""
     pillow = [PIL.Image.fromarray(image) for image in images.transpose(0, 2, 3, 1)]
     changed = [np.asarray(change(image)) for image in pillow]
     return np.ascontiguousarray(np.stack(changed).transpose(0, 3, 1, 2))

@@ -15,18 +15,21 @@ FLAT = math.tan(math.radians(22.5))
 
 
 def canny(grey: UInt8[np.ndarray, "h w"], low: int, high: int) -> Bool[np.ndarray, "h w"]:
-    """Return where an image has an edge, by the conventions of OpenCV's ``Canny``.
+    """Return the edge pixels of an image, with the conventions of OpenCV's ``Canny``.
 
     An edge is a ridge of the gradient: its strength ``|dx| + |dy|`` (Sobel's 3 x 3 filters, the
-    border repeated) is above ``low`` and above both neighbours across the ridge, in one of four
-    directions; of neighbours as strong as the pixel, the one to the right or below counts as
-    weaker, on diagonals neither. Of such pixels those stay that hang together with one above
-    ``high``. Nothing is blurred before.
+    border repeated) is above ``low`` and above that of both neighbours across the ridge, in one of
+    four directions. A neighbour to the right or below may have the same strength, a diagonal one
+    may not. Ridge pixels are edges where they are connected to one above ``high``. The image is not
+    blurred first.
 
     Args:
         grey: Levels 0 to 255.
-        low: Strength above which an edge goes on.
-        high: Strength above which an edge begins.
+        low: Strength above which an edge continues.
+        high: Strength above which an edge starts.
+
+    Returns:
+        True on edges.
     """
     levels = grey.astype(np.int32)
     down, right = (ndimage.sobel(levels, axis=axis, mode="nearest") for axis in (0, 1))
@@ -44,7 +47,7 @@ def _is_ridge(
     down: Int32[np.ndarray, "h w"],
     right: Int32[np.ndarray, "h w"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Return where the strength is highest across the edge; outside the image it is 0."""
+    """Return where the strength is a maximum across the edge; outside the image it is 0."""
     height, width = strength.shape
     around = np.pad(strength, 1)
 

@@ -1,4 +1,4 @@
-"""The filters that blurs and weather are made of; on any number of planes at once."""
+"""Filters of blurs and weather, for any number of planes at once."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def disk(radius: float, sigma: float) -> Float64[np.ndarray, "k k"]:
     """Return a disk that sums to 1, its edge smoothed with a small Gaussian.
 
     Args:
-        radius: Of the disk, in pixels.
-        sigma: Of the Gaussian, in pixels; 3 taps wide up to a radius of 8, then 5.
+        radius: Radius of the disk, in pixels.
+        sigma: Sigma of the Gaussian, in pixels; it has 3 taps up to a radius of 8, else 5.
     """
     taps = 1 if radius <= 8 else 2
     reach = math.ceil(radius) + taps
@@ -60,7 +60,7 @@ def disk(radius: float, sigma: float) -> Float64[np.ndarray, "k k"]:
 def correlate(planes: Planes, kernel: Float[np.ndarray, "k k"]) -> Planes:
     """Correlate with a symmetric kernel of odd side, the border mirrored about its pixels.
 
-    By the fast Fourier transform, so the cost hardly depends on the kernel.
+    It uses the fast Fourier transform, so the cost hardly depends on the kernel.
     """
     height, width = planes.shape[-2:]
     reach = len(kernel) // 2
@@ -74,7 +74,7 @@ def correlate(planes: Planes, kernel: Float[np.ndarray, "k k"]) -> Planes:
 def _padded(
     planes: Planes, reach: int, mode: Literal["edge", "reflect"]
 ) -> Float32[np.ndarray, "*n taller wider"]:
-    """Return planes with as many more pixels on all sides."""
+    """Return planes with ``reach`` more pixels on every side."""
     widths = [(0, 0)] * (planes.ndim - 2) + [(reach, reach)] * 2
     return np.pad(planes, widths, mode=mode)
 
@@ -87,10 +87,10 @@ def motion(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
     ``exp(-i^2 / (2 * sigma^2))``, and sums to 1.
 
     Args:
-        planes: What to blur.
+        planes: Planes to blur.
         radius: Half the length of the ray, in pixels.
-        sigma: Of the half Gaussian, in pixels.
-        angle: Of the ray, in degrees, from the rows' direction downwards.
+        sigma: Sigma of the half Gaussian, in pixels.
+        angle: Angle of the ray, in degrees, from the direction of the rows downwards.
     """
     weights, rows, columns = _ray(radius, sigma, angle)
     height, width = planes.shape[-2:]
@@ -116,11 +116,11 @@ def _ray(
 
 
 def zoom(planes: Planes, factor: float) -> Planes:
-    """Enlarge the centre bilinearly to the size of the whole.
+    """Enlarge the centre bilinearly to the size of the plane.
 
     Args:
-        planes: What to enlarge.
-        factor: At least 1.
+        planes: Planes to enlarge.
+        factor: Factor of the enlargement, at least 1.
     """
     rows, columns = (_places(length, factor) for length in planes.shape[-2:])
     return _between(_between(planes, rows, -2), columns, -1)
@@ -131,34 +131,36 @@ def mean_of_zooms(
 ) -> Float32[np.ndarray, "n h w"]:
     """Return ``(planes + sum_f zoom(planes, f)) / (1 + number of factors)``.
 
-    A zoom multiplies by a matrix of two weights a row from either side. All factors' matrices
-    beside each other make one product a side, which is several times as fast as one after
-    another, as long as the planes are a few.
+    A zoom is a product with a sparse matrix on either side, of two weights per row. The matrices of
+    all factors are concatenated to one product per side, which is several times as fast as one
+    after another for a small number of planes.
 
     Args:
-        planes: What to enlarge.
-        factors: Each at least 1.
+        planes: Planes to enlarge.
+        factors: Factors of the enlargement, each at least 1.
     """
     count, height, width = planes.shape
     on_rows = _zooms(height, factors) @ planes.transpose(1, 0, 2).reshape(height, -1)
     on_rows = on_rows.reshape(len(factors), height, count, width).transpose(0, 3, 2, 1)
-    beside = _zooms(width, factors, is_beside=True)
-    total = beside @ on_rows.reshape(len(factors) * width, -1)
+    by_column = _zooms(width, factors, is_horizontal=True)
+    total = by_column @ on_rows.reshape(len(factors) * width, -1)
     zooms = total.reshape(width, count, height).transpose(1, 2, 0)
     mean: Float32[np.ndarray, "n h w"] = (planes + zooms) / np.float32(1 + len(factors))
     return mean
 
 
 @lru_cache(maxsize=32)
-def _zooms(length: int, factors: tuple[float, ...], *, is_beside: bool = False) -> sparse.csr_array:
-    """Return the matrices that zoom rows of pixels, below or beside each other."""
+def _zooms(
+    length: int, factors: tuple[float, ...], *, is_horizontal: bool = False
+) -> sparse.csr_array:
+    """Return the matrices that zoom rows of pixels, concatenated vertically or horizontally."""
     places = np.stack([_places(length, factor) for factor in factors])
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, length - 1)
     number, pixel = np.indices(places.shape)
     shift = number * length
-    rows, offset = (pixel, shift) if is_beside else (pixel + shift, 0)
-    shape = (length, length * len(factors)) if is_beside else (length * len(factors), length)
+    rows, offset = (pixel, shift) if is_horizontal else (pixel + shift, 0)
+    shape = (length, length * len(factors)) if is_horizontal else (length * len(factors), length)
     rest = places - low
     weights = np.stack([1 - rest, rest]).astype(np.float32).ravel()
     at = np.stack([rows, rows]).ravel(), np.stack([low + offset, high + offset]).ravel()
@@ -166,9 +168,10 @@ def _zooms(length: int, factors: tuple[float, ...], *, is_beside: bool = False) 
 
 
 def _places(length: int, factor: float) -> Float64[np.ndarray, "length"]:
-    """Return where in a row each pixel of its enlarged centre comes from.
+    """Return the position in a row from which each pixel of its enlarged centre comes.
 
-    The centre's first and last pixel become those of the enlarged centre, which is then trimmed.
+    The first and the last pixel of the centre become those of the enlarged centre, which is then
+    trimmed.
     """
     kept = math.ceil(length / factor)
     enlarged = round(kept * factor)

@@ -1,4 +1,4 @@
-"""Noise of sensors and transmission: every value is disturbed on its own."""
+"""Noise of sensors and transmission, independent for every value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHOTONS = Severities(
     tiny_imagenet_c=(250, 100, 50, 30, 15),
     imagenet_c=(60, 25, 12, 5, 3),
 )
-"""Mean count that white stands for."""
+"""Mean count of photons of white."""
 IMPULSE_SHARE = Severities(
     cifar_c=(0.01, 0.02, 0.03, 0.05, 0.07),
     tiny_imagenet_c=(0.01, 0.02, 0.05, 0.08, 0.14),
@@ -41,7 +41,7 @@ def gaussian_noise(images: Images, severity: int, generators: Generators) -> Ima
 
 
 def shot_noise(images: Images, severity: int, generators: Generators) -> Images:
-    """Count photons: ``Poisson(photons * x) / photons``."""
+    """Add the noise of photon counts: ``Poisson(photons * x) / photons``."""
     photons = PHOTONS.of(images, severity)
     expected = photons * to_unit(images)
     counts = [g.poisson(mean) for g, mean in zip(generators, expected, strict=True)]
@@ -49,7 +49,7 @@ def shot_noise(images: Images, severity: int, generators: Generators) -> Images:
 
 
 def impulse_noise(images: Images, severity: int, generators: Generators) -> Images:
-    """Replace a share of the values by black or white, one as likely as the other."""
+    """Replace a share of the values by black or white, with equal probability."""
     share = IMPULSE_SHARE.of(images, severity)
     draws = drawn(generators, partial(Generator.random, size=images.shape[1:], dtype=np.float32))
     noisy = images.copy()

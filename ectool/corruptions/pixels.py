@@ -1,4 +1,4 @@
-"""Images as levels, and as numbers in [0, 1] to compute with."""
+"""Images as levels 0 to 255, and as values in [0, 1]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = UInt8[np.ndarray, "3 h w"]
 Images = UInt8[np.ndarray, "n 3 h w"]
 Planes = Float32[np.ndarray, "n 3 h w"]
 Generators = Iterable[Generator]
-"""A source of random numbers for each image; made when it is asked for."""
+"""A random generator for each image; may be lazy."""
 
 
 def to_unit(images: Images) -> Planes:

@@ -1,4 +1,4 @@
-"""Which constants a corruption takes: those published for images of about this size."""
+"""Constants of corruptions: those published for the image size that is most similar."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Severities(Generic[C]):
     def of(self, images: Images, severity: int) -> C:
         """Return the constants of a severity for images.
 
-        Those of the published size with the smallest ratio to the images' shorter side, so
-        the limits are 45 and 120 px. Nothing is scaled between or beyond the three sizes.
+        They are those of the published size with the ratio closest to 1 to the shorter side of the
+        images, so the limits are 45 and 120 px. Constants are not interpolated.
 
         Args:
-            images: The images, of which only the size matters.
+            images: The images; only their size matters.
             severity: 1 (mild) to 5 (strong).
 
         Raises:
-            InputError: The severity is none of the five.
+            InputError: The severity is not 1 to 5.
         """
         if severity not in SEVERITIES:
             raise InputError(

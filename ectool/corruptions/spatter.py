@@ -37,29 +37,29 @@ SPATTER = Severities(
         (0.67, 0.4, 1.0, 0.65, 1.5, True),
     ),
 )
-"""Mean, deviation, blur and threshold of the liquid, opacity of water or blur of mud, is it mud."""
+"""Mean, deviation, blur and threshold of the liquid; opacity of water or blur of mud; is it mud."""
 WATER = np.array([175, 238, 238], np.float32)[:, None, None] / 255
 MUD = np.array([63, 42, 20], np.float32)[:, None, None] / 255
 DENSE = 0.8
-"""What mud covers less than this is clean."""
+"""Min cover of mud; below it the lens is clean."""
 EDGE_LOW, EDGE_HIGH = 50, 150
-FARTHEST = 20
-"""Pixels from the edge of a drop from which on its inside looks the same."""
+MAX_DISTANCE = 20
+"""Distance from the edge of a drop, in pixels, beyond which its inside does not change."""
 EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
-"""Light from one corner."""
+"""Filter that lights drops from one corner."""
 BOX = np.ones((3, 3))
 
 Layer = Float32[np.ndarray, "h w"]
 
 
 def spatter(images: Images, severity: int, generators: Generators) -> Images:
-    """Splash the lens with water (severities 1 to 3), ``x + m * water``, or mud.
+    """Add drops of water to the lens (severities 1 to 3), ``x + m * water``, or of mud.
 
-    Mud covers what is behind it, ``(1 - m) * x + m * mud``. Liquid is where blurred normal noise
-    exceeds a threshold. Mud's ``m`` is this place, blurred, where it is dense; water's is brighter
-    in the middle of a drop and on one side of it. Distances to a drop's edge are exact (the
-    authors' err by some hundredths); a lens without liquid leaves the image as it is (theirs
-    divides by zero).
+    Mud covers the image, ``(1 - m) * x + m * mud``. Liquid is where blurred normal noise exceeds a
+    threshold. For mud, ``m`` is the blurred mask of the liquid where it is dense; for water, ``m``
+    is larger in the middle of a drop and on one side of it. Distances to the edge of a drop are
+    exact (the authors' are off by some hundredths). A lens without liquid leaves the image
+    unchanged (the authors' program divides by zero).
     """
     mean, deviation, sigma, threshold, last, is_mud = SPATTER.of(images, severity)
     size = images.shape[2:]
@@ -76,7 +76,7 @@ def spatter(images: Images, severity: int, generators: Generators) -> Images:
 
 
 def _shine(drops: Layer) -> Layer:
-    """Return how bright drops of water are, 0 to 1."""
+    """Return the brightness of drops of water, 0 to 1."""
     levels = (drops * 255).astype(np.uint8)
     depth = _equalised(_box(_to_edge(levels)).astype(np.uint8))
     lit = np.clip(ndimage.correlate(depth.astype(np.int32), EMBOSS, mode="mirror"), 0, 255)
@@ -86,12 +86,12 @@ def _shine(drops: Layer) -> Layer:
 
 
 def _to_edge(levels: UInt8[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w"]:
-    """Return the distance to the next edge, in pixels, at most `FARTHEST`."""
+    """Return the distance to the next edge, in pixels, at most `MAX_DISTANCE`."""
     edges = canny(levels, EDGE_LOW, EDGE_HIGH)
     if not edges.any():
-        return np.full(levels.shape, float(FARTHEST))
+        return np.full(levels.shape, float(MAX_DISTANCE))
     distances: Float64[np.ndarray, "h w"] = ndimage.distance_transform_edt(~edges)
-    return distances.clip(max=FARTHEST)
+    return distances.clip(max=MAX_DISTANCE)
 
 
 def _box(values: np.ndarray) -> Float64[np.ndarray, "h w"]:
@@ -101,7 +101,7 @@ def _box(values: np.ndarray) -> Float64[np.ndarray, "h w"]:
 
 
 def _equalised(levels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Return levels that are as frequent as can be, the lowest of them 0; one level stays."""
+    """Equalise the histogram; the lowest level becomes 0, a single level stays unchanged."""
     counts = np.bincount(levels.ravel(), minlength=256)
     lowest = int(levels.min())
     others = levels.size - counts[lowest]

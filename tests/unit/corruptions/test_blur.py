@@ -71,7 +71,7 @@ def test_defocus_blur_spreads_a_point_over_a_disk():
     assert np.hypot(*(spread - 60).T).max() == pytest.approx(6, abs=0.8)
 
 
-def test_motion_blur_draws_points_out_in_one_direction():
+def test_motion_blur_spreads_points_in_one_direction():
     point = np.zeros((3, 121, 121), np.uint8)
     point[:, 60, 60] = 255
     rows, columns = np.nonzero(corrupted(motion_blur, point, 1, np.random.default_rng(0))[0])

@@ -27,7 +27,7 @@ def test_gaussian_is_scikit_images(sigma):
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.96, 6.4, 50.0])
-def test_smooth_is_a_gaussian_however_wide(sigma):
+def test_smooth_is_a_gaussian_of_any_width(sigma):
     fields = PLANES.astype(np.float64)
     axes = (0, sigma, sigma)
     expected = ndimage.gaussian_filter(fields, axes, mode="reflect", truncate=3)
@@ -35,14 +35,14 @@ def test_smooth_is_a_gaussian_however_wide(sigma):
 
 
 @pytest.mark.parametrize(("radius", "sigma"), [(0.3, 0.4), (1.5, 0.1), (8.0, 0.5), (10.0, 0.5)])
-def test_a_disk_sums_to_one_and_looks_the_same_from_all_sides(radius, sigma):
+def test_a_disk_sums_to_one_and_is_symmetric(radius, sigma):
     kernel = disk(radius, sigma)
     assert kernel.sum() == pytest.approx(1)
     np.testing.assert_allclose(kernel, kernel.T)
     np.testing.assert_allclose(kernel, kernel[::-1])
 
 
-def test_a_disk_with_a_sharp_edge_holds_the_pixels_within_its_radius():
+def test_a_disk_with_a_sharp_edge_contains_the_pixels_within_its_radius():
     kernel = disk(2.0, 0.01)
     inside = np.hypot(*np.mgrid[-3:4, -3:4]) <= 2
     np.testing.assert_allclose(kernel, inside / 13, atol=1e-12)

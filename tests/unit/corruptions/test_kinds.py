@@ -14,7 +14,7 @@ from ectool.corruptions import (
 from ectool.seeding import stream
 
 COLOURED = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "spatter", "saturate")
-"""Kinds that bring colour into a grey image."""
+"""Kinds that add colour to a grey image."""
 NOT_GROWING = {
     "glass_blur": "farther moves alternate with wider blur and more passes",
     "motion_blur": "at 32 px severities 3 and 4 differ in nothing but the length of the tail",
@@ -25,7 +25,7 @@ NOT_GROWING = {
 }
 """Kinds whose published constants do not grow with every severity, and why."""
 CODEC_ERROR = {"jpeg_compression": 2}
-"""Levels by which an image without content changes all the same."""
+"""Levels by which a constant image changes."""
 CHANGES_A_CONSTANT = (
     "gaussian_noise",
     "shot_noise",
@@ -45,14 +45,14 @@ def distances(images, kind):
     return [np.sqrt(((c.astype(float) - images) ** 2).mean()) for c in every]
 
 
-def test_the_error_is_taken_of_the_benchmarks_kinds():
+def test_the_error_is_that_of_the_kinds_of_the_benchmark():
     assert len(BENCHMARK_KINDS) == 14
     assert {*BENCHMARK_KINDS, *HELD_OUT_KINDS} == CORRUPTIONS.keys()
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 @pytest.mark.parametrize("side", [32, 64, 224])
-def test_every_kind_gives_another_image_and_the_same_one_twice(photograph, kind, side):
+def test_every_kind_changes_the_image_and_is_deterministic(photograph, kind, side):
     image = photograph(side)
     first, second = (corrupted(CORRUPTIONS[kind], image, 5, stream(1, "a", kind)) for _ in range(2))
     assert first.shape == image.shape
@@ -63,7 +63,7 @@ def test_every_kind_gives_another_image_and_the_same_one_twice(photograph, kind,
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 @pytest.mark.parametrize("severity", SEVERITIES)
-def test_images_without_content_and_of_odd_sizes_are_no_trouble(kind, severity):
+def test_constant_images_and_odd_sizes(kind, severity):
     for size in [(1, 1), (2, 3), (33, 20)]:
         for level in (0, 130, 255):
             image = np.full((3, *size), level, np.uint8)
@@ -110,7 +110,7 @@ def test_the_distance_to_the_image_grows_with_severity(photograph, kind, side):
 
 
 @pytest.mark.parametrize("kind", ["glass_blur", "motion_blur", "fog"])
-def test_from_first_to_last_severity_the_distance_grows_all_the_same(photograph, kind):
+def test_the_distance_grows_from_the_first_to_the_last_severity(photograph, kind):
     found = distances(np.stack([photograph(64), 255 - photograph(64)]), kind)
     assert found[-1] > found[0]
 

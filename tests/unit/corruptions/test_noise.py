@@ -46,7 +46,7 @@ def test_black_has_no_noise_that_grows_with_light(noise):
 
 
 @pytest.mark.parametrize(("severity", "share"), [(1, 0.03), (5, 0.27)])
-def test_impulses_are_black_and_white_alike_and_leave_the_rest(severity, share):
+def test_impulses_are_black_and_white_and_the_rest_is_unchanged(severity, share):
     noisy = corrupted(impulse_noise, GREY, severity, np.random.default_rng(0))
     assert (noisy == 0).mean() == pytest.approx(share / 2, rel=0.05)
     assert (noisy == 255).mean() == pytest.approx(share / 2, rel=0.05)

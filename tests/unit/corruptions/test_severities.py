@@ -15,7 +15,7 @@ def of_size(height, width):
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
-def test_a_severity_is_its_place_in_the_published_list(severity):
+def test_a_severity_is_its_position_in_the_published_list(severity):
     assert PUBLISHED.of(of_size(32, 32), severity) == severity
 
 

@@ -86,7 +86,7 @@ def test_a_flat_image_has_no_edge(size):
 
 
 @pytest.mark.parametrize("severity", [1, 4])
-def test_a_clean_lens_leaves_the_image_as_it_is(photograph, severity):
+def test_a_clean_lens_leaves_the_image_unchanged(photograph, severity):
     image = photograph(4)
     liquids = ((seed, *liquid_of(image, severity, seed)) for seed in range(50))
     dry = next(seed for seed, liquid, (threshold, *_) in liquids if liquid.max() < threshold)

@@ -5,8 +5,7 @@ import pytest
 from corrupted import corrupted
 from skimage.color import hsv2rgb, rgb2hsv
 
-from ectool.corruptions.plasma import plasma
-from ectool.corruptions.weather import brightness, fog, snow
+from ectool.corruptions.weather import brightness, fog, plasma, snow
 
 ANY = np.random.default_rng(0)
 
@@ -30,7 +29,7 @@ def test_fog_is_its_formula(photograph, height, width, side):
     assert np.abs(fogged - expected).max() < 0.51
 
 
-def test_fog_cannot_be_seen_at_night():
+def test_fog_does_not_change_a_black_image():
     assert not corrupted(fog, np.zeros((3, 32, 32), np.uint8), 5, np.random.default_rng(0)).any()
 
 
@@ -42,7 +41,7 @@ def test_snow_only_makes_brighter(photograph, severity):
     assert (snowed > image).any()
 
 
-def test_snow_falls_a_second_time_upside_down():
+def test_snow_is_added_a_second_time_rotated():
     grey = np.full((3, 64, 64), 40, np.uint8)
     snowed = corrupted(snow, grey, 4, np.random.default_rng(0))
     assert np.array_equal(snowed, snowed[:, ::-1, ::-1])
@@ -57,3 +56,38 @@ def test_where_no_flake_falls_the_image_is_whitened_towards_its_grey():
     expected = 255 * (0.95 * colour + 0.05 * np.maximum(colour, 1.5 * grey + 0.5))
     darkest = corrupted(snow, image, 1, np.random.default_rng(0)).min(axis=(1, 2))
     assert darkest == pytest.approx(expected, abs=0.51)
+
+
+def by_points(side, decay, generator):
+    """Compute diamond-square on a torus, point by point."""
+    heights = np.zeros((side, side))
+    step, amplitude = side, 1.0
+    while step > 1:
+        half, count = step // 2, side // step
+        noise = generator.uniform(-amplitude, amplitude, (3, count, count))
+        corner, edge = [(-half, -half), (-half, half), (half, -half), (half, half)], []
+        edge = [(-half, 0), (half, 0), (0, -half), (0, half)]
+        for kind, (down, right), around in [
+            (0, (half, half), corner),
+            (1, (0, half), edge),
+            (2, (half, 0), edge),
+        ]:
+            for i, j in np.ndindex(count, count):
+                y, x = i * step + down, j * step + right
+                four = [heights[(y + dy) % side, (x + dx) % side] for dy, dx in around]
+                heights[y, x] = sum(four) / 4 + noise[kind, i, j]
+        step, amplitude = half, amplitude / decay**2
+    return (heights - heights.min()) / (heights.max() - heights.min())
+
+
+@pytest.mark.parametrize(("side", "decay"), [(2, 2.0), (16, 1.5), (32, 3.0)])
+def test_plasma_is_diamond_square(side, decay):
+    found = plasma(side, decay, [np.random.default_rng(seed) for seed in (7, 8)])
+    expected = [by_points(side, decay, np.random.default_rng(seed)) for seed in (7, 8)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_heights_are_zero_to_one_and_a_larger_decay_is_smoother():
+    rough, soft = (plasma(64, decay, [np.random.default_rng(0)])[0] for decay in (1.4, 3.0))
+    assert (rough.min(), rough.max(), soft.min(), soft.max()) == (0, 1, 0, 1)
+    assert np.abs(np.diff(rough)).mean() > 2 * np.abs(np.diff(soft)).mean()
