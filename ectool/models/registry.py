@@ -1,4 +1,4 @@
-"""Make a classifier by the name of its architecture, wherever its network comes from."""
+"""Make classifiers by the name of their architecture, and the table of sources of networks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCES: dict[str, Source] = {
     "torchscript": torchscript,
     "exported": exported,
 }
-"""Modules that networks come from, by what stands before the colon in an architecture's name."""
+"""Sources of networks, by the part before the colon in the name of an architecture."""
 
 
 def create(
@@ -42,30 +42,31 @@ def create(
     mean: Channels | None = None,
     std: Channels | None = None,
 ) -> Classifier:
-    """Make a classifier, with fresh weights unless its network brings its own.
+    """Make a classifier, with initial weights unless its network comes with weights.
 
     Args:
         architecture: One of :func:`ectool.models.sources.zoo.architectures`; ``timm:NAME`` for a
-            network of timm; ``import:package.module:factory`` for the user's own (see
+            network of timm; ``import:package.module:factory`` for one of the user's code (see
             :func:`ectool.models.sources.imported.network`); ``torchscript:FILE`` or
             ``exported:FILE`` for a program with its weights (see
             :mod:`ectool.models.sources.program`).
         class_names: Names of the classes, in the order of the logits.
-        seed: Seed of the initial weights; torch's global generator is left as found.
-        input_size: (height, width) of the images. Default: what the architecture was made for.
-        layer: Name of the layer heatmaps are drawn from. Default: found, see
+        seed: Seed of the initial weights; torch's global generator does not change.
+        input_size: (height, width) of the images. Default: that of the architecture.
+        layer: Name of the target layer. Default: that of
             :func:`ectool.models.layers.target_layer.find_target_layer`; a program has none.
         mean: Mean of each channel of pixels in [0, 1]. Default: that of the public weights.
-        std: What each channel is divided by, positive. Default: that of the public weights.
+        std: Standard deviation of each channel. Default: that of the public weights.
 
     Returns:
         The classifier on the CPU in training mode, its weights channels last in memory.
 
     Raises:
-        InputError: Unknown architecture or layer, an input size the architecture refuses, a network
-            for another number of classes, or a mean or standard deviation out of bounds.
+        InputError: Unknown architecture or layer, an input size that the architecture does not
+            accept, a network for another number of classes, or a mean or standard deviation out of
+            bounds.
 
-    Cost: one forward pass of one image to find the layer, and the network's own checks.
+    Cost: one forward pass of one image to find the layer, and the checks of the source.
     """
     source, name = _find_source(architecture)
     public = source.defaults(name)
@@ -88,16 +89,16 @@ def create(
 
 
 def build(spec: ModelSpec) -> Classifier:
-    """Rebuild the classifier that ``spec`` describes, with weights still to be loaded.
+    """Rebuild the classifier of a specification; its weights are loaded afterwards.
 
     Args:
-        spec: What :attr:`ectool.models.classifier.Classifier.spec` said.
+        spec: That of the original classifier.
 
     Returns:
         The classifier on the CPU in training mode, its weights channels last in memory.
 
     Raises:
-        InputError: Unknown architecture or layer, or an input size the architecture refuses.
+        InputError: Unknown architecture or layer, or an input size that is not accepted.
     """
     source, name = _find_source(spec.architecture)
     network = _network(source, name, len(spec.class_names), spec.input_size, seed=0)
@@ -107,9 +108,9 @@ def build(spec: ModelSpec) -> Classifier:
 
 
 def defaults(architecture: str) -> Defaults:
-    """Return the size, normalisation and number of classes an architecture was made for.
+    """Return the input size, normalisation and number of classes of an architecture.
 
-    Those of its public weights, so that these fit; ImageNet's where nothing is known.
+    They are those of its public weights; those of ImageNet if these are not known.
 
     Raises:
         InputError: Unknown architecture.
@@ -129,9 +130,9 @@ def _find_source(architecture: str) -> tuple[Source, str]:
         return SOURCES[source], name
     raise InputError(
         f"model {architecture}",
-        expected="an architecture's name, alone or behind the place it comes from",
-        got=f"the place {source!r}",
-        fix=f"put one of {', '.join(f'{place}:' for place in SOURCES if place)} in front",
+        expected="the name of an architecture, or SOURCE:NAME",
+        got=f"the source {source!r}",
+        fix=f"use one of the sources {', '.join(name for name in SOURCES if name)}",
     )
 
 
@@ -139,14 +140,14 @@ def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer | 
     if layer is None:
         try:
             return find_target_layer(network, size)
-        except NoFeatureMapError:  # it can still be trained, asked and attacked
+        except NoFeatureMapError:  # it can still be trained, evaluated and attacked
             return None
     return named_target_layer(network, size, layer)
 
 
 def _check_channels(name: str, values: Sequence[float]) -> Channels:
     if len(values) != 3:
-        expected, fix = "three numbers", "give one for each of red, green and blue"
+        expected, fix = "three numbers", "give one each for red, green and blue"
         raise InputError(name, expected=expected, got=str(list(values)), fix=fix)
     red, green, blue = map(float, values)
     return check_normalisation(name, (red, green, blue))
@@ -155,6 +156,6 @@ def _check_channels(name: str, values: Sequence[float]) -> Channels:
 def _wrap(network: nn.Module, spec: ModelSpec) -> Classifier:
     model = Classifier(network, spec)
     if spec.target_layer is not None:
-        # torch's stubs leave this argument out.
+        # torch's stubs lack this argument.
         cast(Any, model).to(memory_format=torch.channels_last)
     return model

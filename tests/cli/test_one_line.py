@@ -176,7 +176,7 @@ class TestPlaces:
             data = ("--data", f"imagefolder:{images}", "--size", 16)
             done = run("train", *data, "--model", name, "--output", tmp_path / "m")
             assert (done.code, done.out) == (3, b"")
-            assert f"expected that broken{number} can be imported" in done.line
+            assert f"expected a module broken{number} that can be imported" in done.line
 
 
 @pytest.mark.parametrize(

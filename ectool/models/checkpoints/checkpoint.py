@@ -1,4 +1,4 @@
-"""Weights on disk: our own safetensors files and other people's state dicts."""
+"""Save the weights of a model, and load weights of ectool or of other programs into it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ectool.models.checkpoints.tensors import StateDict, read_tensors
 from ectool.models.classifier import Classifier
 from ectool.models.layers.head import head_layers
 
-# Heads that googlenet and inception_v3 have while they are trained only.
+# Heads that googlenet and inception_v3 have only during training.
 _AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 _SHOWN = 3
 
 
 def save_weights(model: Classifier, path: Path) -> None:
-    """Write the network's weights as safetensors; equal weights give equal bytes.
+    """Write the weights of a network as safetensors; equal weights give equal bytes.
 
     Args:
         model: On any device, in any memory format.
-        path: The file; it is overwritten.
+        path: The file, which is overwritten.
     """
     state = {
-        # Copies: weights that a network uses twice share memory, which the format has no word for.
+        # Copies: weights that a network uses twice share memory, which the format does not support.
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in model.network.state_dict().items()
     }
@@ -39,32 +39,31 @@ def save_weights(model: Classifier, path: Path) -> None:
 def load_weights(
     model: Classifier, path: Path, *, entry: str | None = None, reset_head: bool = False
 ) -> None:
-    """Load weights that fit the model's network exactly; on error the model stays as it was.
+    """Load weights that fit the network of a model exactly; after an error it is unchanged.
 
-    Understood are safetensors files and torch files that hold a state dict, bare or in containers
-    such as ``state_dict`` or ``model``, beside whatever else training scripts write down, with any
-    of the prefixes that wrappers put before every name. Weights of auxiliary heads the network does
-    not have are left out, and so is all that does not lie where the network's weights do, such as
-    the buffers of a loss.
+    The file is a safetensors or torch file with a state dict, alone or in containers such as
+    ``state_dict`` or ``model``, and with any prefix that wrappers put before every name. Ignored
+    are other contents, such as the state of an optimizer or the buffers of a loss, and the weights
+    of auxiliary heads that the network does not have.
 
     Args:
-        model: Keeps its device, type and memory format.
+        model: Its device, type and memory format do not change.
         path: ``.safetensors``, ``.pth``, ``.pt``, ``.ckpt``, ``.bin`` or ``.tar``.
-        entry: What of the file to load. Default: the plain weights. ``ema``: their exponential
-            moving average. Anything else: the dotted name of the container, or of the part of the
-            network, they lie in.
-        reset_head: Leave the weights of the last layer as they are, whatever the file holds for
-            them: for data of other classes.
+        entry: Part of the file to load. Default: the plain weights. ``ema``: their exponential
+            moving average. Else the dotted name of the container, or of the part of a network, that
+            contains the weights.
+        reset_head: Keep the weights of the model's last layer and ignore those of the file: for
+            data of other classes.
 
     Raises:
-        InputError: The file is unreadable or holds other objects than tensors, has no such entry,
-            misses weights or has more than the network, is for another number of classes or has NaN
-            or infinity.
+        InputError: The file is unreadable or contains other objects than tensors; has no such
+            entry, or several sets of weights; lacks weights or has additional ones; is for another
+            number of classes; or contains NaN or infinity.
 
     Cost: none, or one forward pass of one image to find the head.
     """
     expected = model.network.state_dict()
-    state, beside = select_weights(read_tensors(path), expected, entry, path)
+    state, others = select_weights(read_tensors(path), expected, entry, path)
     state = {
         name: value
         for name, value in state.items()
@@ -82,7 +81,7 @@ def load_weights(
         raise _misfit(path, str(error).splitlines()[-1].strip()) from error
     missing, unexpected = mismatch.missing_keys, mismatch.unexpected_keys
     if missing or unexpected:
-        elsewhere = f", {_some(beside)} elsewhere in the file" if beside else ""
+        elsewhere = f", {_some(others)} elsewhere in the file" if others else ""
         raise _misfit(path, f"{_some(missing)} missing, {_some(unexpected)} unexpected{elsewhere}")
     model.network.load_state_dict(trial.state_dict())
 
@@ -113,12 +112,12 @@ def _check_classes(
                 f"weights {path}",
                 expected=f"a head for {classes} classes",
                 got=f"one for {other.shape[0]} classes ({name})",
-                fix="use weights for the same classes, or fine-tune them (train --reset-head)",
+                fix="use weights for these classes, or fine-tune them (train --reset-head)",
             )
 
 
 def _check_numbers(state: StateDict, expected: Mapping[str, Tensor], path: Path) -> None:
-    """Check that no number loses its meaning: integers stand for others, halves of complex ones."""
+    """Check that floating-point weights are neither quantised integers nor complex numbers."""
     for name, own in expected.items():
         other = state.get(name, own)
         if own.is_floating_point() and not other.is_floating_point():
@@ -126,7 +125,7 @@ def _check_numbers(state: StateDict, expected: Mapping[str, Tensor], path: Path)
                 f"weights {path}: {name}",
                 expected="floating-point numbers",
                 got=str(other.dtype).removeprefix("torch."),
-                fix="save the network before it is quantised, in a floating-point type",
+                fix="save the network in a floating-point type, before quantisation",
             )
 
 
@@ -137,7 +136,7 @@ def _check_finite(state: StateDict, path: Path) -> None:
                 f"weights {path}",
                 expected="finite numbers",
                 got=f"NaN or infinity in {name}",
-                fix="use a checkpoint from before training diverged",
+                fix="use a checkpoint from before the training diverged",
             )
 
 
@@ -152,5 +151,5 @@ def _misfit(path: Path, got: str) -> InputError:
         f"weights {path}",
         expected="exactly the weights of this architecture",
         got=got,
-        fix="name the architecture they were made for (--model), or the entry they lie in",
+        fix="name their architecture (--model), or the part of the file to load (--entry)",
     )

@@ -1,4 +1,4 @@
-"""Containers and prefixes that other people's files put around a network's weights."""
+"""Containers and prefixes around the weights in files of other programs."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from ectool.errors import InputError, listed
 from ectool.models.checkpoints.tensors import StateDict
 
 EMA = "ema"
-"""The entry of the exponential moving average of the weights, whatever it is called."""
+"""Entry for the exponential moving average of the weights, under any of its usual names."""
 
-# Keys of files and names of attributes that hold a whole network, in any nesting.
-_WRAPPERS = frozenset(
+CONTAINERS = frozenset(
     ["state_dict", "model_state_dict", "model", "network", "net", "backbone", "module", "weights"]
 )
+"""Keys of files and names of attributes that contain a whole network, in any nesting."""
 
 
 def select_weights(
     tensors: StateDict, expected: Iterable[str], entry: str | None, path: Path
 ) -> tuple[StateDict, list[str]]:
-    """Find where most of a network's weights lie, and take the wrapping off.
+    """Find the container with most of the weights of a network, and remove it from their names.
 
     Args:
-        tensors: What :func:`~ectool.models.checkpoints.tensors.read_tensors` returned.
+        tensors: Result of :func:`~ectool.models.checkpoints.tensors.read_tensors`.
         expected: Names of the network's weights.
         entry: None for the plain weights, :data:`EMA` for their moving average, or the dotted name
-            of what to look into.
+            of a container.
         path: The file, for errors.
 
     Returns:
-        All tensors that lie there, under the network's own names; and the names of the others.
+        All tensors of this container by their names in the network; and the names of the others.
 
     Raises:
-        InputError: There is no such entry, or there are several with as many of the weights.
+        InputError: There is no such entry, or several containers have as many of the weights.
     """
     names = list(expected)
     found = {
@@ -46,7 +46,7 @@ def select_weights(
             f"weights {path}",
             expected=f"an entry {entry!r}",
             got=f"the entries {listed(sorted({name.partition('.')[0] for name in tensors}))}",
-            fix="name one of them (--entry), or none for the plain weights",
+            fix="give one of them as --entry, or leave it out for the plain weights",
         )
     best = [prefix for prefix, count in found.items() if count == max(found.values())]
     if len(best) > 1 and max(found.values()) > 0:
@@ -54,29 +54,29 @@ def select_weights(
             f"weights {path}",
             expected="one set of weights",
             got=f"{len(best)}: {', '.join(prefix.rstrip('.') or 'the file' for prefix in best)}",
-            fix="name one of them (--entry)",
+            fix="give one of them as --entry",
         )
     inside = {name: name.removeprefix(best[0]) for name in tensors if name.startswith(best[0])}
-    beside = [name for name in tensors if name not in inside]
-    return {short: tensors[name] for name, short in inside.items()}, beside
+    others = [name for name in tensors if name not in inside]
+    return {short: tensors[name] for name, short in inside.items()}, others
 
 
 def _prefixes(names: Iterable[str], entry: str | None) -> set[str]:
-    """Return every beginning of a name that is made of the entry and of wrappers."""
+    """Return every beginning of a name that consists of the entry and containers."""
     start = "" if entry in (None, EMA) else f"{entry}."
     prefixes = {
         prefix
         for name in names
         if name.startswith(start)
-        for prefix in _wrappings(name, start, averages=entry == EMA)
+        for prefix in _containers_of(name, start, averages=entry == EMA)
     }
     return {prefix for prefix in prefixes if entry != EMA or _is_average(prefix)}
 
 
-def _wrappings(name: str, start: str, *, averages: bool) -> Iterator[str]:
+def _containers_of(name: str, start: str, *, averages: bool) -> Iterator[str]:
     yield start
     for part in name.removeprefix(start).split(".")[:-1]:
-        if part not in _WRAPPERS and not (averages and _is_average(part)):
+        if part not in CONTAINERS and not (averages and _is_average(part)):
             return
         start += f"{part}."
         yield start

@@ -1,4 +1,4 @@
-"""What a checkpoint's file or folder is, before anything in it is read."""
+"""Files of a checkpoint, recognised by their first bytes: weights, or something else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from ectool.errors import InputError
+from ectool.errors import InputError, listed
 
 FORMAT = "a state dict as safetensors or torch file"
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -15,30 +15,30 @@ _SINGLE = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
 _BARE = "save the model's state_dict() and nothing else"
 _HEAD = 512
-_UNPACK = "unpack it, and give the file inside"
+_UNPACK = "unpack it, and give the file in it"
 _KNOWN: tuple[tuple[bytes, str, str], ...] = (
-    (b"version https://git-lfs", "a pointer of git-lfs, not the file", "run `git lfs pull`"),
+    (b"version https://git-lfs", "a git-lfs pointer, not the file", "run `git lfs pull`"),
     (b"\x1f\x8b", "a gzip archive", _UNPACK),
     (b"BZh", "a bzip2 archive", _UNPACK),
     (b"\xfd7zXZ", "an xz archive", _UNPACK),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", _UNPACK),
     (b"7z\xbc\xaf", "a 7z archive", _UNPACK),
     (b"Rar!", "a rar archive", _UNPACK),
-    (b"\x89HDF", "an HDF5 file, as Keras writes", "save the weights with torch"),
+    (b"\x89HDF", "an HDF5 file, as written by Keras", "save the weights with torch"),
     (b"GGUF", "a GGUF file", "save the weights with torch"),
 )
 _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that a checkpoint consists of: itself, or what its folder's index lists.
+    """Return the files of a checkpoint: the file itself, or the files of its folder.
 
     Args:
-        path: A file; or a folder as Hugging Face's libraries write, with one file of weights or
-            with an index and shards.
+        path: A file; or a folder of Hugging Face's libraries, with one file of weights, or with an
+            index and shards.
 
     Raises:
-        InputError: There is nothing, or a folder of another kind, or a shard is missing.
+        InputError: The path does not exist, the folder is of another kind, or a shard is missing.
     """
     if path.is_file():
         return [path]
@@ -54,7 +54,7 @@ def files_of(path: Path) -> list[Path]:
         fix = "convert it with torch.distributed.checkpoint.format_utils"
         raise unreadable(path, "a distributed checkpoint", fix)
     inside = sorted(child.name for child in path.iterdir() if child.suffix in SUFFIXES)
-    fix = f"name the file in it: {', '.join(inside[:3])}" if inside else "name a file"
+    fix = f"give the file in it: {listed(inside, 3)}" if inside else "give a file"
     raise unreadable(path, "a folder", fix)
 
 
@@ -63,19 +63,19 @@ def _shards(folder: Path, index: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(index, "an index without `weight_map`", "download it again") from error
-    # Names alone: an index must not lead out of its folder.
+    # Only the last part of a name: an index must not refer to other folders.
     shards = [folder / Path(str(name)).name for name in names]
     for shard in shards:
         if not shard.is_file():
-            raise unreadable(shard, "no such file, though the index lists it", "download it")
+            raise unreadable(shard, "no such file, but the index lists it", "download it")
     return [index, *shards] if shards else []
 
 
 def check_kind(path: Path) -> None:
-    """Check that a file is not something that people take for a checkpoint.
+    """Check that a file is not one of the things that people confuse with a checkpoint.
 
     Raises:
-        InputError: It is; the message says what it is.
+        InputError: It is one; the message names it.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -85,7 +85,7 @@ def check_kind(path: Path) -> None:
         if head.startswith(magic):
             raise unreadable(path, got, fix)
     if head.lstrip().lower().startswith(_MARKUP):
-        raise unreadable(path, "a web page", "download the file itself, not the page about it")
+        raise unreadable(path, "a web page", "download the file itself, not its web page")
     if head.startswith(b"PK"):
         _check_zip(path)
     elif tarfile.is_tarfile(path):
@@ -93,7 +93,7 @@ def check_kind(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Tell whether a file begins as safetensors files do: the header's length, and JSON."""
+    """Return whether a file begins like a safetensors file: length of the header, then JSON."""
     with path.open("rb") as file:
         head = file.read(9)
     return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
@@ -101,11 +101,11 @@ def is_safetensors(path: Path) -> bool:
 
 def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
-        raise unreadable(path, "the beginning of a file, cut off", "download or copy it again")
+        raise unreadable(path, "an incomplete file", "download or copy it again")
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     if any(name.endswith("/archive_format") for name in names):
-        raise unreadable(path, "an exported program", f"name it as the model: exported:{path}")
+        raise unreadable(path, "an exported program", f"give it as --model exported:{path}")
     if not any(name.endswith("data.pkl") for name in names):
         raise unreadable(path, "a zip archive of other files", _UNPACK)
 
@@ -114,7 +114,7 @@ def _check_tar(path: Path) -> None:
     with tarfile.open(path) as archive:
         names = {Path(name).name for name in archive.getnames()}
     if {"storages", "tensors", "pickle"} <= names:
-        fix = "load and save it with a torch before 2.6"
+        fix = "load it and save it again with torch 2.5 or earlier"
         raise unreadable(path, "the tar format of torch before 0.1.10", fix)
     raise unreadable(path, "a tar archive", _UNPACK)
 

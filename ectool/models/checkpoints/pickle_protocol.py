@@ -1,6 +1,6 @@
-"""Torch files of pickle protocols 4 and 5, as the protocol 2 that torch reads without running code.
+"""Convert torch files of pickle protocols 4 and 5 to protocol 2, which ``weights_only`` reads.
 
-The opcodes are written anew, one by one; nothing is unpickled here.
+The opcodes are rewritten one by one; nothing is unpickled here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _PUTS = ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE")
 
 
 def plain_protocol(path: Path) -> Path | IO[bytes]:
-    """Return a torch file as it is, or a copy in memory whose pickle is of protocol 2.
+    """Return a torch file unchanged, or a copy in memory whose pickle has protocol 2.
 
-    Cost: the file is read once more, and held in memory, where its pickle is of a newer protocol.
+    Cost: if its pickle has a newer protocol, the file is read again and kept in memory.
     """
     if not zipfile.is_zipfile(path):
         return path
@@ -41,19 +41,18 @@ def plain_protocol(path: Path) -> Path | IO[bytes]:
             for entry in archive.namelist():
                 with archive.open(entry) as old, target.open(entry, "w", force_zip64=True) as new:
                     if entry == name:
-                        new.write(older(content))
+                        new.write(to_protocol_2(content))
                     else:
                         shutil.copyfileobj(old, new)
     copy.seek(0)
     return copy
 
 
-def older(content: bytes) -> bytes:
-    """Write a pickle in protocol 2, where it holds nothing that only newer ones can say.
+def to_protocol_2(content: bytes) -> bytes:
+    """Return a pickle in protocol 2.
 
-    Names of modules that are put on the stack for `STACK_GLOBAL` move into `GLOBAL`; texts are
-    repeated where they were fetched from the memo. What has no older form stays as it is, for the
-    reader to refuse.
+    The module and name on the stack before `STACK_GLOBAL` become `GLOBAL`; texts from the memo are
+    repeated. Opcodes without an equivalent in protocol 2 stay, and the reader refuses them.
     """
     return pickle.PROTO + bytes([_NEWEST]) + b"".join(data for _, data in _rewritten(content))
 
@@ -107,6 +106,6 @@ def _text(text: str) -> bytes:
 
 
 def _encoded(data: bytes) -> bytes:
-    """Return what makes bytes in protocol 2, which has no opcode for them."""
+    """Return opcodes that make bytes in protocol 2, which has no opcode for them."""
     text, name = _text(data.decode("latin-1")), _text("latin-1")
     return pickle.GLOBAL + b"_codecs\nencode\n" + text + name + pickle.TUPLE2 + pickle.REDUCE

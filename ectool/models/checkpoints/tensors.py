@@ -34,10 +34,10 @@ from ectool.models.wrappers import COMPILED
 StateDict = dict[str, Tensor]
 
 _INDEX_SUFFIX = ".json"
-# torchvision's public DenseNet weights date from when module names could hold a dot.
+# torchvision's public DenseNet weights have old names, in which module names contain a dot.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
-_SMALLEST = 2
-"""Bytes of a half; floating-point numbers of fewer can be converted and little else."""
+_MIN_BYTES = 2
+"""Bytes of float16; smaller floating-point types support little more than conversion."""
 
 Harmless = Callable[..., Any] | tuple[Callable[..., Any], str]
 
@@ -67,24 +67,24 @@ HARMLESS: list[Harmless] = [
     *((_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in _CORES),
     *((_BUFFER, f"numpy.{core}.numeric._frombuffer") for core in _CORES),
 ]
-"""Types and functions that hold values and do nothing: options, scores, dates, paths, arrays."""
+"""Types and functions that contain only values: options, scores, dates, paths, arrays."""
 
 
 def read_tensors(path: Path) -> StateDict:
-    """Return every tensor of a file under its dotted name, and nothing else that is in there.
+    """Return all tensors of a checkpoint by their dotted names.
 
-    Torch files are read with ``weights_only``, so no code of theirs runs. Containers become part of
-    the name: ``state_dict.module.conv1.weight``.
+    Torch files are read with ``weights_only``, so no code in them runs. Containers become part of
+    the names: ``state_dict.module.conv1.weight``.
 
     Args:
         path: ``.safetensors``, or a torch file: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``;
-            or a folder as Hugging Face's libraries write: one such file, or an index and shards.
+            or a folder of Hugging Face's libraries: one such file, or an index and shards.
 
     Returns:
-        The tensors on the CPU; ``_orig_mod.`` is left out of their names.
+        The tensors on the CPU; ``_orig_mod.`` is removed from their names.
 
     Raises:
-        InputError: The file is unreadable, holds other pickled objects or no tensors.
+        InputError: A file is unreadable, or contains other pickled objects or no tensors.
     """
     tensors: StateDict = {}
     for file in files_of(path):
@@ -105,7 +105,7 @@ def _read_file(path: Path) -> StateDict:
             f"weights {path}",
             expected=f"a file that ends in {', '.join(SUFFIXES)}",
             got=f"the suffix {path.suffix!r}",
-            fix="rename it, or give a program as --model torchscript:FILE or exported:FILE",
+            fix="rename it; or, for a program, give --model torchscript:FILE or exported:FILE",
         )
     check_kind(path)
     content = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
@@ -116,7 +116,7 @@ def _read_file(path: Path) -> StateDict:
 
 def _flatten(content: Mapping[object, object], prefix: str) -> Iterator[tuple[str, Tensor]]:
     for key, value in content.items():
-        # Optimizers number their tensors.
+        # The tensors of optimizers have numbers as keys.
         if not isinstance(key, str):
             continue
         if isinstance(value, Tensor):
@@ -135,20 +135,20 @@ def _read_safetensors(path: Path) -> StateDict:
 def _read_torch(path: Path) -> object:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
-            # torch remarks on files it then refuses; the error says more.
+            # torch warns about files that it then refuses; the error is more precise.
             warnings.simplefilter("ignore")
             return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise unreadable(path, f"other pickled objects than tensors, {_foreign(path)}") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         if "TorchScript" in str(error):
-            fix = f"name it as the model: torchscript:{path}"
+            fix = f"give it as --model torchscript:{path}"
             raise unreadable(path, "a TorchScript program", fix) from error
         raise unreadable(path, first_line(error).partition(". ")[0]) from error
 
 
 def _foreign(path: Path) -> str:
-    """Say which pickled objects torch would not read."""
+    """Return the names of the pickled objects that torch refuses."""
     try:
         with torch.serialization.safe_globals(HARMLESS):
             names = torch.serialization.get_unsafe_globals_in_checkpoint(
@@ -156,38 +156,38 @@ def _foreign(path: Path) -> str:
             )
     except (ValueError, pickle.UnpicklingError):  # an older file, or not torch's
         names = []
-    return listed(sorted(names)) if names else "or no torch file at all"
+    return listed(sorted(names)) if names else "or not a torch file"
 
 
 def _plain(value: Tensor, name: str, path: Path) -> Tensor:
-    """Return a tensor as weights are loaded from.
+    """Return a tensor as dense numbers that can be loaded as weights.
 
-    Sparse ones become dense, and 8-bit floating-point numbers float32, which holds each of them.
-    Nothing is copied otherwise.
+    Sparse tensors become dense, and 8-bit floating-point numbers become float32, which represents
+    them exactly. Other tensors are not copied.
 
     Args:
-        value: What was in the file.
+        value: A tensor of the file.
         name: Its name, for errors.
         path: The file, for errors.
 
     Raises:
-        InputError: It holds no numbers (meta), or numbers that mean others (quantised), or is of a
-            class of its own.
+        InputError: It contains no numbers (meta device), is quantised or nested, or is an instance
+            of a subclass.
     """
     if type(value) not in (Tensor, nn.Parameter, nn.Buffer):
         raise _refused(path, name, f"a {type(value).__name__}", "save plain tensors")
     value = value.detach()
     if value.is_meta:
-        fix = "save the network after its weights have been loaded"
+        fix = "save the network after loading its weights"
         raise _refused(path, name, "a tensor without numbers (on the meta device)", fix)
     if value.is_quantized:
-        fix = "save the network before it is quantised"
+        fix = "save the network before quantisation"
         raise _refused(path, name, "a quantised tensor", fix)
     if value.is_nested:
         raise _refused(path, name, "a nested tensor", "save plain tensors")
     if value.layout != torch.strided:
         value = value.to_dense()
-    is_tiny = value.is_floating_point() and value.element_size() < _SMALLEST
+    is_tiny = value.is_floating_point() and value.element_size() < _MIN_BYTES
     return value.float() if is_tiny else value
 
 

@@ -1,1 +1,1 @@
-"""Layers of a network: the target layer, the head, and where its tokens lie."""
+"""Layers of a network: the target layer, the head, and the order of its tokens."""

@@ -13,7 +13,7 @@ from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen
 
 Node = Any
-"""A step of autograd's graph; torch does not type it."""
+"""A node of the autograd graph, which torch does not type."""
 _SUMS = ("AddBackward", "SubBackward")
 _PRODUCTS = ("MulBackward", "DivBackward")
 _PARAMETRIZED = ".parametrizations."
@@ -22,20 +22,20 @@ _PARAMETRIZED = ".parametrizations."
 def head_layers(model: Classifier) -> set[str]:
     """Return the names of the layers that compute the logits: usually one linear map.
 
-    Those are the layers that the logits come out of: going back from the logits through the graph
-    of the computation, the first weights on every path that mix channels (of two dimensions or
-    more), and biases and scales that come after them. There are two such weights where a network
-    averages the logits of two heads. What other layers are as wide does not count.
+    The autograd graph is followed back from the logits. On every path, the head is the first weight
+    that mixes channels (with two or more dimensions), with the biases and scales after it. A
+    network that averages the logits of two heads has two such weights. The widths of other layers
+    do not matter.
 
     Args:
         model: The classifier, left as found.
 
     Returns:
-        Their names inside of ``model.network``; of a weight that lies in a module with further
-        layers its own name.
+        Their names in ``model.network``; for a weight in a module with other layers, the name of
+        the weight.
 
     Raises:
-        InputError: The weights found have another number of outputs than there are classes.
+        InputError: The number of outputs is not the number of classes, or no head is found.
 
     Cost: one forward pass of one image.
     """
@@ -53,8 +53,8 @@ def head_layers(model: Classifier) -> set[str]:
         raise InputError(
             f"head of {model.architecture}",
             expected="a network whose logits have gradients with respect to the image",
-            got="none, and several layers that may be its head",
-            fix="take torch.no_grad() and detach() out of its forward pass",
+            got="no gradients, and several layers that may be its head",
+            fix="remove torch.no_grad() and detach() from its forward pass",
         )
     misfit = [p for p in mixing if classes not in (p.shape[0], p.shape[-1])]
     if misfit or not mixing:
@@ -69,15 +69,15 @@ def head_layers(model: Classifier) -> set[str]:
 
 
 def _entry(network: nn.Module, name: str) -> str:
-    """Return the layer of a parameter, or its own name where its module holds other layers."""
+    """Return the layer of a parameter, or its own name if its module contains other layers."""
     layer = name.partition(_PARAMETRIZED)[0] if _PARAMETRIZED in name else name.rpartition(".")[0]
     below = {child for child, _ in network.get_submodule(layer).named_children()}
     return name if below - {_PARAMETRIZED.strip(".")} or not layer else layer
 
 
 def _head_weights(logits: Tensor, pixels: Tensor) -> Iterator[Tensor]:
-    """Yield the parameters of the first mixing step on every way from the logits to the pixels."""
-    sees_pixels = _ancestors_of(pixels, logits.grad_fn)
+    """Yield the parameters of the first mixing node on every path from logits to pixels."""
+    on_path = _ancestors_of(pixels, logits.grad_fn)
     pending, seen = [logits.grad_fn], set()
     while pending:
         node = pending.pop()
@@ -85,14 +85,14 @@ def _head_weights(logits: Tensor, pixels: Tensor) -> Iterator[Tensor]:
             continue
         seen.add(node)
         children = [child for child, _ in node.next_functions if child is not None]
-        weights = [w for child in children if child not in sees_pixels for w in _leaves(child)]
+        weights = [w for child in children if child not in on_path for w in _leaves(child)]
         yield from weights
         if not _mixes(node, weights):
-            pending += [child for child in children if child in sees_pixels]
+            pending += [child for child in children if child in on_path]
 
 
 def _mixes(node: Node, weights: list[Tensor]) -> bool:
-    """Tell whether a step mixes channels, which addition and scales for each channel do not."""
+    """Return whether a node mixes channels; addition and scales for each channel do not."""
     if node.name().startswith(_SUMS):
         return False
     if node.name().startswith(_PRODUCTS):
@@ -101,7 +101,7 @@ def _mixes(node: Node, weights: list[Tensor]) -> bool:
 
 
 def _ancestors_of(pixels: Tensor, root: Node) -> set[Node]:
-    """Return the steps of the graph that depend on the pixels."""
+    """Return the nodes of the graph that depend on the pixels."""
     order, stack, known = [], [(root, False)], set()
     while stack:
         node, is_done = stack.pop()
@@ -121,7 +121,7 @@ def _ancestors_of(pixels: Tensor, root: Node) -> set[Node]:
 
 
 def _leaves(root: Node) -> Iterator[Tensor]:
-    """Yield the parameters that a step of the graph is computed from."""
+    """Yield the parameters that a node of the graph is computed from."""
     pending, seen = [root], set()
     while pending:
         node = pending.pop()

@@ -1,4 +1,4 @@
-"""Ask a network about one random image, and watch what its modules put out."""
+"""Probe a network with one random image, and record the outputs of its modules."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Probe:
     """One recorded forward pass.
 
     Attributes:
-        outputs: Name and output of each call of a module, in the order in which they finished.
-        score: The logits, summed with random weights; it has a graph.
+        outputs: Name and output of each call of a module, in the order in which the calls ended.
+        score: Sum of the logits with random weights; it has a graph.
         image_size: (height, width) of the image in pixels.
-        image: The image, in the graph.
-        tokens: Everything of three axes that modules took or put out, as it came about.
-        verified: What was found of token counts and grids, so that it is computed once.
+        image: The image, as part of the graph.
+        tokens: All inputs and outputs of modules that have three axes, in order.
+        verified: Cache: whether tokens of a count and a grid follow the image.
     """
 
     outputs: list[tuple[str, Tensor]]
@@ -38,9 +38,9 @@ class Probe:
     verified: dict[tuple[int, tuple[int, int]], bool] = field(default_factory=dict)
 
     def gradient(self, output: Float[Tensor, "1 ..."]) -> Float[Tensor, "1 ..."] | None:
-        """Return the gradient of the score with respect to an output; None where no graph leads.
+        """Return the gradient of the score with respect to an output; None without a graph.
 
-        Cost: the backward pass behind that output.
+        Cost: the backward pass down to that output.
         """
         if not (output.requires_grad and self.score.requires_grad):
             return None
@@ -51,20 +51,20 @@ class Probe:
 
 
 def run_probe(network: nn.Module, image_size: tuple[int, int]) -> Probe:
-    """Run a network on a random image and record every module's output.
+    """Run a network on a random image, and record the output of every module.
 
-    What is asked is the network's structure, so weights that are all zero (heads at their
-    initialisation) are replaced with random ones while it runs.
+    The purpose is to find the structure of the network. So weights that are all zero, such as heads
+    at initialisation, are replaced with random ones during the pass.
 
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C); left as found.
         image_size: (height, width) of its input in pixels.
 
     Returns:
-        What was recorded.
+        The recorded pass.
 
     Raises:
-        InputError: The network takes no such images, or puts out something else than logits.
+        InputError: The network does not accept such images, or its output is not logits.
 
     Cost: one forward pass of one image.
     """
@@ -82,28 +82,28 @@ def run_probe(network: nn.Module, image_size: tuple[int, int]) -> Probe:
 
     generator = torch.Generator().manual_seed(_SEED)
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
-        awake = _without_zeros(network, generator)
+        weights = _random_for_zeros(network, generator)
         image = random_images(network, 1, image_size, generator).requires_grad_()
         with forward_hooks(names, record), ExitStack() as stack:
             for module in names:
                 stack.callback(module.register_forward_pre_hook(keep).remove)
-            logits = network_logits(network, image, awake)
+            logits = network_logits(network, image, weights)
         score = (logits * _noise(logits, generator)).sum()
     return Probe(outputs, score, image_size, image, tokens)
 
 
 def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, model: str) -> None:
-    """Check that a network that somebody else made has one logit per class.
+    """Check that a network of another program returns one logit per class.
 
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C); left as found.
         image_size: (height, width) of its input in pixels.
-        classes: How many classes there are.
-        model: What to call the network in an error.
+        classes: Number of classes.
+        model: Name of the network in the error.
 
     Raises:
-        InputError: It has another number of logits, takes no such images, or puts out something
-            else than logits.
+        InputError: It returns another number of logits, does not accept such images, or its output
+            is not logits.
 
     Cost: one forward pass of one image.
     """
@@ -116,14 +116,14 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
             f"model {model}",
             expected=f"a head for {classes} classes",
             got=f"one for {logits.shape[1]} classes",
-            fix=f"let it be made for {classes} classes, or give data of {logits.shape[1]}",
+            fix=f"make it for {classes} classes, or use data of {logits.shape[1]} classes",
         )
 
 
 def random_images(
     network: nn.Module, count: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> Float[Tensor, "n 3 h w"]:
-    """Return random images on the device and of the type of a network's weights."""
+    """Return random images with the device and type of a network's weights."""
     weights = (p for p in network.parameters() if not is_lazy(p) and p.is_floating_point())
     like = next(weights, torch.empty(0)).detach()
     return torch.randn(count, 3, *image_size, generator=generator).to(like)
@@ -139,17 +139,17 @@ def network_logits(
     Args:
         network: Maps normalised images to logits.
         images: Its input.
-        weights: Weights to use in place of the network's own.
+        weights: Weights that replace those of the network, by name.
 
     Returns:
         Logits, one column per class.
 
     Raises:
-        InputError: The network takes no such images, or puts out something else than logits.
+        InputError: The network does not accept such images, or its output is not logits.
     """
     try:
         logits = functional_call(network, weights, (images,)) if weights else network(images)
-    except Exception as error:  # somebody else's code may raise anything
+    except Exception as error:  # code of other programs may raise anything
         _check_channels(network, images, first_line(error))
         raise InputError(
             "input size",
@@ -173,15 +173,15 @@ def format_size(size: tuple[int, ...]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind where it has none."""
+    """Return the first line of an error's message, or its type if it has no message."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _check_channels(network: nn.Module, images: Tensor, message: str) -> None:
-    """Raise the right error for a network that takes images of other channels, such as grey ones.
+    """Raise a precise error for a network of images with other channels, such as grey ones.
 
     Raises:
-        InputError: The first layer of the network takes another number of channels or values.
+        InputError: The first layer of the network has another number of input channels or values.
     """
     layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     first = next(layers, None)
@@ -191,7 +191,7 @@ def _check_channels(network: nn.Module, images: Tensor, message: str) -> None:
             "network input",
             expected=f"a network for RGB images of {channels} channels",
             got=f"one whose first convolution takes {first.in_channels}",
-            fix="wrap the network so that it turns RGB into what it takes, such as grey",
+            fix="wrap the network so that it converts RGB to its own channels, such as grey",
         )
     if "mat1" in message and isinstance(first, nn.Linear) and first.in_features != values:
         size = format_size(images.shape[2:])
@@ -199,12 +199,12 @@ def _check_channels(network: nn.Module, images: Tensor, message: str) -> None:
             "network input",
             expected=f"a network for RGB images of {size}, which are {values} values",
             got=f"one whose first linear layer takes {first.in_features}",
-            fix="use images of the size that it was made for, and flatten RGB inside of it",
+            fix="use images of the size it was made for, and flatten RGB in its forward pass",
         )
 
 
 def _materialise(network: nn.Module, image_size: tuple[int, int]) -> None:
-    """Give lazy layers their weights, which they make at the first pass."""
+    """Initialise the weights of lazy layers, which happens in their first pass."""
     if not any(map(is_lazy, network.parameters())):
         return
     modes = [(module, module.training) for module in network.modules()]
@@ -215,7 +215,7 @@ def _materialise(network: nn.Module, image_size: tuple[int, int]) -> None:
         module.training = mode
 
 
-def _without_zeros(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+def _random_for_zeros(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
     parameters = network.named_parameters()
     return {
         name: _noise(p, generator)

@@ -1,4 +1,4 @@
-"""Find the layer whose activations a class-activation map is drawn from."""
+"""Find the target layer, whose activations class-activation maps are computed from."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from ectool.models.names import program_file
 
 Layout = Literal["nchw", "nhwc", "tokens", "cls_tokens"]
 
-# Modules that only shrink, move, pass on or normalise away what another module computed.
+# Modules that only pool, permute, pass on or normalise the output of another module.
 _NO_FEATURE_MAP = ("pool", "permute", "identity", "dropout", "softmax")
-_SMALLEST_REACH = 0.5
-# How many tokens may come before the grid: a class token, one for distillation, registers.
+_MIN_REACH = 0.5
+# Numbers of tokens before the grid: a class token, a distillation token, registers.
 _PREFIX_TOKENS: dict[Layout, range] = {"tokens": range(1), "cls_tokens": range(1, 6)}
 _SUGGESTED = 3
 
 
 class NoFeatureMapError(InputError):
-    """A network holds no layer that heatmaps can be drawn from."""
+    """A network has no layer that can be a target layer."""
 
 
 @dataclass(frozen=True)
 class TargetLayer:
-    """Where heatmaps are drawn from.
+    """The layer that heatmaps are computed from.
 
     Attributes:
         name: Name of the module inside the network, as in ``named_modules``.
-        layout: Order of its output's axes: ``nchw``, ``nhwc``, ``tokens`` (N, h*w, C) or
-            ``cls_tokens`` (the same behind a class token and up to four further ones).
+        layout: Order of the axes of its output: ``nchw``, ``nhwc``, ``tokens`` (N, h*w, C) or
+            ``cls_tokens`` (the same after a class token and up to four other tokens).
     """
 
     name: str
@@ -49,17 +49,17 @@ class TargetLayer:
     def to_nchw(
         self, activations: Float[Tensor, "n ..."], image_size: tuple[int, int]
     ) -> Float[Tensor, "n c h w"]:
-        """Arrange the layer's output, or the gradient of it, as a grid; a view, no copy.
+        """Arrange the output of the layer, or its gradient, as a grid; a view, not a copy.
 
         Args:
-            activations: Output of the layer in its own layout.
+            activations: Output of the layer, in its layout.
             image_size: (height, width) of the network's input, for the shape of a token grid.
 
         Returns:
-            The same values as (N, C, h, w); class tokens and the like are left out.
+            The same values as (N, C, h, w), without the tokens before the grid.
 
         Raises:
-            InputError: The number of tokens fits no grid of the image's proportions.
+            InputError: The number of tokens fits no grid with the proportions of the image.
         """
         if self.layout == "nchw":
             return activations
@@ -69,7 +69,7 @@ class TargetLayer:
         if grid is None:
             raise InputError(
                 f"target layer {self.name}",
-                expected=f"tokens on a grid of the proportions of {format_size(image_size)}",
+                expected=f"tokens on a grid with the proportions of {format_size(image_size)}",
                 got=f"{activations.shape[1]} tokens",
                 fix="choose another layer or input size",
             )
@@ -87,17 +87,17 @@ def token_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | No
 
 
 def grid_layout(shape: tuple[int, ...], image_size: tuple[int, int]) -> Layout | None:
-    """Tell from its shape how an output holds a spatial grid of more than one position.
+    """Return the layout of an output by its shape, if it is a grid of several positions.
 
-    A 4-D output is read the way that comes nearer to the proportions of the image, as
-    ``nchw`` where both fit alike. Strides round, so each side may be off by one.
+    A 4-D output gets the layout that is closer to the proportions of the image; ``nchw`` if both
+    are equally close. Strides round, so each side may differ by one.
 
     Args:
         shape: Shape of the output, batch first.
         image_size: (height, width) of the network's input.
 
     Returns:
-        The layout, or None where there is no grid.
+        The layout, or None without a grid.
     """
     if len(shape) == 3:
         return _token_layout(shape[1], image_size)
@@ -112,13 +112,12 @@ def grid_layout(shape: tuple[int, ...], image_size: tuple[int, int]) -> Layout |
 
 
 def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> TargetLayer:
-    """Choose the last feature map that a class-activation map can be drawn from.
+    """Choose the last feature map of a network as its target layer.
 
-    That is the last module to finish whose output still holds a grid, which is not a pooling,
-    passing or projecting layer, and most of whose positions reach the logits: behind a vision
-    transformer's last attention only the class token does, so the choice falls before it. The
-    question is one of structure, so weights that are all zero (heads at their initialisation)
-    count as if they were not.
+    It is the last module whose output is a grid, which is not a pooling, passing or projecting
+    layer, and most of whose positions influence the logits. After the last attention of a vision
+    transformer only the class token does, so a layer before it is chosen. Weights that are all
+    zero, such as heads at initialisation, count as random ones.
 
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C); left as found.
@@ -128,8 +127,8 @@ def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> Target
         Name and layout of the layer.
 
     Raises:
-        InputError: The network takes no such images.
-        NoFeatureMapError: It holds no such layer, as a multi-layer perceptron does not.
+        InputError: The network does not accept such images.
+        NoFeatureMapError: It has no such layer, like a multi-layer perceptron.
 
     Cost: one forward pass of one image, and the backward pass of the head for each layer tried.
     """
@@ -139,13 +138,13 @@ def find_target_layer(network: nn.Module, image_size: tuple[int, int]) -> Target
     raise NoFeatureMapError(
         "target layer",
         expected=f"a network with a feature map at input size {format_size(image_size)}",
-        got="no layer with a spatial grid that reaches the logits",
-        fix="use a larger input size or name a layer (--layer)",
+        got="no layer with a spatial grid that influences the logits",
+        fix="use a larger input size or give a layer (--layer)",
     )
 
 
 def named_target_layer(network: nn.Module, image_size: tuple[int, int], name: str) -> TargetLayer:
-    """Check a layer somebody chose, and tell its layout.
+    """Check a given layer, and find its layout.
 
     Args:
         network: Maps normalised images (N, 3, H, W) to logits (N, C); left as found.
@@ -156,11 +155,11 @@ def named_target_layer(network: nn.Module, image_size: tuple[int, int], name: st
         Name and layout of the layer.
 
     Raises:
-        InputError: There is no such module, it runs not exactly once a forward pass, its output
-            has no spatial grid, or no position of it reaches the logits. The message names
-            layers to take instead, the one :func:`find_target_layer` returns first.
+        InputError: There is no such module, it does not run exactly once in a forward pass, its
+            output is no spatial grid, or no position of it influences the logits. The message
+            suggests other layers; the first is that of :func:`find_target_layer`.
 
-    Cost: one forward pass of one image and the backward pass behind the layer.
+    Cost: one forward pass of one image, and the backward pass down to the layer.
     """
     check_module_name(network, name)
     probe = run_probe(network, image_size)
@@ -173,7 +172,7 @@ def named_target_layer(network: nn.Module, image_size: tuple[int, int], name: st
         raise refused("an output with a spatial grid", f"shape {format_size(outputs[0].shape)}")
     target = TargetLayer(name, layout)
     if _reach(probe, target, outputs[0]) == 0:
-        raise refused("positions that reach the logits", "no gradient at any position")
+        raise refused("positions that influence the logits", "no gradient at any position")
     return target
 
 
@@ -185,7 +184,7 @@ def no_target_layer(architecture: str) -> InputError:
     )
     flat = (
         "none, as in a multi-layer perceptron",
-        "leave out what needs heatmaps (--suite, --mask full), or use a convolutional network",
+        "avoid heatmaps (--suite, --mask full), or use a convolutional network",
     )
     got, fix = flat if program_file(architecture) is None else program
     return InputError(
@@ -197,7 +196,7 @@ def no_target_layer(architecture: str) -> InputError:
 
 
 def check_module_name(network: nn.Module, name: str) -> None:
-    """Raise an :class:`InputError` with near names unless ``network`` has a module ``name``."""
+    """Raise an :class:`InputError` with similar names unless the network has this module."""
     names = [module for module, _ in network.named_modules() if module]
     if name in names:
         return
@@ -211,7 +210,7 @@ def check_module_name(network: nn.Module, name: str) -> None:
 
 
 def _usable(network: nn.Module, probe: Probe) -> Iterator[TargetLayer]:
-    """Yield the layers to draw heatmaps from, the last one first."""
+    """Yield the possible target layers, the last one first."""
     modules = dict(network.named_modules())
     calls = Counter(name for name, _ in probe.outputs)
     for name, output in reversed(probe.outputs):
@@ -219,7 +218,7 @@ def _usable(network: nn.Module, probe: Probe) -> Iterator[TargetLayer]:
         if layout is None or calls[name] > 1 or not _makes_features(modules[name]):
             continue
         target = TargetLayer(name, layout)
-        if _reach(probe, target, output) >= _SMALLEST_REACH:
+        if _reach(probe, target, output) >= _MIN_REACH:
             yield target
 
 
@@ -229,18 +228,18 @@ def _unusable(network: nn.Module, probe: Probe, name: str, expected: str, got: s
         f"target layer {name}",
         expected=expected,
         got=got,
-        fix=f"take {' or '.join(better)}" if better else "use a larger input size",
+        fix=f"use {' or '.join(better)}" if better else "use a larger input size",
     )
 
 
 def _makes_features(module: nn.Module) -> bool:
-    # A linear map of tokens is a projection inside of a block, such as to queries and keys.
+    # A linear map of tokens is a projection inside a block, for example to queries and keys.
     kind = type(module).__name__.lower()
     return not isinstance(module, nn.Linear) and not any(k in kind for k in _NO_FEATURE_MAP)
 
 
 def _layout(probe: Probe, output: Tensor) -> Layout | None:
-    # Windows of one image, side by side on the batch axis, are no grid of that image.
+    # Windows of one image along the batch axis are not a grid of that image.
     if output.shape[:1] != (1,):
         return None
     layout = grid_layout(tuple(output.shape), probe.image_size)
@@ -252,19 +251,19 @@ def _layout(probe: Probe, output: Tensor) -> Layout | None:
 
 
 def _follows(probe: Probe, count: int, grid: tuple[int, int]) -> bool:
-    # All layers of a transformer ask the same.
+    # All layers of a transformer have the same tokens.
     if (count, grid) not in probe.verified:
         probe.verified[count, grid] = tokens_follow_image(probe, count, grid)
     return probe.verified[count, grid]
 
 
 def _reach(probe: Probe, target: TargetLayer, output: Tensor) -> float:
-    """Return the share of positions whose activations move the logits."""
+    """Return the share of positions whose activations influence the logits."""
     gradient = probe.gradient(output)
     if gradient is None:
         return 0.0
-    moved = target.to_nchw(gradient, probe.image_size).abs().amax(1) > 0
-    return moved.float().mean().item()
+    gradients = target.to_nchw(gradient, probe.image_size).abs().amax(1) > 0
+    return gradients.float().mean().item()
 
 
 def _token_layout(tokens: int, image_size: tuple[int, int]) -> Layout | None:
@@ -278,7 +277,7 @@ def _token_layout(tokens: int, image_size: tuple[int, int]) -> Layout | None:
 def grid_of_tokens(
     tokens: int, layout: Layout, image_size: tuple[int, int]
 ) -> tuple[int, int] | None:
-    """Return the grid behind the fewest tokens that may come before it in such a layout."""
+    """Return the grid after the fewest tokens that this layout allows before it."""
     counts = (tokens - prefix for prefix in _PREFIX_TOKENS[layout] if prefix < tokens)
     return next((grid for count in counts if (grid := token_grid(count, image_size))), None)
 

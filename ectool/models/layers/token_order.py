@@ -1,4 +1,4 @@
-"""Verify on a network itself that its tokens follow the image as their layout says."""
+"""Check by gradients that the tokens of a network follow the image row by row."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 from ectool.models.layers.probe import Probe
 
 _CHECKED = 12
-_LEAST_CORRELATION = 0.9
+_MIN_CORRELATION = 0.9
 
 
 def tokens_follow_image(probe: Probe, count: int, grid: tuple[int, int]) -> bool:
-    """Tell whether tokens lie on a grid row by row, behind others that see no image.
+    """Return whether tokens form a grid, row by row, after tokens without a part of the image.
 
-    It is asked where so many tokens first appear, mostly before attention mixes them: the gradient
-    of a grid's token with respect to the image lies on its patch, that of a class token, of a
-    register or of padding is zero. So the last ``rows * columns`` tokens have to have gradients
-    whose centres run along the rows, and all tokens before them none.
+    This is checked at the first tensor with so many tokens, usually before attention mixes them.
+    There the gradient of a grid token with respect to the image is on its patch, and that of a
+    class token, register or padding is zero. So the gradients of the last ``rows * columns`` tokens
+    must have centres that follow the rows, and those of all tokens before them must be zero.
 
     Args:
         probe: A recorded pass of the network.
@@ -26,10 +26,10 @@ def tokens_follow_image(probe: Probe, count: int, grid: tuple[int, int]) -> bool
         grid: (rows, columns) of the grid.
 
     Returns:
-        Whether they do.
+        True if they do.
 
-    Cost: the backward pass in front of the first such output, for up to 12 tokens of the grid and
-    each of the others.
+    Cost: one backward pass from this tensor to the image for up to 12 tokens of the grid, and for
+    each of the other tokens.
     """
     found = [tokens for tokens in probe.tokens if tokens.shape[:2] == (1, count)]
     if not found or not found[0].requires_grad:
@@ -42,13 +42,13 @@ def tokens_follow_image(probe: Probe, count: int, grid: tuple[int, int]) -> bool
     centres = [_centre(_energy(probe, first, before + int(place))) for place in places]
     if any(centre is None for centre in centres):
         return False
-    seen = torch.tensor([centre for centre in centres if centre is not None]).double()
-    meant = torch.stack([places // columns, places % columns], 1).double()
-    return all(_runs_along(seen[:, axis], meant[:, axis]) for axis in (0, 1))
+    found_at = torch.tensor([centre for centre in centres if centre is not None]).double()
+    expected = torch.stack([places // columns, places % columns], 1).double()
+    return all(_correlate(found_at[:, axis], expected[:, axis]) for axis in (0, 1))
 
 
 def _energy(probe: Probe, tokens: Tensor, token: int) -> Float[Tensor, "h w"]:
-    """Return how strongly each pixel moves a token."""
+    """Return the squared gradient of a token with respect to each pixel."""
     generator = torch.Generator().manual_seed(token)
     weights = torch.zeros_like(tokens)
     weights[0, token] = torch.randn(tokens.shape[2], generator=generator).to(tokens)
@@ -72,9 +72,9 @@ def _centre(energy: Float[Tensor, "h w"]) -> tuple[float, float] | None:
     return float((down * places[0]).sum()), float((across * places[1]).sum())
 
 
-def _runs_along(seen: Tensor, meant: Tensor) -> bool:
-    """Tell whether positions grow with those they should have; one row or column always does."""
-    if meant.std() == 0:
+def _correlate(found: Tensor, expected: Tensor) -> bool:
+    """Return whether positions grow with the expected ones; true for one row or column."""
+    if expected.std() == 0:
         return True
-    both = torch.stack([seen, meant])
-    return bool(torch.corrcoef(both)[0, 1] >= _LEAST_CORRELATION)
+    both = torch.stack([found, expected])
+    return bool(torch.corrcoef(both)[0, 1] >= _MIN_CORRELATION)

@@ -1,4 +1,4 @@
-"""The user's own networks: ``package.module:factory``."""
+"""Networks from the user's code: ``import:package.module:factory``."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from ectool.models.layers.probe import check_head, first_line
 from ectool.models.sources.base import Defaults, Size
 
 _CLASSES = "num_classes"
-_READY = "give a function that returns a network that is ready to be asked"
+_READY = "give a function that returns a complete network"
 
 
 def defaults(_name: str) -> Defaults:
-    """Return ImageNet's size and normalisation: code says nothing of what it was trained on."""
+    """Return the size and normalisation of ImageNet: code does not describe training data."""
     return Defaults()
 
 
 def network(name: str, classes: int, size: Size) -> nn.Module:
-    """Call a factory, with ``num_classes=classes`` where its signature takes that.
+    """Call a factory, with ``num_classes=classes`` if its signature has this parameter.
 
-    The module is imported, so its code runs; the working folder is searched first, as it is by
-    ``python -m``. What the code prints goes to stderr.
+    The module is imported, so its code runs. The working folder is searched first, as with
+    ``python -m``. Output of the code is printed to stderr.
 
     Args:
-        name: ``package.module:factory``; what stands behind the colon may be dotted.
-        classes: Number of logits the network is to have.
-        size: (height, width) of the images it is asked about.
+        name: ``package.module:factory``; the part after the colon may be dotted.
+        classes: Number of logits that the network must return.
+        size: (height, width) of the images.
 
     Returns:
-        The network, with the weights the factory gave it.
+        The network, with the weights of the factory.
 
     Raises:
-        InputError: No such module or factory, it fails, or it makes no network for these classes
-            and images.
+        InputError: There is no such module or factory, it fails, or its network does not fit the
+            classes and images.
 
-    Cost: what the factory does, and one forward pass of one image.
+    Cost: that of the factory, and one forward pass of one image.
     """
     with redirect_stdout(sys.stderr), _working_folder_first():
         with torch.random.fork_rng(devices=[]):
-            # A module runs once only, so what it draws must not change what the factory gets.
+            # The random numbers of an import, which runs only once, must not change the factory's.
             factory = _find(name)
         made = _call(name, factory, classes)
     if not isinstance(made, nn.Module):
@@ -61,19 +61,19 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
 def _find(name: str) -> object:
     path, _, attribute = name.partition(":")
     if not path or not attribute:
-        raise _unusable(name, "import:package.module:factory", "another form")
+        raise _unusable(name, "the form import:package.module:factory", repr(name))
     try:
         module = importlib.import_module(path)
-    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # code of other programs may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
-        fix = "install it, or run where it lies"
-        raise _unusable(name, f"that {path} can be imported", got, fix) from error
+        fix = "install it, or run the command in its folder"
+        raise _unusable(name, f"a module {path} that can be imported", got, fix) from error
     try:
         return attrgetter(attribute)(module)
     except AttributeError as error:
         near = difflib.get_close_matches(attribute, vars(module), n=3)
-        fix = f"try {', '.join(near)}" if near else "check the name behind the second colon"
-        raise _unusable(name, f"a factory in {path}", f"no {attribute!r} there", fix) from error
+        fix = f"try {', '.join(near)}" if near else "check the name after the second colon"
+        raise _unusable(name, f"a factory in {path}", f"no {attribute!r} in it", fix) from error
 
 
 def _call(name: str, factory: object, classes: int) -> object:
@@ -83,7 +83,7 @@ def _call(name: str, factory: object, classes: int) -> object:
     arguments = {_CLASSES: classes} if _takes_classes(factory) else {}
     try:
         return factory(**arguments)
-    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # code of other programs may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
         call = f"{_CLASSES}={classes}" if arguments else ""
         raise _unusable(name, f"a network from the call ({call})", got) from error

@@ -12,8 +12,8 @@ STRIDES = (2, 1, 2, 1)
 class SmallCNN(nn.Module):
     """Classify images with four convolutions, global average pooling and a linear head.
 
-    Between ``features`` and the logits there are only a mean and a linear map, so that Grad-CAM at
-    ``features`` has a closed form. Images of 32 pixels give feature maps of 8 x 8.
+    Only a mean and a linear map follow ``features``, so Grad-CAM at ``features`` has a closed form.
+    Images of 32 pixels give feature maps of 8 x 8.
 
     Args:
         classes: Number of classes.
@@ -39,8 +39,8 @@ class SmallCNN(nn.Module):
         Returns:
             One logit per class.
         """
-        # The mean of rows of channels: its gradient is channels last as all activations are. That
-        # of a pooling layer is not, and what mixes both layouts is ten times as slow.
+        # The gradient of this mean is channels last, like all activations. That of a pooling layer
+        # is not, and operations on both memory formats are ten times slower.
         pixels = self.features(images).permute(0, 2, 3, 1).flatten(1, 2)
         logits: Float[Tensor, "n c"] = self.head(pixels.mean(1))
         return logits

@@ -1,4 +1,4 @@
-"""Networks of the package timm, which is installed only by those who want it."""
+"""Networks of timm, an optional package: ``timm:NAME``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ectool.models.sources.base import Defaults, Size
 
 
 def defaults(name: str) -> Defaults:
-    """Return what the public weights were trained on, as timm's ``pretrained_cfg`` says.
+    """Return the properties of the training data of the public weights (``pretrained_cfg``).
 
     Raises:
         InputError: timm is not installed, or has no such network.
@@ -29,7 +29,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
     """Make a network with fresh weights; nothing is downloaded.
 
     Args:
-        name: As in timm, with or without the tag of its public weights.
+        name: Name in timm, with or without the tag of its public weights.
         classes: Number of logits.
         size: (height, width) of the images.
 
@@ -37,7 +37,8 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
         The network.
 
     Raises:
-        InputError: timm is not installed, has no such network, or it refuses the size.
+        InputError: timm is not installed, has no such network, or the network does not accept the
+            size.
 
     Cost: one forward pass of one image.
     """
@@ -61,7 +62,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
 def _config(timm: ModuleType, name: str) -> dict[str, Any]:
     try:
         config = timm.get_pretrained_cfg(name)
-    except RuntimeError:  # the network is known, the tag is not
+    except RuntimeError:  # the network exists, but not the tag
         config = None
     if config is not None:
         fields: dict[str, Any] = vars(config)

@@ -1,4 +1,4 @@
-"""Networks by their bare name: the small network and all of torchvision's classifiers."""
+"""Networks by their name alone: the small network and all classifiers of torchvision."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SMALL_CNN_SIZE = (32, 32)
 HALF: Channels = (0.5, 0.5, 0.5)
 QUARTER: Channels = (0.25, 0.25, 0.25)
 
-# Their public weights were trained on pixels in [-1, 1]; torchvision reaches that by rescaling
+# Their public weights were trained on pixels in [-1, 1]. torchvision instead rescales
 # ImageNet-normalised input inside the network (`transform_input`), which is the same map.
 _SYMMETRIC_INPUT = ("googlenet", "inception_v3")
 
 
 def architectures() -> list[str]:
-    """Return the name of every network there is."""
+    """Return the names of all networks."""
     return [SMALL_CNN, *_torchvision().list_models(module=_torchvision())]
 
 
@@ -34,7 +34,9 @@ def imagenet_class_names() -> tuple[str, ...]:
 
 
 def defaults(name: str) -> Defaults:
-    """Return what the public weights were trained on; the small network has none.
+    """Return the properties of the training data of the public weights.
+
+    The small network has no public weights.
 
     Raises:
         InputError: Unknown name.
@@ -56,7 +58,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
     """Make a network with fresh weights.
 
     Raises:
-        InputError: Unknown name, or a size the architecture refuses.
+        InputError: Unknown name, or a size that the architecture does not accept.
     """
     _check_name(name)
     if name == SMALL_CNN:
@@ -78,7 +80,7 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
 
 
 def _torchvision() -> Any:  # noqa: ANN401 (a module without types)
-    """Import torchvision's models: with the compiler that they bring, as slow as torch itself."""
+    """Import torchvision's models, which takes as long as importing torch."""
     from torchvision import models
 
     return models

@@ -45,7 +45,7 @@ def test_the_description_is_at_hand():
     assert model.target_module is model.network[0]
 
 
-def test_normalisation_is_no_part_of_the_weights_but_follows_the_model():
+def test_normalisation_is_not_in_the_weights_but_moves_with_the_model():
     model = tiny().half()
     assert set(model.state_dict()) == {
         f"network.{name}" for name in ("0.weight", "0.bias", "2.weight", "2.bias")

@@ -24,7 +24,7 @@ def stirred(network: nn.Module) -> nn.Module:
 
 
 class Net(nn.Module):
-    """A convolution whose output a second branch may listen to before it is normalised."""
+    """A convolution whose output a second branch may use before normalisation."""
 
     def __init__(self, *, listens: bool = False, again: bool = False) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ EXAMPLE = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
         ("import:narrow_networks:vgg16_bn", 13),
     ],
 )
-def test_every_pair_is_folded_and_the_answers_stay(architecture: str, pairs: int) -> None:
+def test_every_pair_is_folded_and_the_logits_stay(architecture: str, pairs: int) -> None:
     model = stirred(create(architecture, ["a", "b"], seed=0, input_size=(32, 32)))
     with torch.no_grad():
         before = model(EXAMPLE)
@@ -74,7 +74,7 @@ def test_input_gradients_stay() -> None:
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
 
 
-def test_a_network_without_such_pairs_is_left_alone() -> None:
+def test_a_network_without_such_pairs_is_unchanged() -> None:
     # DenseNet normalises what it has concatenated, after but one convolution of each layer.
     model = stirred(create("densenet121", ["a", "b"], seed=0, input_size=(32, 32)))
     with torch.no_grad():
@@ -85,7 +85,7 @@ def test_a_network_without_such_pairs_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("quirk", ["listens", "again"])
-def test_what_another_module_listens_to_is_put_back(quirk: str) -> None:
+def test_convolutions_with_a_second_use_are_restored(quirk: str) -> None:
     network = stirred(Net(**{quirk: True}))
     modules = dict(network.named_modules())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Freed memory is kept where the C library can be told so."""
+"""Freed memory is kept if the C library supports it."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def test_large_blocks_are_not_cleared_again():
     assert faults(told=True) < faults(told=False) / 2
 
 
-def test_it_can_be_said_more_than_once():
+def test_it_can_be_set_more_than_once():
     assert keep_freed_memory() == keep_freed_memory()

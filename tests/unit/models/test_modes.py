@@ -9,7 +9,7 @@ from ectool.models.modes import forward_hooks, frozen, graph_free
 
 @pytest.fixture
 def mixed() -> nn.Sequential:
-    """A network whose modules and parameters stand in different modes."""
+    """A network whose modules and parameters are in different modes."""
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
     network.train()
     network[1].eval()

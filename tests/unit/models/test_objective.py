@@ -11,7 +11,7 @@ from ectool.models.objective import sample_losses
 
 
 def several(n: int = 6, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Logits, and labels of every kind; the last sample has none that counts."""
+    """Logits, and labels of every kind; all labels of the last sample are ignored."""
     draw = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(n, classes, generator=draw, dtype=torch.float64)
     labels = torch.randint(-1, 2, (n, classes), generator=draw, dtype=torch.int8)
@@ -20,7 +20,7 @@ def several(n: int = 6, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor
 
 
 def slow_loss(logits: list[float], labels: list[int]) -> float:
-    """Average the negative log-probabilities of the counting labels, one by one."""
+    """Average the negative log-probabilities of the valid labels, one by one."""
     losses = []
     for logit, label in zip(logits, labels, strict=True):
         if label >= 0:
@@ -29,7 +29,7 @@ def slow_loss(logits: list[float], labels: list[int]) -> float:
     return sum(losses) / len(losses) if losses else 0.0
 
 
-def test_several_labels_agree_with_the_definition():
+def test_multilabel_losses_agree_with_the_definition():
     logits, labels = several()
     expected = [slow_loss(*rows) for rows in zip(logits.tolist(), labels.tolist(), strict=True)]
     assert sample_losses(logits, labels).tolist() == pytest.approx(expected, rel=1e-9)
@@ -43,7 +43,7 @@ def test_one_label_is_cross_entropy_bit_for_bit():
     assert torch.equal(sample_losses(logits, labels), expected)
 
 
-def test_labels_that_do_not_count_have_no_gradient():
+def test_ignored_labels_have_no_gradient():
     logits, labels = several()
     logits.requires_grad_()
     (gradient,) = torch.autograd.grad(sample_losses(logits, labels).sum(), logits)

@@ -105,12 +105,14 @@ def test_sizes_the_architecture_refuses(architecture, size, reason):
 
 
 @pytest.mark.parametrize("make", [defaults, lambda name: create(name, CLASSES, seed=0)])
-def test_unknown_places_name_the_known_ones(make):
-    with pytest.raises(InputError, match="got the place 'keras'; put one of timm:, import:"):
+def test_unknown_sources_name_the_known_ones(make):
+    with pytest.raises(
+        InputError, match="got the source 'keras'; use one of the sources timm, import"
+    ):
         make("keras:resnet18")
 
 
-def test_defaults_are_those_of_the_place():
+def test_defaults_are_those_of_the_source():
     assert set(SOURCES) == {"", "timm", "import", "torchscript", "exported"}
     assert defaults("efficientnet_b7").input_size == (600, 600)
     assert defaults("import:nowhere:make") == Defaults((224, 224), IMAGENET_MEAN)

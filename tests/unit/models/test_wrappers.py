@@ -1,4 +1,4 @@
-"""What training scripts wrap around a model does not keep it from being explained."""
+"""Models inside the wrappers of training scripts can be explained."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_weights_that_are_used_twice_survive_a_file(tmp_path):
     assert twin.network.features[4].bias is twin.network.features[4].weight
 
 
-def test_what_training_scripts_write(source, model, tmp_path):
+def test_checkpoints_of_training_scripts(source, model, tmp_path):
     averaged = torch.optim.swa_utils.AveragedModel(source.network, use_buffers=True)
     content = {
         "model": prefixed("module.", model),
@@ -87,7 +87,7 @@ def test_what_training_scripts_write(source, model, tmp_path):
     assert_equal(state(model), before)
 
 
-def test_entries_that_are_not_there_are_refused(source, model, tmp_path):
+def test_unknown_entries_are_refused(source, model, tmp_path):
     torch.save({"model": state(source)}, tmp_path / "plain.pth")
     refused(model, tmp_path / "plain.pth", "an entry 'ema', got the entries model;", entry="ema")
 
@@ -98,7 +98,7 @@ def test_a_saved_classifier_loads_too(source, model, tmp_path):
     assert_equal(state(model), state(source))
 
 
-def test_auxiliary_heads_are_left_out(source, model, tmp_path):
+def test_auxiliary_heads_are_ignored(source, model, tmp_path):
     content = state(source) | {"aux1.fc1.weight": torch.ones(2), "AuxLogits.fc.bias": torch.ones(2)}
     torch.save(content, tmp_path / "aux.pth")
     load_weights(model, tmp_path / "aux.pth")
@@ -130,7 +130,7 @@ def test_a_model_keeps_its_type(source, model, tmp_path):
 
 
 def refused(model: Classifier, path, match: str, **options) -> None:
-    """Check that the file is refused with one line and the model is left as it was."""
+    """Check that the file is refused with one line and the model is unchanged."""
     before = state(model)
     with pytest.raises(InputError, match=match) as caught:
         load_weights(model, path, **options)
@@ -149,7 +149,7 @@ def test_half_matching_checkpoints_are_refused(source, model, tmp_path):
     )
 
 
-def test_networks_without_their_head_are_refused_and_what_lies_beside_them_is_named(
+def test_networks_without_their_head_are_refused_and_other_tensors_are_named(
     source, model, tmp_path
 ):
     content = {f"backbone.{n}": v for n, v in state(source).items() if not n.startswith("head")}
@@ -186,7 +186,7 @@ def test_a_head_that_is_not_there_can_stay_fresh(source, model, tmp_path):
     assert torch.equal(model.network.features[0].weight, source.network.features[0].weight)
 
 
-def test_fresh_heads_excuse_nothing_else(source, model, tmp_path):
+def test_fresh_heads_do_not_excuse_other_mismatches(source, model, tmp_path):
     content = state(source)
     del content["features.0.weight"]
     save_file(content, tmp_path / "half.safetensors")
@@ -238,7 +238,7 @@ def test_pickled_modules_are_refused_without_running_them(source, model, tmp_pat
     refused(model, tmp_path / "module.pth", got)
 
 
-def test_programs_are_no_checkpoints(model, tmp_path):
+def test_programs_are_not_checkpoints(model, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "program.pt")

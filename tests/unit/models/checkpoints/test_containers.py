@@ -26,7 +26,7 @@ def prefixed(prefix: str, factor: float = 1) -> dict[str, Tensor]:
 
 
 def found(content: object, path, entry: str | None = None) -> tuple[dict[str, Tensor], list[str]]:
-    """Write a file and look for the weights in it."""
+    """Write a file and find the weights in it."""
     (save_file if path.suffix == ".safetensors" else torch.save)(content, path)
     return select_weights(read_tensors(path), STATE, entry, path)
 
@@ -43,7 +43,7 @@ def test_bare_state_dicts(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("container", [*CONTAINERS, "network.state_dict"])
-def test_containers_beside_other_things(tmp_path, container):
+def test_containers_among_other_contents(tmp_path, container):
     content = STATE
     for key in reversed(container.split(".")):
         content = {key: content, "epoch": 3, "optimizer": {"state": {0: torch.ones(3)}}}
@@ -61,7 +61,7 @@ def test_parts_that_were_compiled_on_their_own(tmp_path):
     assert_found(content, tmp_path / "compiled.pth")
 
 
-def test_what_lightning_writes(tmp_path):
+def test_checkpoints_of_lightning(tmp_path):
     content = {
         "epoch": 7,
         "pytorch-lightning_version": "2.5.0",
@@ -115,27 +115,27 @@ def test_entries_are_beginnings_of_names_in_safetensors(tmp_path):
 
 
 @pytest.mark.parametrize("entry", ["ema", "model_avg", "mod", "model.net", ""])
-def test_entries_that_are_not_there_name_those_that_are(tmp_path, entry):
+def test_unknown_entries_are_refused_with_the_known_ones(tmp_path, entry):
     content = {"model": STATE, "swa": STATE, "epoch": 3}
-    message = f"an entry '{entry}', got the entries model, swa; name one of them"
+    message = f"an entry '{entry}', got the entries model, swa; give one of them"
     with pytest.raises(InputError, match=message):
         found(content, tmp_path / "some.pth", entry)
 
 
 def test_two_sets_of_weights_need_a_choice(tmp_path):
     content = {"model": STATE, "net": prefixed("", 2)}
-    message = "one set of weights, got 2: net, model; name one of them \\(--entry\\)"
+    message = "one set of weights, got 2: net, model; give one of them as --entry"
     with pytest.raises(InputError, match=message):
         found(content, tmp_path / "two.pth")
     assert_found(content, tmp_path / "two.pth", "net", factor=2)
 
 
-def test_weights_of_another_network_are_left_as_they_are(tmp_path):
+def test_weights_of_another_network_are_unchanged(tmp_path):
     state, beside = found({"w0": torch.ones(1), "w1": torch.ones(1)}, tmp_path / "other.pth")
     assert (list(state), beside) == (["w0", "w1"], [])
 
 
-def test_harmless_objects_beside_the_weights(tmp_path):
+def test_harmless_objects_in_addition_to_the_weights(tmp_path):
     content = {
         "model": STATE,
         "args": argparse.Namespace(lr=0.1, data="imagenet", output=tmp_path),

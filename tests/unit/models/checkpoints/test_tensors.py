@@ -1,4 +1,4 @@
-"""Checkpoints as people have them: read right, or refused in a line that says what they are."""
+"""Checkpoints of other programs: read correctly, or refused with their kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch import nn
 
 from ectool.errors import InputError
 from ectool.models.checkpoints.checkpoint import load_weights
-from ectool.models.checkpoints.pickle_protocol import older
+from ectool.models.checkpoints.pickle_protocol import to_protocol_2
 from ectool.models.checkpoints.tensors import read_tensors
 from ectool.models.registry import create
 from ectool.stages.common.found_models import checkpoint_digest
@@ -59,7 +59,7 @@ BESIDE = {
 
 @pytest.mark.parametrize("name", BESIDE)
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_what_lies_beside_the_weights(name, protocol, tmp_path):
+def test_contents_other_than_weights(name, protocol, tmp_path):
     path = tmp_path / "a.pth"
     torch.save({"model": STATE, name: BESIDE[name]}, path, pickle_protocol=protocol)
     assert_read(path, {f"model.{name}": value for name, value in STATE.items()})
@@ -74,10 +74,10 @@ def test_networks_of_every_protocol(protocol, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
-def test_an_older_pickle_means_the_same(protocol):
+def test_protocol_2_has_the_same_content(protocol):
     text = "a" * 300 + "é"
     value = {text: [text, b"\x00\xff", (1, 2.5, None, True)], "k": collections.OrderedDict(a=text)}
-    assert pickle.loads(older(pickle.dumps(value, protocol=protocol))) == value  # noqa: S301 (ours)
+    assert pickle.loads(to_protocol_2(pickle.dumps(value, protocol=protocol))) == value  # noqa: S301 (ours)
 
 
 def test_code_in_a_newer_protocol_does_not_run(tmp_path):
@@ -159,7 +159,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 10
     ("content", "got"),
     [
         (b"", "an empty file"),
-        (POINTER, "a pointer of git-lfs, not the file; run `git lfs pull`"),
+        (POINTER, "a git-lfs pointer, not the file; run `git lfs pull`"),
         (b"\n <!DOCTYPE html><html>404</html>", "a web page"),
         (gzip.compress(b"x"), "a gzip archive; unpack it"),
         (archive("zip"), "a zip archive of other files; unpack it"),
@@ -169,12 +169,12 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 10
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_taken_for_a_checkpoint(content, got, suffix, tmp_path):
+def test_other_files_are_recognised(content, got, suffix, tmp_path):
     (tmp_path / f"a{suffix}").write_bytes(content)
     refused(tmp_path / f"a{suffix}", got)
 
 
-def test_torn_downloads(tmp_path):
+def test_incomplete_downloads(tmp_path):
     torch.save({"w": torch.ones(1000)}, tmp_path / "a.pth")
     save_file({"w": torch.ones(1000)}, tmp_path / "a.safetensors")
     for suffix in ("pth", "safetensors"):
@@ -213,18 +213,18 @@ class TestFolders:
         save_file(STATE, tmp_path / "model.safetensors")
         assert_read(tmp_path)
 
-    def test_with_a_shard_missing_name_it(self, tmp_path):
+    def test_with_a_missing_shard_name_it(self, tmp_path):
         folder = self.write(tmp_path / "hub", more="model-00003.safetensors")
-        refused(folder, "model-00003.safetensors: .* though the index lists it")
+        refused(folder, "model-00003.safetensors: .* but the index lists it")
 
-    def test_do_not_lead_out_of_themselves(self, tmp_path):
+    def test_do_not_refer_to_other_folders(self, tmp_path):
         save_file({"more": torch.ones(1)}, tmp_path / "out.safetensors")
         folder = self.write(tmp_path / "hub", more="../out.safetensors")
-        refused(folder, "hub/out.safetensors: .* though the index lists it")
+        refused(folder, "hub/out.safetensors: .* but the index lists it")
 
-    def test_of_another_kind_say_what_to_name(self, tmp_path):
-        refused(tmp_path, "got a folder; name a file")
+    def test_of_another_kind_are_refused_with_a_fix(self, tmp_path):
+        refused(tmp_path, "got a folder; give a file")
         torch.save(STATE, tmp_path / "best.pth")
-        refused(tmp_path, "got a folder; name the file in it: best.pth")
+        refused(tmp_path, "got a folder; give the file in it: best.pth")
         (tmp_path / ".metadata").write_bytes(b"x")
         refused(tmp_path, "got a distributed checkpoint; convert it")

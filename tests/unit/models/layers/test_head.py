@@ -18,7 +18,7 @@ def classifier(network: nn.Module) -> Classifier:
 
 
 class TwoHeads(nn.Module):
-    """Average the answers of two heads, as a distilled transformer does, behind five tokens."""
+    """Average the logits of two heads, as a distilled transformer does, behind five tokens."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def test_heads_of_known_networks(architecture, head):
     assert model.training
 
 
-def test_two_heads_are_found_and_neither_tokens_nor_the_root_are_taken_for_one():
+def test_two_heads_are_found_but_not_tokens_or_weights_of_the_root():
     assert head_layers(classifier(TwoHeads())) == {"first", "second"}
 
 
@@ -111,7 +111,7 @@ def test_a_row_that_is_added_hides_no_head():
 
 
 class Detached(nn.Module):
-    """Layers behind a body that no gradient leads through."""
+    """Layers after a body without gradients."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -124,7 +124,9 @@ class Detached(nn.Module):
 def test_behind_a_detached_body_one_layer_is_the_head_and_two_are_refused():
     assert head_layers(classifier(Detached(nn.Linear(5, 5)))) == {"layers.0"}
     two = Detached(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5))
-    with pytest.raises(InputError, match="got none, and several layers that may be its head"):
+    with pytest.raises(
+        InputError, match="got no gradients, and several layers that may be its head"
+    ):
         head_layers(classifier(two))
 
 

@@ -9,8 +9,8 @@ from ectool.models.layers.probe import check_head, network_logits, run_probe
 from ectool.models.registry import create
 
 
-class Answer(nn.Module):
-    """Answer whatever a function makes of the logits."""
+class Changed(nn.Module):
+    """Return a function of the logits."""
 
     def __init__(self, function):
         super().__init__()
@@ -36,7 +36,7 @@ def test_outputs_are_recorded_in_order_and_differentiated():
 
 
 def test_outputs_without_a_graph_have_no_gradient():
-    probe = run_probe(nn.Sequential(Answer(torch.detach)), (4, 4))
+    probe = run_probe(nn.Sequential(Changed(torch.detach)), (4, 4))
     assert [name for name, _ in probe.outputs] == ["0.linear", "0"]
     assert [probe.gradient(output) for _, output in probe.outputs] == [None, None]
 
@@ -57,24 +57,24 @@ def test_weights_that_are_all_zero_are_replaced_while_it_runs():
         (lambda logits: logits[:, :, None, None], "1x5x1x1"),
     ],
 )
-def test_answers_that_are_no_logits_are_refused(function, got):
+def test_outputs_that_are_no_logits_are_refused(function, got):
     message = rf"network output: expected logits of shape \(n, classes\), got {got}; wrap"
     for check in (run_probe, lambda *arguments: check_head(*arguments, 5, "x")):
         with pytest.raises(InputError, match=message):
-            check(Answer(function), (4, 4))
+            check(Changed(function), (4, 4))
 
 
-def test_whatever_a_network_raises_is_told_in_one_line():
+def test_errors_of_a_network_become_one_line():
     def fail(_logits):
         raise KeyError("mask\nand more")
 
     with pytest.raises(InputError, match=r"input size: .* got 4x6 \('mask") as caught:
-        network_logits(Answer(fail), torch.ones(1, 3, 4, 6))
+        network_logits(Changed(fail), torch.ones(1, 3, 4, 6))
     assert "\n" not in str(caught.value)
 
 
 def test_heads_are_counted():
-    check_head(Answer(lambda logits: logits), (4, 4), 5, "mine")
-    message = "model mine: expected a head for 7 classes, got one for 5 classes; let it"
+    check_head(Changed(lambda logits: logits), (4, 4), 5, "mine")
+    message = "model mine: expected a head for 7 classes, got one for 5 classes; make it"
     with pytest.raises(InputError, match=message):
-        check_head(Answer(lambda logits: logits), (4, 4), 7, "mine")
+        check_head(Changed(lambda logits: logits), (4, 4), 7, "mine")

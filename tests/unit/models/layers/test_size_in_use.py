@@ -1,4 +1,4 @@
-"""Layers are sought at the size in use; networks without one can still be asked."""
+"""Layers are searched at the size in use; networks without one still predict."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_resnet_at_32_pixels_is_not_explained_by_a_single_position():
     assert shapes == [(2, 2)]
 
 
-def test_a_perceptron_can_be_asked_and_says_why_it_has_no_heatmaps():
+def test_a_perceptron_predicts_and_its_error_explains_the_missing_heatmaps():
     model = made("perceptron")
     assert model(torch.rand(2, 3, 32, 32)).shape == (2, 5)
     with pytest.raises(InputError, match="none, as in a multi-layer perceptron"):

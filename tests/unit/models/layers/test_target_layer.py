@@ -93,7 +93,7 @@ def test_a_single_position_is_no_grid():
     assert find_target_layer(known("resnet18").network, (32, 32)).name == "layer3"
 
 
-def test_layers_called_twice_are_passed_over():
+def test_layers_called_twice_are_skipped():
     relu = nn.ReLU()
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3), relu, nn.BatchNorm2d(4), relu, nn.Flatten(), nn.Linear(144, 5)
@@ -102,13 +102,13 @@ def test_layers_called_twice_are_passed_over():
 
 
 @pytest.mark.parametrize("passing", [nn.Identity(), nn.Dropout(0.5), nn.MaxPool2d(2, 1, 0)])
-def test_passing_and_pooling_layers_are_passed_over(passing):
+def test_passing_and_pooling_layers_are_skipped(passing):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), passing, nn.Flatten(), nn.LazyLinear(5))
     network(torch.rand(1, 3, 8, 8))
     assert find_target_layer(network, (8, 8)).name == "0"
 
 
-def test_layers_that_miss_the_logits_are_passed_over():
+def test_layers_without_influence_on_the_logits_are_skipped():
     class Corner(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -139,7 +139,7 @@ def test_weights_that_are_all_zero_hide_no_layer():
     assert not model.network.head.weight.any()
 
 
-def test_the_network_is_left_as_found():
+def test_the_network_is_unchanged():
     network = create("smallcnn", CLASSES, seed=0).network
     network.features[1].eval()
     network.head.bias.requires_grad_(False)
@@ -173,10 +173,10 @@ def test_layers_by_name(name):
         (
             "vit_b_16",
             "encoder.ln",
-            "reach the logits, got no gradient at any position; "
-            "take encoder.layers.encoder_layer_11.ln_1 or encoder.layers.encoder_layer_10 or ",
+            "influence the logits, got no gradient at any position; "
+            "use encoder.layers.encoder_layer_11.ln_1 or encoder.layers.encoder_layer_10 or ",
         ),
-        ("swin_t", "avgpool", "shape 1x768x1x1; take norm or features or features.7"),
+        ("swin_t", "avgpool", "shape 1x768x1x1; use norm or features or features.7"),
     ],
 )
 def test_layers_that_cannot_be_used(architecture, name, message):
@@ -232,7 +232,7 @@ def test_token_grid_agrees_with_trying_every_shape(size):
         assert token_grid(tokens, size) == (fits[0] if fits else None)
 
 
-def test_windows_side_by_side_are_no_grid():
+def test_windows_on_the_batch_axis_are_no_grid():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
@@ -247,7 +247,7 @@ def test_windows_side_by_side_are_no_grid():
 
     network = Windows()
     assert find_target_layer(network, (8, 8)) == TargetLayer("convolution", "nchw")
-    with pytest.raises(InputError, match="spatial grid, got shape 4x4x4x4; take convolution"):
+    with pytest.raises(InputError, match="spatial grid, got shape 4x4x4x4; use convolution"):
         named_target_layer(network, (8, 8), "inside")
 
 
@@ -269,7 +269,7 @@ def test_attention_is_no_feature_map():
 
 
 @pytest.mark.parametrize("prefix", range(1, 6))
-def test_to_nchw_leaves_out_every_token_before_the_grid(prefix):
+def test_to_nchw_omits_every_token_before_the_grid(prefix):
     tokens = torch.arange(2 * 6 * 5).reshape(2, 6, 5).float()
     behind = torch.cat([torch.full((2, prefix, 5), -1.0), tokens], 1)
     grid = TargetLayer("x", "tokens").to_nchw(tokens, (64, 96))

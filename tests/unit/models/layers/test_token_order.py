@@ -1,4 +1,4 @@
-"""Token layouts are verified on the network: right, or refused."""
+"""Token layouts are checked by gradients: correct, or refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (32, 32)
 
 
 class Tokens(nn.Module):
-    """A transformer whose further tokens stand wherever they are told to."""
+    """A transformer with additional tokens at given positions."""
 
     def __init__(self, before: int, between: int, after: int, patch=(PATCH, PATCH), turn=False):
         super().__init__()
@@ -67,7 +67,7 @@ def test_other_orders_are_refused(network):
     assert find_target_layer(network, SIZE).layout == "nchw"
 
 
-def test_a_grid_that_the_number_of_tokens_does_not_tell_is_refused():
+def test_a_grid_that_does_not_follow_from_the_number_of_tokens_is_refused():
     network = Tokens(0, 0, 0, patch=(4, 16))
     with pytest.raises(InputError, match="expected an output with a spatial grid"):
         named_target_layer(network, SIZE, "block")

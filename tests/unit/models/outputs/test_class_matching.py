@@ -1,4 +1,4 @@
-"""Which of a model's classes is which of the data's."""
+"""Classes of a model matched with those of the data."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_anything_else_is_refused_with_both_lists(own, wanted):
         matched(own, wanted)
 
 
-def test_by_position_where_the_user_says_so_and_the_number_agrees():
+def test_by_position_on_request_for_equal_numbers():
     assert matched("bgr", "abg", by_position=True) == ("position", {"a": 0, "b": 1, "g": 2})
     with pytest.raises(InputError, match="3 classes"):
         matched("bgr", "ab", by_position=True)
@@ -76,7 +76,7 @@ def test_no_names_mean_position():
         matched(numbers, ["a", "b"], has_names=False)
 
 
-def test_a_thousand_classes_are_imagenets_where_the_data_name_them():
+def test_a_thousand_classes_are_those_of_imagenet_if_the_data_have_its_names():
     public = imagenet_class_names()
     thousand = [str(n) for n in range(1000)]
     way, found = matched(thousand, ["goldfish", "tench"], has_names=False)
@@ -96,6 +96,6 @@ def test_data_without_names_go_by_position():
         matched("bgr", Unnamed.of(4))
 
 
-def test_of_multilabel_data_other_classes_are_left_out():
+def test_other_classes_are_ignored_for_multilabel_data():
     assert matched("cabd", "ad", others=False) == ("subset", {"a": 1, "d": 3})
     assert matched("cab", "abc", others=False) == ("order", {"a": 1, "b": 2, "c": 0})

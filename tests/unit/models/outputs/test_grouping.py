@@ -1,4 +1,4 @@
-"""Answers of groups against the plain definition: the best class first, its group then."""
+"""Logits of groups compared with the definition: the best class, then its group."""
 
 from __future__ import annotations
 

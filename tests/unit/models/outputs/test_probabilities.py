@@ -1,4 +1,4 @@
-"""Networks that answer with probabilities: noticed, and made to answer with logits."""
+"""Networks that return probabilities: detected, and wrapped to return logits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def classifier(end):
 
 
 @pytest.mark.parametrize(
-    ("end", "several", "is_changed"),
+    ("end", "multilabel", "is_changed"),
     [
         (nn.Softmax(1), False, True),
         (nn.Sigmoid(), True, True),
@@ -44,19 +44,21 @@ def classifier(end):
         (nn.ReLU(), False, False),
     ],
 )
-def test_probabilities_are_noticed_and_have_the_networks_own_loss(end, several, is_changed, images):
+def test_probabilities_are_detected_and_have_the_networks_own_loss(
+    end, multilabel, is_changed, images
+):
     plain, model = classifier(end)
-    found = with_logits(model, SIZE, multilabel=several)
+    found = with_logits(model, SIZE, multilabel=multilabel)
     assert (found is not model) == is_changed == gives_probabilities(found)
     if not is_changed:
         return
     expected, logits = plain.eval()(images), found(images)
-    to_shares = torch.sigmoid if several else (lambda z: z.softmax(1))
+    to_shares = torch.sigmoid if multilabel else (lambda z: z.softmax(1))
     torch.testing.assert_close(to_shares(logits), to_shares(expected))
     assert found.target_module is model.target_module
     labels = torch.tensor([0, 1, 2, 3, 0])
     losses = (F.cross_entropy(z, labels) for z in (logits, expected))
-    if not several:
+    if not multilabel:
         torch.testing.assert_close(*losses)
 
 
@@ -68,13 +70,13 @@ def test_certainty_has_finite_logits():
         assert logits.argmax(1).item() == 0
 
 
-def test_outputs_that_only_look_like_it():
+def test_outputs_that_only_resemble_probabilities():
     assert output_of(torch.tensor([[0.5, 0.5], [0.4, 0.7]]), multilabel=False) == "logits"
     assert output_of(torch.tensor([[1.5, -0.5], [0.4, 0.6]]), multilabel=False) == "logits"
     assert output_of(torch.zeros(2, 3), multilabel=True) == "logits"
 
 
-def test_a_size_that_a_network_does_not_take_is_left_to_others():
+def test_a_size_that_a_network_does_not_accept_is_checked_elsewhere():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4), nn.Softmax(1))
     spec = create("smallcnn", tuple("abcd"), seed=0, input_size=SIZE).spec
     model = Classifier(flat, spec)

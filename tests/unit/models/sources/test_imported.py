@@ -132,15 +132,15 @@ def test_build_rebuilds_from_the_json_form(zoo, tmp_path):
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("mak", "expected a factory in .*, got no 'mak' there; try make"),
-        ("Net.tiny", "got no 'Net.tiny' there"),
+        ("mak", "expected a factory in .*, got no 'mak' in it; try make"),
+        ("Net.tiny", "got no 'Net.tiny' in it"),
         ("number", "expected a function or class that makes a network, got an object of type int"),
         ("ready", "that makes a network, got an object of type Net"),
         ("fail", r"expected a network from the call \(\), got RuntimeError: no weights here;"),
         ("by_position", r"from the call \(\), got TypeError: .* missing 1 required positional"),
         ("nothing", "expected a factory that returns a torch.nn.Module, got dict"),
         ("math.nan", "an object of type float"),
-        ("", "expected import:package.module:factory, got another form"),
+        ("", "expected the form import:package.module:factory, got"),
     ],
 )
 def test_factories_that_make_no_network(zoo, factory, message):
@@ -152,11 +152,14 @@ def test_factories_that_make_no_network(zoo, factory, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere:make", "nowhere can be imported, got ModuleNotFoundError: .*; install it, or"),
-        ("torch.nowhere:make", "torch.nowhere can be imported, got ModuleNotFoundError"),
-        ("broken:make", "broken can be imported, got .*No module named 'nowhere_to_be_found'"),
-        ("make", "expected import:package.module:factory"),
-        (":make", "expected import:package.module:factory"),
+        (
+            "nowhere:make",
+            "a module nowhere that can be imported, got ModuleNotFoundError: .*; install it, or",
+        ),
+        ("torch.nowhere:make", "torch.nowhere that can be imported, got ModuleNotFoundError"),
+        ("broken:make", "broken that can be .*No module named 'nowhere_to_be_found'"),
+        ("make", "the form import:package.module:factory"),
+        (":make", "the form import:package.module:factory"),
         (".zoo:make", "got TypeError"),
     ],
 )

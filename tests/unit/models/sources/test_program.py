@@ -105,7 +105,7 @@ def loaded(name: str, **options):
     return create(name, CLASSES, seed=0, **{"input_size": SIZE, **options})
 
 
-def test_programs_answer_as_the_network_does_in_either_mode(name, network, pixels):
+def test_programs_predict_like_the_network_in_either_mode(name, network, pixels):
     model = loaded(name, mean=(0.1, 0.2, 0.3), std=(1, 0.5, 0.25))
     mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1, 0.5, 0.25])
     expected = network((pixels - mean[:, None, None]) / std[:, None, None])
