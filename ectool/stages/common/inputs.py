@@ -1,4 +1,4 @@
-"""What stages read: data sets and artifacts, named so that outputs can be keyed without torch."""
+"""Inputs of stages: data sets and artifacts, opened and identified without torch."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def short(fingerprint: str) -> str:
 
 
 def data_root() -> Path:
-    """Return the folder under which data sets lie and made ones are cached."""
+    """Return the folder of the data sets and of the cache of generated ones."""
     return Path(os.environ.get(DATA_VARIABLE, "data"))
 
 
 def data_request(
     options: DataOptions, split: str, variant: str = "original", report: Report = raise_fault
 ) -> DataRequest:
-    """Return the request that options stand for, without the path of their URI."""
+    """Return the request of options, without the path of their URI."""
     return DataRequest(
         path="",
         split=split,
@@ -62,17 +62,17 @@ def open_data(
     checked: bool = True,
     report: Report = raise_fault,
 ) -> Dataset:
-    """Open a split of the data set that the options name.
+    """Open a split of the data set of the options.
 
     Args:
-        options: Name the data set, and how it is seen.
+        options: The data set, and options to open it.
         split: One of its splits.
         variant: One of its background variants.
-        checked: Whether labels outside of the classes are refused.
-        report: Is told of faults that leave something of it.
+        checked: Whether to check that every label is a class.
+        report: Receives faults that leave a part of it readable.
 
     Raises:
-        InputError: It is missing, invalid, or has no images in that split.
+        InputError: The data set is missing, not valid, or has no images in that split.
     """
     request = data_request(options, split, variant, report)
     dataset = open_dataset(options.data, request, options.fraction, options.limit)
@@ -89,12 +89,12 @@ def open_data(
 
 
 def view_options(uri: str, view: ViewOptions) -> DataOptions:
-    """Return the options that open the data set of a URI in the way `view` tells."""
+    """Return the options that open the data set of a URI with the view `view`."""
     return DataOptions(data=uri, **view.model_dump(include=set(ViewOptions.model_fields)))
 
 
 def source_options(source: DataSource) -> DataOptions:
-    """Return the options that open an artifact's data set again."""
+    """Return the options that open the data set of an artifact again."""
     return DataOptions(data=source.data, **source.options)
 
 
@@ -102,11 +102,11 @@ def reopen_data(source: DataSource, where: Path) -> Dataset:
     """Open the data set of an artifact again.
 
     Args:
-        source: What the artifact's manifest says of its data.
-        where: The artifact, for the message.
+        source: The data set in the manifest of the artifact.
+        where: The artifact, for the error message.
 
     Raises:
-        InputError: The data are missing, or not the same any more.
+        InputError: The data are missing, or have changed.
     """
     dataset = open_data(source_options(source), source.split)
     if dataset.fingerprint != source.fingerprint:
@@ -130,7 +130,7 @@ def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSourc
 
 
 def parent_of(role: str, path: Path, kind: str, id: str, output: Path) -> Parent:
-    """Describe an input for the manifest, its path relative to where the output lies."""
+    """Describe an input for the manifest; its path is relative to the folder of the output."""
     relative = os.path.relpath(path.absolute(), output.absolute().parent)
     return Parent(role=role, kind=kind, id=id, path=Path(relative).as_posix())
 
@@ -141,10 +141,10 @@ def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:
 
 
 def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
-    """Check that the images of samples can stand for those of a data set.
+    """Check that the images of samples can replace those of a data set.
 
     Raises:
-        InputError: They are of another type or size.
+        InputError: They have another type or size.
     """
     found, shape = samples.arrays["image"], (3, *dataset.size)
     if found.dtype != "uint8" or found.shape[1:] != shape:
@@ -152,55 +152,57 @@ def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
             where,
             expected=f"uint8 images of shape {shape} as in {dataset.name}",
             got=f"{found.dtype} of shape {found.shape[1:]}",
-            fix="give samples that were made of the same --data and --size",
+            fix="give samples that were made from the same --data and --size",
         )
 
 
 def check_same_labels(
     samples: Artifact, dataset: Dataset, rows: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    """Check that samples have the labels of a data set, and with them the same order of classes.
+    """Check that samples have the labels of a data set, and so the same order of classes.
 
     Args:
         samples: An artifact with labels.
-        dataset: What it is joined with.
-        rows: Rows of the artifact, and those of the data set they are joined with.
+        dataset: The data set it is joined with.
+        rows: Rows of the artifact, and the joined rows of the data set.
 
     Raises:
-        InputError: A sample is of another class; the message names the first.
+        InputError: A sample has another label; the message names the first.
     """
     theirs, ours = samples.read("label")[rows[0]], dataset.labels[rows[1]]
     if theirs.shape != ours.shape:
-        told, got = f"labels of shape {ours.shape}", str(theirs.shape)
+        expected, got = f"labels of shape {ours.shape}", str(theirs.shape)
     else:
         known = (theirs != NO_TARGET) & (ours != NO_TARGET)
-        wrong = ((theirs != ours) & known).any(axis=tuple(range(1, ours.ndim)))
-        if not wrong.any():
+        differs = ((theirs != ours) & known).any(axis=tuple(range(1, ours.ndim)))
+        if not differs.any():
             return
-        first = int(wrong.argmax())
-        told = f"{ours[first]} for {dataset.sample_ids[int(rows[1][first])]!r} as in {dataset.name}"
-        got = f"{theirs[first]} ({int(wrong.sum())} such samples)"
+        first = int(differs.argmax())
+        expected = (
+            f"{ours[first]} for {dataset.sample_ids[int(rows[1][first])]!r} as in {dataset.name}"
+        )
+        got = f"{theirs[first]} ({int(differs.sum())} such samples)"
     raise InputError(
         f"{samples.path}: label",
-        expected=told,
+        expected=expected,
         got=got,
         fix="number the classes in the order of the data set (see --class-order)",
     )
 
 
-def positions(wanted: list[str], known: list[str], where: str, fix: str) -> np.ndarray:
-    """Return where each wanted sample lies among the known ones.
+def positions(required: list[str], known: list[str], where: str, fix: str) -> np.ndarray:
+    """Return the position of each required sample among the known ones.
 
     Raises:
-        InputError: A wanted sample is not known; the message names it.
+        InputError: A required sample is missing; the message names the first.
     """
     index = {name: row for row, name in enumerate(known)}
-    missing = [name for name in wanted if name not in index]
+    missing = [name for name in required if name not in index]
     if missing:
         raise InputError(
             where,
-            expected=f"all {len(wanted)} samples",
+            expected=f"all {len(required)} samples",
             got=f"{len(missing)} missing, the first {missing[0]!r}",
             fix=fix,
         )
-    return np.array([index[name] for name in wanted], dtype=np.int64)
+    return np.array([index[name] for name in required], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Where things lie: file names inside artifacts and experiments, and an experiment's record."""
+"""File names inside artifacts and experiments, and the record of an experiment."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PREDICTIONS = "predictions.zarr"
 BACKGROUNDS = "backgrounds.zarr"
 CHALLENGE = "challenge.zarr"
 ATTACKS, CORRUPTIONS, REPLACED = "attacks", "corruptions", "replaced"
-"""Folders of an evaluation: an artifact for every attack, corruption, or share of background."""
+"""Folders of an evaluation: one artifact for every attack, corruption, or share of background."""
 
 SAMPLES, HEATMAPS, WEIGHTS = "adv.zarr", "cams.zarr", "weights.zarr"
 """The artifacts of a round, and of an evaluation's measurement of consistency."""
 VALIDATION_HEATMAPS = "validation_cams.zarr"
-"""Heatmaps of the images that an evaluation's thresholds are tuned on."""
+"""Heatmaps of the images on which thresholds are tuned."""
 
 EXPERIMENT_FILE = "experiment.json"
 
 
 class RunRecord(BaseModel):
-    """What one arm with one seed left behind; paths are relative to the experiment's folder.
+    """Outputs of one arm with one seed; paths are relative to the folder of the experiment.
 
     Attributes:
         seed: Seed of weights, order and random starts.
@@ -46,7 +46,7 @@ class RunRecord(BaseModel):
     rounds: tuple[Path, ...]
 
     def within(self, root: Path) -> RunRecord:
-        """Return the same with the paths behind that of the experiment's folder."""
+        """Return the same with paths that begin with the folder of the experiment."""
         placed = {
             "model": root / self.model,
             "evaluation": root / self.evaluation,
@@ -56,7 +56,7 @@ class RunRecord(BaseModel):
 
 
 class ExperimentRecord(BaseModel):
-    """What `ectool run` records of an experiment, for the report and for other programs.
+    """Record of an experiment by `ectool run`, for the report and for other programs.
 
     Attributes:
         title: Title of the report.
@@ -64,7 +64,7 @@ class ExperimentRecord(BaseModel):
         epochs: Length of the schedule.
         warmup_epochs: Epochs before the first round.
         every: Epochs between two rounds.
-        seeds: Seeds that every arm ran with.
+        seeds: Seeds of every arm.
         arms: Configuration of each arm.
         runs: Every arm with every seed.
     """
@@ -81,10 +81,10 @@ class ExperimentRecord(BaseModel):
 
 
 RESCALED = "rescaled"
-"""How keys name losses of rescaled logits, where the options do not."""
+"""Name of losses of rescaled logits in keys; no option has this name."""
 UNMOVED, NO_GRADIENT = "unmoved_samples", "samples_without_gradient"
-"""Findings of attacks: samples that stayed as they are, or showed no way."""
+"""Findings of attacks: samples that did not change, or had no gradient."""
 FLAT, RANDOM = "samples_with_flat_loss", "samples_with_random_logits"
-"""Others: no step changed the loss; the same image got other logits."""
+"""Findings of attacks: no step changed the loss; logits of equal images differed."""
 PROBABILITIES = "samples_with_probabilities"
-"""Finding of predictions: the model answered with probabilities, which were made logits."""
+"""Finding of predictions: the model returned probabilities, which were converted to logits."""

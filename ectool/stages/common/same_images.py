@@ -1,4 +1,4 @@
-"""Whether artifacts that are joined on sample ids are of the same images."""
+"""Checks that artifacts that are joined on sample ids were made from the same images."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from ectool.errors import InputError
 from ectool.stages.common.inputs import open_data, short, source_options, split_name
 
 SELECTION = frozenset({"fraction", "limit", "fold"})
-"""Options that choose images of a data set and leave these as they are; so does the split."""
+"""Options that, like the split, select images of a data set and do not change them."""
 VIEW = frozenset({"size", "view"})
-"""Options that show the same images in another way."""
+"""Options of the view of the same images."""
 
 
 def check_same_images(
     artifact: Artifact, used: DataSource | None, where: str, free: Collection[str] = SELECTION
 ) -> None:
-    """Check that an artifact was made of the images that it is joined with.
+    """Check that an artifact was made from the images that it is joined with.
 
-    Equal fingerprints are enough. Where they differ because other samples of the same data set
-    are taken, the artifact's own are opened anew, in the way the others were: a fingerprint that
-    is that of the artifact shows that the images have not changed. Nothing can be said of an
-    artifact of another program, which names no data set.
+    Equal fingerprints are enough. If they differ because the artifact has other samples of the
+    same data set, these are opened again with the options of `used`: the images have not changed
+    if the fingerprint is that of the artifact. An artifact of another program names no data set
+    and is not checked.
 
     Args:
-        artifact: What is joined.
+        artifact: The artifact.
         used: The data set it is joined with.
-        where: What the message begins with.
-        free: Options in which both may differ.
+        where: Beginning of the error message.
+        free: Options that may differ.
 
     Raises:
-        InputError: It was made of other images; the message names both fingerprints.
+        InputError: It was made from other images; the message names both fingerprints.
     """
     made = artifact.manifest.recipe.source if artifact.manifest else None
     if made is None or used is None or made.fingerprint == used.fingerprint:
@@ -42,12 +42,12 @@ def check_same_images(
             where,
             expected=f"images of {_named(used)}",
             got=f"those of {_named(made)}",
-            fix="restore the data, or make the artifact again of the ones in use",
+            fix="restore the data, or make the artifact again from the data in use",
         )
 
 
 def _fingerprint_now(made: DataSource, used: DataSource, free: Collection[str]) -> str | None:
-    """Return the fingerprint of an artifact's images where they are used; None if there is none."""
+    """Return the current fingerprint of the images of an artifact; None if they are missing."""
     kept = {name: value for name, value in made.options.items() if name in free}
     options = source_options(used).model_copy(update=kept)
     try:

@@ -1,7 +1,8 @@
-"""The loop that every map stage shares: shard by shard, batch by batch, reading ahead.
+"""The loop of every map stage: shard by shard, batch by batch, reading ahead.
 
-A reader thread fetches the next batch and a writer thread stores the last shard while the model
-computes. Batches never cross shards, so a resumed run sees the very batches of an unbroken one.
+A reader thread loads the next batch and a writer thread stores the last shard while the model
+computes. Batches never cross shards, so a resumed run computes the same batches as a run without
+interruption.
 """
 
 from __future__ import annotations
@@ -31,71 +32,71 @@ from ectool.types import Advance, Outcome, Reporter
 
 Batch = TypeVar("Batch")
 READ_AHEAD = 2
-"""Batches that are read before they are needed."""
+"""Number of batches that are read ahead."""
 
 
 class Work(Protocol[Batch]):
-    """What a stage does to one batch of rows."""
+    """Computation of a stage on one batch of rows."""
 
     def load(self, rows: Indices) -> Batch:
-        """Read what the batch needs; called in a reader thread."""
+        """Read the inputs of the batch; called in a reader thread."""
         ...
 
     def compute(self, batch: Batch) -> Arrays:
-        """Return the batch's rows of every array of the artifact."""
+        """Return the rows of the batch of every array of the artifact."""
         ...
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count what is worth telling of a finished shard."""
+        """Count the findings in a finished shard."""
         ...
 
 
 class JointWork(Protocol[Batch]):
-    """What a stage does to one batch of rows to make several artifacts of it at once."""
+    """Computation of a stage on one batch of rows that makes several artifacts."""
 
     def load(self, rows: Indices) -> Batch:
-        """Read what the batch needs; called in a reader thread."""
+        """Read the inputs of the batch; called in a reader thread."""
         ...
 
     def compute(self, batch: Batch) -> tuple[Arrays, ...]:
-        """Return the batch's rows of every array, for each of the artifacts."""
+        """Return the rows of the batch of every array, for each artifact."""
         ...
 
     def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
-        """Count what is worth telling of a finished shard of each."""
+        """Count the findings in a finished shard, for each artifact."""
         ...
 
 
 @dataclass(frozen=True)
-class Alone(Generic[Batch]):
-    """Work for one artifact, as the loop for several takes it."""
+class SingleWork(Generic[Batch]):
+    """Work for one artifact, in the form of work for several."""
 
     work: Work[Batch]
 
     def load(self, rows: Indices) -> Batch:
-        """Read what the batch needs."""
+        """Read the inputs of the batch."""
         return self.work.load(rows)
 
     def compute(self, batch: Batch) -> tuple[Arrays, ...]:
-        """Return the batch's rows."""
+        """Return the rows of the batch."""
         return (self.work.compute(batch),)
 
     def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
-        """Count what is worth telling."""
+        """Count the findings."""
         return tuple(self.work.findings(part) for part in arrays)
 
 
 def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
     """Return whether nothing has to be computed.
 
-    With `--resume`, shards of a finished output that are not what was written are taken out, so
-    that the loop computes them again.
+    With `--resume`, damaged shards of a finished output are removed, so that the loop computes
+    them again.
 
     Raises:
         OutputExistsError: The output exists with another key and `--force` is off.
     """
     if not up_to_date(output, recipe, force=options.force):
-        tell_versions(output, recipe, reporter)
+        note_versions(output, recipe, reporter)
         return False
     if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
         reporter.note(f"{output}: computing damaged shards {damaged} again")
@@ -103,21 +104,21 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
     return True
 
 
-def tell_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
-    """Tell which inputs were made with other versions of libraries that can change results."""
+def note_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
+    """Report inputs that were made with other versions of libraries that can change results."""
     for parent in recipe.parents:
         place = output.absolute().parent / parent.path
-        with suppress(InputError, IntegrityError):  # which the stage tells when it reads it
+        with suppress(InputError, IntegrityError):  # the stage reports it when it reads the input
             found = read_manifest(place)
             if found is not None and (others := described(found.versions)):
                 reporter.note(f"{os.path.normpath(place)}: made with {others}")
 
 
 def machine_of(options: MapOptions | DeviceOptions) -> dict[str, str | int]:
-    """Return device and threads of a stage that computes with torch; nothing of others."""
+    """Return device and threads of a stage that computes with torch; empty for others."""
     if not isinstance(options, DeviceOptions):
         return {}
-    import torch  # here: what finds nothing to do needs none
+    import torch  # imported here: not needed for an up-to-date output
 
     from ectool.stages.common.loaded import pick_device
 
@@ -135,12 +136,12 @@ def map_shards(
     """Compute the missing shards of an artifact and publish it.
 
     Args:
-        work: What to do to a batch.
-        options: Where to write, and how much at a time.
-        recipe: What the artifact is made of.
+        work: Computation on a batch.
+        options: Output, shard size and batch size.
+        recipe: Inputs and options of the artifact.
         length: Number of samples.
-        reporter: Whom to tell.
-        attributes: Root attributes besides schema and version.
+        reporter: Receives notes and progress.
+        attributes: Root attributes in addition to schema and version.
 
     Raises:
         InputError: There are no samples.
@@ -149,7 +150,7 @@ def map_shards(
         options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
     ) as partial:
         record_machine(partial.folder, machine_of(options))
-        fill(Alone(work), (partial,), options.batch_size, reporter)
+        fill(SingleWork(work), (partial,), options.batch_size, reporter)
         return outcome_of(partial.publish(), is_new=True)
 
 
@@ -159,23 +160,23 @@ def fill(
     batch_size: int,
     reporter: Reporter,
 ) -> None:
-    """Compute the shards that are missing in any of several artifacts in the making.
+    """Compute the shards that are missing in any of several unfinished artifacts.
 
-    Memory: two shards and three batches, whatever their length is.
+    Memory: two shards and three batches.
 
     Args:
-        work: What to do to a batch.
+        work: Computation on a batch.
         partials: The artifacts, of the same samples in shards of the same size.
-        batch_size: Samples that are read and computed at a time.
-        reporter: Whom to tell.
+        batch_size: Samples per batch.
+        reporter: Receives notes and progress.
     """
     first = partials[0]
     missing = sorted({number for partial in partials for number in partial.missing()})
     plan = _plan([(number, *first.ranges[number]) for number in missing], batch_size)
     rows = sum(len(batch) for _, batch in plan)
     if rows < first.length:
-        reporter.note(f"{first.output}: going on, {rows} of {first.length} samples to go")
-        _tell_begun(partials, reporter)
+        reporter.note(f"{first.output}: continuing, {rows} of {first.length} samples left")
+        _note_begun(partials, reporter)
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
         for number, arrays in _computed(work, plan, advance):
@@ -186,7 +187,7 @@ def fill(
             written.result()
 
 
-def _tell_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:
+def _note_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:
     for partial in partials:
         if partial.other_versions:
             reporter.note(f"{partial.output}: begun with {partial.other_versions}")
@@ -198,7 +199,7 @@ def _write(
     arrays: tuple[Arrays, ...],
     findings: tuple[dict[str, int], ...],
 ) -> None:
-    """Write a shard of each artifact that misses it."""
+    """Write a shard of each artifact that lacks it."""
     for partial, part, found in zip(partials, arrays, findings, strict=True):
         if partial.is_missing(number):
             partial.write(number, part, found)

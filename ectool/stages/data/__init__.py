@@ -1,1 +1,1 @@
-"""`data list`, `data info`, `data check`, `data materialize`: one module each."""
+"""The commands `data list`, `data info`, `data check` and `data materialize`."""

@@ -1,4 +1,4 @@
-"""`data list`: the data sets that can be named."""
+"""`data list`: the available data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ectool.types import SILENT, Reporter
 
 
 def run(config: DataListConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001
-    """Return what every data set is, is named by, and has to be downloaded of it."""
+    """Return summary, form of the URI, splits and archives of every data set."""
     return {
         name: {
             "summary": entry.summary,

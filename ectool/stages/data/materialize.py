@@ -1,4 +1,4 @@
-"""`data materialize`: a split as decoded uint8 images, for fast repeated reading."""
+"""`data materialize`: a split as decoded uint8 images, which can be read fast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ectool.stages.common.shards import is_done, map_shards
 from ectool.types import SILENT, Outcome, Reporter
 
 NO_CLASS = -1
-"""Class of the boxes that fill up a row."""
+"""Class of boxes that are padding."""
 _ROWS = 1024
 
 Objects = list[tuple[int, np.ndarray[Any, np.dtype[np.int64]]]]
@@ -33,10 +33,10 @@ Objects = list[tuple[int, np.ndarray[Any, np.dtype[np.int64]]]]
 def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
     """Write a split's view, labels, and masks or boxes as an images artifact.
 
-    Masks are written where each image has one object class; multi-label data keep their boxes.
+    Masks are written for single-label data; multi-label data keep their boxes.
 
     Raises:
-        InputError: The data set is missing or invalid, or heatmaps miss an image.
+        InputError: The data set is missing or not valid, or heatmaps lack an image.
         UsageError: One of `remove` and `share` is missing.
         OutputExistsError: The output exists with another key and `force` is off.
     """
@@ -45,7 +45,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
             "--remove and --share",
             expected="both of them, or none",
             got="one",
-            fix="tell what is removed, and which share of the pixels",
+            fix="give both: the order of removal, and the share of the pixels",
         )
     options = view_options(config.uri, config)
     dataset = open_data(options, config.split, config.variant)
@@ -60,7 +60,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def _made_of(config: MaterializeConfig, source: DataSource) -> dict[str, Any]:
-    """Return options and inputs that determine the images: heatmaps are one, a word is not."""
+    """Return options and inputs that determine the images; heatmaps are an input."""
     if config.remove in (None, *REMOVAL_BASELINES):
         return {"config": {**config.keyed(), "remove": config.remove}}
     with Artifact(Path(str(config.remove)), "heatmaps") as heatmaps:
@@ -70,7 +70,7 @@ def _made_of(config: MaterializeConfig, source: DataSource) -> dict[str, Any]:
 
 
 def _reader(config: MaterializeConfig, dataset: Dataset) -> Reader:
-    """Return what reads the images, without their most relevant pixels where that is asked."""
+    """Return the reader of the images; with `remove`, without their most relevant pixels."""
     if config.remove is None or config.share is None:
         return dataset.images
     from ectool.stages.data.removal import RemovedPixels, relevance_of
@@ -81,7 +81,7 @@ def _reader(config: MaterializeConfig, dataset: Dataset) -> Reader:
 
 @dataclass(frozen=True)
 class Batch:
-    """A few samples as the data set gives them."""
+    """A batch of samples of a data set."""
 
     sample_ids: list[str]
     labels: Labels
@@ -95,7 +95,7 @@ class CopyWork:
 
     Args:
         dataset: The images.
-        read: Reads them by rows.
+        read: Returns images by rows.
     """
 
     def __init__(self, dataset: Dataset, read: Reader) -> None:
@@ -105,16 +105,16 @@ class CopyWork:
         first = dataset.annotations(np.arange(1))
         self.has_masks = first.masks is not None and not self.many
         self.has_boxes = first.boxes is not None and not self.has_masks
-        self.most = self._most_objects() if self.has_boxes else 0
+        self.max_objects = self._count_objects() if self.has_boxes else 0
 
-    def _most_objects(self) -> int:
-        """Return the greatest number of objects in an image, at least 1."""
+    def _count_objects(self) -> int:
+        """Return the maximum number of objects in an image, at least 1."""
         rows = np.arange(len(self.dataset.sample_ids))
         parts = [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]
         return max(1, *(len(o) for part in parts for o in objects_of(self.dataset, part)))
 
     def load(self, rows: Indices) -> Batch:
-        """Read images and where their objects are."""
+        """Read images and annotations."""
         found = self.dataset.annotations(rows) if self.has_masks else Annotations()
         return Batch(
             sample_ids=[self.dataset.sample_ids[row] for row in rows],
@@ -138,16 +138,16 @@ class CopyWork:
         return arrays
 
     def _boxes(self, objects: list[Objects]) -> Arrays:
-        """Lay the ragged boxes out in rows of one length."""
-        boxes = np.zeros((len(objects), self.most, 4), np.int64)
-        classes = np.full((len(objects), self.most), NO_CLASS, np.int64)
+        """Pad the boxes to rows of one length."""
+        boxes = np.zeros((len(objects), self.max_objects, 4), np.int64)
+        classes = np.full((len(objects), self.max_objects), NO_CLASS, np.int64)
         for row, found in enumerate(objects):
             for place, (name, box) in enumerate(found):
                 boxes[row, place], classes[row, place] = box, name
         return {"box": boxes, "box_class": classes}
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Find nothing: a copy judges nothing."""
+        """Return no findings."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Images without their most relevant pixels, for networks that are trained anew without them."""
+"""Images without their most relevant pixels, to train new networks on them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Maps = Callable[[Indices], Tensor]
 class RemovedPixels:
     """Reads images whose most relevant pixels have the mean colour of the data set.
 
-    Removal of Hooker et al. 2019, https://arxiv.org/abs/1806.10758: of every image the same share
-    of the pixels, in the colour that is the mean of each channel over all images of the split.
-    Costs reading the split once more.
+    Removal of Hooker et al. 2019, https://arxiv.org/abs/1806.10758: in every image, the same share
+    of the pixels gets the mean colour of all images of the split. The split is read once more to
+    compute that colour.
 
     Args:
         dataset: The images.
         maps: Returns the relevance of the pixels by rows, at any resolution.
-        share: Share of the pixels that are removed, 0 to 1.
+        share: Share of the pixels to remove, 0 to 1.
     """
 
     def __init__(self, dataset: Dataset, maps: Maps, share: float) -> None:
@@ -61,25 +61,25 @@ def mean_colour(dataset: Dataset) -> UInt8[np.ndarray, "3"]:
     return np.rint(mean).astype(np.uint8)
 
 
-def relevance_of(what: str, dataset: Dataset, seed: int) -> Maps:
-    """Return what tells how relevant pixels are.
+def relevance_of(order: str, dataset: Dataset, seed: int) -> Maps:
+    """Return a function that returns the relevance of pixels by rows.
 
     Args:
-        what: `random`, `centre`, or a heatmaps artifact.
+        order: `random`, `centre`, or the path of a heatmaps artifact.
         dataset: The images.
         seed: Seed of random relevance.
 
     Raises:
-        InputError: The heatmaps miss an image, or have several maps for each.
+        InputError: The heatmaps lack an image, or have several maps for each.
     """
     random, centre = REMOVAL_BASELINES
-    if what == centre:
+    if order == centre:
         one = centre_map(dataset.size)
         return lambda rows: one.expand(len(rows), -1, -1)
-    if what == random:
+    if order == random:
         ids = dataset.sample_ids
         return lambda rows: random_maps([ids[row] for row in rows], seed, dataset.size)
-    return _maps_of(Artifact(Path(what), "heatmaps"), dataset)
+    return _maps_of(Artifact(Path(order), "heatmaps"), dataset)
 
 
 def _maps_of(heatmaps: Artifact, dataset: Dataset) -> Maps:

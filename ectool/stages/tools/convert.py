@@ -1,4 +1,4 @@
-"""`convert`: the same artifact in the other format."""
+"""`convert`: copy an array artifact to the other format."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ectool.types import SILENT, Outcome, Reporter
 
 
 def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
-    """Copy an array artifact between Zarr and HDF5 without loss; key and id stay.
+    """Copy an array artifact between Zarr and HDF5 without loss; key and id stay the same.
 
-    Arrays that the schema does not know are carried along; links and types that are no numbers
-    or text are left out, with a note.
+    Arrays that are not in the schema are copied too; links and types other than numbers and text
+    are left out, with a note.
 
     Raises:
-        InputError: The source is missing or no artifact.
+        InputError: The source is missing or is not an artifact.
         UsageError: Source and target are the same file.
-        IntegrityError: The source is damaged; a target that is there stays.
+        IntegrityError: The source is damaged; an existing target stays.
         OutputExistsError: The target exists with other contents and `force` is off.
     """
     source, target = config.source, check_suffix(config.target)
@@ -44,7 +44,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         files.make_folder(scratch)
         if artifact.store.unreadable:
             names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
-            reporter.note(f"{source}: left out, no arrays of numbers or text: {names}")
+            reporter.note(f"{source}: left out, not arrays of numbers or text: {names}")
         manifest = _moved(artifact.manifest, source, target) if artifact.manifest else None
         with reporter.task("convert", len(artifact)) as advance:
             made = copy(artifact, scratch / target.name, manifest, advance)
@@ -56,7 +56,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def _is_copy(target: Path, artifact: Artifact) -> bool:
-    """Return whether an artifact, and every byte of it, lies there."""
+    """Return whether the target has the same contents, and is not damaged."""
     try:
         with Artifact(target) as there:
             same = there.id == artifact.id and there.arrays.keys() == artifact.arrays.keys()
@@ -76,7 +76,7 @@ def _check_force(config: ConvertConfig) -> None:
 
 
 def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:
-    """Return the manifest with its parents' paths relative to the target's folder."""
+    """Return the manifest with paths of parents relative to the folder of the target."""
     old, new = source.absolute().parent, target.absolute().parent
     parents = tuple(
         parent

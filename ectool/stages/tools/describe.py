@@ -1,4 +1,4 @@
-"""What `--json` says of an artifact that a stage has written."""
+"""The JSON document of an artifact that a stage has written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: what this installation and this machine have to offer."""
+"""`doctor`: versions, devices and threads of this installation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def run(config: DoctorConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  #
     """Return versions, devices, threads and whether torch and torchvision are a pair.
 
     Raises:
-        InputError: torch or torchvision cannot be imported, or they were built for each other's
-            other versions.
+        InputError: torch or torchvision cannot be imported, or they were built for different
+            versions of each other.
     """
     return {
         "python": sys.version.split()[0],

@@ -1,4 +1,4 @@
-"""`inspect`: what an artifact is, holds, and was made of, back to the data."""
+"""`inspect`: kind, contents, findings and provenance of an artifact."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  
 
     Returns:
         JSON values: `kind`, `id`, `key`, `arrays` or `files`, `statistics`, `findings`, `config`,
-        `versions`, `other_versions` (where those installed are others), `machine`,
-        `provenance` (a list that walks from the artifact back to the data), `verified`.
+        `versions`, `other_versions` (those that differ from the installed ones), `machine`,
+        `provenance` (a list from the artifact back to the data), `verified`.
 
     Raises:
-        InputError: There is no artifact, or it follows no schema.
-        IntegrityError: With `verify`: something is not what was written.
+        InputError: The path is not an artifact, or it follows no schema.
+        IntegrityError: With `verify`: the contents have changed.
     """
     path = config.artifact
     if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
@@ -56,7 +56,7 @@ def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  
 
 
 def _summary(path: Path, kind: str, id: str, manifest: Manifest | None) -> dict[str, Any]:
-    """Return what all kinds of artifacts have in common."""
+    """Return the values that all kinds of artifacts have."""
     if manifest is None:
         return {"path": str(path), "kind": kind, "id": id, "key": None, "provenance": []}
     source = manifest.recipe.source
@@ -77,12 +77,12 @@ def _summary(path: Path, kind: str, id: str, manifest: Manifest | None) -> dict[
 
 
 def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
-    """Walk from an artifact to its parents, theirs, and so on; each artifact once.
+    """Return all ancestors of an artifact, each once.
 
     Returns:
         One entry per ancestor, nearest first: `role`, `kind`, `id`, `path`, `state` (`found`,
-        `missing`, or `changed` where something else lies there now), the `data` it read, and
-        `other_versions`: of libraries that are installed in other ones now.
+        `missing`, or `changed` if the path has another artifact now), the `data` it read, and
+        `other_versions`: of libraries whose installed version differs.
     """
     chain: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -101,7 +101,7 @@ def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
-    """Return what has become of a parent, and its manifest if it is still there and has one."""
+    """Return the state of a parent, and its manifest if it exists."""
     if parent.kind == CODE:
         return _state_of_code(parent), None
     if not where.exists():
@@ -162,7 +162,7 @@ def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
 
 
 def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
-    """Return least, mean and greatest finite value and the number of others, shard by shard."""
+    """Return minimum, mean and maximum of the finite values, and the number of others."""
     low, high, total, count, other = np.inf, -np.inf, 0.0, 0, 0
     for start, stop in artifact.shards:
         values = artifact.read(name, start, stop).astype(np.float64)
@@ -181,7 +181,7 @@ def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
 
 
 def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
-    """Return the files of a folder artifact, with what its JSON files say."""
+    """Return the files of a folder artifact, and the contents of its JSON files."""
     for name in manifest.files:
         if verify or name.endswith(JSON_SUFFIX) or not (path / name).exists():
             folder.verify_file(path / name, manifest)

@@ -17,7 +17,7 @@ from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
 from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import machine_of, tell_versions
+from ectool.stages.common.shards import machine_of, note_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
 from ectool.stages.train.inputs import CURVES_KEY, Inputs, open_inputs
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
@@ -55,7 +55,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     if up_to_date(config.output, recipe, force=config.force):
         return outcome_of(config.output, is_new=False)
     check_installed(config.log)
-    tell_versions(config.output, recipe, reporter)
+    note_versions(config.output, recipe, reporter)
     if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
         reporter.note(
             f"{config.resume}: trained with a short last batch; from here on all are even"

@@ -123,7 +123,7 @@ class TestFailure:
         work = Squares()
         path = map_shards(work, options(), RECIPE, N, listener).path
         assert work.computed == expected_batches(3, RANGES[2:])
-        assert listener.notes == [f"{path}: going on, 7 of 23 samples to go"]
+        assert listener.notes == [f"{path}: continuing, 7 of 23 samples left"]
         assert listener.tasks == [("test", 7)]
         assert tree(path) == whole
         assert markers(tmp_path) == []

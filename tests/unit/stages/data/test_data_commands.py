@@ -186,7 +186,7 @@ def test_other_artifacts_are_refused(tmp_path, write):
         dataset_of(f"zarr:{path}")
 
 
-def test_boxes_of_many_classes_are_asked_for_by_class(tmp_path, write):
+def test_boxes_of_many_classes_are_read_by_class(tmp_path, write):
     """Another program's multi-label images."""
     boxes = np.zeros((2, 3, 4), np.int64)
     boxes[0] = [[0, 0, 2, 2], [1, 1, 3, 3], [2, 2, 4, 4]]

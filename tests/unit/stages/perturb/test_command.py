@@ -279,7 +279,7 @@ class TestResume:
         assert outcome(path, listener, shard_size=8, resume=True).is_new
         assert listener.notes == [
             f"{path}: computing damaged shards [1] again",
-            f"{path}: going on, 8 of 30 samples to go",
+            f"{path}: continuing, 8 of 30 samples left",
         ]
         assert listener.tasks == [("perturb", 8)]
         arrays = {file: data for file, data in tree(path).items() if file != "manifest.json"}

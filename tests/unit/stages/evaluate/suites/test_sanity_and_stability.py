@@ -153,7 +153,7 @@ def test_an_interrupted_part_goes_on_to_the_same_bytes(
             make(output, listener)
     listener.notes.clear()
     make(output, listener)
-    assert any("4 of 12 samples to go" in note for note in listener.notes)
+    assert any("4 of 12 samples left" in note for note in listener.notes)
     assert tree(output / file) == tree(made[0].output / file)
 
 
