@@ -1,4 +1,11 @@
-"""Explainers: from images and a model to heatmaps. One family a file, one visible dict."""
+"""Explainers compute heatmaps of images: one file per method, and one row of `EXPLAINERS`.
+
+A new explainer goes into the folder of its family: `cam` (weighted channels of a layer), `gradient`
+(gradients at the pixels, propagated relevance), `masking` (forward passes on masked images),
+`attention` (transformers). It also needs its name in `METHODS` of ectool/config/heatmaps.py, and a
+section with an image in docs/explainers.md (`python -m docs.make_explainers`); tests compare them.
+Modules at the root of the package are shared by several families.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every explainer takes and returns, and what the families share."""
+"""Interface of explainers, and the handling of several targets per image."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Targets = Int[Tensor, "n"] | Int[Tensor, "n k"] | None
-"""One class to explain of each image, several with -1 for none, or the predicted one."""
+"""One class to explain per image, several with -1 for none, or None for the predicted class."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Heatmaps of a batch, with the logits of the forward pass they come from.
+    """Heatmaps of a batch, and the logits of the same forward pass.
 
     Attributes:
-        heatmaps: Non-negative, float32, on the raw scale and at the own resolution of the method;
-            one for each target.
-        logits: What the model answered.
+        heatmaps: Non-negative, float32, on the raw scale and at the resolution of the method; one
+            per target.
+        logits: Logits of the model.
     """
 
     heatmaps: Float[Tensor, "n h w"] | Float[Tensor, "n k h w"]
@@ -31,15 +31,15 @@ class Explanation:
 
 @runtime_checkable
 class Explainer(Protocol):
-    """Explain images, one class or several each, for the model it was made for."""
+    """Explains images for one model, one or several classes per image."""
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
         """Explain a batch.
 
         Args:
             images: RGB in [0, 1], on the model's device.
-            targets: The class to explain of each image, or k of them; -1 stands for none, and its
-                heatmap is zero. Default: the predicted one.
+            targets: The class to explain per image, or k classes; -1 means no class, and its
+                heatmap is zero. Default: the predicted class.
 
         Returns:
             Heatmaps and logits, without an autograd graph.
@@ -49,12 +49,12 @@ class Explainer(Protocol):
 
 @dataclass(frozen=True)
 class Method:
-    """An entry of the table of methods.
+    """A row of the table of methods.
 
     Attributes:
         make: Makes the explainer of a classifier; its keyword parameters are the method's options.
-        grid: Where heatmaps are drawn: at the target layer, which the user may choose, or at a
-            resolution that is the method's own (pixels, or tokens of a transformer).
+        grid: Resolution of the heatmaps: `layer` for the target layer, which the user may choose;
+            `own` for pixels, or tokens of a transformer.
     """
 
     make: Callable[..., Explainer]
@@ -62,7 +62,7 @@ class Method:
 
     @property
     def options(self) -> frozenset[str]:
-        """Return the names of the keyword parameters that it is made with."""
+        """Return the names of the method's options."""
         parameters = inspect.signature(self.make).parameters.values()
         return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
@@ -70,7 +70,7 @@ class Method:
 def choose_targets(
     logits: Float[Tensor, "n c"], targets: Targets
 ) -> Int[Tensor, "n"] | Int[Tensor, "n k"]:
-    """Return ``targets`` as indices, or the predicted classes where there are none."""
+    """Return ``targets`` as indices, or the predicted classes if they are None."""
     return logits.argmax(1) if targets is None else targets.to(logits.device, torch.int64)
 
 
@@ -79,16 +79,16 @@ def explain_targets(
     images: Float[Tensor, "n ch h w"],
     classes: Int[Tensor, "n *k"],
 ) -> Float[Tensor, "n *k i j"]:
-    """Draw the maps of every target with a function that draws one for each image.
+    """Compute the heatmaps of every target with a function of one target per image.
 
     Args:
-        explain: Returns a heatmap for each image and its class; called once for each column of
-            ``classes``, with the images that have a class there.
+        explain: Returns a heatmap for each image and its class; called once per column of
+            ``classes``, with the images that have a class in that column.
         images: RGB in [0, 1].
-        classes: The class of each image, or several; -1 stands for none, and its map is zero.
+        classes: One or several classes per image; -1 means no class, and its map is zero.
 
     Returns:
-        float32 maps.
+        float32 heatmaps.
     """
     if classes.ndim == 1 and bool((classes >= 0).all()):
         return explain(images, classes).float()
@@ -102,7 +102,7 @@ def explain_targets(
         if maps is None:
             maps = drawn.new_zeros(*columns.shape, *drawn.shape[1:])
         maps[rows, column] = drawn
-    if maps is None:  # nothing to explain: one map, made for its shape alone
+    if maps is None:  # no class at all: compute one map for its shape
         drawn = explain(images[:1], columns[:1, 0].clamp(min=0)).float()
         maps = drawn.new_zeros(*columns.shape, *drawn.shape[1:])
     return maps.view(*classes.shape, *maps.shape[2:])
@@ -111,14 +111,14 @@ def explain_targets(
 def repeat_for_targets(
     maps: Float[Tensor, "n h w"], classes: Int[Tensor, "n *k"]
 ) -> Float[Tensor, "n *k h w"]:
-    """Repeat a map that depends on no class for all targets of its image.
+    """Repeat a class-independent heatmap for all targets of its image.
 
     Args:
-        maps: A heatmap for each image.
-        classes: The targets of each image; -1 stands for none, and its map is zero.
+        maps: One heatmap per image.
+        classes: The targets of each image; -1 means no class, and its map is zero.
 
     Returns:
-        A map for each target.
+        One heatmap per target.
     """
-    wanted = (classes >= 0).view(len(classes), -1, 1, 1)
-    return (maps[:, None] * wanted).view(*classes.shape, *maps.shape[1:])
+    has_class = (classes >= 0).view(len(classes), -1, 1, 1)
+    return (maps[:, None] * has_class).view(*classes.shape, *maps.shape[1:])

@@ -1,4 +1,4 @@
-"""Make an explainer from a method's options; fuse several layers, average over changed images."""
+"""Make explainers from options, combine several layers, and average over augmented images."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ def make_explainer(
     """Make an explainer of a classifier.
 
     Args:
-        name: What to call the method in an error.
-        method: How it is made.
-        model: The classifier, wrappers around it are looked into; with several layers, heatmaps of
-            all of them are fused.
-        options: What the user asked for, by the names of the method's keyword parameters.
-        fuse: How heatmaps of several layers become one.
+        name: Name of the method, for error messages.
+        method: The method.
+        model: The classifier, possibly wrapped; with several target layers, their heatmaps are
+            combined.
+        options: Options of the user, by the names of the method's keyword parameters.
+        fuse: How to combine the heatmaps of several layers.
 
     Returns:
         The explainer.
 
     Raises:
-        UsageError: The method knows no such option, or draws its maps at no layer where several
-            are given.
-        InputError: The model is no classifier.
+        UsageError: The method has no such option, or several layers are given for a method that
+            has no target layer.
+        InputError: The model is not a classifier.
     """
     for option in options:
         if option not in method.options:
             raise UsageError(
                 f"--{option}",
                 expected=f"an option that --method {name} has",
-                got=f"--{option}, which it does not",
+                got=f"--{option}",
                 fix="leave it out, or choose another --method (docs/explainers.md)",
             )
     classifier = unwrap(model)
@@ -59,23 +59,23 @@ def make_explainer(
     if method.grid != "layer":
         raise UsageError(
             "--layer",
-            expected=f"none for --method {name}, which draws at no layer",
-            got=f"{1 + len(classifier.further_layers)} of them",
+            expected=f"none for --method {name}, which has no target layer",
+            got=f"{1 + len(classifier.further_layers)} layers",
             fix="leave it out, or choose a method of the CAM family",
         )
     return FusedLayers([method.make(view, **options) for view in classifier.each_layer()], fuse)
 
 
 class FusedLayers:
-    """Fuse the heatmaps that one method draws at several layers.
+    """Combine the heatmaps of one method at several layers.
 
     ``heatmap = mean_l or max_l of upsample(h_l / max h_l)`` at the resolution of the finest layer.
-    Activations of different layers have no common scale, so each map is divided by its maximum
-    first (Jiang et al. 2021 scale likewise before they take the maximum); an all-zero map stays
-    zero. A fused map's scale therefore says nothing about the strength of the evidence.
+    Activations of different layers have no common scale, so each map is first divided by its
+    maximum (as Jiang et al. 2021 do before they take the maximum); an all-zero map stays zero.
+    Therefore the scale of a combined map does not measure the strength of the evidence.
 
     Args:
-        explainers: One for each layer, of the same model.
+        explainers: One explainer per layer, of the same model.
         how: Mean or maximum.
     """
 
@@ -84,13 +84,13 @@ class FusedLayers:
         self.how = how
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; see :class:`ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
-        Cost: that of the method for each layer.
+        Cost: that of the method, once per layer.
         """
         first, *others = self.explainers
         explanation = first(images, targets)
-        if targets is None:  # all layers explain what the first one explained
+        if targets is None:  # all layers explain the same class
             targets = explanation.logits.argmax(1)
         drawn = [explanation.heatmaps, *(other(images, targets).heatmaps for other in others)]
         size = max((maps.shape[-2:] for maps in drawn), key=torch.Size.numel)
@@ -100,15 +100,16 @@ class FusedLayers:
 
 
 class Augmented:
-    """Average an explainer's heatmaps over mirrored images of three contrasts.
+    """Average an explainer's heatmaps over three contrasts and their mirror images.
 
-    ``x' = mean + contrast (x - mean)`` about the model's mean colour, for contrasts 1, 0.9 and 1.1,
-    each also mirrored, whose maps are mirrored back: the six transforms of pytorch-grad-cam's
-    ``aug_smooth``. Deviation: raw maps are averaged, theirs are scaled to [0, 1] before.
+    ``x' = mean + contrast (x - mean)`` with the model's mean colour, for contrasts 1, 0.9 and 1.1,
+    each also mirrored; mirrored maps are mirrored back. These are the six transforms of
+    pytorch-grad-cam's ``aug_smooth``. Deviation: raw maps are averaged, theirs are first scaled to
+    [0, 1].
 
     Args:
         model: The classifier.
-        explainer: Explains it.
+        explainer: An explainer of the classifier.
     """
 
     def __init__(self, model: Classifier, explainer: Explainer) -> None:
@@ -116,10 +117,10 @@ class Augmented:
         self.explainer = explainer
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; see :class:`ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
-            Averaged heatmaps, and the logits of the images as they are.
+            Mean heatmaps, and the logits of the unchanged images.
 
         Cost: six times that of the method.
         """

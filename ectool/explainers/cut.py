@@ -1,4 +1,4 @@
-"""Cut a model at its target layer: the trunk runs without a graph, only the head has one."""
+"""Run a model cut at its target layer: only the head has an autograd graph."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ectool.models.modes import forward_hooks, frozen, graph_free
 
 @dataclass(frozen=True)
 class HeadPass:
-    """What one pass through a model cut at its target layer leaves behind; none has a graph.
+    """Result of one pass through a model cut at its target layer, without graphs.
 
     Attributes:
-        activations: Output of the target layer as a grid, without a class token.
-        gradients: Gradient of each image's own target logit with respect to them.
-        logits: What the model answered.
+        activations: Output of the target layer as a grid, without class tokens.
+        gradients: Gradient of each image's target logit with respect to the activations.
+        logits: Logits of the model.
     """
 
     activations: Float[Tensor, "n c h w"]
@@ -35,55 +35,55 @@ class HeadPass:
 
 @dataclass(frozen=True)
 class OpenHead:
-    """A model cut at its target layer after one forward pass, with the graph of its head alone.
+    """A model cut at its target layer after one forward pass, with the graph of its head.
 
     Attributes:
-        layer: Where the cut is.
+        layer: The target layer.
         image_size: (height, width) of the images in pixels.
-        output: Output of the target layer as the head saw it, in the layer's own layout.
-        answer: Logits, with a graph that goes back to the output and no further.
+        output: Input of the head: output of the target layer, in the layer's own layout.
+        logits_with_graph: Logits, with a graph that ends at the output.
     """
 
     layer: TargetLayer
     image_size: tuple[int, int]
     output: Float[Tensor, "n ..."]
-    answer: Float[Tensor, "n classes"]
+    logits_with_graph: Float[Tensor, "n classes"]
 
     @property
     def activations(self) -> Float[Tensor, "n c h w"]:
-        """Return the output as a grid, without a class token and without a graph."""
+        """Return the output as a grid, without class tokens and without a graph."""
         return self.layer.to_nchw(self.output.detach(), self.image_size)
 
     @property
     def logits(self) -> Float[Tensor, "n classes"]:
         """Return the logits without a graph."""
-        return self.answer.detach()
+        return self.logits_with_graph.detach()
 
     def gradients(self, targets: Int[Tensor, "n"]) -> Float[Tensor, "n c h w"]:
         """Differentiate each image's target logit with respect to the activations.
 
         Args:
-            targets: A class for each image, on the logits' device; -1 stands for none.
+            targets: One class per image, on the device of the logits; -1 means no class.
 
         Returns:
-            Gradients as a grid, 0 for an image without a target.
+            Gradients as a grid; 0 for an image without a target.
 
         Raises:
-            InputError: No derivative leads through the head.
+            InputError: The head is not differentiable.
 
-        Cost: one backward pass of the head; none where no image has a target.
+        Cost: one backward pass of the head; none if no image has a target.
         """
-        gradients = target_gradient(self.answer, self.output, targets, retain_graph=True)
+        gradients = target_gradient(self.logits_with_graph, self.output, targets, retain_graph=True)
         return self.layer.to_nchw(gradients, self.image_size)
 
 
 def run_forward(
     model: Classifier, images: Float[Tensor, "n ch h w"]
 ) -> tuple[Float[Tensor, "n c i j"], Float[Tensor, "n classes"]]:
-    """Return the target layer's activations and the logits.
+    """Return the activations of the target layer and the logits.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
 
     Returns:
@@ -109,17 +109,17 @@ def open_head(
     images: Float[Tensor, "n ch h w"],
     substitute: Callable[[Tensor], Tensor] = Tensor.detach,
 ) -> Iterator[OpenHead]:
-    """Run a model once and hold its head open for any number of backward passes.
+    """Run a model once and keep the graph of its head for any number of backward passes.
 
     Args:
-        model: The classifier; held in evaluation mode inside the block, left as found.
+        model: The classifier; in evaluation mode inside the block, restored afterwards.
         images: RGB in [0, 1].
-        substitute: Maps the layer's output to what the head gets to see instead.
+        substitute: Maps the output of the layer to the input of the head.
 
     Yields:
-        Activations, logits and what it takes to differentiate the one by the other.
+        Activations and logits; the logits can be differentiated with respect to the activations.
 
-    Cost: one forward pass, of which only the head has a graph.
+    Cost: one forward pass; only the head has a graph.
     """
     leaves: list[Tensor] = []
 
@@ -128,7 +128,7 @@ def open_head(
             return output
         leaves.append(substitute(output.detach()).requires_grad_())
         torch.set_grad_enabled(True)
-        # The head works on a copy: a leaf must not be changed in place, and must keep its values.
+        # The head gets a copy, because in-place operations must not change a leaf.
         return leaves[-1].clone()
 
     with graph_free(), frozen(model):
@@ -148,15 +148,15 @@ def run_head_backward(
     """Differentiate each image's target logit with respect to the target layer's activations.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        targets: A class for each image. Default: the predicted one.
-        substitute: Maps the layer's output to what the head gets to see instead.
+        targets: One class per image. Default: the predicted class.
+        substitute: Maps the output of the layer to the input of the head.
 
     Returns:
         Activations, gradients and logits.
 
-    Cost: one forward pass, of which only the head has a graph, and one backward pass of the head.
+    Cost: one forward pass; only the head has a graph; and one backward pass of the head.
     """
     with open_head(model, images, substitute) as head:
         gradients = head.gradients(choose_targets(head.logits, targets))
@@ -164,10 +164,10 @@ def run_head_backward(
 
 
 def only_output(outputs: list[Tensor], model: Classifier) -> Tensor:
-    """Return the one output that the target layer had in a pass.
+    """Return the only output of the target layer in a forward pass.
 
     Raises:
-        InputError: It ran not exactly once.
+        InputError: The layer did not run exactly once.
     """
     if len(outputs) == 1:
         return outputs[0]

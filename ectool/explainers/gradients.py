@@ -1,4 +1,4 @@
-"""Differentiate logits: the one place where autograd is asked, and where its refusals end."""
+"""Gradients of logits, with errors for networks that are not differentiable."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ectool.models.layers.probe import first_line
 from ectool.models.modes import frozen, graph_free
 
 Run = Callable[[Classifier, Tensor], tuple[Tensor, Tensor]]
-"""Return a leaf that stands for the images, and the logits with a graph that goes back to it."""
+"""Maps a model and images to a leaf copy of the images and logits with a graph to it."""
 
 
 class NoGradientError(InputError):
-    """A network through which no derivative leads."""
+    """The network is not differentiable."""
 
 
 def gradient(
@@ -29,19 +29,19 @@ def gradient(
     *,
     retain_graph: bool = False,
 ) -> Float[Tensor, "..."]:
-    """Differentiate ``sum(weights * scores)`` with respect to ``inputs`` alone.
+    """Differentiate ``sum(weights * scores)`` with respect to ``inputs`` only.
 
     Args:
-        scores: What to differentiate, with a graph.
+        scores: Numbers with a graph.
         inputs: A tensor of that graph.
-        weights: Of the shape of ``scores``; may be left out for a single score.
-        retain_graph: Keep the graph for a further call.
+        weights: Weights of the shape of ``scores``; optional for a single score.
+        retain_graph: Keep the graph for another call.
 
     Returns:
-        The gradient, of the shape of ``inputs``; no parameter's ``grad`` is touched.
+        The gradient, of the shape of ``inputs``; no parameter's ``grad`` changes.
 
     Raises:
-        NoGradientError: No derivative leads from the scores to the inputs.
+        NoGradientError: The scores do not depend differentiably on the inputs.
 
     Cost: one backward pass.
     """
@@ -50,7 +50,7 @@ def gradient(
             scores, inputs, weights, retain_graph=retain_graph, allow_unused=True
         )
     except (torch.OutOfMemoryError, torch.AcceleratorError):
-        raise  # the device's fault, not the network's
+        raise  # an error of the device, not of the network
     except RuntimeError as error:
         raise _not_differentiable(first_line(error)) from error
     if found is None:
@@ -65,34 +65,34 @@ def target_gradient(
     *,
     retain_graph: bool = False,
 ) -> Float[Tensor, "n ..."]:
-    """Differentiate each image's own logit: ``d sum_i scores[i, targets[i]] / d inputs``.
+    """Differentiate each image's target logit: ``d sum_i scores[i, targets[i]] / d inputs``.
 
     Args:
         scores: Logits with a graph.
-        inputs: A tensor of that graph, one row for each image.
-        targets: A class for each image, on the logits' device; -1 stands for none.
-        retain_graph: Keep the graph for a further call.
+        inputs: A tensor of that graph, one row per image.
+        targets: One class per image, on the device of the logits; -1 means no class.
+        retain_graph: Keep the graph for another call.
 
     Returns:
-        The gradient, 0 for an image without a target.
+        The gradient; 0 for an image without a target.
 
     Raises:
-        NoGradientError: No derivative leads from the logits to the inputs.
+        NoGradientError: The logits do not depend differentiably on the inputs.
 
-    Cost: one backward pass; none where no image has a target.
+    Cost: one backward pass; none if no image has a target.
     """
     column = targets[:, None]
-    wanted = column >= 0
-    if not wanted.any():
+    has_class = column >= 0
+    if not has_class.any():
         return torch.zeros_like(inputs)
-    weights = torch.zeros_like(scores).scatter_(1, column.clamp(min=0), wanted.to(scores.dtype))
+    weights = torch.zeros_like(scores).scatter_(1, column.clamp(min=0), has_class.to(scores.dtype))
     return gradient(scores, inputs, weights, retain_graph=retain_graph)
 
 
 def run_with_graph(
     model: Classifier, images: Float[Tensor, "n ch h w"]
 ) -> tuple[Float[Tensor, "n ch h w"], Float[Tensor, "n c"]]:
-    """Return a copy of the images as a leaf, and the logits with a graph that goes back to it.
+    """Return a copy of the images as a leaf, and the logits with a graph to it.
 
     Args:
         model: The classifier, frozen by the caller.
@@ -103,7 +103,7 @@ def run_with_graph(
 
     Cost: one forward pass.
     """
-    # A copy, because no graph may start at a tensor that was made in inference mode.
+    # A copy, because a tensor created in inference mode cannot be a leaf.
     leaf = images.clone().requires_grad_()
     with torch.enable_grad():
         return leaf, model(leaf)
@@ -114,19 +114,18 @@ def pixel_gradient(
 ) -> Float32[Tensor, "n ch h w"]:
     """Return ``d logits[classes] / d images`` (Simonyan et al. 2014, arXiv 1312.6034), signed.
 
-    The logits are summed over the batch, not averaged, so that an image's gradient is the same in
-    every batch.
+    The sum over the batch, not the mean, makes an image's gradient independent of the batch.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
+        classes: One class per image; -1 means no class.
 
     Returns:
         The gradient with respect to the pixels.
 
     Raises:
-        InputError: The logits have no gradient.
+        InputError: The network is not differentiable.
 
     Cost: one forward pass and one backward pass.
     """
@@ -142,27 +141,27 @@ def explain_by_gradient(
     reduce: Callable[[Tensor], Tensor],
     run: Run = run_with_graph,
 ) -> Explanation:
-    """Explain a batch by one gradient with respect to the pixels for each column of targets.
+    """Explain a batch by one gradient at the pixels per column of targets.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        targets: As of an explainer.
+        targets: As for an explainer.
         reduce: Maps gradients (n, 3, h, w) to heatmaps (n, h, w).
-        run: Runs the model once.
+        run: Runs the model once, with a graph.
 
     Returns:
         Heatmaps and logits.
 
-    Cost: one forward pass, and a backward pass for each column that holds any target.
+    Cost: one forward pass, and one backward pass per column with a target.
     """
     with graph_free(), frozen(model):
-        leaf, answer = run(model, images)
+        leaf, logits_with_graph = run(model, images)
 
         def draw(column: Tensor) -> Tensor:
-            return reduce(target_gradient(answer, leaf, column, retain_graph=True))
+            return reduce(target_gradient(logits_with_graph, leaf, column, retain_graph=True))
 
-        logits = answer.detach()
+        logits = logits_with_graph.detach()
         return Explanation(draw_columns(draw, choose_targets(logits, targets)), logits)
 
 
@@ -172,18 +171,18 @@ def explain_each(
     targets: Targets,
     draw: Callable[[Tensor, Tensor], Tensor],
 ) -> Explanation:
-    """Ask the model once, and have the heatmaps of each column of targets drawn by a function.
+    """Run the model once, and compute the heatmaps per column of targets with a function.
 
     Args:
-        model: The classifier, left as found; frozen while ``draw`` runs.
+        model: The classifier, frozen while ``draw`` runs; its state is restored.
         images: RGB in [0, 1].
-        targets: As of an explainer.
-        draw: Maps images and a class for each of them to heatmaps.
+        targets: As for an explainer.
+        draw: Maps images and one class per image to heatmaps.
 
     Returns:
         Heatmaps and logits.
 
-    Cost: one forward pass, and what ``draw`` costs for each column that holds any target.
+    Cost: one forward pass, and that of ``draw`` per column with a target.
     """
     with graph_free(), frozen(model):
         logits = model(images)
@@ -194,26 +193,26 @@ def explain_each(
 def draw_columns(
     draw: Callable[[Tensor], Tensor], classes: Int[Tensor, "n *k"]
 ) -> Float32[Tensor, "n *k h w"]:
-    """Draw the heatmaps of one class for each image, or of several, one column after the other.
+    """Compute heatmaps of one or several classes per image, one column after the other.
 
     Args:
-        draw: Maps a class for each image, -1 for none, to heatmaps.
-        classes: The class of each image, or several.
+        draw: Maps one class per image, or -1, to heatmaps.
+        classes: One or several classes per image; -1 means no class.
 
     Returns:
-        float32 heatmaps, zero where there is no class.
+        float32 heatmaps; zero where there is no class.
     """
     columns = classes.view(len(classes), -1).unbind(1)
     maps = torch.stack([draw(column).float() for column in columns], 1)
-    # Zero gradients alone would not do: a derivative may be infinite.
-    wanted = (classes >= 0).view(*maps.shape[:2], 1, 1)
-    return maps.where(wanted, 0).view(*classes.shape, *maps.shape[2:])
+    # Zero gradients do not suffice: an infinite derivative times 0 is NaN.
+    has_class = (classes >= 0).view(*maps.shape[:2], 1, 1)
+    return maps.where(has_class, 0).view(*classes.shape, *maps.shape[2:])
 
 
 def _not_differentiable(got: str) -> NoGradientError:
     return NoGradientError(
         "model",
-        expected="logits with a gradient with respect to what is explained",
+        expected="logits with a gradient with respect to the explained input",
         got=got,
-        fix="take a method without gradients, or a network without detach(), argmax and the like",
+        fix="choose a method without gradients, or a network without detach(), argmax and so on",
     )

@@ -1,4 +1,4 @@
-"""Ask a model about partly masked images, many at a time."""
+"""Forward passes on partly masked images, in batches."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ectool.models.memory import pass_size
 from ectool.models.modes import frozen, graph_free
 
 Draw = Callable[[Int[Tensor, "m"], Int[Tensor, "m"]], Float[Tensor, "m h w"]]
-"""Makes masks, given the numbers of the images they are for and their own."""
+"""Makes masks, given the indices of their images and of the masks."""
 
 
 def fade(
     model: Classifier, images: Float[Tensor, "m ch h w"], masks: Float[Tensor, "#m h w"]
 ) -> Float[Tensor, "m ch h w"]:
-    """Return ``mean + (images - mean) * masks``, with the mean colour the model subtracts.
+    """Return ``mean + (images - mean) * masks`` with the mean colour of the model.
 
-    In what the network sees, normalised images, that is ``images * masks``.
+    For normalised images, the input of the network, this is ``images * masks``.
 
     Args:
-        model: Whose mean colour takes the place of what is masked out.
+        model: The classifier; its mean colour replaces masked pixels.
         images: RGB in [0, 1].
-        masks: 1 keeps a pixel, 0 replaces it, both exactly.
+        masks: 1 keeps a pixel and 0 replaces it, both exactly.
 
     Returns:
-        Images of the same type and memory format.
+        Images with the same dtype and memory format.
     """
     return torch.lerp(model.mean.to(images.dtype), images, masks[:, None].to(images.dtype))
 
@@ -41,20 +41,20 @@ def score_pairs(
     draw: Draw,
     classes: Int[Tensor, "n k"],
 ) -> Float[Tensor, "p k"]:
-    """Return the target logits of masked images, packed over images and masks alike.
+    """Return the target logits of masked images, in batches of (image, mask) pairs.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        pairs: Which image goes with which mask.
+        pairs: Indices of an image and a mask.
         draw: Makes the masks of some pairs, see :func:`fade`.
-        classes: The classes each image is asked about; for -1 the result means nothing.
+        classes: Target classes of each image; for -1 the result is undefined.
 
     Returns:
         float32 logits.
 
-    Cost: p forward passes, :func:`pass_size` at a time; only the last may have another shape.
-    Memory: that of one such pass.
+    Cost: p forward passes, :func:`pass_size` images at a time; only the last batch may be smaller.
+    Memory: that of one such batch.
     """
     size = pass_size(images)
     with graph_free(), frozen(model):

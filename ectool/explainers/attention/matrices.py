@@ -1,4 +1,4 @@
-"""Watch a transformer attend: the attention matrices of a forward pass, whatever computes them."""
+"""Record the attention matrices of a forward pass, for any implementation of attention."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 _SOFTMAX: Collection[object] = (F.softmax, torch.softmax, torch.special.softmax, Tensor.softmax)
 
-# torch asks a mode about this function as a whole, and about nothing it calls. The copy does not
-# ask, so that a mode which is on while it runs gets to see the attention inside.
+# torch passes this function to a mode as a whole, not the functions it calls. The copy skips that
+# dispatch, so that an active mode intercepts the attention inside.
 _MULTI_HEAD_ATTENTION = FunctionType(
     F.multi_head_attention_forward.__code__,
     {**vars(F), "has_torch_function": lambda _tensors: False},
@@ -24,23 +24,23 @@ _MULTI_HEAD_ATTENTION = FunctionType(
 
 
 class AttentionRecorder(TorchFunctionMode):
-    """Record the attention probabilities of what runs inside the ``with`` block.
+    """Record the attention probabilities of everything that runs inside the ``with`` block.
 
     Fused attention (``F.scaled_dot_product_attention``, also inside ``nn.MultiheadAttention`` and
-    ``nn.TransformerEncoderLayer``, whose fast paths give way to it) is computed as it is defined:
-    ``probabilities = softmax(scale query key^T + mask)``, ``output = probabilities value``. Where
-    attention is written out, every softmax over the last of three or more axes is taken for one.
+    ``nn.TransformerEncoderLayer``, whose fast paths are disabled) is computed from its definition:
+    ``probabilities = softmax(scale query key^T + mask)``, ``output = probabilities value``. In
+    attention without these functions, every softmax over the last of three or more axes counts.
 
-    Nothing is attached to the network: the recorder watches functions, not modules, on its own
-    thread and as long as the block runs. With autograd on, the matrices are part of the graph; the
-    first is where it begins if nothing before it has one.
+    The network is not changed: the recorder intercepts functions, not modules, in the current
+    thread while the block runs. With autograd enabled, the matrices are part of the graph, which
+    begins at the first matrix if no tensor before it requires a gradient.
 
     Args:
-        keep: Makes of each matrix (n, heads, t, t) what is kept. Default: the matrix itself, which
-            gradients can be taken with respect to.
+        keep: Maps each matrix (n, heads, t, t) to the tensor to keep. Default: the matrix itself,
+            which can be differentiated with respect to.
 
     Attributes:
-        kept: One entry for each attention, in the order of execution.
+        kept: One entry per attention, in the order of execution.
     """
 
     def __init__(self, keep: Callable[[Tensor], Tensor] = lambda matrix: matrix) -> None:
@@ -55,7 +55,7 @@ class AttentionRecorder(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> object:
-        """Call ``func``, or what computes the same and shows its attention."""
+        """Call ``func``, or an equivalent that records its attention."""
         options = kwargs or {}
         if func is F.scaled_dot_product_attention:
             return self._attend(*args, **options)
@@ -63,7 +63,7 @@ class AttentionRecorder(TorchFunctionMode):
             return self._attend_with_heads(args, options)
         result = func(*args, **options)
         if func in _SOFTMAX and _is_over_last(result, options.get("dim", *args[1:2])):
-            # A network may go on in place, which a tensor that gradients begin at does not allow.
+            # A copy, because the network may use in-place operations, which a leaf does not allow.
             return self._record(result).clone()
         return result
 
@@ -108,7 +108,7 @@ class AttentionRecorder(TorchFunctionMode):
 
 
 def mean_over_heads(matrix: Float[Tensor, "n *heads t s"]) -> Float[Tensor, "n t s"]:
-    """Return the mean over the heads in float32; attention written for a single one has no axis."""
+    """Return the mean over the heads in float32; the head axis may be missing."""
     return matrix.reshape(len(matrix), -1, *matrix.shape[-2:]).float().mean(1)
 
 

@@ -1,4 +1,4 @@
-"""Find which of a transformer's tokens the logits are read from, and where tokens lie."""
+"""Find the tokens that the logits of a transformer depend on, and the grid of the tokens."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ectool.models.layers.token_order import tokens_follow_image
 
 @dataclass(frozen=True)
 class TokenReadout:
-    """Where a transformer's logits are read, and where its tokens lie in the image.
+    """The tokens that the logits depend on, and the positions of tokens in the image.
 
     Attributes:
-        weights: Alike for all tokens that the logits are read from behind the last attention, and
-            of sum 1: the class token; a DeiT's distillation token with it; the grid's tokens where
-            these are averaged. Zero for all others, such as registers.
-        tokens: How the tokens lie on a grid.
+        weights: Equal weights, with sum 1, for the tokens that the logits depend on after the last
+            attention: the class token; also the distillation token of a DeiT; or all tokens of the
+            grid if they are averaged. Zero for all others, such as registers.
+        tokens: Layout of the tokens on a grid.
         image_size: (height, width) of the images in pixels.
     """
 
@@ -37,15 +37,15 @@ class TokenReadout:
     image_size: tuple[int, int]
 
     def to_map(self, row: Float[Tensor, "n 1 t"]) -> Float[Tensor, "n h w"]:
-        """Lay one value for each token out as a grid, without class tokens and the like."""
+        """Arrange one value per token as a grid, without class tokens and registers."""
         return self.tokens.to_nchw(row.mT, self.image_size)[:, 0]
 
 
 class Transformer:
-    """A classifier whose attention has been looked at, once for each image size.
+    """A transformer classifier, with a cached readout for the last image size.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -53,7 +53,7 @@ class Transformer:
         self._readout: TokenReadout | None = None
 
     def readout(self, images: Float[Tensor, "n ch h w"]) -> TokenReadout:
-        """Return what :func:`find_readout` finds for images of this size, and remember it."""
+        """Return the result of :func:`find_readout` for images of this size, cached."""
         size = images.shape[2], images.shape[3]
         if self._readout is None or self._readout.image_size != size:
             self._readout = find_readout(self.model, size)
@@ -61,25 +61,25 @@ class Transformer:
 
 
 def find_readout(model: Classifier, image_size: tuple[int, int]) -> TokenReadout:
-    """Find the tokens that the logits are read from.
+    """Find the tokens that the logits depend on.
 
-    Behind the last attention tokens no longer mix, so these are the tokens whose row of the last
-    attention matrix moves the logits. The question is one of structure: it is asked of a random
-    image, with random weights in place of those that are all zero.
+    After the last attention, tokens no longer mix, so these are the tokens whose row in the last
+    attention matrix has a gradient of the logits. This depends on the architecture only; it is
+    tested on a random image, with random weights in place of parameters that are all zero.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         image_size: (height, width) of its images in pixels.
 
     Returns:
         The tokens and their grid.
 
     Raises:
-        InputError: The network is not a transformer whose every attention is one of all tokens to
-            all tokens, its tokens do not follow the image row by row, or it is a program, inside
-            of which nothing can be watched.
+        InputError: The network is not a transformer in which every attention spans all tokens, its
+            tokens do not follow the image row by row, or it is a program whose functions cannot
+            be intercepted.
 
-    Cost: one forward pass of one image, and the backward pass behind the last attention.
+    Cost: one forward pass of one image, and the backward pass after the last attention.
     """
     if model.spec.target_layer is None:
         raise no_target_layer(model.architecture)
@@ -105,7 +105,7 @@ def find_readout(model: Classifier, image_size: tuple[int, int]) -> TokenReadout
 
 
 def _spans(matrix: Tensor, count: int) -> bool:
-    """Tell whether this is one image's matrix, of one or several heads, for so many tokens."""
+    """Return whether this is the matrix of one image, one or several heads, and `count` tokens."""
     return matrix.ndim in (3, 4) and len(matrix) == 1 and matrix.shape[-2:] == (count, count)
 
 
@@ -113,14 +113,14 @@ def _rows_read(probe: Probe, matrix: Tensor) -> Float[Tensor, "1 t"] | None:
     gradient = probe.gradient(matrix)
     if gradient is None or not gradient.any():
         return None
-    moves = mean_over_heads(gradient.abs()).amax(2) > 0
-    return moves.float()
+    has_gradient = mean_over_heads(gradient.abs()).amax(2) > 0
+    return has_gradient.float()
 
 
 def _unsuitable(model: Classifier, got: str) -> InputError:
     return InputError(
         f"attention of {model.architecture}",
-        expected="a transformer whose every attention spans all tokens",
+        expected="a transformer in which every attention spans all tokens",
         got=got,
         fix="use a method for any network, such as --method gradcam",
     )

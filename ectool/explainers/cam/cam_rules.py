@@ -1,7 +1,7 @@
-"""How the gradient-based class-activation maps weigh activations: the one thing they differ in.
+"""Weighting rules of the gradient-based class-activation maps.
 
-Every rule sees the target layer's activations A and the gradient G of the target logit with respect
-to them. Behind a pooled linear head G is the same at every position and comes as (n, c, 1, 1).
+A rule maps the activations A of the target layer, and the gradient G of the target logit with
+respect to A, to weights. For a pooled linear head G is equal at all positions: (n, c, 1, 1).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Weights = Float[Tensor, "n c #h #w"]
 Map = Float[Tensor, "n h w"]
 
 _PEER_EPSILON = 1e-6
-"""What pytorch-grad-cam adds to the denominator of Grad-CAM++; gradients squared are often less."""
+"""Added to the denominator of Grad-CAM++ in pytorch-grad-cam; squared gradients may be smaller."""
 
 
 def mean_gradient(activations: Activations, gradients: Gradients) -> Weights:  # noqa: ARG001 (rule)
-    """Weigh a channel by its gradient's mean: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
+    """Weight a channel by its mean gradient: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
 
     ``w_c = mean_ij G_cij``.
     """
@@ -33,11 +33,11 @@ def mean_gradient(activations: Activations, gradients: Gradients) -> Weights:  #
 
 
 def plus_plus(activations: Activations, gradients: Gradients) -> Weights:
-    """Weigh a channel as Grad-CAM++ does (Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19).
+    """Weight a channel as in Grad-CAM++ (Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19).
 
     ``w_c = sum_ij alpha_cij relu(G_cij)``, ``alpha = G^2 / (2 G^2 + G^3 sum_ab A_cab)``, computed
-    as ``1 / (2 + G sum_ab A_cab)``, which is the same without its underflow. Deviation: the
-    published weights carry a further factor exp(logit), one number per image.
+    as ``1 / (2 + G sum_ab A_cab)``, which avoids underflow. Deviation: the published weights have
+    another factor exp(logit), one number per image.
     """
     denominator = 2 + gradients * activations.sum((2, 3), keepdim=True)
     alpha = torch.where(denominator == 0, 0, 1 / denominator)
@@ -45,10 +45,10 @@ def plus_plus(activations: Activations, gradients: Gradients) -> Weights:
 
 
 def peer_plus_plus(activations: Activations, gradients: Gradients) -> Weights:
-    """Weigh a channel as pytorch-grad-cam's Grad-CAM++: with 1e-6 added to alpha's denominator.
+    """Weight a channel as Grad-CAM++ in pytorch-grad-cam: alpha has 1e-6 in its denominator.
 
-    Where squared gradients are smaller than that, as behind an average over many positions,
-    alpha is nearly proportional to ``G^2``.
+    If squared gradients are smaller, as for an average over many positions, alpha is nearly
+    proportional to ``G^2``.
     """
     square, total = gradients**2, activations.sum((2, 3), keepdim=True)
     alpha = square / (2 * square + total * gradients**3 + _PEER_EPSILON)
@@ -56,7 +56,7 @@ def peer_plus_plus(activations: Activations, gradients: Gradients) -> Weights:
 
 
 def by_activation(activations: Activations, gradients: Gradients) -> Weights:
-    """Weigh a channel by its gradient where it is active: XGrad-CAM (Fu et al. 2020, 2008.02312).
+    """Weight a channel by its gradient where it is active: XGrad-CAM (Fu et al. 2020, 2008.02312).
 
     ``w_c = sum_ij G_cij A_cij / sum_ij A_cij``; 0 for a channel that sums to 0.
     """
@@ -65,7 +65,7 @@ def by_activation(activations: Activations, gradients: Gradients) -> Weights:
 
 
 def gradient(activations: Activations, gradients: Gradients) -> Weights:  # noqa: ARG001 (rule)
-    """Weigh every position by its own gradient: HiResCAM (Draelos & Carin 2020, arXiv 2011.08891).
+    """Weight every position by its gradient: HiResCAM (Draelos & Carin 2020, arXiv 2011.08891).
 
     ``w_cij = G_cij``.
     """
@@ -73,7 +73,7 @@ def gradient(activations: Activations, gradients: Gradients) -> Weights:  # noqa
 
 
 def positive_gradient(activations: Activations, gradients: Gradients) -> Weights:  # noqa: ARG001
-    """Weigh every position by its positive gradient: LayerCAM (Jiang et al. 2021).
+    """Weight every position by its positive gradient: LayerCAM (Jiang et al. 2021).
 
     ``w_cij = relu(G_cij)``, doi 10.1109/TIP.2021.3089943.
     """
@@ -81,22 +81,22 @@ def positive_gradient(activations: Activations, gradients: Gradients) -> Weights
 
 
 def agreeing_gradient(activations: Activations, gradients: Gradients) -> Weights:
-    """Weigh a position by its gradient where both have one sign: GradCAMElementWise.
+    """Weight a position by its gradient if both have the same sign: GradCAMElementWise.
 
-    ``w_cij = G_cij [G_cij A_cij > 0]``, so that ``sum_c w_c A_c = sum_c relu(G_c A_c)``, after the
+    ``w_cij = G_cij [G_cij A_cij > 0]``, so that ``sum_c w_c A_c = sum_c relu(G_c A_c)``, as the
     method of that name in pytorch-grad-cam.
     """
     return torch.where(gradients * activations > 0, gradients, 0)
 
 
 def uniform(activations: Activations, gradients: Gradients) -> Gradients:  # noqa: ARG001 (rule)
-    """Weigh nothing: Eigen-CAM sees the activations alone."""
+    """Use equal weights: Eigen-CAM depends on the activations only."""
     return torch.ones_like(gradients)
 
 
 def channel_sum(activations: Activations, weights: Float[Tensor, "..."]) -> Map:
     """Return ``sum_c w_c A_c``."""
-    if weights.shape[2:] == (1, 1):  # one number a channel: a product of matrices
+    if weights.shape[2:] == (1, 1):  # one number per channel: a matrix product
         return torch.einsum("nc,nchw->nhw", weights[:, :, 0, 0], activations)
     return (weights * activations).sum(1)
 
@@ -104,7 +104,7 @@ def channel_sum(activations: Activations, weights: Float[Tensor, "..."]) -> Map:
 def principal(activations: Activations, weights: Float[Tensor, "..."]) -> Map:
     """Return the first principal component of ``w_c A_c`` (Muhammad & Yeasin 2020, 2008.00299).
 
-    Deviation: centred over the positions, as pytorch-grad-cam does; the sign is fixed.
+    Deviation: centred over the positions, as in pytorch-grad-cam; the sign is fixed.
     """
     return first_component(weights * activations)
 
@@ -114,9 +114,9 @@ class CamRule:
     """One method of the family: ``heatmap = relu(reduce(A, weigh(A, G)))``.
 
     Attributes:
-        weigh: The weight of each channel, or of each channel at each position.
-        reduce: What makes one map of the weighted channels.
-        uses_gradients: Whether the class plays a part at all.
+        weigh: Returns the weight of each channel, or of each channel at each position.
+        reduce: Reduces the weighted channels to one map.
+        uses_gradients: Whether the map depends on gradients, and so on the class.
     """
 
     weigh: Callable[[Tensor, Tensor], Tensor]
@@ -135,4 +135,4 @@ CAM_RULES: dict[str, CamRule] = {
     "eigengradcam": CamRule(gradient, principal),
 }
 PEER_RULES: dict[str, CamRule] = {**CAM_RULES, "gradcam++": CamRule(peer_plus_plus)}
-"""The same as pytorch-grad-cam computes them, where that differs from the publication."""
+"""The rules of pytorch-grad-cam, which differ from the publication for Grad-CAM++."""

@@ -1,4 +1,4 @@
-"""CAM, the class-activation map that all others come from."""
+"""CAM, the original class-activation map."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ectool.models.classifier import Classifier
 class ClassActivationMap(GradientCAM):
     """CAM (Zhou et al. 2016, arXiv 1512.04150): the linear head applied at every position.
 
-    ``heatmap = relu(sum_c W[y,c] A_c)``, which is h w times Grad-CAM. Deviation: the paper keeps
-    negative evidence, here the map is cut at zero like all others.
+    ``heatmap = relu(sum_c W[y,c] A_c)``, which is h w times Grad-CAM. Deviation: the paper
+    keeps negative evidence; here the map is cut at zero like all others.
 
     Args:
-        model: A classifier in which averaging over the positions and one linear map (W, b) follow
-            the target layer.
+        model: A classifier in which average pooling and one linear layer (W, b) follow the target
+            layer.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -30,14 +30,14 @@ class ClassActivationMap(GradientCAM):
         """Explain a batch, see :class:`GradientCAM`.
 
         Raises:
-            InputError: Something else follows the target layer.
+            InputError: Other layers follow the target layer.
 
-        Cost: one forward pass. The first batch costs one image more.
+        Cost: one forward pass. The first batch costs one more image.
         """
         if self.linear_head.find(images) is None:
             raise InputError(
                 f"cam at {self.model.target_layer.name}",
-                expected="average pooling and one linear layer behind it",
+                expected="average pooling and one linear layer after it",
                 got=f"another head of {self.model.architecture}",
                 fix="choose --method gradcam or hirescam, or the last layer before the pooling",
             )

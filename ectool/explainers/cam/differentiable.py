@@ -1,4 +1,4 @@
-"""Heatmaps that can be differentiated by the pixels, for attacks on the explanation."""
+"""Grad-CAM that is differentiable with respect to the pixels, for attacks on the explanation."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from ectool.models.modes import forward_hooks, frozen
 
 
 class DifferentiableGradCAM:
-    """Grad-CAM whose heatmaps and logits carry a graph back to the pixels.
+    """Grad-CAM whose heatmaps and logits have an autograd graph to the pixels.
 
     The same maps as ``GradCAM``: ``relu(sum_k alpha_k A_k)`` with
     ``alpha_k = mean_{i,j} d logits[y] / d A_k[i,j]``. Both factors are differentiated, alpha by
-    a second derivative of the head. Behind a head of averages, linear maps and ReLU alpha is
-    constant almost everywhere; there the activations alone carry the gradient. Smooth heads (tanh,
-    GELU, layer norm, attention) add their own share. Where a map is zero by its relu, it has no
-    gradient.
+    a second derivative of the head. For a head of averages, linear maps and ReLU, alpha is constant
+    almost everywhere, and only the activations contribute to the gradient; smooth heads (tanh,
+    GELU, layer norm, attention) contribute through alpha, too. A map that is zero has no gradient.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -35,25 +34,25 @@ class DifferentiableGradCAM:
         """Explain a batch.
 
         Args:
-            images: RGB in [0, 1]; those that ask for gradients get them through the result.
-            targets: The class to explain of each image, or k of them; -1 stands for none, and its
-                heatmap is zero. Default: the predicted one.
+            images: RGB in [0, 1]; gradients flow back to them if they require gradients.
+            targets: The class to explain per image, or k classes; -1 means no class, and its
+                heatmap is zero. Default: the predicted class.
 
         Returns:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits, with a
-            graph, also where the caller has switched gradients off.
+            graph, even if the caller has disabled gradients.
 
-        Cost: one forward pass, and a backward pass of the head for each column of targets that
-        holds any; differentiating the result costs a backward pass through all of that.
+        Cost: one forward pass, and one backward pass of the head per column with a target;
+        differentiating the result costs a backward pass through all of these.
         """
         recorded: list[Tensor] = []
 
         def record(_module: nn.Module, _arguments: tuple[object, ...], output: object) -> object:
             if not isinstance(output, Tensor):
                 return output
-            # Frozen parameters ask for no gradient, and neither may the images.
+            # Frozen parameters require no gradient, and the images need not require one.
             recorded.append(output if output.requires_grad else output.detach().requires_grad_())
-            # The head works on a copy, since it may overwrite its input.
+            # The head gets a copy, because it may overwrite its input.
             return recorded[-1].clone()
 
         layer, size = self.model.target_layer, (images.shape[2], images.shape[3])
@@ -66,7 +65,7 @@ class DifferentiableGradCAM:
             classes = choose_targets(logits.detach(), targets)
             alpha = _alpha(layer, size, output, logits, classes)
             activations = layer.to_nchw(output, size).float()
-            # Nothing in place: the graph needs what each step saw.
+            # No in-place operations: the graph needs all intermediate values.
             heatmaps = torch.einsum("n...c,nchw->n...hw", alpha, activations).relu()
             return Explanation(heatmaps * (classes[..., None, None] >= 0), logits)
 
@@ -78,11 +77,11 @@ def _alpha(
     logits: Float[Tensor, "n classes"],
     targets: Int[Tensor, "n *k"],
 ) -> Float[Tensor, "n *k c"]:
-    """Average the gradient over the positions, one column of targets after the other."""
+    """Return the mean gradient over the positions, one column of targets after the other."""
     columns = targets if targets.ndim > 1 else targets[:, None]
     means = []
     for column in columns.unbind(1):
-        # The sum of the batch: each image's logit depends on its own activations alone.
+        # The sum over the batch: the logit of an image depends only on its own activations.
         chosen = logits.gather(1, column.clamp(min=0)[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, output, create_graph=True)
         means.append(layer.to_nchw(gradient, size).float().mean((2, 3)))

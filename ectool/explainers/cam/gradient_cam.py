@@ -1,4 +1,4 @@
-"""The gradient-based class-activation maps, at the cost of little more than a forward pass."""
+"""Gradient-based class-activation maps; the cost is little more than a forward pass."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from ectool.models.classifier import Classifier
 class GradientCAM:
     """A class-activation map ``relu(reduce(A, weigh(A, G)))`` at a classifier's target layer.
 
-    A are the layer's activations and G the gradient of the target logit with respect to them; a
-    class token takes part in neither. Which rule weighs them is what the methods of the family
-    differ in, see :data:`ectool.explainers.cam.cam_rules.CAM_RULES`. Deviation from the usual
-    implementations: the map is neither scaled to [0, 1] nor upsampled.
+    A are the layer's activations and G the gradient of the target logit with respect to A, both
+    without class tokens. The methods of the family differ in the rule, see
+    :data:`ectool.explainers.cam.cam_rules.CAM_RULES`. Deviation from common implementations: the
+    map is neither scaled to [0, 1] nor upsampled.
 
-    Only what follows the target layer is differentiated. Where that is averaging over the
-    positions and one linear map (W, b), ``G_c = W[y,c] / (h w)`` needs no gradient at all. The
-    first batch tells, by what the head makes of random activations, so it does not matter which
-    images come first.
+    Only the layers after the target layer are differentiated. If these are average pooling and one
+    linear layer (W, b), ``G_c = W[y,c] / (h w)`` needs no gradient. This is detected on the first
+    batch with random activations, so the content of its images is irrelevant.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
-        rule: What makes a map of activations and gradients.
+        model: The classifier; each call restores its modes, gradients and hooks.
+        rule: Maps activations and gradients to a heatmap.
     """
 
     def __init__(self, model: Classifier, rule: CamRule) -> None:
@@ -40,14 +39,13 @@ class GradientCAM:
         self.linear_head = LinearHead(model)
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits.
 
-        Cost: one forward pass, whatever k is; behind other heads than a pooled linear one also a
-        backward pass of the head for each column of targets that holds any. The first batch costs
-        one image more.
+        Cost: one forward pass for any k; unless the head is a pooled linear one, also one backward
+        pass of the head per column with a target. The first batch costs one more image.
         """
         if not self.rule.uses_gradients:
             activations, logits = run_forward(self.model, images)
@@ -73,7 +71,7 @@ class GradientCAM:
         targets: Targets,
         gradients: Callable[[Tensor], Tensor],
     ) -> Explanation:
-        """Draw the map of every target, with one gradient for each column."""
+        """Compute the map of every target, with one gradient per column."""
         classes = choose_targets(logits, targets)
         maps = draw_columns(lambda column: self._draw(activations, gradients(column)), classes)
         return Explanation(maps, logits)
@@ -104,9 +102,9 @@ def gradient_cam(
     Args:
         method: A name in :data:`CAM_RULES`.
         model: The classifier.
-        compat: Compute what pytorch-grad-cam computes where it differs from the publication.
-        eigen: Keep the first principal component of the weighted activations in place of their
-            sum, pytorch-grad-cam's ``eigen_smooth``.
+        compat: Use the rules of pytorch-grad-cam where they differ from the publication.
+        eigen: Return the first principal component of the weighted activations instead of their
+            sum, as ``eigen_smooth`` in pytorch-grad-cam.
 
     Returns:
         The explainer.

@@ -1,4 +1,4 @@
-"""Find out whether only averaging and one linear map follow the target layer."""
+"""Detect whether only average pooling and one linear layer follow the target layer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ectool.models.classifier import Classifier
 # Bounds of the numerical test for a pooled linear head, in units of the arithmetic's epsilon.
 _GRADIENT_ULPS = 8
 _LOGIT_ULPS = 32
-# The test runs far outside the range of real activations, on both sides of zero.
+# The test uses activations far outside their real range, of both signs.
 _PROBE_SCALE = 10.0
 _PROBE_SEED = 0
 
 
 class LinearHead:
-    """The pooled linear head of a classifier, looked for when the first batch arrives.
+    """The pooled linear head of a classifier, detected on the first batch.
 
-    What it told holds for these weights: make a new one after training.
+    The result is valid for the current weights: create a new object after training.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -33,12 +33,12 @@ class LinearHead:
         self._is_tested = False
 
     def find(self, images: Float[Tensor, "n ch h w"]) -> nn.Linear | None:
-        """Return the layer, or None where the head is of another kind.
+        """Return the linear layer, or None for another kind of head.
 
         Args:
-            images: Any images; their content plays no part.
+            images: Any images; their content is irrelevant.
 
-        Cost: the first call that of :func:`pooled_linear_head`, later ones nothing.
+        Cost: that of :func:`pooled_linear_head` in the first call, none later.
         """
         if not self._is_tested:
             self._linear = pooled_linear_head(self.model, images[:1])
@@ -47,17 +47,17 @@ class LinearHead:
 
 
 def pooled_linear_head(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> nn.Linear | None:
-    """Find the linear layer that is all there is, but for averaging, behind the target layer.
+    """Find the linear layer that, after average pooling, is all that follows the target layer.
 
-    True of a layer (W, b) if for random activations A, far out on both sides of zero, every
-    gradient is ``W[y,k] / (h w)`` and the logits are ``W mean_{i,j} A + b``, up to rounding.
+    A layer (W, b) matches if for random activations A, large and of both signs, every gradient is
+    ``W[y,k] / (h w)`` and the logits are ``W mean_{i,j} A + b``, up to rounding.
 
     Args:
-        model: The classifier, left as found.
-        image: Any image; its content plays no part beyond the scale of A.
+        model: The classifier; its state is restored.
+        image: Any image; its content affects only the scale of A.
 
     Returns:
-        The layer, or None if the head is of another kind.
+        The layer, or None for another kind of head.
 
     Cost: one forward pass of one image, and the backward pass of the head.
     """
@@ -84,7 +84,7 @@ def _explains_gradients(linear: nn.Linear, head: HeadPass) -> bool:
     row = linear.weight.detach()[head.logits.argmax(1)].float()
     expected = row[:, :, None, None] / head.activations[0, 0].numel()
     error = (head.gradients.float() - expected).abs()
-    # A head still at its zero initialisation tells nothing.
+    # A head with zero weights cannot be tested.
     return bool(row.any() and (error <= _GRADIENT_ULPS * _epsilon(head) * expected.abs()).all())
 
 
@@ -93,7 +93,7 @@ def _explains_logits(linear: nn.Linear, head: HeadPass) -> bool:
     bias = torch.zeros_like(weight[:, 0]) if linear.bias is None else linear.bias.detach().float()
     activations = head.activations.float()
     error = (head.logits - activations.mean((2, 3)) @ weight.T - bias).abs()
-    # What rounding can do grows with the sum's terms, not with the sum.
+    # Rounding errors grow with the terms of the sum, not with the sum.
     terms = activations.abs().mean((2, 3)) @ weight.abs().T + bias.abs()
     return bool((error <= _LOGIT_ULPS * _epsilon(head) * terms).all())
 

@@ -1,4 +1,4 @@
-"""Heatmaps from a feature map: the weighted sum of its channels, the first principal component."""
+"""Reduce a feature map to a heatmap: weighted sum of channels, first principal component."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def weighted_map(
 
     Args:
         weights: Weight of each channel for each target.
-        activations: Of any floating type.
-        classes: The targets, one for each image or k; the map of -1 is zero.
+        activations: Activations of any floating-point dtype.
+        classes: One or k targets per image; the map of -1 is zero.
 
     Returns:
         Non-negative heatmaps.
@@ -28,19 +28,19 @@ def weighted_map(
 
 
 def first_component(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """Project every position's channels onto their first principal direction over the positions.
+    """Project the channels of every position onto their first principal component.
 
     ``map = u s`` with u, s the first left singular vector and value of the positions × channels
-    matrix, centred over the positions. It comes from the eigenvectors of the smaller of the two
-    Gram matrices (positions × positions or channels × channels), not from a decomposition of the
-    matrix itself. A singular vector's sign is arbitrary: here the map correlates positively with
-    the length of the channel vectors, so it is high where the layer is active.
+    matrix, centred over the positions. It is computed from the eigenvectors of the smaller Gram
+    matrix (positions × positions or channels × channels). The sign of a singular vector is
+    arbitrary; here the map correlates positively with the norm of the channel vectors, so it is
+    high where the layer is active.
 
     Args:
-        features: Of any floating type.
+        features: Activations of any floating-point dtype.
 
     Returns:
-        Signed maps in float32 that sum to 0; zero where all positions are alike.
+        Signed maps in float32 that sum to 0; zero if all positions are equal.
     """
     rows = features.float().flatten(2).transpose(1, 2)
     energy = rows.square().sum(2)
@@ -51,14 +51,14 @@ def first_component(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"
 
 
 def _left(rows: Float[Tensor, "n p c"]) -> Float[Tensor, "n p"]:
-    """Return ``u s`` by way of the positions' Gram matrix."""
+    """Return ``u s`` from the Gram matrix of the positions."""
     values, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))
     first: Tensor = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
     return first
 
 
 def _right(rows: Float[Tensor, "n p c"]) -> Float[Tensor, "n p"]:
-    """Return ``u s`` by way of the channels' Gram matrix."""
+    """Return ``u s`` from the Gram matrix of the channels."""
     _, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)
     first: Tensor = (rows @ vectors[:, :, -1:])[:, :, 0]
     return first

@@ -1,4 +1,4 @@
-"""Run what follows the target layer again and again, without what comes before it."""
+"""Run the head of a model repeatedly on other activations, without rerunning the trunk."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ectool.models.modes import forward_hooks, frozen, graph_free
 
 Forward = Callable[..., Any]
 
-# Two rows tell what has one for each image from what has a first axis of length one anyway.
+# With two rows, outputs per image differ from outputs whose first axis always has length 1.
 _COPIES = 2
 
 
 @dataclass
 class _Call:
-    """One call of a module on the way to the target layer.
+    """One call of a module before the target layer.
 
     Attributes:
-        module: Who was called.
-        output: What came out, which later steps may overwrite.
-        row: What came out for one image.
-        version: How often `output` had been overwritten when last seen.
-        is_overwritten: Whether code between the modules did so.
+        module: The module.
+        output: Its output, which later steps may overwrite.
+        row: A copy of the output for one image.
+        version: Version counter of `output` at the last check.
+        is_overwritten: Whether code between the modules has overwritten `output`.
     """
 
     module: nn.Module
@@ -43,12 +43,12 @@ class _Call:
 
 @dataclass
 class _Recorder:
-    """Notes the outermost calls that are over before the target layer has answered.
+    """Records the outermost calls that finish before the target layer.
 
     Attributes:
-        calls: Those that gave a row for each image, in order.
-        is_inside: Whether such a call is running, whose own calls do not matter.
-        is_over: Whether the target layer has answered.
+        calls: Calls with one output row per image, in order.
+        is_inside: Whether an outermost call is running; nested calls are not recorded.
+        is_over: Whether the target layer has finished.
     """
 
     calls: list[_Call] = field(default_factory=list)
@@ -56,7 +56,7 @@ class _Recorder:
     is_over: bool = False
 
     def watch(self, module: nn.Module) -> Forward:
-        """Return the module's forward, noting what it returns."""
+        """Return the module's forward, which also records its output."""
         forward = module.forward
 
         def watched(*arguments: object, **options: object) -> object:
@@ -68,7 +68,7 @@ class _Recorder:
             self.is_inside = False
             if not self.is_over and isinstance(output, Tensor) and output.shape[:1] == (_COPIES,):
                 self.calls.append(_Call(module, output, output[:1].clone(), output._version))
-            for call in self.calls:  # what a module overwrites, its own record makes good for
+            for call in self.calls:  # overwriting inside a module is covered by its own record
                 call.version = call.output._version
             return output
 
@@ -82,14 +82,14 @@ class _Recorder:
 
 @dataclass(frozen=True)
 class Replay:
-    """A model that has seen one image and answers for other outputs of its target layer.
+    """A model after one image; its head can run on other outputs of the target layer.
 
     Attributes:
         model: The classifier.
-        image: What it has seen.
-        output: Output of the target layer, in the layer's own layout; the head cannot spoil it.
-        logits: What the model answered.
-        calls: The calls that need no repetition.
+        image: The image.
+        output: Output of the target layer, in the layer's own layout; a copy.
+        logits: Logits of the image.
+        calls: The calls that are not repeated.
     """
 
     model: Classifier
@@ -99,10 +99,10 @@ class Replay:
     calls: list[_Call]
 
     def run_head(self, outputs: Float[Tensor, "m ..."]) -> Float[Tensor, "m classes"]:
-        """Answer as if the target layer had put out something else.
+        """Run the head on other outputs of the target layer.
 
         Args:
-            outputs: In the layer's own layout, of the type of ``output``; the head may overwrite
+            outputs: In the layer's own layout and the dtype of ``output``; the head may overwrite
                 them.
 
         Returns:
@@ -118,22 +118,22 @@ class Replay:
 
 @contextmanager
 def open_replay(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> Iterator[Replay]:
-    """Run a model on one image and hold it ready to run its head on other activations.
+    """Run a model on one image, then allow runs of its head on other activations.
 
-    The head is run by calling the model once more while every module that was done before the
-    target layer only returns what it returned then, repeated for the batch. So a head may be any
-    code that can stand in a forward: skip connections around the target layer, shapes taken from
-    the input and branches beside it all see what they would see in a whole pass.
+    To run the head, the model is called again, while every module that finished before the target
+    layer returns its recorded output, repeated for the batch. So the head may be any code of a
+    forward method: skip connections around the target layer, shapes of the input and parallel
+    branches get the same values as in a complete pass.
 
     Args:
-        model: The classifier; held in evaluation mode inside the block, left as found.
+        model: The classifier; in evaluation mode inside the block, restored afterwards.
         image: RGB in [0, 1].
 
     Yields:
-        Output of the target layer, logits and what it takes to run the head.
+        The output of the target layer, the logits, and a method that runs the head.
 
-    Cost: one forward pass of the image, twice in a batch, without a graph. Held in memory: what
-    the modules before the target layer put out for it.
+    Cost: one forward pass of a batch with the image twice, without a graph. Memory: the outputs of
+    the modules before the target layer.
     """
     recorder = _Recorder()
     outputs: list[Tensor] = []
@@ -153,42 +153,42 @@ def open_replay(model: Classifier, image: Float[Tensor, "1 ch h w"]) -> Iterator
 
 
 def _beside_target(model: Classifier) -> list[nn.Module]:
-    """Return the modules that may be over before the target layer is: all but those around it."""
+    """Return the modules that may finish before the target layer: all that do not contain it."""
     names = model.target_layer.name.split(".")
     around = {model.network.get_submodule(".".join(names[:end])) for end in range(len(names))}
     return [
         module
         for module in model.network.modules()
-        # A scripted module's forward is compiled and cannot be replaced; it just runs again.
+        # The forward of a scripted module is compiled and cannot be replaced; it runs again.
         if module not in around and not isinstance(module, torch.jit.ScriptModule)
     ]
 
 
 def _stubs(calls: list[_Call], rows: int) -> dict[nn.Module, Forward]:
-    """Return forwards that answer the recorded calls in order, and compute all later ones."""
+    """Return forwards that replay the recorded calls in order, and compute all later calls."""
     waiting: defaultdict[nn.Module, list[_Call]] = defaultdict(list)
     for call in reversed(calls):
         waiting[call.module].append(call)
 
     def stub(module: nn.Module) -> Forward:
-        forward, answers = module.forward, waiting[module]
+        forward, recorded = module.forward, waiting[module]
 
-        def answer(*arguments: object, **options: object) -> object:
-            if not answers:
+        def replayed(*arguments: object, **options: object) -> object:
+            if not recorded:
                 return forward(*arguments, **options)
-            call = answers.pop()
+            call = recorded.pop()
             repeated = call.row.expand(rows, *call.row.shape[1:])
-            # A view costs nothing, but cannot be overwritten.
+            # A view needs no memory, but cannot be overwritten.
             return repeated.clone() if call.is_overwritten else repeated
 
-        return answer
+        return replayed
 
     return {module: stub(module) for module in waiting}
 
 
 @contextmanager
 def _overridden(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
-    """Let modules compute something else; hooks and what comes with a call stay as they are."""
+    """Replace the forward of modules; hooks and everything else of a call stay."""
     with ExitStack() as stack:
         for module, forward in forwards.items():
             stack.callback(_restore, vars(module), vars(module).get("forward"))
@@ -197,7 +197,7 @@ def _overridden(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
 
 
 def _restore(attributes: dict[str, Any], forward: Forward | None) -> None:
-    """Put back the forward an instance had of its own, or let the class's show again."""
+    """Restore the forward of an instance, or remove it if only the class had one."""
     del attributes["forward"]
     if forward is not None:
         attributes["forward"] = forward

@@ -1,4 +1,4 @@
-"""Score-CAM: a channel counts for what the model says of the image seen through it."""
+"""Score-CAM: channels weighted by the logits of images masked with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ectool.explainers.masked_passes import fade, score_pairs
 from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen, graph_free
 
-# As in pytorch-grad-cam: keeps a channel that hardly varies from being divided by nothing.
+# As in pytorch-grad-cam: avoids a division by nearly 0 for a nearly constant channel.
 _EPSILON = 1e-8
 
 
@@ -22,28 +22,28 @@ class ScoreCAM:
 
     ``heatmap = relu(sum_c w_c A_c)``, ``w = softmax_c(f_y(x * H_c))``, with A the target layer's
     activations, ``H_c = (U_c - min U_c) / (max U_c - min U_c)`` of the upsampled ``U_c`` and f the
-    logits. The product is that with the normalised image x, so what a mask hides takes the model's
-    mean colour. The paper subtracts the logit of a blank image first, which the softmax cannot see.
+    logits. The product is with the normalised image x, so masked pixels get the mean colour of the
+    model. The paper first subtracts the logit of a blank image, which does not change the softmax.
     Upsampling is bilinear with aligned corners, as in pytorch-grad-cam. Deviations from it: a
-    constant channel has an all-zero mask whatever rounding makes of it, and the map is neither
-    scaled to [0, 1] nor upsampled.
+    constant channel always has an all-zero mask, and the map is neither scaled to [0, 1] nor
+    upsampled.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the layer's resolution, and the logits.
 
-        Cost: one forward pass, and one for each channel that is not constant, whatever k is.
-        Memory: that of one pass of :func:`~ectool.models.memory.pass_size` images, beside the
-        batch's activations.
+        Cost: one forward pass, and one for each channel that is not constant, for any k.
+        Memory: that of one pass of :func:`~ectool.models.memory.pass_size` images, plus the
+        activations of the batch.
         """
         activations, logits = run_forward(self.model, images)
         classes = choose_targets(logits, targets)
@@ -57,18 +57,18 @@ class ScoreCAM:
         activations: Float[Tensor, "n c i j"],
         classes: Int[Tensor, "n k"],
     ) -> Float[Tensor, "n c k"]:
-        """Return the target logits of the image seen through each channel."""
+        """Return the target logits of the image masked with each channel."""
 
         def draw(image: Tensor, channel: Tensor) -> Tensor:
             return channel_masks(activations[image, channel], (images.shape[2], images.shape[3]))
 
         varies = activations.amax((2, 3)) > activations.amin((2, 3))
         pairs = (varies & (classes >= 0).any(1, keepdim=True)).nonzero()
-        # What a constant channel, which masks out everything, would let the model say.
+        # The logits for a constant channel, which masks the whole image.
         blank = fade(self.model, images[:1], images.new_zeros(1, *images.shape[2:]))
         with graph_free(), frozen(self.model):
-            nothing: Tensor = self.model(blank)[0].float()[classes.clamp(min=0)]
-        scores = nothing[:, None].repeat(1, activations.shape[1], 1)
+            constant: Tensor = self.model(blank)[0].float()[classes.clamp(min=0)]
+        scores = constant[:, None].repeat(1, activations.shape[1], 1)
         scores[pairs[:, 0], pairs[:, 1]] = score_pairs(self.model, images, pairs, draw, classes)
         return scores
 
@@ -79,7 +79,7 @@ def channel_masks(
     """Upsample activations, then scale each map to [0, 1]: ``(U - min U) / (max U - min U)``.
 
     Args:
-        channels: One channel each, of any floating type.
+        channels: One channel each, of any floating-point dtype.
         size: (height, width) of the masks in pixels.
 
     Returns:
@@ -87,6 +87,6 @@ def channel_masks(
     """
     maps = channels[:, None].float()
     masks = F.interpolate(maps, size, mode="bilinear", align_corners=True)[:, 0]
-    least = masks.amin((1, 2), keepdim=True)
-    span = masks.amax((1, 2), keepdim=True) - least
-    return masks.sub_(least).div_(span + _EPSILON)
+    minimum = masks.amin((1, 2), keepdim=True)
+    span = masks.amax((1, 2), keepdim=True) - minimum
+    return masks.sub_(minimum).div_(span + _EPSILON)

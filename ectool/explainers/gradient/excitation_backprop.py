@@ -1,4 +1,4 @@
-"""Excitation backpropagation: the chance that a neuron is on the winning path of a class."""
+"""Excitation backpropagation: winning probabilities of neurons for a class."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "hardtanh", "elu", "selu", "silu", "gelu", "mish"),
     *("hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus"),
 )
-# Steps whose own derivative hands each probability on as it is, to one neuron.
+# Steps whose derivative passes each probability unchanged to one neuron.
 _ROUTES = frozenset(
     {
         *("AccumulateGrad", "Alias", "Amax", "Cat", "Clone", "ConstantPadNd", "CopyBackwards"),
@@ -48,46 +48,46 @@ class ExcitationBackprop:
     """Excitation backpropagation (Zhang et al. 2016, arXiv 1608.00507) at the target layer.
 
     ``heatmap = sum_c P(a_c)`` with P the marginal winning probability, 1 at the target logit and
-    ``P(a_j) = sum_i P(a_i) * a_j * w_ij^+ / sum_k a_k * w_ik^+`` further down. Non-negative; where
-    every neuron on the way has an excited one below it, the map sums to 1, and to less otherwise.
+    ``P(a_j) = sum_i P(a_i) * a_j * w_ij^+ / sum_k a_k * w_ik^+`` in the layers below. Non-negative;
+    the map sums to 1 if every neuron on the path has an excited input, and to less otherwise.
 
     - convolution, linear layer: as above, without the bias; negative activations count as 0
-    - average pooling, mean, sum: linear with equal weights; a sum of two activations, as behind a
-      residual branch, is shared in proportion to them
-    - maximum pooling: to the winner
-    - activation (ReLU, SiLU, ...): handed through
-    - batch normalisation: handed through; behind a convolution its sign belongs to the weights w,
-      so that the result is that of the network with the two folded into one
-    - product with a number or a smaller tensor, as in squeeze and excitation: the smaller one is
-      the weight, and nothing goes to where it comes from
+    - average pooling, mean, sum: linear with equal weights; a sum of two activations, as in a
+      residual block, is divided in proportion to them
+    - maximum pooling: to the maximum
+    - activation (ReLU, SiLU, ...): passed unchanged
+    - batch normalisation: passed unchanged; after a convolution, the signs of its scale multiply
+      the weights w, so that the result is that of the network with folded batch normalisation
+    - product with a number or a smaller tensor, as in squeeze and excitation: the smaller one is a
+      weight, and its branch gets no probability
 
-    Deviation: the paper defines no more than convolutions, linear layers, pooling and ReLUs.
-    Attention and layer normalisation are refused.
+    Deviation: the paper defines only convolutions, linear layers, pooling and ReLUs. Attention and
+    layer normalisation are rejected.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps of probabilities at the layer's resolution, and the logits.
 
         Raises:
-            InputError: Behind the target layer there is a step without a rule.
+            InputError: A step after the target layer has no rule.
 
-        Cost: one forward pass, and a forward and a backward pass of what follows the target layer
-        for each column of targets. Memory: a copy of the activations behind that layer.
+        Cost: one forward pass, and one forward and one backward pass of the head per column of
+        targets. Memory: a copy of the activations after the target layer.
         """
         with ExitStack() as stack:
-            # Only the forward pass: the rules call the functions they stand in for.
+            # Only during the forward pass, because the rules call the original functions.
             with Interception(_Rules().stand_ins()):
                 head = stack.enter_context(open_head(self.model, images))
-            _check_steps(head.answer, self.model.architecture)
+            _check_steps(head.logits_with_graph, self.model.architecture)
 
             def draw(column: Tensor) -> Tensor:
                 return head.gradients(column).float().sum(1)
@@ -97,10 +97,10 @@ class ExcitationBackprop:
 
 
 class _Rules:
-    """Functions that answer like torch's, and send probabilities back instead of derivatives."""
+    """Functions with the outputs of torch's, whose backward pass propagates probabilities."""
 
     def __init__(self) -> None:
-        # Of the channels, by the batch normalisations that follow a convolution.
+        # Signs of the channels, from batch normalisations after a convolution.
         self._signs: Notes[list[Tensor]] = Notes()
 
     def stand_ins(self) -> dict[str, StandIn]:
@@ -159,13 +159,13 @@ def _pool(func: Map, inputs: Tensor, *args: object, **kwargs: object) -> Tensor:
 
 
 def _activation(func: Map, inputs: Tensor, *args: object, **kwargs: object) -> Tensor:
-    # A copy, because in place it would overwrite its input below autograd.
+    # A copy, because an in-place function would overwrite its input inside autograd.
     output = _pass(lambda x: func(x.clone(), *args, **kwargs), inputs)
     return inputs.copy_(output) if is_in_place(func, bool(kwargs.get("inplace"))) else output
 
 
 def _add(func: Map, left: Tensor, right: Factor, **kwargs: object) -> Tensor:
-    if kwargs:  # a factor, for which there is no rule
+    if kwargs:  # `alpha`, which has no rule
         return func(left, right, **kwargs)
     whole, part = _larger_first(left, right)
     if _is_activation(part, whole):
@@ -178,7 +178,7 @@ def _add(func: Map, left: Tensor, right: Factor, **kwargs: object) -> Tensor:
 def _multiply(func: Map, left: Tensor, right: Factor) -> Tensor:
     whole, part = _larger_first(left, right)
     if isinstance(part, Tensor):
-        if part.shape == whole.shape:  # which one would be the weight?
+        if part.shape == whole.shape:  # ambiguous: either could be the weight
             return func(left, right)
         part = part.detach()
         weight: Factor = part.float().relu()
@@ -195,33 +195,33 @@ def _larger_first(left: Tensor, right: Factor) -> tuple[Tensor, Factor]:
 
 
 def _is_activation(part: Factor, whole: Tensor) -> bool:
-    """Return whether ``part`` is of neurons, be it of those before the target layer."""
+    """Return whether ``part`` holds activations, also of layers before the target layer."""
     if not isinstance(part, Tensor):
         return False
     return part.requires_grad or (part.shape == whole.shape and not isinstance(part, nn.Parameter))
 
 
-def _share(answer: Map, excite: Map, *inputs: Factor) -> Tensor:
-    return cast(Tensor, cast(Any, _Share).apply(answer, excite, *inputs))
+def _share(function: Map, excite: Map, *inputs: Factor) -> Tensor:
+    return cast(Tensor, cast(Any, _Share).apply(function, excite, *inputs))
 
 
-def _pass(answer: Map, inputs: Tensor) -> Tensor:
-    return cast(Tensor, cast(Any, _Pass).apply(answer, inputs))
+def _pass(function: Map, inputs: Tensor) -> Tensor:
+    return cast(Tensor, cast(Any, _Pass).apply(function, inputs))
 
 
 class _Share(torch.autograd.Function):
-    """Share probabilities: ``P_in = a * d sum(P_out * excite / excite(a)) / d a``, a = relu(in).
+    """Distribute ``P_in = a * d sum(P_out * excite / excite(a)) / d a`` with a = relu(input).
 
-    ``excite`` is linear with non-negative weights, so that its derivative distributes and its
-    value is what there is to distribute.
+    ``excite`` is linear with non-negative weights: its derivative distributes the probability, and
+    its value is the normaliser.
     """
 
     @staticmethod
-    def forward(ctx: BackwardCFunction, answer: Map, excite: Map, *inputs: Tensor) -> Tensor:
+    def forward(ctx: BackwardCFunction, function: Map, excite: Map, *inputs: Tensor) -> Tensor:
         cast(Any, ctx).excite = excite
-        # Copies, because the network may overwrite its activations afterwards.
+        # Copies, because the network may overwrite its activations later.
         ctx.save_for_backward(*(x.relu() for x in inputs))
-        return answer(*inputs)
+        return function(*inputs)
 
     @staticmethod
     def backward(ctx: BackwardCFunction, *probabilities: Tensor) -> tuple[Tensor | None, ...]:
@@ -235,20 +235,20 @@ class _Share(torch.autograd.Function):
 
 
 class _Pass(torch.autograd.Function):
-    """Hand probabilities through."""
+    """Pass probabilities unchanged."""
 
     @staticmethod
-    def forward(_ctx: BackwardCFunction, answer: Map, inputs: Tensor) -> Tensor:
-        return answer(inputs)
+    def forward(_ctx: BackwardCFunction, function: Map, inputs: Tensor) -> Tensor:
+        return function(inputs)
 
     @staticmethod
     def backward(_ctx: BackwardCFunction, *probabilities: Tensor) -> tuple[None, Tensor]:
         return None, probabilities[0]
 
 
-def _check_steps(answer: Tensor, architecture: str) -> None:
-    """Raise for a step of the graph that neither has a rule nor just moves values."""
-    seen, waiting = set(), [answer.grad_fn]
+def _check_steps(logits: Tensor, architecture: str) -> None:
+    """Raise if a step of the graph neither has a rule nor only moves values."""
+    seen, waiting = set(), [logits.grad_fn]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
@@ -258,7 +258,7 @@ def _check_steps(answer: Tensor, architecture: str) -> None:
         if step not in _ROUTES:
             raise InputError(
                 f"model {architecture}",
-                expected="convolutions, poolings, activations and sums behind the target layer, "
+                expected="convolutions, poolings, activations and sums after the target layer, "
                 "for excitation backpropagation",
                 got=step,
                 fix="choose a later layer or another method",

@@ -1,4 +1,4 @@
-"""FullGrad: the parts of the input and of every bias in a logit."""
+"""FullGrad: contributions of the input and of every bias to a logit."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class FullGrad:
     """FullGrad (Srinivas & Fleuret 2019, arXiv 1905.00780) at the pixels.
 
     ``heatmap = sum_l spread(sum_c |piece_lc|)`` over the pieces of ``full_gradient``: of the input,
-    and of every convolution and batch normalisation; like the paper's maps, without the biases of
-    linear layers, which have no place.
+    and of every convolution and batch normalisation. As in the paper, biases of linear layers are
+    omitted, because they have no position.
 
     Deviation: the paper scales the map of every layer to [0, 1] and interpolates it. Here the raw
-    scale is kept, and ``spread`` interpolates bilinearly and divides by the number of pixels in a
-    cell, so that the sum of a map is the sum of what the pieces contribute, whatever their size.
+    scale is kept, and ``spread`` interpolates bilinearly and divides by the number of pixels per
+    cell, so that the sum of a map equals the sum of the contributions at any resolution.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the pixels, and the logits.
 
         Raises:
-            InputError: The logits have no gradient, or the network shows no layers (TorchScript).
+            InputError: The network is not differentiable, or its layers are hidden (TorchScript).
 
-        Cost: one forward pass, and a forward and a backward pass for each column that holds any
-        target. Memory: one map of each resolution beside one pass.
+        Cost: one forward pass, and one forward and one backward pass per column with a target.
+        Memory: that of one pass and one map per resolution.
         """
         return explain_each(self.model, images, targets, self._draw)
 
@@ -73,31 +73,31 @@ def full_gradient(
     classes: Int[Tensor, "n"],
     visit: Visit,
 ) -> Float32[Tensor, "n ch h w"]:
-    """Decompose each image's logit into pieces of the input and of every bias, signed.
+    """Decompose the logit of each image into signed pieces of the input and of every bias.
 
     ``f(x) = sum z * df/dz + sum_l sum b_l * df/db_l`` with z the normalised pixels and b_l the
     biases of convolutions, linear layers and batch normalisations (``bias - running_mean * weight /
     sqrt(running_var + eps)``), each at every position. The sum is exact (completeness) for networks
-    of these, ReLUs, and average and maximum pooling; other activations and normalisations have a
-    part of their own, which is left out. The normalisation of the pixels needs no bias, because
+    of these layers, ReLUs, and average and maximum pooling; contributions of other activations and
+    normalisations are omitted. The normalisation of the pixels needs no bias, because
     ``z * df/dz = (x - mean) * df/dx``.
 
-    The bias of a convolution counts with that of the batch normalisation that takes its output, so
-    that the pieces are those of the network with the two folded into one. As for folding, that
-    output is taken to go nowhere else.
+    The bias of a convolution is added to that of the batch normalisation after it, so that the
+    pieces are those of the network with folded batch normalisation. As for folding, the output of
+    the convolution must have no other use.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        classes: A class for each image.
-        visit: Is given each piece of a bias in float32 as soon as it is known, from the last layer
-            to the first: (n, c, h, w), or (n, features) behind linear layers.
+        classes: One class per image.
+        visit: Called with each piece of a bias in float32, from the last layer to the first:
+            (n, c, h, w), or (n, features) for linear layers.
 
     Returns:
         The piece of the input.
 
     Raises:
-        InputError: The logits have no gradient, or the network shows no layers (TorchScript).
+        InputError: The network is not differentiable, or its layers are hidden (TorchScript).
 
     Cost: one forward pass and one backward pass.
     """
@@ -114,16 +114,16 @@ def full_gradient(
         if not biases.has_seen_layers:
             raise InputError(
                 f"model {model.architecture}",
-                expected="a network whose layers can be seen, for FullGrad",
-                got="none that could",
-                fix="take another method, such as integrated gradients",
+                expected="a network with visible layers, for FullGrad",
+                got="no convolution or linear layer outside of TorchScript",
+                fix="choose another method, such as integrated gradients",
             )
         gradients = target_gradient(logits, leaf, classes).float()
     return (images.float() - model.mean.float()) * gradients
 
 
 class _Biases:
-    """Listen for the gradients at the outputs of layers that have a bias."""
+    """Hooks on the gradients at the outputs of layers with a bias."""
 
     def __init__(self, visit: Visit) -> None:
         self.has_seen_layers = False
@@ -142,7 +142,7 @@ class _Biases:
         self.has_seen_layers = True
         output = func(inputs, weight, bias, *args, **kwargs)
         if bias is not None and output.requires_grad:
-            self._convolved[output] = bias, self._listen(output, bias[:, None, None])
+            self._convolved[output] = bias, self._add_hook(output, bias[:, None, None])
         return output
 
     def linear(
@@ -155,7 +155,7 @@ class _Biases:
         self.has_seen_layers = True
         output = func(inputs, weight, bias)
         if bias is not None and output.requires_grad:
-            self._listen(output, bias)
+            self._add_hook(output, bias)
         return output
 
     def batch_norm(
@@ -168,21 +168,21 @@ class _Biases:
             handle.remove()
             shift = shift + bias * scale
         if output.requires_grad:
-            self._listen(output, shift.view(-1, *[1] * (output.ndim - 2)))
+            self._add_hook(output, shift.view(-1, *[1] * (output.ndim - 2)))
         return output
 
-    def _listen(self, output: Tensor, bias: Tensor) -> RemovableHandle:
-        # Not `self`, which holds the outputs: they would hold each other and never be freed.
+    def _add_hook(self, output: Tensor, bias: Tensor) -> RemovableHandle:
+        # Do not capture `self`, which references the outputs: the cycle would never be freed.
         visit, is_linear = self._visit, bias.ndim == 1 and output.ndim > 2
 
-        def hand_over(gradient: Tensor) -> None:
+        def visit_piece(gradient: Tensor) -> None:
             piece = gradient.float() * bias.float()
             visit(piece.flatten(1) if is_linear else piece)
 
-        return cast(RemovableHandle, cast(Any, output).register_hook(hand_over))
+        return cast(RemovableHandle, cast(Any, output).register_hook(visit_piece))
 
 
 def _spread(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Distribute each cell over the pixels it covers."""
+    """Distribute the value of each cell over its pixels."""
     share = maps[0].numel() / (size[0] * size[1])
     return upsample(maps, size) * share

@@ -1,4 +1,4 @@
-"""Guided backpropagation: a gradient that only follows what speaks for the class."""
+"""Guided backpropagation: a gradient that passes only positive values through ReLUs."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ class GuidedBackprop:
     """Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806) at the pixels.
 
     ``heatmap = max_c |R_c|`` with R the gradient of the target logit with respect to the pixels,
-    but for ``R_in = R_out * (R_out > 0) * (input > 0)`` at each ReLU. Only ReLUs are guided; other
-    activations (ReLU6, SiLU, GELU, Hardswish, a clamp at 0), which the paper does not define, keep
-    their own derivative.
+    except that ``R_in = R_out * (R_out > 0) * (input > 0)`` at each ReLU. The paper does not define
+    other activations (ReLU6, SiLU, GELU, Hardswish, a clamp at 0); they keep their derivative.
 
-    ReLUs are caught where torch is called, as a module or a function, in place or not; the
-    network's modules are not touched. TorchScript programs do not show theirs.
+    ReLUs are intercepted at the torch function, as a module or a function, in place or not; the
+    modules of the network are not changed. ReLUs in TorchScript programs cannot be intercepted.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the pixels, and the logits.
 
         Raises:
-            InputError: The network has no ReLU, or its logits no gradient.
+            InputError: The network has no ReLU, or is not differentiable.
 
-        Cost: one forward pass, and a backward pass for each column that holds any target.
+        Cost: one forward pass, and one backward pass per column with a target.
         """
         return explain_by_gradient(self.model, images, targets, max_magnitude, run_guided)
 
@@ -53,7 +52,7 @@ class GuidedBackprop:
 def run_guided(
     model: Classifier, images: Float[Tensor, "n ch h w"]
 ) -> tuple[Float[Tensor, "n ch h w"], Float[Tensor, "n c"]]:
-    """Return the pixels and the logits with a graph between them in which ReLUs are guided.
+    """Return a leaf copy of the images, and the logits with a graph in which ReLUs are guided.
 
     Args:
         model: The classifier, frozen by the caller.
@@ -79,8 +78,8 @@ def run_guided(
         raise InputError(
             f"model {model.architecture}",
             expected="a network with ReLUs, for guided backpropagation",
-            got="none that could be seen",
-            fix="take another method, such as smoothgrad",
+            got="no ReLU outside of TorchScript",
+            fix="choose another method, such as smoothgrad",
         )
     return leaf, logits
 

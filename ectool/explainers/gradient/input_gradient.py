@@ -1,4 +1,4 @@
-"""The gradient at the pixels, and what it says of the pixels' own part in a logit."""
+"""Input x gradient: first-order contributions of the pixels to a logit."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ class InputXGradient:
     """Input x gradient (Shrikumar et al. 2016, arXiv 1605.01713) at the pixels.
 
     ``heatmap = relu(sum_c x_c * d logits[y] / d x_c)`` with x the pixels in [0, 1]: the first-order
-    share of each pixel in the logit's difference to a black image. Deviation: x are the pixels,
-    not what the network sees after normalising them. Black pixels get nothing, whatever they mean.
+    contribution of each pixel to the difference between the logits of the image and of a black
+    image. Deviation: x are the pixels, not the normalised input of the network. Black pixels have
+    an attribution of 0, even on the object.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
+        model: The classifier; each call restores its modes, gradients and hooks.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the pixels, and the logits.
 
         Raises:
-            InputError: The logits have no gradient.
+            InputError: The network is not differentiable.
 
-        Cost: one forward pass, and a backward pass for each column that holds any target.
+        Cost: one forward pass, and one backward pass per column with a target.
         """
 
         def reduce(gradients: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Integrated gradients: the gradient along the way from black to the image."""
+"""Integrated gradients: the mean gradient on the path from a black image to the image."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class IntegratedGradients:
     Gauss-Legendre quadrature on [0, 1]. Summed over pixels and channels the attribution is
     ``f(x) - f(black)`` (completeness), up to the quadrature's error.
 
-    The baseline is black, as in the paper's experiments. Black pixels therefore get nothing, even
-    where they are the object.
+    The baseline is black, as in the paper's experiments, so black pixels have an attribution of 0,
+    even on the object.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
-        passes: Points on the path, at least 1.
+        model: The classifier; each call restores its modes, gradients and hooks.
+        passes: Number of points on the path, at least 1.
     """
 
     def __init__(self, model: Classifier, *, passes: int = 50) -> None:
@@ -34,16 +34,16 @@ class IntegratedGradients:
         self.passes = passes
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the pixels, and the logits.
 
         Raises:
-            InputError: The logits have no gradient.
+            InputError: The network is not differentiable.
 
-        Cost: one forward pass, and ``passes`` forward and backward passes for each column that
-        holds any target. Memory: four copies of the batch beside one pass, whatever ``passes`` is.
+        Cost: one forward pass, and ``passes`` forward and backward passes per column with a target.
+        Memory: that of one pass and four copies of the batch, for any ``passes``.
         """
 
         def draw(rows: Tensor, classes: Tensor) -> Tensor:
@@ -59,16 +59,16 @@ def integrated_gradients(
     *,
     passes: int,
 ) -> Float32[Tensor, "n ch h w"]:
-    """Return integrated gradients from a black image, signed and for each channel.
+    """Return integrated gradients from a black image, signed and per channel.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
-        passes: Points on the path, at least 1.
+        classes: One class per image; -1 means no class.
+        passes: Number of points on the path, at least 1.
 
     Returns:
-        The attribution, as captum's ``IntegratedGradients`` gives it for the same classifier.
+        The attribution, equal to that of captum's ``IntegratedGradients``.
 
     Cost: ``passes`` forward and backward passes.
     """

@@ -1,4 +1,4 @@
-"""Watch or replace torch functions while a network runs, without touching its modules."""
+"""Intercept torch functions during a forward pass, without changing the network's modules."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch.overrides import TorchFunctionMode
 
 T = TypeVar("T")
 StandIn = Callable[..., object]
-"""Is called in place of a function, with the function itself before its arguments."""
+"""Called instead of a function, with the function as the first argument."""
 
 _PYTHON_ORDER = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum")
 _NATIVE_ORDER = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum")
-_EPS = 1e-5  # the functional's own default
+_EPS = 1e-5  # default of F.batch_norm
 
 
 class Interception(TorchFunctionMode):
-    """Call a stand-in for some torch functions, where a graph is recorded.
+    """Call a stand-in for some torch functions while autograd is enabled.
 
-    Functions are known by name: torch.relu, F.relu, Tensor.relu and aten's relu, which exported
-    programs call, are all different objects. What a stand-in calls is not intercepted again.
-    TorchScript does not call its functions through Python, and shows none of them.
+    Functions are identified by name, because torch.relu, F.relu, Tensor.relu and aten's relu (in
+    exported programs) are different objects. Calls inside a stand-in are not intercepted.
+    TorchScript does not call its functions through Python, so they cannot be intercepted.
 
     Args:
-        stand_ins: By name of the function; ``relu_`` is another one than ``relu``.
+        stand_ins: Stand-ins by the name of the function; ``relu_`` and ``relu`` are different.
     """
 
     def __init__(self, stand_ins: Mapping[str, StandIn]) -> None:
@@ -49,18 +49,18 @@ class Interception(TorchFunctionMode):
 
 
 class Notes(Generic[T]):
-    """Note something about tensors, to be forgotten where they are overwritten in place."""
+    """Values attached to tensors, valid until a tensor is overwritten in place."""
 
     def __init__(self) -> None:
-        # Tensors are held, so that no other one gets their id.
+        # References keep the tensors alive, so that no other tensor gets the same id.
         self._noted: dict[int, tuple[Tensor, int, T]] = {}
 
     def __setitem__(self, tensor: Tensor, value: T) -> None:
-        """Note ``value`` about a tensor as it is now."""
+        """Attach ``value`` to a tensor in its current version."""
         self._noted[id(tensor)] = tensor, tensor._version, value
 
     def get(self, tensor: Tensor) -> T | None:
-        """Return what was noted about the very same values, if anything was."""
+        """Return the attached value if the tensor has not changed since, else None."""
         _, version, value = self._noted.get(id(tensor), (tensor, -1, None))
         return value if tensor._version == version else None
 
@@ -70,7 +70,7 @@ def is_in_place(func: Callable[..., object], inplace: bool = False) -> bool:
 
     Args:
         func: The function that is called.
-        inplace: The argument of that name, where there is one.
+        inplace: The argument ``inplace`` of the call, if it has one.
     """
     return inplace or getattr(func, "__name__", "").partition(".")[0].endswith("_")
 
@@ -78,15 +78,15 @@ def is_in_place(func: Callable[..., object], inplace: bool = False) -> bool:
 def scale_and_shift(
     func: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor]:
-    """Read a batch normalisation's call as ``scale * x + shift`` for each channel.
+    """Return a call of batch normalisation as ``scale * x + shift`` per channel.
 
     ``scale = weight / sqrt(running_var + eps)``, ``shift = bias - running_mean * scale``; without
     running statistics, ``scale = weight`` and ``shift = bias``.
 
     Args:
-        func: ``F.batch_norm`` or torch's own, which takes its arguments in another order.
-        args: Arguments by position.
-        kwargs: Arguments by name.
+        func: ``F.batch_norm``, or ``torch.batch_norm``, whose arguments have another order.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
 
     Returns:
         Scale and shift in float32.

@@ -1,4 +1,4 @@
-"""From an attribution of every channel of a pixel to a heatmap: one function for each kind."""
+"""Reduce attributions of the channels of a pixel to a heatmap."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def positive_sum(attributions: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h w"]:
-    """Return ``relu(sum_c attributions_c)``: what a pixel adds to the logit.
+    """Return ``relu(sum_c attributions_c)``: the positive contribution of a pixel to the logit.
 
-    For attributions that are shares of the logit, such as integrated gradients: the channels of a
-    pixel count together, and what speaks against the class is left out.
+    For attributions that are parts of the logit, such as integrated gradients: the channels of a
+    pixel are added, and negative evidence is removed.
 
     Args:
-        attributions: One signed value for each channel.
+        attributions: One signed value per channel.
 
     Returns:
         Non-negative heatmaps.
@@ -22,12 +22,12 @@ def positive_sum(attributions: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h
 
 
 def max_magnitude(gradients: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n h w"]:
-    """Return ``max_c |gradients_c|``: how much a pixel can move the logit (Simonyan et al. 2014).
+    """Return ``max_c |gradients_c|``: the sensitivity to a pixel (Simonyan et al. 2014).
 
-    For gradients, the sign of which says only whether a pixel had better be brighter or darker.
+    For gradients, whose sign shows only whether a brighter pixel raises or lowers the logit.
 
     Args:
-        gradients: One signed value for each channel.
+        gradients: One signed value per channel.
 
     Returns:
         Non-negative heatmaps.

@@ -1,4 +1,4 @@
-"""SmoothGrad: the gradient, averaged over noisy copies of the image."""
+"""SmoothGrad: the mean gradient over noisy copies of the image."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class SmoothGrad:
     """SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825) at the pixels.
 
     ``heatmap = max_c |mean_t d logits[y](x + sigma * z_t) / d x_c|``, ``z_t ~ N(0, 1)``,
-    ``sigma = noise * (max x - min x)``. As in the paper the range is each image's own, and noisy
-    pixels may leave [0, 1]. Deviation: the draws z_t belong to the seed alone and are the same for
-    all images, so that a map depends on neither batch nor order, and the maps of an image and
-    of its perturbed twin differ by the images and not by the draws.
+    ``sigma = noise * (max x - min x)``. As in the paper, the range is that of each image, and noisy
+    pixels may leave [0, 1]. Deviation: the draws z_t depend only on the seed and are the same for
+    all images. So a map depends on neither batch nor order, and the maps of a clean and of a
+    perturbed image differ only because of the images.
 
     Args:
-        model: The classifier. Each call leaves its modes, gradients and hooks as found.
-        passes: Noisy copies, at least 1.
+        model: The classifier; each call restores its modes, gradients and hooks.
+        passes: Number of noisy copies, at least 1.
         noise: Standard deviation of the noise as a share of the image's range, at least 0.
-        seed: What the draws belong to.
+        seed: Seed of the draws.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class SmoothGrad:
         self.seed = seed
 
     def __call__(self, images: Float[Tensor, "n ch h w"], targets: Targets = None) -> Explanation:
-        """Explain a batch; what it takes is in :class:`~ectool.explainers.base.Explainer`.
+        """Explain a batch; the arguments are those of :class:`~ectool.explainers.base.Explainer`.
 
         Returns:
             float32 heatmaps on the raw scale at the pixels, and the logits of the clean images.
 
         Raises:
-            InputError: The logits have no gradient.
+            InputError: The network is not differentiable.
 
-        Cost: one forward pass, and ``passes`` forward and backward passes for each column that
-        holds any target. Memory: four copies of the batch beside one pass, whatever ``passes`` is.
+        Cost: one forward pass, and ``passes`` forward and backward passes per column with a target.
+        Memory: that of one pass and four copies of the batch, for any ``passes``.
         """
 
         def draw(rows: Tensor, classes: Tensor) -> Tensor:
@@ -70,15 +70,15 @@ def smooth_gradient(
     noise: float,
     seed: int,
 ) -> Float32[Tensor, "n ch h w"]:
-    """Return the mean gradient of noisy copies, signed and for each channel.
+    """Return the mean gradient of noisy copies, signed and per channel.
 
     Args:
-        model: The classifier, left as found.
+        model: The classifier; its state is restored.
         images: RGB in [0, 1].
-        classes: A class for each image; -1 stands for none.
-        passes: Noisy copies, at least 1; the draws of fewer are the first ones of more.
+        classes: One class per image; -1 means no class.
+        passes: Number of noisy copies, at least 1; fewer copies use the first draws.
         noise: Standard deviation of the noise as a share of the image's range.
-        seed: What the draws belong to.
+        seed: Seed of the draws.
 
     Returns:
         The attribution.
