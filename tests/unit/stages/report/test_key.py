@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
-from ectool.errors import IntegrityError
+from ectool.errors import IntegrityError, QualityGateError
 from ectool.stages.evaluate import command as evaluate
 from ectool.stages.report import command as report
 from ectool.stages.run import command as experiment
@@ -41,8 +41,11 @@ split = "train"
 suite = ["classification"]
 bootstrap = 100
 """
+PLAIN = "[experiment.arms.plain]"
+ARMS = f'{PLAIN}\n\n[experiment.arms.consistency]\nreweight = "consistency"'
 EVALUATION = "seed-3/plain/eval"
 WRITTEN = ("experiment.json", "report.html", "report.json", "strip.png")
+RECORDED = set(WRITTEN[:3])
 RESULTS = tuple(f"seed-3/{arm}/eval/results.json" for arm in ("plain", "consistency"))
 
 
@@ -51,12 +54,13 @@ def text(images):
     return FILE.format(images=images)
 
 
-def run(folder, text):
-    """Run an experiment file in a folder; tell whether anything was new."""
+def run(folder, text, **given):
+    """Run an experiment file in a folder; return whether anything was new."""
     file = folder.parent / "file.toml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    outcome = experiment.run(RunConfig(file=file, output=folder, device="cpu", threads=1))
+    config = RunConfig(file=file, output=folder, device="cpu", threads=1, **given)
+    outcome = experiment.run(config)
     assert outcome.path == folder
     return outcome.is_new
 
@@ -88,10 +92,9 @@ def test_nothing_is_written_where_nothing_changed(folder, text, tree):
     ("old", "new", "changed"),
     [
         ("bootstrap = 100", "bootstrap = 150", {"report.html", "report.json", *RESULTS}),
-        pytest.param(
-            *('"Small"', '"Large"', {"experiment.json", "report.html", "report.json"}),
-            marks=pytest.mark.slow,
-        ),
+        ('"Small"', '"Large"', RECORDED),
+        (ARMS, "\n\n".join(reversed(ARMS.split("\n\n"))), RECORDED),
+        pytest.param(f"{PLAIN}\n\n", "", RECORDED, marks=pytest.mark.slow),
         pytest.param(
             *('["classification"]', '["classification", "debiasing"]', {"report.json", *RESULTS}),
             marks=pytest.mark.slow,
@@ -105,8 +108,35 @@ def test_another_option_reaches_the_report(folder, text, tmp_path, old, new, cha
     assert changed <= {name for name in after if after[name] != before[name]}
     fresh = tmp_path / "fresh" / "out"
     run(fresh, text.replace(old, new))
-    assert after == contents(fresh)
+    names = [name for name in after if name not in RESULTS or (fresh / name).exists()]
+    assert contents(folder, names) == contents(fresh, names)
     assert not run(folder, text.replace(old, new))
+
+
+def test_a_report_that_was_left_out_is_made_by_the_next_run(folder, text):
+    changed, before = text.replace("bootstrap = 100", "bootstrap = 150"), contents(folder)
+    assert run(folder, changed, report=False)
+    assert not run(folder, changed, report=False)
+    between = contents(folder)
+    assert {name for name in before if before[name] != between[name]} == set(RESULTS)
+    assert run(folder, changed)
+    after = contents(folder)
+    assert {name for name in after if after[name] != between[name]} == {
+        "report.html",
+        "report.json",
+    }
+
+
+def test_bounds_change_no_file_and_a_missed_one_keeps_the_report_for_the_next_run(folder, text):
+    met, before = f'{text}require = "accuracy>=0"\n', contents(folder)
+    assert not run(folder, met)
+    missed = text.replace("bootstrap = 100", 'bootstrap = 150\nrequire = "accuracy>=101"')
+    with pytest.raises(QualityGateError, match=r"accuracy@original: expected >= 101 %"):
+        run(folder, missed)
+    assert contents(folder, WRITTEN) == {name: before[name] for name in WRITTEN}
+    assert run(folder, text.replace("bootstrap = 100", "bootstrap = 150"))
+    after = contents(folder)
+    assert all(after[name] != before[name] for name in ("report.html", "report.json"))
 
 
 FAULTS = [
