@@ -31,8 +31,7 @@ from ectool.attacks.pgd import Settings, pgd
 from ectool.config import PerturbConfig, TrainConfig
 from ectool.models.classifier import Classifier
 from ectool.models.precision import in_precision
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
+from ectool.stages import perturb, train
 
 SIDE, STEPS, EPS = 96, 10, 8 / 255
 ALPHA = 2.5 * EPS / STEPS

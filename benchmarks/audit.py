@@ -29,9 +29,9 @@ from ectool.artifacts.manifest import Recipe
 from ectool.config import DataOptions, EvaluateConfig
 from ectool.models.checkpoints.checkpoint import save_weights
 from ectool.models.registry import create
+from ectool.stages import evaluate
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate import many_models as audit
 from ectool.types import Advance, SilentReporter
 

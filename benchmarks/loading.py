@@ -27,8 +27,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import DataOptions, TrainConfig
+from ectool.stages import train
 from ectool.stages.common.inputs import open_data
-from ectool.stages.train import command as train
 from ectool.types import SilentReporter
 
 HERE = Path(__file__).parent

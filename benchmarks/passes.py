@@ -25,9 +25,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
 from ectool.models.classifier import to_pixels
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
+from ectool.stages import explain, perturb, train
 
 RESULTS = Path(__file__).with_name("passes.json")
 NETWORKS = (("resnet18", 96), ("resnet50", 224))

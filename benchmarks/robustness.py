@@ -26,15 +26,14 @@ import torchattacks
 from benchmarks.table import Row, paired, run_jobs, save
 from ectool.config import DataOptions, EvaluateConfig, ModelOptions, TrainConfig
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages import evaluate, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import loaded_model
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
 from ectool.stages.evaluate.suites.robustness.autoattack import NORMS, Contiguous
 from ectool.stages.evaluate.suites.robustness.conditions import conditions
 from ectool.stages.perturb.attacker import STEP_SHARE
-from ectool.stages.train import command as train
 
 CURVE = tuple(levels / 255 for levels in (0.5, 1, 2, 4, 8))
 RADII = {"linf": (2 / 255, 8 / 255), "l2": (0.5,)}

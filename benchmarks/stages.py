@@ -33,8 +33,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ExplainConfig, PerturbConfig
 from ectool.models.classifier import to_pixels
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
+from ectool.stages import explain, perturb
 
 RESULTS = Path(__file__).with_name("results.json")
 BATCH = 64

@@ -20,11 +20,7 @@ from pathlib import Path
 
 from ectool.artifacts.checked import Checked
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
-from ectool.stages import score
-from ectool.stages.evaluate import command as evaluate
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
+from ectool.stages import evaluate, explain, perturb, score, train
 from ectool.types import Outcome
 
 EPOCHS, UNTIL = 4, 2

@@ -23,8 +23,7 @@ from torch.nn import functional as F
 from benchmarks.table import Row, report
 from ectool.artifacts.artifact import Artifact
 from ectool.config import PerturbConfig, TrainConfig
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
+from ectool.stages import perturb, train
 
 RESULTS = Path(__file__).with_name("warm_start.json")
 STEPS = 8

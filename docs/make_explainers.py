@@ -19,9 +19,9 @@ from torch import Tensor
 from ectool.config import METHODS, DataOptions, TrainConfig
 from ectool.explainers import EXPLAINERS, make_explainer, upsample
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages import train
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import load_folder
-from ectool.stages.train import command as train
 
 FOLDER = Path(__file__).with_name("explainers")
 NEEDS_ATTENTION = ("attention-rollout", "transformer-relevance")

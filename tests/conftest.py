@@ -129,7 +129,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model that has seen the digits twice."""
     from ectool.config import TrainConfig
-    from ectool.stages.train import command as train
+    from ectool.stages import train
 
     output = tmp_path_factory.mktemp("model") / "model"
     return train.run(TrainConfig(epochs=2, output=output, device="cpu")).path
@@ -139,7 +139,7 @@ def model(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def samples(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the perturbed validation digits; not to be changed, see `own`."""
     from ectool.config import PerturbConfig
-    from ectool.stages.perturb import command as perturb
+    from ectool.stages import perturb
 
     output = tmp_path_factory.mktemp("samples") / "adv.zarr"
     config = PerturbConfig(
@@ -152,7 +152,7 @@ def samples(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def heatmaps(model: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the heatmaps of `samples`; not to be changed, see `own`."""
     from ectool.config import ExplainConfig
-    from ectool.stages.explain import command as explain
+    from ectool.stages import explain
 
     output = tmp_path_factory.mktemp("heatmaps") / "cams.zarr"
     config = ExplainConfig(

@@ -1,5 +1,5 @@
-"""The verbs: each module reads inputs, calls the nouns, and writes one artifact.
+"""The verbs: each package or module reads inputs, computes, and writes artifacts; see `run` in it.
 
-Modules here load torch only when there is something to compute, so that finding an output up to
-date costs next to nothing.
+Torch is imported only when something has to be computed, so that an up-to-date output is recognised
+quickly.
 """

@@ -12,7 +12,7 @@ from miniatures.stl10 import write_stl10
 from miniatures.voc import write_voc2012
 
 from ectool.config import RunConfig
-from ectool.stages.run import command as experiment
+from ectool.stages import run as experiment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WRITERS = {

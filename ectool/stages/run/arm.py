@@ -15,14 +15,10 @@ from ectool.config import (
     TrainConfig,
     inapplicable_options,
 )
-from ectool.stages import score
+from ectool.stages import evaluate, explain, perturb, score, train
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
-from ectool.stages.evaluate import command as evaluate
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb import joint as one_pass
 from ectool.stages.run.plan import Experiment
-from ectool.stages.train import command as train
 from ectool.types import Outcome, Reporter, warn
 
 MODEL = "model"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ectool.artifacts import files
 from ectool.config import ReportConfig, RunConfig
+from ectool.stages import report
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord, RunRecord
-from ectool.stages.report import command as report
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.types import SILENT, Outcome, Reporter, merged

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from ectool.config import ExplainConfig, PerturbConfig, ScoreConfig
-from ectool.stages import score
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
+from ectool.stages import explain, perturb, score
 
 BATCHES = (1, 7, 64)
 

@@ -11,13 +11,10 @@ from PIL import Image
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.options import is_keyed
-from ectool.stages import score
+from ectool.stages import evaluate, explain, perturb, score
 from ectool.stages.common.found_models import find_model
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.one_model import open_variants, recipe_of
 from ectool.stages.evaluate.suites.base import Subject
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
 from ectool.types import SILENT
 
 STAGES = {

@@ -12,10 +12,8 @@ from ectool.artifacts.folder import open_folder
 from ectool.artifacts.store import read_manifest
 from ectool.cli.console import ConsoleReporter
 from ectool.config import EvaluateConfig, InspectConfig, PerturbConfig, TrainConfig
-from ectool.stages.evaluate import command as evaluate
-from ectool.stages.perturb import command as perturb
+from ectool.stages import evaluate, perturb, train
 from ectool.stages.tools import inspect
-from ectool.stages.train import command as train
 
 SAID = f"made with torch 0.9 (installed: {torch.__version__.partition('+')[0]})"
 

@@ -21,15 +21,11 @@ from ectool.config import (
 from ectool.explainers import GradCAM
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.classifier import to_pixels
-from ectool.stages import score
+from ectool.stages import evaluate, explain, perturb, score, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import loaded_model
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
 
 SIDE = 48
 

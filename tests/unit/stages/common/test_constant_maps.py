@@ -10,11 +10,8 @@ from torch import nn
 from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, TrainConfig
 from ectool.errors import EctoolError, InputError
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate, explain, perturb, train
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
 
 SIDE, CLASSES = 32, 10
 QUICK = {"steps": 1, "eps_l2": (), "corruptions": (), "bootstrap": 100}

@@ -16,13 +16,9 @@ from ectool.config import (
     TrainConfig,
 )
 from ectool.errors import InputError, IntegrityError
-from ectool.stages import score
+from ectool.stages import evaluate, explain, perturb, score, train
 from ectool.stages.data import check as data_check
 from ectool.stages.data import info as data_info
-from ectool.stages.evaluate import command as evaluate
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
 
 N = 6
 NAMES = tuple("0123456789")

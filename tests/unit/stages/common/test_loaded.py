@@ -17,14 +17,11 @@ from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.models.classifier import Classifier, ModelSpec, to_pixels
 from ectool.models.registry import create
 from ectool.models.sources.zoo import imagenet_class_names
+from ectool.stages import evaluate, explain, perturb, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
 from ectool.stages.common.loaded import check_data, load_folder
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.results import read_metrics
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
-from ectool.stages.train import command as train
 
 N = 30
 NAME = "shufflenet_v2_x0_5"

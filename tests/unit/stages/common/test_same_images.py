@@ -18,12 +18,9 @@ from ectool.config import (
     TrainConfig,
 )
 from ectool.errors import InputError
-from ectool.stages import score
+from ectool.stages import explain, perturb, score, train
 from ectool.stages.data import materialize
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
 from ectool.stages.tools import agree
-from ectool.stages.train import command as train
 
 SIDE = 32
 BOTH = re.compile(r"expected images of .*, fingerprint (\w{12}), got those of .* (\w{12})[ ;,.]")

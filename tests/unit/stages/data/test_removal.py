@@ -9,10 +9,10 @@ from ectool.artifacts.artifact import Artifact
 from ectool.config import DataOptions, ExplainConfig, MaterializeConfig
 from ectool.errors import InputError, UsageError
 from ectool.metrics.heatmaps import upsample_bilinear
+from ectool.stages import explain
 from ectool.stages.common.inputs import open_data
 from ectool.stages.data import materialize
 from ectool.stages.data.removal import mean_colour
-from ectool.stages.explain import command as explain
 
 SPLIT, LIMIT, SIDE = "validation", 12, 32
 DATA = {"split": SPLIT, "limit": LIMIT}

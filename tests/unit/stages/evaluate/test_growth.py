@@ -13,12 +13,11 @@ import pytest
 from ectool.config import EvaluateConfig, TrainConfig
 from ectool.config.evaluate import SUITES
 from ectool.errors import InputError, IntegrityError, OutputExistsError
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate, train
 from ectool.stages.evaluate.results import read_results
 from ectool.stages.report.gallery import read_gallery
 from ectool.stages.tools.compare import CompareConfig
 from ectool.stages.tools.compare import run as compare
-from ectool.stages.train import command as train
 
 QUICK = {
     **{"data": "digits", "limit": 6, "device": "cpu", "bootstrap": 100, "subset": 3},

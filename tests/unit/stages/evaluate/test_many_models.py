@@ -24,7 +24,7 @@ from ectool.errors import (
 )
 from ectool.models.checkpoints.checkpoint import save_weights
 from ectool.models.registry import create
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate
 from ectool.stages.evaluate import many_models as audit
 from ectool.stages.evaluate.results import read_metrics, read_results
 

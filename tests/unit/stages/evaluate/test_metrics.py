@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ectool.config import EvaluateConfig
 from ectool.metrics.means import estimate_means
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate
 from ectool.stages.evaluate.metrics import summarize
 from ectool.stages.evaluate.results import read_metrics
 

@@ -27,8 +27,8 @@ from ectool.errors import (
     QualityGateError,
     UsageError,
 )
+from ectool.stages import evaluate
 from ectool.stages.common.inputs import open_data
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.definitions import suite_of
 from ectool.stages.evaluate.results import read_metrics
 

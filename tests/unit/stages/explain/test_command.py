@@ -12,9 +12,8 @@ from ectool.config import ExplainConfig, PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
+from ectool.stages import explain, perturb
 from ectool.stages.common.loaded import load_folder
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
 from ectool.types import SILENT
 
 N = 30

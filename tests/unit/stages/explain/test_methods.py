@@ -16,8 +16,7 @@ from ectool.explainers import EXPLAINERS
 from ectool.explainers.composition import Augmented
 from ectool.models.classifier import to_pixels
 from ectool.models.interpolation import upsample
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
+from ectool.stages import explain, perturb
 from ectool.types import SILENT
 
 N, LAYER, PIXELS = 30, (8, 8), (32, 32)

@@ -14,7 +14,7 @@ from ectool.config import PerturbConfig
 from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
-from ectool.stages.perturb import command as perturb
+from ectool.stages import perturb
 from ectool.types import SILENT
 
 RULES = ("quantile", "fraction", "otsu", "inverse", "object", "full")

@@ -10,8 +10,7 @@ import pytest
 from ectool.artifacts.partial import PartialArtifact
 from ectool.config import ExplainConfig, PerturbConfig
 from ectool.errors import OutputExistsError
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
+from ectool.stages import explain, perturb
 from ectool.stages.perturb.joint_work import OnePassWork
 from ectool.types import SILENT, Outcome
 

@@ -25,7 +25,7 @@ from ectool.artifacts import folder
 from ectool.artifacts.manifest import Recipe
 from ectool.config import DataOptions, ReportConfig
 from ectool.errors import InputError, IntegrityError, UsageError
-from ectool.stages.report import command as report
+from ectool.stages import report
 
 T_95_DF2 = 4.302652729911275
 """0.975 quantile of Student's t with 2 degrees of freedom."""

@@ -9,9 +9,8 @@ import pytest
 
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
 from ectool.errors import IntegrityError, QualityGateError
-from ectool.stages.evaluate import command as evaluate
-from ectool.stages.report import command as report
-from ectool.stages.run import command as experiment
+from ectool.stages import evaluate, report
+from ectool.stages import run as experiment
 from ectool.types import Outcome
 
 FILE = """

@@ -10,8 +10,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.folder import open_folder
 from ectool.config import PerturbConfig, RunConfig, ScoreConfig, TrainConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
+from ectool.stages import run as experiment
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord
-from ectool.stages.run import command as experiment
 from ectool.stages.run import plan
 
 FILE = """

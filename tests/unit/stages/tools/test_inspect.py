@@ -12,11 +12,8 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ExplainConfig, InspectConfig, PerturbConfig, ScoreConfig, TrainConfig
 from ectool.errors import InputError, IntegrityError
-from ectool.stages import score
-from ectool.stages.explain import command as explain
-from ectool.stages.perturb import command as perturb
+from ectool.stages import explain, perturb, score, train
 from ectool.stages.tools import inspect
-from ectool.stages.train import command as train
 
 ROWS, SHARD = 10, 4
 

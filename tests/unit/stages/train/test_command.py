@@ -11,8 +11,8 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import DataOptions, TrainConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
+from ectool.stages import train
 from ectool.stages.common.inputs import open_data
-from ectool.stages.train import command as train
 from ectool.stages.train.inputs import validation_sets
 from ectool.types import Outcome, SilentReporter
 

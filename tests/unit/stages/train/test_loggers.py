@@ -11,7 +11,7 @@ from ectool.artifacts.folder import open_folder
 from ectool.config import TrainConfig
 from ectool.config.stages import LOGGERS as NAMES
 from ectool.errors import InputError
-from ectool.stages.train import command as train
+from ectool.stages import train
 from ectool.stages.train.loggers import LOGGERS, SUFFIX, Log, check_installed
 from ectool.types import SilentReporter
 

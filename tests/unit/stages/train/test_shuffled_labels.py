@@ -9,8 +9,8 @@ import torch
 from ectool.config import DataOptions, TrainConfig
 from ectool.datasets.labels import shuffled
 from ectool.errors import UsageError
+from ectool.stages import train
 from ectool.stages.common.inputs import open_data
-from ectool.stages.train import command as train
 from ectool.stages.train.feed import Feed
 
 SIDE = 16

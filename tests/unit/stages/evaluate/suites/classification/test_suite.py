@@ -9,8 +9,8 @@ import pytest
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import DataOptions, EvaluateConfig
+from ectool.stages import evaluate
 from ectool.stages.common.inputs import open_data
-from ectool.stages.evaluate import command as evaluate
 
 LIMIT = 120
 

@@ -15,11 +15,10 @@ from ectool.datasets.published.imagenet9 import open_imagenet9
 from ectool.datasets.views import View
 from ectool.errors import InputError
 from ectool.models.registry import create
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate, train
 from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.evaluate.results import read_metrics
 from ectool.stages.evaluate.suites.debiasing.challenge import ChallengeWork
-from ectool.stages.train import command as train
 
 SIDE = 48
 CLASSES = 9

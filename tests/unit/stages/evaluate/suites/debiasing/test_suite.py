@@ -14,7 +14,7 @@ from torchvision.transforms.functional import to_tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.config import EvaluateConfig
 from ectool.models.registry import create
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate
 
 SIDE, CLASSES, LIMIT = 48, 9, 40
 VARIANTS = ("mixed_same", "mixed_rand", "mixed_next", "only_fg", "only_bg_t", "only_bg_b", "no_fg")

@@ -13,7 +13,7 @@ from ectool.config import EvaluateConfig
 from ectool.corruptions import corrupt
 from ectool.errors import InputError
 from ectool.models.classifier import to_pixels
-from ectool.stages.evaluate import command as evaluate
+from ectool.stages import evaluate
 from ectool.stages.evaluate.suites.robustness import suite as robustness
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 
 from ectool.config import EvaluateConfig
 from ectool.errors import QualityGateError
+from ectool.stages import evaluate
 from ectool.stages.common.loaded import load_folder
-from ectool.stages.evaluate import command as evaluate
 from ectool.stages.evaluate.gates import check_bounds, parse_bound
 
 OPTIONS = {
