@@ -1,4 +1,4 @@
-"""Heatmaps that are the same everywhere: they show nothing, and no mask follows from them."""
+"""Counts of constant heatmaps, which contain no evidence and give no background mask."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ UNALTERED = "unaltered_logits"
 
 
 class ConstantMaps:
-    """Counts the constant maps of a shard, batch by batch."""
+    """Counts the constant heatmaps of a shard over its batches."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def note(self, maps: Tensor, targets: Tensor) -> None:
-        """Count those of a batch (n, ..., h, w); maps for no target (-1) do not count."""
+        """Count those of a batch (n, ..., h, w), without the heatmaps of fillings (target -1)."""
         flat = is_constant(maps.detach().float().cpu().numpy())
         self.count += int((flat & (targets >= 0).cpu().numpy()).sum())
 
     def take(self) -> dict[str, int]:
-        """Return the finding, where there is one, and begin anew."""
+        """Return the finding, if any heatmap was constant, and reset the count."""
         count, self.count = self.count, 0
         return {FINDING: count} if count else {}

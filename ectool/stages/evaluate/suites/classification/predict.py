@@ -1,4 +1,4 @@
-"""What a model answers to every background variant of a batch."""
+"""Predictions of every background variant of a batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ectool.stages.common.loaded import check_finite
 
 @dataclass(frozen=True)
 class VariantBatch(Samples):
-    """A few samples in every variant."""
+    """Some samples, and their images by the name of the variant."""
 
     variants: dict[str, Images]
 
@@ -56,6 +56,6 @@ class PredictWork:
         return arrays
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count the samples whose logits are made of probabilities; nothing else is worth it."""
-        is_odd = gives_probabilities(self.model)
-        return {PROBABILITIES: len(arrays["sample_id"])} if is_odd else {}
+        """Count the samples, where the model returns probabilities in place of logits."""
+        is_probability = gives_probabilities(self.model)
+        return {PROBABILITIES: len(arrays["sample_id"])} if is_probability else {}

@@ -1,4 +1,4 @@
-"""What the adversarial backgrounds challenge does to one batch: every object, every background."""
+"""Adversarial backgrounds challenge for one batch: every object on every background."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ectool.stages.common.batches import ImageBatch, LabelledImages
 
 @dataclass(frozen=True)
 class ObjectBatch(ImageBatch):
-    """A few images and where their objects are."""
+    """Some images and the masks of their objects."""
 
     masks: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class ChallengeWork:
-    """Finds objects that no background hides from a model; see `shards.Work`.
+    """Finds objects that are classified correctly on every background; see `shards.Work`.
 
     As in ``challenge_eval.py`` of the Backgrounds Challenge (Xiao et al., ICLR 2021) an object is
-    pasted on all backgrounds, those of its own class and its own one too; it is robust where all
-    answers are its class. One background that changes the answer decides, so the object is not
-    asked about again.
+    pasted on all backgrounds, including those of its class and its own one. It is robust where all
+    predictions are correct. An object that is misclassified on one background is not robust, so it
+    is not pasted on the others.
 
     Args:
         model: A frozen classifier.
@@ -50,14 +50,14 @@ class ChallengeWork:
         """Read objects and their masks."""
         batch, masks = self.images.load(rows), self.images.dataset.annotations(rows).masks
         if masks is None:
-            raise ValueError("objects are pasted by their masks, and there are none")
+            raise ValueError("objects are pasted by their masks, but the data set has none")
         return ObjectBatch(batch.sample_ids, batch.labels, batch.images, masks)
 
     def compute(self, batch: ObjectBatch) -> Arrays:
-        """Tell which objects are recognised on every background.
+        """Return which objects are classified correctly on every background.
 
-        Backgrounds are read once per batch, in blocks; each block meets every object that no block
-        before has hidden.
+        Backgrounds are read once per batch, in blocks. A block is used for the objects that are
+        classified correctly on all backgrounds of the blocks before.
         """
         robust = np.ones(len(batch.labels), np.bool_)
         images = to_pixels(batch.images, self.device)
@@ -66,16 +66,16 @@ class ChallengeWork:
             stop = min(start + self.block, len(self.backgrounds.sample_ids))
             block = to_pixels(self.backgrounds.images(np.arange(start, stop)), self.device)
             for row in np.flatnonzero(robust):
-                answers = self._answers(images[row], masks[row], block)
-                robust[row] = bool((answers == int(batch.labels[row])).all())
+                predicted = self._predict(images[row], masks[row], block)
+                robust[row] = bool((predicted == int(batch.labels[row])).all())
         return {**batch.columns, "robust": robust}
 
-    def _answers(self, image: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
-        """Return the classes predicted for an object on backgrounds."""
+    def _predict(self, image: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
+        """Return the predicted classes of an object on backgrounds."""
         with torch.no_grad():
-            answers: Tensor = self.model(torch.where(mask, image, backgrounds)).argmax(dim=1)
-        return answers
+            predicted: Tensor = self.model(torch.where(mask, image, backgrounds)).argmax(dim=1)
+        return predicted
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Find nothing: the metric says it all."""
+        """Return no findings."""
         return {}

@@ -1,4 +1,4 @@
-"""What a model answers where a share of the background is another image's."""
+"""Predictions of images in which a share of the background is that of another image."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from ectool.seeding import stream
 from ectool.stages.evaluate.suites.classification.predict import PredictWork, VariantBatch
 
 TILES = 14
-"""About so many tiles lie along a side: 16 pixels wide at 224, 2 at 32."""
+"""Approximate number of tiles along a side: 16 pixels wide at 224, 2 at 32."""
 
 
 def replacement_order(
     background: Bool[np.ndarray, "h w"], draws: np.random.Generator
 ) -> Int64[np.ndarray, "h w"]:
-    """Return when each pixel of the background is replaced: tile by tile, tiles in random order.
+    """Return the order in which background pixels are replaced: tile by tile, in random order.
 
     Args:
         background: True outside the object.
-        draws: Source of the order.
+        draws: Generator of the order.
 
     Returns:
-        0 for the first pixel, 1 for the next; on the object the number of all pixels, so never.
+        0 for the first pixel, 1 for the next; on the object, whose pixels are never replaced, the
+        number of all pixels.
     """
     rows, columns = (np.arange(side) // max(1, side // TILES) for side in background.shape)
     tiles = rows[:, None] * (columns[-1] + 1) + columns
@@ -46,8 +47,8 @@ def replaced_share(
 ) -> Bool[np.ndarray, "n h w"]:
     """Draw the part of each background that is replaced.
 
-    ``round(share * background pixels)`` pixels in tiles, drawn from (seed, sample id); a greater
-    share holds every smaller one of the same seed.
+    ``round(share * background pixels)`` pixels in tiles, drawn from (seed, sample id). A larger
+    share contains the pixels of every smaller one with the same seed.
 
     Args:
         masks: True on the object.
@@ -66,15 +67,15 @@ def replaced_share(
 
 
 class ReplacedWork:
-    """Puts images between two backgrounds, and predicts them; see `shards.Work`.
+    """Replaces a share of the background of images, and predicts them; see `shards.Work`.
 
     Args:
         model: A frozen classifier.
         original: Images with object masks.
         other: The same objects on other backgrounds.
         share: Share of the background's pixels that come from `other`.
-        seed: Seed of which ones.
-        condition: What the answers are stored under.
+        seed: Seed of their selection.
+        condition: Name of the predictions in the artifact.
     """
 
     def __init__(
@@ -94,10 +95,10 @@ class ReplacedWork:
         self.condition = condition
 
     def load(self, rows: Indices) -> VariantBatch:
-        """Read both images of every sample and put them together."""
+        """Read both images of every sample and combine them."""
         batch = self.predictions.load(rows)
         masks = self.original.annotations(rows).masks
-        if masks is None:  # no object: all is background
+        if masks is None:  # no object: the whole image is background
             masks = np.zeros((len(rows), *self.original.size), np.bool_)
         replaced = replaced_share(masks, batch.sample_ids, self.share, self.seed)[:, None]
         images = np.where(replaced, batch.variants["other"], batch.variants["original"])
@@ -108,5 +109,5 @@ class ReplacedWork:
         return self.predictions.compute(batch)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Find nothing: the metric says it all."""
+        """Return the findings of `PredictWork`."""
         return self.predictions.findings(arrays)

@@ -1,4 +1,4 @@
-"""What the faithfulness suite does to one batch: hide what heatmaps show, and ask again."""
+"""Faithfulness of one batch: curves of three kinds of heatmaps."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ from ectool.stages.explain.explainer import explainer_of
 class FaithfulnessWork:
     """Measures the faithfulness of three kinds of heatmaps; see `shards.Work`.
 
-    Those of the method, random ones and a spot in the centre, which are of the same resolution.
+    These are the heatmaps of the method, random ones, and a spot at the centre, all of the same
+    resolution.
 
     Args:
-        config: How heatmaps are made, and the seed of what is random.
+        config: Options of the heatmaps, and the seed of the random ones.
         model: A frozen classifier.
         dataset: Images of one class each.
-        protocol: By what faithfulness is measured.
+        protocol: Options of the measures.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class FaithfulnessWork:
         return arrays
 
     def _kinds(self, maps: Tensor, sample_ids: list[str]) -> Iterator[tuple[str, Tensor]]:
-        """Yield the heatmaps of the batch, and those that know nothing of the model."""
+        """Yield the heatmaps of the batch, and those that do not depend on the model."""
         size = maps.shape[1], maps.shape[2]
         yield "method", maps
         yield "random", random_maps(sample_ids, self.seed, size).to(maps)
@@ -82,7 +83,7 @@ class FaithfulnessWork:
     def _measure(
         self, explained: Explained, maps: Tensor, sample_ids: list[str]
     ) -> dict[str, Tensor]:
-        """Return every curve of one kind of maps, and what hiding the rest does."""
+        """Return every curve of one kind of heatmaps, with drop and increase in confidence."""
         patch, patches = self.protocol.patch_in(explained.size), self.protocol.patches
         shares, steps, seed = self.protocol.shares, self.protocol.steps, self.seed
         morf = road(explained, maps, sample_ids, order="morf", shares=shares, seed=seed)
@@ -100,5 +101,5 @@ class FaithfulnessWork:
         }
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Count the heatmaps that show nothing; the metrics say the rest."""
+        """Return the number of constant heatmaps."""
         return self.constant.take()

@@ -1,4 +1,4 @@
-"""What a model answers to a batch under one kind of corruption, at every severity."""
+"""Predictions of a batch under one kind of corruption, at every severity."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class CorruptionWork:
         return replace(batch, variants=corrupted)
 
     def compute(self, batch: VariantBatch) -> Arrays:
-        """Return the answers at every severity."""
+        """Return the logits at every severity."""
         return self.predictions.compute(batch)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Find nothing: the metrics say it all."""
+        """Return the findings of `PredictWork`."""
         return self.predictions.findings(arrays)

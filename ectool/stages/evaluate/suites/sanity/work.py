@@ -1,4 +1,4 @@
-"""What the sanity suite does to one batch: explain it by networks that are partly random."""
+"""Sanity of one batch: similarity of its heatmaps to those of partly randomised networks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
 
 MODES = ("cascading", "independent")
-"""All blocks from the head down to one are random, or that one alone."""
+"""Randomised are all blocks from the head down to one, or that one only."""
 SIMILARITIES = ("rank_correlation", "ssim")
 
 
 @dataclass(frozen=True)
 class Randomised:
-    """A network some of whose blocks are random.
+    """A network with some randomised blocks.
 
     Attributes:
-        conditions: What it stands for: `NUMBER-BLOCK/MODE`, blocks counted from the head. The
-            first block's network stands for both modes.
-        explainer: Explains it.
-        differs: Whether any weight was changed: a draw can equal the weights that are there.
+        conditions: Its conditions, `NUMBER-BLOCK/MODE`, blocks counted from the head. The network
+            of the first block has both modes.
+        explainer: Explainer of the network.
+        differs: Whether any weight was changed; a draw can equal the present weights.
     """
 
     conditions: tuple[str, ...]
@@ -46,15 +46,15 @@ class Randomised:
 
 
 def draw_of_samples(sample_ids: Sequence[str], draws: int, seed: int) -> dict[str, int]:
-    """Divide samples at random among draws of the weights, as evenly as their number allows.
+    """Assign samples at random to draws of the weights, as evenly as possible.
 
     Args:
-        sample_ids: The samples; their order plays no part.
+        sample_ids: The samples; their order has no effect.
         draws: Number of draws.
-        seed: Seed of the division.
+        seed: Seed of the assignment.
 
     Returns:
-        Which draw each sample is compared with, from 0.
+        Index of the draw of each sample, from 0.
     """
 
     def place(sample_id: str) -> bytes:
@@ -65,20 +65,20 @@ def draw_of_samples(sample_ids: Sequence[str], draws: int, seed: int) -> dict[st
 
 
 class SanityWork:
-    """Compares heatmaps of a network with those of networks that are partly random.
+    """Compares heatmaps of a network with those of partly randomised networks.
 
-    One draw of random weights may resemble the trained ones more or less than another, for all
-    samples alike. So there are several draws, each for its share of the samples.
+    A draw of random weights has an effect that all samples share. So there are several draws, each
+    for its share of the samples.
 
-    Cost: 2 explanations for each block, whatever the number of draws. Memory: the weights once, and
-    once more for every draw, and one structure a network.
+    Cost: 2 explanations for each block, for any number of draws. Memory: the weights once, once
+    more for every draw, and one structure for every network.
 
     Args:
-        options: How heatmaps are made.
+        options: Options of the heatmaps.
         model: A frozen classifier.
         dataset: The images.
         seed: Seed of the random weights.
-        draws: How many times all random weights are drawn.
+        draws: Number of draws of all random weights.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class SanityWork:
         self.randomised = [tuple(self._randomised(dataset.size, seed, k)) for k in range(draws)]
 
     def _randomised(self, size: tuple[int, int], seed: int, draw: int) -> Iterator[Randomised]:
-        """Make the network random block by block, from the head to the input."""
+        """Randomise the network block by block, from the head to the input."""
         so_far: Weights = {}
         for number, block in enumerate(find_blocks(self.model.network, size), 1):
             own = draw_weights(self.model.network, block.modules, seed, draw=draw)
@@ -127,7 +127,7 @@ class SanityWork:
         return self.images.load(rows)
 
     def compute(self, batch: ImageBatch) -> Arrays:
-        """Return how alike the heatmaps are to those of the random networks of each one's draw."""
+        """Return the agreement of each heatmap with those of the networks of its draw."""
         pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         trained = self.explainer(pixels, targets)
         check_finite(trained.logits, batch.sample_ids)
@@ -146,10 +146,10 @@ class SanityWork:
     def _compared(
         self, draw: int, pixels: Tensor, targets: Tensor, trained: Tensor, logits: Tensor
     ) -> dict[str, Float64[np.ndarray, "n"]]:
-        """Return how alike heatmaps are to those of every random network of a draw.
+        """Return the agreement of heatmaps with those of every randomised network of a draw.
 
-        Undefined (NaN) where changed weights leave the logits as they are: that block does not
-        work on them, whatever its heatmaps look like.
+        Undefined (NaN) where changed weights leave the logits unchanged: the prediction does not
+        depend on that block.
         """
         arrays = {}
         own, classes = trained.cpu().numpy(), targets.cpu().numpy()
@@ -165,9 +165,9 @@ class SanityWork:
         return arrays
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count samples whose own heatmap shows nothing, and logits no random weights changed."""
+        """Count the samples with a constant heatmap, and the logits that stayed unchanged."""
         condition = self.randomised[0][0].conditions[0]
         found = arrays[f"{condition}/{SIMILARITIES[0]}"]
         unaltered, self.unaltered = self.unaltered, 0
-        told = {UNALTERED: unaltered} if unaltered else {}
-        return {"undefined_heatmaps": int(np.isnan(found).sum()), **told}
+        counts = {UNALTERED: unaltered} if unaltered else {}
+        return {"undefined_heatmaps": int(np.isnan(found).sum()), **counts}

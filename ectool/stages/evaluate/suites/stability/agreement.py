@@ -1,4 +1,4 @@
-"""What the stability suite does to one batch to compare two explainers."""
+"""Agreement of the heatmaps of two methods for one batch."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ectool.stages.explain.explainer import explainer_of
 class AgreementWork:
     """Compares heatmaps of two methods; see `shards.Work`.
 
-    The finer map is averaged over the cells of the coarser one: interpolated pixels say nothing of
-    their own, and would count as often as those that do.
+    The finer heatmap is averaged over the cells of the coarser one. Interpolated pixels carry no
+    information, but would count as much as other pixels.
 
     Args:
-        options: How the first heatmap is made.
-        other: How the second is made; None where it does not fit the network, so that agreement
-            is undefined.
+        options: Options of the first heatmap.
+        other: Options of the second heatmap; None where its method does not fit the network, so
+            that agreement is undefined.
         model: A frozen classifier.
         dataset: The images.
     """
@@ -50,7 +50,7 @@ class AgreementWork:
         return self.images.load(rows)
 
     def compute(self, batch: ImageBatch) -> Arrays:
-        """Return how alike both methods' heatmaps of the true labels are."""
+        """Return the agreement of both methods' heatmaps of the true labels."""
         if self.other is None:
             undefined = np.full(len(batch.labels), np.nan, np.float32)
             return {**batch.columns, **dict.fromkeys(AGREEMENTS, undefined)}
@@ -72,10 +72,10 @@ class AgreementWork:
 
 
 def check_fits(options: HeatmapOptions, model: Classifier, size: tuple[int, int]) -> None:
-    """Check that a method can explain a network, on a black image.
+    """Check that a method can explain a network, with a black image.
 
     Args:
-        options: How the heatmap is made.
+        options: Options of the heatmap.
         model: The network.
         size: (height, width) of its images.
 

@@ -1,4 +1,4 @@
-"""What the stability suite does to one batch: attack the explanation, corrupt, add small noise."""
+"""Stability of one batch: its heatmaps under attack, corruptions and small noise."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True)
 class StabilityBatch:
-    """A few samples, and corrupted."""
+    """Some samples, and their corrupted images by the name of the corruption."""
 
     clean: PerturbBatch
     corrupted: dict[str, Images]
 
 
 class StabilityWork:
-    """Measures how heatmaps of the true labels change with the image; see `shards.Work`.
+    """Measures the changes of the heatmaps of true labels with the image; see `shards.Work`.
 
-    Cost: the attack, `draws` + 4 explanations.
+    Cost: the attack, and `draws` + 4 explanations.
 
     Args:
-        config: The attack on the explanation, and how heatmaps are made.
-        protocol: What is measured besides.
+        config: Options of the attack on the explanation, and of the heatmaps.
+        protocol: Options of the other measures.
         model: A frozen classifier.
         dataset: The images.
     """
@@ -94,7 +94,7 @@ class StabilityWork:
         return self.perturb.explainer(pixels, targets)
 
     def _consistency(self, attacked: Attacked, images: Images) -> np.ndarray[Any, Any]:
-        """Return E between the clean images and others, as `score` does it."""
+        """Return E between the clean and other images, with the default measures of `score`."""
         targets = attacked.targets
         changed = self._explain(to_pixels(images, targets.device), targets)
         classes, logits = targets.cpu().numpy(), changed.logits.float().cpu().numpy()
@@ -120,18 +120,18 @@ class StabilityWork:
         return found if found.ndim == 1 else average_over_labels(found)
 
     def _neighbours(self, pixels: Tensor, sample_ids: list[str]) -> Iterator[Tensor]:
-        """Draw points of the ball, from (seed, sample id)."""
+        """Yield random points of the ball, drawn from (seed, sample id)."""
         ball = LinfBall.around(pixels, full(pixels[:, 0]), self.protocol.radius)
         streams = [stream(self.seed, name, "sensitivity") for name in sample_ids]
         for _ in range(self.protocol.draws):
             yield ball.random_point(streams)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count the samples whose heatmap shows nothing."""
+        """Count the samples with a zero heatmap."""
         return {"undefined_heatmaps": int(np.isnan(arrays["sensitivity_max"]).sum())}
 
 
 def _clean(attacked: Attacked) -> Explanation:
     if attacked.clean is None:
-        raise ValueError("the attack was not asked to explain the clean images")
+        raise ValueError("the attack did not explain the clean images")
     return attacked.clean

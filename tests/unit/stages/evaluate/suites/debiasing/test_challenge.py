@@ -1,4 +1,4 @@
-"""Objects on every background against the official evaluation, written out as it is."""
+"""Objects on every background against a copy of the official evaluation."""
 
 import shutil
 
@@ -37,7 +37,7 @@ def variant(root, name, kind="squash"):
 
 @pytest.fixture(scope="module")
 def model():
-    """Untrained, but with answers that depend on the image."""
+    """Untrained, but with predictions that depend on the image."""
     model = create("smallcnn", [str(k) for k in range(CLASSES)], seed=1, input_size=(SIDE, SIDE))
     with torch.no_grad():
         model.network.get_submodule("head").weight.mul_(100)
@@ -72,7 +72,9 @@ def test_robust_objects_are_the_official_ones(root, model, block):
     np.testing.assert_array_equal(work.compute(work.load(np.arange(18)))["robust"], expected)
 
 
-def test_it_needs_masks_and_backgrounds_before_anything_is_computed(model, few_options, tmp_path):
+def test_missing_masks_or_backgrounds_are_an_error_before_anything_is_computed(
+    model, few_options, tmp_path
+):
     path = tmp_path / "w.pth"
     torch.save(model.network.state_dict(), path)
     config = EvaluateConfig(
@@ -88,7 +90,7 @@ def test_it_needs_masks_and_backgrounds_before_anything_is_computed(model, few_o
     assert not (tmp_path / "e").exists()
 
 
-def test_variants_that_are_not_there_are_left_out(root, model, tmp_path, monkeypatch, listener):
+def test_missing_variants_are_left_out(root, model, tmp_path, monkeypatch, listener):
     shutil.copytree(root, tmp_path / "data")
     folder = tmp_path / "data" / "imagenet9" / "bg_challenge"
     shutil.rmtree(folder / "mixed_rand")

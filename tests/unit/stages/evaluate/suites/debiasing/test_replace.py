@@ -44,7 +44,7 @@ def work_of(network, variants, share, seed=0):
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     seed=st.integers(0, 9),
 )
-def test_a_greater_share_holds_the_smaller_one(height, width, shares, seed):
+def test_a_larger_share_contains_the_smaller_one(height, width, shares, seed):
     mask = stream(seed, "mask").random((1, height, width)) < 0.3
     less, more = (replaced_share(mask, ["a"], share, seed)[0] for share in sorted(shares))
     assert not (less & ~more).any()
@@ -64,7 +64,7 @@ def test_the_background_is_replaced_tile_by_tile():
     assert np.array_equal(np.sort(times.ravel()), np.arange(224**2))
 
 
-def test_draws_belong_to_seed_and_sample():
+def test_draws_depend_on_seed_and_sample():
     masks = np.zeros((3, 32, 32), np.bool_)
     drawn = replaced_share(masks, ["a", "b", "c"], 0.5, 4)
     np.testing.assert_array_equal(replaced_share(masks[:1], ["b"], 0.5, 4)[0], drawn[1])
@@ -72,14 +72,14 @@ def test_draws_belong_to_seed_and_sample():
     assert (replaced_share(masks[:1], ["b"], 0.5, 5)[0] != drawn[1]).any()
 
 
-def test_all_of_it_is_the_other_image_around_the_same_object(network, variants):
+def test_with_share_one_the_background_is_that_of_the_other_image(network, variants):
     images = work_of(network, variants, 1.0).load(ROWS).variants["replaced-1"]
     masks = variants["original"].annotations(ROWS).masks[:, None].repeat(3, axis=1)
     np.testing.assert_array_equal(images[masks], variants["original"].images(ROWS)[masks])
     np.testing.assert_array_equal(images[~masks], variants["mixed_rand"].images(ROWS)[~masks])
 
 
-def test_answers_are_those_to_images_put_together_pixel_by_pixel(network, variants):
+def test_predictions_are_those_of_images_combined_pixel_by_pixel(network, variants):
     work = work_of(network, variants, 0.4, seed=2)
     found = work.compute(work.load(ROWS))
     images = variants["original"].images(ROWS).copy()

@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network():
-    """Untrained, but with answers that depend on the image."""
+    """Untrained, but with predictions that depend on the image."""
     network = create("smallcnn", [str(k) for k in range(CLASSES)], seed=1, input_size=(SIDE, SIDE))
     with torch.no_grad():
         network.network.get_submodule("head").weight.mul_(100)
@@ -121,7 +121,7 @@ def test_accuracy_falls_from_the_image_to_the_other_background(measured_digits):
     assert definition.endswith("50% of the background replaced by that of mixed_rand, in tiles")
 
 
-def test_a_further_share_leaves_the_others_alone(measured_digits):
+def test_another_share_leaves_the_others_unchanged(measured_digits):
     measure, folder = measured_digits
     measure((0.5,))
     written = (folder / "replaced" / "0.5.zarr" / "manifest.json").stat().st_mtime_ns

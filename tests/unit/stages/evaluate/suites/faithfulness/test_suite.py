@@ -40,7 +40,7 @@ SEED, SUBSET, SHARD = 3, 7, 3
 
 
 class Several:
-    """The same images with a row of labels each."""
+    """The same images with multi-label labels."""
 
     def __init__(self, dataset):
         self._dataset = dataset
@@ -52,7 +52,7 @@ class Several:
 
 @pytest.fixture
 def subject_in(model, few_options, few_digits, listener):
-    """Return a function that makes what is evaluated, in a folder."""
+    """Return a function that makes the subject of an evaluation in a folder."""
 
     def make(folder, **options):
         given = {"subset": SUBSET, "seed": SEED, "method": "layercam", **few_options}
@@ -96,7 +96,7 @@ def evaluated(part, subject_in, folder):
 
 @pytest.fixture
 def explained(network, subject_in, folder):
-    """Return the subset as the library takes it, and the maps of every kind."""
+    """Return the subset as the input of the measures, and the maps of every kind."""
     subset = subject_in(folder).subset
     pixels = to_pixels(subset.images(np.arange(SUBSET)))
     targets = torch.from_numpy(subset.labels)
@@ -137,7 +137,7 @@ def test_columns_are_those_of_the_library(kind, evaluated, explained):
     assert len(found) == 3 * len(expected)
 
 
-def test_what_all_maps_begin_and_end_with_is_the_same(part):
+def test_curves_of_all_maps_have_the_same_ends(part):
     first = {kind: part.read(f"{kind}/deletion") for kind in KINDS}
     for kind in KINDS:
         np.testing.assert_array_equal(first[kind][:, 0], first["method"][:, 0])
@@ -163,7 +163,7 @@ def test_the_table_holds_means_of_the_curves(evaluated, part):
         assert line["n"] == SUBSET
 
 
-def test_an_interrupted_artifact_goes_on_from_its_shards(subject_in, part, tmp_path, monkeypatch):
+def test_an_interrupted_artifact_resumes_from_its_shards(subject_in, part, tmp_path, monkeypatch):
     compute, calls = faithfulness_work.FaithfulnessWork.compute, []
 
     def stop_at_the_third(work, batch):
@@ -186,7 +186,9 @@ def test_an_interrupted_artifact_goes_on_from_its_shards(subject_in, part, tmp_p
     "options", [{"method": "gradcam"}, {"seed": 4}, {"precision": "bf16"}, {"subset": 6}]
 )
 @pytest.mark.usefixtures("part")
-def test_what_changes_the_result_is_in_the_key(options, subject_in, folder, tmp_path, listener):
+def test_options_that_change_the_result_are_in_the_key(
+    options, subject_in, folder, tmp_path, listener
+):
     own = shutil.copytree(folder, tmp_path / "eval")
     make_part(subject_in(own, shard_size=SHARD, **options))
     assert [name for name, _ in listener.tasks] == ["evaluate"]
@@ -195,7 +197,7 @@ def test_what_changes_the_result_is_in_the_key(options, subject_in, folder, tmp_
 
 
 @pytest.mark.usefixtures("part")
-def test_what_is_there_is_not_made_again(subject_in, folder, listener):
+def test_an_existing_part_is_not_computed_again(subject_in, folder, listener):
     make_part(subject_in(folder, shard_size=SHARD, batch_size=2, eps=(0.1,)))
     assert listener.tasks == []
 
@@ -206,7 +208,7 @@ def test_without_layers_there_is_nothing_to_measure(subject_in, tmp_path):
     assert SUITE.parts(subject) == ()
 
 
-def test_several_labels_are_left_out_with_a_note(subject_in, tmp_path, few_digits, listener):
+def test_multi_label_data_are_left_out_with_a_note(subject_in, tmp_path, few_digits, listener):
     subject = subject_in(tmp_path)
     subject.variants = {"original": Several(few_digits)}
     assert SUITE.parts(subject) == ()

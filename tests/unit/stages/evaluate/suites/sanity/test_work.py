@@ -1,4 +1,4 @@
-"""Heatmaps of partly random networks, against copies that are loaded and explained one by one."""
+"""Heatmaps of partly randomised networks, against copies that are explained one by one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_sample_is_compared_with_its_own_draw(network, few_digits):
         np.testing.assert_allclose(scores[own], np.array(expected)[own], atol=1e-4)
 
 
-def test_samples_are_divided_evenly_and_in_no_order_of_theirs():
+def test_samples_are_assigned_evenly_and_in_random_order():
     names = [f"{number:03}" for number in range(100)]
     found = draw_of_samples(names, 8, 0)
     assert sorted(np.bincount(list(found.values()))) == [12] * 4 + [13] * 4
@@ -128,7 +128,7 @@ def test_batches_and_their_order_change_nothing(work, arrays):
             np.testing.assert_allclose(together, whole[order], atol=2e-3)
 
 
-def test_a_head_that_is_random_already_does_not_matter(network, few_digits):
+def test_a_head_that_is_already_random_does_not_matter(network, few_digits):
     headless = with_weights(network, draw_weights(network.network, ["head"], SEED))
     arrays = run(SanityWork(OPTIONS, headless, few_digits, SEED), np.arange(8))
     known = ~np.isnan(arrays["1-head/cascading/ssim"])
@@ -137,7 +137,7 @@ def test_a_head_that_is_random_already_does_not_matter(network, few_digits):
     assert arrays["5-features.0/cascading/rank_correlation"][known].mean() < 0.9
 
 
-def test_a_network_that_learned_nothing_passes_no_check(network, few_digits):
+def test_an_untrained_network_fails_the_check(network, few_digits):
     names = [name for block in find_blocks(network.network, (32, 32)) for name in block.modules]
     untrained = with_weights(network, draw_weights(network.network, names, SEED))
     arrays = run(SanityWork(OPTIONS, untrained, few_digits, SEED), np.arange(8))
@@ -147,7 +147,7 @@ def test_a_network_that_learned_nothing_passes_no_check(network, few_digits):
         assert arrays[name][known] == pytest.approx(1)
 
 
-def test_the_model_is_left_as_found(network, few_digits):
+def test_the_model_is_left_unchanged(network, few_digits):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     run(SanityWork(OPTIONS, network, few_digits, SEED), np.arange(3))
     after = network.state_dict()
@@ -156,7 +156,7 @@ def test_the_model_is_left_as_found(network, few_digits):
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_heatmaps_that_show_nothing_are_undefined_and_counted(network, few_digits):
+def test_constant_heatmaps_are_undefined_and_counted(network, few_digits):
     head = network.network.get_submodule("head")
     weights = {"head": {"weight": -torch.ones_like(head.weight)}}
     dead = with_weights(network, weights)  # features are never negative
@@ -166,7 +166,7 @@ def test_heatmaps_that_show_nothing_are_undefined_and_counted(network, few_digit
     assert work.findings(arrays) == {"undefined_heatmaps": 4}
 
 
-def test_several_labels_are_averaged(network, few_digits):
+def test_multi_label_samples_are_averaged(network, few_digits):
     several = Several(few_digits)
     found = run(SanityWork(HeatmapOptions(), network, several, SEED), np.arange(10))
     name = "2-features.9/cascading/rank_correlation"

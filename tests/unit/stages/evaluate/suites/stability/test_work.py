@@ -84,7 +84,7 @@ def test_consistency_under_attack_is_that_of_perturb(arrays, network, few_digits
 
 
 def test_more_starts_find_no_smaller_change(network, few_digits, images):
-    """The attack raises 1 - cosine; where p stays, consistency can only fall."""
+    """The attack raises 1 - cosine; with unchanged p, consistency can only decrease."""
     few, many = (PerturbWork(attack(restarts), network, few_digits, None) for restarts in (1, 3))
     _, images, labels = images
     explainer = EXPLAINERS["gradcam"].make(network)
@@ -131,13 +131,13 @@ def test_batches_and_their_order_change_nothing(work, arrays):
         np.testing.assert_allclose(together, arrays[name][order], rtol=1e-3, atol=1e-4)
 
 
-def test_heatmaps_that_show_nothing_are_undefined_and_counted(work, arrays):
+def test_constant_heatmaps_are_undefined_and_counted(work, arrays):
     assert work.findings(arrays)["undefined_heatmaps"] == np.isnan(arrays["sensitivity_max"]).sum()
     empty = {"sensitivity_max": np.array([np.nan, 0.1, np.nan])}
     assert work.findings(empty) == {"undefined_heatmaps": 2}
 
 
-def test_the_model_is_left_as_found(work, network):
+def test_the_model_is_left_unchanged(work, network):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     run(work, np.arange(2))
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
@@ -158,7 +158,7 @@ def test_a_method_agrees_with_itself(network, few_digits):
         assert found[name] == pytest.approx(1)
 
 
-def test_maps_meet_at_the_coarser_resolution(network, few_digits, images):
+def test_maps_are_compared_at_the_coarser_resolution(network, few_digits, images):
     _, images, labels = images
     coarse, fine = (
         EXPLAINERS[name].make(network)(to_pixels(images), labels).heatmaps
@@ -176,7 +176,7 @@ def test_maps_meet_at_the_coarser_resolution(network, few_digits, images):
         assert swapped[row] == pytest.approx(found[row], abs=1e-6)
 
 
-def test_a_method_that_does_not_fit_the_network_is_told(network):
+def test_a_method_that_does_not_fit_the_network_is_an_error(network):
     check_fits(HeatmapOptions(method="gradcam++"), network, (32, 32))
     with pytest.raises(InputError, match="attention"):
         check_fits(HeatmapOptions(method="attention-rollout"), network, (32, 32))
