@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import statistics
 import tokenize
 from collections import Counter
@@ -86,3 +87,36 @@ def test_tests_of_a_module_lie_where_the_module_does():
         and path.parent.relative_to(TESTS) not in places[name]
     }
     assert misplaced == {}
+
+
+class TestContributing:
+    """CONTRIBUTING shows the tree as it is."""
+
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+
+    def test_the_tree_names_every_package(self):
+        tree = self.text.split("```")[1]
+        packages = [path for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE]
+        names = {path.parent.relative_to(PACKAGE) for path in packages}
+        suites = {path for path in names if path.parent.name == "suites"}  # one sentence for all
+        missing = [str(path) for path in sorted(names - suites) if f"{path.name}/" not in tree]
+        assert missing == []
+        assert set(re.findall(r"([a-z]+)/", tree)) <= {p.name for p in names} | {
+            "ectool",
+            "unit",
+            "tests",
+        }
+
+    def test_every_file_and_table_of_a_new_method_exists(self):
+        rows = re.findall(r"^\| (?!new|---)(.*) \|$", self.text, flags=re.MULTILINE)
+        assert len(rows) > 10
+        for row in rows:
+            paths = [word for word in re.findall(r"`([a-z_/.0-9]+)`", row) if "/" in word]
+            assert [word for word in paths if not (PACKAGE / word).exists()] == [], row
+            files = [PACKAGE / word for word in paths if word.endswith(".py")]
+            files += sorted(PACKAGE.glob("stages/evaluate/suites/*/metrics.py"))
+            tables = re.findall(r"`([A-Z_]+)`", row)
+            defined = "".join(path.read_text() for path in files)
+            assert [name for name in tables if not re.search(rf"^{name}\b", defined, re.M)] == [], (
+                row
+            )
