@@ -1,4 +1,4 @@
-"""Reports of models that nobody trained, with every table and metric that a page or paper shows."""
+"""Reports of invented models, with every table and metric of the page and of the papers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ectool.reports.report import Entry, Provenance, Report
 
 CLASSES = ("water bird", "land_bird", "50 % & {others}")
 METRICS = {
-    "accuracy@original": ("classification", Metric("accuracy, original", "share right", True)),
+    "accuracy@original": ("classification", Metric("accuracy, original", "share correct", True)),
     "nll": ("classification", Metric("negative log-likelihood", "in nats", False, False)),
     "ece": ("classification", Metric("calibration error", "ECE", False)),
-    "accuracy@mixed_rand": ("debiasing", Metric("accuracy, mixed_rand", "share right", True)),
+    "accuracy@mixed_rand": ("debiasing", Metric("accuracy, mixed_rand", "share correct", True)),
     "background_gap": ("debiasing", Metric("background gap", "difference", False)),
-    "robust@2/255": ("robustness", Metric("robust accuracy, 2/255", "share right", True)),
-    "robust@8/255": ("robustness", Metric("robust accuracy, 8/255", "share right", True)),
-    "robust@l2-0.5": ("robustness", Metric("robust accuracy, l2-0.5", "share right", True)),
+    "robust@2/255": ("robustness", Metric("robust accuracy, 2/255", "share correct", True)),
+    "robust@8/255": ("robustness", Metric("robust accuracy, 8/255", "share correct", True)),
+    "robust@l2-0.5": ("robustness", Metric("robust accuracy, l2-0.5", "share correct", True)),
     "robust_worst@2/255": (
         "robustness",
-        Metric("robust accuracy (worst), 2/255", "share right", True),
+        Metric("robust accuracy (worst), 2/255", "share correct", True),
     ),
     "corruption_accuracy@fog": ("robustness", Metric("accuracy, fog", "mean", True)),
     "corruption_accuracy@motion_blur": ("robustness", Metric("accuracy, blur", "mean", True)),
@@ -128,13 +128,13 @@ def _reliability(generator: np.random.Generator) -> list[dict[str, Any]]:
     lines = []
     for low, high, count in zip(edges[:-1], edges[1:], n, strict=True):
         middle = (low + high) / 2
-        right = float(np.clip(middle - generator.uniform(-0.05, 0.12), 0, 1))
+        accuracy = float(np.clip(middle - generator.uniform(-0.05, 0.12), 0, 1))
         lines.append(
             {
                 "low": float(low),
                 "high": float(high),
                 "confidence": float(middle) if count else None,
-                "accuracy": right if count else None,
+                "accuracy": accuracy if count else None,
                 "n": count,
             }
         )

@@ -1,4 +1,4 @@
-"""Evaluations, and a miniature experiment, as the stages leave them behind, without a network."""
+"""Evaluations and a small experiment in the format of the stages, without a network."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def write_evaluation(
 
 
 def write_audit(path: Path, names: tuple[str, ...], failed: Mapping[str, str]) -> None:
-    """Write an audit of models that are all alike, and of some that failed."""
+    """Write an audit of equal models, and of models that failed."""
     models = []
     for name in names:
         write_evaluation(path / name, {"accuracy@original": 0.5})

@@ -32,7 +32,7 @@ class ClassTable:
 
     Attributes:
         measure: Name of the values.
-        models: Models with such a table.
+        models: Models with a table of classes.
         lines: The classes that are shown.
         count: Number of all classes.
     """

@@ -142,7 +142,7 @@ class Sample:
 
     Attributes:
         sample_id: Identifier of the sample.
-        choice: Reason why it is shown, such as `least consistent`.
+        choice: Reason of the choice, for example `least consistent`.
         label: Name of the true class, which is explained.
         predicted: Names of the classes predicted for the image and for the perturbed image.
         correct: Whether both predictions are correct, one by one.

@@ -107,7 +107,7 @@ def test_sorting_by_keyboard_puts_the_lowest_first_where_lower_is_better(tab):
     assert models(tab) == by_value("background_gap", falling=False)
 
 
-def test_what_is_undefined_comes_last_in_both_orders(open_page):
+def test_undefined_values_come_last_in_both_orders(open_page):
     for order, falling in (("ascending", False), ("descending", True)):
         tab = open_page(f"#leaderboard?sort-board=nll:{order}")
         assert models(tab) == by_value("nll", falling=falling)
@@ -181,10 +181,10 @@ def test_views_show_the_pixels_of_the_sample(tab):
 
 def test_heatmaps_are_those_of_the_figures(tab):
     sample = report().gallery[0].by_model[MODELS[0]]
-    wanted = overlay(sample.image, sample.clean, sample.scale)
+    expected = overlay(sample.image, sample.clean, sample.scale)
     for x, y in ((0, 0), (9, 4), (16, 16), (31, 30)):
         found = colour(tab, "overlay", x, y)
-        assert found == pytest.approx(wanted[y, x].tolist(), abs=4)
+        assert found == pytest.approx(expected[y, x].tolist(), abs=4)
 
 
 def test_one_sample_in_all_models(tab):
@@ -236,7 +236,7 @@ def test_the_back_button_and_edited_links_are_followed(tab):
 @pytest.mark.parametrize(
     "link", ["#?sort-board=nothing:up&class=none&model=%00&view=x", "#%%%", "#gallery?sample=no"]
 )
-def test_links_to_what_is_not_there_break_nothing(open_page, link):
+def test_links_to_missing_items_are_ignored(open_page, link):
     tab = open_page(link)
     assert models(tab) == list(MODELS)
     assert not tab.get_by_role("dialog").is_visible()

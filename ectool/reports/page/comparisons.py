@@ -35,7 +35,7 @@ def strength_curves(report: Report) -> dict[str, list[str]]:
     """Draw accuracy by strength of the attack or corruption.
 
     Returns:
-        Charts by name of their group, such as `robustness`.
+        Charts by suite, for example `robustness`.
     """
     groups = groups_of(report)
     return {

@@ -151,12 +151,12 @@ def learning_curves(report: Report) -> Iterator[PaperFigure]:
 
 def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, factor: int) -> None:
     """Draw one measure of every arm, up to the last epoch of all its seeds."""
-    looks = model_styles(over_seeds(report, experiment))
-    for arm, look in zip(experiment.arms, looks, strict=True):
-        lines = history_lines(arm, key) if look else []
+    styles = model_styles(over_seeds(report, experiment))
+    for arm, style in zip(experiment.arms, styles, strict=True):
+        lines = history_lines(arm, key) if style else []
         if not lines:
             continue
-        plain = {**look, "marker": ""}
+        plain = {**style, "marker": ""}
         for x, y in lines if len(lines) > 1 else ():
             axes.plot(x, y * factor, **plain, linewidth=0.5, alpha=0.4)
         x, mean = mean_line(lines)

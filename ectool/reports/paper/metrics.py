@@ -103,7 +103,7 @@ def _by_metric(report: Report, found: Sequence[Column]) -> Figure:
 def _dots(axes: Axes, report: Report, found: Sequence[Column]) -> None:
     models, is_share = len(report.entries), found[0].metric.is_share
     offsets = (np.arange(models) - (models - 1) / 2) * 0.8 / models
-    for number, (entry, look) in enumerate(zip(report.entries, model_styles(report), strict=True)):
+    for number, (entry, style) in enumerate(zip(report.entries, model_styles(report), strict=True)):
         value, low, high = percents([c.cells[number].value for c in found], is_share)
         axes.errorbar(
             value,
@@ -111,7 +111,7 @@ def _dots(axes: Axes, report: Report, found: Sequence[Column]) -> None:
             xerr=whiskers(value, low, high),
             label=shortened(entry.group),
             elinewidth=0.9,
-            **look | {"linestyle": "none"},
+            **style | {"linestyle": "none"},
         )
     axes.set_yticks(range(len(found)), [_label(column.metric) for column in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
@@ -179,11 +179,11 @@ def _scatter(report: Report, horizontal: Column, vertical: Column, best: Sequenc
         for one in (horizontal, vertical)
     )
     if few:
-        for number, (entry, look) in enumerate(
+        for number, (entry, style) in enumerate(
             zip(report.entries, model_styles(report), strict=True)
         ):
             label = {"label": shortened(entry.group)}
-            _cross(axes, x[:, [number]], y[:, [number]], look | label)
+            _cross(axes, x[:, [number]], y[:, [number]], style | label)
     else:
         _cross(axes, x, y, {"color": INK, "ecolor": FAINT, "marker": "o", "markersize": 2.5})
     for number, row in enumerate(best, start=1):
@@ -212,9 +212,9 @@ def _cross(
     axes: Axes,
     x: Float[np.ndarray, "3 n"],
     y: Float[np.ndarray, "3 n"],
-    look: Mapping[str, Any],
+    style: Mapping[str, Any],
 ) -> None:
-    plain = {"elinewidth": 0.7, **look, "linestyle": "none"}
+    plain = {"elinewidth": 0.7, **style, "linestyle": "none"}
     axes.errorbar(x[0], y[0], xerr=whiskers(*x), yerr=whiskers(*y), **plain)
 
 

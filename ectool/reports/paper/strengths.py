@@ -57,14 +57,14 @@ def _drawing(report: Report, name: str, found: Sequence[Panel]) -> PaperFigure:
 def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
     """Draw the curve of every shown model; return the numbers of samples."""
     counts = []
-    for group, (look, entries) in shown_groups(report).items():
+    for group, (style, entries) in shown_groups(report).items():
         for entry in entries:
             x, intervals = panel.curves.get(entry.name, ((), ()))
             if not intervals:
                 continue
             value, low, high = percents(intervals, True)
             reach = whiskers(value, low, high)
-            axes.errorbar(x, value, reach, label=shortened(group), **look, elinewidth=0.7)
+            axes.errorbar(x, value, reach, label=shortened(group), **style, elinewidth=0.7)
             counts += [one.n for one in intervals if one.n]
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=max(axes.get_xlim()) > 4))
     axes.set(title=panel.title, xlabel=panel.across, ylim=(0, 101))
@@ -77,12 +77,12 @@ def corruption_bars(report: Report) -> Iterator[PaperFigure]:
     if not found:
         return
     groups = shown_groups(report)
-    models = [(look, entry) for look, entries in groups.values() for entry in entries]
+    models = [(style, entry) for style, entries in groups.values() for entry in entries]
     figure = blank(COLUMN, (0.08 + BAR * len(models)) * len(found) + 0.6 + 0.13 * len(groups))
     axes = figure.subplots()
-    for number, (look, entry) in enumerate(models):
+    for number, (style, entry) in enumerate(models):
         offset = 0.8 * ((number + 0.5) / len(models) - 0.5)
-        _bars(axes, found, entry.evaluation, offset, 0.8 / len(models), look["color"], entry.group)
+        _bars(axes, found, entry.evaluation, offset, 0.8 / len(models), style["color"], entry.group)
     names = [column.name.removeprefix(CORRUPTION).replace("_", " ") for column in found]
     axes.set_yticks(range(len(found)), names)
     axes.tick_params(axis="y", length=0)

@@ -141,9 +141,9 @@ def model_styles(report: Report) -> list[dict[str, Any]]:
 def shown_groups(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
     """Return style and models of each group that is drawn as a curve."""
     found: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
-    for entry, look in zip(report.entries, model_styles(report), strict=True):
-        if look:
-            found.setdefault(entry.group, (look, []))[1].append(entry)
+    for entry, model_style in zip(report.entries, model_styles(report), strict=True):
+        if model_style:
+            found.setdefault(entry.group, (model_style, []))[1].append(entry)
     return found
 
 

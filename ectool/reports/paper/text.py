@@ -67,6 +67,6 @@ def slugs(names: Sequence[str]) -> list[str]:
 
 
 def sizes(counts: Sequence[int]) -> str:
-    """Return the number of samples for a caption, such as `n = 431 to 600`."""
+    """Return the number of samples for a caption, for example `n = 431 to 600`."""
     low, high = min(counts, default=0), max(counts, default=0)
     return f"n = {low}" if low == high else f"n = {low} to {high}"

@@ -14,7 +14,7 @@ MakeSample = Callable[..., Sample]
 MakeReport = Callable[..., Report]
 NAN = math.nan
 METRICS = {
-    "accuracy@original": (Metric("accuracy, original", "share right", True), "classification"),
+    "accuracy@original": (Metric("accuracy, original", "share correct", True), "classification"),
     "nll": (Metric("NLL", "in nats", False, is_share=False), "classification"),
     "background_gap": (Metric("background gap", "a difference", False), "debiasing"),
     "robust@2/255": (Metric("robust accuracy, 2/255", "under attack", True), "robustness"),

@@ -13,7 +13,7 @@ def line(name, accuracy, n=10):
     return {"name": name, "accuracy": accuracy, "low": 0, "high": 1, "n": n}
 
 
-def test_models_are_beside_each_other(make_report, make_evaluation):
+def test_every_model_is_a_column(make_report, make_evaluation):
     a = make_evaluation("a", classes=[line("cat", 0.5), line("dog", None)])
     b = make_evaluation("b", classes=[line("dog", 0.25), line("cat", 1.0)])
     (table,) = class_tables(make_report(a, b, make_evaluation("c")))
@@ -24,7 +24,7 @@ def test_models_are_beside_each_other(make_report, make_evaluation):
     assert (table.measure, table.lines[0].n, table.count) == ("accuracy", 10, 2)
 
 
-def test_several_labels_have_a_measure_of_their_own(make_report, make_evaluation):
+def test_multilabel_data_have_average_precision(make_report, make_evaluation):
     row = {"name": "cat", "average_precision": 0.5, "present": 7, "absent": 3}
     (table,) = class_tables(make_report(make_evaluation(classes=[row])))
     assert (table.measure, table.lines[0].n) == ("average precision", 7)

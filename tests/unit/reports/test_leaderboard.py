@@ -55,12 +55,12 @@ def test_percents_of_a_single_model_lie_between_0_and_100(column):
     assert column("nll", 0.5).axis == pytest.approx((0.4, 0.6))
 
 
-def test_the_smallest_radius_is_a_headline_whatever_it_is():
+def test_the_smallest_radius_is_a_headline():
     names = ["robust@8/255", "nll", "robust@4/255", "robust_worst@4/255", "accuracy@original"]
     assert headlines(names) == ["accuracy@original", "robust@4/255"]
 
 
-def test_nothing_is_drawn_of_what_is_undefined(column):
+def test_undefined_values_are_not_drawn(column):
     assert column("accuracy@original", math.nan, 0.5).cells[0].whisker is None
 
 

@@ -39,7 +39,7 @@ def test_bounds():
     ("value", "signed", "text"),
     [(0.4567, False, "0.457"), (1.2, True, "+1.200"), (-0.05, True, "\N{MINUS SIGN}0.050")],
 )
-def test_what_is_no_share_is_no_percent(value, signed, text):
+def test_other_numbers_have_three_decimals(value, signed, text):
     assert quantity(value, is_share=False, signed=signed) == text
     assert quantity(value, signed=signed) == percent(value, signed=signed)
     interval = Interval(value, value, value, 3)
@@ -47,7 +47,7 @@ def test_what_is_no_share_is_no_percent(value, signed, text):
 
 
 @pytest.mark.parametrize(("verdict", "word"), [("better", "better"), ("worse", "worse")])
-def test_mark_says_a_word_and_shows_a_symbol(verdict, word):
+def test_marks_are_a_symbol_and_a_word(verdict, word):
     symbol, text = mark(Difference(0.1, 0.05, 0.15, 3, verdict)).split()
     assert text == word
     assert not symbol.isalnum()

@@ -13,7 +13,7 @@ X = np.arange(1.0, 5.0)
 
 
 def parse(svg: str) -> ET.Element:
-    """Parse a chart as the page's parser does, which knows the prefix that files declare."""
+    """Parse a chart, with the namespace that HTML parsers define."""
     return ET.fromstring(svg.replace("<svg", '<svg xmlns:xlink="xlink"', 1))
 
 

@@ -14,5 +14,5 @@ def test_lines_of_all_models_are_in_one_table(make_report, make_evaluation):
 
 
 @pytest.mark.parametrize("name", SHOWN_ELSEWHERE)
-def test_what_is_shown_elsewhere_is_left_out(make_report, make_evaluation, name):
+def test_tables_of_other_sections_are_left_out(make_report, make_evaluation, name):
     assert other_tables(make_report(make_evaluation("a", **{name: [{"x": 1}]}))) == []

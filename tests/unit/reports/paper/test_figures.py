@@ -209,7 +209,7 @@ class TestNumbers:
         assert len(points(drawing)[0][0]) == 30
         assert first.get_yticklabels()[7].get_text() == "runs/7/model"
 
-    def test_many_metrics_take_several_figures(self):
+    def test_many_metrics_take_more_than_one_figure(self):
         report = report_of(NAMES * 3, groups=NAMES * 3)
         metric = report.metrics["accuracy@original"]
         names = [f"accuracy@{number}" for number in range(12)]
@@ -270,7 +270,7 @@ class TestNumbers:
         ]
         assert widths == pytest.approx(expected)
 
-    def test_curves_beside_controls(self, drawn):
+    def test_curves_with_controls(self, drawn):
         drawing = drawn["faithfulness-plain"]
         deletion, insertion = drawing.figure.axes
         assert (deletion.get_title(), insertion.get_title()) == ("deletion", "insertion")

@@ -18,7 +18,7 @@ from ectool.reports.paper.typesetting import (
 )
 
 
-def test_what_is_not_there_is_a_dash():
+def test_missing_values_are_dashes():
     table = PaperTable("t", "c", ("model", "x"), ((TableCell("a"), TableCell("-")),))
     assert "a & -- \\\\\n" in to_latex(table)
     assert "| a | - |" in to_markdown(table)

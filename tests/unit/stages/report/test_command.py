@@ -1,4 +1,4 @@
-"""Pages about a miniature experiment, which is written through the artifacts layer."""
+"""Pages of a small experiment, which is written through the artifacts layer."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_means_and_intervals_are_those_over_the_seeds(document, arm, name):
     ("name", "verdict"),
     [("accuracy@original", "better"), ("background_gap", "worse"), ("robust@2/255", None)],
 )
-def test_differences_are_paired_and_judged(document, name, verdict):
+def test_differences_are_paired_and_have_verdicts(document, name, verdict):
     found = document["arms"]["weighted"]["metrics"][name]["difference"]
     pairs = zip(METRICS[name]["weighted"], METRICS[name]["plain"], strict=True)
     expected = interval_by_hand([a - b for a, b in pairs])
@@ -95,12 +95,12 @@ def test_p_values_are_of_the_paired_t_test_corrected_for_the_headlines(document)
         name: ttest_rel(values["weighted"], values["plain"]).pvalue
         for name, values in METRICS.items()
     }
-    least = 0.0  # Holm's step-down, by hand: all of these are headline metrics of one arm
+    lower_bound = 0.0  # Holm's step-down, by hand: all of these are headline metrics of one arm
     for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[name]))
+        lower_bound = max(lower_bound, min(1.0, (len(p_values) - rank) * p_values[name]))
         found = entries[name]["difference"]
         assert found["p_value"] == pytest.approx(p_values[name])
-        assert found["p_holm"] == pytest.approx(least)
+        assert found["p_holm"] == pytest.approx(lower_bound)
 
 
 def cells(page: str) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ def cells(page: str) -> dict[str, list[str]]:
     return rows
 
 
-def test_page_marks_in_words_only_what_excludes_zero(page):
+def test_page_marks_significant_differences_in_words(page):
     rows = cells(page)
     difference = rows["accuracy, original ↑ higher is better"][2]
     assert re.fullmatch(r"\+20\.0 ✔ better \[\+17\.5, \+22\.5\] p 0\.00\d", difference)
@@ -125,13 +125,13 @@ def test_page_marks_in_words_only_what_excludes_zero(page):
     assert unmarked.startswith("+6.7 [")
 
 
-def test_page_tells_percent_of_the_documents_numbers(page, document):
+def test_page_shows_the_numbers_in_percent(page, document):
     for name, shown in zip(document["metrics"], cells(page).values(), strict=True):
         for arm, text in zip(("plain", "weighted"), shown[:2], strict=True):
             found = document["arms"][arm]["metrics"][name]
             numbers = [f"{100 * found[key]:.1f}" for key in ("mean", "low", "high")]
-            wanted = "{} [{}, {}]".format(*numbers).replace("-", "\N{MINUS SIGN}")
-            assert text == wanted
+            expected = "{} [{}, {}]".format(*numbers).replace("-", "\N{MINUS SIGN}")
+            assert text == expected
 
 
 def test_rounds_are_summarized(document):
@@ -167,7 +167,7 @@ def test_samples_are_joined_on_their_ids(document):
 
 
 class Page(HTMLParser):
-    """Collects what a browser would see."""
+    """Collects the tags of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ def test_page_is_accessible(tags):
     assert set(targets) <= set(ids)
 
 
-def test_page_tells_where_it_comes_from(page, document):
+def test_page_shows_its_origin(page, document):
     origin = document["provenance"]
     assert origin["command"] == "ectool report experiment"
     assert origin["data"][0].startswith("imagefolder:")
@@ -236,7 +236,7 @@ def test_equal_experiments_give_equal_bytes(experiment, tmp_path):
         assert (copy / name).read_bytes() == (experiment / name).read_bytes()
 
 
-def test_output_goes_where_it_is_wanted(experiment, tmp_path):
+def test_output_is_written_to_its_folder(experiment, tmp_path):
     output = tmp_path / "new" / "page.html"
     assert report.run(ReportConfig(paths=experiment, output=output)).path == output
     names = sorted(path.name for path in output.parent.iterdir())
@@ -271,7 +271,7 @@ def copy_of(experiment: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(experiment, tmp_path / "copy"))
 
 
-def test_what_is_no_share_is_not_told_in_percent(experiment, tmp_path):
+def test_other_numbers_are_not_shown_in_percent(experiment, tmp_path):
     root = copy_of(experiment, tmp_path)
     for path in root.glob("seed-*/*/eval"):
         results = json.loads((path / "results.json").read_text())
@@ -309,7 +309,7 @@ def test_invalid_record(experiment, tmp_path, change, message):
         report.run(ReportConfig(paths=root))
 
 
-def test_changed_results_are_noticed(experiment, tmp_path):
+def test_changed_results_are_detected(experiment, tmp_path):
     root = copy_of(experiment, tmp_path)
     results = root / "seed-1" / "plain" / "eval" / "results.json"
     results.write_text(results.read_text().replace("0.55", "0.95"))
@@ -317,7 +317,7 @@ def test_changed_results_are_noticed(experiment, tmp_path):
         report.run(ReportConfig(paths=root))
 
 
-def test_other_data_are_noticed(options, tmp_path):
+def test_changed_data_are_detected(options, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(options.data.partition(":")[2], images)
     own = options.model_copy(update={"data": f"imagefolder:{images}"})

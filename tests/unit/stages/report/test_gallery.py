@@ -52,7 +52,7 @@ def test_every_model_shows_the_same_images(folders, options):
             assert sample.label == dataset.classes[dataset.labels[row]]
 
 
-def test_what_models_say_is_joined_on_the_sample_id(folders):
+def test_results_of_models_are_joined_on_the_sample_id(folders):
     for one in read_gallery(folders):
         for name, sample in one.by_model.items():
             with Artifact(folders[name] / "cams.zarr", "heatmaps") as heatmaps:
@@ -73,7 +73,7 @@ def test_samples_run_from_the_least_to_the_most_consistent(folders):
         assert found == sorted(found)
 
 
-def test_other_data_are_shown_on_their_own(folders, tmp_path):
+def test_other_data_sets_have_separate_samples(folders, tmp_path):
     write_images(tmp_path / "images", seed=1)
     other = DataOptions(data=f"imagefolder:{tmp_path / 'images'}", size=SIDE)
     write_evaluated(tmp_path / "c", other, 0)

@@ -1,4 +1,4 @@
-"""Reports follow what they show: a small experiment that is changed, against fresh ones."""
+"""Up-to-date checks of reports: a small experiment with changes, compared with new ones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def contents(folder, names=WRITTEN + RESULTS):
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def test_nothing_is_written_where_nothing_changed(folder, text, tree):
+def test_nothing_is_written_without_changes(folder, text, tree):
     before = tree(folder)
     assert not run(folder, text)
     assert tree(folder) == before
@@ -153,7 +153,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "name"), FAULTS)
-def test_a_report_that_is_not_what_was_written_is_written_anew(folder, text, name, fault):
+def test_a_changed_report_is_written_again(folder, text, name, fault):
     before, file = contents(folder), folder / name
     if fault == "gone":
         file.unlink()
@@ -170,7 +170,7 @@ def test_a_report_that_is_not_what_was_written_is_written_anew(folder, text, nam
 
 
 @pytest.mark.slow
-def test_a_report_of_another_experiment_is_not_taken_for_this_one(folder, text, tmp_path):
+def test_a_report_of_another_experiment_is_replaced(folder, text, tmp_path):
     other = tmp_path / "other" / "out"
     run(other, text.replace("seeds = [3]", "seeds = [4]"))
     before = contents(folder)
@@ -180,7 +180,7 @@ def test_a_report_of_another_experiment_is_not_taken_for_this_one(folder, text, 
     assert contents(folder) == before
 
 
-def test_an_evaluation_that_was_made_anew_is_shown(folder, images):
+def test_a_new_evaluation_is_shown(folder, images):
     output = folder / EVALUATION
     before = contents(folder)
     assert report.run(ReportConfig(paths=folder)) == Outcome(folder / "report.html", is_new=False)
@@ -202,7 +202,7 @@ def test_an_evaluation_that_was_made_anew_is_shown(folder, images):
 
 
 @pytest.mark.slow
-def test_figures_and_tables_are_made_whenever_they_are_asked_for(folder, tmp_path):
+def test_figures_and_tables_are_always_written(folder, tmp_path):
     tables = tmp_path / "tables"
     report.run(ReportConfig(paths=folder, tables=tables))
     first = {path.name: path.read_bytes() for path in tables.iterdir()}
@@ -212,7 +212,7 @@ def test_figures_and_tables_are_made_whenever_they_are_asked_for(folder, tmp_pat
     assert {path.name: path.read_bytes() for path in tables.iterdir()} == first
 
 
-def test_results_and_histories_that_were_edited_are_not_vouched_for(folder):
+def test_edited_results_and_histories_are_detected(folder):
     for name in ("seed-3/plain/model/history.json", f"{EVALUATION}/results.json"):
         file = folder / name
         before = file.read_bytes()

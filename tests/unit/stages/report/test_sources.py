@@ -23,11 +23,11 @@ from ectool.stages.report.sources import path_labels, read_sources
         (["/r/a/a", "/r/a"], ["a/a", "a"]),
     ],
 )
-def test_labels_tell_paths_apart(paths, names):
+def test_labels_distinguish_paths(paths, names):
     assert path_labels([Path(path) for path in paths]) == names
 
 
-def test_evaluations_are_called_by_what_tells_them_apart(tmp_path):
+def test_evaluations_are_named_by_their_distinct_parts(tmp_path):
     for name, accuracy in (("a", 0.25), ("b", 0.75)):
         write_evaluation(tmp_path / name / "eval", {"accuracy@original": accuracy})
     sources = read_sources([tmp_path / "b" / "eval", tmp_path / "a" / "eval"])
@@ -36,7 +36,7 @@ def test_evaluations_are_called_by_what_tells_them_apart(tmp_path):
     assert sources.folders["b"] == (tmp_path / "b" / "eval").resolve()
 
 
-def test_a_path_counts_once(tmp_path):
+def test_repeated_paths_are_read_once(tmp_path):
     write_evaluation(tmp_path / "a", {"accuracy@original": 0.5})
     sources = read_sources([tmp_path / "a", tmp_path / "." / "a"])
     assert [entry.name for entry in sources.entries] == ["a"]
