@@ -1,4 +1,4 @@
-"""User-facing errors: one line that says what was expected, what arrived and what to do."""
+"""Errors for users: one line with subject, expected, got and fix."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class EctoolError(Exception):
-    """An error the user can act on; the command line prints it as one line without a traceback.
+    """An error that the user can fix; the command line prints it without a traceback.
 
     Args:
-        subject: What the message is about: a flag, a file, an array.
-        expected: What would have been accepted.
-        got: What arrived.
-        fix: What to do about it, as an imperative.
+        subject: Subject of the message: a flag, a file, an array.
+        expected: What is accepted.
+        got: What was found instead.
+        fix: What to do, as an imperative.
     """
 
     exit_code = 1
@@ -26,7 +26,7 @@ class EctoolError(Exception):
         super().__init__(f"{subject}: expected {expected}, got {got}; {fix}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling between processes in spite of the keyword-only arguments."""
+        """Support pickling, for other processes, with keyword-only arguments."""
         return _rebuild, (type(self), self.subject, self.expected, self.got, self.fix)
 
 
@@ -49,29 +49,29 @@ class InputError(EctoolError):
 
 
 class AbsentError(InputError):
-    """A data set, or a split of one, of which nothing is there."""
+    """A data set, or a split, of which no file exists."""
 
 
 class MachineError(EctoolError):
-    """What the machine refuses: room, memory, permission, one open file more, a package."""
+    """A resource that the machine lacks: disk, memory, permission, open files, a package."""
 
     exit_code = 3
 
 
 class FailedModelsError(EctoolError):
-    """Some of many models could not be evaluated; the others have been."""
+    """Some of several models could not be evaluated; the others were."""
 
     exit_code = 3
 
 
 class OutputExistsError(EctoolError):
-    """The output is there already, made with another key."""
+    """The output exists, with another key."""
 
     exit_code = 4
 
 
 class IntegrityError(EctoolError):
-    """An artifact whose bytes are not the ones that were written."""
+    """An artifact whose bytes have changed since it was written."""
 
     exit_code = 5
 
@@ -97,7 +97,7 @@ class FaultyDataError(IntegrityError):
 
 
 class QualityGateError(EctoolError):
-    """A result that misses the bound the user required."""
+    """A result that does not meet a required bound."""
 
     exit_code = 6
 

@@ -1,4 +1,4 @@
-"""What the machine refuses: disk, memory, open files, permissions, packages; told as one line."""
+"""Errors of the machine in one line: disk, memory, open files, permissions, packages."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from ectool.errors import MachineError
 
 
 class Refusal(NamedTuple):
-    """What was needed, and what to do where it is not there."""
+    """A resource that is missing, and what to do."""
 
     expected: str
     fix: str
 
 
-_SPACE = "make room, then run the same command again: it goes on from what is finished"
+_SPACE = "free some, then run the same command again: it continues from finished shards"
 _PATH = "check the path"
 _MEMORY = Refusal(
-    "memory for what is computed at a time",
-    "lower --batch-size, --shard-size or --size, or take a machine with more",
+    "enough memory for a batch",
+    "lower --batch-size, --shard-size or --size, or use a machine with more memory",
 )
 _THREADS = Refusal("to start a thread", "raise `ulimit -u`, or stop other programs")
-_FILES = Refusal("to open a file more", "raise `ulimit -n`, then run the same command again")
+_FILES = Refusal("to open another file", "raise `ulimit -n`, then run the same command again")
 EXHAUSTED = {
-    errno.ENOSPC: Refusal("room on the disk", _SPACE),
-    errno.EDQUOT: Refusal("room in the quota", _SPACE),
-    errno.EFBIG: Refusal("room for a file of this size", "raise `ulimit -f`, or change the disk"),
+    errno.ENOSPC: Refusal("free space on the disk", _SPACE),
+    errno.EDQUOT: Refusal("free space in the quota", _SPACE),
+    errno.EFBIG: Refusal("space for a file of this size", "raise `ulimit -f`, or use another disk"),
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
     errno.ENOMEM: _MEMORY,
-    errno.EIO: Refusal("a disk that reads and writes", "check the disk (see `dmesg`)"),
-    errno.ESTALE: Refusal("a file that stays", "mount the file system again"),
+    errno.EIO: Refusal("a working disk", "check the disk (see `dmesg`)"),
+    errno.ESTALE: Refusal("an existing file", "mount the file system again"),
 }
-"""What runs out or breaks whatever the input is: the cause of whichever error follows from it."""
+"""Resources that can run out or fail for any input; they cause other errors."""
 REFUSED = {
     errno.EACCES: Refusal("permission", "change the permissions, or choose another path"),
     errno.EPERM: Refusal("permission", "change the permissions, or choose another path"),
@@ -44,21 +44,21 @@ REFUSED = {
     errno.ENOENT: Refusal("a file or folder", _PATH),
     errno.ENOTDIR: Refusal("a folder", _PATH),
     errno.EISDIR: Refusal("a file", _PATH),
-    errno.EEXIST: Refusal("nothing there yet", "choose another output"),
+    errno.EEXIST: Refusal("a path that does not exist", "choose another output"),
     errno.ENOTEMPTY: Refusal("an empty folder", "choose another output"),
     errno.ENAMETOOLONG: Refusal("a shorter path", "shorten it"),
-    errno.ELOOP: Refusal("a path without links in a circle", "mend the links"),
+    errno.ELOOP: Refusal("a path without circular links", "correct the links"),
     errno.EXDEV: Refusal("a path on one file system", "choose another output"),
-    errno.EBUSY: Refusal("a file that nobody else uses", "wait, or choose another path"),
-    errno.ETXTBSY: Refusal("a file that nobody else uses", "wait, or choose another path"),
+    errno.EBUSY: Refusal("a file that no other program uses", "wait, or choose another path"),
+    errno.ETXTBSY: Refusal("a file that no other program uses", "wait, or choose another path"),
 }
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 _NUMBERED = re.compile(r"\((?:os|libc) error (\d+)\)|errno = (\d+)|\[Errno (\d+)\]")
-"""How libraries in Rust and C put a number that the system gave them into a text."""
+"""Forms in which libraries in Rust and C report an error number of the system."""
 _NAMED = re.compile(r": ([^:]+) \((\d+)\)\s*$")
-"""How torch puts it: the system's own words, then the number."""
+"""Form of torch: the message of the system, then the number."""
 _SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
-"""How numpy puts it that the disk is full."""
+"""Form of numpy for a full disk."""
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|bad_alloc"
     r"|Unable to allocate|CUBLAS_STATUS_ALLOC_FAILED|insufficient resources",
@@ -68,7 +68,7 @@ _NO_THREAD = "can't start new thread"
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what is grouped in it, and all that it was raised from or on the way of."""
+    """Yield an error, the errors of its group, and its causes and contexts."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)
@@ -81,31 +81,31 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def exhausted(error: BaseException) -> MachineError | None:
-    """Return the error of a machine that ran out of something, where that is at the bottom of it.
+    """Return the error of an exhausted resource if that caused an error, else None.
 
-    Whatever else was made of it on the way is no help: a chunk that cannot be opened because too
-    many files are is not a damaged one.
+    The cause is more useful than the errors that follow from it: a chunk that cannot be opened
+    because too many files are open is not damaged.
     """
     for one in chain(error):
         number = _number(one)
         if number in EXHAUSTED:
-            return _told(one, EXHAUSTED[number], os.strerror(number))
+            return _machine_error(one, EXHAUSTED[number], os.strerror(number))
         if isinstance(one, MemoryError) or _is_about_memory(one):
-            return _told(one, _MEMORY, _first_line(one) or "none left")
+            return _machine_error(one, _MEMORY, _first_line(one) or "none left")
         if isinstance(one, RuntimeError) and _NO_THREAD in str(one):
-            return _told(one, _THREADS, _NO_THREAD)
+            return _machine_error(one, _THREADS, _NO_THREAD)
     return None
 
 
 def is_of_disk(error: BaseException) -> bool:
-    """Tell whether the disk is at the bottom of an error: full, broken, or not to be written."""
+    """Return whether the disk caused an error: full, broken or read-only."""
     return any(_number(one) in DISK for one in chain(error))
 
 
 def refused(error: BaseException) -> MachineError | None:
-    """Return what is to be said of an error that the operating system or the installation raised.
+    """Return the error in one line if the operating system or the installation caused it.
 
-    None where it is neither: then it is a bug.
+    None if neither did: then it is a bug.
     """
     if isinstance(error, ImportError):
         return _not_importable(error)
@@ -115,21 +115,21 @@ def refused(error: BaseException) -> MachineError | None:
     if number == errno.ENOENT and isinstance(error, OSError) and error.filename is None:
         return _without_folder(error)
     named = REFUSED.get(number or 0, Refusal("a file that can be read or written", _PATH))
-    return _told(error, named, os.strerror(number) if number else _first_line(error))
+    return _machine_error(error, named, os.strerror(number) if number else _first_line(error))
 
 
 def _without_folder(error: OSError) -> MachineError:
-    """Tell of a file that is missing but has no name: mostly the folder one stands in."""
+    """Return the error of a missing file without a name, usually the current folder."""
     try:
-        os.getcwd()  # noqa: PTH109 (pathlib's asks for the same, and hides what is missing)
+        os.getcwd()  # noqa: PTH109 (pathlib calls it too, and its error hides this)
     except OSError:
         return MachineError(
             "current folder",
-            expected="one that exists",
-            got="one that has been removed",
-            fix="change to another",
+            expected="an existing folder",
+            got="a folder that has been removed",
+            fix="change to another folder",
         )
-    return _told(error, REFUSED[errno.ENOENT], _first_line(error))
+    return _machine_error(error, REFUSED[errno.ENOENT], _first_line(error))
 
 
 def _not_importable(error: ImportError) -> MachineError:
@@ -137,14 +137,14 @@ def _not_importable(error: ImportError) -> MachineError:
     is_missing = isinstance(error, ModuleNotFoundError)
     return MachineError(
         f"package {name.partition('.')[0]}",
-        expected="one that can be imported",
+        expected="a package that can be imported",
         got=f"no module {name!r}" if is_missing else _first_line(error),
-        fix="install it (again), see `ectool doctor`",
+        fix="install it, or install it again; see `ectool doctor`",
     )
 
 
 def _number(error: BaseException) -> int | None:
-    """Return the number that the system gave for an error, wherever a library put it."""
+    """Return the system's number of an error, in any form that a library reports it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if isinstance(error, OSError) and _SHORT_WRITE.match(str(error)):
@@ -157,7 +157,7 @@ def _number(error: BaseException) -> int | None:
 
 
 def _written_number(text: str) -> int | None:
-    """Return the number of the system's that a text holds."""
+    """Return the system's number of an error in a text."""
     if found := _NUMBERED.search(text):
         return int(next(filter(None, found.groups())))
     found = _NAMED.search(text)
@@ -167,11 +167,11 @@ def _written_number(text: str) -> int | None:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    is_torchs = isinstance(error, RuntimeError) or type(error).__name__ == "OutOfMemoryError"
-    return is_torchs and _OUT_OF_MEMORY.search(str(error)) is not None
+    is_of_torch = isinstance(error, RuntimeError) or type(error).__name__ == "OutOfMemoryError"
+    return is_of_torch and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
-def _told(error: BaseException, refusal: Refusal, got: str) -> MachineError:
+def _machine_error(error: BaseException, refusal: Refusal, got: str) -> MachineError:
     return MachineError(_subject(error), expected=refusal.expected, got=got, fix=refusal.fix)
 
 

@@ -1,4 +1,4 @@
-"""What an option is: declared once, with default, bounds, help, and whether it is in the key."""
+"""Declaration of options: default, bounds, help, and membership in the artifact's key."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_PIXEL = 255
 CHANNELS = 3
-LEAST_STD = 1 / 256
-"""Least standard deviation that is taken: that of a network for grey levels is 1/255."""
+MIN_STD = 1 / 256
+"""Minimum standard deviation of a channel; networks of grey levels from 0 to 255 need 1/255."""
 WHOLE, HALF = 1.0, 0.5
 SMALL = 4
-"""Grey levels below which radii are written in halves."""
+"""Radii below this number of grey levels are written in half levels."""
 
 
 def parse_number(value: object) -> object:
-    """Return the number that a string such as ``8/255`` stands for; other values unchanged."""
+    """Return the number of a fraction such as ``8/255``; other values are unchanged."""
     if not isinstance(value, str) or "/" not in value:
         return value
     numerator, _, denominator = value.partition("/")
@@ -29,7 +29,7 @@ def parse_number(value: object) -> object:
 
 
 def parse_list(value: object) -> object:
-    """Split a comma-separated string; an empty one is an empty list, other values unchanged."""
+    """Split a comma-separated string, an empty one into no parts; other values are unchanged."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
@@ -39,7 +39,7 @@ def parse_channels(value: object) -> object:
     """Split a comma-separated string into one part per channel.
 
     Raises:
-        ValueError: There are not three.
+        ValueError: There are not three parts.
     """
     parts = parse_list(value)
     if isinstance(parts, tuple | list) and len(parts) == CHANNELS:
@@ -48,7 +48,7 @@ def parse_channels(value: object) -> object:
 
 
 def whole_levels(eps: float) -> int:
-    """Return the greatest number of uint8 levels k with ``k / 255 <= eps``.
+    """Return the maximum number of uint8 levels k with ``k / 255 <= eps``.
 
     Args:
         eps: Radius in pixel units, at least 0.
@@ -57,33 +57,33 @@ def whole_levels(eps: float) -> int:
         The number of levels, at most 255; 8 for eps = 8/255.
     """
     nearest = min(round(eps * MAX_PIXEL), MAX_PIXEL)
-    # Not floor(eps * 255): 255 * (k / 255) may come out just below k.
+    # Not floor(eps * 255): rounding may make 255 * (k / 255) slightly less than k.
     return nearest if nearest / MAX_PIXEL <= eps else math.floor(eps * MAX_PIXEL)
 
 
 def misfit_of_channels(name: str, values: Sequence[float]) -> tuple[str, str] | None:
-    """Tell what is wrong with the mean or the standard deviation of pixels in [0, 1].
+    """Check the mean or the standard deviation of pixels in [0, 1].
 
     Args:
         name: `mean` or `std`.
         values: One number for each channel.
 
     Returns:
-        What was expected and what to do, or None where nothing is wrong.
+        The expected values and the fix for an error; None if the values are valid.
     """
     if name == "mean":
-        least, expected = 0.0, "means of pixels in [0, 1]"
+        minimum, expected = 0.0, "means of pixels in [0, 1]"
     else:
-        least, expected = LEAST_STD, "standard deviations of pixels in [0, 1], from 1/255 to 1"
-    if all(math.isfinite(value) and least <= value <= 1 for value in values):
+        minimum, expected = MIN_STD, "standard deviations of pixels in [0, 1], from 1/255 to 1"
+    if all(math.isfinite(value) and minimum <= value <= 1 for value in values):
         return None
     if max(values) > 1:
         return expected, f"divide --mean and --std by {MAX_PIXEL}, as in 123.675/{MAX_PIXEL}"
-    return expected, "give what the network was trained with, for pixels in [0, 1]"
+    return expected, "give the values of the training, for pixels in [0, 1]"
 
 
 def format_eps(eps: float) -> str:
-    """Write a radius the way papers do, ``8/255``: in whole grey levels, small ones in halves."""
+    """Format a radius as in papers, ``8/255``, in whole grey levels; small ones in half levels."""
     levels = eps * MAX_PIXEL
     unit = HALF if levels < SMALL else WHOLE
     nearest = round(levels / unit) * unit
@@ -102,21 +102,21 @@ def option(default: Any, help: str, *, keyed: bool = True, **bounds: Any) -> Any
     """Declare an option.
 
     Args:
-        default: Its default; `...` where it must be given.
-        help: What it means, as the help shows it.
-        keyed: Whether it can change the stage's result and so belongs to the artifact's key.
-        bounds: Bounds as pydantic spells them (`ge`, `gt`, `le`, `lt`).
+        default: Its default; `...` if it is required.
+        help: Its help text.
+        keyed: Whether it can change the result of the stage, so that it is in the artifact's key.
+        bounds: Bounds of pydantic (`ge`, `gt`, `le`, `lt`).
     """
     return Field(default, description=help, json_schema_extra={"keyed": keyed}, **bounds)
 
 
 def argument(help: str, default: Any = ...) -> Any:  # noqa: ANN401
-    """Declare an input or output that is named by position, not by a flag."""
+    """Declare a positional argument: an input or output without a flag."""
     return Field(default, description=help, json_schema_extra={"keyed": False, "argument": True})
 
 
 class Options(BaseModel):
-    """A group of options: frozen, without unknown names."""
+    """A group of options: immutable, and unknown names are refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
@@ -129,12 +129,12 @@ class Options(BaseModel):
 
 
 def is_keyed(model: type[BaseModel], name: str) -> bool:
-    """Tell whether a field enters the artifact's key."""
+    """Return whether a field is in the artifact's key."""
     return _extra(model, name, "keyed", default=True)
 
 
 def is_argument(model: type[BaseModel], name: str) -> bool:
-    """Tell whether a field is named by position on the command line."""
+    """Return whether a field is a positional argument of the command line."""
     return _extra(model, name, "argument", default=False)
 
 

@@ -1,4 +1,4 @@
-"""Where the values of options come from: flag > environment > TOML > default."""
+"""Values of options by precedence: flag > environment > TOML > default."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ectool.options import Options
 Config = TypeVar("Config", bound=Options)
 
 DATA_VARIABLE = "ECTOOL_DATA"
-"""Names the folder under which data sets lie and made ones are cached."""
+"""Variable with the folder of the data sets, which is also the cache of generated ones."""
 PREFIX = "ECTOOL_"
 NEAR = 0.75
-"""Least likeness of a variable to one of ours (difflib's ratio) that makes it a misspelt one."""
+"""Minimum similarity (ratio of difflib) of a misspelt variable to one of ectool."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -39,13 +39,13 @@ def resolve(
 
     Args:
         model: The stage's configuration model.
-        flags: What the user gave on the command line; None stands for not given.
-        stage: Name of the stage: its TOML table and its part of the variables' names.
-        toml: TOML file with one table per stage and shared values under `[defaults]`.
+        flags: Values from the command line; None for flags that are not given.
+        stage: Name of the stage, of its TOML table, and in its variables.
+        toml: TOML file with one table per stage, and shared values in `[defaults]`.
         environ: Environment; `ECTOOL_<STAGE>_<OPTION>` sets an option.
 
     Raises:
-        UsageError: Unknown name or value out of bounds, whatever it came from.
+        UsageError: A name is unknown, or a value is out of bounds.
         InputError: The TOML file cannot be read.
     """
     table = {} if toml is None else stage_table(read_toml(toml), stage, toml)
@@ -56,7 +56,7 @@ def resolve(
 def variables(
     model: type[Options], stage: str, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return the options that the environment sets: `ECTOOL_<STAGE>_<OPTION>`."""
+    """Return the options from the environment, `ECTOOL_<STAGE>_<OPTION>`."""
     names = {name: _variable(stage, name) for name in model.model_fields}
     return {name: environ[variable] for name, variable in names.items() if variable in environ}
 
@@ -68,17 +68,17 @@ def _variable(stage: str, option: str) -> str:
 def check_variables(
     models: Mapping[str, type[Options]], environ: Mapping[str, str] = os.environ
 ) -> list[str]:
-    """Check that no variable looks like one of ours and is none: it would change nothing.
+    """Check that no variable is a misspelt variable of ectool, which would have no effect.
 
     Args:
-        models: Every command's configuration model by its name.
+        models: Configuration models of all commands by name.
         environ: Environment.
 
     Returns:
-        A line for each other variable that begins with `ECTOOL_`.
+        A note for each other variable that begins with `ECTOOL_`.
 
     Raises:
-        UsageError: One is named after a command, or nearly as one of ours is.
+        UsageError: A variable begins with the name of a command, or resembles one of ectool.
     """
     known = {DATA_VARIABLE} | {
         _variable(stage, option) for stage, model in models.items() for option in model.model_fields
@@ -87,12 +87,12 @@ def check_variables(
     for name in sorted(environ):
         if name not in known and name.upper().startswith(PREFIX):
             _check_spelling(name, known, [_variable(stage, "") for stage in models])
-            notes.append(f"{name}: no variable of ectool; it changes nothing")
+            notes.append(f"{name}: not a variable of ectool; it has no effect")
     return notes
 
 
 def _check_spelling(name: str, known: set[str], prefixes: list[str]) -> None:
-    """Check that a variable that is none of ours is not meant to be one."""
+    """Check that an unknown variable is not a misspelt one."""
     ends = {variable.removeprefix(PREFIX): variable for variable in known}
     end = name.upper().removeprefix(PREFIX)
     near = [ends[found] for found in difflib.get_close_matches(end, ends, n=3, cutoff=NEAR)]
@@ -103,7 +103,7 @@ def _check_spelling(name: str, known: set[str], prefixes: list[str]) -> None:
             f"variable {name}",
             expected=" or ".join(near) if near else f"{own[0]} and the name of an option",
             got=repr(name),
-            fix="correct or unset it",
+            fix="correct it or unset it",
         )
 
 
@@ -111,7 +111,7 @@ def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Conf
     """Check values against a configuration model.
 
     Raises:
-        UsageError: The first value that does not fit.
+        UsageError: A value does not fit; the message is about the first.
     """
     try:
         return model.model_validate(dict(values))
@@ -120,7 +120,7 @@ def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Conf
 
 
 def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> UsageError:
-    """Turn pydantic's first finding into one line."""
+    """Return the error for the first finding of pydantic."""
     where, name = _subject(detail, stage)
     fix = f"see `ectool {stage} --help`" if stage != EXPERIMENT_TABLE else "correct the file"
     if detail["type"] == "missing":
@@ -136,7 +136,7 @@ def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> Us
 
 
 def _subject(detail: ErrorDetails, stage: str) -> tuple[str, str]:
-    """Return the flag, or the place in the experiment file, of a finding; and the bare name."""
+    """Return the flag, or the key in the experiment file, of a finding; and its name."""
     path = [str(part) for part in detail["loc"]] or [stage]
     if stage == EXPERIMENT_TABLE:
         return f"[{EXPERIMENT_TABLE}] {'.'.join(path)}", path[-1]
@@ -144,11 +144,11 @@ def _subject(detail: ErrorDetails, stage: str) -> tuple[str, str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file whose tables are stages, `[defaults]` and `[experiment]`.
+    """Read a TOML file with tables for stages, `[defaults]` and `[experiment]`.
 
     Raises:
-        InputError: The file is missing or not TOML.
-        UsageError: It has a table that is none of those.
+        InputError: The file does not exist or is not TOML.
+        UsageError: It has another table.
     """
     try:
         document = tomllib.loads(_text(path))
@@ -173,10 +173,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a TOML file, which is UTF-8, with or without the mark of editors.
+    """Return the text of a TOML file in UTF-8, with or without a byte order mark.
 
     Raises:
-        InputError: It is UTF-16, which some shells and editors write.
+        InputError: It is UTF-16, as written by some shells and editors.
     """
     data = path.read_bytes()
     if data.startswith(UTF16):
@@ -185,10 +185,10 @@ def _text(path: Path) -> str:
 
 
 def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str, Any]:
-    """Return what a TOML document says of one stage: `[defaults]` that apply, then its table.
+    """Return the values of a stage in a TOML document: those of `[defaults]`, then its table.
 
     Raises:
-        UsageError: `[defaults]` holds a name that no stage knows.
+        UsageError: `[defaults]` has a name that is not an option of any stage.
     """
     shared = document.get(SHARED_TABLE, {})
     known = {name for model in STAGES.values() for name in model.model_fields}
@@ -196,7 +196,7 @@ def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str
         if name not in known:
             raise UsageError(
                 f"{path}: [{SHARED_TABLE}] {name}",
-                expected="an option of some stage",
+                expected="an option of a stage",
                 got=repr(name),
                 fix="correct or remove it",
             )

@@ -13,16 +13,16 @@ Advance = Callable[[int], None]
 
 
 class Unnamed(tuple[str, ...]):
-    """Numbers 0, 1, … in place of the names of classes, where nobody gave any.
+    """Numbers 0, 1, … instead of names of classes, for classes without names.
 
-    They tell how many classes there are; what a class is, its position alone tells.
+    Only their position identifies them.
     """
 
     __slots__ = ()
 
     @classmethod
     def of(cls, count: int) -> Unnamed:
-        """Return so many numbers."""
+        """Return the numbers of this many classes."""
         return cls(map(str, range(count)))
 
 

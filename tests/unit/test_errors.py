@@ -7,7 +7,7 @@ import pytest
 from ectool import errors
 
 
-def test_a_message_says_what_was_expected_what_arrived_and_what_to_do():
+def test_a_message_has_expected_got_and_fix():
     error = errors.InputError("cams.h5: clean", expected="maps", got="none", fix="write some")
     assert str(error) == "cams.h5: clean: expected maps, got none; write some"
 
@@ -22,7 +22,7 @@ def test_a_message_says_what_was_expected_what_arrived_and_what_to_do():
         (errors.QualityGateError, 6),
     ],
 )
-def test_every_kind_has_its_exit_code_and_can_be_copied(kind, code):
+def test_every_class_has_its_exit_code_and_can_be_copied(kind, code):
     error = copy.deepcopy(kind("a", expected="b", got="c", fix="d"))
     assert type(error) is kind
     assert error.exit_code == code

@@ -1,4 +1,4 @@
-"""Variables that are misspelt, and TOML as editors write it."""
+"""Misspelt variables, and TOML files of different editors."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_misspelt_variables_are_refused(name, expected):
         check_variables(STAGES, {name: "1"})
 
 
-def test_others_are_noted_and_ours_are_not():
+def test_unknown_variables_are_noted():
     found = {"ECTOOL_DATA": "x", "ECTOOL_SCORE_GAMMA": "2", "ECTOOL_IMAGE": "y", "OTHER": "z"}
     assert check_variables(STAGES, found) == [
-        "ECTOOL_IMAGE: no variable of ectool; it changes nothing"
+        "ECTOOL_IMAGE: not a variable of ectool; it has no effect"
     ]
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path):
+def test_a_byte_order_mark_is_ignored(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text("[score]\ngamma = 2\n", encoding="utf-8-sig")
     assert read_toml(path) == {"score": {"gamma": 2}}
@@ -49,7 +49,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
     ],
     ids=["utf-16", "latin-1", "twice", "deep", "long"],
 )
-def test_what_is_no_toml_is_one_line(content, got, tmp_path):
+def test_invalid_toml_is_one_line(content, got, tmp_path):
     path = tmp_path / "c.toml"
     path.write_bytes(content)
     with pytest.raises(InputError, match=got):

@@ -35,20 +35,20 @@ def state(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "x"), "x: expected room on the disk"),
-        (OSError("1000 requested and 109 written"), "expected room on the disk"),
-        (SafetensorError("I/O error: File too large (os error 27)"), "room for a file of this"),
-        (RuntimeError("Can't decrement (errno = 28, error message = 'No'"), "room on the disk"),
+        (OSError(errno.ENOSPC, "No space left on device", "x"), "x: expected free space"),
+        (OSError("1000 requested and 109 written"), "expected free space on the disk"),
+        (SafetensorError("I/O error: File too large (os error 27)"), "space for a file of this"),
+        (RuntimeError("Can't decrement (errno = 28, error message = 'No'"), "free space"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "x: expected permission"),
         (OSError(errno.EROFS, "Read-only file system", "x"), "file system that can be written"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "x"), "x: expected a folder"),
-        (MemoryError(), "expected memory for what is computed at a time, got none left"),
+        (MemoryError(), "expected enough memory for a batch, got none left"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), "CUDA out of memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "expected memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "expected enough memory"),
         (RuntimeError("can't start new thread"), "expected to start a thread"),
-        (RuntimeError("unable to open <a> in mode: Too many open files (24)"), "to open a file"),
+        (RuntimeError("unable to open <a> in mode: Too many open files (24)"), "open another"),
         (ModuleNotFoundError("No module named 'timm.x'", name="timm.x"), "package timm: "),
-        (ImportError("libGL.so.1: cannot open", name="cv2"), "package cv2: expected one that"),
+        (ImportError("libGL.so.1: cannot open", name="cv2"), "cv2: expected a package"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -61,7 +61,7 @@ def test_what_the_machine_refuses(error, line, state):
 
 def test_real_allocators():
     for call in (lambda: np.empty(2**60, np.uint8), lambda: torch.empty(2**60)):
-        assert "expected memory" in str(fault_of(raised(call), []))
+        assert "expected enough memory" in str(fault_of(raised(call), []))
 
 
 def test_the_machine_comes_before_what_was_made_of_it():
@@ -71,10 +71,10 @@ def test_the_machine_comes_before_what_was_made_of_it():
         except OSError:
             raise IntegrityError("x", expected="bytes", got="others", fix="repair") from None
 
-    assert "expected to open a file more" in str(fault_of(raised(read), []))
+    assert "expected to open another file" in str(fault_of(raised(read), []))
     group = ExceptionGroup("workers", [ValueError("x"), OSError(errno.ENOSPC, "No space")])
     assert is_of_disk(group)
-    assert "room on the disk" in str(fault_of(group, []))
+    assert "free space on the disk" in str(fault_of(group, []))
 
 
 def test_errors_of_the_user_stay():

@@ -52,11 +52,11 @@ def test_flags_beat_variables_beat_the_stage_table_beat_the_defaults_table(toml)
     assert options.mask == "quantile"
 
 
-def test_variables_of_other_stages_do_not_count():
+def test_variables_of_other_stages_are_ignored():
     assert perturb(environ={"ECTOOL_TRAIN_SEED": "3", "SEED": "4"}).seed == 0
 
 
-def test_defaults_apply_only_where_a_stage_knows_them(toml):
+def test_defaults_apply_only_to_options_of_a_stage(toml):
     path = toml("[defaults]\nepochs = 7\nseed = 5\n")
     assert perturb(toml=path).seed == 5
     train = resolve(TrainConfig, {"output": "m"}, stage="train", toml=path, environ={})
@@ -67,7 +67,7 @@ def test_defaults_apply_only_where_a_stage_knows_them(toml):
     ("text", "message"),
     [
         ("[perturb]\nepsilon = 1\n", "epsilon: expected one of .*, seed, .*got 'epsilon'"),
-        ("[defaults]\nepsilon = 1\n", r"\[defaults\] epsilon: expected an option of some stage"),
+        ("[defaults]\nepsilon = 1\n", r"\[defaults\] epsilon: expected an option of a stage"),
         ("[pertrub]\nseed = 1\n", r"pertrub: expected a table named perturb, .* got \[pertrub\]"),
         ("seed = 1\n", "seed: expected a table named .* got seed = 1; move it into one of these"),
         ("[perturb]\nseed = -1\n", "--seed: expected greater than or equal to 0, got -1"),
@@ -78,7 +78,7 @@ def test_unknown_names_and_values_in_toml(toml, text, message):
         perturb(toml=toml(text))
 
 
-def test_files_that_are_no_toml(toml, tmp_path):
+def test_files_that_are_not_toml(toml, tmp_path):
     with pytest.raises(InputError, match=r"none.toml: expected a TOML file, got No such file"):
         perturb(toml=tmp_path / "none.toml")
     with pytest.raises(InputError, match=r"config.toml: expected valid TOML, got .*line 1"):
@@ -177,7 +177,7 @@ NOT_KEYED = {
 
 
 @pytest.mark.parametrize("stage", config.STAGES)
-def test_the_key_holds_every_option_but_inputs_outputs_and_the_machine(stage):
+def test_the_key_has_every_option_but_inputs_outputs_and_the_machine(stage):
     model = config.STAGES[stage]
     free = {name for name in model.model_fields if not is_keyed(model, name)}
     expected = NOT_KEYED & set(model.model_fields)
@@ -192,7 +192,7 @@ def test_keyed_options_are_plain_json():
     assert options.keyed()["eps"] == [2 / 255, 8 / 255]
 
 
-def test_configurations_are_frozen_and_know_no_other_names():
+def test_configurations_are_frozen_and_refuse_other_names():
     options = perturb()
     with pytest.raises(ValidationError, match="frozen"):
         options.seed = 3
@@ -201,7 +201,7 @@ def test_configurations_are_frozen_and_know_no_other_names():
 
 
 @pytest.mark.parametrize("stage", config.STAGES)
-def test_every_option_says_what_it_means(stage):
+def test_every_option_has_a_help_text(stage):
     for name, field in config.STAGES[stage].model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
@@ -227,7 +227,7 @@ def test_pixels_of_another_scale_are_refused(given, message):
         perturb(given)
 
 
-def test_normalisations_that_networks_have_are_taken():
+def test_normalisations_of_known_networks_are_accepted():
     for mean, std in (("0,0,0", "1,1,1"), ("127/255,127/255,127/255", "1/255,1/255,1/255")):
         assert perturb({"mean": mean, "std": std}).std is not None
     assert perturb({"eps": "1/255"}).eps == 1 / 255
