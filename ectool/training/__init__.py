@@ -1,1 +1,1 @@
-"""The training loop: weighted loss, schedule, epochs, and state that resumes exactly."""
+"""Training loop: weighted loss, schedule, augmentation, epochs, and optimizer state."""

@@ -1,6 +1,6 @@
-"""Training augmentation that belongs to the sample and the epoch: crop, flip, RandAugment.
+"""Training augmentation: crop, flip, RandAugment.
 
-Every draw comes from (seed, epoch, sample id), so batches, workers and resuming change nothing.
+Every draw depends on (seed, epoch, sample id) only, not on batches, workers or resuming.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Image = UInt8[Tensor, "3 h w"]
 Operation = Callable[[Tensor, float, int], Tensor]
 
 RATIO = (3 / 4, 4 / 3)
-"""Width over height of a random crop, as torchvision has it."""
+"""Range of the aspect ratio (width / height) of a random crop, as in torchvision."""
 BINS = 31
 """Magnitudes of RandAugment: 0 to 30."""
 N_OPERATIONS = 2
@@ -32,12 +32,12 @@ _BLACK = [0.0, 0.0, 0.0]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to a training image before the network sees it.
+    """Augmentation of training images.
 
     Attributes:
-        crop_scale: Least share of the image's area that a random crop shows; None for no crop.
-        flip: Whether half of the images are mirrored.
-        magnitude: Magnitude of RandAugment, 0 to 30; 0 for none.
+        crop_scale: Minimum share of the image's area in a random crop; None for no crop.
+        flip: Whether to mirror images with probability 1/2.
+        magnitude: Magnitude of RandAugment, 0 to 30; 0 for no RandAugment.
         seed: Seed of the run.
     """
 
@@ -47,7 +47,7 @@ class Augmentation:
     seed: int
 
     def box(self, sample_id: str, epoch: int, width: int, height: int) -> tuple[int, int, int, int]:
-        """Return the part (left, top, right, bottom) of an image that an epoch shows."""
+        """Return the crop (left, top, right, bottom) of an image in an epoch."""
         if self.crop_scale is None:
             return 0, 0, width, height
         draws = stream(self.seed, epoch, sample_id, "crop")
@@ -56,11 +56,11 @@ class Augmentation:
     def alter(
         self, images: UInt8[np.ndarray, "n 3 h w"], sample_ids: list[str], epoch: int
     ) -> UInt8[np.ndarray, "n 3 h w"]:
-        """Mirror and RandAugment framed images.
+        """Mirror cropped images and apply RandAugment.
 
         Args:
-            images: RGB, 0 to 255; left as they are.
-            sample_ids: Whose images they are.
+            images: RGB, 0 to 255; not changed.
+            sample_ids: Ids of the samples.
             epoch: From 0.
         """
         if not self.flip and not self.magnitude:
@@ -78,25 +78,25 @@ class Augmentation:
 
 
 def random_box(
-    draws: np.random.Generator, width: int, height: int, least: float
+    draws: np.random.Generator, width: int, height: int, min_scale: float
 ) -> tuple[int, int, int, int]:
-    """Draw the part of an image that a random resized crop shows (Szegedy et al. 2015).
+    """Draw the box of a random resized crop (Szegedy et al. 2015).
 
-    The area is uniform in [least, 1] of the image's, the logarithm of the ratio uniform between
-    those of ``RATIO``; after ten boxes that do not fit, the greatest centred one whose ratio does.
-    The same as torchvision's ``RandomResizedCrop.get_params``, from other draws.
+    The share of the area is uniform in [min_scale, 1], and the logarithm of the aspect ratio is
+    uniform over ``RATIO``. After ten boxes that do not fit, the largest centred box with a valid
+    ratio is used. The same as torchvision's ``RandomResizedCrop.get_params``, with other draws.
 
     Args:
-        draws: Random numbers.
-        width: Of the image in pixels.
-        height: Of the image in pixels.
-        least: Least share of the area, in (0, 1].
+        draws: Random number generator.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        min_scale: Minimum share of the area, in (0, 1].
 
     Returns:
         Left, top, right and bottom in pixels, end-exclusive.
     """
     for _ in range(_TRIES):
-        area = width * height * draws.uniform(least, 1)
+        area = width * height * draws.uniform(min_scale, 1)
         ratio = math.exp(draws.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -111,13 +111,13 @@ def random_box(
 def rand_augment(image: Image, draws: np.random.Generator, magnitude: int) -> Image:
     """Apply two operations of RandAugment (Cubuk et al. 2020), drawn with replacement.
 
-    torchvision's fourteen operations with its strengths, which its own class draws from torch's
-    global generator.
+    The fourteen operations and magnitudes of torchvision. Its own class draws them from the global
+    generator of torch.
 
     Args:
         image: RGB, 0 to 255.
-        draws: Random numbers.
-        magnitude: 0 to 30 of 31 bins.
+        draws: Random number generator.
+        magnitude: Index of the magnitude, 0 to 30.
     """
     names = list(OPERATIONS)
     for number in draws.integers(len(names), size=N_OPERATIONS):
@@ -127,7 +127,7 @@ def rand_augment(image: Image, draws: np.random.Generator, magnitude: int) -> Im
 
 
 def _affine(image: Tensor, *, shear: list[float], translate: list[float]) -> Tensor:
-    # Shears turn about the corner, as they do for PIL, whose strengths these are.
+    # Shears are about the corner, as in PIL, which defines these magnitudes.
     center = [0.0, 0.0] if any(shear) else None
     moved: Tensor = F.affine(
         image,
@@ -175,4 +175,4 @@ OPERATIONS: dict[str, Operation] = {
     "AutoContrast": lambda image, _share, _sign: F.autocontrast(image),
     "Equalize": lambda image, _share, _sign: F.equalize(image),
 }
-"""Operations by their names in the paper: (image, magnitude in [0, 1], sign) to image."""
+"""Operations by name; each maps (image, magnitude in [0, 1], sign) to an image."""

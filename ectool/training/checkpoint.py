@@ -1,4 +1,4 @@
-"""Optimizer state as plain tensors, so that a schedule resumes exactly and without pickle."""
+"""Optimizer state as safetensors, so that training resumes exactly and without pickle."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ectool.errors import InputError
 
 
 def save_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
-    """Write an optimizer's state as safetensors; equal states give equal bytes.
+    """Write the state of an optimizer as safetensors; equal states give equal bytes.
 
-    Tensor `I.NAME` is the state `NAME` of parameter number I, in the optimizer's order.
+    Tensor `I.NAME` is the state `NAME` of parameter I, in the order of the optimizer.
     """
     state = optimizer.state_dict()["state"]
     tensors = {
@@ -27,7 +27,7 @@ def save_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
-    """Read what `save_optimizer` wrote into an optimizer over the same parameters.
+    """Load a state of `save_optimizer` into an optimizer of the same parameters.
 
     Raises:
         InputError: The state belongs to other parameters.
@@ -42,13 +42,13 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
         raise InputError(
             str(path),
             expected=f"the state of {len(parameters)} parameters",
-            got=f"that of {len(state)}",
-            fix="resume with the architecture and optimizer it was trained with",
+            got=f"the state of {len(state)} parameters",
+            fix="resume with the architecture and the optimizer of the first training",
         )
     for number, values in state.items():
         for name, value in values.items():
             if value.shape == parameters[number].shape:
-                # In the parameter's own memory format, or the next step rounds another way.
+                # In the memory format of the parameter; otherwise the next step rounds differently.
                 values[name] = torch.empty_like(parameters[number]).copy_(value)
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

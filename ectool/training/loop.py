@@ -1,4 +1,4 @@
-"""One epoch of training, and what the model answers after it."""
+"""One epoch of training, and predictions for validation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ectool.training.losses import weighted_loss
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Samples of one step.
+    """Batch of one training step.
 
     Attributes:
         pixels: RGB in [0, 1].
-        labels: True classes (n,), or present (1), absent (0) and uncounted (-1) classes (n, c).
+        labels: True classes (n,), or present (1), absent (0) and ignored (-1) classes (n, c).
         weights: Sample weights.
-        share: Size of the batch over the mean size of the epoch's batches. The loss of the step is
-            multiplied with it, so that every sample of the epoch weighs the same.
+        share: Size of the batch divided by the mean batch size of the epoch; a factor on the loss,
+            so that all samples of the epoch have the same influence.
     """
 
     pixels: Float[Tensor, "n 3 h w"]
@@ -35,12 +35,12 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Means over an epoch, of the model as it was at each step.
+    """Means over an epoch, computed with the model of each step.
 
     Attributes:
-        loss: Weighted loss, over the samples.
-        accuracy: Share of right answers, in [0, 1]: of samples classified correctly; with several
-            labels a sample, of counting labels whose logit has the right sign (NaN without any).
+        loss: Mean weighted loss over the samples.
+        accuracy: Accuracy in [0, 1]; multi-label: share of labels, except ignored ones, whose logit
+            has the correct sign (NaN if there are none).
     """
 
     loss: float
@@ -64,18 +64,18 @@ def train_epoch(
     batches: Iterable[TrainingBatch],
     rate: Callable[[int], float],
 ) -> EpochResult:
-    """Take one step per batch, down the gradient of ``share * mean_i weights_i * losses_i``.
+    """Take one optimizer step per batch with the loss ``share * mean_i weights_i * losses_i``.
 
     Args:
-        model: Maps pixels in [0, 1] to logits; left in training mode.
-        optimizer: Over the model's parameters.
-        batches: The epoch's batches in order.
-        rate: Learning rate of each step, from 0.
+        model: Maps pixels in [0, 1] to logits; remains in training mode.
+        optimizer: Optimizer of the model's parameters.
+        batches: Batches of the epoch in order.
+        rate: Maps the step, from 0, to the learning rate.
 
     Returns:
         Mean loss and accuracy.
 
-    Cost: 1 forward and 1 backward per batch; the host waits for the device once, at the end.
+    Cost: 1 forward and 1 backward pass per batch; one synchronization with the device, at the end.
     """
     model.train()
     device = next(model.parameters()).device
@@ -89,22 +89,22 @@ def train_epoch(
         torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
         optimizer.step()
         size = torch.tensor(float(len(batch.labels)), device=device)
-        counts = (count.to(size.dtype) for count in _right_answers(logits, batch.labels))
+        counts = (count.to(size.dtype) for count in _count_correct(logits, batch.labels))
         sums.append(torch.stack([loss.detach() * size, size, *counts]))
-    # Added up here, not on the device: not every accelerator has double precision.
-    total, samples, right, asked = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
-    return EpochResult(total / samples, right / asked if asked else math.nan)
+    # Summed on the host, because not every accelerator has double precision.
+    total, samples, correct, counted = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
+    return EpochResult(total / samples, correct / counted if counted else math.nan)
 
 
 def accuracy(
     model: nn.Module, batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, "n"]]]
 ) -> float:
-    """Return the share of samples classified correctly, in evaluation mode.
+    """Return the accuracy in evaluation mode.
 
-    The model is left in evaluation mode. Cost: 1 forward per batch.
+    The model remains in evaluation mode. Cost: 1 forward pass per batch.
     """
     correct = total = 0
-    for logits, labels in _answers(model, batches):
+    for logits, labels in _predictions(model, batches):
         correct += int((logits.argmax(dim=1) == labels).sum())
         total += len(labels)
     return correct / total
@@ -115,29 +115,29 @@ def predict(
 ) -> tuple[Float32[np.ndarray, "m c"], Int64[np.ndarray, "m"] | Int8[np.ndarray, "m c"]]:
     """Return logits and labels of all samples, in evaluation mode.
 
-    For scores that are no mean over samples, such as mean average precision.
+    For metrics that are not a mean over samples, such as mean average precision.
 
     Args:
-        model: Maps pixels in [0, 1] to logits; left in evaluation mode.
+        model: Maps pixels in [0, 1] to logits; remains in evaluation mode.
         batches: Pixels and labels, at least one batch.
 
     Returns:
-        Logits, and labels as they came, in the order of the batches.
+        Logits and unchanged labels, in the order of the batches.
 
-    Cost: 1 forward per batch.
+    Cost: 1 forward pass per batch.
     """
     pairs = [
         (logits.float().cpu().numpy(), labels.cpu().numpy())
-        for logits, labels in _answers(model, batches)
+        for logits, labels in _predictions(model, batches)
     ]
     logits, labels = zip(*pairs, strict=True)
     return np.concatenate(logits), np.concatenate(labels)
 
 
-def _answers(
+def _predictions(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the logits of each batch beside its labels."""
+    """Yield the logits and labels of each batch."""
     model.eval()
     for pixels, labels in batches:
         with torch.no_grad():
@@ -145,10 +145,10 @@ def _answers(
         yield logits, labels
 
 
-def _right_answers(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how many answers are right and how many were asked for, without waiting for them."""
+def _count_correct(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the number of correct and of counted labels, without synchronization."""
     if labels.ndim == 1:
-        right = logits.argmax(dim=1) == labels
-        return right.sum(), torch.ones_like(right).sum()
+        correct = logits.argmax(dim=1) == labels
+        return correct.sum(), torch.ones_like(correct).sum()
     counts = labels >= 0
     return ((logits > 0) == (labels > 0)).logical_and(counts).sum(), counts.sum()

@@ -1,4 +1,4 @@
-"""Losses that weigh samples."""
+"""Weighted losses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def weighted_loss(
 ) -> Float[Tensor, ""]:
     """Return ``mean_i weights_i * sample_losses_i`` over the batch.
 
-    ``Loss = sum v L`` after Wu et al. 2024 (arXiv 2408.04600). Deviation: the mean over the batch,
-    not divided by the batch's own weight sum; weights have mean 1 over the data set, so a batch of
-    heavy samples takes a larger step.
+    ``Loss = sum v L`` after Wu et al. 2024 (arXiv 2408.04600). Deviation: the sum is
+    divided by the batch size, not by the sum of its weights; weights have mean 1 over the data set,
+    so a batch with large weights takes a larger step.
 
     Args:
         logits: One row per sample.
-        labels: True classes (n,), or present (1), absent (0) and uncounted (-1) classes (n, c).
+        labels: True classes (n,), or present (1), absent (0) and ignored (-1) classes (n, c).
         weights: At least 0, mean 1 over the data set.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Learning rate and order of the samples, as functions of how far the schedule is."""
+"""Learning rate, batches and order of the samples, as functions of the epoch and the step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Schedule:
     """A one-cycle learning rate (Smith and Topin 2018, arXiv 1708.07120) without momentum cycling.
 
     Attributes:
-        epochs: Length of the whole schedule.
-        steps: Steps per epoch.
-        peak: Largest learning rate.
-        warmup: Share of all steps in which the rate rises from `START` of the peak.
+        epochs: Number of epochs of the whole schedule.
+        steps: Number of steps per epoch.
+        peak: Maximum learning rate.
+        warmup: Share of all steps in which the rate increases from `START * peak` to the peak.
     """
 
     epochs: int
@@ -28,7 +28,7 @@ class Schedule:
     warmup: float
 
     def rate(self, epoch: int, step: int) -> float:
-        """Return the learning rate of a step; cosine up to the peak, cosine down to 0.
+        """Return the learning rate of a step: cosine up to the peak, then cosine down to 0.
 
         Args:
             epoch: From 0.
@@ -47,35 +47,35 @@ START = 1 / 25
 
 
 def batch_count(samples: int, batch_size: int) -> int:
-    """Return how many batches an epoch has; :func:`split_evenly` cuts them.
+    """Return the number of batches per epoch, see :func:`split_evenly`.
 
-    ``ceil(samples / batch_size)``, so no batch is larger than `batch_size`. The one exception: with
-    batches of two and an odd number of samples one batch takes three, for a batch of one has no
-    statistics that batch normalisation could use.
+    ``ceil(samples / batch_size)``, so no batch is larger than `batch_size`. Exception: with
+    batches of two and an odd number of samples, one batch has three samples, because batch
+    normalisation cannot compute statistics of a single sample.
 
     Args:
-        samples: At least 1.
-        batch_size: At least 1.
+        samples: Number of samples, at least 1.
+        batch_size: Batch size, at least 1.
     """
     count = -(-samples // batch_size)
     return count if batch_size == 1 else max(1, min(count, samples // 2))
 
 
 def split_evenly(order: Int64[np.ndarray, "n"], batch_size: int) -> list[Int64[np.ndarray, "m"]]:
-    """Cut an epoch into batches whose sizes differ by at most one, the larger ones first.
+    """Split an epoch into batches whose sizes differ by at most one, the larger ones first.
 
-    A short last batch would take a whole step on few samples, which so weigh up to `batch_size`
-    times as much as the others.
+    A short last batch would make a whole step for few samples, which would get up to `batch_size`
+    times the weight of the others.
 
     Args:
-        order: The samples in the order of the epoch, at least one.
-        batch_size: At least 1.
+        order: Indices of the samples in the order of the epoch, at least one.
+        batch_size: Batch size, at least 1.
     """
     return np.array_split(order, batch_count(len(order), batch_size))
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
-    """Return the order in which an epoch visits the samples; depends on nothing else.
+    """Return the order of the samples in an epoch; it depends only on the arguments.
 
     Args:
         samples: Number of samples.
@@ -86,13 +86,13 @@ def epoch_order(samples: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
 
 
 def shown_perturbed(samples: int, seed: int, epoch: int, share: float) -> Bool[np.ndarray, "n"]:
-    """Return which samples an epoch shows perturbed, each with probability `share`.
+    """Return which samples are replaced by perturbed ones in an epoch, with probability `share`.
 
     Args:
         samples: Number of samples.
         seed: Seed of the run.
         epoch: From 0.
-        share: In [0, 1].
+        share: Probability, in [0, 1].
     """
     chosen: Bool[np.ndarray, "n"] = stream(seed, epoch, "mix").random(samples) < share
     return chosen

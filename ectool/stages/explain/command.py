@@ -19,12 +19,12 @@ from ectool.types import SILENT, Outcome, Reporter
 
 @dataclass(frozen=True)
 class Inputs:
-    """What heatmaps are made of.
+    """Inputs of the heatmaps.
 
     Attributes:
         reference: The model.
-        options: How the data set was opened.
-        split: Its split.
+        options: Options of the data set.
+        split: Split of the data set.
         dataset: The clean images.
     """
 
@@ -37,13 +37,13 @@ class Inputs:
 def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
     """Explain a split of a data set and write the heatmaps artifact.
 
-    Cost per image: that of the method (docs/explainers.md); of Grad-CAM 1 forward where a pooled
-    linear head follows the target layer, otherwise also the head's backward pass.
+    Cost per image: that of the method (docs/explainers.md); for Grad-CAM, 1 forward pass, and 1
+    backward pass of the head unless the head is a pooled linear one.
 
     Raises:
         InputError: Model, data or samples are missing or do not fit each other, or the samples
-            were made of other images.
-        UsageError: The method does not know an option.
+            were made from other images.
+        UsageError: The method does not have an option.
         OutputExistsError: The output exists with another key and `force` is off.
     """
     reference = find_model(config)
@@ -61,7 +61,7 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> Recipe:
-    """Return what determines a heatmaps artifact."""
+    """Return the recipe of a heatmaps artifact."""
     parents = inputs.reference.parents(config.output)
     if samples is not None:
         parents.append(samples)
@@ -80,10 +80,10 @@ def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> R
 
 
 def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOptions, str]:
-    """Return the data and split to explain: the flags', else the ones the samples came from.
+    """Return the data and split to explain: those of the options, else those of the samples.
 
     Raises:
-        InputError: Samples from another program do not tell, and the flags neither.
+        InputError: Neither the options nor the samples name the data.
     """
     source = samples.manifest.recipe.source if samples and samples.manifest else None
     if source is None and config.data is None:

@@ -1,4 +1,4 @@
-"""From the options of heatmaps to the explainer of a model."""
+"""Make the explainer that the options of heatmaps describe."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ectool.models.classifier import Classifier
 from ectool.stages.common.found_models import method_entry
 
 SHARED = ("passes", "noise", "window", "stride")
-"""Options that are handed to the method as they are, where they are given."""
+"""Options that are passed to the method unchanged, if given."""
 
 
 def explainer_of(options: HeatmapOptions, model: Classifier) -> Explainer:
     """Make the explainer that the options describe.
 
     Args:
-        options: Method and what it is told.
+        options: The method and its options.
         model: The classifier, with all its layers.
 
     Raises:
-        UsageError: The method does not know an option.
-        InputError: The package that offers the method cannot be imported.
+        UsageError: The method does not have an option.
+        InputError: The package of the method cannot be imported.
     """
     method = find_method(options.method)
     given: dict[str, Any] = {
@@ -42,7 +42,7 @@ def explainer_of(options: HeatmapOptions, model: Classifier) -> Explainer:
 
 
 def find_method(name: str) -> Method:
-    """Return a method of ours, or one that an installed package offers.
+    """Return a method of ectool or of an installed package.
 
     Raises:
         InputError: The package cannot be imported.

@@ -1,4 +1,4 @@
-"""How heatmaps are stored: at which resolution, and as which numbers."""
+"""Storage of heatmaps: resolution and dtype."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Maps = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 class MapStorage:
-    """Turns what an explainer draws into what the artifact holds.
+    """Converts heatmaps of an explainer to the arrays of the artifact.
 
-    Maps of a layer are float16, saturated at its largest number. Others are spread over many
-    pixels, each too little for float16, and stay float32.
+    Maps at a layer are float16, saturated at the maximum of float16. Other maps remain float32:
+    spread over many pixels, their values are too small for float16.
 
     Args:
-        config: Method, and the resolution that was asked for.
-        model: The classifier that is explained.
+        config: The method, and the resolution of stored heatmaps.
+        model: The explained classifier.
     """
 
     def __init__(self, config: ExplainConfig, model: Classifier) -> None:
@@ -39,7 +39,7 @@ class MapStorage:
         self.layer_size: tuple[int, int] | None = None
 
     def pack(self, maps: Tensor, pixels: Tensor) -> Maps:
-        """Return the heatmaps of images as they are stored."""
+        """Return heatmaps as stored."""
         maps = self._resized(maps, pixels)
         if self.is_half:
             maps = maps.clamp(max=HALF_MAX).to(torch.float16)
@@ -47,7 +47,7 @@ class MapStorage:
         return packed
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count maps that are zero everywhere, constant, or too large for float16."""
+        """Count maps that are zero, constant, or too large for float16."""
         found = {}
         for name in ("clean", "adversarial"):
             if name in arrays:

@@ -1,4 +1,4 @@
-"""What `explain` does to one batch."""
+"""`explain` on one batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ectool.stages.explain.storage import Maps, MapStorage
 
 @dataclass(frozen=True)
 class ExplainBatch(Samples):
-    """What the explainer needs of a few samples."""
+    """Some samples with their clean and perturbed images."""
 
     clean: Images
     adversarial: Images | None
@@ -33,10 +33,10 @@ class ExplainWork:
     """Explains batches; see `shards.Work`.
 
     Args:
-        config: The stage's options.
+        config: Options of the stage.
         model: A frozen classifier.
         dataset: The clean images.
-        samples: The perturbed images, for pairs.
+        samples: The perturbed images, if any.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ExplainWork:
         self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
         if samples is not None:
             check_images(samples, dataset, f"--samples {samples.path}")
-        fix = "give the --data and --split that the samples were made of"
+        fix = "give the --data and --split of the samples"
         where = f"{dataset.name} for {config.samples}"
         if config.targets == "label":
             check_labelled(dataset, "explain predictions (--targets prediction)")
@@ -63,12 +63,12 @@ class ExplainWork:
             check_same_labels(samples, dataset, (np.arange(len(self.ids)), self.data_rows))
 
     def load(self, rows: Indices) -> ExplainBatch:
-        """Read clean images by sample id, and the perturbed ones beside them."""
-        there = self.data_rows[rows]
+        """Read the clean images by sample id, and the perturbed images."""
+        data_rows = self.data_rows[rows]
         return ExplainBatch(
             sample_ids=[self.ids[row] for row in rows],
-            labels=self.dataset.labels[there],
-            clean=self.dataset.images(there),
+            labels=self.dataset.labels[data_rows],
+            clean=self.dataset.images(data_rows),
             adversarial=self._adversarial(rows),
         )
 
@@ -79,12 +79,12 @@ class ExplainWork:
         return images
 
     def compute(self, batch: ExplainBatch) -> Arrays:
-        """Explain the clean images, and the perturbed ones for the same classes."""
+        """Explain the clean images, and the perturbed images for the same classes."""
         targets = self.images.targets(batch) if self.config.targets == "label" else None
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
         if targets is None:
             targets = logits.argmax(dim=1)
-            if self.images.width is not None:  # the surest of several; a row each, as true ones
+            if self.images.width is not None:  # one predicted label per row, like true labels
                 targets, maps = targets[:, None], maps[:, None]
         arrays = {
             **batch.columns,
@@ -100,7 +100,7 @@ class ExplainWork:
     def _explain(
         self, images: Images, targets: Tensor | None, sample_ids: list[str]
     ) -> tuple[Maps, Tensor]:
-        """Return maps as they are stored, and float32 logits."""
+        """Return stored maps and float32 logits."""
         pixels = to_pixels(images, self.device)
         explanation = self.explainer(pixels, targets)
         check_finite(explanation.logits, sample_ids)

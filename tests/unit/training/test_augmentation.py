@@ -36,11 +36,11 @@ def test_operations_are_torchvisions(name, magnitude, sign):
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 30), (30, 40), (200, 10), (3, 50), (1, 1)])
-@pytest.mark.parametrize("least", [0.08, 1.0])
-def test_boxes_lie_inside_and_have_the_area_and_ratio_asked_for(width, height, least):
+@pytest.mark.parametrize("min_scale", [0.08, 1.0])
+def test_boxes_lie_inside_and_have_the_area_and_ratio_asked_for(width, height, min_scale):
     draws = np.random.default_rng(0)
     for _ in range(100):
-        left, top, right, bottom = random_box(draws, width, height, least)
+        left, top, right, bottom = random_box(draws, width, height, min_scale)
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
 

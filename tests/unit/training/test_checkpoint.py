@@ -71,6 +71,6 @@ def test_the_state_of_other_parameters_is_refused(tmp_path):
     save_optimizer(optimizer, tmp_path / "state")
     other = nn.Linear(2, 2)
     with pytest.raises(
-        InputError, match="state: expected the state of 2 parameters, got that of 4"
+        InputError, match="state: expected the state of 2 parameters, got the state of 4"
     ):
         load_optimizer(make_optimizer(other, "adamw", lr=0.1, weight_decay=0), tmp_path / "state")

@@ -86,7 +86,7 @@ def test_an_epoch_takes_a_plain_step_per_batch(model, batches):
     assert result.accuracy == pytest.approx(correct / 7)
 
 
-@pytest.mark.parametrize("convert", [list, lambda batches: several(batches)])
+@pytest.mark.parametrize("convert", [list, lambda batches: multilabel(batches)])
 def test_shares_give_every_sample_the_same_weight(model, batches, convert):
     """At a rate that moves nothing, the steps of unequal batches add up to one step of all."""
     parts = convert(batches)
@@ -122,8 +122,8 @@ def test_accuracy_counts_in_evaluation_mode(batches):
     assert not model.training
 
 
-def several(batches, seed=2):
-    """Return the batches with several labels a sample, some of which do not count."""
+def multilabel(batches, seed=2):
+    """Return the batches with multi-label targets, some of them ignored."""
     draw = torch.Generator().manual_seed(seed)
     return [
         replace(
@@ -136,30 +136,32 @@ def several(batches, seed=2):
     ]
 
 
-def test_accuracy_of_several_labels_counts_signs(model, batches):
-    right = asked = 0
-    for batch in several(batches):
+def test_multilabel_accuracy_counts_signs(model, batches):
+    correct = counted = 0
+    for batch in multilabel(batches):
         for logits, labels in zip(model(batch.pixels).tolist(), batch.labels.tolist(), strict=True):
             for logit, label in zip(logits, labels, strict=True):
-                asked += label >= 0
-                right += label == int(logit > 0)
+                counted += label >= 0
+                correct += label == int(logit > 0)
     optimizer = torch.optim.SGD(model.parameters(), lr=9)
-    result = train_epoch(model, optimizer, several(batches), lambda _: 0.0)
-    assert 0 < right < asked < 21
-    assert result.accuracy == pytest.approx(right / asked)
+    result = train_epoch(model, optimizer, multilabel(batches), lambda _: 0.0)
+    assert 0 < correct < counted < 21
+    assert result.accuracy == pytest.approx(correct / counted)
 
 
-def test_no_counting_label_is_no_loss_and_no_accuracy(model, batches):
-    mute = [replace(batch, labels=torch.full_like(batch.labels, -1)) for batch in several(batches)]
+def test_ignored_labels_only_give_no_loss_and_no_accuracy(model, batches):
+    ignored = [
+        replace(batch, labels=torch.full_like(batch.labels, -1)) for batch in multilabel(batches)
+    ]
     before = [parameter.clone() for parameter in model.parameters()]
-    result = train_epoch(model, torch.optim.SGD(model.parameters(), lr=1), mute, lambda _: 1.0)
+    result = train_epoch(model, torch.optim.SGD(model.parameters(), lr=1), ignored, lambda _: 1.0)
     assert result.loss == 0
     assert math.isnan(result.accuracy)
     for parameter, value in zip(model.parameters(), before, strict=True):
         assert torch.equal(parameter, value)
 
 
-@pytest.mark.parametrize("convert", [list, several])
+@pytest.mark.parametrize("convert", [list, multilabel])
 def test_predictions_of_all_batches_in_evaluation_mode(batches, convert):
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(3 * SIDE**2, CLASSES))
     pairs = [(batch.pixels, batch.labels) for batch in convert(batches)]
