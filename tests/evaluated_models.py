@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ectool.reports.content import Arm, Experiment, Interval, Metric, Result
+from ectool.reports.content import Arm, ExperimentResults, Interval, Metric, Result
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Provenance, Report
 
@@ -40,7 +40,7 @@ def report_of(
     names: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    experiments: Sequence[Experiment] = (),
+    experiments: Sequence[ExperimentResults] = (),
 ) -> Report:
     """Return a report of models by their names."""
     entries = [
@@ -77,9 +77,9 @@ def evaluation_of(name: str, seed: int = 0, **tables: Sequence[Mapping[str, Any]
     return Evaluation(name, MEANINGS, values, SUITES, made | tables)
 
 
-def experiment_of(arms: Sequence[str], seeds: int = 3, epochs: int = 10) -> Experiment:
+def experiment_of(arms: Sequence[str], seeds: int = 3, epochs: int = 10) -> ExperimentResults:
     """Return an experiment of arms by their names; the first is the reference."""
-    return Experiment(
+    return ExperimentResults(
         title="Digits",
         reference=arms[0],
         seeds=tuple(range(seeds)),

@@ -199,7 +199,7 @@ class RoundSamples:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentResults:
     """An experiment of `ectool run`: its arms over all seeds."""
 
     title: str

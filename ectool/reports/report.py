@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ectool.reports.content import Experiment, Metric, Sample
+from ectool.reports.content import ExperimentResults, Metric, Sample
 from ectool.reports.evaluation import Evaluation
 
 
@@ -91,7 +91,7 @@ class Report:
     suites: Mapping[str, str]
     entries: tuple[Entry, ...]
     failures: tuple[Failure, ...]
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[ExperimentResults, ...]
     gallery: tuple[GallerySample, ...]
     provenance: Provenance
 

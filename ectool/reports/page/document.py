@@ -36,17 +36,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ectool.reports.content import Arm, Experiment, Interval, Result, RoundSamples, Sample
+from ectool.reports.content import Arm, ExperimentResults, Interval, Result, RoundSamples, Sample
 from ectool.reports.report import Entry, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 
 UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
 IMAGES = ("image", "perturbed", "clean", "adversarial")
-
-
-def to_json(report: Report) -> str:
-    """Return the document of a report as JSON text."""
-    return as_text(to_document(report))
 
 
 def as_text(document: Mapping[str, Any]) -> str:
@@ -92,7 +87,7 @@ def _model(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _experiment(experiment: Experiment) -> dict[str, Any]:
+def _experiment(experiment: ExperimentResults) -> dict[str, Any]:
     return {
         "title": experiment.title,
         "reference": experiment.reference,

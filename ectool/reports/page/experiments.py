@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ectool.reports.content import Arm, Experiment, Round, RoundSamples, Sample
+from ectool.reports.content import Arm, ExperimentResults, Round, RoundSamples, Sample
 from ectool.reports.page.charts import density_chart, line_chart
 from ectool.reports.page.images import amplification, data_uri, tiles
 from ectool.reports.plotting import Line
@@ -29,7 +29,7 @@ class SampleImages:
     images: Mapping[str, str]
 
 
-def summaries(experiment: Experiment) -> dict[str, dict[str, int]]:
+def summaries(experiment: ExperimentResults) -> dict[str, dict[str, int]]:
     """Count the metrics on which each arm is better or worse than the reference.
 
     Returns:
@@ -43,12 +43,12 @@ def _verdicts(arm: Arm) -> dict[str, int]:
     return {name: found.count(name) for name in ("better", "worse")} | {"all": len(found)}
 
 
-def has_rounds(experiment: Experiment) -> bool:
+def has_rounds(experiment: ExperimentResults) -> bool:
     """Report whether any arm of an experiment was trained with rounds."""
     return any(any(arm.rounds.values()) for arm in experiment.arms)
 
 
-def learning_curves(experiment: Experiment, suffix: str) -> Iterator[str]:
+def learning_curves(experiment: ExperimentResults, suffix: str) -> Iterator[str]:
     """Draw what was measured during training, for each arm.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ectool.reports.classes import class_tables, confusions
-from ectool.reports.content import Experiment
+from ectool.reports.content import ExperimentResults
 from ectool.reports.leaderboard import by_suite, columns, group_numbers
 from ectool.reports.page.charts import MAX_SHADED, group_style
 from ectool.reports.page.comparisons import (
@@ -70,10 +70,10 @@ class ExperimentSection:
 
     name: str
     title: str
-    content: Callable[[Report, Experiment, str], Variables]
+    content: Callable[[Report, ExperimentResults, str], Variables]
 
 
-def _results(report: Report, experiment: Experiment, suffix: str) -> Variables:
+def _results(report: Report, experiment: ExperimentResults, suffix: str) -> Variables:
     return {
         "experiment": experiment,
         "suites": report.suites,
@@ -160,14 +160,14 @@ def _heatmap_scale() -> Variables:
     return {"colour_bar": bar, "opacity": OPACITY}
 
 
-def _training(_: Report, experiment: Experiment, suffix: str) -> Variables:
+def _training(_: Report, experiment: ExperimentResults, suffix: str) -> Variables:
     charts = [Markup(chart) for chart in learning_curves(experiment, suffix)]
     styles = [(arm.name, group_style(number)) for number, arm in enumerate(experiment.arms)]
     found = {"charts": charts, "styles": styles, "has_rounds": has_rounds(experiment)}
     return found if charts else {}
 
 
-def _rounds(_: Report, experiment: Experiment, suffix: str) -> Variables:
+def _rounds(_: Report, experiment: ExperimentResults, suffix: str) -> Variables:
     charts = {
         arm.name: list(round_charts(number, arm, suffix))
         for number, arm in enumerate(experiment.arms)
@@ -176,7 +176,7 @@ def _rounds(_: Report, experiment: Experiment, suffix: str) -> Variables:
     return {"rounds": _markup(charts)} if charts else {}
 
 
-def _samples(_: Report, experiment: Experiment, __: str) -> Variables:
+def _samples(_: Report, experiment: ExperimentResults, __: str) -> Variables:
     found = experiment.round_samples
     return {"round_samples": found, **draw_samples(found), **_heatmap_scale()} if found else {}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ectool.reports.content import Experiment
+from ectool.reports.content import ExperimentResults
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.paper.style import (
     COLOURS,
@@ -149,7 +149,9 @@ def learning_curves(report: Report) -> Iterator[PaperFigure]:
         )
 
 
-def _learning(axes: Axes, report: Report, experiment: Experiment, key: str, factor: int) -> None:
+def _learning(
+    axes: Axes, report: Report, experiment: ExperimentResults, key: str, factor: int
+) -> None:
     """Draw one measure of every arm, up to the last epoch of all its seeds."""
     styles = model_styles(over_seeds(report, experiment))
     for arm, style in zip(experiment.arms, styles, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ectool.reports.content import Experiment
+from ectool.reports.content import ExperimentResults
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Report
 
@@ -14,7 +14,7 @@ SEEDS = "95 % t intervals over {} seeds"
 """Kind of the intervals: of single models, and of arms."""
 
 
-def over_seeds(report: Report, experiment: Experiment) -> Report:
+def over_seeds(report: Report, experiment: ExperimentResults) -> Report:
     """Return the arms of an experiment as models, with means and intervals over seeds."""
     entries = tuple(
         Entry(

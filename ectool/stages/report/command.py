@@ -9,7 +9,7 @@ from pathlib import Path
 from ectool.artifacts import files
 from ectool.config import ReportConfig
 from ectool.errors import UsageError
-from ectool.reports.content import Arm, Experiment
+from ectool.reports.content import Arm, ExperimentResults
 from ectool.reports.report import Report
 from ectool.stages.report.gallery import read_gallery
 from ectool.stages.report.key import (
@@ -100,7 +100,7 @@ def _title(sources: Sources, names: list[str]) -> str:
     return "Evaluation of " + ", ".join(names)
 
 
-def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experiment:
+def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> ExperimentResults:
     """Read the arms of an experiment."""
     metrics, _ = measured(run.evaluation for run in experiment.runs)
     results = results_of(experiment, metrics)
@@ -116,7 +116,7 @@ def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experi
                 rounds={run.seed: read_rounds(run, advance) for run in runs if run.rounds},
             )
         )
-    return Experiment(
+    return ExperimentResults(
         **experiment.record.model_dump(exclude={"arms", "runs"}),
         metrics=metrics,
         arms=tuple(arms),

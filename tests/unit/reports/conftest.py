@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ectool.reports.content import Experiment, Interval, Metric, Sample
+from ectool.reports.content import ExperimentResults, Interval, Metric, Sample
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
 
@@ -72,7 +72,7 @@ def make_report() -> MakeReport:
     def make(
         *evaluations: Evaluation,
         groups: dict[str, str] | None = None,
-        experiments: tuple[Experiment, ...] = (),
+        experiments: tuple[ExperimentResults, ...] = (),
         gallery: tuple[GallerySample, ...] = (),
         failures: tuple[Failure, ...] = (),
         provenance: Provenance | None = None,

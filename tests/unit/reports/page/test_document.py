@@ -8,20 +8,20 @@ import pytest
 
 from ectool.reports.content import (
     Arm,
-    Experiment,
+    ExperimentResults,
     Interval,
     Metric,
     Result,
     RoundSamples,
     compare,
 )
-from ectool.reports.page.document import to_json
+from ectool.reports.page.document import as_text, to_document
 from ectool.reports.report import Failure, GallerySample
 
 NAN = math.nan
 
 
-def experiment(sheet: RoundSamples | None = None) -> Experiment:
+def experiment(round_samples: RoundSamples | None = None) -> ExperimentResults:
     interval = Interval(NAN, NAN, NAN, 1)
     results = {
         "plain": Result({0: NAN}, interval, None),
@@ -31,7 +31,7 @@ def experiment(sheet: RoundSamples | None = None) -> Experiment:
             compare(interval, higher_is_better=True, p_value=math.nan, p_holm=math.nan),
         ),
     }
-    return Experiment(
+    return ExperimentResults(
         title="Größe",
         reference="plain",
         seeds=(0,),
@@ -40,12 +40,14 @@ def experiment(sheet: RoundSamples | None = None) -> Experiment:
         every=1,
         metrics={"m": Metric("metric", "what it is", higher_is_better=True)},
         arms=tuple(Arm(name, {}, {"m": result}, {0: []}, {}) for name, result in results.items()),
-        round_samples=sheet,
+        round_samples=round_samples,
     )
 
 
 def test_undefined_numbers_are_null(make_report):
-    document = json.loads(to_json(make_report(experiments=(experiment(),), title="Größe")))
+    document = json.loads(
+        as_text(to_document(make_report(experiments=(experiment(),), title="Größe")))
+    )
     assert document["title"] == "Größe"
     (found,) = document["experiments"]
     assert found["arms"]["plain"]["metrics"]["m"] == {
@@ -85,7 +87,7 @@ def test_samples_come_without_their_images(make_report, make_sample):
         experiments=(experiment(RoundSamples("other", 0, 4, 0, 7, (sample,))),),
         gallery=(GallerySample({"a": sample}),),
     )
-    document = json.loads(to_json(report))
+    document = json.loads(as_text(to_document(report)))
     assert document["experiments"][0]["samples"]["round"] == 4
     assert document["experiments"][0]["samples"]["samples"] == [known]
     assert document["gallery"] == [{"a": known}]
@@ -94,7 +96,9 @@ def test_samples_come_without_their_images(make_report, make_sample):
 def test_models(make_report, make_evaluation):
     one = make_evaluation("a, seed 0", {"nll": 1.5}, classes=[{"name": "cat", "accuracy": None}])
     failed = Failure("b", "no weights")
-    document = json.loads(to_json(make_report(one, groups={one.name: "a"}, failures=(failed,))))
+    document = json.loads(
+        as_text(to_document(make_report(one, groups={one.name: "a"}, failures=(failed,))))
+    )
     (model,) = document["models"]
     assert (model["name"], model["group"], model["data"]) == ("a, seed 0", "a", "data")
     assert model["metrics"]["nll"] == {
