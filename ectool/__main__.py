@@ -12,22 +12,22 @@ from collections.abc import Sequence
 INTERRUPTED = 130
 
 
-def _told(fault: threading.ExceptHookArgs) -> None:
-    """Say in one line that a thread of a library has failed."""
+def _print_fault(fault: threading.ExceptHookArgs) -> None:
+    """Print in one line that a thread of a library has failed."""
     line = " ".join(f"note: {fault.exc_type.__name__} in a thread: {fault.exc_value}".split())
     with contextlib.suppress(OSError):
         os.write(2, line.encode(errors="backslashreplace") + b"\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; Ctrl-C has one line and one exit code from the first moment on."""
+    """Run the command line; Ctrl-C prints one line and exits with 130, also during imports."""
     code: object = INTERRUPTED
     if "--debug" not in (sys.argv if arguments is None else arguments):
-        # What cannot be raised is printed with a traceback, most of it when files run out.
+        # Python prints tracebacks of exceptions that it cannot raise, such as too many open files.
         sys.unraisablehook = lambda _: None
-        threading.excepthook = _told
+        threading.excepthook = _print_fault
     try:
-        from ectool.cli.main import main as run  # here, for importing it takes a while
+        from ectool.cli.main import main as run  # here, as its import takes long
 
         run(arguments)
     except SystemExit as end:
@@ -35,11 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
             os.write(2, b"error: interrupted\n")
-    # Nothing is left to do, so another Ctrl-C may end it at once, and without a word.
+    # Nothing is left to do: another Ctrl-C may end the process at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if code == INTERRUPTED and arguments is None:
-        # Python ends itself by a signal where Ctrl-C met an `exec`, as of dataclasses, whatever
-        # became of it.
+        # After a Ctrl-C during an `exec`, as of dataclasses, Python would end itself by a signal.
         os._exit(INTERRUPTED)
     sys.exit(code)  # type: ignore[arg-type]
 

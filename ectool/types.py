@@ -1,4 +1,4 @@
-"""Types that every layer shares; nothing here imports a heavy library."""
+"""Types of all layers: reporters of progress, and outcomes of stages. No heavy imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 Advance = Callable[[int], None]
-"""Report that so many more items are done."""
+"""Called with the number of further items that are done."""
 
 
 class Unnamed(tuple[str, ...]):
@@ -27,19 +27,19 @@ class Unnamed(tuple[str, ...]):
 
 
 class Reporter(Protocol):
-    """Where a stage tells a person how far it is."""
+    """Receiver of progress and notes of a stage."""
 
     def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a progress display of `total` items; calling what it yields moves it on."""
+        """Open a progress display of `total` items, and yield the function that advances it."""
         ...
 
     def note(self, message: str) -> None:
-        """Say one line that is worth a person's time."""
+        """Show one line of text."""
         ...
 
 
 class SilentReporter:
-    """Reports to nobody; what library callers get unless they pass a reporter."""
+    """A reporter without any output; the default of library calls."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 (protocol)
@@ -58,10 +58,10 @@ class Outcome:
     """Result of a stage that writes files.
 
     Attributes:
-        path: Artifact, or file, that the stage was called for.
+        path: Artifact or file that the stage writes.
         is_new: Whether anything was computed or written; False where everything was up to date.
-        findings: Sentences about what can spoil the results, found now or when the artifacts were
-            written. Each begins with the path of its artifact.
+        findings: Sentences about problems of the artifacts, such as heatmaps that are all zero;
+            also of artifacts that were up to date. Each begins with the path of its artifact.
     """
 
     path: Path

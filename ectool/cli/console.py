@@ -1,4 +1,4 @@
-"""What a person sees on stderr: progress bars with rate and time left, notes, errors."""
+"""Output on stderr: progress bars with rate and remaining time, notes, errors."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from ectool.types import Advance
 
 
 class Tolerant:
-    """A stream that drops what it cannot take: a full stderr is no reason to stop the work."""
+    """A stream that ignores failed writes: a full stderr does not stop the computation."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the stream has)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (any attribute)
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write the text, if possible."""
         with _dropping():
             self.stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush what can be flushed."""
+        """Flush the stream, if possible."""
         with _dropping():
             self.stream.flush()
 
@@ -76,12 +76,12 @@ class RateColumn(ProgressColumn):
 
 
 class ConsoleReporter:
-    """Reports to stderr; no animation off a terminal. Tasks may nest: one bar each.
+    """Reporter to stderr, animated on terminals only. Nested tasks have one bar each.
 
-    A line is printed once: several stages of one command may report the same.
+    Each line is printed once: several stages of one command may report the same.
 
     Args:
-        quiet: Say nothing at all.
+        quiet: Print nothing.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -115,19 +115,19 @@ class ConsoleReporter:
                 self.progress.stop()
 
     def note(self, message: str) -> None:
-        """Print one line, unless it has been printed."""
+        """Print one line, unless it was printed before."""
         if message not in self.printed:
             self.printed.add(message)
             self.console.print(message, markup=False)
 
 
 def print_error(message: str) -> None:
-    """Print one error line, whatever its length and whatever is left to print it with."""
+    """Print one error line; without any library where memory or files have run out."""
     line = "error: " + " ".join(message.split())
     try:
         _console().print(line, style="red", markup=False)
     except ClosedPipeError:
         raise
-    except Exception:  # no memory, no more files to open: without any library, then
+    except Exception:
         with contextlib.suppress(OSError):
             os.write(2, line.encode(errors="backslashreplace") + b"\n")

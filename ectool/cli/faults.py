@@ -1,4 +1,4 @@
-"""What a command ends with when it fails: one line, whatever was raised."""
+"""Errors of commands: any exception as one line, bugs with a saved traceback."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ectool.machine import chain, exhausted, refused
 
 
 class BugError(EctoolError):
-    """What nobody has foreseen."""
+    """An unexpected exception."""
 
     exit_code = 1
 
 
 def fault_of(error: BaseException, arguments: Sequence[str]) -> EctoolError:
-    """Return what is to be said of an error.
+    """Return the error to print for an exception.
 
-    The machine comes first: whatever was made of a full disk on the way up is no help.
+    An exhausted disk or memory comes first, whichever exception a library raised for it.
 
     Args:
-        error: What ended the command.
+        error: The exception that ended the command.
         arguments: Its arguments, for the saved traceback of a bug.
     """
     if isinstance(error, MachineError):
@@ -41,12 +41,12 @@ def fault_of(error: BaseException, arguments: Sequence[str]) -> EctoolError:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Tell whether an error is Ctrl-C, or what a library has made of it."""
+    """Return whether an exception is a KeyboardInterrupt, or was caused by one."""
     return any(isinstance(one, KeyboardInterrupt) for one in chain(error))
 
 
 def _bug(error: BaseException, arguments: Sequence[str]) -> BugError:
-    """Save the traceback of an error that nobody has foreseen, and say where it is."""
+    """Save the traceback of an unexpected exception, and return an error that names the file."""
     saved = save_traceback(error, arguments)
     lines = str(error).strip().splitlines()
     kind = type(error).__name__ + (f": {lines[0].strip()}" if lines else "")
@@ -59,7 +59,7 @@ def _bug(error: BaseException, arguments: Sequence[str]) -> BugError:
 
 
 def _place(error: BaseException) -> str:
-    """Return where in ectool an error came up, or in what was called from there."""
+    """Return the last line of ectool in the traceback of an exception."""
     package = Path(ectool.__file__).parent
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
@@ -69,9 +69,12 @@ def _place(error: BaseException) -> str:
 
 
 def save_traceback(error: BaseException, arguments: Sequence[str]) -> Path | None:
-    """Write an error's traceback into a file that only the user can read; None where none can be.
+    """Write the traceback of an exception into a file that only the user can read.
 
-    It holds the command, versions and the traceback, and nothing of the environment.
+    The file holds the command, versions and the traceback, and no environment variables.
+
+    Returns:
+        Path of the file; None where none can be written.
     """
     text = "".join(_report(error, arguments)).encode(errors="backslashreplace")
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}-"
@@ -88,7 +91,7 @@ def save_traceback(error: BaseException, arguments: Sequence[str]) -> Path | Non
 def _report(error: BaseException, arguments: Sequence[str]) -> Iterator[str]:
     yield f"command: {shlex.join(['ectool', *arguments])}\n"
     yield f"python: {sys.version.split()[0]} on {platform.platform()}\n"
-    with contextlib.suppress(Exception):  # whatever is broken may be broken here as well
+    with contextlib.suppress(Exception):  # the cause of the exception may break this too
         from ectool.artifacts.manifest import library_versions
 
         yield "".join(f"{name}: {version}\n" for name, version in library_versions().items())
@@ -97,7 +100,7 @@ def _report(error: BaseException, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _folders() -> Iterator[Path]:
-    """Yield where a traceback may be kept: with the user's state, else in the temporary folder."""
+    """Yield folders for tracebacks: the user's state folders, then the temporary folder."""
     if state := os.environ.get("XDG_STATE_HOME"):
         yield Path(state) / "ectool"
     with contextlib.suppress(RuntimeError, KeyError):  # a user without a home

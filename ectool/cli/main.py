@@ -1,4 +1,4 @@
-"""The commands, their exit codes, and what goes to stdout."""
+"""The command line: parses arguments, runs a command, prints its result, returns an exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ectool import config, settings
 from ectool.cli import signals, streams
 from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
-from ectool.cli.remarks import told
+from ectool.cli.remarks import remarks_as
 from ectool.cli.signature import with_signature
 from ectool.cli.table import table_lines
 from ectool.errors import FaultyDataError, UsageError
@@ -45,12 +45,12 @@ app = typer.Typer(
 
 
 def _call(name: str, **values: Any) -> Callable[[], bytes]:  # noqa: ANN401 (typer fills them)
-    """Return what runs a command, once the parser is done, which has its own way with errors."""
+    """Return the call of a command, for after the parser, which would catch its errors."""
     return functools.partial(_execute, name, values)
 
 
 def _execute(name: str, values: Mapping[str, Any]) -> bytes:
-    """Run a command and return what belongs on stdout."""
+    """Run a command and return the bytes for stdout."""
     from ectool.cli.console import ConsoleReporter
 
     command, reporter = COMMANDS[name], ConsoleReporter(quiet=values["quiet_"])
@@ -61,7 +61,7 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     options = settings.resolve(
         command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
     )
-    with told(reporter.note), _document_of_faults(as_json=values["json_"]):
+    with remarks_as(reporter.note), _document_of_faults(as_json=values["json_"]):
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         result = stage.run(options, reporter)
         if isinstance(result, Outcome):
@@ -81,7 +81,7 @@ def _document_of_faults(*, as_json: bool) -> Iterator[None]:
 
 
 def _reported(outcome: Outcome, reporter: Reporter) -> Path:
-    """Report whether a stage had nothing to compute, and its findings; return its path."""
+    """Print `up to date` and the findings of a stage on stderr; return its path."""
     if not outcome.is_new:
         reporter.note(f"{outcome.path}: up to date")
     warn(outcome, reporter)
@@ -89,17 +89,16 @@ def _reported(outcome: Outcome, reporter: Reporter) -> Path:
 
 
 def _flag(model: type[Options], name: str, value: object) -> object:
-    """Return what a flag was given; one that was repeated is as good as commas in one."""
+    """Return the value of a flag; a repeated flag equals one with commas."""
     if isinstance(value, list) and not is_argument(model, name):
         return ",".join(value)
     return value
 
 
 def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> bytes:
-    """Return a path, or what is known of the artifact there; a mapping as lines or JSON.
+    """Return a result as bytes: a path, or a mapping as lines of text; either as JSON.
 
-    A path is written as the very bytes it is made of, in whatever encoding stdout has: programs
-    read it.
+    The bytes of a path are those of the file system, in any encoding of stdout.
     """
     if isinstance(result, Path):
         if not as_json:
@@ -114,7 +113,7 @@ def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None =
 
 
 def _lines(value: object, indent: int = 0) -> list[str]:
-    """Lay nested JSON values out as indented `name: value` lines."""
+    """Return nested JSON values as indented `name: value` lines."""
     pad = "  " * indent
     if isinstance(value, dict):
         pairs = list(value.items())
@@ -135,7 +134,7 @@ def _is_nested(value: object) -> TypeGuard[list[Any]]:
 
 
 def _plain(value: object) -> str:
-    """Return a single value, or a flat list, as one piece of text."""
+    """Return a single value, or a flat list, as text."""
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
     return "none" if value is None or value == {} else str(value)
@@ -157,7 +156,7 @@ for _name, _command in COMMANDS.items():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that its outcome stands for."""
+    """Run the command line and exit with its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
     signals.install()
@@ -170,35 +169,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Run the command line, print its result or its one line, and return the exit code."""
+    """Run the command line, print its result or one line of error, and return the exit code."""
     try:
-        outcome = app(args=list(arguments), standalone_mode=False)
-        if callable(outcome):
-            streams.write(outcome())
+        parsed = app(args=list(arguments), standalone_mode=False)
+        if callable(parsed):
+            streams.write(parsed())
             return 0
-        if outcome == EXIT_INTERRUPT:  # which is how the parser reports a KeyboardInterrupt
+        if parsed == EXIT_INTERRUPT:  # the parser returns it for a KeyboardInterrupt
             raise KeyboardInterrupt
-        return int(outcome or 0)
+        return int(parsed or 0)
     except typer.TyperException as error:
-        if not str(error).strip():  # the help has been shown instead
+        if not str(error).strip():  # the parser has shown the help
             return UsageError.exit_code
         return _fail(_usage(error, arguments), arguments)
     except streams.ClosedPipeError:
         raise
-    except BaseException as error:  # whatever it is, it is told in one line
+    except BaseException as error:  # every error is printed in one line
         return _fail(error, arguments)
 
 
 def _fail(error: BaseException, arguments: Sequence[str]) -> int:
-    """Say in one line why a command failed, and return its exit code."""
+    """Print in one line why a command failed, and return its exit code."""
     from ectool.cli.console import print_error
 
     if DEBUG in arguments:
         traceback.print_exception(error)
     elif not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what was being done when it failed has no more to say
+        warnings.simplefilter("ignore")  # no warnings after the error
     if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):
-        raise streams.ClosedPipeError from error  # the parser's word for it, showing the help
+        raise streams.ClosedPipeError from error  # raised by the parser while it shows the help
     if is_interrupt(error):
         print_error("interrupted; what is finished stays, the same command goes on from there")
         return EXIT_INTERRUPT
@@ -208,7 +207,7 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _usage(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
-    """Turn the parser's complaint into one line of ours."""
+    """Return an error of the parser as a usage error of one line."""
     detail = getattr(error, "format_message", error.__str__)()
     named = [" ".join(arguments[:count]) for count in (2, 1)]
     command = " ".join(["ectool", *[name for name in named if name in (*COMMANDS, *GROUPS)][:1]])

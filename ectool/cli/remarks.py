@@ -1,4 +1,4 @@
-"""What libraries remark on: warnings and log messages, as notes of one line, each said once."""
+"""Warnings and log messages of libraries as notes of one line, each printed once."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ Note = Callable[[str], None]
 
 
 class _Handler(logging.Handler):
-    """Passes warnings that are logged on as notes."""
+    """Log handler that prints warnings as notes."""
 
-    def __init__(self, tell: Note) -> None:
+    def __init__(self, note: Note) -> None:
         super().__init__(logging.WARNING)
-        self.tell = tell
+        self.note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell the message."""
-        self.tell(record.getMessage())
+        """Print the message."""
+        self.note(record.getMessage())
 
 
 @contextmanager
-def told(note: Note) -> Iterator[None]:
-    """Have what libraries remark on said as notes while the block runs.
+def remarks_as(note: Note) -> Iterator[None]:
+    """Print warnings and log messages of libraries as notes while the block runs.
 
-    Warnings are left alone where somebody has asked Python for them (`-W`, `PYTHONWARNINGS`).
+    Warnings are unchanged where Python was started with a filter for them (`-W`, `PYTHONWARNINGS`).
 
     Args:
-        note: Says one line.
+        note: Prints one line.
     """
-    said: set[str] = set()
+    printed: set[str] = set()
 
-    def tell(text: str) -> None:
+    def note_once(text: str) -> None:
         line = " ".join(text.split())
-        if line not in said:
-            said.add(line)
+        if line not in printed:
+            printed.add(line)
             note(f"note: {line}")
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-        tell(f"{category.__name__}: {message}")
+        note_once(f"{category.__name__}: {message}")
 
-    before, handler, root = warnings.showwarning, _Handler(tell), logging.getLogger()
+    before, handler, root = warnings.showwarning, _Handler(note_once), logging.getLogger()
     if not sys.warnoptions:
         warnings.showwarning = show
     root.addHandler(handler)

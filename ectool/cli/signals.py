@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: one way to stop, at a moment that the libraries stand."""
+"""Ctrl-C, SIGTERM and SIGHUP as KeyboardInterrupt, but not while torch is being imported."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from types import FrameType
 
 _LATER = 0.05
-"""Seconds after which a signal that comes at a bad moment is tried again."""
+"""Seconds after which a postponed signal is tried again."""
 _FRAGILE = "torch"
-"""Library whose C++ code ends the process, with a message of its own, if interrupted on import."""
+"""Library whose C++ code aborts the process if its import is interrupted."""
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def install() -> None:
-    """Have the signals raise KeyboardInterrupt, but for those that are ignored, as nohup asks."""
+    """Make the signals raise KeyboardInterrupt; ignored ones, as under nohup, stay ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
 
 
 def interrupt(_number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; while torch is being imported, soon.
+    """Raise KeyboardInterrupt; during the import of torch, try again after a short time.
 
     Raises:
-        KeyboardInterrupt: Always, in the end.
+        KeyboardInterrupt: Torch is not being imported.
     """
     if not _is_fragile(frame):
         raise KeyboardInterrupt

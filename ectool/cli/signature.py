@@ -1,4 +1,4 @@
-"""A command's flags, made from its configuration model."""
+"""Flags of commands, derived from their configuration models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from ectool.options import Options, format_eps, is_argument
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 PANELS = {
     "OutputOptions": "Output",
@@ -30,12 +30,12 @@ PANELS = {
     "HeatmapOptions": "Heatmaps",
 }
 SHORT = 5
-"""Decimals of a number that is written as it is."""
+"""Maximum number of decimals of a default that is written as a decimal number."""
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}
 
 
 class Output(Enum):
-    """Names of the flags that every command has besides its options."""
+    """Names of the flags that all commands share."""
 
     CONFIG = "config"
     JSON = "json"
@@ -52,17 +52,17 @@ COMMON = {
 
 
 def with_signature(
-    model: type[Options], call: Callable[..., Outcome], *, takes_config: bool
-) -> Callable[..., Outcome]:
-    """Give a function the flags of a configuration model and those that all commands share.
+    model: type[Options], call: Callable[..., Result], *, takes_config: bool
+) -> Callable[..., Result]:
+    """Return a function with the flags of a configuration model and the common flags.
 
-    Values arrive as text (flags that take none: as bool; lists, which may be repeated: as a list
-    of texts), and None where they were not given: the model alone parses and checks them.
+    The function receives text: a bool for switches, a list of texts for options that may be
+    repeated, None for flags that were not given. Only the model parses and checks the values.
     """
     parameters = [_parameter(model, name) for name in model.model_fields]
     parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
 
-    def command(**values: Any) -> Outcome:  # noqa: ANN401 (typer fills them)
+    def command(**values: Any) -> Result:  # noqa: ANN401 (typer fills them)
         return call(**values)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def with_signature(
 
 
 def describe_option(model: type[Options], name: str) -> tuple[str, str, str]:
-    """Return a field's flag (or argument), the kind of its value, and its help."""
+    """Return flag (or argument), type of the value, and help of a field."""
     field = model.model_fields[name]
     kind = plain_type(field.annotation)
     flag = name.upper() if is_argument(model, name) else "--" + name.replace("_", "-")
@@ -119,7 +119,7 @@ def _common(kind: Output) -> inspect.Parameter:
 
 
 def plain_type(annotation: Any) -> Any:  # noqa: ANN401 (any annotation)
-    """Return the type inside Optional and Annotated; tuples as they are."""
+    """Return the type inside Optional and Annotated; tuples unchanged."""
     if get_origin(annotation) is Annotated:
         return plain_type(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -136,7 +136,7 @@ def _metavar(annotation: Any, kind: Any) -> str:  # noqa: ANN401 (any annotation
 
 
 def _help(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
-    """Return the field's description, with bounds and default."""
+    """Return the description of a field, with bounds and default."""
     notes = [part for part in (_bounds(field), _default(field, kind)) if part]
     text = field.description or ""
     return f"{text} ({'; '.join(notes)})" if notes else text
@@ -170,13 +170,13 @@ def _is_positional(field: FieldInfo) -> bool:
 
 
 def _format(value: object) -> str:
-    """Return a default as people write it: a fraction of 255 where it has few decimals only so."""
+    """Return a default as text: as a fraction of 255 where that is shorter than its decimals."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:g}" if value == round(value, SHORT) else format_eps(value)
 
 
 def _panel(model: type[Options], name: str) -> str:
-    """Return the help panel: that of the group of options which declares the field."""
+    """Return the help panel of the option group that declares a field."""
     owners = [c for c in model.__mro__ if name in getattr(c, "__annotations__", {})]
     return PANELS.get(owners[-1].__name__, "Options") if owners else "Options"

@@ -1,4 +1,4 @@
-"""Standard streams as they come: closed, full, gone, or of an encoding that lacks letters."""
+"""Safe writing to standard streams: closed, full, without reader, or with a small encoding."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import IO, Any
 from ectool.errors import MachineError
 
 SPARING = "ectool.sparing"
-"""How letters are encoded that a stream has no bytes for: see `_sparing`."""
+"""Name of the error handler for characters that an encoding lacks; see `_sparing`."""
 ASCII_LIMIT, FIRST_ESCAPED, LAST_ESCAPED = 0xDC00, 0xDC80, 0xDCFF
 _closed: set[int] = set()
 
 
 class ClosedPipeError(Exception):
-    """Whoever read stdout or stderr is gone, so that nobody wants what would still be said."""
+    """The reader of stdout or stderr has closed it."""
 
 
 def prepare() -> None:
     """Make the standard streams safe to write to.
 
-    One that the caller has closed is opened on the null device: otherwise the next file that is
-    opened gets its number, and whatever a library prints is written into that file.
+    A closed stream is opened on the null device. Otherwise the next open file would get its number,
+    and prints of libraries would be written into that file.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             _closed.add(number)
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     sys.stdout = sys.stdout or _null(1)
     sys.stderr = sys.stderr or _null(2)
     codecs.register_error(SPARING, _sparing)
@@ -46,7 +46,7 @@ def _null(number: int) -> IO[str]:
 
 
 def _sparing(error: UnicodeError) -> tuple[bytes, int]:
-    """Encode what an encoding lacks: bytes of a file's name as they were, letters as escapes."""
+    """Encode characters that an encoding lacks: bytes of file names unchanged, else escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letters = error.object[error.start : error.end]
@@ -60,16 +60,16 @@ def _spared(letter: str) -> bytes:
 
 
 def encode(text: str) -> bytes:
-    """Return text as stdout takes it, whatever letters its encoding has."""
+    """Return text in the encoding of stdout, with escapes for characters that it lacks."""
     return text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", SPARING)
 
 
 def write(data: bytes) -> None:
-    """Write to stdout, whole.
+    """Write all data to stdout.
 
     Raises:
-        ClosedPipeError: Its reader is gone.
-        MachineError: It is closed or full.
+        ClosedPipeError: The reader has closed it.
+        MachineError: Stdout is closed or full.
     """
     if not data:
         return
@@ -94,12 +94,12 @@ def _unwritten(got: str) -> MachineError:
         "stdout",
         expected="an open stream with room for the result",
         got=got,
-        fix="redirect it to where there is room; what was computed stays",
+        fix="redirect it to a place with room; finished artifacts are kept",
     )
 
 
 def settle() -> None:
-    """Flush both streams, so that the interpreter has nothing to complain of when it does."""
+    """Flush both streams; one that fails is replaced, so that Python prints no error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

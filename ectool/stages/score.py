@@ -1,4 +1,4 @@
-"""`score`: explanation consistency of heatmap pairs, and the sample weights it implies."""
+"""`score`: explanation consistency of pairs of heatmaps, and sample weights derived from it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COLUMNS = (
     ("logits_clean", "logits_adversarial"),
     ("label", "target"),
 )
-"""What is read of the heatmaps: maps, logits, labels."""
+"""Pairs of arrays that are read: maps, logits, labels."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Consistency:
     """Scores of every sample of a heatmaps artifact.
 
     Attributes:
-        similarity: Of each sample; of multi-label data, of each of its explained labels.
-        stability: Likewise.
-        explanation_consistency: Of each sample: the average over its explained labels.
+        similarity: Heatmap similarity of each sample, or of each explained label.
+        stability: Prediction stability, in the same shape.
+        explanation_consistency: Of each sample, averaged over its explained labels.
     """
 
     similarity: Scores
@@ -58,10 +58,10 @@ class Consistency:
 def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
     """Score a heatmaps artifact and write the weights artifact.
 
-    Memory: one shard of heatmaps, and a few numbers per sample.
+    Memory: one shard of heatmaps and a few numbers per sample.
 
     Raises:
-        InputError: The heatmaps miss the adversarial half, or the previous weights miss a sample.
+        InputError: There are no adversarial heatmaps, or the previous weights lack a sample.
         OutputExistsError: The output exists with another key and `force` is off.
     """
     output = weights_path(config)
@@ -91,7 +91,7 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def describe(config: ScoreConfig, heatmaps: Artifact, previous: Artifact | None = None) -> Recipe:
-    """Return what determines a weights artifact.
+    """Return the recipe of a weights artifact.
 
     Raises:
         InputError: The previous weights are of other images.
@@ -112,38 +112,40 @@ def describe(config: ScoreConfig, heatmaps: Artifact, previous: Artifact | None 
 
 
 def weights_path(config: ScoreConfig) -> Path:
-    """Return where the weights go: beside the heatmaps, in the same format, unless told."""
+    """Return the path of the weights: `output`, or next to the heatmaps in the same format."""
     return config.output or config.heatmaps.with_name("weights" + config.heatmaps.suffix)
 
 
 def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Consistency:
-    """Stream over a heatmaps artifact's shards and score every pair."""
+    """Score every pair of a heatmaps artifact, shard by shard."""
     similarity, stability = [], []
     with reporter.task("score", len(heatmaps)) as advance:
         for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
             maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
-            alike, stable = _score(config, maps, logits, labels)
-            similarity.append(alike)
+            similar, stable = _score(config, maps, logits, labels)
+            similarity.append(similar)
             stability.append(stable)
             advance(len(arrays["label"]))
-    alike, stable = np.concatenate(similarity), np.concatenate(stability)
-    consistency = explanation_consistency(alike, stable)
+    similar, stable = np.concatenate(similarity), np.concatenate(stability)
+    consistency = explanation_consistency(similar, stable)
     if consistency.ndim == 2:
         consistency = average_over_labels(consistency)
-    return Consistency(alike, stable, consistency)
+    return Consistency(similar, stable, consistency)
 
 
 def _score(config: ScoreConfig, maps: Pair, logits: Pair, labels: Pair) -> tuple[Scores, Scores]:
     """Return similarity and stability of each sample, or of each of its explained labels.
 
     Args:
-        config: Which similarity and stability.
+        config: Names of similarity and stability.
         maps: Clean and adversarial heatmaps.
         logits: Clean and adversarial logits.
         labels: True labels, and the classes that are explained.
     """
     similarity = SIMILARITIES[config.similarity]
-    label, target = (rows.astype(np.int64) for rows in labels)  # others may choose other integers
+    label, target = (
+        rows.astype(np.int64) for rows in labels
+    )  # other programs may write other integer types
     _check_classes(target, logits[0].shape[1])
     if target.ndim == 1:
         return similarity(*maps), STABILITIES[config.stability](*logits, label)
@@ -152,14 +154,14 @@ def _score(config: ScoreConfig, maps: Pair, logits: Pair, labels: Pair) -> tuple
 
 
 def _check_classes(target: Int64[np.ndarray, "n *k"], count: int) -> None:
-    """Check that the explained classes, -1 for none, have logits."""
+    """Check that every explained class has a logit; -1 stands for no class."""
     outside = (target < NO_TARGET) | (target >= count)
     if outside.any():
         raise InputError(
             "target",
             expected=f"classes 0 to {count - 1}, as there are logits",
             got=str(target[outside][0]),
-            fix="explain classes that the logits are of",
+            fix="explain classes that have logits",
         )
 
 
@@ -179,7 +181,7 @@ def _check_pairs(heatmaps: Artifact) -> None:
 
 
 def _joined(previous: Artifact, sample_ids: list[str], reporter: Reporter) -> Scores:
-    """Return the last round's weights in the order of this round's samples, of mean 1."""
+    """Return the weights of the last round in the order of the samples, scaled to mean 1."""
     where, fix = f"--previous {previous.path}", "give the weights of the same training samples"
     values = joined_weights(previous, sample_ids, where, fix)
     if needs_scaling(values):

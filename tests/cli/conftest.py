@@ -31,7 +31,7 @@ class Done:
 
 @pytest.fixture
 def run(zygote_socket, data_root, tmp_path_factory, monkeypatch):
-    """Return what runs a command and tells how it ended; tracebacks go to a folder of its own.
+    """Return a function that runs a command; tracebacks go to a temporary folder.
 
     Its streams are pipes, unless a descriptor is given as `out` or `err`.
     """

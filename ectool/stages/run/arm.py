@@ -33,9 +33,9 @@ class Chain:
         experiment: The experiment file.
         seed: Seed of weights, order and random starts.
         name: Name of the arm.
-        arm: What the arm does.
-        reporter: Where the stages report to.
-        outcomes: What the stages returned, in their order.
+        arm: Configuration of the arm.
+        reporter: Reporter of the stages.
+        outcomes: Outcomes of the stages, in their order.
     """
 
     experiment: Experiment
@@ -63,7 +63,7 @@ class Chain:
         return self._record(model, evaluation, rounds)
 
     def _round(self, model: Path, folder: Path, last: Path | None, until: int) -> Path:
-        """Perturb, explain, score, and train on; return the new model."""
+        """Perturb, explain, score, and continue the training; return the new model."""
         perturbing = self._perturb_config(model, folder / SAMPLES, last and last / SAMPLES)
         explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
         if one_pass.agree(perturbing, explaining):
@@ -82,7 +82,7 @@ class Chain:
         )
 
     def _perturb_config(self, model: Path, output: Path, init: Path | None) -> PerturbConfig:
-        """Return the options of perturb; attacks that have a start take the last round's."""
+        """Return the options of perturb; attacks with `init` start from the last round."""
         given = {**self.arm.perturb, "seed": self.seed, "model": str(model), "output": output}
         cold = self.experiment.stage(PerturbConfig, "perturb", **given)
         if "init" in inapplicable_options(cold.attack):
@@ -113,7 +113,7 @@ class Chain:
         return outcome.path
 
     def _record(self, model: Path, evaluation: Path, rounds: list[Path]) -> RunRecord:
-        """Return what there is now, relative to the experiment's folder."""
+        """Return the record of the run, with paths relative to the folder of the experiment."""
         root = self.experiment.folder
         return RunRecord(
             seed=self.seed,

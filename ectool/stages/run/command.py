@@ -1,7 +1,6 @@
 """`run`: a whole experiment in one process: every seed, every arm, every round, the report.
 
-The stages are the ones of the command line and write the same artifacts, bit for bit, as the
-chain of commands in `pipelines/` does.
+The artifacts equal those of the chain of commands in `pipelines/`, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from ectool.types import SILENT, Outcome, Reporter, merged
 
 
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
-    """Execute an experiment file and write its folder.
+    """Run an experiment file and write its folder.
+
+    The findings of each stage are reported when it ends, and are in the outcome as well.
 
     Raises:
         InputError: The file or an input of a stage is missing or invalid.
@@ -40,7 +41,7 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
 
 
 def _record(experiment: Experiment, runs: list[RunRecord]) -> Outcome:
-    """Write the record of the experiment, where another one or none lies there."""
+    """Write the record of the experiment, unless the same one is there."""
     epochs, warmup = experiment.schedule
     table = experiment.config
     record = ExperimentRecord(

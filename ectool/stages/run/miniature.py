@@ -1,7 +1,7 @@
-"""An experiment cut down to a minute on any machine: same data set and chain, hardly any training.
+"""Small versions of experiments: same data set and stages, but a minute of computation.
 
-What comes out says nothing about the method; it says that the files are there, that every stage
-takes them, and what the report will look like.
+The results show nothing about the method. They show that the files are there, that every stage
+reads them, and how the report looks.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ CUT: Mapping[str, Mapping[str, Any]] = {
     "perturb": {"steps": 1},
     "evaluate": {"steps": 1, "eps": (2 / 255,), "subset": 8, "bootstrap": 100},
 }
-"""What replaces the file's own values, table by table."""
+"""Values that replace those of the file, by table."""
 
 
 def miniature(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an experiment file with its schedule, images and attacks cut down.
+    """Return an experiment file with a shorter schedule, fewer images and weaker attacks.
 
     Args:
-        document: The file's tables; arms and data sets stay as they are.
+        document: Tables of the file; arms and data sets are unchanged.
     """
     names = dict.fromkeys([*document, *CUT])
     cut = {name: {**document.get(name, {}), **CUT.get(name, {})} for name in names}

@@ -22,19 +22,19 @@ from ectool.settings import Config, read_toml, stage_table, validate, variables
 from ectool.stages.run.miniature import miniature
 
 GIVEN = {"seed", "model", "init", "samples", "heatmaps", "previous", "output"}
-"""What `run` tells the stages of a round, which hence no arm can change."""
+"""Options that `run` sets in each round, and that arms cannot change."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment file, read and checked, and where it goes.
+    """An experiment file, read and checked, and the folder of its results.
 
     Attributes:
         config: The `[experiment]` table.
         document: The whole file.
-        file: Where the file lies.
-        folder: Where the experiment goes.
-        machine: What `run` was told of device, threads, force and data; goes before the file.
+        file: Path of the file.
+        folder: Folder of the results.
+        machine: Options of `run` for device, threads, force and data, which override the file.
     """
 
     config: ExperimentConfig
@@ -44,30 +44,30 @@ class Experiment:
     machine: Mapping[str, Any]
 
     def stage(self, model: type[Config], name: str, /, **given: object) -> Config:
-        """Return a stage's configuration: file < environment < machine < what is given here.
+        """Return the configuration of a stage: file < environment < machine < `given`.
 
-        Where another attack is given, what it does not listen to is left out of the file's table.
+        For another attack than the file's, options that do not apply to it are left out.
         """
         fields = model.model_fields
         machine = {key: value for key, value in self.machine.items() if key in fields}
         table = stage_table(self.document, name, self.file)
         if "attack" in given:
-            unheard = inapplicable_options(str(given["attack"]))
-            table = {key: value for key, value in table.items() if key not in unheard}
+            inapplicable = inapplicable_options(str(given["attack"]))
+            table = {key: value for key, value in table.items() if key not in inapplicable}
         return validate(model, {**table, **variables(model, name), **machine, **given}, name)
 
     @property
     def stops(self) -> list[int]:
-        """Return the epoch that each round trains until."""
+        """Return the last epoch of each round."""
         epochs, warmup = self.schedule
         every = self.config.every
         return [min(start + every, epochs) for start in range(warmup, epochs, every)]
 
     @property
     def schedule(self) -> tuple[int, int]:
-        """Return the number of epochs and how many of them come before the first round."""
+        """Return the number of epochs, and of those before the first round."""
         epochs = self.stage(TrainConfig, "train", output=self.folder).epochs
-        # 0.28 * 25 is a hair above 7; the small term keeps such products from rounding up.
+        # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
         return epochs, max(1, math.ceil(self.config.warmup * epochs - 1e-6))
 
 
@@ -88,8 +88,8 @@ def open_experiment(config: RunConfig) -> Experiment:
         )
     if config.miniature:
         document = miniature(document)
-    told = {"device", "threads", "force", "data"}
-    machine = config.model_dump(include=config.model_fields_set & told, exclude_none=True)
+    names = {"device", "threads", "force", "data"}
+    machine = config.model_dump(include=config.model_fields_set & names, exclude_none=True)
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)
     name = config.file.stem + ("-miniature" if config.miniature else "")
     folder = config.output or Path("run") / name
@@ -112,7 +112,7 @@ def _check_schedule(experiment: Experiment) -> None:
 
 
 def _check_arm(experiment: Experiment, name: str, arm: ArmConfig) -> None:
-    """Check every stage's table together with what an arm changes in it."""
+    """Check the tables of all stages together with the changes of an arm."""
     required = {"output": experiment.folder, "model": "-", "heatmaps": experiment.folder}
     for stage, model in STAGES.items():
         changed = getattr(arm, stage, {})
@@ -121,7 +121,7 @@ def _check_arm(experiment: Experiment, name: str, arm: ArmConfig) -> None:
                 f"[{EXPERIMENT_TABLE}.arms.{name}.{stage}] {key}",
                 expected="options other than " + ", ".join(sorted(GIVEN)),
                 got=repr(changed[key]),
-                fix="remove it; `run` itself says what follows on what",
+                fix="remove it; `run` sets it",
             )
         fill = {key: value for key, value in required.items() if key in model.model_fields}
         if stage == "train":

@@ -1,4 +1,4 @@
-"""`train`: learn with sample weights, from the start or from the middle of a schedule."""
+"""`train`: train with sample weights, from the start or from any epoch of a schedule."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FREE = ("until_epoch", "mix")
 """Options that may change when a schedule is resumed."""
 ORDER = "class_order"
 SCALED = "weights_scaled"
-"""Entry of a recipe's configuration where weights had another mean than 1."""
+"""Entry of the recipe, where the mean of the weights is not 1."""
 CUT = "batches"
-"""Entry of a recipe's configuration that says how an epoch is cut, where that matters."""
+"""Entry of the recipe for the division of an epoch into batches; see `_cut`."""
 
 
 def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     """Train until an epoch of the schedule and write the model artifact.
 
-    A model resumed in the middle of its schedule continues to the very bytes that an unbroken
-    run with the same weights would have written.
+    A model resumed within its schedule ends with the same bytes as an uninterrupted training with
+    the same weights.
 
     Raises:
         UsageError: The schedule does not reach from the resumed epoch to `until_epoch`, or an
@@ -94,7 +94,7 @@ def _train(config: TrainConfig, inputs: Inputs, recipe: Recipe, reporter: Report
 
 
 def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
-    """Return the configuration with what follows from others: the resumed model's, the length."""
+    """Return the configuration with the options of the resumed model, `until_epoch` and `mix`."""
     if resumed is not None:
         config = inherit(config, resumed)
     until, mix = config.until_epoch or config.epochs, config.mix if config.samples else 0.0
@@ -104,7 +104,7 @@ def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
 
 
 def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
-    """Fill what was not given from the resumed model; its schedule cannot change on the way.
+    """Fill options that were not given with those of the resumed model, whose schedule is fixed.
 
     Raises:
         UsageError: An option was given that differs from the resumed model's.
@@ -112,7 +112,7 @@ def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
     recorded = resumed.recipe.config.items()
     fixed = {n: v for n, v in recorded if n in TrainConfig.model_fields and n not in FREE}
     before = TrainConfig.model_validate({**fixed, "output": config.output})
-    if ORDER in config.model_fields_set:  # what counts is whether the classes come in that order
+    if ORDER in config.model_fields_set:  # only the resulting order of the classes counts
         fixed.pop(ORDER, None)
     for name in sorted(config.model_fields_set & set(fixed)):
         if getattr(config, name) != getattr(before, name):
@@ -133,7 +133,7 @@ def _curves_key(validation: Mapping[str, Dataset]) -> dict[str, dict[str, str]]:
 
 
 def _check_network(config: TrainConfig) -> None:
-    """Check that the network can learn, and that what is said of a checkpoint has one."""
+    """Check that the network can be trained, and that options of a checkpoint come with one."""
     if program_file(config.model) is not None:
         raise UsageError(
             f"--model {config.model}",
@@ -164,12 +164,12 @@ def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
 
 
 def _start(resumed: Manifest | None) -> int:
-    """Return how many epochs of the schedule are done."""
+    """Return the number of finished epochs of the schedule."""
     return int(resumed.recipe.config["until_epoch"]) if resumed else 0
 
 
 def make_recipe(config: TrainConfig, inputs: Inputs) -> Recipe:
-    """Describe what determines the model, and the curves that lie beside its weights."""
+    """Return the recipe of the model and its learning curves."""
     parents = []
     if inputs.resumed is not None and config.resume is not None:
         resumed = inputs.resumed.id
@@ -197,10 +197,10 @@ def make_recipe(config: TrainConfig, inputs: Inputs) -> Recipe:
 
 
 def _cut(config: TrainConfig, samples: int) -> dict[str, str]:
-    """Return what the key holds of how an epoch is cut into batches.
+    """Return the entry of the key for the division of an epoch into batches of even size.
 
-    Nothing where all are full, or there is one only: there the models of versions that left a
-    short last batch are the same.
+    Earlier versions left a short last batch. No entry where that makes no difference: where all
+    batches are full, or there is only one.
     """
     size = config.batch_size
     return {} if samples % size == 0 or samples <= size else {CUT: "even"}

@@ -1,4 +1,4 @@
-"""Batches for training: images, augmented, some of them perturbed, with labels and weights."""
+"""Training batches: images, augmented and partly perturbed, with labels and weights."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Feed:
     Args:
         dataset: The clean images.
         config: Batch size, seed and the share of perturbed images.
-        weights: A weight per sample, in the data set's order; 1 each where None.
-        perturbed: Reads perturbed images by the data set's rows, where there are any.
-        device: Where batches go.
+        weights: A weight per sample, in the order of the data set; 1 each where None.
+        perturbed: Reader of perturbed images by rows of the data set; None for clean images only.
+        device: Device of the batches.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Feed:
             config.crop_scale, config.flip, config.rand_augment, config.seed
         )
         self.waited = 0.0
-        """Seconds that the model has waited for batches, in all."""
+        """Total seconds that the model has waited for batches."""
 
     @property
     def steps(self) -> int:
@@ -78,7 +78,7 @@ class Feed:
         return batch_count(self.samples, self.config.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
-        """Yield an epoch's batches; they depend on nothing but the inputs, seed and epoch."""
+        """Yield the batches of an epoch; they depend on inputs, seed and epoch only."""
         seed = self.config.seed
         order = epoch_order(self.samples, seed, epoch)
         swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
@@ -113,7 +113,7 @@ class Feed:
         )
 
     def _framing(self, epoch: int) -> Framing | None:
-        """Return which part of each image an epoch shows; None for the view all stages see."""
+        """Return the crop of each image in an epoch; None for the view of all stages."""
         if self.augmentation.crop_scale is None:
             return None
 
@@ -124,7 +124,7 @@ class Feed:
 
 
 def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Return a new array in a file that has room for it: a map of one that has not is a crash."""
+    """Return a new array in a file with reserved space; a full disk would crash a mapped file."""
     images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -132,10 +132,10 @@ def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
 
 
 def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
-    """Return a reader of the samples' images by the data set's rows.
+    """Return a reader of the images of samples by rows of the data set.
 
-    Images that are stored compressed are laid out in a memory-mapped scratch file first:
-    training would decompress whole shards for each of them, over and over.
+    Compressed images are copied to a memory-mapped scratch file first: otherwise training would
+    decompress a whole shard for each image.
 
     Raises:
         InputError: The samples miss a training sample, or have images of another kind.

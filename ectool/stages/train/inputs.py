@@ -33,7 +33,7 @@ _SHOWN_CLASSES = 12
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a training reads.
+    """Inputs of a training.
 
     Attributes:
         dataset: The training images.
@@ -71,7 +71,7 @@ def open_inputs(config: TrainConfig, resumed: Manifest | None) -> Inputs:
 
 
 def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:
-    """Check that a resumed model goes on with the images it has seen, wherever they lie now."""
+    """Check that the data are the training images of the resumed model, at any path."""
     source = resumed.recipe.source if resumed else None
     if resumed is not None and config.resume is not None:
         folder.verify_file(config.resume / SPEC_FILE, resumed)
@@ -91,7 +91,7 @@ def _check_classes(resume: Path, dataset: Dataset) -> None:
 
     Args:
         resume: Folder of the model; its files have been verified.
-        dataset: What it goes on with.
+        dataset: The training images.
 
     Raises:
         InputError: They are not; the message shows both lists.
@@ -118,10 +118,10 @@ def _listed(names: Sequence[str]) -> str:
 def _check_validation(
     config: TrainConfig, validation: Mapping[str, Dataset], resumed: Manifest | None
 ) -> None:
-    """Check that learning curves go on with the validation images that they began with.
+    """Check that the validation images are those of the resumed learning curves.
 
     Raises:
-        InputError: These have changed.
+        InputError: They have changed.
     """
     before = resumed.recipe.config.get(CURVES_KEY, {}) if resumed else {}
     for variant, dataset in validation.items():
@@ -137,7 +137,7 @@ def _check_validation(
 def _check_images(
     config: TrainConfig, dataset: Dataset, weights: Artifact | None, samples: Artifact | None
 ) -> None:
-    """Check that weights and samples are of the images that are learned from."""
+    """Check that weights and samples belong to the training images."""
     source = data_source(config, config.split, dataset)
     if weights is not None:
         check_same_images(weights, source, f"--weights {weights.path}", SELECTION | VIEW)
@@ -152,7 +152,7 @@ def _weights(weights: Artifact, dataset: Dataset) -> Float64[np.ndarray, "n"]:
 
 
 def validation_sets(config: TrainConfig) -> dict[str, Dataset]:
-    """Return the validation images of the learning curves, where some are not trained on."""
+    """Return the validation images of the learning curves; none where they are trained on."""
     from ectool.datasets.registry import find_entry
 
     sets: dict[str, Dataset] = {}

@@ -1,6 +1,6 @@
-"""Experiment loggers: the learning curve of a training, told to other programs while it grows.
+"""Experiment loggers: TensorBoard, MLflow and Weights & Biases, updated after every epoch.
 
-Nothing here can change a model: a logger gets numbers that have been saved already.
+Loggers cannot change a model: they receive numbers of epochs that have been saved.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ectool.artifacts import files
 from ectool.errors import InputError
 
 PROJECT = "ectool"
-"""Experiment of MLflow and project of Weights & Biases, unless their own variables name one."""
+"""Default experiment of MLflow and project of Weights & Biases; their variables override it."""
 SUFFIX = ".tensorboard"
-"""What is added to the name of an artifact for the folder of TensorBoard's files beside it."""
+"""Suffix of the folder for TensorBoard, next to the artifact."""
 
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """What a logger is told when a training begins.
+    """Training that is logged.
 
     Attributes:
-        output: Model artifact that is being made.
-        key: Its key: an interrupted training goes on under the same one.
-        config: Options that determine it.
+        output: Path of the model artifact.
+        key: Key of the artifact; a resumed training has the same key.
+        config: Options of the training.
     """
 
     output: Path
@@ -42,25 +42,25 @@ class LoggedRun:
 
 
 class Logger(Protocol):
-    """Where a training is logged.
+    """Interface of loggers.
 
     Attributes:
-        logged: Epochs that are there already, from before an interruption.
+        logged: Epochs that were logged before an interruption.
     """
 
     logged: frozenset[int]
 
     def scalars(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log the finite measures of an epoch, which counts from 1."""
+        """Log the finite measures of an epoch; the first epoch is 1."""
         ...
 
     def close(self, artifact: str | None) -> None:
-        """Log the id of the finished artifact and let go; None where the training stopped."""
+        """Log the id of the finished artifact, None where training failed, and close the logger."""
         ...
 
 
 class TensorBoardLogger:
-    """Event files in a folder beside the artifact, written anew after an interruption."""
+    """Event files in a folder next to the artifact; they are rewritten after an interruption."""
 
     def __init__(self, run: LoggedRun) -> None:
         folder = run.output.with_name(run.output.name + SUFFIX)
@@ -71,7 +71,7 @@ class TensorBoardLogger:
         self._writer.add_text("configuration", _listed(run.config))
 
     def scalars(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Write the measures, so that they can be looked at while training goes on."""
+        """Write and flush the measures, so that TensorBoard shows them during training."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
@@ -84,7 +84,7 @@ class TensorBoardLogger:
 
 
 class MlflowLogger:
-    """A run of MLflow, found again by its key; where it goes, say MLflow's own variables."""
+    """A run of MLflow, identified by the key; variables of MLflow choose the server."""
 
     def __init__(self, run: LoggedRun) -> None:
         mlflow = import_module("mlflow")
@@ -103,7 +103,7 @@ class MlflowLogger:
         self.logged = frozenset(int(point.step) for point in history)
 
     def _find(self, run: LoggedRun) -> str:
-        """Return the id of the run under the artifact's key; begin one if there is none."""
+        """Return the id of the run with the key of the artifact; create it if needed."""
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         known = self._client.get_experiment_by_name(name)
         experiment = known.experiment_id if known else self._client.create_experiment(name)
@@ -111,7 +111,7 @@ class MlflowLogger:
         return str(found[0].info.run_id) if found else self._create(experiment, run)
 
     def _create(self, experiment: str, run: LoggedRun) -> str:
-        """Begin a run with the options as its parameters."""
+        """Create a run with the options as its parameters."""
         tags = {"ectool.key": run.key}
         made = self._client.create_run(experiment, tags=tags, run_name=str(run.output))
         for name, value in run.config.items():
@@ -119,7 +119,7 @@ class MlflowLogger:
         return str(made.info.run_id)
 
     def scalars(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log the measures in one request, the loss last in it as the sign that all are there."""
+        """Log the measures in one request; the loss comes last and marks the epoch as complete."""
         metric = import_module("mlflow.entities").Metric
         now = int(time.time() * 1000)
         ordered = sorted(values.items(), key=lambda entry: entry[0] == "loss")
@@ -133,7 +133,7 @@ class MlflowLogger:
 
 
 class WandbLogger:
-    """A run of Weights & Biases under the artifact's key; where it goes, say its own variables."""
+    """A run of Weights & Biases, identified by the key; its variables choose the server."""
 
     def __init__(self, run: LoggedRun) -> None:
         wandb = import_module("wandb")
@@ -143,7 +143,7 @@ class WandbLogger:
             name=str(run.output),
             config=dict(run.config),
             resume="allow",
-            settings=wandb.Settings(console="off"),  # stdout carries data alone
+            settings=wandb.Settings(console="off"),  # stdout is for data only
         )
         self.logged = frozenset(range(self._run.starting_step))
 
@@ -152,7 +152,7 @@ class WandbLogger:
         self._run.log(dict(values), step=epoch, commit=True)
 
     def close(self, artifact: str | None) -> None:
-        """Put the id into the summary."""
+        """Write the id into the summary."""
         if artifact is not None:
             self._run.summary["artifact"] = artifact
         self._run.finish(exit_code=0 if artifact is not None else 1)
@@ -163,31 +163,31 @@ LOGGERS: Mapping[str, Callable[[LoggedRun], Logger]] = {
     "mlflow": MlflowLogger,
     "wandb": WandbLogger,
 }
-"""By name, as `--log` takes it; calling one opens it. Each is an extra of the same name."""
+"""Loggers by the names of `--log`, which are also the names of the optional dependencies."""
 
 
 class Log:
     """All loggers of a training.
 
     Args:
-        first: Epochs of the schedule that an earlier artifact holds, which are not logged again.
+        first: Number of epochs in the resumed artifact, which are not logged again.
     """
 
     def __init__(self, first: int = 0) -> None:
         self.artifact: str | None = None
-        """Id of the artifact; to be set once it is published."""
+        """Id of the artifact, set after it is published."""
         self._first = first
         self._logged: dict[Logger, set[int]] = {}
 
     def add(self, logger: Logger) -> None:
-        """Log to a logger from now on."""
+        """Add a logger."""
         self._logged[logger] = set(logger.logged) | set(range(self._first + 1))
 
     def record(self, history: Iterable[Mapping[str, float]]) -> None:
-        """Log every epoch of a history that a logger has not seen yet.
+        """Log the epochs of a saved history that a logger does not have yet.
 
-        Called after a history has been saved, and with the one that an interrupted training left:
-        so no epoch is missing, and none is there with other values than the artifact's.
+        The history of an interrupted training is included, so that no epoch is missing and all
+        values are those of the artifact.
         """
         for entry in history:
             epoch = int(entry["epoch"])
@@ -198,18 +198,18 @@ class Log:
                     logged.add(epoch)
 
     def close(self, logger: Logger) -> None:
-        """Tell a logger how the training ended."""
+        """Close a logger with the id of the artifact."""
         logger.close(self.artifact)
 
 
 @contextmanager
 def logging(names: Iterable[str], run: LoggedRun, first: int = 0) -> Iterator[Log]:
-    """Open loggers by name, and close them however the block ends.
+    """Open loggers by name, and close them at the end of the block, also after an error.
 
     Args:
-        names: Names of `LOGGERS`, none for no logging.
-        run: What is trained.
-        first: Epochs of the schedule that an earlier artifact holds, which are not logged again.
+        names: Names of `LOGGERS`.
+        run: The training.
+        first: Number of epochs in the resumed artifact, which are not logged again.
     """
     log = Log(first)
     with ExitStack() as opened:
@@ -221,7 +221,7 @@ def logging(names: Iterable[str], run: LoggedRun, first: int = 0) -> Iterator[Lo
 
 
 def check_installed(names: Iterable[str]) -> None:
-    """Check that the packages of loggers are there, before anything is computed.
+    """Check that the packages of loggers are installed, before anything is computed.
 
     Raises:
         InputError: One is not installed.
@@ -238,5 +238,5 @@ def check_installed(names: Iterable[str]) -> None:
 
 
 def _listed(config: Mapping[str, Any]) -> str:
-    """Return options as Markdown, which TensorBoard shows."""
+    """Return options as Markdown for TensorBoard."""
     return "\n".join(f"    {name} = {json.dumps(value)}" for name, value in config.items())

@@ -1,4 +1,4 @@
-"""What `train` does: epochs, each of which leaves a whole checkpoint behind."""
+"""Training loop of `train`: epochs with a complete checkpoint after each."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ History = list[dict[str, float]]
 
 @dataclass
 class Trainer:
-    """What changes while training."""
+    """State of a training."""
 
     model: Classifier
     optimizer: torch.optim.Optimizer
     history: History
 
     def save(self, target: Path) -> None:
-        """Write a whole checkpoint, so that `target` exists only when it is complete."""
+        """Write a checkpoint, so that `target` exists only when it is complete."""
         temporary = target.with_name(target.name + ".tmp")
         files.remove(temporary)
         temporary.mkdir(parents=True)
@@ -71,14 +71,14 @@ def train(
     reporter: Reporter,
     log: Log,
 ) -> None:
-    """Train the missing epochs and leave the finished model in the partial folder's store."""
+    """Train the missing epochs and write the model into the store of the partial folder."""
     trainer = _start(config, feed.dataset, partial, feed.device)
     _check_batches(trainer.model, feed)
     schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
-            log.record(_measures(trainer.history, schedule, feed))  # what has been saved
+            log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
             with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
                 result = train_epoch(
                     trainer.model,
@@ -97,7 +97,7 @@ def train(
 
 
 def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
-    """Return what is logged of each epoch: its history, its last learning rate, its weights."""
+    """Return the logged measures of each epoch: history, learning rate, effective sample size."""
     effective = effective_sample_size(feed.weights.numpy())
     return [
         {
@@ -111,7 +111,7 @@ def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
 
 @contextmanager
 def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
-    """Tell how fast an epoch was, and for what share of it the model waited for data."""
+    """Report the speed of an epoch, and the share of it that the model waited for data."""
     start, waited = time.perf_counter(), feed.waited
     yield
     seconds = time.perf_counter() - start
@@ -121,7 +121,7 @@ def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
 
 @contextmanager
 def _seeded(seed: int, epoch: int) -> Iterator[None]:
-    """Draw dropout from (seed, epoch), so that resuming gives the same masks; leave no trace."""
+    """Draw dropout from (seed, epoch), the same after resuming; restore the random state."""
     with torch.random.fork_rng():
         torch.manual_seed(int(stream(seed, epoch, "dropout").integers(2**63)))
         yield
@@ -134,7 +134,7 @@ def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
 def _start(
     config: TrainConfig, dataset: Dataset, partial: PartialFolder, device: torch.device
 ) -> Trainer:
-    """Begin where an interrupted run stopped, else at the resumed model, else from nothing."""
+    """Start from the last checkpoint of an interrupted run, the resumed model, or a new model."""
     checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
     source = checkpoints[-1] if checkpoints else config.resume
     if source is None:
@@ -151,7 +151,7 @@ def _start(
 
 
 def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
-    """Make the model, with weights of a checkpoint where one is given."""
+    """Create the model, with the weights of the checkpoint if one is given."""
     model = create(
         config.model,
         dataset.classes,
@@ -176,7 +176,7 @@ def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:
 
 
 def _check_batches(model: Classifier, feed: Feed) -> None:
-    """Check that batch normalisation has more than one sample to take its statistics over."""
+    """Check that batch normalisation has more than one sample per batch."""
     normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
     if not normalises or feed.samples // feed.steps > 1:
         return
@@ -196,7 +196,7 @@ def _check_batches(model: Classifier, feed: Feed) -> None:
 
 
 def _check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
-    """Check the epoch's loss, and the weights that its last step left."""
+    """Check that the loss of an epoch and the weights after it are finite."""
     whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
     if not (whole and np.isfinite(result.loss)):
         raise InputError(
@@ -214,7 +214,7 @@ def _record(
     validation: Mapping[str, Dataset],
     device: torch.device,
 ) -> dict[str, float]:
-    """Return the epoch's point on the learning curves."""
+    """Return the point of an epoch on the learning curves."""
     record = {"epoch": epoch + 1, "loss": result.loss, "accuracy": result.accuracy}
     for variant, dataset in validation.items():
         batches = _batches(dataset, device)

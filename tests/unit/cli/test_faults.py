@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from ectool.cli.faults import fault_of, save_traceback
 from ectool.cli.main import main
-from ectool.cli.remarks import told
+from ectool.cli.remarks import remarks_as
 from ectool.errors import InputError, IntegrityError
 from ectool.machine import is_of_disk
 
@@ -126,7 +126,7 @@ def test_remarks_of_libraries_are_notes_said_once():
     notes = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        with told(notes.append):
+        with remarks_as(notes.append):
             for _ in range(2):
                 warnings.warn("two\n lines", UserWarning, stacklevel=1)
     assert notes == ["note: UserWarning: two lines"]

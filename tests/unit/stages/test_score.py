@@ -83,11 +83,11 @@ def test_both_formats_hold_the_same(assess, read):
         np.testing.assert_array_equal(values, other[name])
 
 
-def test_weights_lie_beside_the_heatmaps_unless_told(heatmaps, tmp_path):
-    beside = ScoreConfig(heatmaps=tmp_path / "cams.h5")
-    assert score.weights_path(beside) == tmp_path / "weights.h5"
-    told = ScoreConfig(heatmaps=heatmaps, output=tmp_path / "w.zarr")
-    assert score.weights_path(told) == tmp_path / "w.zarr"
+def test_weights_lie_next_to_the_heatmaps_by_default(heatmaps, tmp_path):
+    default = ScoreConfig(heatmaps=tmp_path / "cams.h5")
+    assert score.weights_path(default) == tmp_path / "weights.h5"
+    given = ScoreConfig(heatmaps=heatmaps, output=tmp_path / "w.zarr")
+    assert score.weights_path(given) == tmp_path / "w.zarr"
 
 
 class TestMomentum:

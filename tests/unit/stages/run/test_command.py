@@ -59,7 +59,7 @@ bootstrap = 100
 
 
 class Recorder:
-    """Remembers what it was told."""
+    """Reporter that keeps tasks and notes."""
 
     def __init__(self):
         self.tasks, self.notes = [], []
@@ -223,7 +223,7 @@ class TestRefused:
             (MINIMAL + "[experiment]\nwarmup = 0.99\n", "got 30 of warm-up; shorten the warm-up"),
         ],
     )
-    def test_is_one_line_that_says_where(self, text, message, tmp_path, monkeypatch):
+    def test_is_one_line_that_names_the_place(self, text, message, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(UsageError, match=message):
             opened(tmp_path, text)

@@ -124,7 +124,7 @@ class TestKey:
         before = recipe.model_copy(update={"config": config.keyed()})
         assert (recipe.key != before.key) == differs
 
-    def test_going_on_from_a_short_last_batch_is_told(self, images, data_root, tmp_path):
+    def test_resuming_after_a_short_last_batch_is_noted(self, images, data_root, tmp_path):
         given = {"limit": 9, "batch_size": 8}
         first = fit(tmp_path / "first", images, until_epoch=1, **given)
         manifest = open_folder(first, "model")

@@ -27,7 +27,7 @@ def dataset(images, data_root):
 
 @pytest.fixture(scope="module")
 def outcome(dataset, images):
-    """Train for three epochs on the images, unless told otherwise."""
+    """Train for three epochs on the images, by default."""
 
     def run(output, reporter=None, **given):
         options = {

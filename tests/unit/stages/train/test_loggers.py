@@ -21,7 +21,7 @@ MEASURES = {"loss", "accuracy", "learning_rate", "effective_sample_size"}
 
 @pytest.fixture(scope="module")
 def fit(images, data_root):
-    """Train on forty tiny images for three epochs, unless told otherwise."""
+    """Train on forty tiny images for three epochs, by default."""
 
     def run(output, reporter=None, **given):
         options = {"data": f"imagefolder:{images}", "size": 16, "epochs": 3, "batch_size": 16}
@@ -167,21 +167,21 @@ def test_epochs_of_a_resumed_model_are_its_own(fit, tmp_path):
 
 
 class ListLogger:
-    """Keeps what it is told."""
+    """Logger that keeps its records."""
 
     def __init__(self, logged=()):
         self.logged = frozenset(logged)
-        self.told = []
+        self.records = []
         self.ended = "open"
 
     def scalars(self, epoch, values):
-        self.told.append((epoch, values))
+        self.records.append((epoch, values))
 
     def close(self, artifact):
         self.ended = artifact
 
 
-def test_log_tells_each_logger_what_it_has_not_seen():
+def test_each_logger_receives_the_epochs_that_it_lacks():
     fresh, half = ListLogger(), ListLogger({2, 3})
     log = Log(first=1)
     log.add(fresh)
@@ -189,8 +189,8 @@ def test_log_tells_each_logger_what_it_has_not_seen():
     history = [{"epoch": epoch, "loss": 1 / epoch, "accuracy": math.nan} for epoch in range(1, 5)]
     log.record(history[:3])
     log.record(history)
-    assert fresh.told == [(epoch, {"loss": 1 / epoch}) for epoch in (2, 3, 4)]
-    assert half.told == [(4, {"loss": 1 / 4})]
+    assert fresh.records == [(epoch, {"loss": 1 / epoch}) for epoch in (2, 3, 4)]
+    assert half.records == [(4, {"loss": 1 / 4})]
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -207,7 +207,7 @@ def test_loggers_are_closed_however_training_ends(fails, monkeypatch):
     except ZeroDivisionError:
         assert fails
     assert logger.ended == (None if fails else "id")
-    assert len(logger.told) == 1
+    assert len(logger.records) == 1
 
 
 def test_names_are_those_of_the_option():
