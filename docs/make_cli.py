@@ -22,8 +22,8 @@ Values come from flag > `ECTOOL_<COMMAND>_<OPTION>` > `--config` TOML > default.
 table per command; `[defaults]` holds what several share. stdout carries the artifact's path, or one
 JSON document with `--json`; everything else goes to stderr: progress, notes, `PATH: up to date`
 where nothing had to be computed, and each finding of an artifact that can spoil results, such as
-heatmaps that are all zero, as `warning: PATH: …`, also where it was up to date. Each line is printed
-once.
+heatmaps that are all zero, as `warning: PATH: …`, also where it was up to date. Each line is
+printed once.
 
 | exit code | meaning |
 | --- | --- |
@@ -48,8 +48,8 @@ traceback, and no environment variables. Warnings of libraries are notes on stde
 name of a command, or is spelled nearly like one of ectool's, is refused unless it is one of them.
 Other variables with this beginning are noted.
 
-Paths are written to stdout as bytes, in any encoding of the terminal. Elsewhere, characters that the
-encoding lacks are written as escapes. A full or closed stderr does not stop a command.
+Paths are written to stdout as bytes, in any encoding of the terminal. Elsewhere, characters that
+the encoding lacks are written as escapes. A full or closed stderr does not stop a command.
 """
 
 
