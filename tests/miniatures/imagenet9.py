@@ -1,4 +1,4 @@
-"""A miniature of ImageNet-9 as it is distributed: the Backgrounds Challenge and the training data.
+"""A miniature of ImageNet-9 as published: the Backgrounds Challenge and the training data.
 
 What of the format it shows:
 
@@ -64,7 +64,7 @@ class Scene:
         return np.where(self.mask[..., None], self.image, background)
 
     def without_box(self, *, tiled: bool) -> np.ndarray:
-        """Return the image with its object's box black, or filled from beside it."""
+        """Return the image with the box of its object black, or filled with its surroundings."""
         image, (rows, columns) = self.image.copy(), self.box
         image[rows, columns] = self.background[rows, columns] if tiled else 0
         return image

@@ -1,4 +1,4 @@
-"""Small images with an object that can be told from its texture, for miniatures of data sets."""
+"""Small images with an object of a texture of its own, for miniatures of data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A miniature of STL-10 as it is distributed.
+"""A miniature of STL-10 as published.
 
 What of the format it shows:
 

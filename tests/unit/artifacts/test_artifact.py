@@ -1,4 +1,4 @@
-"""Reading artifacts that other programs wrote, and refusing what is none."""
+"""Reading of artifacts from other programs, and errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_hdf5_attributes_of_fixed_length(make_arrays, tmp_path):
         ({"schema": "heatmaps", "version": 7}, "expected schema version 1, got 7"),
     ],
 )
-def test_wrong_attributes(make_arrays, tmp_path, name, attributes, message):
+def test_changed_attributes(make_arrays, tmp_path, name, attributes, message):
     path = write_foreign(tmp_path / name, make_arrays(), **attributes)
     with pytest.raises(InputError, match=message):
         Artifact(path, "heatmaps")

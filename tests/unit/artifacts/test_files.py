@@ -25,7 +25,7 @@ def test_publishing_a_folder_and_a_file(tmp_path):
     assert (tmp_path / "file").read_text() == "c"
 
 
-def test_nothing_is_published_over_what_another_process_has_published(tmp_path):
+def test_an_output_of_another_process_is_not_overwritten(tmp_path):
     for name in ("mine", "theirs"):
         (tmp_path / name).write_text(name)
     with pytest.raises(OutputExistsError, match="what another process has just written"):

@@ -60,7 +60,7 @@ def test_ids_as_bytes_are_utf8_or_refused(make_arrays, tmp_path):
         _ = artifact.sample_ids
 
 
-def test_what_is_no_array_is_passed_over_and_named(make_arrays, tmp_path):
+def test_objects_other_than_arrays_are_skipped_and_named(make_arrays, tmp_path):
     arrays = make_arrays()
     path = write_h5(tmp_path / "a.h5", arrays)
     with h5py.File(path, "a") as file:

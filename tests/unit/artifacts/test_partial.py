@@ -116,7 +116,7 @@ def test_one_flipped_byte_of_a_chunk_names_the_shard(
 
 
 def assert_repaired(output, recipe, arrays, damaged, tree, before):
-    """Nothing but the damaged shards is missing; with them the bytes are what they were."""
+    """Only the damaged shards are missing; with them the bytes are the same again."""
     with grow(output, recipe) as partial:
         assert partial.missing() == damaged
         for number in damaged:

@@ -13,7 +13,7 @@ def info(shape, kind="f", dtype="float32"):
 
 @pytest.fixture
 def found():
-    """Return what a valid heatmaps artifact of 6 samples holds, clean maps only."""
+    """Return the arrays of a valid heatmaps artifact of 6 samples, clean maps only."""
     return {
         "sample_id": info([6], "T"),
         "label": info([6], "i"),

@@ -1,4 +1,4 @@
-"""What is read is what was written, or refused: with checksums that are right."""
+"""Data that have changed are refused, also if their checksums match."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_arrays_of_ones_own_are_left_alone(write, make_arrays, recipe, tmp_path,
 
 
 @NAMES
-def test_an_array_that_the_schema_knows_is_not_ones_own(write, make_arrays, tmp_path, name):
+def test_an_array_with_a_name_of_the_schema_is_not_ones_own(write, make_arrays, tmp_path, name):
     arrays = make_arrays()
     late = arrays.pop("adversarial"), arrays.pop("logits_adversarial")
     path = write(tmp_path / name, arrays)
@@ -193,7 +193,7 @@ def test_an_array_that_the_schema_knows_is_not_ones_own(write, make_arrays, tmp_
 
 
 def test_the_digests_are_those_of_the_documents(write, make_arrays, tmp_path):
-    """Computed here from what docs/artifacts.md says."""
+    """Computed here from the description in docs/artifacts.md."""
     from hashlib import sha256
 
     arrays = make_arrays()
@@ -228,6 +228,6 @@ def test_an_edited_image_is_refused_whichever_row_is_read(recipe, tmp_path):
                 artifact.take("image", np.array([3, 15]))
 
 
-def test_what_a_manifest_says_of_itself_is_right(recipe):
+def test_key_and_id_of_a_manifest_match_its_contents(recipe):
     manifest = make_manifest(recipe, files={"a": "b"})
     assert (manifest.id, manifest.key) == (manifest.content_id, recipe.key)

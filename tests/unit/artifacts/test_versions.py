@@ -21,7 +21,7 @@ COMPUTING = (
     *("metrics", "models", "sanity", "stability", "training"),
 )
 DESCRIBING = {"jaxtyping", "safetensors", "pydantic"}
-"""Packages that say or store what others have computed."""
+"""Packages that report or store the results of others."""
 OPTIONAL = {"pytorch-lightning", "lightning", "lpips"}
 RECIPE = Recipe(kind="weights", stage="test", config={})
 
@@ -57,7 +57,7 @@ def arrays(start, stop):
 
 
 def grow(output, shards, *, publish=True):
-    """Write some of three shards; return in words what it was begun with."""
+    """Write some of three shards; describe the versions at the beginning."""
     with growing(output, RECIPE, length=6, shard_size=2) as partial:
         for number in shards:
             partial.write(number, arrays(*partial.ranges[number]), {})
@@ -67,7 +67,7 @@ def grow(output, shards, *, publish=True):
 
 
 def begun(output, **others):
-    """Pretend that what there is of an output was made with other versions."""
+    """Change the recorded versions of the finished part of an output."""
     (place,) = output.parent.glob(f"{output.name}.partial-*")
     file = place / versions.FILE
     file.write_text(json.dumps({**json.loads(file.read_text()), **others}))
@@ -81,7 +81,7 @@ def manifest():
     return read
 
 
-def test_what_went_on_with_another_version_says_both(tmp_path, manifest):
+def test_an_artifact_continued_with_another_version_records_both(tmp_path, manifest):
     whole, output = tmp_path / "whole.zarr", tmp_path / "out.zarr"
     assert grow(whole, range(3)) == ""
     grow(output, [0], publish=False)
@@ -103,7 +103,7 @@ def test_what_was_begun_but_holds_nothing_is_of_the_installed_ones(tmp_path, man
     assert manifest(output)["versions"] == library_versions()
 
 
-def test_a_folder_in_the_making_says_both(tmp_path):
+def test_an_unfinished_folder_records_both(tmp_path):
     recipe = Recipe(kind="model", stage="test", config={})
     output = tmp_path / "model"
     with folder.building(output, recipe) as partial:

@@ -18,7 +18,7 @@ LOSSY = ["jfif", "jpe", "webp", "avif", "mpo"]
 
 
 @pytest.mark.parametrize("extension", SAVED)
-def test_whatever_pillow_reads_counts_in_folders(tmp_path, extension):
+def test_all_formats_of_pillow_count_in_folders(tmp_path, extension):
     image = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
     (tmp_path / "a").mkdir()
     path = tmp_path / "a" / f"0.{extension.upper()}"

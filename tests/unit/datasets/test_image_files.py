@@ -75,7 +75,7 @@ def test_images_are_seen_through_the_view_in_any_order(files, kind):
     assert dataset.size == (SIDE, SIDE)
 
 
-def test_a_framing_shows_a_part_and_is_asked_once_an_image(files):
+def test_a_framing_shows_a_part_and_is_called_once_per_image(files):
     asked = []
 
     def framing(index, width, height):

@@ -72,7 +72,7 @@ def test_pixels_without_a_defined_white_are_an_error(tmp_path, pixels):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
-def test_an_image_is_turned_as_its_exif_says(tmp_path, orientation, suffix):
+def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     image = Image.fromarray(noise(8, 16))
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -167,7 +167,7 @@ def test_a_damaged_image_is_an_error_that_names_it(tmp_path, suffix, share):
         (None, "got FileNotFoundError"),
     ],
 )
-def test_what_is_no_image_is_an_error_that_says_what_it_is(tmp_path, read, content, got):
+def test_the_error_of_a_file_that_is_not_an_image_describes_it(tmp_path, read, content, got):
     if content is not None:
         (tmp_path / "p.jpg").write_bytes(content)
     with pytest.raises(InputError, match=rf"p\.jpg: expected a readable image, {got}"):

@@ -151,7 +151,7 @@ def test_a_transparent_colour_of_sixteen_bits_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("maximum", [1, 100, 255, 1023, 65535])
-def test_the_greatest_level_of_pnm_is_white(tmp_path, maximum):
+def test_the_maximum_level_of_pnm_is_white(tmp_path, maximum):
     stored = np.linspace(0, maximum, 5).astype(np.uint16)
     kind = ">u1" if maximum < 256 else ">u2"
     header = f"P5\n5 1\n{maximum}\n".encode()
@@ -184,7 +184,7 @@ def test_grey_of_more_than_eight_bits_is_no_count_of_votes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["m.jpg", "m.webp", "m.jp2"])
-def test_near_black_is_not_object_where_a_format_loses_something(tmp_path, name):
+def test_near_black_is_not_object_in_lossy_formats(tmp_path, name):
     inside = np.zeros((32, 32), np.uint8)
     inside[8:20, 5:17] = 255
     Image.fromarray(inside).save(tmp_path / name, quality=60)

@@ -70,7 +70,7 @@ def test_a_variant_the_data_do_not_have_is_an_error(images, tmp_path):
         open_dataset(f"imagefolder:{images}", ask(tmp_path, variant="no_fg"))
 
 
-def test_an_entry_tells_what_is_known_before_anything_is_opened():
+def test_an_entry_describes_a_data_set_before_it_is_opened():
     assert find_entry("digits").variants == VARIANTS
     assert find_entry("imagefolder:somewhere").splits == (*SPLITS, "all")
     with pytest.raises(InputError, match="write 'stl10'"):

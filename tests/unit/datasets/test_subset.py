@@ -74,7 +74,7 @@ def test_every_sample_keeps_its_id_label_image_and_annotations(whole):
     assert part.name == f"numbers/train ({len(rows)} of {COUNT})"
 
 
-def test_a_framing_knows_images_by_their_index_in_the_part(whole):
+def test_a_framing_receives_the_index_in_the_part(whole):
     part, asked = fraction_of(whole, 0.3, seed=1), []
 
     def framing(index, width, height):

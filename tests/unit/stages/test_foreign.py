@@ -1,4 +1,4 @@
-"""Heatmaps that another program wrote, with nothing but docs/artifacts.md in its hands."""
+"""Heatmaps that another program wrote as described in docs/artifacts.md."""
 
 import h5py
 import numpy as np

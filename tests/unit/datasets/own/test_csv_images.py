@@ -29,7 +29,7 @@ def shapes(tmp_path_factory):
 
 @pytest.fixture
 def images(tmp_path):
-    """Return a folder of images a.png to d.png, for CSV files that a test writes beside them."""
+    """Return a folder of images a.png to d.png, for CSV files that a test writes into it."""
     for name in "abcd":
         Image.new("RGB", (8, 6), "red").save(tmp_path / f"{name}.png")
     return tmp_path
@@ -104,7 +104,7 @@ def test_several_labels_are_ones_and_none_is_a_row_of_zeros(shapes):
         ("labels", ["x", "y", "x", "y"], [[1, 0], [0, 1], [1, 0], [0, 1]]),
     ],
 )
-def test_a_data_set_is_multi_label_where_a_row_or_the_header_says_so(images, header, cells, labels):
+def test_a_row_or_the_header_makes_a_data_set_multi_label(images, header, cells, labels):
     rows = [[f"{name}.png", cell] for name, cell in zip("abcd", cells, strict=True)]
     dataset = open_split(write_rows(images / "list.csv", ["path", header], rows))
     assert dataset.labels.tolist() == labels

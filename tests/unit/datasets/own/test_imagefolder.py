@@ -182,7 +182,7 @@ def test_masks_follow_their_images(fixture, request):
     assert "masks" not in dataset.classes
 
 
-def test_a_mask_shows_the_image_as_it_is_displayed(tmp_path):
+def test_a_mask_matches_the_displayed_image(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     pixels = np.zeros((20, 40, 3), np.uint8)
@@ -256,7 +256,7 @@ def test_boxes_are_rows_of_a_file(split_folder, kind):
         np.testing.assert_array_equal(boxes, placement.boxes(expected))
 
 
-def test_a_box_is_drawn_on_the_image_as_it_is_displayed(tmp_path):
+def test_a_box_refers_to_the_displayed_image(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     (tmp_path / "test" / "x").mkdir(parents=True)

@@ -49,6 +49,6 @@ def test_the_greatest_number_is_white(tmp_path, suffix, dtype):
     ],
 )
 @pytest.mark.filterwarnings("ignore:The data type:zarr.errors.UnstableSpecificationWarning")
-def test_whatever_has_no_white_or_another_layout_is_refused(tmp_path, dtype, shape):
+def test_types_without_white_and_other_layouts_are_refused(tmp_path, dtype, shape):
     with pytest.raises(InputError, match=r"x\.zarr.*: expected .* got "):
         stored(tmp_path, np.zeros(shape, dtype))

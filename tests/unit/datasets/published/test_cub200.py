@@ -214,7 +214,7 @@ TABLES = (
 
 
 @pytest.mark.parametrize("name", [*TABLES, "images/{}"])
-def test_a_missing_file_says_what_to_get_and_where_it_goes(own, name):
+def test_the_error_of_a_missing_file_names_archive_and_folder(own, name):
     path = own / "CUB_200_2011" / name.format(open_split(own).sample_ids[2])
     path.unlink()
     with pytest.raises(InputError, match=f"{path}: .*97eceeb196236b17998738112f37df78") as caught:
@@ -229,7 +229,7 @@ def test_a_missing_segmentation_names_the_other_archive(own):
         open_split(own)
 
 
-def test_an_empty_root_says_what_to_get(tmp_path):
+def test_the_error_of_an_empty_root_names_the_archive(tmp_path):
     with pytest.raises(InputError, match=rf"{tmp_path}/CUB_200_2011/images.txt: .*{tmp_path}$"):
         open_split(tmp_path)
 

@@ -282,7 +282,7 @@ assert not {{"sklearn", "torch", "scipy"}} & set(sys.modules)
         ({"path": "folder"}, "data set digits: expected no path, got 'folder'"),
     ],
 )
-def test_bad_requests_say_what_was_expected(root, changes, match):
+def test_errors_of_invalid_requests_name_the_valid_values(root, changes, match):
     with pytest.raises(InputError, match=match):
         ask(root, **changes)
 

@@ -137,7 +137,7 @@ def test_masks_follow_the_view(template, view, transforms):
 @pytest.mark.parametrize(
     ("split", "variant"), [("test", "only_bg_b"), ("test", "only_bg_t"), ("train", "original")]
 )
-def test_nothing_is_said_where_no_object_is_shown_or_nobody_drew_one(template, split, variant):
+def test_without_an_object_or_a_mask_there_are_no_annotations(template, split, variant):
     found = open_split(template, split, variant).annotations(np.arange(3))
     assert found.masks is None
     assert found.boxes is None
@@ -183,7 +183,7 @@ def test_the_fingerprint_is_of_variant_images_and_masks(root):
         ("validation", "mixed_rand", "mixed_rand", "mixed_rand.tar.gz"),
     ],
 )
-def test_missing_files_say_what_to_get_and_where_it_goes(root, split, variant, below, archive):
+def test_errors_of_missing_files_name_archive_and_folder(root, split, variant, below, archive):
     shutil.rmtree(root / "imagenet9" / below)
     with pytest.raises(InputError, match=below) as caught:
         open_split(root, split, variant)
@@ -249,14 +249,14 @@ def test_two_images_of_one_foreground_are_an_error(root):
         open_dataset("imagenet9", request)
 
 
-def test_hidden_files_and_those_that_are_no_images_are_left_out(root):
+def test_hidden_files_and_files_that_are_not_images_are_left_out(root):
     folder = root / "imagenet9" / "bg_challenge" / "original" / "val" / "00_dog"
     (folder / "._n02085620_00012.JPEG").write_bytes(b"")
     (folder / "Thumbs.db").write_bytes(b"")
     assert len(open_split(root).sample_ids) == 9 * PER_CLASS
 
 
-def test_the_registry_knows_splits_and_variants(template):
+def test_the_registry_checks_splits_and_variants(template):
     request = DataRequest("", "test", template, "only_bg_b", AS_IT_IS)
     assert open_dataset("imagenet9", request).name == "imagenet9/test/only_bg_b"
     with pytest.raises(InputError, match="only_bg_t"):

@@ -17,7 +17,7 @@ INSTRUMENTS = (
 )
 
 
-def test_the_classes_have_as_many_members_as_the_paper_says():
+def test_the_classes_have_as_many_members_as_in_the_paper():
     mapping = class_mapping()
     assert mapping.shape == (1000,)
     assert mapping.dtype == np.int64
@@ -75,6 +75,6 @@ def test_well_known_members(category, name):
     assert (CLASSES[label] if label >= 0 else None) == name
 
 
-def test_nobody_can_change_the_table():
+def test_the_table_is_read_only():
     with pytest.raises(ValueError, match="read-only"):
         class_mapping()[0] = 1

@@ -56,7 +56,7 @@ def test_images_and_labels_are_torchvisions(miniature, split, theirs, fold):
     assert list(ours.classes) == peer.classes
 
 
-def test_an_image_shows_rows_and_columns_the_right_way_round(miniature):
+def test_rows_and_columns_of_an_image_are_not_swapped(miniature):
     raw = np.fromfile(miniature / "stl10_binary" / "test_X.bin", np.uint8).reshape(-1, 3, 96, 96)
     images = open_split(miniature, "test").images(np.array([7]))
     assert images[0, 2, 5, 80] == raw[7, 2, 80, 5]
@@ -108,7 +108,7 @@ def test_fingerprints_tell_splits_and_contents_apart(root):
 
 
 @pytest.mark.parametrize("name", ["test_X.bin", "test_y.bin", "class_names.txt"])
-def test_a_missing_file_says_what_to_get_and_where_it_goes(root, name):
+def test_the_error_of_a_missing_file_names_archive_and_folder(root, name):
     (root / "stl10_binary" / name).unlink()
     with pytest.raises(InputError, match=name) as caught:
         open_split(root, "test")
@@ -116,7 +116,7 @@ def test_a_missing_file_says_what_to_get_and_where_it_goes(root, name):
         assert part in str(caught.value)
 
 
-def test_an_empty_root_says_the_same(tmp_path):
+def test_the_error_of_an_empty_root_is_the_same(tmp_path):
     with pytest.raises(InputError, match=rf"get stl10_binary.tar.gz and unpack it in {tmp_path}$"):
         open_split(tmp_path, "train")
 
@@ -135,7 +135,7 @@ def test_a_label_outside_one_to_ten_is_an_error(root, label):
         open_split(root, "test")
 
 
-def test_empty_labels_and_wrong_class_names_are_errors(root):
+def test_empty_labels_and_invalid_class_names_are_errors(root):
     (root / "stl10_binary" / "class_names.txt").write_text("cat dog")
     with pytest.raises(InputError, match="expected 10 class names, got 2"):
         open_split(root, "test")

@@ -102,7 +102,7 @@ def ours_view(image):
 
 @pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize("name", KINDS)
-def test_splits_share_nothing_and_make_up_what_was_published(root, name):
+def test_splits_are_disjoint_and_together_the_published_ones(root, name):
     kind = KINDS[name]
     parts = {split: open_split(name, root, split) for split in ("train", "validation", "test")}
     ids = [name for dataset in parts.values() for name in dataset.sample_ids]
@@ -198,7 +198,7 @@ def test_names_and_checksums_are_torchvisions(name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_missing_files_say_what_to_get_and_where_it_goes(tmp_path, name):
+def test_errors_of_missing_files_name_archive_and_folder(tmp_path, name):
     kind = KINDS[name]
     with pytest.raises(InputError, match=rf"as torchvision\.datasets\.{name} reads them") as caught:
         open_split(name, tmp_path, "test")

@@ -60,7 +60,7 @@ def peer_view(kind, interpolation):
 
 
 def objects_of(annotation):
-    """Return (class, difficult, inclusive box from 1) of what torchvision parsed."""
+    """Return (class, difficult, inclusive box from 1) of each object that torchvision parsed."""
     for thing in annotation["annotation"]["object"]:
         box = [float(thing["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
         yield thing["name"], thing["difficult"] == "1", box
@@ -215,7 +215,7 @@ def test_the_fingerprint_is_of_everything_that_counts(own):
     assert fingerprint("validation") != seen["validation"]
 
 
-def test_an_empty_root_says_what_to_get(tmp_path):
+def test_the_error_of_an_empty_root_names_the_archive(tmp_path):
     with pytest.raises(InputError) as caught:
         open_split(tmp_path, "voc2007", "test")
     assert str(caught.value) == (
@@ -235,7 +235,7 @@ def test_an_empty_root_says_what_to_get(tmp_path):
         ("seg_train", "SegmentationClass/{}.png"),
     ],
 )
-def test_a_missing_file_says_what_to_get_and_where_it_goes(own, split, name):
+def test_the_error_of_a_missing_file_names_archive_and_folder(own, split, name):
     path = base_of(own) / name.format(open_split(own, "voc2012", split).sample_ids[3])
     path.unlink()
     with pytest.raises(
@@ -330,7 +330,7 @@ def test_test_labels_of_2012_were_never_published(own):
 
 
 @pytest.mark.parametrize("split", ["train", "seg_train"])
-def test_a_fraction_of_the_training_images_can_be_asked_for(own, split):
+def test_a_fraction_keeps_a_part_of_the_training_images(own, split):
     request = DataRequest(path="", split=split, root=own)
     whole, half = (open_dataset("voc2012", request, share) for share in (1.0, 0.5))
     assert len(half.sample_ids) == round(len(whole.sample_ids) / 2)

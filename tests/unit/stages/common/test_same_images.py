@@ -62,7 +62,7 @@ def reading(folder, **more):
 
 @pytest.fixture
 def calls(model, made, tmp_path):
-    """Return by name what joins an artifact of `made` with the images of a folder."""
+    """Return by name the functions that join an artifact of `made` with the images of a folder."""
     new = tmp_path / "new.zarr"
     asked = {"model": str(model), "device": "cpu"}
     learning = {"epochs": 1, "output": tmp_path / "model", "device": "cpu"}

@@ -18,7 +18,7 @@ RECIPE = Recipe(kind="weights", stage="test", config={"a": 1})
 
 
 class Squares:
-    """Weighs each row with its square; fails where told."""
+    """Weighs each row with its square; fails at given rows."""
 
     def __init__(self, fails_to_load=None, fails_to_compute=None, not_a_number=None):
         self.fails_to_load = fails_to_load
@@ -160,7 +160,7 @@ class TestIsDone:
         assert len(list(tmp_path.glob("w.zarr.old-*"))) == 1
 
     @pytest.mark.parametrize("name", ["weight", "sample_id"])
-    def test_damage_is_looked_for_if_asked(self, name, options, flip, tree, listener):
+    def test_resume_looks_for_damage(self, name, options, flip, tree, listener):
         path = map_shards(Squares(), options(), RECIPE, N, SILENT).path
         whole = tree(path)
         for shard in (0, 2):

@@ -112,7 +112,7 @@ def sources(tmp_path_factory):
 
 @pytest.fixture
 def own(sources, tmp_path):
-    """Return what copies a data set, for a test to break."""
+    """Return a function that copies a data set, for a test to break."""
     return lambda uri: shutil.copytree(sources[uri], tmp_path / "own", symlinks=True)
 
 
@@ -121,7 +121,7 @@ def checked(uri, reporter=SILENT):
 
 
 @pytest.mark.parametrize("uri", SETS)
-def test_whole_data_are_good_and_counted(sources, uri):
+def test_undamaged_data_have_no_faults_and_are_counted(sources, uri):
     found = checked(uri.format(sources[uri]))
     assert found["bad"] == 0
     for name, row in found["splits"].items():
@@ -234,13 +234,13 @@ def test_labels_out_of_range_are_named_one_by_one(tmp_path, listener):
 
 
 @pytest.mark.parametrize("uri", SETS)
-def test_what_is_not_there_at_all_is_missing_input(uri, tmp_path):
+def test_a_data_set_without_any_file_is_missing_input(uri, tmp_path):
     with pytest.raises(InputError, match=r"expected .* got ") as raised:
         checked(uri.format(tmp_path / "nothing"))
     assert raised.value.exit_code == 3
 
 
-def test_what_is_skipped_is_counted(own):
+def test_skipped_files_are_counted(own):
     uri = "imagefolder:{}"
     folder = own(uri)
     for name in (".DS_Store", "train/.hidden.png", "train/cat/notes.txt", "train/cat/a.eps"):

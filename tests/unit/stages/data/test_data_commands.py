@@ -1,4 +1,4 @@
-"""`data list`, `info`, `check` and `materialize`, and what is materialized read again."""
+"""`data list`, `info`, `check` and `materialize`, and materialized data as a data set."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def dataset_of(uri, split="train"):
     return open_data(DataOptions(data=uri, size=SIDE), split)
 
 
-def test_list_knows_every_data_set_and_its_archives():
+def test_list_has_every_data_set_and_its_archives():
     found = data_list.run(DataListConfig())
     assert list(found) == list(DATASETS)
     assert found["stl10"]["archives"] == [
@@ -66,7 +66,7 @@ def test_list_knows_every_data_set_and_its_archives():
     ]
 
 
-def test_info_counts_classes_and_says_what_is_missing(uri):
+def test_info_counts_classes_and_names_missing_splits(uri):
     found = data_info.run(DataInfoConfig(uri=uri, size=SIDE))
     assert (found["classes"], found["kind"], found["size"]) == (2, "single-label", [SIDE, SIDE])
     assert found["splits"]["train"] == {
@@ -143,7 +143,7 @@ def test_a_folder_of_splits_is_one_data_set(uri, tmp_path):
         assert data_info.run(DataInfoConfig(uri=one))["splits"][split]["images"] == count
 
 
-def test_check_reads_what_another_split_knows_of_the_same_images(tmp_path, listener):
+def test_check_reads_the_annotations_of_another_split_of_the_same_images(tmp_path, listener):
     write_voc2007(tmp_path, per_class=1)
     masks = tmp_path / "VOCdevkit" / "VOC2007" / "SegmentationClass"
     name = (masks.parent / "ImageSets" / "Segmentation" / "train.txt").read_text().split()[0]

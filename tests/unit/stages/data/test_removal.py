@@ -1,4 +1,4 @@
-"""`data materialize --remove`: images without what heatmaps show, and the baselines beside it."""
+"""`data materialize --remove`: removal of the most relevant pixels, and its baselines."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def make(path, seed=0):
 
 
 def make_foreign(path, seed=0):
-    """Write what another program may write: no manifest, and an array we do not know."""
+    """Write an artifact of another program: no manifest, and an array without a schema."""
     arrays = {**arrays_of(seed), "notes": np.arange(ROWS * 2.0).reshape(ROWS, 2)}
     if path.suffix == ".h5":
         with h5py.File(path, "w") as file:

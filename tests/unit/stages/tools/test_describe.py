@@ -1,4 +1,4 @@
-"""What `--json` says of an artifact."""
+"""The JSON document of an artifact."""
 
 from __future__ import annotations
 

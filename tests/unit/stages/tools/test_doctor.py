@@ -1,4 +1,4 @@
-"""What the installation offers, and what is said when it is broken."""
+"""`doctor` on a working installation and on broken ones."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ from ectool.errors import InputError
 from ectool.stages.tools import doctor
 
 
-def test_says_what_is_there(monkeypatch, tmp_path):
+def test_versions_and_devices_are_listed(monkeypatch, tmp_path):
     monkeypatch.setenv("ECTOOL_DATA", str(tmp_path))
     found = doctor.run(DoctorConfig())
     assert found["python"] == platform.python_version()

@@ -1,4 +1,4 @@
-"""What `inspect` says of artifacts, and of what they were made of."""
+"""`inspect`: contents and provenance of artifacts."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def look(path, **given):
 
 @pytest.fixture(scope="module")
 def chain(images, data_root, tmp_path_factory):
-    """A folder with a model and one round of what is made with it."""
+    """A folder with a model and the artifacts of one round."""
     root = tmp_path_factory.mktemp("chain")
     data = {"data": f"imagefolder:{images}", "size": 16}
     train.run(TrainConfig(epochs=1, output=root / "model", device="cpu", **data))
