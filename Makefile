@@ -46,8 +46,12 @@ demo: $(VENV)/installed
 	$(BIN)/ectool run pipelines/digits.toml --output $(DEMO)
 	@echo "The report: file://$(abspath $(DEMO))/report.html"
 
+# Compiled tests and modules are kept, whatever the environment says: every process that a test starts
+# would compile them again. Worksteal gives each worker whole files, so that few fixtures are made twice.
+test test-slow test-browser: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/installed-test
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/pytest -m "not browser"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -22,6 +23,12 @@ SPLIT = "validation"
 SHARD = 64
 
 Tree = dict[str, bytes]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported by now out of the garbage collector, which `evaluate` calls by itself."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -76,7 +76,13 @@ def assert_finishes(zygote, command, output, tree, reference):
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
-@pytest.mark.parametrize(("stage", "name"), CASES, ids=[name for _, name in CASES])
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] if case[1] == "weights.h5" else [], id=case[1])
+        for case in CASES
+    ],
+)
 def test_killed_before_any_change_of_a_file(
     zygote, commands, references, tree, tmp_path_factory, stage, name
 ):

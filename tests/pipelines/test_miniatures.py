@@ -13,10 +13,11 @@ from miniatures.voc import write_voc2012
 
 from ectool.config import RunConfig
 from ectool.stages import run as experiment
+from ectool.stages.run.plan import open_experiment
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WRITERS = {
-    "stl10": lambda root: write_stl10(root / "stl10_binary", per_class=4),
+    "stl10": lambda root: write_stl10(root / "stl10_binary", per_class=3, test_per_class=1),
     "cub200": lambda root: write_cub200(root, per_class=2),
     "voc2012": lambda root: write_voc2012(root, per_class=1),
     "imagenet9": lambda root: write_imagenet9(root / "imagenet9", per_class=1, train_per_class=2),
@@ -29,7 +30,25 @@ METRICS = {
 }
 
 
+ARMS = {"plain", "consistency", "weights_only", "samples_only"}
+
+
+@pytest.mark.parametrize("miniature", [False, True], ids=["whole", "miniature"])
 @pytest.mark.parametrize("name", WRITERS)
+def test_every_table_of_a_pipeline_is_valid(name, miniature, tmp_path):
+    file = PIPELINES / f"{name}.toml"
+    config = RunConfig(file=file, output=tmp_path / "run", miniature=miniature, device="cpu")
+    assert set(open_experiment(config).config.arms) == ARMS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # In the default suite: several labels an image, and variants with masks.
+        *("voc2012", "imagenet9"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("stl10", "cub200")),
+    ],
+)
 def test_a_pipeline_runs_on_a_miniature(name, tmp_path, monkeypatch):
     WRITERS[name](tmp_path / "data")
     monkeypatch.setenv("ECTOOL_DATA", str(tmp_path / "data"))
@@ -40,5 +59,5 @@ def test_a_pipeline_runs_on_a_miniature(name, tmp_path, monkeypatch):
     report = json.loads((folder / "report.json").read_text())
     assert set(report["metrics"]) >= METRICS[name]
     (compared,) = report["experiments"]
-    assert set(compared["arms"]) == {"plain", "consistency", "weights_only", "samples_only"}
+    assert set(compared["arms"]) == ARMS
     assert (folder / "strip.png").stat().st_size > 1000
