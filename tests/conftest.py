@@ -26,7 +26,7 @@ Tree = dict[str, bytes]
 
 
 def pytest_collection_finish() -> None:
-    """Keep what is imported by now out of the garbage collector, which `evaluate` calls by itself."""
+    """Keep imported modules out of the garbage collector, which `evaluate` calls often."""
     gc.collect()
     gc.freeze()
 

@@ -16,10 +16,10 @@ from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.evaluate.suites.base import Resampling, Subject
 from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.sanity.work import SanityWork
-from ectool.stages.evaluate.suites.stability.work import StabilityWork
 from ectool.stages.evaluate.suites.sanity import suite as sanity
+from ectool.stages.evaluate.suites.sanity.work import SanityWork
 from ectool.stages.evaluate.suites.stability import suite as stability
+from ectool.stages.evaluate.suites.stability.work import StabilityWork
 from ectool.types import SILENT
 
 SUBSET = 12

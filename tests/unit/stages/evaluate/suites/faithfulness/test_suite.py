@@ -195,6 +195,7 @@ def test_options_that_change_the_result_are_in_the_key(
     options, subject_in, folder, tmp_path, listener, monkeypatch
 ):
     own = shutil.copytree(folder, tmp_path / "eval")
+    listener.tasks.clear()  # of the part, if this is the first test that needs it
     monkeypatch.setattr(faithfulness_work.FaithfulnessWork, "compute", stop)
     with pytest.raises(KeyboardInterrupt):
         make_part(subject_in(own, shard_size=SHARD, **options))
@@ -205,6 +206,7 @@ def test_options_that_change_the_result_are_in_the_key(
 
 @pytest.mark.usefixtures("part")
 def test_an_existing_part_is_not_computed_again(subject_in, folder, listener):
+    listener.tasks.clear()
     make_part(subject_in(folder, shard_size=SHARD, batch_size=2, eps=(0.1,)))
     assert listener.tasks == []
 
