@@ -1,4 +1,4 @@
-"""Agreement of two heatmaps of the same image, on whatever scales: by networks or by methods."""
+"""Agreement of two heatmaps of the same image, of two networks or methods, on any scales."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def heatmap_agreement(
 
     Returns:
         Agreement, of multi-label samples the mean over their targets; NaN where the first map is
-        constant, as it shows nothing that the second one could agree with.
+        constant, as it has no evidence that the second one could agree with.
     """
 
     def defined(a: Maps, b: Maps) -> Float[np.ndarray, "n"]:

@@ -1,1 +1,1 @@
-"""Per-sample measures of right, robust and object-centred, and how sure they are; numpy only."""
+"""Metrics of predictions and heatmaps, one value per sample, and their intervals; numpy only."""

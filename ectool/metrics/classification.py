@@ -12,7 +12,7 @@ from ectool.errors import InputError
 from ectool.metrics.proportions import wilson_interval
 
 OTHER = "(other)"
-"""Name of a prediction that is none of the classes; models of more classes make such ones."""
+"""Name of predictions that are none of the classes, by models of more classes."""
 
 
 @dataclass(frozen=True)

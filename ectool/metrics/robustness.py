@@ -1,7 +1,7 @@
 """Accuracy under corruptions, and under attacks of increasing radius.
 
-All functions but `error_rates` return one value per sample, whose mean is the metric, so that means
-get their intervals and paired differences elsewhere.
+All functions but `error_rates` return one value per sample; the metric is their mean.
+`ectool.metrics.means` has its interval, `ectool.metrics.comparison` its paired differences.
 """
 
 from __future__ import annotations

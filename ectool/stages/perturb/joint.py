@@ -40,7 +40,7 @@ def explain_config(config: PerturbConfig, heatmaps: Path) -> ExplainConfig:
     return ExplainConfig(**shared, samples=config.output, output=heatmaps)
 
 
-def agree(config: PerturbConfig, explaining: ExplainConfig) -> bool:
+def covers(config: PerturbConfig, explaining: ExplainConfig) -> bool:
     """Return whether one pass would write the heatmaps that `explaining` describes."""
     return explain_config(config, explaining.output).keyed() == explaining.keyed()
 

@@ -66,7 +66,7 @@ class Chain:
         """Perturb, explain, score, and continue the training; return the new model."""
         perturbing = self._perturb_config(model, folder / SAMPLES, last and last / SAMPLES)
         explaining = self._explain_config(model, folder / HEATMAPS, perturbing.output)
-        if one_pass.agree(perturbing, explaining):
+        if one_pass.covers(perturbing, explaining):
             perturbing = perturbing.model_copy(update={"heatmaps": explaining.output})
             samples = self._done(perturb.run(perturbing, self.reporter))
         else:

@@ -1,4 +1,4 @@
-"""What determines the heatmaps of a part."""
+"""Key of the heatmaps of a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ectool.stages.common.found_models import method_key
 
 
 def heatmap_key(options: HeatmapOptions) -> dict[str, Any]:
-    """Return the options of heatmaps, and who made the method, as JSON values."""
+    """Return the options of heatmaps, and the package of the method, as JSON values."""
     keyed = options.keyed()
     names = (name for name in HeatmapOptions.model_fields if name in keyed)
     return {name: keyed[name] for name in names} | method_key(options.method)

@@ -1,4 +1,4 @@
-"""Whether the answer rests on what heatmaps show."""
+"""Metrics of faithfulness: labels and definitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CONTROL_MAPS = {
     "random": "heatmaps of random values",
     "centre": "heatmaps that are a spot in the centre",
 }
-"""Maps that know nothing of the model: what faithfulness has to be compared with."""
+"""Heatmaps that do not depend on the model, as baselines of faithfulness."""
 
 METRICS = {
     "deletion": MetricInfo(
@@ -65,10 +65,10 @@ METRICS = {
 
 
 def by_control(info: MetricInfo, kind: str) -> MetricInfo:
-    """Return what a metric is of maps that know nothing of the model.
+    """Return a metric of heatmaps that do not depend on the model.
 
     Raises:
-        KeyError: There are no such maps.
+        KeyError: The kind of heatmaps is unknown.
     """
     return info.at(kind, f"; for {CONTROL_MAPS[kind]}")
 

@@ -1,4 +1,4 @@
-"""By what faithfulness is measured: fixed, so that models and methods compare."""
+"""Protocol of faithfulness, fixed so that models and methods can be compared."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class FaithfulnessProtocol:
     """Steps, shares and patches of the papers.
 
     Attributes:
-        steps: In how many steps pixels are inserted and deleted: those of 224 x 8 pixels in the
+        steps: Number of steps of insertion and deletion; 28, as 224 x 8 pixels per step in the
             authors' evaluation of ImageNet (Petsiuk et al. 2018).
         shares: Shares of the pixels that ROAD removes (Rong et al. 2022).
         patch: Side in pixels of the patches that pixel flipping replaces (Samek et al. 2017).
-        patches: How many of them it replaces, at most.
+        patches: Max number of patches that pixel flipping replaces.
     """
 
     steps: int = 28
@@ -28,5 +28,5 @@ class FaithfulnessProtocol:
         return min(self.patch, *size)
 
     def patches_in(self, size: tuple[int, int]) -> int:
-        """Return how many patches images of a size have."""
+        """Return the number of patches of images of a size."""
         return math.prod(-(-side // self.patch_in(size)) for side in size)

@@ -1,4 +1,4 @@
-"""Whether the model needs what heatmaps show, beside maps that know nothing of it."""
+"""Faithfulness suite: heatmaps of the method, and baselines that do not depend on the model."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from ectool.stages.evaluate.suites.tables import mean_lines
 
 FAITHFULNESS = "faithfulness.zarr"
 KINDS = ("method", "random", "centre")
-"""Maps that are measured: of the audited method, random ones, a spot in the centre."""
+"""Measured heatmaps: those of the method, random ones, a spot at the centre."""
 PROTOCOL = FaithfulnessProtocol()
-MOST_POINTS = 33
-"""Of a curve in the results; the artifact has them all."""
+MAX_POINTS = 33
+"""Max number of points of a curve in the results; the artifact has all of them."""
 
 Curve = Float64[np.ndarray, "n points"]
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return what the model answers while images are hidden; none of one without layers."""
+    """Return the part with all curves; none for a model without layers or for multi-label data."""
     if subject.reference.is_program:
         return ()
     if subject.is_multilabel:
@@ -65,7 +65,7 @@ SINGLE = ("average_drop", "increase_in_confidence")
 
 
 def columns(evaluated: Evaluated) -> dict[str, Values]:
-    """Return every measure of the method's maps, and of others as `NAME@KIND`."""
+    """Return every measure of the method's heatmaps, and those of other kinds as `NAME@KIND`."""
     found: dict[str, Values] = {}
     if not evaluated.has(FAITHFULNESS):
         return found
@@ -82,7 +82,7 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return the mean of every curve of every kind of maps, at some of its points."""
+    """Return the mean of every curve of every kind of heatmaps, at some of its points."""
     if not evaluated.has(FAITHFULNESS):
         return {}
     return {"faithfulness_curves": mean_lines(_points(evaluated), "share")}
@@ -98,7 +98,7 @@ def _points(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Values]]:
 
 
 def _shares(evaluated: Evaluated, name: str, points: int) -> list[float]:
-    """Return which share of the image is changed at each point of a curve."""
+    """Return the share of the image that is changed at each point of a curve."""
     if name.startswith("road"):
         return list(PROTOCOL.shares)
     steps = points - 1
@@ -108,8 +108,8 @@ def _shares(evaluated: Evaluated, name: str, points: int) -> list[float]:
 
 
 def _thinned(points: int) -> list[int]:
-    """Return numbers of evenly spread points, both ends among them."""
-    chosen = np.linspace(0, points - 1, min(points, MOST_POINTS)).round()
+    """Return the indices of evenly spaced points, including both ends."""
+    chosen = np.linspace(0, points - 1, min(points, MAX_POINTS)).round()
     return [int(point) for point in chosen]
 
 

@@ -1,4 +1,4 @@
-"""Whether heatmaps change when the network forgets what it learned."""
+"""Metrics of sanity: labels and definitions."""
 
 from __future__ import annotations
 

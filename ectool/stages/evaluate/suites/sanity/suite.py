@@ -1,4 +1,4 @@
-"""Whether heatmaps change when the network forgets what it learned."""
+"""Sanity suite: agreement of heatmaps with those of randomised networks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Condition(NamedTuple):
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the likeness to heatmaps of random networks; none of a model without layers."""
+    """Return the part with all agreements; none for a model without layers."""
     if subject.reference.is_program:
         return ()
     config = subject.config
@@ -51,7 +51,7 @@ def _work(subject: Subject) -> Work[Any]:
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Return rank correlations with maps of networks without training, wholly or in one block."""
+    """Return rank correlations after randomising all blocks, and after randomising one."""
     if not evaluated.has(SANITY):
         return {}
     ranked = [line for line in _conditions(evaluated) if line.similarity == "rank_correlation"]
@@ -73,14 +73,14 @@ def _mean_of_defined(scores: Float64[np.ndarray, "blocks n"]) -> Float64[np.ndar
 
 
 def draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:
-    """Return which draw of random weights each sample was compared with; -1 beyond the subset."""
+    """Return the index of the draw of random weights of each sample; -1 outside the subset."""
     if not evaluated.has(SANITY):
         return {}
     return dict.fromkeys(("sanity_cascading", "sanity_independent"), _draw(evaluated))
 
 
 def _draw(evaluated: Evaluated) -> Int64[np.ndarray, "n"]:
-    """Return the draws; one and the same of parts that know of no others."""
+    """Return the draws; 0 for parts of earlier versions, which have one draw."""
     if "draw" not in evaluated.parts[SANITY].arrays:
         return np.zeros(len(evaluated.sample_ids), np.int64)
     draw = evaluated.read(SANITY, "draw")
@@ -88,7 +88,7 @@ def _draw(evaluated: Evaluated) -> Int64[np.ndarray, "n"]:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return how alike heatmaps still are after each step, from the head to the input."""
+    """Return the agreement of heatmaps after each step, from the head to the input."""
     if not evaluated.has(SANITY):
         return {}
     means = (
@@ -102,7 +102,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
 
 
 def _conditions(evaluated: Evaluated) -> list[Condition]:
-    """Return what the artifact holds: mode by mode, from the head to the input."""
+    """Return the conditions of the artifact: mode by mode, from the head to the input."""
     names = [name for name in evaluated.parts[SANITY].arrays if "/" in name]
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Whether heatmaps and answers stay when nothing that matters changes."""
+"""Metrics of stability: labels and definitions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ METRICS = {
 
 
 def with_method(info: MetricInfo, method: str) -> MetricInfo:
-    """Return what a metric is that compares with another method."""
+    """Return a metric that compares with another method."""
     return info.at(method, f": {method}")
 
 

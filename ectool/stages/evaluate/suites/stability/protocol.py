@@ -1,4 +1,4 @@
-"""How stability is measured: fixed, so that models compare however they were trained."""
+"""Protocol of stability, fixed so that models of any training can be compared."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StabilityProtocol:
-    """What is done to images besides the attacks.
+    """Changes of the images in addition to the attacks.
 
     Attributes:
-        corruptions: Kind of the corruption behind `consistency_NAME`, by name.
-        severity: Theirs: of 1 to 5 the one that changes least.
-        radius: Of the L-infinity ball of max-sensitivity, in pixel units; captum's default.
-        draws: Points of that ball; captum's default.
+        corruptions: Kind of the corruption of `consistency_NAME`, by name.
+        severity: Severity of the corruptions; 1 of 5 is the weakest.
+        radius: Radius of the L-infinity ball of max-sensitivity, in pixel units; captum's default.
+        draws: Number of random points of that ball; captum's default.
     """
 
     corruptions: Mapping[str, str] = field(

@@ -1,4 +1,4 @@
-"""Whether explanations stay when nothing that matters changes."""
+"""Stability suite: explanations under attacks, corruptions, noise and other methods."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from ectool.stages.evaluate.suites.tables import mean_lines
 
 STABILITY = "stability.zarr"
 AGREEMENT = "agreement"
-"""Folder with an artifact for every method that the audited one is compared with."""
+"""Folder with an artifact for every method that the evaluated one is compared with."""
 ATTACK = {**PROTOCOL_ATTACK, "attack": "explanation", "restarts": 3}
-"""The attack on the explanation, from several starts, beside the protocol's on the labels."""
+"""The attack on the explanation, from several starts; the protocol also attacks the labels."""
 PROTOCOL = StabilityProtocol()
 MEASURES = ("consistency_noise", "consistency_jpeg", "sensitivity_max")
 SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return what changed images and other methods are compared by; none without layers."""
+    """Return the parts with all measures; none for a model without layers."""
     if subject.reference.is_program:
         return ()
     config = subject.config
@@ -59,9 +59,9 @@ def _measure(subject: Subject) -> Work[Any]:
 
 
 def _agreements(subject: Subject) -> Iterator[Part]:
-    """Yield the likeness to every other method; undefined where one does not fit the network.
+    """Yield the agreement with every other method; undefined where one does not fit the network.
 
-    That is written down as well, so that nobody has to load the network to find it out again.
+    An undefined agreement is stored too, so that the network need not be loaded again to find it.
     """
     config = subject.config
     for method in config.explainers:
@@ -101,7 +101,7 @@ def columns(evaluated: Evaluated) -> Columns:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return how alike the heatmaps of other methods are, by each similarity."""
+    """Return the agreement with the heatmaps of other methods, by each similarity."""
     means = (
         ({"method": method, "similarity": similarity}, evaluated.scores(file, similarity))
         for method, file in _methods(evaluated).items()
@@ -112,7 +112,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
 
 
 def _methods(evaluated: Evaluated) -> dict[str, str]:
-    """Return the files of the methods that the audited one could be compared with."""
+    """Return the files of the methods with a defined agreement."""
     paths = (PurePosixPath(file) for file in evaluated.parts)
     return {
         path.stem: str(path)
@@ -123,7 +123,7 @@ def _methods(evaluated: Evaluated) -> dict[str, str]:
 
 
 def upper_bounds(evaluated: Evaluated) -> dict[str, str]:
-    """Tell that consistency under attacks without a gradient is no more than an upper bound."""
+    """Return the metrics that are upper bounds, as samples had no gradient, with the reason."""
     manifest = evaluated.parts[SAMPLES].manifest if evaluated.has(SAMPLES) else None
     stuck = 0 if manifest is None else manifest.all_findings().get(NO_GRADIENT, 0)
     if not stuck:
