@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import typer
 
@@ -22,7 +22,7 @@ from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
 from ectool.cli.signature import with_signature
-from ectool.cli.table import table_lines
+from ectool.cli.text import nested_lines, table_lines
 from ectool.errors import FaultyDataError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
@@ -108,36 +108,8 @@ def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None =
     if as_json:
         return json.dumps(result, indent=1).encode()
     rows = [] if table is None else table_lines(result[table])
-    lines = _lines({n: v for n, v in result.items() if n != table}) + rows
+    lines = nested_lines({n: v for n, v in result.items() if n != table}) + rows
     return streams.encode("\n".join(lines))
-
-
-def _lines(value: object, indent: int = 0) -> list[str]:
-    """Return nested JSON values as indented `name: value` lines."""
-    pad = "  " * indent
-    if isinstance(value, dict):
-        pairs = list(value.items())
-    elif _is_nested(value):
-        pairs = list(enumerate(value, 1))
-    else:
-        return [pad + _plain(value)]
-    lines = []
-    for name, item in pairs:
-        below = _lines(item, indent + 1) or [_plain(item)]
-        is_leaf = len(below) == 1 and not (isinstance(item, dict) and item) and not _is_nested(item)
-        lines += [f"{pad}{name}: {below[0].strip()}"] if is_leaf else [f"{pad}{name}:", *below]
-    return lines
-
-
-def _is_nested(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
-
-
-def _plain(value: object) -> str:
-    """Return a single value, or a flat list, as text."""
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "none"
-    return "none" if value is None or value == {} else str(value)
 
 
 _groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}

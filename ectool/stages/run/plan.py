@@ -1,4 +1,4 @@
-"""An experiment file, read and checked before anything is computed."""
+"""Experiment files: read and checked before anything is computed, or reduced to a miniature."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from ectool.config import (
     EXPERIMENT_TABLE,
+    SHARED_TABLE,
     STAGES,
     ArmConfig,
     ExperimentConfig,
@@ -19,10 +20,28 @@ from ectool.config import (
 )
 from ectool.errors import UsageError
 from ectool.settings import Config, read_toml, stage_table, validate, variables
-from ectool.stages.run.miniature import miniature
 
 GIVEN = {"seed", "model", "init", "samples", "heatmaps", "previous", "output"}
 """Options that `run` sets in each round, and that arms cannot change."""
+SIDE = 64
+"""Side of the images of a miniature, in pixels."""
+IMAGES = 64
+"""Images of each split in a miniature."""
+MINIATURE: Mapping[str, Mapping[str, Any]] = {
+    SHARED_TABLE: {"size": SIDE, "limit": IMAGES},
+    EXPERIMENT_TABLE: {"seeds": (0,), "warmup": 0.5, "every": 1},
+    "train": {
+        "model": "smallcnn",
+        "layer": None,
+        "checkpoint": None,
+        "reset_head": False,
+        "epochs": 2,
+        "batch_size": 8,
+    },
+    "perturb": {"steps": 1},
+    "evaluate": {"steps": 1, "eps": (2 / 255,), "subset": 8, "bootstrap": 100},
+}
+"""Values of a miniature, which replace those of the file, by table."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,24 @@ def open_experiment(config: RunConfig) -> Experiment:
     for arm_name, arm in table.arms.items():
         _check_arm(experiment, arm_name, arm)
     return experiment
+
+
+def miniature(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an experiment file with a shorter schedule, fewer images and weaker attacks.
+
+    It takes a minute. The results show nothing about the method. They show that the files are
+    there, that every stage reads them, and how the report looks.
+
+    Args:
+        document: Tables of the file; arms and data sets are unchanged.
+    """
+    names = dict.fromkeys([*document, *MINIATURE])
+    cut = {name: {**document.get(name, {}), **MINIATURE.get(name, {})} for name in names}
+    for table in cut.values():
+        if table is not cut[SHARED_TABLE]:
+            for name in MINIATURE[SHARED_TABLE]:
+                table.pop(name, None)
+    return cut
 
 
 def _check_schedule(experiment: Experiment) -> None:

@@ -1,0 +1,60 @@
+"""Results as text: nested values as indented lines, mappings with the same keys as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+GAP = "  "
+MIN_PLAIN = 1e-4
+"""Smallest number that is written with four decimals."""
+
+
+def nested_lines(value: object, indent: int = 0) -> list[str]:
+    """Return nested JSON values as indented `name: value` lines."""
+    pad = "  " * indent
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif _is_nested(value):
+        pairs = list(enumerate(value, 1))
+    else:
+        return [pad + _plain(value)]
+    lines = []
+    for name, item in pairs:
+        below = nested_lines(item, indent + 1) or [_plain(item)]
+        is_leaf = len(below) == 1 and not (isinstance(item, dict) and item) and not _is_nested(item)
+        lines += [f"{pad}{name}: {below[0].strip()}"] if is_leaf else [f"{pad}{name}:", *below]
+    return lines
+
+
+def _is_nested(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+
+
+def _plain(value: object) -> str:
+    """Return a single value, or a flat list, as text."""
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
+
+
+def table_lines(rows: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return rows as aligned columns under their keys; no line for an empty table."""
+    cells = [["", *next(iter(rows.values()), ())]]
+    cells += [[name, *map(_cell, row.values())] for name, row in rows.items()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [_line(line, widths) for line in cells] if rows else []
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    """Return one line: the first cell aligned to the left, the others to the right."""
+    name, *others = zip(cells, widths, strict=True)
+    return GAP.join([name[0].ljust(name[1]), *[cell.rjust(width) for cell, width in others]])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or abs(value) >= MIN_PLAIN else f"{value:.1e}"
