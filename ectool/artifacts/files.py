@@ -73,7 +73,7 @@ def publish(source: Path, target: Path) -> None:
         raise OutputExistsError(
             str(target),
             expected="nothing there yet",
-            got="what another process has just written",
+            got="the output of another process",
             fix="run the same command again",
         )
     fsync_tree(source)

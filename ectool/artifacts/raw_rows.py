@@ -124,11 +124,11 @@ class ChunkError(OSError):
 
     Args:
         number: Its number.
-        what: The fault, e.g. ``is missing``.
+        fault: The fault, e.g. ``is missing``.
     """
 
-    def __init__(self, number: int, what: str) -> None:
-        super().__init__(f"chunk {number} {what}")
+    def __init__(self, number: int, fault: str) -> None:
+        super().__init__(f"chunk {number} {fault}")
         self.number = number
 
 

@@ -72,13 +72,13 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Annotations of the objects of a batch, in pixels of the view; None where there are none.
+    """Annotations of the objects of a batch, in pixels of the view; None if there are none.
 
     Attributes:
         masks: True on the object.
         boxes: Boxes (x0, y0, x1, y1) of every image, end-exclusive, clipped to the view.
         parts: Locations (x, y) and visibility (0 or 1) of the parts, all in one order; a location
-            may lie outside the view.
+            may be outside of the view.
     """
 
     masks: Bool[np.ndarray, "b h w"] | None = None

@@ -20,7 +20,7 @@ _MEMO_FOLDER = ".fingerprints"
 SETTLED_NS = 2_000_000_000
 """Age from which the next change of a file has another time: the resolution of coarse clocks."""
 
-Listing = list[tuple[str, int, int, int, int]]
+FileStats = list[tuple[str, int, int, int, int]]
 """Path, size, time of modification, time of change, and inode of each file."""
 
 
@@ -87,7 +87,7 @@ def _cached_or_read(folder: Path, paths: Sequence[str], memo: Path) -> str:
     return found
 
 
-def _list(folder: Path, paths: Sequence[str]) -> Listing:
+def _list(folder: Path, paths: Sequence[str]) -> FileStats:
     stats = [(folder / path).stat() for path in paths]
     return [
         (path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)

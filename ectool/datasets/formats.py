@@ -27,7 +27,7 @@ def image_names(folder: Path) -> list[str]:
     """Return the names of the images in a folder, sorted, without hidden ones.
 
     Args:
-        folder: A folder; where there is none, there are no images.
+        folder: A folder; if it does not exist, there are no images.
     """
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
     return sorted(name for name in names if is_image_name(name) and not name.startswith("."))

@@ -25,7 +25,7 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class ImageAnnotations:
-    """Annotations of the objects of one image, in pixels of the image as it is displayed.
+    """Annotations of the objects of one image, in pixels of the image as displayed.
 
     Attributes:
         size: (width, height) of the image.

@@ -77,7 +77,7 @@ def read_mask(path: Path) -> Image.Image:
 
 
 def read_palette(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Return the palette indices of an image; a map of classes stores classes as such indices.
+    """Return the palette indices of an image; a map of classes stores one index per class.
 
     Args:
         path: An image with a palette of at most 256 colours.

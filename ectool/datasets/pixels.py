@@ -24,7 +24,7 @@ _WIDE = ("PNG", "TIFF", "JPEG2000", "PPM")
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
 _WHITE_IS_ZERO = 0
 _UNSIGNED = (1, 4)
-"""Sample formats of TIFF: unsigned integers, and undefined, which readers treat as such."""
+"""Sample formats of TIFF: unsigned integers, and undefined, which readers treat the same."""
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 """Factors by which Pillow multiplies levels of 2 and 4 bits."""
 _TAGS = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}

@@ -40,7 +40,7 @@ def open_dataset(
 
     Args:
         uri: ``NAME`` or ``NAME:PATH``, e.g. ``digits`` or ``imagefolder:~/birds``.
-        request: What to open; its path is taken from the URI.
+        request: Split, variant and options; its path is taken from the URI.
         fraction: Share of the images of a training split that is kept, in (0, 1].
         limit: Maximum number of images of any split; None for all.
 
@@ -74,7 +74,7 @@ def check_more(uri: str, request: DataRequest) -> None:
 
     Args:
         uri: ``NAME`` or ``NAME:PATH``.
-        request: Its split and report count; its path is taken from the URI.
+        request: Its split and report are used; its path is taken from the URI.
     """
     check = find_entry(uri).check_more
     if check is not None:

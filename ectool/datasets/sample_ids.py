@@ -74,7 +74,7 @@ def _faults(sample_ids: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _repeated(sample_ids: Sequence[str], paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each id that occurs several times, with the files that have it where there are any."""
+    """Yield each id that occurs several times, with its files if the samples are files."""
     counts = repeated(sample_ids)
     files: dict[str, set[str]] = {name: set() for name in counts}
     for sample_id, path in zip(sample_ids, paths, strict=False) if counts else ():

@@ -11,7 +11,7 @@ from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, R
 from ectool.datasets.catalogue import Entry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.image_files import ImageFiles
-from ectool.datasets.own.csv_samples import Sample, read_samples
+from ectool.datasets.own.csv_samples import CsvSample, read_samples
 from ectool.datasets.own.drawn_annotations import DrawnAnnotations
 from ectool.datasets.own.table_rows import line_fault
 from ectool.datasets.splits import ALL
@@ -29,7 +29,7 @@ def open_csv(request: DataRequest) -> Dataset:
     - ``split``, optional: train, val | validation | valid, or test. Without it, the hash of the
       path draws it as in ``imagefolder``;
     - ``mask``, optional: as ``path``; all images of a split have one, or none has;
-    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the image as it is displayed,
+    - ``x0``, ``y0``, ``x1``, ``y1``, optional: a box in pixels of the image as displayed,
       right and bottom exclusive; empty if there is none;
     - ``group``, optional: name of a group with an accuracy of its own, such as class and
       background; all images of a split have one, or none has.
@@ -84,7 +84,7 @@ def _find(request: DataRequest) -> Path:
     )
 
 
-def _choose(file: Path, samples: Sequence[Sample], request: DataRequest) -> Sequence[Sample]:
+def _choose(file: Path, samples: Sequence[CsvSample], request: DataRequest) -> Sequence[CsvSample]:
     """Return the samples of a split whose files exist; report the others."""
     split = request.split
     known = {sample.split for sample in samples}
@@ -97,7 +97,7 @@ def _choose(file: Path, samples: Sequence[Sample], request: DataRequest) -> Sequ
     return [sample for sample in chosen if sample.path not in missing[sample.path]]
 
 
-def _missing(file: Path, sample: Sample) -> dict[str, InputError]:
+def _missing(file: Path, sample: CsvSample) -> dict[str, InputError]:
     """Return the errors for the missing files of a row, by their paths."""
     return {
         path: line_fault(
@@ -120,7 +120,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) -> list[str]:
+def _classes(file: Path, samples: Sequence[CsvSample], order: ClassOrder | None) -> list[str]:
     names = {name for sample in samples for name in sample.labels}
     if not names:
         raise InputError(
@@ -129,7 +129,7 @@ def _classes(file: Path, samples: Sequence[Sample], order: ClassOrder | None) ->
     return ordered_classes(names, order, str(file))
 
 
-def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool) -> Labels:
+def _labels(samples: Sequence[CsvSample], classes: Sequence[str], multilabel: bool) -> Labels:
     index = {name: number for number, name in enumerate(classes)}
     if not multilabel:
         return np.array([index[sample.labels[0]] for sample in samples], np.int64)
@@ -139,7 +139,7 @@ def _labels(samples: Sequence[Sample], classes: Sequence[str], multilabel: bool)
     return labels
 
 
-def _annotations(file: Path, samples: Sequence[Sample]) -> DrawnAnnotations | None:
+def _annotations(file: Path, samples: Sequence[CsvSample]) -> DrawnAnnotations | None:
     """Return the masks and boxes of a split."""
     paths = [sample.path for sample in samples]
     masks = boxes = None
@@ -150,7 +150,7 @@ def _annotations(file: Path, samples: Sequence[Sample]) -> DrawnAnnotations | No
     return DrawnAnnotations(file.parent, paths, masks, boxes) if masks or boxes else None
 
 
-def _groups(samples: Sequence[Sample]) -> Groups | None:
+def _groups(samples: Sequence[CsvSample]) -> Groups | None:
     """Return the groups of a split, sorted by name."""
     names = sorted({sample.group for sample in samples if sample.group})
     if not names:
@@ -159,8 +159,8 @@ def _groups(samples: Sequence[Sample]) -> Groups | None:
 
 
 def _complete(
-    file: Path, samples: Sequence[Sample], column: str, report: Report
-) -> Sequence[Sample]:
+    file: Path, samples: Sequence[CsvSample], column: str, report: Report
+) -> Sequence[CsvSample]:
     """Return the samples with a value in an optional column; report the others, if any has one."""
     having = [sample for sample in samples if getattr(sample, column)]
     if not having:

@@ -16,7 +16,7 @@ LABELS = "labels"
 
 
 @dataclass(frozen=True)
-class Sample:
+class CsvSample:
     """One row.
 
     Attributes:
@@ -38,7 +38,7 @@ class Sample:
     group: str
 
 
-def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample], bool]:
+def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[CsvSample], bool]:
     """Read all rows of a CSV file; see :func:`ectool.datasets.own.csv_images.open_csv`.
 
     Args:
@@ -51,7 +51,7 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample]
     Raises:
         InputError: A column or cell is missing or not valid, or a path occurs twice.
     """
-    samples: dict[str, Sample] = {}
+    samples: dict[str, CsvSample] = {}
     is_multilabel = False
     for row in read_rows(file, ("path", f"label|{LABELS}"), report):
         try:
@@ -67,7 +67,7 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[Sample]
     return [*samples.values()], is_multilabel
 
 
-def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
+def _check_new(row: Row, sample: CsvSample, samples: Mapping[str, CsvSample]) -> None:
     """Check that no earlier row has the same path."""
     if sample.path in samples:
         raise row.fault(
@@ -77,7 +77,7 @@ def _check_new(row: Row, sample: Sample, samples: Mapping[str, Sample]) -> None:
         )
 
 
-def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) -> None:
+def _check_nothing_drawn(file: Path, samples: Iterable[CsvSample], report: Report) -> None:
     """Check that multi-label samples have no annotations: their class would be unknown."""
     for sample in samples:
         if sample.mask or sample.box:
@@ -92,11 +92,11 @@ def _check_nothing_drawn(file: Path, samples: Iterable[Sample], report: Report) 
             )
 
 
-def _sample(row: Row) -> Sample:
+def _sample(row: Row) -> CsvSample:
     path = row.path("path")
     if not path:
         raise row.fault(expected="a path", got="an empty cell", fix="fill it or remove the row")
-    return Sample(
+    return CsvSample(
         line=row.line,
         path=path,
         labels=_labels(row),

@@ -78,7 +78,7 @@ class DrawnAnnotations:
                 f"the box of {self.images[index]}",
                 expected=f"a part of its {_pixels(size)}",
                 got=", ".join(f"{edge:g}" for edge in boxes[outside.argmax()]),
-                fix="give pixels of the image as it is displayed",
+                fix="give pixels of the image as displayed",
             )
         return boxes
 

@@ -65,7 +65,7 @@ class Row:
             raise self.fault(
                 expected="a box x0, y0, x1, y1 of at least one pixel",
                 got=", ".join(texts),
-                fix="give pixels of the image as it is displayed, right and bottom exclusive",
+                fix="give pixels of the image as displayed, right and bottom exclusive",
             )
         return x0, y0, x1, y1
 
@@ -89,7 +89,7 @@ def read_rows(path: Path, needed: Sequence[str], report: Report = raise_fault) -
         Its rows.
 
     Raises:
-        InputError: The file is missing, is not such a text, or lacks columns or cells.
+        InputError: The file is missing, is not a text in UTF-8, or lacks columns or cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -72,10 +72,10 @@ def open_imagenet9(request: DataRequest) -> Dataset:
     ``squash`` at their own size.
 
     A sample id is SPLIT/CLASS/FOREGROUND, e.g. ``test/00_dog/n02085936_01234``, and images are in
-    the order of the ids, so that the same row of every variant shows the same foreground. (The
-    numbers of the test split are those of ImageNet's validation images.) What the names of mixed
-    images say of their backgrounds is not used: those of ``mixed_rand`` repeat ``mixed_next``
-    (issue 8 of the official repository).
+    the order of the ids, so the same row of every variant shows the same foreground. (The numbers
+    of the test split are those of ImageNet's validation images.) Names of mixed images contain
+    their backgrounds; these are not used, because the names of ``mixed_rand`` repeat those of
+    ``mixed_next`` (issue 8 of the official repository).
 
     Test images have masks, except in ``only_bg_b`` and ``only_bg_t``, which show no object.
 
@@ -94,8 +94,8 @@ def open_imagenet9(request: DataRequest) -> Dataset:
     folder = _find_folder(request)
     branch, archive = _source(request.split, request.variant)
     if not (folder / branch).is_dir():
-        wanted = folder / branch / FOLDERS[0]
-        raise missing_file(wanted, archive, folder, others=False)
+        first = folder / branch / FOLDERS[0]
+        raise missing_file(first, archive, folder, others=False)
     samples = [
         sample
         for label, name in enumerate(FOLDERS)

@@ -116,8 +116,8 @@ def _check_there(unpacked: Unpacked, source: str) -> None:
     """Check that a part of the archive was unpacked; otherwise the part is absent, not damaged."""
     files = [f"{source}_X.bin", f"{source}_y.bin"]
     if not any((unpacked.folder / file).exists() for file in files):
-        wanted = unpacked.folder / files[0 if source == "unlabeled" else 1]
-        raise missing_file(wanted, ARCHIVE, unpacked.place, others=False)
+        first = unpacked.folder / files[0 if source == "unlabeled" else 1]
+        raise missing_file(first, ARCHIVE, unpacked.place, others=False)
 
 
 def _read_classes(unpacked: Unpacked) -> tuple[str, ...]:

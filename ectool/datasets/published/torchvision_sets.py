@@ -25,7 +25,7 @@ from ectool.types import Unnamed
 _HASHED_AT_ONCE = 1024
 
 
-class Reader(Protocol):
+class TorchvisionData(Protocol):
     """A data set of torchvision; with a loader it returns the paths of its images."""
 
     def __len__(self) -> int: ...
@@ -71,7 +71,7 @@ class Source:
         if not own.exists():
             raise self._fault("no such file", AbsentError)
 
-    def construct(self, part: str) -> Reader:
+    def construct(self, part: str) -> TorchvisionData:
         """Return the published part train, validation or test as a data set of torchvision.
 
         Pickles (CIFAR) are read after torchvision has compared their MD5 with the published one.
@@ -85,7 +85,7 @@ class Source:
         if not self.kind.attributes:
             arguments["loader"] = str
         try:
-            reader: Reader = getattr(datasets, self.name)(str(self.root), **arguments)
+            reader: TorchvisionData = getattr(datasets, self.name)(str(self.root), **arguments)
         except Exception as error:  # damaged files can raise any exception
             got = str(error).partition(" You can ")[0]
             raise self._fault(got or type(error).__name__) from error
@@ -170,7 +170,7 @@ def _find_root(kind: Kind, path: str, root: Path) -> Path:
     return start
 
 
-def _arrays(source: Source, reader: Reader, part: str) -> Dataset:
+def _arrays(source: Source, reader: TorchvisionData, part: str) -> Dataset:
     data, targets = (np.asarray(getattr(reader, name)) for name in source.kind.attributes)
     names = [f"{part}/{position:05d}" for position in range(len(targets))]
     rows = source.keep(targets, names)
@@ -198,7 +198,7 @@ def _as_rgb(rows: UInt8[np.ndarray, "b ..."]) -> UInt8[np.ndarray, "b 3 h w"]:
     return np.ascontiguousarray(rows if rows.shape[1] == 3 else rows.transpose(0, 3, 1, 2))
 
 
-def _files(source: Source, readers: Sequence[Reader]) -> Dataset:
+def _files(source: Source, readers: Sequence[TorchvisionData]) -> Dataset:
     listed = sorted(
         (Path(path).relative_to(source.folder).as_posix(), int(label))
         for reader in readers
@@ -221,7 +221,7 @@ def _files(source: Source, readers: Sequence[Reader]) -> Dataset:
     )
 
 
-def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
+def _list_files(reader: TorchvisionData, kind: Kind) -> list[tuple[str, int]]:
     """Return the path and the class of every image, without reading the images."""
     columns = [getattr(reader, name) for name in kind.attributes]
     if not columns:
@@ -229,7 +229,7 @@ def _list_files(reader: Reader, kind: Kind) -> list[tuple[str, int]]:
     return list(columns[0] if len(columns) == 1 else zip(*columns, strict=True))
 
 
-def _classes(reader: Reader, labels: Int64[np.ndarray, "n"]) -> tuple[str, ...]:
+def _classes(reader: TorchvisionData, labels: Int64[np.ndarray, "n"]) -> tuple[str, ...]:
     """Return the first name of each class, or numbers if there are no names."""
     names = getattr(reader, "classes", None)
     if names is None:

@@ -175,8 +175,8 @@ def _check_there(unpacked: Unpacked, split: str) -> None:
     lists = [name for one, name in IMAGE_SETS.items() if one.endswith("test") == is_test]
     files = [f"ImageSets/{name}.txt" for name in lists]
     if not any((unpacked.folder / file).exists() for file in files):
-        wanted = unpacked.folder / f"ImageSets/{IMAGE_SETS[split]}.txt"
-        raise missing_file(wanted, unpacked.archive, unpacked.place, others=False)
+        first = unpacked.folder / f"ImageSets/{IMAGE_SETS[split]}.txt"
+        raise missing_file(first, unpacked.archive, unpacked.place, others=False)
 
 
 def _read_ids(unpacked: Unpacked, image_set: str) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class Faults:
 def run(config: DataCheckConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Read every image and annotation of every split and variant that is there, each once.
 
-    A fault is reported as soon as it is found, and the rest is read nevertheless.
+    A fault is reported as soon as it is found, and reading continues.
 
     Returns:
         JSON values: the faults, the counts of each split and variant, how many samples of each
@@ -242,7 +242,7 @@ def _count(annotations: list[Annotations], found: Counts) -> None:
 
 
 def _note_counts(counts: dict[str, Counts], skipped: dict[str, str], reporter: Reporter) -> None:
-    """Report the counts to people: stdout shows none where there are faults."""
+    """Report the counts as notes: without JSON, stdout is empty if there are faults."""
     for name, row in counts.items():
         reporter.note(f"{name}: " + ", ".join(f"{count} {what}" for what, count in row.items()))
     for kind, text in skipped.items():

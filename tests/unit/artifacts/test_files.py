@@ -28,7 +28,7 @@ def test_publishing_a_folder_and_a_file(tmp_path):
 def test_an_output_of_another_process_is_not_overwritten(tmp_path):
     for name in ("mine", "theirs"):
         (tmp_path / name).write_text(name)
-    with pytest.raises(OutputExistsError, match="what another process has just written"):
+    with pytest.raises(OutputExistsError, match="the output of another process"):
         files.publish(tmp_path / "mine", tmp_path / "theirs")
     assert (tmp_path / "theirs").read_text() == "theirs"
 
