@@ -1,9 +1,9 @@
-"""Draw the images of docs/explainers.md: what each method makes of one digit before a texture.
+"""Make the images of docs/explainers.md: the heatmap of each method for one digit on a texture.
 
     python -m docs.make_explainers [--work FOLDER]
 
-`ectool train` makes a small CNN and a small vision transformer first (minutes); the latter is
-explained by the methods that read attention.
+A small CNN and a small vision transformer are trained first (minutes); the methods that use
+attention explain the transformer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def trained(output: Path, options: dict[str, object]) -> Classifier:
-    """Train a network on the digits, or take the one that is there."""
+    """Train a network on the digits, or load the existing one."""
     config = TrainConfig(output=output, epochs=30, **DATA, **options)
     return load_folder(train.run(config).path).eval()
 
@@ -61,7 +61,7 @@ def draw(method: str, model: Classifier) -> None:
     heatmap = explainer(pixels, torch.tensor([DIGIT])).heatmaps
     image = pixels[0].permute(1, 2, 0).numpy()
     figure, axes = plt.subplots(1, 3, figsize=(6, 2.3), dpi=100)
-    own = f"{heatmap.shape[1]} × {heatmap.shape[2]}, greatest {heatmap.max():.3g}"
+    own = f"{heatmap.shape[1]} × {heatmap.shape[2]}, maximum {heatmap.max():.3g}"
     axes[0].imshow(image)
     axes[1].imshow(heatmap[0], cmap="magma", vmin=0)
     axes[2].imshow(image)
