@@ -4,8 +4,8 @@
 
 PGD with ten steps on the whole image, ResNet-18 at 96. Ours and the reference run in turn on the
 same batch, `runs` times each; medians are compared. Ours is the model as `ectool perturb` prepares
-it. What bfloat16 steps lose in strength is measured on digits that a ResNet-18 has learned. Prints
-a table; without --only also writes benchmarks/attacks.json.
+it. The strength that bfloat16 steps lose is measured with a ResNet-18 trained on digits. Prints a
+table; without --only also writes benchmarks/attacks.json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.attacks.ball import LinfBall
 from ectool.attacks.losses import LOSSES
 from ectool.attacks.objectives import LabelLoss
-from ectool.attacks.perturbation import ask
+from ectool.attacks.perturbation import run_model
 from ectool.attacks.pgd import Settings, pgd
 from ectool.config import PerturbConfig, TrainConfig
 from ectool.models.classifier import Classifier
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def ours(networks: Networks, model: Classifier) -> Callable[[], object]:
-    """Attack the batch, and ask the float32 model about the rounded result."""
+    """Return a call that attacks the batch and predicts the rounded result in float32."""
     weight = torch.ones_like(networks.pixels[:, 0], dtype=torch.bool)
     settings = Settings(steps=STEPS, alpha=ALPHA)
 
@@ -65,13 +65,13 @@ def ours(networks: Networks, model: Classifier) -> Callable[[], object]:
         ball = LinfBall.around(networks.pixels, weight, EPS)
         objective = LabelLoss(model, LOSSES["ce"], networks.labels)
         moved = pgd(ball, objective, networks.pixels, settings)
-        return ask(networks.ours, ball.round(moved))
+        return run_model(networks.ours, ball.round(moved))
 
     return call
 
 
 class Normalised(nn.Module):
-    """The plain network on pixels, as torchattacks takes it."""
+    """The plain network with its normalisation, for torchattacks."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -94,9 +94,9 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
     mine = ours(networks, networks.ours)
     return [
         compare(
-            f"{JOB} / {name}", networks, mine, call, runs, wanted, as_it_comes="bare" not in name
+            f"{JOB} / {name}", networks, mine, call, runs, target, default_memory="bare" not in name
         )
-        for name, (call, wanted) in peers.items()
+        for name, (call, target) in peers.items()
     ]
 
 
@@ -116,7 +116,7 @@ def foolbox_attack(networks: Networks, pixels: torch.Tensor) -> Callable[[], obj
 
 
 def bare_loop(networks: Networks) -> None:
-    """Ten gradients with respect to the input, channels last, and nothing else."""
+    """Compute ten gradients with respect to the input, channels last, and nothing else."""
     current = networks.images_last
     for _ in range(STEPS):
         leaf = current.detach().requires_grad_()
@@ -127,11 +127,13 @@ def bare_loop(networks: Networks) -> None:
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
     half = ours(networks, in_precision(networks.ours, "bf16"))
     full = ours(networks, networks.ours)
-    return [compare(f"{JOB}, bf16 / fp32", networks, half, full, runs, ">= 1.7", as_it_comes=False)]
+    return [
+        compare(f"{JOB}, bf16 / fp32", networks, half, full, runs, ">= 1.7", default_memory=False)
+    ]
 
 
 def strength_rows() -> list[Row]:
-    """Share of digits that the attack turns, told in float32, with steps in either precision."""
+    """Measure the success of the attack with steps in either precision; predictions in float32."""
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         root = Path(folder)
         learn = {"data": "digits", "epochs": 4, "lr": 0.05, "model": "resnet18"}
@@ -142,8 +144,8 @@ def strength_rows() -> list[Row]:
             attack = {"steps": STEPS, "eps": 2 / 255, "mask": "full", "precision": precision}
             perturb.run(PerturbConfig(model=str(model), split="test", output=output, **attack))
             with Artifact(output) as samples:
-                answers = samples.read("logits_adversarial").argmax(1)
-                shares[precision] = 100 * float((answers != samples.read("label")).mean())
+                predicted = samples.read("logits_adversarial").argmax(1)
+                shares[precision] = 100 * float((predicted != samples.read("label")).mean())
     lost = shares["fp32"] - shares["bf16"]
     job = f"PGD-{STEPS}, ResNet-18, 600 digits, eps 2/255: success with fp32 and bf16 steps"
     return [Row(f"{job}, points lost", shares["bf16"], shares["fp32"], "%", lost, "<= 1")]

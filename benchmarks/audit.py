@@ -1,11 +1,11 @@
-"""Measure `ectool evaluate --models` against evaluating the same models one by one.
+"""Measure `ectool evaluate --models` against one evaluation per model.
 
     python -m benchmarks.audit [--models N] [--suite NAMES] [--limit N] [--only JOB]
 
-Networks of random weights, each an artifact of its own, on the test images of `digits`: made in
-memory, and as PNG files, which many models at once decode only once. One process evaluates each
-model by itself, and then all of them at once. The less there is to compute, the more everything
-else counts, hence the short default of --suite. Memory is the process's own after each model.
+Networks with random weights, one artifact each, on the test images of `digits`: generated in
+memory, and as PNG files, which `--models` decodes only once. One process evaluates the models one
+by one, and then all in one call. The default of --suite is short, so that most of the time is
+overhead. Memory is that of the process after each model.
 Prints a table; without --only also writes benchmarks/audit.json.
 """
 
@@ -38,14 +38,14 @@ from ectool.types import Advance, SilentReporter
 SIDE = 32
 SUITE = "classification,debiasing,localization"
 WARM = 5
-"""Models after which memory has to stay as it is."""
+"""Number of models after which memory should not grow."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--suite", default=SUITE)
-    parser.add_argument("--limit", type=int, help="most images")
+    parser.add_argument("--limit", type=int, help="maximum number of images")
     parser.add_argument("--only", default="", help="rows whose job begins like this")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as place:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def write_model(output: Path, seed: int) -> None:
-    """Write a model artifact of random weights."""
+    """Write a model artifact with random weights."""
     model = create("smallcnn", tuple("0123456789"), seed=seed, input_size=(SIDE, SIDE))
     recipe = Recipe(kind="model", stage="train", config={"seed": seed})
     with folder.building(output, recipe) as partial:
@@ -85,7 +85,7 @@ def write_files(place: Path) -> str:
 
 
 class Memory(SilentReporter):
-    """Remembers the process's memory in MB after every model."""
+    """Records the memory of the process in MB after every model."""
 
     def __init__(self) -> None:
         self.megabytes: list[float] = []
@@ -106,7 +106,7 @@ def resident() -> float:
 
 
 def rows_of(job: str, root: Path, given: dict[str, object]) -> list[Row]:
-    """Return time and memory of all models at once, on one data set."""
+    """Measure time and memory of all models in one call, on one data set."""
     models = sorted((root / "runs").glob("*/model"), key=lambda path: int(path.parent.name))
     first = EvaluateConfig(**given, model=str(models[0]), output=root / job / "warm-up")
     evaluate.run(first)
@@ -124,7 +124,7 @@ def rows_of(job: str, root: Path, given: dict[str, object]) -> list[Row]:
     start = time.perf_counter()
     audit.run(config)
     again = time.perf_counter() - start
-    name = f"{job}, {len(models)} models at once"
+    name = f"{job}, {len(models)} models in one call"
     grown = memory.megabytes[-1] - memory.megabytes[min(WARM, len(models)) - 1]
     return [
         Row(f"{name} / one by one", together, single, "s", together / single, "<= 1.05"),

@@ -2,13 +2,13 @@
 
     python -m benchmarks.faithfulness [--device cuda] [--runs N] [--batch N] [--only JOB]
 
-ResNet-50 at 224, and the small network at 32 with a thousand times as many images a second, where
-everything but the network counts. Ours is the model as `ectool evaluate` prepares it; Quantus gets
-the plain network, the same images, the same maps upsampled, and the same number of features in a
-step. Deletion: to Quantus a feature is a value of one channel, so that colour images take it
-three passes for every one of ours; the rows of passes leave that out. It has no insertion. ROAD:
-Quantus 0.6 confuses channels with pixels in colour images and stops; it gets maps that let it
-find the pixels. Prints a table; without --only also writes benchmarks/faithfulness.json.
+ResNet-50 at 224, and the small network at 32, which is a thousand times faster, so that most of the
+time is overhead. Ours is the model as `ectool evaluate` prepares it; Quantus gets the plain
+network, the same images, the same maps upsampled, and the same number of features in a step.
+Deletion: a feature of Quantus is a value of one channel, so colour images take three passes for
+every one of ours; the rows "pass by pass" correct for that. Quantus has no insertion. ROAD: Quantus
+0.6 confuses channels with pixels in colour images and stops; it gets maps with which it finds the
+pixels. Prints a table; without --only also writes benchmarks/faithfulness.json.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ectool.models.precision import in_precision
 from ectool.models.registry import create
 
 SIDE, SMALL_SIDE, SMALL_BATCH = 224, 32, 128
-WANTED = ">= 10"
+TARGET = ">= 10"
 
 
 def main() -> None:
@@ -82,17 +82,17 @@ class Setting:
     runs: int
 
     def explained(self, model: Classifier) -> Explained:
-        """Return the images anew: nothing has been asked yet."""
+        """Return the images without cached predictions."""
         return Explained(model, self.networks.pixels, self.networks.labels)
 
     def row(self, job: str, ours: Callable[[], object], theirs: Callable[[], object]) -> Row:
         """Compare with Quantus."""
         return compare(
-            f"{job}, {self.name} / Quantus", self.networks, ours, theirs, self.runs, WANTED
+            f"{job}, {self.name} / Quantus", self.networks, ours, theirs, self.runs, TARGET
         )
 
     def limit(self, job: str, ours: Callable[[], object], passes: int) -> Row:
-        """Compare with as many forward passes of each image by the same model, and no more."""
+        """Compare with the same number of forward passes of the same model and nothing else."""
         pixels, model = self.networks.pixels, self.networks.ours
         size = min(pass_size(pixels), len(pixels) * passes)
         packed = pixels.repeat(-(-size // len(pixels)), 1, 1, 1)[:size]
@@ -104,7 +104,7 @@ class Setting:
                     model(packed[: len(pixels) * passes - start])
 
         name = f"{job}, {self.name} / its forward passes"
-        return compare(name, self.networks, ours, bare, self.runs, ">= 0.8", as_it_comes=False)
+        return compare(name, self.networks, ours, bare, self.runs, ">= 0.8", default_memory=False)
 
 
 def deletion_rows(setting: Setting) -> list[Row]:
@@ -117,7 +117,7 @@ def deletion_rows(setting: Setting) -> list[Row]:
         normalise=False,
         disable_warnings=True,
     )
-    theirs = _asked(metric, networks, upsample(maps, size)[:, None])
+    theirs = _quantus_call(metric, networks, upsample(maps, size)[:, None])
     half = in_precision(networks.ours, "bf16")
 
     def delete(model: Classifier) -> object:
@@ -152,7 +152,7 @@ def road_rows(setting: Setting) -> list[Row]:
         normalise=False,
         disable_warnings=True,
     )
-    theirs = _asked(metric, networks, first)
+    theirs = _quantus_call(metric, networks, first)
     ids = [str(number) for number in range(len(maps))]
     half = in_precision(networks.ours, "bf16")
 
@@ -167,7 +167,7 @@ def road_rows(setting: Setting) -> list[Row]:
     ]
 
 
-def _asked(metric: object, networks: Networks, maps: torch.Tensor) -> Callable[[], object]:
+def _quantus_call(metric: object, networks: Networks, maps: torch.Tensor) -> Callable[[], object]:
     given = {
         "model": networks.plain,
         "x_batch": networks.images.cpu().numpy(),

@@ -59,7 +59,7 @@ def main() -> None:
 
 def explain(networks: Networks, method: str = "gradcam") -> Callable[[], object]:
     explainer = EXPLAINERS[method].make(networks.ours)
-    explainer(networks.pixels[:1], networks.labels[:1])  # the head is looked at once
+    explainer(networks.pixels[:1], networks.labels[:1])  # the head is analysed once
     return lambda: explainer(networks.pixels, networks.labels)
 
 
@@ -70,7 +70,7 @@ def peer_cam(networks: Networks, method: str) -> Callable[[], object]:
 
 
 def torch_cam(networks: Networks) -> Callable[[], object]:
-    """torch-cam keeps its hooks on the network until it is told to take them off."""
+    """Return a call of torch-cam; its context removes the hooks from the network."""
 
     def call() -> None:
         with torchcam.methods.GradCAM(networks.plain, target_layer="layer4") as cam:
@@ -92,30 +92,30 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
     }
     return [
         compare(
-            f"gradcam, ResNet-50, 224 / {name}", networks, explain(networks), call, runs, wanted
+            f"gradcam, ResNet-50, 224 / {name}", networks, explain(networks), call, runs, target
         )
-        for name, (call, wanted) in peers.items()
+        for name, (call, target) in peers.items()
     ]
 
 
 def limit_rows(networks: Networks, runs: int) -> list[Row]:
     job = f"{JOB} / bare forward, channels last"
     call = explain(networks)
-    return [compare(job, networks, call, networks.forward, runs, ">= 0.9", as_it_comes=False)]
+    return [compare(job, networks, call, networks.forward, runs, ">= 0.9", default_memory=False)]
 
 
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
-    """bfloat16 against float32, both ours, and how alike their heatmaps are."""
+    """Compare bfloat16 with float32, both ours: the speed, and the similarity of the heatmaps."""
     half = EXPLAINERS["gradcam"].make(in_precision(networks.ours, "bf16"))
     full = explain(networks)
     arguments = networks.pixels, networks.labels
     half(*arguments)
     job = f"{JOB}, bf16 / fp32"
     call = lambda: half(*arguments)  # noqa: E731
-    speed = compare(job, networks, call, full, runs, ">= 1.6", as_it_comes=False)
+    speed = compare(job, networks, call, full, runs, ">= 1.6", default_memory=False)
     maps, reference = half(*arguments).heatmaps, full().heatmaps
-    alike = torch.cosine_similarity(maps.flatten(1), reference.flatten(1)).mean().item()
-    return [speed, Row(f"{job}: mean cosine of the maps", alike, None, "", None, ">= 0.995")]
+    similarity = torch.cosine_similarity(maps.flatten(1), reference.flatten(1)).mean().item()
+    return [speed, Row(f"{job}: mean cosine of the maps", similarity, None, "", None, ">= 0.995")]
 
 
 def family_rows(networks: Networks, runs: int) -> list[Row]:
@@ -153,7 +153,7 @@ def transformer_rows(networks: Networks, runs: int) -> list[Row]:
             networks.forward,
             runs,
             "",
-            as_it_comes=False,
+            default_memory=False,
         ),
     ]
 

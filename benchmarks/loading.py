@@ -1,4 +1,4 @@
-"""Measure how fast images are read, and how much memory a large data set takes.
+"""Measure the speed of reading images, and the memory that a large data set takes.
 
     python -m benchmarks.loading [--runs N] [--only JOB]    reading and waiting, about two minutes
     python -m benchmarks.loading --only memory [--images N]   100,000 images, about half an hour
@@ -84,7 +84,7 @@ def write_images(path: Path, count: int) -> Path:
 
 
 def materialized_rows(root: Path, runs: int) -> list[Row]:
-    """Random batches of decoded images, on one core."""
+    """Measure random batches of decoded images, on one core."""
     count = 20_000
     path = write_images(root / "crops.zarr", count)
     rates = []
@@ -104,7 +104,7 @@ def materialized_rows(root: Path, runs: int) -> list[Row]:
 
 
 def jpeg_rows(root: Path, runs: int) -> list[Row]:
-    """Batches of JPEG files in the evaluation view, against torchvision with as many workers."""
+    """Compare batches of JPEG files in the evaluation view with torchvision, equal workers."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
@@ -153,17 +153,17 @@ def write_jpegs(folder: Path, count: int) -> Path:
 
 
 class Notes(SilentReporter):
-    """Keeps what training says."""
+    """Records the notes of a training."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def note(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
 
 def waiting_rows(root: Path) -> list[Row]:
-    """Share of an epoch in which training `smallcnn` waits for images, plain and augmented."""
+    """Measure the share of time in which training `smallcnn` waits for images."""
     path = write_images(root / "train.zarr", 4096)
     rows = []
     for name, given in {
@@ -173,14 +173,14 @@ def waiting_rows(root: Path) -> list[Row]:
         notes = Notes()
         output = root / f"model {name}"
         train.run(TrainConfig(data=f"zarr:{path}", epochs=3, output=output, **given), notes)
-        shares = [float(text.rpartition(" ")[2].rstrip("%")) for text in notes.said]
+        shares = [float(text.rpartition(" ")[2].rstrip("%")) for text in notes.messages]
         job = f"training smallcnn, 96, {name}: waiting for data"
         rows.append(Row(job, statistics.median(shares), None, "%", None, "<= 5"))
     return rows
 
 
 def memory_rows(root: Path, images: int) -> list[Row]:
-    """Peak memory of every stage on many images of 96 pixels."""
+    """Measure the peak memory of every stage on many images of 96 pixels."""
     torch.manual_seed(0)
     data = f"zarr:{write_images(root / 'train.zarr', images)}"
     small = f"zarr:{write_images(root / 'few.zarr', 256)}"

@@ -1,4 +1,4 @@
-"""The same network as the stages prepare it, as its author left it, and as a bare limit."""
+"""One network in three forms: prepared by the stages, unchanged for the peers, and bare."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Networks:
-    """One set of weights, three ways.
+    """Three networks with the same weights, and a batch for each.
 
     Attributes:
         ours: Frozen, folded and channels last, as `loaded_model` yields it.
-        plain: A contiguous network as the peers' examples use it, on normalised input.
-        bare: The same, frozen and channels last: what a forward pass costs at least.
+        plain: Contiguous, on normalised input, as in the examples of the peers.
+        bare: The same, frozen and channels last: the minimum cost of a forward pass.
         pixels: A batch for ours, in [0, 1], channels last.
         images: The same batch normalised and contiguous, for the peers.
         labels: The predicted class of each.
@@ -53,7 +53,7 @@ class Networks:
 
 
 def prepare(architecture: str, side: int, count: int, device: str) -> Networks:
-    """Make a network with random weights, and noise for it to look at."""
+    """Make a network with random weights, and noise images."""
     names = [str(number) for number in range(CLASSES)]
     ours = create(architecture, names, seed=0, input_size=(side, side))
     state = ours.network.state_dict()
@@ -71,7 +71,7 @@ def prepare(architecture: str, side: int, count: int, device: str) -> Networks:
     with frozen(ours):
         fold_batch_norm(ours, pixels[:1], keep=[ours.target_module])
     images = ((pixels - ours.mean) / ours.std).contiguous()
-    with torch.no_grad():  # classes of which there is evidence: others' maps are mostly zero
+    with torch.no_grad():  # maps of the predicted classes: those of others are mostly zero
         labels = ours(pixels).argmax(1)
     return Networks(ours, plain, bare, pixels, images, labels)
 
@@ -82,29 +82,29 @@ def compare(
     ours: Callable[[], object],
     theirs: Callable[[], object],
     runs: int,
-    wanted: str,
+    target: str,
     *,
-    as_it_comes: bool = True,
+    default_memory: bool = True,
 ) -> Row:
-    """Compare two ways to treat the batch, in images per second.
+    """Compare the speed of two computations on the batch, in images per second.
 
-    Ours runs with the memory settings of our stages, a peer with those that Python comes with. A
-    limit is no limit unless it has ours as well.
+    Ours runs with the memory settings of our stages. The reference runs with Python's default
+    settings if `default_memory`, otherwise with ours, as a bare pass does.
     """
 
-    if as_it_comes:
+    if default_memory:
         ours, theirs = with_own_memory(ours, theirs)
     else:
         keep_freed_memory()
     mine, reference = paired(finished(ours, networks), finished(theirs, networks), runs)
     rates = len(networks.images) / mine, len(networks.images) / reference
-    return Row(job, *rates, "images/s", rates[0] / rates[1], wanted)
+    return Row(job, *rates, "images/s", rates[0] / rates[1], target)
 
 
 def with_own_memory(
     ours: Callable[[], object], theirs: Callable[[], object]
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return calls of which ours keeps freed memory, as our stages do, and the peer's does not."""
+    """Return both calls: ours keeps freed memory, as our stages do; the peer's does not."""
 
     def mine() -> None:
         keep_freed_memory()
@@ -118,7 +118,7 @@ def with_own_memory(
 
 
 def restore_allocator() -> None:
-    """Give large blocks back as glibc does once its thresholds have adapted to such blocks."""
+    """Set the thresholds that glibc reaches by default when a process frees large blocks."""
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 2**25)

@@ -1,9 +1,9 @@
-"""Measure what a pipeline's steps cost in forward passes, to estimate its time on other machines.
+"""Measure the cost of a pipeline's steps in forward passes, to estimate its time on other machines.
 
     python -m benchmarks.passes [--runs N] [--images N]
 
-One forward pass of one image is the unit: a step that costs 5 takes about five times as long as
-asking the network once, on any machine. Prints a table and writes benchmarks/passes.json.
+One forward pass of one image is the unit: a step that costs 5 takes about five times as long as one
+forward pass, on any machine. Prints a table and writes benchmarks/passes.json.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def network_rows(root: Path, architecture: str, side: int, count: int, runs: int) -> list[Row]:
-    """Time the steps of a round with one network, each beside bare forward passes."""
+    """Time the steps of a round with one network, each in turn with bare forward passes."""
     data = f"zarr:{write_noise(root / 'train.zarr', count, side)}"
     network = get_model(architecture, num_classes=CLASSES).eval()
     network.requires_grad_(False).to(memory_format=torch.channels_last)
@@ -65,20 +65,22 @@ def network_rows(root: Path, architecture: str, side: int, count: int, runs: int
 
     learn = {"model": architecture, "data": data, "batch_size": BATCH}
     model = train.run(TrainConfig(**learn, epochs=1, output=root / "model")).path
-    ask = {"model": str(model), "batch_size": BATCH}
-    first = perturb.run(PerturbConfig(**ask, data=data, output=root / "first.zarr")).path
+    chosen = {"model": str(model), "batch_size": BATCH}
+    first = perturb.run(PerturbConfig(**chosen, data=data, output=root / "first.zarr")).path
     output = root / "output.zarr"
     steps: dict[str, Callable[[], object]] = {
         "training, an epoch": lambda: train.run(
             TrainConfig(**learn, epochs=1, seed=1, output=output.with_suffix(""))
         ),
         "perturb, cold, 5 steps": lambda: perturb.run(
-            PerturbConfig(**ask, data=data, output=output)
+            PerturbConfig(**chosen, data=data, output=output)
         ),
         "perturb, warm, 2 steps": lambda: perturb.run(
-            PerturbConfig(**ask, data=data, init=first, output=output)
+            PerturbConfig(**chosen, data=data, init=first, output=output)
         ),
-        "explain, pairs": lambda: explain.run(ExplainConfig(**ask, samples=first, output=output)),
+        "explain, pairs": lambda: explain.run(
+            ExplainConfig(**chosen, samples=first, output=output)
+        ),
     }
     rows = []
     for name, step in steps.items():

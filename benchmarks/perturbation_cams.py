@@ -3,9 +3,9 @@
     python -m benchmarks.perturbation_cams [--runs N] [--only JOB]
 
 ResNet-50 at 224, in memory; ours as the stages run it, with folded batch normalisation and channels
-last. Both run in turn, medians are compared. Their passes all cost the same, so where they would
-take minutes an image, some of them are timed and the rest is counted. Prints a table; without
---only also writes benchmarks/perturbation_cams.json.
+last. Both run in turn, medians are compared. All passes of the peer cost the same: where an image
+would take minutes, some passes are timed and the total is computed from their number. Prints a
+table; without --only also writes benchmarks/perturbation_cams.json.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from ectool.models.registry import create
 
 CHANNELS = {"layer1": 256, "layer3": 1024, "layer4": 2048}
 TIMED = 64
-"""How many of pytorch-grad-cam's ablated images are timed."""
+"""Number of ablated images of pytorch-grad-cam that are timed."""
 CLASS = 0
 
 
 class EnoughError(Exception):
-    """Ends an explanation of which enough has been seen."""
+    """Ends an explanation after the passes that are measured."""
 
 
 class Limited:
-    """The target logit, for so many answers."""
+    """The target logit, for a limited number of images."""
 
-    def __init__(self, answers: int) -> None:
-        self.left = answers
+    def __init__(self, images: int) -> None:
+        self.left = images
 
     def __call__(self, logits: Tensor) -> Tensor:
         if self.left == 0:
@@ -93,37 +93,37 @@ def images(count: int = 1) -> Tensor:
     return images.to(memory_format=torch.channels_last)
 
 
-def peer(method: str, network: ResNet, layer: str, answers: int) -> None:
-    """Run one image through pytorch-grad-cam, up to so many answers of the model."""
+def peer(method: str, network: ResNet, layer: str, count: int) -> None:
+    """Run one image through pytorch-grad-cam, up to `count` outputs of the model."""
     import pytorch_grad_cam
 
     explainer = getattr(pytorch_grad_cam, method)(network, [getattr(network, layer)])
     quiet = contextlib.redirect_stderr(io.StringIO())
     with contextlib.suppress(EnoughError), quiet, explainer:
-        explainer(images().contiguous(), [Limited(answers)])
+        explainer(images().contiguous(), [Limited(count)])
 
 
-def ablation_rows(layer: str, runs: int, wanted: str) -> list[Row]:
+def ablation_rows(layer: str, runs: int, target: str) -> list[Row]:
     model = our_model(layer)
     explain, labels = AblationCAM(model), torch.tensor([CLASS])
     explain(images(), labels)
 
-    # Stopped, it leaves its ablation layer in the network: each run, and the warm-up, has its own.
+    # A stopped run leaves its ablation layer in the network: each run gets a new one.
     networks = iter([their_model() for _ in range(runs + 1)])
-    answers = TIMED + 1  # the first one is that of the image as it is
+    count = TIMED + 1  # the first output is that of the unchanged image
     calls = with_own_memory(
         lambda: explain(images(), labels),
-        lambda: peer("AblationCAM", next(networks), layer, answers),
+        lambda: peer("AblationCAM", next(networks), layer, count),
     )
     mine, part = paired(*calls, runs)
-    # Two passes of the image as it is, then those with a channel ablated.
+    # Two passes of the unchanged image, then those with a channel ablated.
     whole = part * (CHANNELS[layer] + 2) / (TIMED + 2)
     job = f"ablationcam, ResNet-50, 224, {layer}, in memory / pytorch-grad-cam"
-    return [Row(job, mine, whole, "s/image", whole / mine, wanted)]
+    return [Row(job, mine, whole, "s/image", whole / mine, target)]
 
 
 def score_rows(runs: int) -> list[Row]:
-    """Time a layer of few channels, in whole: a masked image costs the same for any layer."""
+    """Time all channels of a small layer: a masked image costs the same for any layer."""
     model, network, labels = our_model("layer1"), their_model(), torch.tensor([CLASS])
     explain = ScoreCAM(model)
     calls = with_own_memory(
@@ -137,7 +137,7 @@ def score_rows(runs: int) -> list[Row]:
 
 def memory_rows() -> list[Row]:
     found = []
-    for method, layer, wanted in (("ScoreCAM", "layer4", "<= 0.1"), ("AblationCAM", "layer3", "")):
+    for method, layer, target in (("ScoreCAM", "layer4", "<= 0.1"), ("AblationCAM", "layer3", "")):
         command = [sys.executable, "-m", "benchmarks.perturbation_cams", "--measure", method]
         megabytes = [
             float(
@@ -145,18 +145,18 @@ def memory_rows() -> list[Row]:
             )
             for side in ("ours", "theirs")
         ]
-        job = f"{method.lower()}, ResNet-50, 224, {layer}, memory beside the network"
-        found.append(Row(job, *megabytes, "MB", megabytes[0] / megabytes[1], wanted))
+        job = f"{method.lower()}, ResNet-50, 224, {layer}, memory in addition to the network"
+        found.append(Row(job, *megabytes, "MB", megabytes[0] / megabytes[1], target))
     return found
 
 
 def measure_memory(method: str, side: str) -> float:
-    """Explain one image until a few passes are done; return the peak beside what was there."""
+    """Explain one image until a few passes are done; return the growth of the peak memory in MB."""
     layer = {"ScoreCAM": "layer4", "AblationCAM": "layer3"}[method]
     if side == "theirs":
         network = their_model()
         before = reset_peak()
-        # All masked images are made before the first pass: nothing larger comes after it.
+        # All masked images are made before the first pass, so the peak comes before it.
         peer(method, network, layer, 2 * 32 + 1)
         return memory("VmHWM") - before
     model = our_model(layer)
@@ -175,7 +175,7 @@ def measure_memory(method: str, side: str) -> float:
 
 
 def reset_peak() -> float:
-    """Let the process's peak start from what is in memory now; return that in MB."""
+    """Reset the peak memory of the process to its present memory; return that in MB."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 

@@ -1,12 +1,12 @@
-"""Measure the robustness suite against its bare attack passes, and its strength against peers.
+"""Measure the robustness suite against bare attack passes, and its strength against peers.
 
     python -m benchmarks.robustness [--runs N] [--limit N] [--epochs N] [--steps N] [--only JOB]
 
 A robustness curve is PGD at five radii on the test digits, run as `ectool evaluate --suite
-robustness` runs it: reading, attack, answers, artifacts. Bare passes are as many gradients with
-respect to the input of as many images, the answers to the results, and nothing else. Strength is
-the robust accuracy of ours and of torchattacks with the same steps, and of its standard AutoAttack.
-Prints a table; without --only also writes benchmarks/robustness.json.
+robustness` runs it: reading, attack, predictions, artifacts. Bare passes are the same number of
+input gradients for the same images, one forward pass of the results, and nothing else. Strength is
+the robust accuracy under our attacks, under those of torchattacks with the same steps, and under
+its standard AutoAttack. Prints a table; without --only also writes benchmarks/robustness.json.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RADII = {"linf": (2 / 255, 8 / 255), "l2": (0.5,)}
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained network, the images it is attacked on, and how much."""
+    """A trained network, the number of images to attack, and the steps of an attack."""
 
     folder: Path
     model: Path
@@ -49,7 +49,7 @@ class Subject:
     steps: int
 
     def config(self, name: str, **options: object) -> EvaluateConfig:
-        """Return an evaluation whose bootstrap and corruptions cost nothing."""
+        """Return an evaluation with few bootstrap samples and without corruptions."""
         given = {"suite": ("robustness",), "corruptions": (), "bootstrap": 100}
         given |= {"steps": self.steps, "limit": self.limit, "device": "cpu"}
         return EvaluateConfig(
@@ -90,20 +90,22 @@ def main() -> None:
 
 
 def curve_rows(subject: Subject, runs: int) -> list[Row]:
-    """Compare the seconds of a curve with those of its passes, whose number is counted."""
+    """Compare the time of a robustness curve with that of its passes."""
     config = subject.config(
         "curve", attacks=("pgd", "background"), eps=CURVE, eps_l2=(), data="digits", split="test"
     )
     with subject.opened() as (model, pixels, labels):
         with torch.no_grad():
-            right = model(pixels).argmax(1) == labels
+            correct = model(pixels).argmax(1) == labels
         batches = [
             (pixels[first : first + config.batch_size], labels[first : first + config.batch_size])
             for first in range(0, len(labels), config.batch_size)
         ]
         attacked = [
             (images[keep], classes[keep])
-            for (images, classes), keep in zip(batches, right.split(config.batch_size), strict=True)
+            for (images, classes), keep in zip(
+                batches, correct.split(config.batch_size), strict=True
+            )
         ]
         radii = 2 * len(CURVE)  # on whole images, and on backgrounds
 
@@ -114,11 +116,11 @@ def curve_rows(subject: Subject, runs: int) -> list[Row]:
 
         numbers = count()
 
-        def ours_anew() -> None:  # what is there already would not be computed again
+        def ours_anew() -> None:  # a new folder: finished parts would not be computed again
             evaluate.run(config.model_copy(update={"output": subject.folder / f"{next(numbers)}"}))
 
         ours, reference = paired(ours_anew, bare, runs)
-    job = f"PGD-{subject.steps} at {len(CURVE)} radii, whole and background, digits, smallcnn"
+    job = f"PGD-{subject.steps} at {len(CURVE)} radii, whole image and background, digits, smallcnn"
     return [Row(f"{job} / bare passes", ours, reference, "s", ours / reference, "<= 1.1")]
 
 
@@ -172,19 +174,19 @@ def peer(
 
 
 def robust(attack: torchattacks.attack.Attack, pixels: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share, in percent, that is right before and after an attack."""
+    """Return the percentage of images that are correct before and after an attack."""
     torch.manual_seed(0)
     with torch.no_grad():
-        right = attack.model(pixels).argmax(1) == labels
-    classes = labels[right]
-    moved = attack(pixels[right].contiguous(), classes)
+        correct = attack.model(pixels).argmax(1) == labels
+    classes = labels[correct]
+    moved = attack(pixels[correct].contiguous(), classes)
     with torch.no_grad():
         survived = attack.model(moved).argmax(1) == classes
     return 100 * int(survived.sum()) / len(labels)
 
 
-def strength(name: str, who: str, ours: float, theirs: float, wanted: str) -> Row:
-    return Row(f"{name}, digits: ours - {who}", ours, theirs, "%", ours - theirs, wanted)
+def strength(name: str, who: str, ours: float, theirs: float, target: str) -> Row:
+    return Row(f"{name}, digits: ours - {who}", ours, theirs, "%", ours - theirs, target)
 
 
 if __name__ == "__main__":

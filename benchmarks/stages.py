@@ -1,12 +1,11 @@
-"""Measure the stages against the bare passes they are made of, and against the peers.
+"""Measure the stages against the bare passes that they need.
 
     python -m benchmarks.stages [--images N] [--attacked N] [--pairs N] [--runs N] [--only JOB]
 
 Ours and the reference run in turn, `runs` times each; medians are compared. A stage is timed as a
 whole (opening and checking inputs, loading the model, decoding, computing, writing, verifying,
-publishing); only starting Python and importing libraries are left out, except for `score` and
-`--help`, which are timed as whole processes. Prints a table; without --only also writes
-benchmarks/results.json.
+publishing), without starting Python and importing libraries. `score` and `--help` are timed as
+whole processes. Prints a table; without --only also writes benchmarks/results.json.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
         root = Path(folder)
-        data = write_images(root / "pictures", options.images)
+        data = write_images(root / "images", options.images)
         few = write_images(root / "few", options.attacked)
         large, small = (write_checkpoint(root, name) for name in ("resnet50", "resnet18"))
         jobs: dict[str, Callable[[], list[Row]]] = {
@@ -104,7 +103,7 @@ def explain_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int
 
     def ours() -> None:
         shutil.rmtree(output, ignore_errors=True)
-        explain.run(ExplainConfig(**asked(checkpoint), data=data, output=output))
+        explain.run(ExplainConfig(**model_options(checkpoint), data=data, output=output))
 
     def bare() -> None:
         with torch.no_grad():
@@ -132,7 +131,9 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int
     def ours() -> None:
         shutil.rmtree(output, ignore_errors=True)
         perturb.run(
-            PerturbConfig(**asked(checkpoint), data=data, output=output, steps=STEPS, eps=EPS)
+            PerturbConfig(
+                **model_options(checkpoint), data=data, output=output, steps=STEPS, eps=EPS
+            )
         )
 
     def bare() -> None:
@@ -157,7 +158,7 @@ def perturb_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int
 
 
 def round_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int) -> list[Row]:
-    """Perturb with five steps and explain: in one pass over the data, and as two commands."""
+    """Compare `perturb --heatmaps` with `perturb` and `explain`, with five steps."""
     samples, heatmaps = root / "round.zarr", root / "round-cams.zarr"
 
     def clear() -> None:
@@ -167,20 +168,20 @@ def round_rows(root: Path, data: str, checkpoint: Path, images: int, runs: int) 
     def together() -> None:
         clear()
         perturb.run(
-            PerturbConfig(**asked(checkpoint), data=data, output=samples, heatmaps=heatmaps)
+            PerturbConfig(**model_options(checkpoint), data=data, output=samples, heatmaps=heatmaps)
         )
 
     def apart() -> None:
         clear()
-        perturb.run(PerturbConfig(**asked(checkpoint), data=data, output=samples))
-        explain.run(ExplainConfig(**asked(checkpoint), samples=samples, output=heatmaps))
+        perturb.run(PerturbConfig(**model_options(checkpoint), data=data, output=samples))
+        explain.run(ExplainConfig(**model_options(checkpoint), samples=samples, output=heatmaps))
 
     one, two = paired(together, apart, runs)
     job = f"a round, ResNet-18, 224, 5 steps, {images} JPEG files: one pass / perturb, then explain"
     return [Row(job, images / one, images / two, "images/s", two / one, ">= 1.1")]
 
 
-def asked(checkpoint: Path) -> dict[str, object]:
+def model_options(checkpoint: Path) -> dict[str, object]:
     """Return the options that name a model."""
     return {"model": checkpoint.stem, "checkpoint": checkpoint, "classes": 2}
 
@@ -202,7 +203,7 @@ def score_rows(root: Path, pairs: int, runs: int) -> list[Row]:
 
 
 def write_heatmaps(path: Path, pairs: int) -> Path:
-    """Write random heatmap pairs of 10 classes as another program would: a foreign artifact."""
+    """Write random heatmap pairs of 10 classes."""
     generator = np.random.default_rng(0)
     recipe = Recipe(kind="heatmaps", stage="benchmark", config={"pairs": pairs})
     with growing(path, recipe, length=pairs, shard_size=8192) as partial:

@@ -1,4 +1,4 @@
-"""What all benchmarks share: rows of the table, paired timing, memory of whole processes."""
+"""Rows of a benchmark's table, paired timing, and the memory of whole processes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ectool.artifacts.manifest import library_versions
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `ratio` is ours over the reference, `wanted` its bound."""
+    """One line of the table; `ratio` is ours over the reference, `target` its bound."""
 
     job: str
     ours: float
     reference: float | None
     unit: str
     ratio: float | None
-    wanted: str
+    target: str
 
 
 def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -> tuple[float, ...]:
@@ -63,7 +63,7 @@ def measure_process(arguments: list[str]) -> tuple[float, float]:
 
 
 def run_jobs(jobs: Mapping[str, Callable[[], list[Row]]], only: str) -> list[Row]:
-    """Run the jobs whose name begins like this, and print each one's rows as they come."""
+    """Run the jobs whose names begin with `only`; print the rows of each job when it ends."""
     rows: list[Row] = []
     for name, job in jobs.items():
         if name.startswith(only):
@@ -83,7 +83,7 @@ def show(rows: list[Row]) -> None:
         reference = "" if row.reference is None else f"{row.reference:10.2f}"
         ratio = "" if row.ratio is None else f"{row.ratio:6.2f}"
         print(
-            f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.wanted}",
+            f"{row.job:82} {row.ours:10.2f} {reference:>10} {row.unit:9} {ratio:>6} {row.target}",
             flush=True,
         )
 
@@ -91,11 +91,11 @@ def show(rows: list[Row]) -> None:
 def save(rows: list[Row], record: Path | None) -> None:
     if record is None:
         return
-    known = {
+    document = {
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "versions": library_versions(),
         "rows": [asdict(row) for row in rows],
     }
-    record.write_text(json.dumps(known, indent=1) + "\n")
+    record.write_text(json.dumps(document, indent=1) + "\n")

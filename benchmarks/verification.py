@@ -1,10 +1,10 @@
-"""Measure what it costs a stage to compare what it reads with the manifest.
+"""Measure the cost of comparing the inputs of a stage with their manifests.
 
     python -m benchmarks.verification [--runs N]
 
 Every stage runs on the training digits with and without the comparison, in turn, `runs` times each,
-from artifacts that lie in the page cache. The ratio of the minima is printed: on a shared machine
-medians hold the noise of others.
+from artifacts in the page cache. The ratio of the minima is printed: on a shared machine medians
+contain the noise of other programs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def stages(root: Path, suffix: str) -> dict[str, Callable[[Path], Outcome]]:
-    """Make what the stages read, and return each as a function of its output."""
+    """Make the inputs of the stages; return each stage as a function of its output."""
     root.mkdir()
     model = train.run(TrainConfig(epochs=EPOCHS, until_epoch=UNTIL, output=root / "model")).path
     made = {
@@ -65,7 +65,7 @@ def stages(root: Path, suffix: str) -> dict[str, Callable[[Path], Outcome]]:
 
 
 def measured(stage: Callable[[Path], Outcome], output: Path, runs: int) -> tuple[float, float]:
-    """Return the least seconds of a stage with and without the comparison."""
+    """Return the minimum time of a stage in seconds, with and without the comparison."""
     found: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(2 * runs):
         checks = turn % 2 == 0
@@ -79,7 +79,7 @@ def measured(stage: Callable[[Path], Outcome], output: Path, runs: int) -> tuple
 
 @contextmanager
 def comparing(checks: bool) -> Iterator[None]:
-    """Compare what is read while the block runs, or do not."""
+    """Switch the comparison on or off while the block runs."""
     is_due, seals = Checked.is_due, Checked.seals
     if not checks:
         Checked.is_due = lambda *_: False  # type: ignore[method-assign]

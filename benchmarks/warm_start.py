@@ -4,9 +4,9 @@
 
 As in training: perturb against a network, train on, perturb against the new network. The second
 attack starts cold (a random point of the ball) or warm (the first round's samples), with 0 to
-`STEPS` steps of one length, and its strength is the mean cross-entropy of the rounded images. A
-warm start saves as many steps as a cold one needs more to the same loss, which is interpolated
-between steps. Prints a table and writes benchmarks/warm_start.json.
+`STEPS` steps of one length, and its strength is the mean cross-entropy of the rounded images. The
+steps saved are those that a cold start needs more for the same loss, interpolated between steps.
+Prints a table and writes benchmarks/warm_start.json.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RESULTS = Path(__file__).with_name("warm_start.json")
 STEPS = 8
 EPS = 16 / 255
 ALPHA = EPS / 2
-"""One length for all, so that steps are comparable; that of the default's five cold steps."""
+"""One step length for all, so that steps are comparable: that of five cold steps by default."""
 
 
 def main() -> None:
@@ -91,10 +91,10 @@ def mean_loss(samples: Path) -> float:
     return F.cross_entropy(logits, labels).item()
 
 
-def needed(losses: list[float], wanted: float) -> float:
-    """Return after how many steps a loss is reached, between steps by linear interpolation."""
+def needed(losses: list[float], loss: float) -> float:
+    """Return the number of steps to a loss, interpolated linearly between steps."""
     rising = np.maximum.accumulate(losses)
-    return float(np.interp(wanted, rising, np.arange(len(losses)), right=np.nan))
+    return float(np.interp(loss, rising, np.arange(len(losses)), right=np.nan))
 
 
 if __name__ == "__main__":
