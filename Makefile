@@ -10,14 +10,14 @@ DEMO := run/digits
 
 help:
 	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
-	@echo "make test       install what tests need, run them"
+	@echo "make test       install what the tests need, run them"
 	@echo "make test-slow  run the long checks as well"
 	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
 	@echo "make lint       style, types, import layers, generated documents"
-	@echo "make docs       write docs/cli.md and the metrics of docs/evaluation.md anew"
-	@echo "make bench      measure speed and memory side by side with the limit and the peers"
+	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
+	@echo "make bench      measure speed and memory against bare passes and other packages"
 	@echo "make bench-memory  100,000 images through perturb, explain and score: half an hour"
-	@echo "make clean      remove the environment and what the demo wrote"
+	@echo "make clean      remove the environment and the output of the demo"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -16,7 +16,7 @@ all: $(foreach s,$(SEEDS),$(foreach a,plain consistency,$(OUT)/seed-$s/$a/eval/m
 models: $(foreach s,$(SEEDS),$(OUT)/seed-$s/plain/model/manifest.json \
 	$(OUT)/seed-$s/consistency/$(LAST)/model/manifest.json)
 
-# $(call seed,SEED,FOLDER): the warm-up, plain training straight on, and both evaluations.
+# $(call seed,SEED,FOLDER): the warm-up, plain training to the end, and both evaluations.
 define seed
 $2/warmup/model/manifest.json:
 	$(ECTOOL) train --config $(CONFIG) --seed $1 --until-epoch $(WARMUP) --output $$(@D)
@@ -49,10 +49,10 @@ $2/model/manifest.json: $2/weights.zarr/manifest.json
 		--until-epoch $5 --output $$(@D)
 endef
 
-# $(call until,ROUND): the epoch that a round trains until.
+# $(call until,ROUND): the last epoch of a round.
 until = $(shell u=$$(($(WARMUP) + $1 * $(EVERY))); echo $$((u < $(EPOCHS) ? u : $(EPOCHS))))
 before = $(filter-out 0,$(shell echo $$(($1 - 1))))
-# $(call rounds,SEED,FOLDER): all rounds, each on the model of the one before.
+# $(call rounds,SEED,FOLDER): all rounds, each from the model of the previous one.
 rounds = $(foreach r,$(ROUNDS),$(eval $(call round,$1,$2/consistency/$r,$(if \
 	$(call before,$r),$2/consistency/$(call before,$r),$2/warmup)/model,$(if \
 	$(call before,$r),$2/consistency/$(call before,$r)),$(call until,$r))))

@@ -1,6 +1,5 @@
 #!/bin/sh
-# The training of digits.toml as a plain chain of commands. Calling it again goes on from what is
-# there.
+# The training of digits.toml as a chain of commands. The same call continues an interrupted one.
 #
 #     pipelines/digits.sh [CONFIG [OUTPUT]]
 #
@@ -15,7 +14,7 @@ for seed in $SEEDS; do
     ectool train --config "$config" --seed "$seed" --until-epoch "$WARMUP" \
         --output "$base/warmup/model"
 
-    # Plain training: straight on to the end.
+    # Plain training: all remaining epochs.
     ectool train --config "$config" --resume "$base/warmup/model" --until-epoch "$EPOCHS" \
         --output "$base/plain/model"
     ectool evaluate --config "$config" --model "$base/plain/model" --output "$base/plain/eval"

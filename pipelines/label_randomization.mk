@@ -24,7 +24,7 @@ $2/cams.zarr/manifest.json: $2/model/manifest.json
 		--split test --output $$(@D)
 endef
 
-# $(call seed,SEED,FOLDER): all arms, and how alike their heatmaps are to those of true labels.
+# $(call seed,SEED,FOLDER): all arms, and the similarity of their heatmaps to those of true labels.
 define seed
 $(call arm,--seed $1,$2/true)
 $(call arm,--seed $(shell echo $$(($1 + 1000))),$2/again)

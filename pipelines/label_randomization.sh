@@ -1,14 +1,14 @@
 #!/bin/sh
-# Label randomisation (Adebayo et al. 2018): a network learns the images by heart, with shuffled
-# labels. Heatmaps that explain what was learned must look different from those of a network that
-# learned the true ones; where they agree, they show the image and not the network. Two networks
-# of other initial weights and the true labels tell how much agreement there is without shuffling.
-# Calling it again goes on from what is there.
+# Label randomisation (Adebayo et al. 2018): a network memorises the images with shuffled labels.
+# Heatmaps that explain the network must differ from those of a network that learned the true labels;
+# if they are similar, they show the image and not the network. Two networks with other initial
+# weights and the true labels show the similarity without shuffling. The same call continues an
+# interrupted one.
 #
 #     pipelines/label_randomization.sh [CONFIG [OUTPUT]]
 #
-# CONFIG says how to train and explain. DATA names the images and VIEW has the flags that open
-# them, e.g. '--size 96'. The shuffled labels need many EPOCHS: history.json of the model tells
+# CONFIG has the options of training and explaining. DATA names the images and VIEW has the flags that
+# open them, e.g. '--size 96'. Shuffled labels need many EPOCHS: history.json of the model shows
 # whether they have been learned. To try it in seconds: EPOCHS=1 SEEDS=0 VIEW='--limit 60'.
 set -eu
 config=${1:-pipelines/digits.toml}

@@ -36,14 +36,14 @@ $1/cams/$2.zarr/manifest.json: $1/whole/model/manifest.json
 		--split $2 --output $$(@D)
 endef
 
-# $(call remove,FOLDER,SPLIT,SHARE,WHAT,MANIFEST): without WHAT, whose manifest it is, if it has one.
+# $(call remove,FOLDER,SPLIT,SHARE,WHAT,MANIFEST): remove WHAT; MANIFEST is that of WHAT, if any.
 define remove
 $1/data/$2.zarr/manifest.json: $5
 	$(ECTOOL) data materialize $(DATA) $(VIEW) --split $2 --remove $4 \
 		--share $3 --output $$(@D)
 endef
 
-# $(call cams,FOLDER,ARM,SPLIT): the heatmaps that tell what is removed, empty for baselines.
+# $(call cams,FOLDER,ARM,SPLIT): the heatmaps that select the pixels, empty for baselines.
 cams = $(if $(filter heatmaps,$2),$1/cams/$3.zarr)
 
 # $(call arm,SEED,FOLDER,ARM,SHARE,OUTPUT): both splits without their most relevant pixels.

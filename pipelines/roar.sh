@@ -1,14 +1,14 @@
 #!/bin/sh
-# ROAR, remove and retrain (Hooker et al. 2019): is what heatmaps show what the network needs? A
-# network is trained; the most relevant share of the pixels of every image, by its heatmaps, gets
-# the mean colour; a network is trained anew on what is left. The more accuracy falls, the more the
-# heatmaps show; random pixels and the centre of the image are what to compare with. Calling it
-# again goes on from what is there.
+# ROAR, remove and retrain (Hooker et al. 2019): do heatmaps mark the pixels that the network needs? A
+# network is trained; in every image the most relevant share of the pixels, by its heatmaps, gets the
+# mean colour; a new network is trained on these images. The more accuracy falls, the better the
+# heatmaps; random pixels and the centre of the image are the baselines. The same call continues an
+# interrupted one.
 #
 #     pipelines/roar.sh [CONFIG [OUTPUT]]
 #
-# CONFIG says how to train and explain. DATA names the images and VIEW has the flags that open
-# them, e.g. '--size 96'. To try it in seconds: EPOCHS=1 SEEDS=0 SHARES=0.5 VIEW='--limit 60'.
+# CONFIG has the options of training and explaining. DATA names the images and VIEW has the flags that
+# open them, e.g. '--size 96'. To try it in seconds: EPOCHS=1 SEEDS=0 SHARES=0.5 VIEW='--limit 60'.
 set -eu
 config=${1:-pipelines/digits.toml}
 out=${2:-run/roar}
