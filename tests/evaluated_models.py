@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from metric_conditions import condition_of
 
 from ectool.reports.content import Arm, ExperimentResults, Interval, Metric, Result
 from ectool.reports.evaluation import Evaluation
@@ -32,7 +34,9 @@ METRICS = {
 }
 VALUES = (0.91, 0.31, 0.04, 0.74, 0.12, 0.61, 0.22, 0.55, 0.5, 0.7, 0.6, 0.8)
 SUITES = {name: suite for name, (suite, _) in METRICS.items()}
-MEANINGS = {name: metric for name, (_, metric) in METRICS.items()}
+MEANINGS = {
+    name: replace(metric, condition=condition_of(name)) for name, (_, metric) in METRICS.items()
+}
 IMAGES = 600
 
 
@@ -144,7 +148,6 @@ def _reliability(generator: np.random.Generator) -> list[dict[str, Any]]:
 def _confusion(generator: np.random.Generator) -> list[dict[str, Any]]:
     return [
         {
-            "truth": a,
             "label": a,
             "predicted": b,
             "n": int(generator.integers(150, 180) if a == b else 20),

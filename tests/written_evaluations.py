@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from metric_conditions import condition_of
 from PIL import Image
 
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import DataSource, Recipe
 from ectool.artifacts.partial import growing
+from ectool.artifacts.store import read_manifest
 from ectool.config import DataOptions
+from ectool.reports.evaluation import CONDITION, RESULTS_VERSION
 from ectool.stages.common.inputs import data_source, open_data
 from ectool.stages.evaluate.definitions import describe, suite_of
 
@@ -27,7 +30,7 @@ TABLES = {
     "classes": [
         {"name": name, "accuracy": 0.5, "low": 0.3, "high": 0.7, "n": 4} for name in CLASSES
     ],
-    "confusion": [{"truth": a, "predicted": b, "n": 2} for a in CLASSES for b in CLASSES],
+    "confusion": [{"label": a, "predicted": b, "n": 2} for a in CLASSES for b in CLASSES],
 }
 
 
@@ -105,9 +108,9 @@ def write_evaluation(
     path: Path,
     values: Mapping[str, float],
     source: DataSource | None = None,
-    tables: Mapping[str, object] = TABLES,
+    parts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write an evaluation of the values by metric, without the parts behind it."""
+    """Write an evaluation of the values by metric; its parts are only named, by id."""
     path.mkdir(parents=True, exist_ok=True)
     metrics = {}
     for name, value in values.items():
@@ -122,10 +125,28 @@ def write_evaluation(
             "definition": info.definition,
             "higher_is_better": info.higher_is_better,
             "is_share": info.is_share,
+            **condition_of(name),
         }
-    (path / "results.json").write_text(json.dumps({"metrics": metrics, **tables}))
+    document = {"version": RESULTS_VERSION, "metrics": metrics, "tables": TABLES}
+    document |= {"parts": parts or {}}
+    (path / "results.json").write_text(json.dumps(document))
     recipe = Recipe(kind="evaluation", stage="evaluate", config={"steps": 20}, source=source)
     folder.seal(path, recipe)
+
+
+def write_as_version_2(path: Path) -> None:
+    """Rewrite the results of an evaluation as version 2 had them, under the same recipe."""
+    file = path / "results.json"
+    document = json.loads(file.read_text())
+    tables = document.pop("tables")
+    for row in tables.get("confusion", ()):
+        row["truth"] = row.pop("label")
+    for entry in document["metrics"].values():
+        for field in CONDITION:
+            entry.pop(field, None)
+    file.write_text(json.dumps({**document, "version": 2, **tables}))
+    manifest = read_manifest(path)
+    folder.seal(path, manifest.recipe, length=manifest.length, only=("results.json",))
 
 
 def write_audit(path: Path, names: tuple[str, ...], failed: Mapping[str, str]) -> None:

@@ -39,12 +39,12 @@ class ConfusionCell:
     """A cell of the confusion matrix.
 
     Attributes:
-        truth: Name of the true class.
+        label: Name of the true class.
         predicted: Name of the class of the highest logit, or `OTHER`.
         n: Number of samples.
     """
 
-    truth: str
+    label: str
     predicted: str
     n: int
 

@@ -117,9 +117,9 @@ def _confusion(entry: Entry) -> Confusion:
     """Read a table whose lines are true class, predicted class and number of images."""
     rows = entry.evaluation.tables["confusion"]
     names = [row["name"] for row in entry.evaluation.tables.get("classes", ())]
-    names += [row[key] for row in rows for key in ("truth", "predicted")]
+    names += [row[key] for row in rows for key in ("label", "predicted")]
     classes = tuple(dict.fromkeys(names))
-    found = {(row["truth"], row["predicted"]): int(row["n"]) for row in rows}
+    found = {(row["label"], row["predicted"]): int(row["n"]) for row in rows}
     errors = [(*pair, n) for pair, n in found.items() if pair[0] != pair[1] and n > 0]
     return Confusion(
         model=entry.name,

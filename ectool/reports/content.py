@@ -70,6 +70,7 @@ class Metric:
     definition: str
     higher_is_better: bool
     is_share: bool = True
+    condition: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ectool.errors import InputError
 from ectool.reports.content import Interval, Metric
 
 Row = Mapping[str, Any]
+RESULTS_VERSION = 3
+"""Version of `results.json`, see docs/evaluation.md."""
+CONDITION = (
+    "measure",
+    "attack",
+    "norm",
+    "radius",
+    "corruption",
+    "severities",
+    "variant",
+    "replaced",
+)
+"""Fields of a metric that describe what was done to the images."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +51,24 @@ class Evaluation:
         return self.values[metric].mean if metric in self.values else math.nan
 
 
-NOT_TABLES = frozenset(
-    (
-        "schema",
-        "version",
-        "model",
-        "data",
-        "configuration",
-        "versions",
-        "suites",
-        "parts",
-        "findings",
-        "metrics",
-    )
-)
-"""Keys of `results.json` besides its tables."""
-
-
 def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
     """Return what a `results.json` says.
 
     Args:
         name: What the model is called.
         document: The parsed file, `"schema": "evaluation"`.
+
+    Raises:
+        InputError: An earlier version of ectool wrote it.
     """
+    version = document.get("version")
+    if version != RESULTS_VERSION:
+        raise InputError(
+            name,
+            expected=f"results.json of version {RESULTS_VERSION}",
+            got=f"version {version}",
+            fix="repeat `ectool evaluate` or `ectool run`, which rewrites this file alone",
+        )
     found: Mapping[str, Mapping[str, Any]] = document["metrics"]
     return Evaluation(
         name=name,
@@ -70,12 +78,13 @@ def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
                 definition=entry["definition"],
                 higher_is_better=entry["higher_is_better"],
                 is_share=entry["is_share"],
+                condition={field: entry[field] for field in CONDITION if field in entry},
             )
             for key, entry in found.items()
         },
         values={key: interval_of(entry) for key, entry in found.items()},
         suites={key: entry["suite"] for key, entry in found.items()},
-        tables={key: rows for key, rows in document.items() if key not in NOT_TABLES},
+        tables=document["tables"],
         upper_bounds={k: str(e["upper_bound"]) for k, e in found.items() if "upper_bound" in e},
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ectool.reports.content import Interval, Metric
 from ectool.reports.report import Entry, Report
-from ectool.reports.strengths import weakest
+from ectool.reports.strengths import UnderAttack, weakest
 
 HEADLINES = (
     "accuracy@original",
@@ -16,8 +16,8 @@ HEADLINES = (
     "ece",
     "background_gap",
     "accuracy@mixed_rand",
-    "robust@",
-    "robust_map@",
+    UnderAttack("pgd"),
+    UnderAttack("pgd", "map"),
     "mce",
     "pointing_game",
     "energy_inside",
@@ -28,7 +28,7 @@ HEADLINES = (
 """Metrics that the page shows first; names that end in `@` stand for the smallest strength."""
 TRADE_OFFS = (
     ("accuracy@original", ("background_gap",)),
-    ("explanation_consistency", ("robust_worst@", "robust@")),
+    ("explanation_consistency", (UnderAttack("worst"), UnderAttack("pgd"))),
 )
 """Metric of the horizontal axis, and choices for the vertical axis (see `weakest`)."""
 MARGIN = 0.04
@@ -82,9 +82,9 @@ class Column:
     axis: tuple[float, float]
 
 
-def headlines(names: Collection[str]) -> list[str]:
+def headlines(metrics: Mapping[str, Metric]) -> list[str]:
     """Return the metrics that are shown first, in their order."""
-    found = (weakest(wanted, names) for wanted in HEADLINES)
+    found = (weakest(wanted, metrics) for wanted in HEADLINES)
     return [name for name in found if name is not None]
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
-from ectool.reports.content import Interval
+from ectool.reports.content import Interval, Metric
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.report import Report
 
 TABLE = "curves"
 """Table of an evaluation whose lines are points of curves."""
 ROBUSTNESS = "robustness"
-STRENGTH = re.compile(r"(?P<family>[\w-]+@.*?)(?P<strength>\d+(\.\d+)?(/\d+)?)")
-RANKED = re.compile(r"robust.*?(?P<ranked>_map|_map11)?")
+STRENGTHS = {"radius": "eps", "replaced": "share of the background that is replaced"}
+"""Name of the horizontal axis, by the field of a condition that is a strength."""
 SPELLED = {"linf": "L∞", "l2": "L2"} | {name: row.label for name, row in EVALUATION_ATTACKS.items()}
 """Norms and attacks as people write them."""
 GREY_LEVELS = 255
@@ -79,12 +79,13 @@ def _panel(kind: Sequence[str], by_model: Mapping[str, Sequence[Row]], x: str) -
 def _of_families(report: Report, suite: str) -> list[Panel]:
     """Return a panel for each family of a suite's metrics that differ in a strength alone."""
     found = []
-    for family, members in families(report).items():
+    for members in families(report).values():
         strongest = members[max(members)]
-        metric, written = report.metrics[strongest], strongest.removeprefix(family)
+        metric = report.metrics[strongest]
         if report.suites[strongest] != suite or not metric.is_share:
             continue
-        in_levels = written.endswith(f"/{GREY_LEVELS}")
+        norm = metric.condition.get("norm")
+        in_levels = norm == "linf"
         positions = [(GREY_LEVELS if in_levels else 1) * strength for strength in members]
         curves = {
             entry.name: (
@@ -93,56 +94,51 @@ def _of_families(report: Report, suite: str) -> list[Panel]:
             )
             for entry in report.entries
         }
-        title = metric.label.removesuffix(written).rstrip(" ,-")
-        found.append(Panel(title, f"eps, 1/{GREY_LEVELS}" if in_levels else "strength", curves))
+        across = next(axis for field, axis in STRENGTHS.items() if field in metric.condition)
+        title = metric.label.rpartition(", ")[0] + (f", {SPELLED[norm]}" if norm else "")
+        found.append(Panel(title, f"{across}, 1/{GREY_LEVELS}" if in_levels else across, curves))
     return found
 
 
-def families(report: Report) -> dict[str, dict[float, str]]:
+def families(report: Report) -> dict[tuple[tuple[str, Any], ...], dict[float, str]]:
     """Return the metrics of each family by strength, ascending; those of two strengths or more.
 
-    A family is what differs in a number at the end alone, such as `robust@EPS`; at strength 0
-    stands the metric of the images as they are.
+    The metrics of a family differ in the strength alone, such as robust accuracies at several
+    radii; at strength 0 stands the metric of the original images. The keys are the other fields of
+    the condition.
     """
-    found: dict[str, dict[float, str]] = {}
-    for name in report.metrics:
-        parts = STRENGTH.fullmatch(name)
-        if parts is not None:
-            found.setdefault(parts["family"], {})[_number(parts["strength"])] = name
-    for family, members in found.items():
-        clean = _clean(family)
+    found: dict[tuple[tuple[str, Any], ...], dict[float, str]] = {}
+    for name, metric in report.metrics.items():
+        for strength in STRENGTHS.keys() & metric.condition.keys():
+            others = tuple(item for item in metric.condition.items() if item[0] != strength)
+            found.setdefault(others, {})[float(metric.condition[strength])] = name
+    for others, members in found.items():
+        clean = f"{dict(others)['measure']}@original"
         if clean in report.metrics:
             members[0.0] = clean
     return {family: dict(sorted(m.items())) for family, m in found.items() if len(m) > 1}
 
 
-def weakest(wanted: str, names: Iterable[str]) -> str | None:
-    """Return the metric of a name; of one that ends with `@`, the metric of the least strength.
+@dataclass(frozen=True)
+class UnderAttack:
+    """A measure under an attack, at any radius."""
+
+    attack: str
+    measure: str = "accuracy"
+
+
+def weakest(wanted: str | UnderAttack, metrics: Mapping[str, Metric]) -> str | None:
+    """Return the metric of a name; of a measure under an attack, that at the smallest radius.
 
     Args:
-        wanted: Such as `ece`, or `robust@` for the smallest radius that was measured.
-        names: Metrics to choose from; L-inf radii come before those of other norms.
+        wanted: Such as `ece`, or robust accuracy under PGD at any radius.
+        metrics: Metrics to choose from; L-inf radii come before those of other norms.
     """
-    if not wanted.endswith("@"):
-        return wanted if wanted in names else None
-    found = {
-        (parts["family"], _number(parts["strength"])): name
-        for name in names
-        if name.startswith(wanted) and (parts := STRENGTH.fullmatch(name))
-    }
+    if isinstance(wanted, str):
+        return wanted if wanted in metrics else None
+    found = {}
+    for name, metric in metrics.items():
+        at = metric.condition
+        if (at.get("attack"), at.get("measure")) == (wanted.attack, wanted.measure):
+            found[at["norm"] != "linf", float(at["radius"])] = name
     return found[min(found)] if found else None
-
-
-def _number(text: str) -> float:
-    """Return the number that a strength stands for: `0.25`, or in grey levels `0.5/255`."""
-    numerator, _, denominator = text.partition("/")
-    return float(numerator) / float(denominator or 1)
-
-
-def _clean(family: str) -> str:
-    """Return the metric that a family is at strength 0: of robust accuracy, the accuracy."""
-    base = family.partition("@")[0]
-    robust = RANKED.fullmatch(base)
-    if robust is None:
-        return f"{base}@original"
-    return f"{(robust['ranked'] or '_accuracy').removeprefix('_')}@original"

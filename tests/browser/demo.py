@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from metric_conditions import condition_of
 
 from ectool.reports.content import Interval, Metric, Sample
 from ectool.reports.evaluation import Evaluation
@@ -22,6 +25,9 @@ METRICS = {
     "insertion": (Metric("insertion AUC", "area", True), "faithfulness"),
     "explanation_consistency": (Metric("explanation consistency", "E", True), "stability"),
 }
+MEANINGS = {
+    name: replace(metric, condition=condition_of(name)) for name, (metric, _) in METRICS.items()
+}
 DATA = "digits (test, 0123456789ab)"
 SIDE, PER_CLASS = 32, 4
 UNDEFINED = ("nll", MODELS[3])
@@ -34,7 +40,7 @@ def report(models: int = len(MODELS)) -> Report:
     names = [*MODELS, *(f"model {number}" for number in range(len(MODELS), models))][:models]
     return Report(
         title="Audit of <models> & more",
-        metrics={name: metric for name, (metric, _) in METRICS.items()},
+        metrics=MEANINGS,
         suites={name: suite for name, (_, suite) in METRICS.items()},
         entries=tuple(
             Entry(_evaluation(name, generator), name.partition(",")[0], DATA) for name in names
@@ -65,7 +71,7 @@ def _evaluation(name: str, generator: np.random.Generator) -> Evaluation:
             values[metric] = Interval(value, value - 0.04, value + 0.04, 600)
     return Evaluation(
         name=name,
-        metrics={key: metric for key, (metric, _) in METRICS.items()},
+        metrics=MEANINGS,
         values=values,
         suites={key: suite for key, (_, suite) in METRICS.items()},
         tables=_tables(generator),
@@ -90,7 +96,7 @@ def _tables(generator: np.random.Generator) -> dict[str, list[dict[str, object]]
             for b in range(5)
         ],
         "confusion": [
-            {"truth": a, "predicted": b, "n": int(generator.integers(0, 30))}
+            {"label": a, "predicted": b, "n": int(generator.integers(0, 30))}
             for a in CLASSES
             for b in CLASSES
         ],

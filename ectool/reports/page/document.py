@@ -36,7 +36,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ectool.reports.content import Arm, ExperimentResults, Interval, Result, RoundSamples, Sample
+from ectool.reports.content import (
+    Arm,
+    ExperimentResults,
+    Interval,
+    Metric,
+    Result,
+    RoundSamples,
+    Sample,
+)
 from ectool.reports.report import Entry, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 
@@ -57,7 +65,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "title": report.title,
         "unit": UNIT,
         "metrics": {
-            name: {**asdict(metric), "suite": report.suites[name]}
+            name: _metric(metric) | {"suite": report.suites[name]}
             for name, metric in report.metrics.items()
         },
         "models": [_model(entry) for entry in report.entries],
@@ -70,6 +78,12 @@ def to_document(report: Report) -> dict[str, Any]:
         "provenance": asdict(report.provenance),
     }
     found: dict[str, Any] = _plain(document)
+    return found
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    found = asdict(metric)
+    del found["condition"]  # results.json has it
     return found
 
 

@@ -61,7 +61,7 @@ def suite_metrics(
         known = [
             column
             for column in found
-            if not column.name.startswith(CORRUPTION)
+            if CORRUPTION not in column.metric.condition
             and any(np.isfinite(cell.value.mean) for cell in column.cells)
         ]
         for number, first in enumerate(range(0, len(known), width), start=1):

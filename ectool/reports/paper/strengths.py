@@ -27,8 +27,8 @@ from ectool.reports.plotting import STEPS, percents, whiskers
 from ectool.reports.report import Report
 from ectool.reports.strengths import MISSING, Panel, strength_panels
 
-CORRUPTION = "corruption_accuracy@"
-"""Prefix of the metrics of single corruptions."""
+CORRUPTION = "corruption"
+"""Field of the condition of metrics under one corruption each."""
 BAR = 0.09
 """Height of a bar in inches."""
 
@@ -73,7 +73,7 @@ def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
 
 def corruption_bars(report: Report) -> Iterator[PaperFigure]:
     """Draw the accuracy for each corruption, a bar per model."""
-    found = [column for column in columns(report) if column.name.startswith(CORRUPTION)]
+    found = [column for column in columns(report) if CORRUPTION in column.metric.condition]
     if not found:
         return
     groups = shown_groups(report)
@@ -83,7 +83,7 @@ def corruption_bars(report: Report) -> Iterator[PaperFigure]:
     for number, (style, entry) in enumerate(models):
         offset = 0.8 * ((number + 0.5) / len(models) - 0.5)
         _bars(axes, found, entry.evaluation, offset, 0.8 / len(models), style["color"], entry.group)
-    names = [column.name.removeprefix(CORRUPTION).replace("_", " ") for column in found]
+    names = [str(column.metric.condition[CORRUPTION]).replace("_", " ") for column in found]
     axes.set_yticks(range(len(found)), names)
     axes.tick_params(axis="y", length=0)
     axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 101), xlabel="accuracy, %")

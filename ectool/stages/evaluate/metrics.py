@@ -44,6 +44,9 @@ def metrics(
         means = estimate_means(own, scales=scales, draws=draws(evaluated, [suite]))
         estimates = SUITES[suite].estimates(evaluated, resampling) | means
         found |= {name: {"suite": suite, **entry} for name, entry in summarize(estimates).items()}
+        for name, condition in SUITES[suite].conditions(evaluated).items():
+            if name in found:
+                found[name] |= condition
         for name, reason in SUITES[suite].upper_bounds(evaluated).items():
             if name in found:
                 found[name]["upper_bound"] = reason

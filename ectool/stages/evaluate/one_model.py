@@ -23,6 +23,7 @@ from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
+from ectool.reports.evaluation import RESULTS_VERSION
 from ectool.stages.common.found_models import find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
@@ -39,8 +40,6 @@ from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
 from ectool.stages.evaluate.suites.robustness.suite import package_key
 from ectool.types import Outcome, Reporter
 
-VERSION = 2
-"""Version of `results.json`, see docs/evaluation.md."""
 EXPLAINED = ("localization", "faithfulness", "sanity", "stability")
 """Suites that need heatmaps."""
 UNATTACKED = {"classification", "debiasing"}
@@ -65,7 +64,9 @@ def evaluate(
         check_labelled(subject.original, "evaluate a labelled split")
         recipe = recipe_of(subject)
         if _is_finished(config, recipe):
-            return _outcome(config.output, read_results(config.output), is_new=False)
+            results = read_results(config.output)
+            if results["version"] == RESULTS_VERSION:
+                return _outcome(config.output, results, is_new=False)
         with _nothing_left(config.output):
             return _compute(subject, _parts(subject), recipe)
 
@@ -217,7 +218,7 @@ def _results(
     resampling = Resampling(config.bootstrap, config.seed)
     return {
         "schema": "evaluation",
-        "version": VERSION,
+        "version": RESULTS_VERSION,
         "model": {"id": subject.reference.id, "architecture": subject.reference.architecture},
         "data": data_facts(config, subject.variants),
         "configuration": config.keyed(),
@@ -226,7 +227,7 @@ def _results(
         "parts": {file: artifact.id for file, artifact in artifacts.items()},
         "findings": _findings(evaluated),
         "metrics": metrics(evaluated, config.suite, resampling),
-        **tables(evaluated, config.suite, resampling),
+        "tables": tables(evaluated, config.suite, resampling),
     }
 
 

@@ -122,13 +122,13 @@ class TestConfusion:
         found = np.zeros_like(expected)
         for cell in confusion(logits, labels, names):
             assert cell.n > 0
-            found[names.index(cell.truth), names.index(cell.predicted)] += cell.n
+            found[names.index(cell.label), names.index(cell.predicted)] += cell.n
         np.testing.assert_array_equal(found, expected)
 
     def test_predictions_beyond_the_classes_are_others(self):
         (right, other) = confusion(np.eye(4)[[0, 3, 2]], np.array([0, 1, 1]), ("a", "b"))
-        assert (right.truth, right.predicted, right.n) == ("a", "a", 1)
-        assert (other.truth, other.predicted, other.n) == ("b", "(other)", 2)
+        assert (right.label, right.predicted, right.n) == ("a", "a", 1)
+        assert (other.label, other.predicted, other.n) == ("b", "(other)", 2)
 
     def test_a_label_without_a_name_is_an_error(self):
         with pytest.raises(InputError, match=r"classes 0 to 1.*got 2"):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from metric_conditions import condition_of
 
 from ectool.reports.content import ExperimentResults, Interval, Metric, Sample
 from ectool.reports.evaluation import Evaluation
@@ -20,6 +22,10 @@ METRICS = {
     "robust@2/255": (Metric("robust accuracy, 2/255", "under attack", True), "robustness"),
     "robust@8/255": (Metric("robust accuracy, 8/255", "under attack", True), "robustness"),
     "explanation_consistency": (Metric("explanation consistency", "E", True), "stability"),
+}
+METRICS = {
+    name: (replace(metric, condition=condition_of(name)), suite)
+    for name, (metric, suite) in METRICS.items()
 }
 
 

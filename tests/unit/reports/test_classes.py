@@ -42,7 +42,7 @@ def test_of_many_classes_the_lowest_are_shown_in_their_order(make_report, make_e
 
 
 def confused(*rows):
-    return [{"truth": a, "predicted": b, "n": n} for a, b, n in rows]
+    return [{"label": a, "predicted": b, "n": n} for a, b, n in rows]
 
 
 def test_confusion(make_report, make_evaluation):

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
+from ectool.errors import InputError
 from ectool.reports.content import Interval
 from ectool.reports.evaluation import from_results
 
 RESULTS = {
     "schema": "evaluation",
-    "version": 2,
+    "version": 3,
     "model": {"id": "0"},
     "suites": ["classification"],
     "metrics": {
@@ -23,7 +26,7 @@ RESULTS = {
             "is_share": False,
         }
     },
-    "classes": [{"name": "cat", "accuracy": None}],
+    "tables": {"classes": [{"name": "cat", "accuracy": None}]},
 }
 
 
@@ -37,9 +40,22 @@ def test_from_results():
     assert found.metrics["nll"].label == "negative log-likelihood"
     assert not found.metrics["nll"].higher_is_better
     assert found.suites == {"nll": "classification"}
-    assert found.tables == {"classes": RESULTS["classes"]}
+    assert found.tables == RESULTS["tables"]
 
 
 def test_what_was_not_measured_is_nan():
     assert math.isnan(from_results("model", RESULTS).value("ece"))
     assert isinstance(from_results("model", RESULTS).values["nll"], Interval)
+
+
+def test_results_of_earlier_versions_are_refused_in_one_line():
+    message = r"a: expected results.json of version 3, got version 2; repeat `ectool evaluate`"
+    with pytest.raises(InputError, match=message):
+        from_results("a", RESULTS | {"version": 2})
+
+
+def test_conditions_are_fields():
+    fields = {"measure": "accuracy", "attack": "pgd", "norm": "linf", "radius": 0.25}
+    entry = RESULTS["metrics"]["nll"] | fields
+    found = from_results("a", RESULTS | {"metrics": {"robust@0.25": entry}})
+    assert found.metrics["robust@0.25"].condition == fields

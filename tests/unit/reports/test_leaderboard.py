@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from metric_conditions import metric_of
 
 from ectool.reports.leaderboard import MARGIN, by_suite, columns, group_numbers, headlines
 
@@ -57,7 +58,8 @@ def test_percents_of_a_single_model_lie_between_0_and_100(column):
 
 def test_the_smallest_radius_is_a_headline():
     names = ["robust@8/255", "nll", "robust@4/255", "robust_worst@4/255", "accuracy@original"]
-    assert headlines(names) == ["accuracy@original", "robust@4/255"]
+    metrics = {name: metric_of(name, name, "", True) for name in names}
+    assert headlines(metrics) == ["accuracy@original", "robust@4/255"]
 
 
 def test_undefined_values_are_not_drawn(column):

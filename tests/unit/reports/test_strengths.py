@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from metric_conditions import metric_of
 
 from ectool.reports.content import Metric
-from ectool.reports.strengths import families, strength_panels, weakest
+from ectool.reports.strengths import UnderAttack, families, strength_panels, weakest
 
 ROBUST = {"accuracy@original": 0.9, "robust@2/255": 0.5, "robust@8/255": 0.1}
 
@@ -15,9 +16,9 @@ def test_families_are_sorted_by_strength_and_begin_with_the_clean_metric(
 ):
     one = make_evaluation(values={**ROBUST, "background_gap": 0.1})
     found = families(make_report(one))
-    assert list(found) == ["robust@"]
-    assert list(found["robust@"].values()) == list(ROBUST)
-    assert list(found["robust@"]) == pytest.approx([0, 2 / 255, 8 / 255])
+    (members,) = found.values()
+    assert list(members.values()) == list(ROBUST)
+    assert list(members) == pytest.approx([0, 2 / 255, 8 / 255])
 
 
 def test_one_strength_is_no_curve(make_report, make_evaluation):
@@ -35,17 +36,17 @@ def test_one_strength_is_no_curve(make_report, make_evaluation):
     ],
 )
 def test_what_a_family_is_at_strength_0(make_report, make_evaluation, name, clean):
-    metrics = {key: Metric(key, "", True) for key in (name, clean)}
+    metrics = {key: metric_of(key, key, "", True) for key in (name, clean)}
     report = make_report(make_evaluation(values={}))
     (found,) = families(type(report)(**{**vars(report), "metrics": metrics})).values()
     assert found[0.0] == clean
 
 
 def test_radii_of_half_a_grey_level(make_report, make_evaluation):
-    metrics = {f"robust@{eps}/255": Metric(eps, "", True) for eps in ("2", "0.5")}
+    metrics = {name: metric_of(name, name, "", True) for name in ("robust@2/255", "robust@0.5/255")}
     report = make_report(make_evaluation(values={}))
-    found = families(type(report)(**{**vars(report), "metrics": metrics}))
-    assert list(found["robust@"].items()) == [
+    (found,) = families(type(report)(**{**vars(report), "metrics": metrics})).values()
+    assert list(found.items()) == [
         (0.5 / 255, "robust@0.5/255"),
         (2 / 255, "robust@2/255"),
     ]
@@ -61,12 +62,14 @@ def test_radii_of_half_a_grey_level(make_report, make_evaluation):
     ],
 )
 def test_the_weakest_attack_comes_first(names, found):
-    assert weakest("robust@", names) == found
+    metrics = {name: metric_of(name, name, "", True) for name in names}
+    assert weakest(UnderAttack("pgd"), metrics) == found
 
 
 def test_a_name_without_strength_stands_for_itself():
-    assert weakest("ece", ["nll", "ece"]) == "ece"
-    assert weakest("ece", ["nll", "ece@original"]) is None
+    metric = Metric("", "", True)
+    assert weakest("ece", {"nll": metric, "ece": metric}) == "ece"
+    assert weakest("ece", {"nll": metric, "ece@original": metric}) is None
 
 
 def line(curve, value, **keys):
@@ -97,7 +100,7 @@ def test_tables_tell_of_attacks_and_corruptions(make_report, make_evaluation):
 def test_without_a_table_metrics_tell_of_attacks(make_report, make_evaluation):
     models = [make_evaluation("a", ROBUST), make_evaluation("b")]
     (panel,) = strength_panels(make_report(*models))["robustness"]
-    assert (panel.title, panel.across) == ("robust accuracy", "eps, 1/255")
+    assert (panel.title, panel.across) == ("robust accuracy, L∞", "eps, 1/255")
     assert panel.curves["a"][0] == pytest.approx([0, 2, 8])
     assert [v.mean for v in panel.curves["a"][1]] == list(ROBUST.values())
     assert math.isnan(panel.curves["b"][1][1].mean)

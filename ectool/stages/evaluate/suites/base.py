@@ -42,6 +42,8 @@ Values = Bool[np.ndarray, "n"] | Float[np.ndarray, "n"]
 Columns = dict[str, Values]
 """Metrics that are means over samples, as one value for each of them, NaN where undefined."""
 Table = list[dict[str, object]]
+Conditions = dict[str, dict[str, object]]
+"""By metric, the fields of the results that `reports.evaluation.CONDITION` lists."""
 
 
 @dataclass
@@ -223,6 +225,7 @@ class Suite:
         tables: Returns what a single number does not say, for results and reports.
         draws: Returns, of every column whose samples share random draws of ours, which draw each
             sample was measured with.
+        conditions: Returns, of metrics under a condition, what was done to the images.
         upper_bounds: Returns why metrics are no more than upper bounds, of those that are.
     """
 
@@ -231,4 +234,5 @@ class Suite:
     estimates: Callable[[Evaluated, Resampling], dict[str, Estimate]] = no_estimates
     tables: Callable[[Evaluated, Resampling], dict[str, Table]] = no_tables
     draws: Callable[[Evaluated], dict[str, Int64[np.ndarray, "n"]]] = no_draws
+    conditions: Callable[[Evaluated], Conditions] = lambda _: {}
     upper_bounds: Callable[[Evaluated], dict[str, str]] = lambda _: {}

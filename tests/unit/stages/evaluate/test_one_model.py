@@ -14,11 +14,12 @@ from sklearn.metrics import (
     log_loss,
     top_k_accuracy_score,
 )
+from written_evaluations import write_as_version_2
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
-from ectool.config import DataOptions, EvaluateConfig
+from ectool.config import CompareConfig, DataOptions, EvaluateConfig
 from ectool.datasets.base import VARIANTS
 from ectool.errors import (
     InputError,
@@ -31,6 +32,7 @@ from ectool.stages import evaluate
 from ectool.stages.common.inputs import open_data
 from ectool.stages.evaluate.definitions import suite_of
 from ectool.stages.evaluate.results import read_metrics
+from ectool.stages.tools import compare
 
 N = 100
 OPTIONS = {"limit": N, "shard_size": 64, "device": "cpu", "eps": (2 / 255, 0.1)}
@@ -129,11 +131,12 @@ def test_probabilities_are_scored_as_scikit_learn_does(evaluation, read):
 
 def test_tables_tell_of_every_class_and_every_confidence(evaluation, read):
     results = json.loads((evaluation / "results.json").read_text())
-    assert [line["name"] for line in results["classes"]] == [str(digit) for digit in range(10)]
-    assert sum(line["n"] for line in results["classes"]) == N
-    means = [line["accuracy"] for line in results["classes"]]
+    tables = results["tables"]
+    assert [line["name"] for line in tables["classes"]] == [str(digit) for digit in range(10)]
+    assert sum(line["n"] for line in tables["classes"]) == N
+    means = [line["accuracy"] for line in tables["classes"]]
     assert np.mean(means) == pytest.approx(results["metrics"]["balanced_accuracy"]["value"])
-    bins = results["reliability"]
+    bins = tables["reliability"]
     assert (len(bins), sum(line["n"] for line in bins)) == (15, N)
     gaps = [
         line["n"] / N * abs(line["accuracy"] - line["confidence"]) for line in bins if line["n"]
@@ -203,6 +206,21 @@ class TestOutput:
         assert not evaluate.run(config(evaluation, batch_size=5), listener).is_new
         assert (listener.notes, listener.tasks) == ([], [])
         assert [path.stat().st_mtime_ns for path in files] == before
+
+    def test_results_of_version_2_are_rewritten_without_the_model(
+        self, config, own, tree, listener
+    ):
+        before = tree(own)
+        write_as_version_2(own)
+        assert tree(own) != before
+        assert evaluate.run(config(own), listener).is_new
+        assert tree(own) == before
+        assert listener.tasks == []
+
+    def test_results_of_version_2_are_compared(self, own, evaluation):
+        write_as_version_2(own)
+        found = compare.run(CompareConfig(a=own, b=evaluation))
+        assert found["metrics"]["accuracy@original"]["difference"] == 0
 
     def test_another_key_needs_force(self, config, own, tree, tmp_path):
         before = tree(own)

@@ -23,7 +23,7 @@ def write_evaluated(path, options, number):
     """Write the round of an evaluation, and results that were computed from it."""
     write_round(path, options, number)
     found = {file: read_manifest(path / file).id for file in (SAMPLES, HEATMAPS, WEIGHTS)}
-    write_evaluation(path, {"accuracy@original": 0.5}, tables={"parts": found})
+    write_evaluation(path, {"accuracy@original": 0.5}, parts=found)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
     ORIGINAL,
     Columns,
+    Conditions,
     Part,
     Resampling,
     Subject,
@@ -23,6 +24,7 @@ from ectool.stages.evaluate.suites.base import (
     Table,
     mapped,
 )
+from ectool.stages.evaluate.suites.classification.metrics import ACCURACIES
 from ectool.stages.evaluate.suites.classification.suite import accuracies, mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.tables import mean_lines
@@ -167,4 +169,15 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
     return {"curves": mean_lines(means, "share")}
 
 
-SUITE = Suite(parts, columns, estimates, tables)
+def conditions(evaluated: Evaluated) -> Conditions:
+    """Return the variant of the images, or the share of the background that is replaced."""
+    details: Conditions = {name: {"variant": name} for name in _others(evaluated)}
+    details |= {condition_of(share): {"replaced": share} for share in _replaced(evaluated)}
+    return {
+        f"{measure}@{detail}": {"measure": measure, **fields}
+        for measure in ACCURACIES
+        for detail, fields in details.items()
+    }
+
+
+SUITE = Suite(parts, columns, estimates, tables, conditions=conditions)

@@ -15,6 +15,8 @@ Norm = Literal["linf", "l2"]
 
 RADII: Mapping[str, Norm] = {"eps": "linf", "eps_l2": "l2"}
 """Norm of the radii of each option."""
+MEASURES = {"": "accuracy", "_map": "map", "_map11": "map11"}
+"""What is measured under attack, by the suffix of the metric's name."""
 PLAIN = "pgd"
 """The attack whose metrics are called `robust` without a suffix."""
 
@@ -75,6 +77,18 @@ class Condition:
     def metric(self) -> str:
         """Name the robust accuracy, e.g. `robust@2/255`."""
         return f"{self.base}@{self.radius}"
+
+    @property
+    def measures(self) -> dict[str, str]:
+        """Return what each metric of the attack measures, by the name of the metric."""
+        return {
+            f"{self.base}{suffix}@{self.radius}": measure for suffix, measure in MEASURES.items()
+        }
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """Return attack, norm and radius as fields of the results."""
+        return {"attack": self.attack, "norm": self.norm, "radius": self.eps}
 
     def key(self, restarts: int, seed: int) -> dict[str, Any]:
         """Return what determines the logits besides model and data.

@@ -26,7 +26,15 @@ from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.same_images import VIEW, check_same_images
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.results import read_results
-from ectool.stages.evaluate.suites.base import ORIGINAL, Part, Subject, Table, Values, mapped
+from ectool.stages.evaluate.suites.base import (
+    ORIGINAL,
+    Conditions,
+    Part,
+    Subject,
+    Table,
+    Values,
+    mapped,
+)
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file, severity_name
 from ectool.stages.evaluate.suites.tables import mean_lines
@@ -95,6 +103,18 @@ def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
     every = np.stack([correct[kind] for kind in counted])
     found["corruption_accuracy"] = correctness_under_corruption(every)
     return found | _errors(evaluated, every, counted)
+
+
+def corruption_conditions(evaluated: Evaluated) -> Conditions:
+    """Return the kind of corruption of each metric under one, and its severities."""
+    return {
+        f"corruption_accuracy@{kind}": {
+            "measure": "accuracy",
+            "corruption": kind,
+            "severities": list(SEVERITIES),
+        }
+        for kind in _measured(evaluated)
+    }
 
 
 def corruption_curves(evaluated: Evaluated) -> Table:

@@ -22,6 +22,7 @@ from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
     ORIGINAL,
+    Conditions,
     Part,
     Resampling,
     Subject,
@@ -37,12 +38,15 @@ from ectool.stages.evaluate.suites.robustness.conditions import (
     Condition,
     Norm,
     conditions,
+    metric_base,
 )
 from ectool.stages.evaluate.suites.robustness.corruption import (
     corruption_columns,
+    corruption_conditions,
     corruption_curves,
     corruption_parts,
 )
+from ectool.stages.evaluate.suites.robustness.metrics import WORST
 from ectool.stages.evaluate.suites.robustness.upper_bounds import (
     checks_of,
     survivors_first,
@@ -262,8 +266,27 @@ def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]
         yield {**curve, "eps": condition.eps}, correct
 
 
+def metric_conditions(evaluated: Evaluated) -> Conditions:
+    """Return attack, norm and radius of each metric, and the corruption of those under one."""
+    found: Conditions = {}
+    for one in _measured(evaluated):
+        found |= {
+            name: {"measure": measure, **one.fields} for name, measure in one.measures.items()
+        }
+        worst = {"measure": "accuracy", **one.fields, "attack": WORST}
+        found[f"{metric_base(WORST)}@{one.radius}"] = worst
+    return found | corruption_conditions(evaluated)
+
+
 def _upper_bounds(evaluated: Evaluated) -> dict[str, str]:
     return upper_bounds(evaluated, _measured(evaluated))
 
 
-SUITE = Suite(parts, columns, estimates, tables, upper_bounds=_upper_bounds)
+SUITE = Suite(
+    parts,
+    columns,
+    estimates,
+    tables,
+    conditions=metric_conditions,
+    upper_bounds=_upper_bounds,
+)

@@ -68,24 +68,18 @@ def upper_bounds(evaluated: Evaluated, measured: Iterable[Condition]) -> dict[st
     areas: dict[str, str] = {}
     for condition in measured:
         if reason := _unguided(evaluated, condition):
-            found |= dict.fromkeys(_names(condition), reason)
+            found |= dict.fromkeys(condition.measures, reason)
     for check in checks_of(measured):
         reason = _broken(evaluated, check) if evaluated.has(check.file) else ""
         own = [found.get(condition.metric, "") for condition in check.conditions]
         if reason:
-            names = [n for c in measured if _is_at(c, check) for n in _names(c)]
+            names = [n for c in measured if _is_at(c, check) for n in c.measures]
             found |= {name: reason for name in names if name not in found}
         worst = reason or (own[0] if all(own) else "")
         if worst:
             found[f"robust_worst@{check.conditions[0].radius}"] = worst
             areas.setdefault(f"robust_area@{check.norm}", worst)
     return found | areas
-
-
-def _names(condition: Condition) -> tuple[str, ...]:
-    """Return the metrics of an attack, of one label a sample and of several."""
-    ranked = ("", "_map", "_map11")
-    return tuple(f"{condition.base}{ending}@{condition.radius}" for ending in ranked)
 
 
 def _is_at(condition: Condition, check: Check) -> bool:

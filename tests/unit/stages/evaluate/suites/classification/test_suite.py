@@ -34,7 +34,7 @@ def evaluated(model, tmp_path_factory):
 
 def test_the_worst_group_is_that_of_the_table(evaluated):
     results, answers, digits = evaluated
-    lines = {line["name"]: line for line in results["groups"]}
+    lines = {line["name"]: line for line in results["tables"]["groups"]}
     assert list(lines) == list(digits.groups.names)
     for number, name in enumerate(digits.groups.names):
         rows = np.flatnonzero(digits.groups.of_samples == number)
@@ -47,9 +47,11 @@ def test_the_worst_group_is_that_of_the_table(evaluated):
 
 def test_the_confusion_holds_every_image_once(evaluated):
     results, answers, digits = evaluated
-    cells = {(line["truth"], line["predicted"]): line["n"] for line in results["confusion"]}
+    cells = {
+        (line["label"], line["predicted"]): line["n"] for line in results["tables"]["confusion"]
+    }
     assert min(cells.values()) > 0
-    assert len(cells) == len(results["confusion"])
+    assert len(cells) == len(results["tables"]["confusion"])
     for truth in range(10):
         for predicted in range(10):
             expected = int(((digits.labels == truth) & (answers == predicted)).sum())

@@ -109,7 +109,7 @@ def measured_digits(model, tmp_path):
 
 def test_accuracy_falls_from_the_image_to_the_other_background(measured_digits):
     results = measured_digits[0]((1.0, 0.5))
-    curve = [line for line in results["curves"] if line["curve"] == "replaced"]
+    curve = [line for line in results["tables"]["curves"] if line["curve"] == "replaced"]
     assert [line["share"] for line in curve] == [0, 0.5, 1]
     metrics = results["metrics"]
     # The objects of both variants are the same pixels, so the last point is a variant.

@@ -108,7 +108,7 @@ def test_the_worst_counts_what_survives_every_attack(attacked, results):
 
 def test_the_area_lies_under_the_worst_of_every_radius(results):
     found = values(results)
-    clean = next(line["value"] for line in results["curves"] if line.get("eps") == 0)
+    clean = next(line["value"] for line in results["tables"]["curves"] if line.get("eps") == 0)
     near, far = found["robust_worst@1/255"], found["robust_worst@4/255"]
     area = (clean + near) / 2 * (1 / 4) + (near + far) / 2 * (3 / 4)
     assert found["robust_area@linf"] == pytest.approx(area)
@@ -116,7 +116,7 @@ def test_the_area_lies_under_the_worst_of_every_radius(results):
 
 
 def test_curves_begin_at_the_clean_accuracy_and_hold_every_attack(results):
-    lines = [line for line in results["curves"] if line["curve"] == "robustness"]
+    lines = [line for line in results["tables"]["curves"] if line["curve"] == "robustness"]
     curves = {}
     for line in lines:
         curves.setdefault((line["attack"], line["norm"]), []).append(line)
@@ -153,7 +153,7 @@ class TestCorruptions:
         benchmark = 1 - np.mean([wrong["fog"].mean(), wrong["contrast"].mean()])
         assert found["corruption_accuracy"] == pytest.approx(benchmark)
         assert "mce" not in found
-        lines = [line for line in results["curves"] if line["curve"] == "corruption"]
+        lines = [line for line in results["tables"]["curves"] if line["curve"] == "corruption"]
         assert [(line["corruption"], line["severity"]) for line in lines] == [
             (kind, severity) for kind in KINDS for severity in range(1, 6)
         ]
