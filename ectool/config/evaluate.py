@@ -22,7 +22,7 @@ SUITES = (
     "sanity",
     "stability",
 )
-"""Groups of metrics, each of which can be measured without the others."""
+"""Groups of metrics, each of which can be computed without the others."""
 BENCHMARK_CORRUPTIONS = (
     "gaussian_noise",
     "shot_noise",
@@ -39,15 +39,15 @@ BENCHMARK_CORRUPTIONS = (
     "pixelate",
     "jpeg_compression",
 )
-"""Kinds of the corruption error: those of ImageNet-C that need no photographs."""
+"""Corruptions of mCE: those of ImageNet-C that need no photographs."""
 CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "spatter", "saturate")
 
 
 def check_suites(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is no suite, and none at all; order and repetition mean nothing.
+    """Reject unknown suites, and an empty list; order and repetition do not matter.
 
     Raises:
-        ValueError: What was expected.
+        ValueError: A name is unknown.
     """
     if not names or not set(names) <= set(SUITES):
         raise ValueError(f"one or more of {', '.join(SUITES)}")
@@ -55,7 +55,7 @@ def check_suites(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def each_of(known: tuple[str, ...]) -> AfterValidator:
-    """Return what refuses names that are not known, and drops repetitions."""
+    """Return a validator that rejects unknown names, and drops repetitions."""
 
     def check(names: tuple[str, ...]) -> tuple[str, ...]:
         if not set(names) <= set(known):
@@ -66,10 +66,10 @@ def each_of(known: tuple[str, ...]) -> AfterValidator:
 
 
 def check_methods(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse names of no explainer, and drop repetitions.
+    """Reject unknown methods, and drop repetitions.
 
     Raises:
-        ValueError: What was expected.
+        ValueError: A name is unknown.
     """
     return tuple(dict.fromkeys(check_method(name) for name in names))
 
@@ -88,63 +88,69 @@ Distances = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], BeforeValidato
 class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `evaluate`."""
 
-    model: str = option("", "Model, as for `explain`; or several by --models.", keyed=False)
+    model: str = option("", "Model, as in `explain`. For several models use --models.", keyed=False)
     models: TextList = option(
         (),
-        "Models, each evaluated on its own: folders, patterns such as 'runs/*/model', and lists "
+        "Models to evaluate and compare: folders, patterns such as 'runs/*/model', and lists "
         "(.toml, .csv) of names, architectures and checkpoints.",
         keyed=False,
     )
     split: str = option("test", "Split of the data set.")
-    suite: Suites = option(SUITES, f"What is measured, any of {', '.join(SUITES)}.")
+    suite: Suites = option(SUITES, f"Suites of metrics: any of {', '.join(SUITES)}.")
     attacks: Attacks = option(
         ("fgsm", "pgd", "background", "apgd-ce"), f"robustness: any of {attacks_help()}."
     )
-    eps: RadiusList = option((2 / 255, 8 / 255), "robustness: radii in the L-inf norm.")
-    eps_l2: Distances = option((0.5,), "robustness: radii in the L2 norm.")
-    steps: int = option(20, "robustness: steps of the attacks that take several.", ge=1)
+    eps: RadiusList = option(
+        (2 / 255, 8 / 255), "robustness: radii of the attacks in the L-inf norm."
+    )
+    eps_l2: Distances = option((0.5,), "robustness: radii of the attacks in the L2 norm.")
+    steps: int = option(20, "robustness: number of steps of iterated attacks.", ge=1)
     restarts: int = option(
-        1, "robustness: starts; what one of them changed is not tried again.", ge=1
+        1, "robustness: number of starts; misclassified images are not attacked again.", ge=1
     )
     corruptions: Corruptions = option(
-        BENCHMARK_CORRUPTIONS, "robustness: common corruptions, each at five severities."
+        BENCHMARK_CORRUPTIONS, "robustness: common corruptions, each with five severities."
     )
     corruption_baseline: Path | None = option(
-        None, "robustness: evaluation of the model that mCE compares with.", keyed=False
+        None, "robustness: folder of an evaluation, the baseline of mCE.", keyed=False
     )
     replaced: Shares = option(
-        (0.25, 0.5, 0.75, 1.0), "debiasing: shares of the background that are replaced."
+        (0.25, 0.5, 0.75, 1.0), "debiasing: shares of the background to replace."
     )
     challenge: bool = option(
         False,
-        "debiasing: paste every object on every background (only_bg_t); costs their product.",
+        "debiasing: paste every object on every background (only_bg_t), a forward pass each.",
     )
     validation_split: str = option(
-        "validation", "localization: split on which the threshold of boxes is tuned."
+        "validation", "localization: split for tuning the threshold of the boxes."
     )
     explainers: Methods = option(
-        ("gradcam++", "layercam"), "stability: methods that --method is compared with."
+        ("gradcam++", "layercam"), "stability: methods to compare with --method."
     )
     subset: int = option(
-        500, "faithfulness, sanity, stability: most samples looked at, drawn by hash.", ge=1
+        500, "faithfulness, sanity, stability: maximum number of samples, selected by a hash.", ge=1
     )
     draws: int = option(
         8,
-        "sanity: draws of the random weights, each for its share of the samples; of two or more "
-        "the interval tells how much the draw matters.",
+        "sanity: number of draws of random weights, each for a part of the samples; with two or "
+        "more, the interval includes the variation between draws.",
         ge=1,
     )
     bootstrap: int = option(
-        1000, "Draws behind intervals that have no formula: ECE, mAP, location instability.", ge=100
+        1000,
+        "Bootstrap draws for intervals without a formula: ECE, mAP, location instability.",
+        ge=100,
     )
-    seed: int = option(0, "Seed of everything that is drawn, and of the bootstrap.", ge=0)
+    seed: int = option(0, "Seed of all random numbers, including the bootstrap.", ge=0)
     require: TextList = option(
-        (), "Bounds to meet, e.g. 'bg_gap<=10,robust@2/255>=30'; shares in percent.", keyed=False
+        (),
+        "Bounds that metrics must meet, in percent, e.g. 'bg_gap<=10,robust@2/255>=30'.",
+        keyed=False,
     )
 
     @model_validator(mode="after")
     def _check(self) -> EvaluateConfig:
-        """Refuse no model, and one beside several.
+        """Require either one model, or several.
 
         Raises:
             UsageError: Both or none are given.
@@ -159,7 +165,7 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
         if self.models and self.checkpoint is not None:
             raise UsageError(
                 "--checkpoint",
-                expected="none beside --models",
+                expected="none with --models",
                 got=str(self.checkpoint),
                 fix="give a list (.csv, .toml) with a column checkpoint",
             )

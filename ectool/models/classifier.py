@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
 """A number for each colour channel: three, or one for networks of grey images."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class ModelSpec:
         """
         try:
             height, width = (int(side) for side in fields["input_size"])
+            class_order = fields.get("class_order")
             return cls(
                 architecture=str(fields["architecture"]),
                 class_names=tuple(str(name) for name in fields["class_names"]),
@@ -83,7 +83,7 @@ class ModelSpec:
                 else str(fields["target_layer"]),
                 layout=None if fields["layout"] is None else _layout(fields["layout"]),
                 has_names=bool(fields.get("has_names", True)),
-                class_order=_optional(str, fields.get("class_order")),
+                class_order=None if class_order is None else str(class_order),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -229,10 +229,6 @@ def to_pixels(
     bytes_ = images if isinstance(images, Tensor) else torch.tensor(images)
     pixels = bytes_.to(device).to(torch.float32, memory_format=torch.channels_last)
     return pixels.div_(255)
-
-
-def _optional(convert: Callable[[Any], T], value: object) -> T | None:
-    return None if value is None else convert(value)
 
 
 def _channels(values: Iterable[float]) -> Channels:

@@ -94,7 +94,6 @@ def find_model(options: ModelOptions) -> ModelReference:
             of a checkpoint.
     """
     path, program = Path(options.model), program_file(options.model)
-    is_artifact = path.exists() or os.sep in options.model
     if program is not None and options.checkpoint is not None:
         raise UsageError(
             "--checkpoint",
@@ -102,26 +101,34 @@ def find_model(options: ModelOptions) -> ModelReference:
             got=str(options.checkpoint),
             fix="leave it out",
         )
-    if options.checkpoint is None and path.is_file():
+    source = program or options.checkpoint
+    if source is None and path.is_file():
         raise UsageError(
             f"--model {options.model}",
             expected="a model artifact, which is a folder, or an architecture",
             got="a file",
-            fix="name its architecture, and give the file as --checkpoint",
+            fix="give its architecture as --model, and the file as --checkpoint",
         )
-    if options.checkpoint is None and program is None and is_artifact:
-        _check_plain(options)
-        manifest = folder.open_folder(path, "model")
-        module = imported_module(_architecture_in(path))
-        return ModelReference(path=path, kind="model", id=manifest.id, module=module)
-    source = program or options.checkpoint
+    if source is None and (path.exists() or os.sep in options.model):
+        return _artifact(options, path)
+    return _checkpoint(options, source, is_program=program is not None)
+
+
+def _artifact(options: ModelOptions, path: Path) -> ModelReference:
+    _check_plain(options)
+    manifest = folder.open_folder(path, "model")
+    module = imported_module(_architecture_in(path))
+    return ModelReference(path=path, kind="model", id=manifest.id, module=module)
+
+
+def _checkpoint(options: ModelOptions, source: Path | None, *, is_program: bool) -> ModelReference:
     if source is None or options.classes is None:
         missing = "--checkpoint" if source is None else "--classes"
         raise UsageError(
             f"--model {options.model}",
             expected="a model artifact, or an architecture with --checkpoint and --classes",
-            got=f"no such artifact and no {missing}" if program is None else f"no {missing}",
-            fix=f"check the path or add {missing}" if program is None else f"add {missing}",
+            got=f"no {missing}" if is_program else f"no such artifact and no {missing}",
+            fix=f"add {missing}" if is_program else f"check the path or add {missing}",
         )
     return ModelReference(
         path=source,
@@ -129,7 +136,7 @@ def find_model(options: ModelOptions) -> ModelReference:
         id=f"{options.model}:{options.classes}:{checkpoint_digest(source)}",
         architecture=options.model,
         classes=options.classes,
-        is_program=program is not None,
+        is_program=is_program,
         module=imported_module(options.model),
     )
 

@@ -49,7 +49,7 @@ def options(few_options, checkpoint):
 
 
 def logits_of(network, images):
-    """Ask a network the way its public weights want to be asked."""
+    """Return the logits of a network, with the normalisation of its public weights."""
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     with torch.no_grad():
@@ -81,7 +81,7 @@ class TestForeignCheckpoint:
         config = ExplainConfig(**options, samples=samples, output=tmp_path / "cams.zarr")
         assert read(explain.run(config).path)["adversarial"].shape == (N, 2, 2)
 
-    def test_is_known_by_its_architecture_and_bytes(self, options, foreign, tmp_path):
+    def test_is_identified_by_its_architecture_and_bytes(self, options, foreign, tmp_path):
         state = {name: value * 2 for name, value in foreign.state_dict().items()}
         torch.save(state, tmp_path / "other.pth")
         changes = ({}, {"checkpoint": tmp_path / "other.pth"}, {"model": "resnet34"})
@@ -161,12 +161,12 @@ class TestImageSize:
         data = DataOptions(data=f"imagefolder:{few}", size=16)
         check_data(rigid, open_data(data, "all"))
 
-    def test_that_it_takes_all_the_same(self, model, few, data_root):
+    def test_that_it_accepts_nevertheless(self, model, few, data_root):
         data = DataOptions(data=f"imagefolder:{few}", size=48)
         check_data(load_folder(model).eval(), open_data(data, "all"))
 
 
-def test_a_model_artifact_answers_as_its_network(model, few_options, few_digits, read, tmp_path):
+def test_a_model_artifact_predicts_like_its_network(model, few_options, few_digits, read, tmp_path):
     config = PerturbConfig(model=str(model), output=tmp_path / "a.zarr", steps=0, **few_options)
     found = read(perturb.run(config).path)["logits_clean"]
     network = load_folder(model).eval()
@@ -198,7 +198,7 @@ class TestOptionsOfCheckpoints:
     @pytest.mark.parametrize(
         "change", [{"entry": "ema"}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}, {"classes": 10}]
     )
-    def test_a_model_artifact_knows_them(self, model, few_options, change, tmp_path):
+    def test_a_model_artifact_contains_them(self, model, few_options, change, tmp_path):
         config = PerturbConfig(
             model=str(model), **few_options, **change, output=tmp_path / "adv.zarr"
         )
@@ -213,12 +213,12 @@ class TestTraining:
         with pytest.raises(UsageError, match="expected a --checkpoint, got none"):
             train.run(config)
 
-    def test_a_file_of_weights_is_no_model(self, checkpoint, few_options, tmp_path):
+    def test_a_file_of_weights_is_not_a_model(self, checkpoint, few_options, tmp_path):
         config = PerturbConfig(**few_options, model=str(checkpoint), output=tmp_path / "a.zarr")
-        with pytest.raises(UsageError, match="give the file as --checkpoint"):
+        with pytest.raises(UsageError, match="and the file as --checkpoint"):
             perturb.run(config)
 
-    def test_wants_labels(self, tmp_path):
+    def test_requires_labels(self, tmp_path):
         write_stl10(tmp_path / "stl10_binary", per_class=1)
         config = TrainConfig(data=f"stl10:{tmp_path}", split="unlabeled", output=tmp_path / "m")
         with pytest.raises(InputError, match="expected a label for every image, got none for"):
@@ -335,7 +335,7 @@ class TestPrograms:
 class TestWiderModels:
     """Models of the 1,000 classes of ImageNet on the nine of ImageNet-9."""
 
-    def test_answer_over_all_classes_and_are_translated(
+    def test_predict_over_all_classes_and_are_grouped(
         self, tmp_path, monkeypatch, read, quick_evaluation
     ):
         write_imagenet9(tmp_path / "imagenet9", per_class=2, train_per_class=1)
