@@ -22,7 +22,7 @@ def outcome_of(path: Path, *, is_new: bool) -> Outcome:
 
 
 def findings_of(path: Path) -> Iterator[str]:
-    """Yield what can spoil the results of an artifact, a sentence each, behind its path."""
+    """Yield a sentence for each finding that can spoil results; it begins with the path."""
     manifest = read_manifest(path)
     if manifest is None:
         return
@@ -35,9 +35,9 @@ def findings_of(path: Path) -> Iterator[str]:
 
 
 def _of_heatmaps(findings: Mapping[str, float], length: int) -> Iterator[str]:
-    """Yield what is wrong with heatmaps, and with those behind other artifacts.
+    """Yield findings about heatmaps, or about the heatmaps that another artifact is made from.
 
-    Single zero maps are common behind a ReLU; only their count is recorded.
+    Single zero maps are common after a ReLU, so only their count is recorded.
     """
     if any(name.startswith(ZERO) and count >= length for name, count in findings.items()):
         yield (
@@ -46,20 +46,20 @@ def _of_heatmaps(findings: Mapping[str, float], length: int) -> Iterator[str]:
         )
     if unaltered := int(findings.get(UNALTERED, 0)):
         yield (
-            f"random weights left {unaltered} logits as they were, so some blocks were not "
+            f"{unaltered} logits did not change under random weights, so some blocks were not "
             "randomised; see its tables"
         )
     meant = (FINDING, UNDEFINED)
     if constant := sum(int(n) for name, n in findings.items() if name.startswith(meant)):
         yield (
-            f"{constant} heatmaps are constant (or zero), so they show nothing and no background "
-            "follows from them; choose a layer with a larger map (--layer), a larger --size or "
+            f"{constant} heatmaps are constant (or zero), so they show nothing and give no "
+            "background mask; choose a layer with a larger map (--layer), a larger --size or "
             "another --method"
         )
 
 
 def _of_samples(findings: Mapping[str, float], length: int) -> Iterator[str]:
-    """Yield which samples the attack left unchanged, or had no gradient for."""
+    """Yield findings about samples that are unchanged or had no usable gradient."""
     if unmoved := findings.get(UNMOVED):
         yield (
             f"{unmoved} of {length} samples are unchanged: the steps are smaller than one grey "

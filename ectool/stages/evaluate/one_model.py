@@ -175,7 +175,7 @@ def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[str]:
         if "upper_bound" in entry:
             names.setdefault(entry["upper_bound"], []).append(name)
     for reason, those in names.items():
-        yield f"{output}: no more than upper bounds: {', '.join(those)}; {reason}"
+        yield f"{output}: only upper bounds: {', '.join(those)}; {reason}"
 
 
 def _tell_what_is_left_out(subject: Subject) -> None:

@@ -41,7 +41,7 @@ class Inputs:
         weights: Artifact of the sample weights.
         samples: Artifact of the perturbed images.
         validation: Validation images by variant; those of the learning curves.
-        values: The sample weights in the order of `dataset`, as they were written.
+        values: The sample weights in the order of `dataset`, not scaled.
     """
 
     dataset: Dataset

@@ -38,7 +38,7 @@ def test_findings_are_those_of_all_shards_whether_they_are_new_or_not(made, is_n
     outcome = outcome_of(path, is_new=is_new)
     assert (outcome.path, outcome.is_new) == (path, is_new)
     unaltered, constant = outcome.findings
-    assert unaltered.startswith(f"{path}: random weights left 6 logits as they were")
+    assert unaltered.startswith(f"{path}: 6 logits did not change under random weights")
     assert constant.startswith(f"{path}: 2 heatmaps are constant (or zero)")
 
 
