@@ -14,7 +14,13 @@ from jaxtyping import Bool, Float, Float64, Int8, Integer
 
 from ectool.errors import InputError
 from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
-from ectool.metrics.statistics import Estimate, normal_quantile, resample, without_interval
+from ectool.metrics.statistics import (
+    Estimate,
+    mean_of_defined,
+    normal_quantile,
+    resample,
+    without_interval,
+)
 
 Scores = Float[np.ndarray, "n c"]
 _EDGE = 1e-6
@@ -85,7 +91,7 @@ def mean_average_precision(
         InputError: Scores and labels differ in shape, or a label is not 1, 0 or -1.
     """
     precisions = average_precision(scores, labels, interpolation=interpolation)
-    return float(_mean_of_defined(precisions[None])[0])
+    return float(mean_of_defined(precisions[None])[0])
 
 
 def mean_average_precision_interval(
@@ -124,7 +130,7 @@ def mean_average_precision_interval(
     rankings = _rankings(scores, labels)
 
     def statistic(rows: Integer[np.ndarray, "r n"]) -> Float64[np.ndarray, "r"]:
-        return _mean_of_defined(_by_class(rankings, _counts(rows), interpolation))
+        return mean_of_defined(_by_class(rankings, _counts(rows), interpolation))
 
     n, value = len(scores), float("nan")
     if n:
@@ -224,12 +230,6 @@ def _counts(rows: Integer[np.ndarray, "r n"]) -> Integer[np.ndarray, "r n"]:
     resamples, samples = rows.shape
     cells = rows + samples * np.arange(resamples)[:, None]
     return np.bincount(cells.ravel(), minlength=rows.size).reshape(rows.shape)
-
-
-def _mean_of_defined(values: Float64[np.ndarray, "r c"]) -> Float64[np.ndarray, "r"]:
-    known = ~np.isnan(values)
-    total, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _correct_labels(

@@ -231,6 +231,20 @@ def paired(first: Sample, second: Sample) -> Float64[np.ndarray, "2 n"]:
     return np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
 
 
+def mean_of_defined(values: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n"]:
+    """Average the defined values of each row.
+
+    Args:
+        values: Values; NaN where undefined.
+
+    Returns:
+        Means; NaN for a row without a defined value.
+    """
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def mean_per_sample(
     values: Float[np.ndarray, "p"], samples: Integer[np.ndarray, "p"], count: int
 ) -> Float64[np.ndarray, "n"]:

@@ -13,6 +13,7 @@ from ectool.metrics import statistics
 from ectool.metrics.statistics import (
     bootstrap_interval,
     mean_interval,
+    mean_of_defined,
     mean_per_sample,
     paired_difference,
 )
@@ -163,3 +164,9 @@ def test_pairs_are_averaged_per_sample(pairs):
         mine = [value for owner, value in pairs if owner == sample and not math.isnan(value)]
         expected.append(sum(mine) / len(mine) if mine else math.nan)
     np.testing.assert_allclose(mean_per_sample(values, samples, 5), expected)
+
+
+def test_the_mean_of_a_row_is_over_its_defined_values():
+    nan = math.nan
+    found = mean_of_defined(np.array([[1.0, 2.0, 6.0], [nan, 3.0, 5.0], [nan, nan, nan]]))
+    np.testing.assert_array_equal(found, [3, 4, nan])

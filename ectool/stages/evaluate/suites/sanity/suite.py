@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
+from ectool.metrics.statistics import mean_of_defined
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
     Columns,
@@ -51,7 +52,10 @@ def _work(subject: Subject) -> Work[Any]:
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Return rank correlations after randomising all blocks, and after randomising one."""
+    """Return rank correlations after randomising all blocks, and after randomising one.
+
+    The latter is the mean over the blocks whose random weights changed the logits.
+    """
     if not evaluated.has(SANITY):
         return {}
     ranked = [line for line in _conditions(evaluated) if line.similarity == "rank_correlation"]
@@ -61,15 +65,8 @@ def columns(evaluated: Evaluated) -> Columns:
     )
     return {
         "sanity_cascading": cascading[-1],
-        "sanity_independent": _mean_of_defined(np.stack(independent)),
+        "sanity_independent": mean_of_defined(np.stack(independent).T),
     }
-
-
-def _mean_of_defined(scores: Float64[np.ndarray, "blocks n"]) -> Float64[np.ndarray, "n"]:
-    """Return the mean over the blocks whose random weights changed the logits."""
-    known = np.isfinite(scores)
-    total, count = np.where(known, scores, 0).sum(axis=0), known.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:
