@@ -1,4 +1,4 @@
-"""What one evaluation found, before it is drawn: the source of figures, tables and the page."""
+"""Results of one evaluation: the source of figures, tables and the page."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Evaluation:
     """One evaluated model.
 
     Attributes:
-        name: What the model is called in legends and tables; no two of a report share one.
-        metrics: What each metric is, in the order of the results.
+        name: Name of the model in legends and tables; unique in a report.
+        metrics: Label and definition of each metric, in the order of the results.
         values: Value, interval over the samples and number of samples of each metric.
-        suites: Suite that each metric belongs to.
-        tables: Further tables of the results, by name (`classes`, `reliability`, ...).
-        upper_bounds: Why values are no more than upper bounds, by metric.
+        suites: Suite of each metric.
+        tables: Tables of the results by name (`classes`, `reliability`, ...).
+        upper_bounds: Reason why a value is only an upper bound, by metric.
     """
 
     name: str
@@ -47,15 +47,15 @@ class Evaluation:
     upper_bounds: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
-        """Return the value of a metric; NaN where it was not measured or is undefined."""
+        """Return the value of a metric; NaN if it was not measured or is undefined."""
         return self.values[metric].mean if metric in self.values else math.nan
 
 
 def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
-    """Return what a `results.json` says.
+    """Read a `results.json`.
 
     Args:
-        name: What the model is called.
+        name: Name of the model.
         document: The parsed file, `"schema": "evaluation"`.
 
     Raises:
@@ -90,7 +90,7 @@ def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
 
 
 def interval_of(entry: Row) -> Interval:
-    """Return the numbers of a metric's entry, or of a table's line that has the same keys."""
+    """Return the interval of a metric's entry, or of a table's line with the same keys."""
     value, low, high = (_number(entry[part]) for part in ("value", "low", "high"))
     return Interval(value, low, high, int(entry["n"]))
 

@@ -25,7 +25,7 @@ HEADLINES = (
     "deletion",
     "explanation_consistency",
 )
-"""Metrics that the page shows first; names that end in `@` stand for the smallest strength."""
+"""Metrics that the page shows first; measures under an attack stand for the smallest radius."""
 TRADE_OFFS = (
     ("accuracy@original", ("background_gap",)),
     ("explanation_consistency", (UnderAttack("worst"), UnderAttack("pgd"))),

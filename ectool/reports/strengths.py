@@ -1,4 +1,4 @@
-"""Metrics over growing strength: of attacks, of corruptions, of what else has a number."""
+"""Metrics by strength of attacks, corruptions and replaced backgrounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROBUSTNESS = "robustness"
 STRENGTHS = {"radius": "eps", "replaced": "share of the background that is replaced"}
 """Name of the horizontal axis, by the field of a condition that is a strength."""
 SPELLED = {"linf": "L∞", "l2": "L2"} | {name: row.label for name, row in EVALUATION_ATTACKS.items()}
-"""Norms and attacks as people write them."""
+"""Names of norms and attacks in titles."""
 GREY_LEVELS = 255
 MISSING = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -28,21 +28,21 @@ class Panel:
     """One chart: a curve for every model.
 
     Attributes:
-        title: What is done to the images.
-        across: Name of the horizontal axis.
+        title: Attack or corruption.
+        x_label: Label of the horizontal axis.
         curves: Positions and values of each model that has any, by its name.
     """
 
     title: str
-    across: str
+    x_label: str
     curves: Mapping[str, tuple[Sequence[float], Sequence[Interval]]]
 
 
 def strength_panels(report: Report) -> dict[str, list[Panel]]:
-    """Return what there is over the radius of attacks, the severity of corruptions, and others.
+    """Return the curves over radius of attacks, severity of corruptions, and other strengths.
 
     Returns:
-        Panels by what they have in common: `robustness`, `corruptions`, or the suite of a family.
+        Panels by name: `robustness`, `corruptions`, or the suite of the metrics.
     """
     attacks = _of_table(report, ROBUSTNESS, ("attack", "norm"), "eps")
     found = {
@@ -55,7 +55,7 @@ def strength_panels(report: Report) -> dict[str, list[Panel]]:
 
 
 def _of_table(report: Report, curve: str, keys: Sequence[str], x: str) -> list[Panel]:
-    """Return what the tables of the models say of a curve, apart by the keys."""
+    """Return the panels of a curve from the table of each model, one for each value of the keys."""
     points: dict[tuple[str, ...], dict[str, list[Row]]] = {}
     for entry in report.entries:
         for row in entry.evaluation.tables.get(TABLE, ()):
@@ -77,7 +77,7 @@ def _panel(kind: Sequence[str], by_model: Mapping[str, Sequence[Row]], x: str) -
 
 
 def _of_families(report: Report, suite: str) -> list[Panel]:
-    """Return a panel for each family of a suite's metrics that differ in a strength alone."""
+    """Return a panel for each family of metrics of a suite."""
     found = []
     for members in families(report).values():
         strongest = members[max(members)]
@@ -94,17 +94,17 @@ def _of_families(report: Report, suite: str) -> list[Panel]:
             )
             for entry in report.entries
         }
-        across = next(axis for field, axis in STRENGTHS.items() if field in metric.condition)
+        x_label = next(axis for field, axis in STRENGTHS.items() if field in metric.condition)
         title = metric.label.rpartition(", ")[0] + (f", {SPELLED[norm]}" if norm else "")
-        found.append(Panel(title, f"{across}, 1/{GREY_LEVELS}" if in_levels else across, curves))
+        found.append(Panel(title, f"{x_label}, 1/{GREY_LEVELS}" if in_levels else x_label, curves))
     return found
 
 
 def families(report: Report) -> dict[tuple[tuple[str, Any], ...], dict[float, str]]:
-    """Return the metrics of each family by strength, ascending; those of two strengths or more.
+    """Return the metrics of each family of two strengths or more, by ascending strength.
 
-    The metrics of a family differ in the strength alone, such as robust accuracies at several
-    radii; at strength 0 stands the metric of the original images. The keys are the other fields of
+    The metrics of a family differ in the strength alone, for example robust accuracies at several
+    radii. Strength 0 is the metric on the original images. The keys are the other fields of
     the condition.
     """
     found: dict[tuple[tuple[str, Any], ...], dict[float, str]] = {}
@@ -128,10 +128,10 @@ class UnderAttack:
 
 
 def weakest(wanted: str | UnderAttack, metrics: Mapping[str, Metric]) -> str | None:
-    """Return the metric of a name; of a measure under an attack, that at the smallest radius.
+    """Return a metric by name; of a measure under an attack, the metric at the smallest radius.
 
     Args:
-        wanted: Such as `ece`, or robust accuracy under PGD at any radius.
+        wanted: Name, for example `ece`, or a measure under an attack at any radius.
         metrics: Metrics to choose from; L-inf radii come before those of other norms.
     """
     if isinstance(wanted, str):

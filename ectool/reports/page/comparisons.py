@@ -54,8 +54,8 @@ def _panel_chart(name: str, panel: Panel, groups: Groups) -> str:
             )
         ],
         title=f"{panel.title}, %",
-        label=f"{name}: {panel.title}, by {panel.across}, for each model",
-        axis=panel.across,
+        label=f"{name}: {panel.title}, by {panel.x_label}, for each model",
+        axis=panel.x_label,
     )
 
 

@@ -1,9 +1,11 @@
 """`report.json`: the numbers of a report for programs.
 
 Keys:
+    version: 3. Version 2 had no conditions of metrics, and the tables of results of version 2.
     title: Title.
     unit: Unit of the metrics.
-    metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`.
+    metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`, and the fields of
+        its condition in `results.json`, such as `attack`, `norm` and `radius`.
     models: Evaluated models: `name`, `group` (name that the runs of several seeds share), `data`,
         `metrics` (`value`, `low`, `high` (95 % interval over samples) and `n`), and the
         other tables of the evaluation in `tables`.
@@ -48,6 +50,8 @@ from ectool.reports.content import (
 from ectool.reports.report import Entry, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 
+VERSION = 3
+"""Changes with the keys of `report.json`, and with those of the tables in it."""
 UNIT = "share of 1, which the page shows as percent, unless `is_share` is false"
 IMAGES = ("image", "perturbed", "clean", "adversarial")
 
@@ -61,12 +65,11 @@ def to_document(report: Report) -> dict[str, Any]:
     """Return the document of a report as JSON values."""
     document = {
         "schema": "report",
-        "version": 2,
+        "version": VERSION,
         "title": report.title,
         "unit": UNIT,
         "metrics": {
-            name: _metric(metric) | {"suite": report.suites[name]}
-            for name, metric in report.metrics.items()
+            name: _metric(metric, report.suites[name]) for name, metric in report.metrics.items()
         },
         "models": [_model(entry) for entry in report.entries],
         "failures": [asdict(failure) for failure in report.failures],
@@ -81,10 +84,11 @@ def to_document(report: Report) -> dict[str, Any]:
     return found
 
 
-def _metric(metric: Metric) -> dict[str, Any]:
+def _metric(metric: Metric, suite: str) -> dict[str, Any]:
+    """Return the fields of a metric; those of its condition stand next to the others."""
     found = asdict(metric)
-    del found["condition"]  # results.json has it
-    return found
+    condition = found.pop("condition")
+    return {**found, **condition, "suite": suite}
 
 
 def _model(entry: Entry) -> dict[str, Any]:

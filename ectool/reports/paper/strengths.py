@@ -67,7 +67,7 @@ def _curves(axes: Axes, report: Report, panel: Panel) -> list[int]:
             axes.errorbar(x, value, reach, label=shortened(group), **style, elinewidth=0.7)
             counts += [one.n for one in intervals if one.n]
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=max(axes.get_xlim()) > 4))
-    axes.set(title=panel.title, xlabel=panel.across, ylim=(0, 101))
+    axes.set(title=panel.title, xlabel=panel.x_label, ylim=(0, 101))
     return counts
 
 

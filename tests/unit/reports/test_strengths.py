@@ -87,10 +87,10 @@ def test_tables_tell_of_attacks_and_corruptions(make_report, make_evaluation):
     found = strength_panels(report)
     assert list(found) == ["robustness", "corruptions"]
     linf, l2 = found["robustness"]
-    assert (linf.title, linf.across) == ("PGD, L∞", "eps, 1/255")
-    assert (l2.title, l2.across) == ("PGD, L2", "eps")
+    assert (linf.title, linf.x_label) == ("PGD, L∞", "eps, 1/255")
+    assert (l2.title, l2.x_label) == ("PGD, L2", "eps")
     (noise,) = found["corruptions"]
-    assert (noise.title, noise.across) == ("gaussian noise", "severity")
+    assert (noise.title, noise.x_label) == ("gaussian noise", "severity")
     assert list(linf.curves) == ["a"]
     positions, values = linf.curves["a"]
     assert positions == pytest.approx([0, 2])
@@ -100,7 +100,7 @@ def test_tables_tell_of_attacks_and_corruptions(make_report, make_evaluation):
 def test_without_a_table_metrics_tell_of_attacks(make_report, make_evaluation):
     models = [make_evaluation("a", ROBUST), make_evaluation("b")]
     (panel,) = strength_panels(make_report(*models))["robustness"]
-    assert (panel.title, panel.across) == ("robust accuracy, L∞", "eps, 1/255")
+    assert (panel.title, panel.x_label) == ("robust accuracy, L∞", "eps, 1/255")
     assert panel.curves["a"][0] == pytest.approx([0, 2, 8])
     assert [v.mean for v in panel.curves["a"][1]] == list(ROBUST.values())
     assert math.isnan(panel.curves["b"][1][1].mean)

@@ -15,7 +15,7 @@ from ectool.reports.content import (
     RoundSamples,
     compare,
 )
-from ectool.reports.page.document import as_text, to_document
+from ectool.reports.page.document import VERSION, as_text, to_document
 from ectool.reports.report import Failure, GallerySample
 
 NAN = math.nan
@@ -111,3 +111,12 @@ def test_models(make_report, make_evaluation):
     assert document["metrics"]["nll"]["suite"] == "classification"
     assert document["metrics"]["nll"]["is_share"] is False
     assert document["failures"] == [{"name": "b", "error": "no weights"}]
+
+
+def test_metrics_have_their_conditions(make_report, make_evaluation):
+    document = to_document(make_report(make_evaluation("a", {"robust@2/255": 0.5})))
+    assert document["version"] == VERSION
+    metric = document["metrics"]["robust@2/255"]
+    assert (metric["attack"], metric["norm"], metric["suite"]) == ("pgd", "linf", "robustness")
+    assert metric["radius"] == pytest.approx(2 / 255)
+    assert "condition" not in metric
