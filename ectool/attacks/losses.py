@@ -64,8 +64,8 @@ def margin(logits: Logits, labels: Labels, targets: Labels | None = None) -> Los
         return -margin(logits, targets)
     if labels.ndim == 1:
         return _max_other(logits, labels) - _of(logits, labels)
-    wrong = logits.where(labels == 0, -logits)
-    return wrong.masked_fill(labels < 0, -float("inf")).amax(1).where((labels >= 0).any(1), 0)
+    margins = logits.where(labels == 0, -logits)
+    return margins.masked_fill(labels < 0, -float("inf")).amax(1).where((labels >= 0).any(1), 0)
 
 
 def dlr(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses:
@@ -77,10 +77,10 @@ def dlr(logits: Logits, labels: Labels, targets: Labels | None = None) -> Losses
     """
     ranked = logits.sort(1, descending=True).values
     if targets is None:
-        wrong = _max_other(logits, labels) - _of(logits, labels)
-        return wrong / (ranked[:, 0] - ranked[:, 2] + _TINY)
-    wrong = _of(logits, targets) - _of(logits, labels)
-    return wrong / (ranked[:, 0] - (ranked[:, 2] + ranked[:, 3]) / 2 + _TINY)
+        difference = _max_other(logits, labels) - _of(logits, labels)
+        return difference / (ranked[:, 0] - ranked[:, 2] + _TINY)
+    difference = _of(logits, targets) - _of(logits, labels)
+    return difference / (ranked[:, 0] - (ranked[:, 2] + ranked[:, 3]) / 2 + _TINY)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def batch() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
 
 @pytest.fixture
 def torn(model) -> tuple[Callable[[Tensor], Tensor], LinfBall, Tensor]:
-    """A model that some images can be talked out of, a small ball, and the model's answers."""
+    """A model that misclassifies some attacked images, a small ball, and the predictions."""
     clean = make_batch(n=24)[0] / 255
     usual = model(clean).mean(0)
 

@@ -51,7 +51,7 @@ def test_the_best_image_of_all_steps_is_returned(norm, model, batch):
 
 
 @pytest.mark.parametrize("norm", BALLS)
-def test_a_wrong_answer_counts_for_more_than_the_score_where_it_is_wanted(norm, torn):
+def test_a_misclassified_image_precedes_the_maximum_score(norm, torn):
     model, ball, labels = torn
     ball = BALLS[norm].around(ball.clean, ball.weight, ball.eps if norm == "linf" else 0.15)
     seen = []

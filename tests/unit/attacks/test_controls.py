@@ -24,7 +24,7 @@ def ball(batch):
 
 @pytest.fixture
 def nothing(model, batch):
-    """An objective that a control must not ask."""
+    """An objective that a control must not evaluate."""
 
     def refuse(pixels):
         raise AssertionError("asked")

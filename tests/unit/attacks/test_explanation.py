@@ -1,4 +1,4 @@
-"""The attack on the explanation: what it climbs, what it keeps, and that it gets somewhere."""
+"""The attack on the explanation: its objective, the kept prediction, and its success."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_value_is_the_change_less_the_violated_margin(change, start, explain
 
 
 @pytest.mark.parametrize("answer", ["one", "several"])
-def test_answers_stay_and_explanations_move(answer, network, explain, ball, start):
+def test_predictions_are_kept_and_explanations_change(answer, network, explain, ball, start):
     trunk, head = network
     heatmaps, logits = explain(ball.clean)
     answers = logits.argmax(1) if answer == "one" else (logits > 0).to(torch.int8)
@@ -147,7 +147,9 @@ def test_the_best_permitted_image_of_all_steps_is_returned(change, ball, start):
         assert torch.equal(found[row], expected)
 
 
-def test_an_image_whose_answer_flips_for_the_judge_is_put_back(change, ball, start):
+def test_the_clean_image_replaces_one_whose_prediction_changes_for_the_evaluation_model(
+    change, ball, start
+):
     flipped = torch.arange(N) % 2 == 0
 
     def evaluation_model(pixels):

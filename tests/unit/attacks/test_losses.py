@@ -81,7 +81,7 @@ def test_losses_of_several_labels_equal_their_definition(name, targeted):
     assert not gradient[labels < 0].any()
 
 
-def test_margin_and_dlr_are_positive_exactly_for_wrong_answers():
+def test_margin_and_dlr_are_positive_exactly_for_misclassified_images():
     logits, labels, _ = logits_and_labels()
     wrong = logits.argmax(1) != labels
     assert 0 < wrong.sum() < N
@@ -123,7 +123,7 @@ def test_losses_that_are_not_defined(name, classes, multilabel, targeted, messag
     assert find_loss("dlr", 3, multilabel=False) is LOSSES["dlr"]
 
 
-def test_target_classes_are_wrong_ones_by_their_definition():
+def test_target_classes_are_wrong_classes_by_definition():
     logits, labels, _ = logits_and_labels()
     ids = [f"s{row}" for row in range(N)]
     for row in range(N):
@@ -148,7 +148,7 @@ def test_random_target_classes_belong_to_the_sample():
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-3, 1000.0, 1e6, 1e30])
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_rescaled_logits_know_no_factor(factor, multilabel):
+def test_rescaled_logits_do_not_depend_on_a_factor(factor, multilabel):
     logits = logits_and_labels()[0].float()
     scale = scale_of(logits, multilabel=multilabel)
     spread = (logits * scale[:, None]).square().mean(1).sqrt()

@@ -1,4 +1,4 @@
-"""What a monitor sees of attacks on networks that show no way, and on those that do."""
+"""The monitor of attacks, on networks with and without usable gradients."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def attacked(network, batch, attack="pgd", steps=6, loss="scaled-ce", factor=Non
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
-def test_a_smooth_network_leads_every_image(attack, model, batch):
+def test_a_smooth_network_has_gradients_for_every_image(attack, model, batch):
     _, monitor = attacked(model, batch, attack)
     assert not monitor.without_gradient().any()
-    assert monitor.with_constant_loss().all() == (attack == "fgsm")  # which takes one look
+    assert monitor.with_constant_loss().all() == (attack == "fgsm")  # which evaluates the loss once
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd"])
-def test_rounded_input_and_cut_graphs_lead_nowhere(attack, model, batch):
+def test_rounded_inputs_and_cut_graphs_have_no_gradient(attack, model, batch):
     for network in (
         lambda x: model((x * 7).round() / 7),
         lambda x: model(x.detach()),
@@ -43,12 +43,12 @@ def test_rounded_input_and_cut_graphs_lead_nowhere(attack, model, batch):
         assert torch.equal(found, batch()[0].float() / 255) or attack == "apgd"
 
 
-def test_gradients_that_are_no_numbers_lead_nowhere(model, batch):
+def test_nan_gradients_are_not_usable(model, batch):
     _, monitor = attacked(lambda x: model(x) + (x.mean() * 0).sqrt(), batch)
     assert monitor.without_gradient().all()
 
 
-def test_only_some_of_a_batch_are_stuck(model, batch):
+def test_some_images_of_a_batch_have_no_gradient(model, batch):
     odd = torch.arange(6) % 2 == 1
 
     def network(x):

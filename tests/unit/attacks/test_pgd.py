@@ -114,7 +114,7 @@ def test_successes_after_a_leg_are_results_and_leave(norm, steps, torn):
     assert sum(map(len, seen)) == passes
 
 
-def test_logits_are_the_judges_of_the_rounded_images(model, batch):
+def test_logits_are_those_of_the_evaluation_model_for_rounded_images(model, batch):
     images, labels, background = batch()
 
     def fast(pixels: Tensor) -> Tensor:

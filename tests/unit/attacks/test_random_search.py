@@ -50,7 +50,7 @@ def test_an_image_is_searched_alike_in_every_batch(norm, model, batch):
     torch.testing.assert_close(searched(model, clean, labels, norm, rows=rows), whole[rows])
 
 
-def test_what_is_wrong_is_left_where_it_started(torn):
+def test_misclassified_images_keep_their_start(torn):
     evaluation_model, ball, labels = torn
     seen = []
 

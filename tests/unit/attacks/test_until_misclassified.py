@@ -1,4 +1,4 @@
-"""Attacks that go on until the answer is wrong, against loops that leave nothing out."""
+"""Attacks until misclassification, against loops without early stopping."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_one_start_is_the_plain_attack_bit_for_bit(steps, torn):
     assert torch.equal(found, model(pgd(ball, objective, start, settings)))
 
 
-def test_nothing_is_asked_once_all_are_fooled(torn):
+def test_no_pass_runs_after_all_images_are_misclassified(torn):
     model, ball, _ = torn
     wrong, asked = model(ball.clean).argmin(1), []
 
@@ -96,7 +96,7 @@ def test_nothing_is_asked_once_all_are_fooled(torn):
     assert asked == [N] * STEPS
 
 
-def test_an_answer_is_wrong_where_any_label_that_counts_is(model):
+def test_an_image_is_misclassified_if_any_counted_label_is(model):
     logits = torch.tensor([[1.0, -1.0, 5.0], [1.0, -1.0, 5.0], [-1.0, -1.0, 5.0], [1.0, 2.0, 5.0]])
     several = torch.tensor([[1, 0, -1]] * 4, dtype=torch.int8)
     single = torch.tensor([2, 0, 2, 1])

@@ -29,7 +29,7 @@ class Cut(nn.Module):
 
 
 class Arrange(nn.Module):
-    """A convolution whose output is laid out as asked."""
+    """A convolution whose output has the given memory format."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ def test_all_layers_explain_the_predicted_class(two_layers, images):
     assert torch.equal(explain(images).heatmaps, explain(images, predicted).heatmaps)
 
 
-def test_methods_without_layers_and_unknown_options_are_refused(two_layers):
+def test_methods_without_layers_and_unknown_options_are_rejected(two_layers):
     with pytest.raises(UsageError, match="--layer: expected none for --method own"):
         make_explainer("own", Method(EXPLAINERS["gradcam"].make, "own"), two_layers, {})
     with pytest.raises(UsageError, match="--window: expected an option that --method gradcam has"):

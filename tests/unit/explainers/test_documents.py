@@ -12,7 +12,7 @@ from ectool.explainers import EXPLAINERS
 
 PAGE = Path(__file__).parents[3] / "docs" / "explainers.md"
 GRIDS = {"layer": "layer", "pixels": "own", "tokens": "own"}
-"""Where the page says that a method draws, and what the table of methods says."""
+"""Resolution of a method in the page, and in the table of methods."""
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ TOLD = {
     "smoothgrad": {"passes": 2},
     "integrated-gradients": {"passes": 2},
 }
-"""What methods of many passes are told, so that a few do."""
+"""Options that reduce the passes of expensive methods."""
 FOR_TRANSFORMERS = {"attention-rollout", "transformer-relevance"}
 METHODS = sorted(set(EXPLAINERS) - FOR_TRANSFORMERS)
 WITHOUT_GRADIENTS = {"eigencam", "ablationcam", "scorecam", "occlusion", "rise"}

@@ -37,7 +37,7 @@ def test_operations_are_torchvisions(name, magnitude, sign):
 
 @pytest.mark.parametrize(("width", "height"), [(40, 30), (30, 40), (200, 10), (3, 50), (1, 1)])
 @pytest.mark.parametrize("min_scale", [0.08, 1.0])
-def test_boxes_lie_inside_and_have_the_area_and_ratio_asked_for(width, height, min_scale):
+def test_boxes_lie_inside_and_have_the_requested_area_and_ratio(width, height, min_scale):
     draws = np.random.default_rng(0)
     for _ in range(100):
         left, top, right, bottom = random_box(draws, width, height, min_scale)
@@ -85,7 +85,7 @@ def test_half_of_the_images_are_mirrored():
     assert abs(sum(mirrored) - 200) < 4 * math.sqrt(100)
 
 
-def test_nothing_asked_for_is_nothing_done():
+def test_no_augmentation_leaves_images_unchanged():
     nothing = augmentation(crop_scale=None, flip=False, magnitude=0)
     assert nothing.alter(IMAGES, IDS, 0) is IMAGES
     assert nothing.box("s0", 0, 50, 40) == (0, 0, 50, 40)

@@ -38,7 +38,7 @@ def test_records_every_layer_as_defined(kind, images):
 
 
 @pytest.mark.parametrize("kind", TRANSFORMERS)
-def test_the_answer_stays_and_rows_are_probabilities(kind, images):
+def test_logits_are_unchanged_and_rows_are_probabilities(kind, images):
     model = transformer(TRANSFORMERS[kind]).eval()
     with torch.no_grad():
         expected = model(images)
@@ -86,7 +86,7 @@ def test_heads_may_share_keys():
     torch.testing.assert_close(output, expected)
 
 
-def test_multi_head_attention_returns_the_weights_it_is_asked_for():
+def test_multi_head_attention_returns_the_requested_weights():
     attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True).eval()
     tokens = torch.rand(2, 7, WIDTH)
     for average in (True, False):

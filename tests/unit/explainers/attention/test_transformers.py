@@ -12,7 +12,7 @@ from ectool.explainers.attention.attention_rollout import AttentionRollout
 from ectool.explainers.attention.transformer_relevance import TransformerRelevance
 
 METHODS = [AttentionRollout, TransformerRelevance]
-# All that draw at the target layer but for those that ask for a pooled linear head or convolutions.
+# All methods at the target layer that do not require a pooled linear head or convolutions.
 LAYER_METHODS = {name for name, method in EXPLAINERS.items() if method.grid == "layer"}
 LAYER_METHODS -= {"cam", "excitation-backprop"}
 TARGETS = torch.tensor([[0, 1], [2, -1], [1, 4], [-1, -1]])

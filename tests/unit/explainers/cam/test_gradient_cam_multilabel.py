@@ -136,7 +136,7 @@ def test_half_precision_gives_float32_maps(make, images, pairs, kind):
     torch.testing.assert_close(found, expected, rtol=0, atol=0.05 * float(expected.max()))
 
 
-def test_an_open_head_can_be_asked_again_and_leaves_the_model_as_found(make, images, targets):
+def test_an_open_head_runs_repeatedly_and_restores_the_model(make, images, targets):
     model = make("deep").train()
     with open_head(model, images) as head:
         assert not model.training

@@ -37,7 +37,7 @@ class Dense(nn.Module):
 
 
 class SizeTakenEarly(nn.Module):
-    """Shapes behind the target layer come from the input, as does a part of the answer."""
+    """Shapes after the target layer depend on the input, and so does a part of the logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ def classifier_of(wrap):
     return build
 
 
-def test_the_head_answers_as_the_whole_model_would(model, images):
+def test_the_head_gives_the_logits_of_the_whole_model(model, images):
     with open_replay(model, images[:1]) as replay:
         torch.testing.assert_close(replay.logits, model(images[:1]))
         for rows in (1, 3):  # a row each, and again: what was recorded is still the same

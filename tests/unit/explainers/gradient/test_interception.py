@@ -30,7 +30,7 @@ def negated(func, *args, **kwargs):
         nn.Sequential(nn.Identity(), nn.ReLU()),
     ],
 )
-def test_every_spelling_is_known(call):
+def test_every_spelling_is_intercepted(call):
     with torch.enable_grad(), Interception({"relu": negated}):
         found = call(VALUES)
     assert torch.equal(found, -VALUES.relu())

@@ -27,7 +27,7 @@ TOLD = {
     "integrated-gradients": {"passes": 2},
     "occlusion": {"window": 16, "stride": 8},
 }
-"""What methods of many passes are told, so that a few do."""
+"""Options that reduce the passes of expensive methods."""
 
 PLUGIN = '''
 import torch
@@ -83,7 +83,7 @@ def test_methods_for_transformers_refuse_other_networks(method, make):
 
 
 @pytest.mark.parametrize(("method", "size"), [("gradcam", "pixels"), ("fullgrad", "layer")])
-def test_maps_are_stored_at_the_size_that_is_asked_for(method, size, make, read):
+def test_maps_are_stored_at_the_requested_size(method, size, make, read):
     own = torch.from_numpy(read(make(method=method))["clean"]).float()
     found = torch.from_numpy(read(make("b.zarr", method=method, store_size=size))["clean"]).float()
     if size == "pixels":
@@ -133,7 +133,7 @@ def test_several_layers_are_fused_at_the_finest(make, read):
         {"method": "occlusion", "smooth": "eigen"},
     ],
 )
-def test_options_that_a_method_does_not_know_are_refused(given, make):
+def test_options_that_a_method_does_not_have_are_rejected(given, make):
     with pytest.raises(UsageError, match=r"expected an option that --method \w+ has"):
         make(**given)
 
@@ -175,6 +175,6 @@ class TestPlugin:
         with pytest.raises(OutputExistsError):
             make(method="brightness")
 
-    def test_what_cannot_be_imported_is_told(self, plugin, make):
+    def test_a_failed_import_is_an_error(self, plugin, make):
         with pytest.raises(InputError, match=r"--method gone: .*bright:Nothing.*no attribute"):
             make(method="gone")

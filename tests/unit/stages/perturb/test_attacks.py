@@ -81,7 +81,7 @@ class TestAttacks:
         steps = {} if attack == "fgsm" else {"steps": 4}
         assert losses(work(attack=attack, mask="full", **steps), labels).mean() > control
 
-    def test_the_explanation_moves_and_the_answer_stays(self, work, network, clean, labels):
+    def test_the_explanation_changes_and_the_prediction_is_kept(self, work, network, clean, labels):
         arrays = work(attack="explanation", steps=6, eps=6 / 255)
         noise = work(attack="noise", eps=6 / 255)
         answers = [arrays[f"logits_{name}"].argmax(1) for name in ("clean", "adversarial")]
@@ -120,7 +120,7 @@ class TestAttacks:
         assert not (targets == labels).any()
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_every_loss_makes_answers_wrong(self, loss, work, labels):
+    def test_every_loss_causes_misclassifications(self, loss, work, labels):
         arrays = work(loss=loss, steps=4, mask="full", eps=16 / 255)
         wrong = [
             (arrays[f"logits_{name}"].argmax(1) != labels.numpy()).sum()
@@ -222,7 +222,7 @@ class TestOptions:
 
 
 @pytest.mark.parametrize("attack", ["explanation", "pgd"])
-def test_several_labels_are_attacked_together(attack, network, clean, labels, tmp_path):
+def test_multilabel_images_are_attacked(attack, network, clean, labels, tmp_path):
     pixels = to_pixels(clean)
     several = F.one_hot(labels, 10).to(torch.int8)
     several[torch.arange(N), (labels + 1) % 10] = torch.where(labels % 2 == 0, 1, -1).to(torch.int8)

@@ -1,4 +1,4 @@
-"""Perturbing and explaining in one pass writes what both write apart, whatever interrupts it."""
+"""One pass of perturb and explain writes the same as both stages, also after interruptions."""
 
 from __future__ import annotations
 

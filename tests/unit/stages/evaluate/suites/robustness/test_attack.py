@@ -64,7 +64,7 @@ def work(network, few_digits, clean):
     ],
     ids=lambda condition: condition.name,
 )
-def test_neither_batch_nor_order_changes_an_answer(condition, work):
+def test_neither_batch_nor_order_changes_a_prediction(condition, work):
     own = work(condition)
     whole = own.compute(own.load(ALL))[f"{condition.name}/logits"]
     order = np.random.default_rng(0).permutation(N)
@@ -109,7 +109,7 @@ class TestBackground:
     def condition(self):
         return Condition("background", "linf", 0.1, 2)
 
-    def test_what_may_move_is_what_lies_outside_the_mask(self, condition, work, few_digits, clean):
+    def test_only_pixels_outside_the_mask_may_change(self, condition, work, few_digits, clean):
         seen = []
 
         def record(batch):
@@ -217,6 +217,6 @@ class TestNames:
             ("apgd-t", {"steps", "restarts", "seed"}),
         ],
     )
-    def test_only_what_changes_an_answer_is_in_the_key(self, attack, expected):
+    def test_only_what_changes_logits_is_in_the_key(self, attack, expected):
         key = Condition(attack, "l2", 0.5, 20).key(restarts=2, seed=1)
         assert key.keys() == {"attack", "norm", "eps"} | expected
