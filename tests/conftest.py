@@ -1,4 +1,4 @@
-"""What the tests share: one cached data set, one tiny model, and the artifacts made with it."""
+"""Shared fixtures: one cached data set, one tiny model, and the artifacts made with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _coverage_leaves_zarr_alone() -> None:
-    """Trace nothing in zarr's threads: no line of ours runs there, and it doubles a test's time."""
+    """Do not trace zarr's threads: they run no code of ectool, and tracing doubles their time."""
     trace = threading.gettrace()
     if trace is None:
         return
@@ -49,9 +49,9 @@ def _coverage_leaves_zarr_alone() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk() -> Iterator[None]:
-    """Have no file survive a power cut; thousands of them cost minutes on a slow disk.
+    """Skip fsync: thousands of calls take minutes on a slow disk.
 
-    The processes that `tests/cli`, `tests/faults` and `tests/pipelines` start do wait for it.
+    The processes that `tests/cli`, `tests/faults` and `tests/pipelines` start do call it.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)
@@ -67,7 +67,7 @@ def _tree(root: Path) -> Tree:
 
 @pytest.fixture(scope="session")
 def tree() -> Callable[[Path], Tree]:
-    """Return every file below a folder, by its path in there."""
+    """Return the content of every file below a folder, by its relative path."""
     return _tree
 
 
@@ -85,7 +85,7 @@ def flip() -> Callable[[Path, int], None]:
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Cache made data sets in one folder for the whole session."""
+    """Return the folder of generated data sets, one for the whole session."""
     root = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ECTOOL_DATA", str(root))
@@ -94,11 +94,11 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def zygote_socket() -> Iterator[str]:
-    """Return the address of the process that forks commands; they share its imports, nothing else.
+    """Return the address of the process that forks commands; they share only its imports.
 
-    What starts a command there, see `forked.py`, waits three seconds less than for a new Python.
+    A command that starts there, see `forked.py`, takes three seconds less than in a new Python.
     """
-    # In a folder of its own, because the path of a socket must not be long.
+    # In a new folder, because the path of a socket must not be long.
     with tempfile.TemporaryDirectory() as folder:
         address = str(Path(folder) / "zygote")
         process = subprocess.Popen(
@@ -134,7 +134,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model that has seen the digits twice."""
+    """Return a model trained on the digits for two epochs."""
     from ectool.config import TrainConfig
     from ectool.stages import train
 

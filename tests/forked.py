@@ -1,6 +1,6 @@
 """Commands of the zygote, for tests and, as a program, for shells: `forked.py ADDRESS ARGUMENTS`.
 
-It needs nothing but the standard library, so that `python -IS` starts it in no time.
+It needs only the standard library, so that `python -IS` starts it fast.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 class Command:
     """A running command line of ectool."""
 
-    def __init__(self, address: str, argv: list[str], streams: tuple[int, int], **wishes: Any):
+    def __init__(self, address: str, argv: list[str], streams: tuple[int, int], **options: Any):
         here = {"argv": argv, "cwd": str(Path.cwd()), "environment": dict(os.environ)}
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(address)
-            request = json.dumps(here | wishes).encode() + b"\n"
+            request = json.dumps(here | options).encode() + b"\n"
             sent = socket.send_fds(connection, [request], streams)
             connection.sendall(request[sent:])
-            self._answers = connection.makefile()
-        self.pid: int = json.loads(self._answers.readline())["pid"]
+            self._replies = connection.makefile()
+        self.pid: int = json.loads(self._replies.readline())["pid"]
 
     def wait(self) -> int:
         """Return the exit code; negative for the signal that ended it."""
-        with self._answers:
-            return json.loads(self._answers.readline())["code"]
+        with self._replies:
+            return json.loads(self._replies.readline())["code"]
 
 
 if __name__ == "__main__":

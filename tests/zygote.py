@@ -1,11 +1,11 @@
-"""A process that has imported everything once and forks itself for every command.
+"""A process that imports all modules once and forks itself for every command.
 
-A request comes over a connection to its socket: one line of JSON (`argv`, `cwd`, `environment`)
-beside the descriptors of the command's stdout and stderr. For a crash at a chosen moment it has
-`folder` and `crash_at` as well: the command kills itself (SIGKILL) before its Nth change of a file
-below `folder`; with `errno` that change and all later ones fail instead, as on a full disk. With
-`limits` the command runs under resource limits, by their names; `close` lists descriptors that are
-closed first. Two lines come back: the process id, then how it ended.
+A request arrives at its socket: one line of JSON (`argv`, `cwd`, `environment`) together with the
+descriptors of the command's stdout and stderr. Optional entries: with `folder` and `crash_at` the
+command kills itself (SIGKILL) before its Nth change of a file below `folder`; with `errno` that
+change and all later ones fail instead, as on a full disk. `limits` are resource limits by name.
+`close` lists descriptors that are closed first. Two lines are sent back: the process id, then the
+exit code.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def serve(listener: socket.socket) -> socket.socket | None:
     return None
 
 
-def answer(connection: socket.socket) -> None:
-    """Fork once more, into the command, and tell of it."""
+def handle(connection: socket.socket) -> None:
+    """Fork once more to run the command; send its process id and its exit code."""
     message, streams, _, _ = socket.recv_fds(connection, 65536, 2)
     while not message.endswith(b"\n"):
         message += connection.recv(65536)
@@ -63,11 +63,11 @@ def answer(connection: socket.socket) -> None:
     if child == 0:
         connection.close()
         run(json.loads(message), streams)
-    tell(connection, {"pid": child})
-    tell(connection, {"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+    send(connection, {"pid": child})
+    send(connection, {"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
 
 
-def tell(connection: socket.socket, message: dict[str, int]) -> None:
+def send(connection: socket.socket, message: dict[str, int]) -> None:
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -125,7 +125,7 @@ if __name__ == "__main__":
     for name in MODULES:
         importlib.import_module(name)
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who answer
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for these processes
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
@@ -133,5 +133,5 @@ if __name__ == "__main__":
         sys.stdout.flush()
         if (connection := serve(listener)) is not None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            answer(connection)
+            handle(connection)
             os._exit(0)

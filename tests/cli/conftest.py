@@ -1,4 +1,4 @@
-"""Commands in processes of their own, whose streams and limits are the test's to choose."""
+"""Commands in new processes, with streams and limits chosen by the test."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def run(zygote_socket, data_root, tmp_path_factory, monkeypatch):
     """
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
-    def call(*argv: object, out: int | None = None, err: int | None = None, **wishes: Any) -> Done:
+    def call(*argv: object, out: int | None = None, err: int | None = None, **options: Any) -> Done:
         pipes = [os.pipe() for _ in range(2)]
         given = [pipes[0][1] if out is None else out, pipes[1][1] if err is None else err]
         arguments = [os.fsdecode(part) if isinstance(part, bytes) else str(part) for part in argv]
-        command = Command(zygote_socket, arguments, (given[0], given[1]), **wishes)
+        command = Command(zygote_socket, arguments, (given[0], given[1]), **options)
         for _, writing in pipes:
             os.close(writing)
         texts = []

@@ -1,4 +1,4 @@
-"""Whatever goes wrong outside of ectool is one line and its exit code, never a traceback."""
+"""Every fault outside of ectool is a one-line error and an exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TestFullDisk:
         ("stage", "size"), [("perturb", 3000), ("explain", 3000), ("score", 500), ("train", 3000)]
     )
     def test_in_the_middle_of_a_file(self, stage, size, run, commands, tmp_path):
-        """Python, Zarr's codecs, HDF5 (C) and safetensors (Rust) all meet the same end."""
+        """Python, Zarr's codecs, HDF5 (C) and safetensors (Rust) all end with the same error."""
         done = run(*commands[stage], tmp_path / NAMES[stage], limits={"FSIZE": size})
         assert (done.code, done.out) == (3, b"")
         assert "expected space for a file of this size, got File too large" in done.line
@@ -181,7 +181,7 @@ class TestPlaces:
     ("number", "delay"), [(signal.SIGINT, 0.2), (signal.SIGTERM, 0.8), (signal.SIGHUP, 1.0)]
 )
 def test_signals_at_any_moment(number, delay, commands, tmp_path):
-    """From our first line on: what comes before is Python's own."""
+    """From the first line of ectool on: before it, Python handles signals."""
     command = [sys.executable, "-m", "ectool", *map(str, commands["train"])]
     before = signal.signal(number, signal.SIG_DFL)  # nohup ignores it, and children inherit that
     process = subprocess.Popen(

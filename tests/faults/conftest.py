@@ -1,4 +1,4 @@
-"""Real processes that are really killed."""
+"""Real processes, killed by signals."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PATIENCE = 60
 class Process(Command):
     """A running command whose stdout and stderr go to a file."""
 
-    def __init__(self, address: str, log: Path, argv: list[str], **wishes: Any) -> None:
+    def __init__(self, address: str, log: Path, argv: list[str], **options: Any) -> None:
         self.log = log
         with log.open("wb") as file:
-            super().__init__(address, argv, (file.fileno(), file.fileno()), **wishes)
+            super().__init__(address, argv, (file.fileno(), file.fileno()), **options)
 
     def wait_until(self, is_time: Callable[[], bool]) -> None:
-        """Wait for a condition, as long as the test can stand it."""
+        """Wait for a condition, at most `PATIENCE` seconds."""
         stop = time.monotonic() + PATIENCE
         while not is_time():
             assert time.monotonic() < stop, self.log.read_text()
@@ -47,19 +47,19 @@ class Zygote:
         self.folder = folder
         self.count = 0
 
-    def start(self, *argv: object, **wishes: Any) -> Process:
+    def start(self, *argv: object, **options: Any) -> Process:
         """Start a command."""
         self.count += 1
         log = self.folder / f"{self.count}.log"
-        return Process(self.address, log, [str(part) for part in argv], **wishes)
+        return Process(self.address, log, [str(part) for part in argv], **options)
 
     def succeed(self, *argv: object) -> None:
-        """Run a command that has to end well."""
+        """Run a command that must succeed."""
         process = self.start(*argv)
         assert process.wait() == 0, process.log.read_text()
 
 
 @pytest.fixture(scope="session")
 def zygote(zygote_socket: str, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Zygote:
-    """Return what starts commands; `data_root` sets where they find their data."""
+    """Return the zygote; `data_root` sets the folder of the data."""
     return Zygote(zygote_socket, tmp_path_factory.mktemp("logs"))

@@ -1,4 +1,4 @@
-"""Whatever kills a command, the same command finishes to the bytes of an unbroken run."""
+"""After any kill, the same command finishes with the bytes of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ OUTPUTS = {
 }
 CASES = [(stage, name) for stage, names in OUTPUTS.items() for name in names]
 LONGER = ("perturb longer", "longer.zarr")
-"""The same with more steps, so that a signal from outside comes in time."""
+"""The same with more steps, so that a signal arrives before the end."""
 CRASHES = 3
-"""In a row, before the command is left alone."""
+"""Number of crashes before the command may finish."""
 CHANGES = {"perturb": 210, "explain": 180, "score": 120, "train": 50, "evaluate": 300}
-"""About how often an unbroken run changes a file."""
+"""Approximate number of changes of files in an uninterrupted run."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def markers(folder: Path) -> int:
 
 
 def assert_finishes(zygote, command, output, tree, reference):
-    """Call the command once more: it ends well, with the right bytes and nothing beside them."""
+    """Call the command once more: it succeeds, with the expected bytes and no other file."""
     zygote.succeed(*command, "--output", output)
     assert tree(output) == reference
     assert [path.name for path in output.parent.iterdir()] == [output.name]
@@ -169,7 +169,7 @@ def test_ctrl_c_of_the_installed_program(commands, tmp_path):
 
 
 def test_two_writers_of_one_output(zygote, commands, references, tree, tmp_path):
-    """The second one is turned away while the first is at work, and changes nothing."""
+    """The second one is refused while the first is running, and changes nothing."""
     command = [*commands["perturb"], "--output", tmp_path / "adv.zarr"]
     first = zygote.start(*command)
     first.wait_until(lambda: markers(tmp_path) >= 1)

@@ -1,4 +1,4 @@
-"""ROAR and label randomisation run in miniature, and their Makefiles know the same commands."""
+"""ROAR and label randomisation run in miniature; their Makefiles have the same commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(folder, *command):
 
 
 def run_both(folder, name):
-    """Run the shell script; return what it says, its calls, and those the Makefile would make."""
+    """Run the shell script; return its output, its calls, and the calls of the Makefile."""
     (folder / "calls").unlink(missing_ok=True)
     said = run(folder, "sh", str(ROOT / f"pipelines/{name}.sh"), "cut.toml", name)
     makefile = str(ROOT / f"pipelines/{name}.mk")
