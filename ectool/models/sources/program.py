@@ -93,7 +93,7 @@ def checked(program: Program, model: str, classes: int, size: Size) -> Program:
 
 @contextmanager
 def readable(path: str, source: str, made_by: str) -> Iterator[None]:
-    """Turn whatever torch raises for a file into one error.
+    """Convert all errors of torch for a file into one error.
 
     Args:
         path: The file.

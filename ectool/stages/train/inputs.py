@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from ectool.artifacts.manifest import Manifest
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.labels import check_labelled
-from ectool.errors import InputError
+from ectool.errors import InputError, listed
 from ectool.stages.common.inputs import data_source, open_data, short
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
@@ -103,16 +103,13 @@ def _check_classes(resume: Path, dataset: Dataset) -> None:
     is_order = sorted(own) == sorted(dataset.classes)
     raise InputError(
         f"classes of {dataset.name}",
-        expected=f"those of {resume}, {_listed(own)}",
-        got=("them in another order, " if is_order else "") + _listed(dataset.classes),
+        expected=f"those of {resume}, {listed(own, _SHOWN_CLASSES)}",
+        got=("them in another order, " if is_order else "")
+        + listed(dataset.classes, _SHOWN_CLASSES),
         fix="give --class-order as it was trained"
         if is_order
         else "restore the data, or train from the start",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*names[:_SHOWN_CLASSES], *(["…"] if len(names) > _SHOWN_CLASSES else [])])
 
 
 def _check_validation(

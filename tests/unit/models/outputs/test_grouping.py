@@ -29,8 +29,8 @@ def test_the_best_group_is_that_of_the_best_class(model, mapping):
     with torch.no_grad():
         single, found = model(PIXELS), grouped(PIXELS)
     expected = torch.tensor(mapping)[single.argmax(dim=1)]
-    answers = found.argmax(dim=1)
-    assert torch.equal(torch.where(answers == len(names), -1, answers), expected)
+    predictions = found.argmax(dim=1)
+    assert torch.equal(torch.where(predictions == len(names), -1, predictions), expected)
     for column in range(len(names)):
         members = [k for k, group in enumerate(mapping) if group == column]
         assert torch.equal(found[:, column], single[:, members].amax(dim=1))

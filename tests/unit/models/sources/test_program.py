@@ -116,10 +116,10 @@ def test_programs_predict_like_the_network_in_either_mode(name, network, pixels)
 def test_programs_have_input_gradients(name, network, pixels):
     gradients = []
     model = loaded(name, mean=(0, 0, 0), std=(1, 1, 1))
-    for answer in (model, network):
+    for predict in (model, network):
         images = pixels.clone().requires_grad_()
         with frozen(model):
-            gradients.append(torch.autograd.grad(answer(images)[:, 2].sum(), images)[0])
+            gradients.append(torch.autograd.grad(predict(images)[:, 2].sum(), images)[0])
     assert gradients[0].any()
     torch.testing.assert_close(*gradients)
 

@@ -265,8 +265,8 @@ class TestFolders:
         options = DataOptions(data=f"imagefolder:{tmp_path}", size=SIDE)
         with pytest.raises(InputError, match=r"same word in another spelling.*--class-order text"):
             open_data(options, "train")
-        asked = options.model_copy(update={"class_order": "text"})
-        assert len(open_data(asked, "train").classes) == 2
+        given = options.model_copy(update={"class_order": "text"})
+        assert len(open_data(given, "train").classes) == 2
 
 
 class TestResume:

@@ -92,9 +92,9 @@ def foreign(tmp_path):
 
 
 def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_options, tmp_path):
-    asked = {k: v for k, v in few_options.items() if k != "split"}
+    given = {k: v for k, v in few_options.items() if k != "split"}
     model = train.run(
-        TrainConfig(model=named(Perceptron), epochs=1, output=tmp_path / "model", **asked)
+        TrainConfig(model=named(Perceptron), epochs=1, output=tmp_path / "model", **given)
     ).path
     suites = ("classification", "robustness")
     config = EvaluateConfig(
@@ -112,10 +112,10 @@ def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_op
 
 
 def test_a_lenet_for_32_pixels_goes_through_every_stage(few_options, tmp_path, read):
-    asked = {k: v for k, v in few_options.items() if k != "split"}
+    given = {k: v for k, v in few_options.items() if k != "split"}
     model = str(
         train.run(
-            TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **asked)
+            TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **given)
         ).path
     )
     pairs = perturb.run(
@@ -148,9 +148,9 @@ def test_a_grey_network_is_refused_for_its_channels(stage, foreign, few_options,
 
 
 def test_training_a_grey_network_is_refused_for_its_channels(few_options, tmp_path):
-    asked = {k: v for k, v in few_options.items() if k != "split"}
+    given = {k: v for k, v in few_options.items() if k != "split"}
     with pytest.raises(InputError, match=r"channel"):
-        train.run(TrainConfig(model=named(grey), epochs=1, output=tmp_path / "model", **asked))
+        train.run(TrainConfig(model=named(grey), epochs=1, output=tmp_path / "model", **given))
 
 
 @pytest.mark.parametrize("stage", ["explain", "perturb"])

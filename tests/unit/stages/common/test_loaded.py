@@ -356,8 +356,8 @@ class TestWiderModels:
         dataset = open_data(config, "test")
         images = to_pixels(dataset.images(np.arange(18)))
         with torch.no_grad():
-            answers = network.eval()((images - 0.5) / 0.25).argmax(dim=1).numpy()
-        expected = class_mapping()[answers]
+            predictions = network.eval()((images - 0.5) / 0.25).argmax(dim=1).numpy()
+        expected = class_mapping()[predictions]
         found = read(path / "predictions.zarr")["original/logits"].argmax(axis=1)
         np.testing.assert_array_equal(np.where(found == 9, -1, found), expected)
         maps = read(path / "cams.zarr")

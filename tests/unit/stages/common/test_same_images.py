@@ -64,27 +64,27 @@ def reading(folder, **more):
 def calls(model, made, tmp_path):
     """Return by name the functions that join an artifact of `made` with the images of a folder."""
     new = tmp_path / "new.zarr"
-    asked = {"model": str(model), "device": "cpu"}
+    given = {"model": str(model), "device": "cpu"}
     learning = {"epochs": 1, "output": tmp_path / "model", "device": "cpu"}
 
     def agreeing(data):
-        b = explain.run(ExplainConfig(**asked, **data, output=new)).path
+        b = explain.run(ExplainConfig(**given, **data, output=new)).path
         agree.run(AgreeConfig(a=b, b=made / "cams.zarr", bootstrap=100))
 
     def scoring(data):
-        samples = perturb.run(PerturbConfig(**asked, **data, steps=1, output=new)).path
+        samples = perturb.run(PerturbConfig(**given, **data, steps=1, output=new)).path
         cams = explain.run(
-            ExplainConfig(**asked, samples=samples, output=tmp_path / "cams.zarr")
+            ExplainConfig(**given, samples=samples, output=tmp_path / "cams.zarr")
         ).path
         score.run(ScoreConfig(heatmaps=cams, previous=made / "weights.zarr", momentum=0.5))
 
     return {
         "explain": lambda data: (
-            explain.run(ExplainConfig(**asked, **data, samples=made / "adv.zarr", output=new)).path
+            explain.run(ExplainConfig(**given, **data, samples=made / "adv.zarr", output=new)).path
         ),
         "perturb": lambda data: (
             perturb.run(
-                PerturbConfig(**asked, **data, init=made / "adv.zarr", steps=1, output=new)
+                PerturbConfig(**given, **data, init=made / "adv.zarr", steps=1, output=new)
             ).path
         ),
         "train-samples": lambda data: (
