@@ -68,7 +68,7 @@ def test_what_is_measured_on_a_variant_says_which(base):
     assert info.label.endswith(", mixed_rand")
     assert info.definition.endswith(": objects on backgrounds of random classes")
     assert info.higher_is_better
-    assert describe(f"{base}@original").definition.endswith(": images as they are")
+    assert describe(f"{base}@original").definition.endswith(": unchanged images")
 
 
 def test_a_replaced_background_says_how_much():
@@ -98,7 +98,7 @@ def test_what_is_measured_under_attack_says_the_radius(base):
         ("robust_area@l2", "area under robustness, l2", "that was run"),
         ("corruption_accuracy@fog", "accuracy under corruption, fog", "2019): fog"),
         ("agreement@rise", "agreement, rise", "coarser of the two: rise"),
-        ("road@centre", "ROAD, centre", "; for heatmaps that are a spot in the centre"),
+        ("road@centre", "ROAD, centre", "; for heatmaps with a spot at the centre"),
     ],
 )
 def test_details_are_told_apart(name, label, end):

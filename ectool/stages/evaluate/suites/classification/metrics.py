@@ -1,4 +1,4 @@
-"""How often the model is right, and whether it knows how sure it may be."""
+"""Metrics of classification and calibration: labels and definitions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ACCURACIES = {
     ),
     "label_accuracy": MetricInfo(
         "label accuracy",
-        "share of a sample's counting labels whose logit has the right sign",
+        "share of a sample's counting labels whose logit has the correct sign",
         higher_is_better=True,
     ),
     "exact_match": MetricInfo(
         "exact match",
-        "share of samples all of whose counting labels are right",
+        "share of samples with all counting labels predicted correctly",
         higher_is_better=True,
     ),
 }
-"""What is measured on every variant of the images; on others than these by debiasing."""
+"""Metrics of every variant of the images; debiasing has those of further variants."""
 METRICS = {
-    f"{name}@original": info.at("original", ": images as they are")
+    f"{name}@original": info.at("original", ": unchanged images")
     for name, info in ACCURACIES.items()
 } | {
     "top5_accuracy": MetricInfo(
@@ -39,13 +39,13 @@ METRICS = {
     ),
     "balanced_accuracy": MetricInfo(
         "balanced accuracy",
-        "mean over classes of the share of their images classified correctly",
+        "mean over classes of the share of their images that is classified correctly",
         higher_is_better=True,
     ),
     "worst_group_accuracy": MetricInfo(
         "worst-group accuracy",
-        "accuracy in the group of images that is classified worst (Sagawa et al. 2020), which "
-        "many small groups make low by chance: the interval may lie above most of the values",
+        "accuracy of the group of images with the lowest accuracy (Sagawa et al. 2020), which is "
+        "low by chance with many small groups: the interval may be above the value",
         higher_is_better=True,
     ),
     "nll": MetricInfo(
@@ -64,7 +64,7 @@ METRICS = {
     "ece": MetricInfo(
         "calibration error",
         "mean distance between confidence and accuracy over 15 bins of equal width (ECE, Guo et "
-        "al. 2017), no temperature fitted",
+        "al. 2017), without a fitted temperature",
         higher_is_better=False,
     ),
 }

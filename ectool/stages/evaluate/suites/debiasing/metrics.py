@@ -1,4 +1,4 @@
-"""How much the background decides."""
+"""Metrics of debiasing: labels and definitions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ VARIANT_MEANING = {
     "mixed_rand": "objects on backgrounds of random classes",
     "mixed_next": "objects on backgrounds of the next class",
     "only_fg": "objects on black",
-    "only_bg_t": "backgrounds alone, tiled over the object",
-    "only_bg_b": "backgrounds alone, the object's box black",
+    "only_bg_t": "backgrounds only, tiled over the object",
+    "only_bg_b": "backgrounds only, the object's box black",
     "no_fg": "backgrounds with the object cut out",
 }
 OBJECT_FREE = ("only_bg_t", "only_bg_b", "no_fg")
-"""Variants without the object, on which a high accuracy is a bad sign."""
+"""Variants without the object, for which lower accuracy is better."""
 
 METRICS = {
     "background_gap": MetricInfo(
@@ -36,17 +36,17 @@ METRICS = {
 
 
 def on_variant(info: MetricInfo, variant: str) -> MetricInfo:
-    """Return what a metric of the images is on one of their variants.
+    """Return a metric on one variant of the images.
 
     Raises:
-        ValueError: The share of a replaced background is no number.
+        ValueError: The share of a replaced background is not a number.
     """
     found = info.at(variant, f": {_meaning(variant)}")
     return replace(found, higher_is_better=variant not in OBJECT_FREE)
 
 
 def _meaning(variant: str) -> str:
-    """Return what the images of a variant, or with a replaced background, show."""
+    """Return the content of the images of a variant, or of images with replaced background."""
     _, replaced, share = variant.partition("replaced-")
     if not replaced:
         return VARIANT_MEANING.get(variant, variant)

@@ -6,7 +6,7 @@ from ectool.stages.evaluate.suites.info import Family, MetricInfo
 
 CONTROL_MAPS = {
     "random": "heatmaps of random values",
-    "centre": "heatmaps that are a spot in the centre",
+    "centre": "heatmaps with a spot at the centre",
 }
 """Heatmaps that do not depend on the model, as baselines of faithfulness."""
 
@@ -19,27 +19,27 @@ METRICS = {
     ),
     "insertion": MetricInfo(
         "insertion",
-        "area under the probability of the true class while the most relevant pixels come back "
+        "area under the probability of the true class while the most relevant pixels are inserted "
         "into the blurred image, in 28 steps (Petsiuk et al. 2018)",
         higher_is_better=True,
     ),
     "pixel_flipping": MetricInfo(
         "pixel flipping",
-        "mean drop of the true class's probability while the most relevant patches of 9 x 9, 100 "
-        "at most, are replaced by the mean colour (AOPC, Samek et al. 2017)",
+        "mean drop of the true class's probability while the most relevant patches of 9 x 9, at "
+        "most 100, are replaced by the mean colour (AOPC, Samek et al. 2017)",
         higher_is_better=True,
         is_difference=True,
     ),
     "average_drop": MetricInfo(
         "average drop",
-        "drop of the true class's probability when the image is seen through its heatmap, as a "
-        "share of that of the whole image, 0 for a rise (Chattopadhay et al. 2018)",
+        "drop of the true class's probability when the image is masked by its heatmap, as a share "
+        "of that of the whole image, 0 for a rise (Chattopadhay et al. 2018)",
         higher_is_better=False,
     ),
     "increase_in_confidence": MetricInfo(
         "increase in confidence",
-        "share of images whose true class is more probable when they are seen through their "
-        "heatmap (Chattopadhay et al. 2018)",
+        "share of images whose true class is more probable when they are masked by their heatmap "
+        "(Chattopadhay et al. 2018)",
         higher_is_better=True,
     ),
     "road_morf": MetricInfo(

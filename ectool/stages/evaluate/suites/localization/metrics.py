@@ -1,4 +1,4 @@
-"""Whether heatmaps lie on the object."""
+"""Metrics of localization: labels and definitions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from ectool.stages.evaluate.suites.info import MetricInfo
 METRICS = {
     "pointing_game": MetricInfo(
         "pointing game",
-        "share of heatmaps whose maximum lies within 15 px (at 224) of the object "
+        "share of heatmaps whose maximum is within 15 px (at 224) of the object "
         "(Zhang et al. 2016)",
         higher_is_better=True,
     ),
     "pointing_game_difficult": MetricInfo(
         "pointing game, difficult",
-        "pointing game where the objects cover less than a quarter of the image, and another "
-        "class is there too (Zhang et al. 2016)",
+        "pointing game over images whose objects cover less than a quarter, and that also show "
+        "another class (Zhang et al. 2016)",
         higher_is_better=True,
     ),
     "energy_inside": MetricInfo(
         "energy inside the object",
-        "share of the heatmap's sum that lies on the object: energy-based pointing game (Wang et "
-        "al. 2020), the same as relevance mass (Arras et al. 2022); of its box without a mask",
+        "share of the heatmap's sum that is on the object: energy-based pointing game (Wang et al. "
+        "2020), equal to relevance mass (Arras et al. 2022); on its box where it has no mask",
         higher_is_better=True,
     ),
     "content_heatmap": MetricInfo(
@@ -55,9 +55,9 @@ METRICS = {
     ),
     "max_box_acc_v2": MetricInfo(
         "MaxBoxAccV2",
-        "share of heatmaps any of whose boxes, around components above a threshold, fits a true "
-        "one: mean over intersections over union of 0.3, 0.5 and 0.7, each with its own threshold "
-        "tuned on validation images (Choe et al. 2020)",
+        "share of heatmaps with a box, around a component above a threshold, that matches a true "
+        "one: mean over intersections over union of 0.3, 0.5 and 0.7, each with a threshold tuned "
+        "on validation images (Choe et al. 2020)",
         higher_is_better=True,
     ),
     "location_instability": MetricInfo(

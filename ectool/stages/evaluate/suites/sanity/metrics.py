@@ -6,16 +6,16 @@ from ectool.stages.evaluate.suites.info import MetricInfo
 
 METRICS = {
     "sanity_cascading": MetricInfo(
-        "likeness without training",
-        "rank correlation with the heatmap of the same network after all layers, from the head "
-        "on, have become random; 0 is as it should be (Adebayo et al. 2018)",
+        "similarity after randomising the weights",
+        "Spearman rank correlation with the heatmap of the same network after all layers, from the "
+        "head to the input, are randomised; 0 is ideal (Adebayo et al. 2018)",
         higher_is_better=False,
         is_share=False,
     ),
     "sanity_independent": MetricInfo(
-        "likeness without one block",
-        "rank correlation with the heatmap of the same network one of whose blocks of layers has "
-        "become random, mean over blocks (Adebayo et al. 2018)",
+        "similarity after randomising one block",
+        "Spearman rank correlation with the heatmap of the same network after one block of layers "
+        "is randomised, mean over blocks (Adebayo et al. 2018)",
         higher_is_better=False,
         is_share=False,
     ),

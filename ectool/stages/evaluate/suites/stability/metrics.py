@@ -12,8 +12,8 @@ METRICS = {
     ),
     "consistency_worst": MetricInfo(
         "worst consistency found",
-        "the least explanation consistency under that attack and one on the explanation itself "
-        "(after Ghorbani et al. 2019), several starts",
+        "minimum of the explanation consistency under that attack and under an attack on the "
+        "explanation (after Ghorbani et al. 2019), several starts",
         higher_is_better=True,
     ),
     "consistency_noise": MetricInfo(
@@ -30,8 +30,8 @@ METRICS = {
     ),
     "sensitivity_max": MetricInfo(
         "max-sensitivity",
-        "greatest change of the heatmap among 10 random points within 0.02 (L-inf) of the image, "
-        "over the heatmap's norm (Yeh et al. 2019)",
+        "max change of the heatmap over 10 random points within 0.02 (L-inf) of the image, divided "
+        "by the norm of the heatmap (Yeh et al. 2019)",
         higher_is_better=False,
         is_share=False,
     ),
