@@ -1,4 +1,4 @@
-"""The small network, and changes of it that hide its gradients or its answers."""
+"""The small network, and changes of it that hide its gradients or its logits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def noisy() -> nn.Module:
 
 
 class Softmax(Changed):
-    """A network that answers with probabilities."""
+    """A network that returns probabilities."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return probabilities."""

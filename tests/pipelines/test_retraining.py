@@ -50,12 +50,12 @@ def run(folder, *command):
 def run_both(folder, name):
     """Run the shell script; return its output, its calls, and the calls of the Makefile."""
     (folder / "calls").unlink(missing_ok=True)
-    said = run(folder, "sh", str(ROOT / f"pipelines/{name}.sh"), "cut.toml", name)
+    notes = run(folder, "sh", str(ROOT / f"pipelines/{name}.sh"), "cut.toml", name)
     makefile = str(ROOT / f"pipelines/{name}.mk")
     quiet = ("--no-print-directory", "-Bnf")  # inside of another make it tells where it is
     planned = run(folder, "make", *quiet, makefile, "CONFIG=cut.toml", f"OUT={name}")
     calls = (folder / "calls").read_text().splitlines()
-    return said, calls, [" ".join(line.split()) for line in planned.splitlines()]
+    return notes, calls, [" ".join(line.split()) for line in planned.splitlines()]
 
 
 def test_roar_trains_on_what_is_left(place):
@@ -70,10 +70,10 @@ def test_roar_trains_on_what_is_left(place):
 
 
 def test_label_randomisation_compares_the_heatmaps_of_three_networks(place):
-    said, calls, planned = run_both(place, "label_randomization")
+    notes, calls, planned = run_both(place, "label_randomization")
     assert sorted(set(calls)) == sorted(line for line in planned if line.startswith("ectool"))
-    assert said.count("rank_correlation") == 2
-    assert said.count("images: 30") == 2
+    assert notes.count("rank_correlation") == 2
+    assert notes.count("images: 30") == 2
     trained = [call for call in calls if " train " in call]
     assert [("--shuffle-labels" in call, "--seed 0" in call) for call in trained] == [
         (False, True),

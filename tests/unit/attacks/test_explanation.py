@@ -95,8 +95,8 @@ def test_the_value_is_the_change_less_the_violated_margin(change, start, explain
     value, gradient = value_and_gradient(change, start)
     maps, logits = explain(start)
     for row in range(N):
-        z, answer = logits[row].tolist(), int(change.predictions[row])
-        violation = max(v for j, v in enumerate(z) if j != answer) - z[answer]
+        z, prediction = logits[row].tolist(), int(change.predictions[row])
+        violation = max(v for j, v in enumerate(z) if j != prediction) - z[prediction]
         measured = float(heatmap_change(maps[row : row + 1], change.heatmaps[row : row + 1]))
         assert float(value.objective[row]) == pytest.approx(measured - max(violation, 0), abs=1e-6)
         expected = -math.inf if violation > 0 else measured
@@ -104,12 +104,12 @@ def test_the_value_is_the_change_less_the_violated_margin(change, start, explain
     assert gradient.any(3).any(2).any(1).all()
 
 
-@pytest.mark.parametrize("answer", ["one", "several"])
-def test_predictions_are_kept_and_explanations_change(answer, network, explain, ball, start):
+@pytest.mark.parametrize("kind", ["single-label", "multi-label"])
+def test_predictions_are_kept_and_explanations_change(kind, network, explain, ball, start):
     trunk, head = network
     heatmaps, logits = explain(ball.clean)
-    answers = logits.argmax(1) if answer == "one" else (logits > 0).to(torch.int8)
-    change = HeatmapChange(explain, heatmaps, answers)
+    predictions = logits.argmax(1) if kind == "single-label" else (logits > 0).to(torch.int8)
+    change = HeatmapChange(explain, heatmaps, predictions)
     settings = Settings(10, EPS / 4)
     found = perturb(
         pgd_best,

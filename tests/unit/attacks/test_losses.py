@@ -60,7 +60,7 @@ def test_losses_of_one_label_equal_their_definition(name, targeted):
 
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("name", ["bce", "margin"])
-def test_losses_of_several_labels_equal_their_definition(name, targeted):
+def test_losses_of_multilabel_data_equal_their_definition(name, targeted):
     logits = logits_and_labels()[0]
     draw = torch.Generator().manual_seed(1)
     labels = torch.randint(-1, 2, logits.shape, generator=draw).to(torch.int8)

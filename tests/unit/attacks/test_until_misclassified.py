@@ -55,12 +55,12 @@ def test_the_first_success_or_else_the_last_result(norm, targets, torn):
         restarts=RESTARTS,
     )
     everything = logits_of_all(model, ball, objectives(model))
-    fooled = torch.stack([logits.argmax(1) != labels for logits in everything])
-    assert 0 < fooled.any(0).sum() < N
-    assert torch.equal(found.argmax(1) != labels, fooled.any(0))
+    misclassified = torch.stack([logits.argmax(1) != labels for logits in everything])
+    assert 0 < misclassified.any(0).sum() < N
+    assert torch.equal(found.argmax(1) != labels, misclassified.any(0))
     assert sum(asked) < RESTARTS * max(targets, 1) * STEPS * N
     for row in range(N):
-        successes = fooled[:, row].nonzero()[:, 0].tolist()
+        successes = misclassified[:, row].nonzero()[:, 0].tolist()
         expected = everything[successes[0] if successes else -1]
         torch.testing.assert_close(found[row], expected[row], rtol=0, atol=1e-3)
 

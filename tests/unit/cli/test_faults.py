@@ -122,7 +122,7 @@ class TestBug:
         assert len(list(state.iterdir())) == 1
 
 
-def test_remarks_of_libraries_are_notes_said_once():
+def test_remarks_of_libraries_are_notes_reported_once():
     notes = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")

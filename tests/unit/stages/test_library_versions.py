@@ -36,7 +36,7 @@ def test_inspect_compares_with_what_is_installed(old, model):
     assert inspect.run(InspectConfig(artifact=model))["other_versions"] == {}
 
 
-def test_inputs_of_other_versions_are_told_and_inspected(old, few_options, tmp_path, listener):
+def test_inputs_of_other_versions_are_reported_and_inspected(old, few_options, tmp_path, listener):
     output = tmp_path / "adv.zarr"
     config = PerturbConfig(model=str(old), steps=1, output=output, **few_options)
     perturb.run(config, listener)

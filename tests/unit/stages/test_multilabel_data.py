@@ -169,8 +169,8 @@ def test_predictions_are_explained_one_each(options, model, dataset, chain, read
     assert maps["clean"].shape[:2] == (n, 1)
     np.testing.assert_array_equal(maps["target"][:, 0], maps["logits_clean"].argmax(axis=1))
     found = read(score.run(ScoreConfig(heatmaps=path)).path)["stability"]
-    answers = maps["logits_adversarial"][np.arange(n), maps["target"][:, 0]]
-    np.testing.assert_allclose(found[:, 0], expit(answers.astype(float)), rtol=1e-5)
+    logits = maps["logits_adversarial"][np.arange(n), maps["target"][:, 0]]
+    np.testing.assert_allclose(found[:, 0], expit(logits.astype(float)), rtol=1e-5)
 
 
 def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, write):

@@ -61,14 +61,14 @@ def options(tmp_path_factory):
     sys.modules.pop("stage_zoo")
 
 
-def test_the_stages_run_and_the_answers_are_right(options, read, tmp_path):
+def test_the_stages_run_and_the_predictions_are_correct(options, read, tmp_path):
     samples = perturb.run(
         PerturbConfig(**options, eps=1 / 255, steps=2, output=tmp_path / "adv.zarr")
     ).path
     arrays = read(samples)
-    answers = arrays["logits_clean"].argmax(axis=1)
-    assert set(answers[[0, 3, 4]]) <= CATS
-    assert answers[[1, 2]].tolist() == [1, 2]
+    predictions = arrays["logits_clean"].argmax(axis=1)
+    assert set(predictions[[0, 3, 4]]) <= CATS
+    assert predictions[[1, 2]].tolist() == [1, 2]
     clean = open_data(DataOptions(data=options["data"]), "test").images(np.arange(N))
     moved = np.abs(arrays["image"].astype(int) - clean.astype(int))
     assert moved.max() == 1

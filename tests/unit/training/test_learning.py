@@ -95,7 +95,7 @@ def test_options_stay_those_of_the_new_optimizer(make_model, batches, tmp_path):
     assert (group["lr"], group["weight_decay"], group["momentum"]) == (0.5, 0.25, 0.9)
 
 
-def test_learns_several_labels(make_model, batches):
+def test_learns_multilabel_data(make_model, batches):
     marks = [torch.nn.functional.one_hot(batch.labels, 3).to(torch.int8) for batch in batches]
     for mark in marks:
         mark[:, 1] = mark[:, 0]

@@ -57,7 +57,7 @@ def test_weight_zero_silences_a_sample(batch):
     )
 
 
-def test_several_labels_a_sample_are_weighted_like_one(batch):
+def test_multilabel_samples_are_weighted_like_one(batch):
     logits, _, weights = batch
     draw = torch.Generator().manual_seed(1)
     labels = torch.randint(-1, 2, (7, 4), generator=draw, dtype=torch.int8)

@@ -87,7 +87,7 @@ def test_without_a_column_the_hash_of_the_path_draws_the_split(shapes):
         assert {drawn_split(name) for name in open_split(shapes, split).sample_ids} == {split}
 
 
-def test_several_labels_are_ones_and_none_is_a_row_of_zeros(shapes):
+def test_multilabel_rows_are_ones_and_none_is_a_row_of_zeros(shapes):
     dataset = open_split(shapes)
     assert dataset.labels.dtype == np.int8
     for row, present in zip(table(shapes), dataset.labels, strict=True):

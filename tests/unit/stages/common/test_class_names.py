@@ -96,9 +96,7 @@ def importable(monkeypatch):
 
 
 @pytest.mark.usefixtures("importable", "data_root")
-def test_a_checkpoint_without_names_goes_by_position_in_the_order_that_is_asked_for(
-    photos, tmp_path
-):
+def test_a_checkpoint_without_names_goes_by_position_in_the_given_order(photos, tmp_path):
     # As plain PyTorch does: ImageFolder sorts as text.
     (tmp_path / "a").mkdir()
     assert accuracy(text_order, photos, tmp_path / "a") == 1
@@ -291,7 +289,7 @@ class TestResume:
         with pytest.raises(InputError, match=message):
             train.run(config)
 
-    def test_an_order_that_is_asked_for_counts_by_the_classes_it_gives(self, trained, tmp_path):
+    def test_a_given_order_counts_by_the_classes_it_gives(self, trained, tmp_path):
         given = {"resume": trained, **FEW}
         with pytest.raises(InputError, match=r"half, 0, 1, 10, .*, got them in another order, 0"):
             train.run(TrainConfig(**given, class_order="natural", output=tmp_path / "a"))

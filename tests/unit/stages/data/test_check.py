@@ -174,7 +174,7 @@ def test_faults_of_folders_are_named_one_by_one(own, listener):
     )
     with pytest.raises(IntegrityError, match="named above"):
         checked(uri.format(folder), listener)
-    said = "\n".join(listener.notes)
+    notes = "\n".join(listener.notes)
     for part in (
         "train/empty: expected images",
         "masks/train/cat/2.png: expected the mask of train/cat/2.png",
@@ -184,7 +184,7 @@ def test_faults_of_folders_are_named_one_by_one(own, listener):
         "the box of train/cat/1.png: expected a part",
         r"test/cat/caf\udce9.png: expected a sample id of printable text",
     ):
-        assert part in said
+        assert part in notes
     assert sum("a sample id of printable text" in text for text in listener.notes) == 1
 
 
@@ -215,11 +215,11 @@ def test_rows_of_a_table_are_named_one_by_one(own, listener):
     table.write_text("\n".join([*lines, "x"]), "utf-8")
     with pytest.raises(IntegrityError, match="named above"):
         checked(uri.format(folder), listener)
-    said = "\n".join(listener.notes)
-    assert "line 3: expected a file" in said
-    assert "line 5: expected a split" in said
-    assert f"line {len(lines)}: expected every path once" in said
-    assert f"line {len(lines) + 1}: expected 9 cells" in said
+    notes = "\n".join(listener.notes)
+    assert "line 3: expected a file" in notes
+    assert "line 5: expected a split" in notes
+    assert f"line {len(lines)}: expected every path once" in notes
+    assert f"line {len(lines) + 1}: expected 9 cells" in notes
 
 
 def test_labels_out_of_range_are_named_one_by_one(tmp_path, listener):

@@ -94,10 +94,10 @@ def test_check_names_every_bad_file(uri, folder, listener):
     Image.new("L", (9, 9)).save(folder / "masks" / "test" / "dog" / "0.png")
     with pytest.raises(IntegrityError, match="expected 8 readable samples, got 2 faults"):
         data_check.run(DataCheckConfig(uri=uri, size=SIDE), listener)
-    said = "\n".join(listener.notes)
-    assert said.count("train train/cat/1.png: ") == 1
-    assert said.count("test test/dog/0.png: ") == 1
-    assert "expected 40 x 30 pixels, as test/dog/0.png is displayed, got 9 x 9" in said
+    notes = "\n".join(listener.notes)
+    assert notes.count("train train/cat/1.png: ") == 1
+    assert notes.count("test test/dog/0.png: ") == 1
+    assert "expected 40 x 30 pixels, as test/dog/0.png is displayed, got 9 x 9" in notes
 
 
 def materialized(uri, output, **given):

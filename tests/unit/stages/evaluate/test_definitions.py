@@ -101,7 +101,7 @@ def test_what_is_measured_under_attack_says_the_radius(base):
         ("road@centre", "ROAD, centre", "; for heatmaps with a spot at the centre"),
     ],
 )
-def test_details_are_told_apart(name, label, end):
+def test_details_have_their_own_labels(name, label, end):
     info = describe(name)
     assert info.label == label
     assert info.definition.endswith(end)

@@ -84,8 +84,8 @@ class TestAttacks:
     def test_the_explanation_changes_and_the_prediction_is_kept(self, work, network, clean, labels):
         arrays = work(attack="explanation", steps=6, eps=6 / 255)
         noise = work(attack="noise", eps=6 / 255)
-        answers = [arrays[f"logits_{name}"].argmax(1) for name in ("clean", "adversarial")]
-        np.testing.assert_array_equal(*answers)
+        predictions = [arrays[f"logits_{name}"].argmax(1) for name in ("clean", "adversarial")]
+        np.testing.assert_array_equal(*predictions)
         explain = DifferentiableGradCAM(network)
 
         def similarity(images):

@@ -44,7 +44,7 @@ def make(path, seed=0):
         for number, (start, stop) in enumerate(partial.ranges):
             rows = {name: values[start:stop] for name, values in arrays.items()}
             partial.write(number, rows, {"zero_maps": number})
-        return partial.publish({"answer": 42.0})
+        return partial.publish({"level": 42.0})
 
 
 def make_foreign(path, seed=0):

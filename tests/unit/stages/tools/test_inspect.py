@@ -113,9 +113,9 @@ class TestProvenance:
 class TestArrays:
     def test_shapes_and_statistics(self, tmp_path):
         arrays = heatmaps_arrays()
-        found = look(write(tmp_path / "a.zarr", "heatmaps", arrays, {"answer": 42.0}))
+        found = look(write(tmp_path / "a.zarr", "heatmaps", arrays, {"level": 42.0}))
         assert (found["kind"], found["samples"], found["verified"]) == ("heatmaps", ROWS, False)
-        assert found["findings"] == {"odd_rows": 0 + 1 + 2, "answer": 42.0}
+        assert found["findings"] == {"odd_rows": 0 + 1 + 2, "level": 42.0}
         assert found["arrays"]["clean"] == {"shape": [ROWS, 3, 2], "dtype": "float32"}
         assert set(found["statistics"]) == {"clean", "logits_clean"}
         values = arrays["clean"].astype(np.float64)

@@ -50,7 +50,7 @@ def test_the_order_is_that_of_the_seed(data):
     assert (first != other).any()
 
 
-def test_samples_of_several_labels_keep_them_together():
+def test_multilabel_samples_keep_them_together():
     labels = np.array([[1, 0, -1], [0, 0, 0], [1, 1, 1], [0, 1, 0]], np.int8)
     found = shuffled(labels, 0)
     assert sorted(map(tuple, found)) == sorted(map(tuple, labels))

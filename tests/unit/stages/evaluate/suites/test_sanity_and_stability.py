@@ -100,7 +100,7 @@ def test_the_worst_consistency_is_the_lesser_of_both_attacks(evaluated):
     assert (~np.isnan(columns["explanation_consistency"])).sum() > SUBSET
 
 
-def test_agreement_is_told_by_every_similarity(evaluated):
+def test_agreement_has_every_similarity(evaluated):
     columns = stability.SUITE.columns(evaluated)
     lines = stability.SUITE.tables(evaluated, Resampling(50, 0))["agreement"]
     assert [line["similarity"] for line in lines] == ["rank_correlation", "ssim", "top_iou"]

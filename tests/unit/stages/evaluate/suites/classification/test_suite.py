@@ -17,7 +17,7 @@ LIMIT = 120
 
 @pytest.fixture(scope="module")
 def evaluated(model, tmp_path_factory):
-    """Return results, answers and images of an evaluation of some of the digits."""
+    """Return results, predictions and images of an evaluation of some of the digits."""
     config = EvaluateConfig(
         model=str(model),
         suite=("classification",),
@@ -28,25 +28,25 @@ def evaluated(model, tmp_path_factory):
     )
     results = json.loads((evaluate.run(config).path / "results.json").read_text())
     with Artifact(config.output / "predictions.zarr") as predictions:
-        answers = predictions.read("original/logits").argmax(axis=1)
-    return results, answers, open_data(DataOptions(limit=LIMIT), "test")
+        predictions = predictions.read("original/logits").argmax(axis=1)
+    return results, predictions, open_data(DataOptions(limit=LIMIT), "test")
 
 
 def test_the_worst_group_is_that_of_the_table(evaluated):
-    results, answers, digits = evaluated
+    results, predictions, digits = evaluated
     lines = {line["name"]: line for line in results["tables"]["groups"]}
     assert list(lines) == list(digits.groups.names)
     for number, name in enumerate(digits.groups.names):
         rows = np.flatnonzero(digits.groups.of_samples == number)
         assert lines[name]["n"] == len(rows)
         if len(rows):
-            assert lines[name]["accuracy"] == (answers[rows] == digits.labels[rows]).mean()
+            assert lines[name]["accuracy"] == (predictions[rows] == digits.labels[rows]).mean()
     worst = min(line["accuracy"] for line in lines.values() if line["n"])
     assert results["metrics"]["worst_group_accuracy"]["value"] == worst
 
 
 def test_the_confusion_holds_every_image_once(evaluated):
-    results, answers, digits = evaluated
+    results, predictions, digits = evaluated
     cells = {
         (line["label"], line["predicted"]): line["n"] for line in results["tables"]["confusion"]
     }
@@ -54,7 +54,7 @@ def test_the_confusion_holds_every_image_once(evaluated):
     assert len(cells) == len(results["tables"]["confusion"])
     for truth in range(10):
         for predicted in range(10):
-            expected = int(((digits.labels == truth) & (answers == predicted)).sum())
+            expected = int(((digits.labels == truth) & (predictions == predicted)).sum())
             assert cells.get((str(truth), str(predicted)), 0) == expected
 
 

@@ -56,8 +56,8 @@ def official(root, model):
         big_mask = to_tensor(Image.fromarray(tiled * 255))
         combined = backgrounds * (1 - big_mask) + big_mask * to_tensor(Image.open(path))
         with torch.no_grad():
-            answers = model(combined).argmax(dim=1)
-        robust.append(bool((answers == int(path.parent.name[:2])).all()))
+            predictions = model(combined).argmax(dim=1)
+        robust.append(bool((predictions == int(path.parent.name[:2])).all()))
     return np.array(robust)
 
 

@@ -63,12 +63,12 @@ def share_of_robust_objects(folder, network):
     robust = []
     for label, path, pixels in images(folder, "original"):
         mask = np.load(folder / "fg_mask" / "val" / path.parent.name / f"{path.stem}.npy")
-        answers = set()
+        predictions = set()
         for _, _, background in images(folder, "only_bg_t"):
             pasted = torch.where(torch.from_numpy(mask), pixels, background)
             with torch.no_grad():
-                answers.add(int(network(pasted[None]).argmax()))
-        robust.append(answers == {label})
+                predictions.add(int(network(pasted[None]).argmax()))
+        robust.append(predictions == {label})
     return np.mean(robust)
 
 

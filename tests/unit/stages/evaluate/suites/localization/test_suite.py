@@ -155,7 +155,7 @@ def test_skipped_maps_are_counted(store, digits):
     assert "pointing_game_difficult" not in columns
 
 
-def test_difficult_images_are_told_label_by_label(store, tmp_path, monkeypatch):
+def test_difficult_images_are_defined_per_label(store, tmp_path, monkeypatch):
     write_voc2007(tmp_path / "data")
     monkeypatch.setenv("ECTOOL_DATA", str(tmp_path / "data"))
     options = DataOptions(data="voc2007", size=SIDE, view="squash")

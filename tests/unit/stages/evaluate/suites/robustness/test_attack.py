@@ -174,12 +174,14 @@ def test_autoattack_finds_what_ours_finds(norm, eps, network, few_digits, clean)
     work = AttackWork(network, few_digits, condition, clean, own)
     right = np.flatnonzero(clean.argmax(1) == labels)
     ours = work.compute(work.load(right))[f"{condition.name}/logits"].argmax(1) != labels[right]
-    fooled = right[ours][:4]
+    misclassified = right[ours][:4]
     state = torch.random.get_rng_state()
     peer = AttackWork(network, few_digits, condition, clean, AutoAttack(network, condition, 0))
-    first, again = (peer.compute(peer.load(fooled))[f"{condition.name}/logits"] for _ in range(2))
-    assert len(fooled) == 4
-    assert (first.argmax(1) != labels[fooled]).all()
+    first, again = (
+        peer.compute(peer.load(misclassified))[f"{condition.name}/logits"] for _ in range(2)
+    )
+    assert len(misclassified) == 4
+    assert (first.argmax(1) != labels[misclassified]).all()
     assert np.array_equal(first, again)
     assert torch.equal(torch.random.get_rng_state(), state)
 

@@ -85,7 +85,7 @@ def test_every_robust_accuracy_is_a_count_in_its_artifact(attacked, results):
     assert {name: values(results)[name] for name in counts} == pytest.approx(counts)
 
 
-def test_clean_errors_stay_errors_and_keep_their_answers(evaluation, attacked, read):
+def test_clean_errors_stay_errors_and_keep_their_logits(evaluation, attacked, read):
     clean = read(evaluation / "predictions.zarr")
     wrong = ~right(clean, "original")
     assert 0 < wrong.sum() < len(wrong)
@@ -215,7 +215,7 @@ def test_data_without_objects_have_no_background_to_attack(config, bare, tmp_pat
     assert found.keys() == {"robust@1/255", "robust@4/255", "robust_area@linf"}
 
 
-def test_a_missing_package_is_told_before_anything_is_computed(config, tmp_path, monkeypatch):
+def test_a_missing_package_is_reported_before_anything_is_computed(config, tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="the package torchattacks, got none installed"):
         evaluate.run(config(tmp_path / "eval", attacks=("autoattack",)))
