@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 Advance = Callable[[int], None]
 """Called with the number of further items that are done."""
@@ -24,6 +25,34 @@ class Unnamed(tuple[str, ...]):
     def of(cls, count: int) -> Unnamed:
         """Return the numbers of this many classes."""
         return cls(map(str, range(count)))
+
+
+IntervalKind = Literal["interval", "spread"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic and its two-sided interval.
+
+    Attributes:
+        value: The statistic of the data.
+        low: Lower end of the interval; NaN where the data are too few for one.
+        high: Upper end of the interval; NaN where the data are too few for one.
+        n: Number of samples (bootstrap) or seeds (t interval).
+        kind: ``interval`` where the coverage in simulations is the nominal one; ``spread`` where
+            the ends only show how much resampling moves the value.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    kind: IntervalKind = "interval"
+
+    @property
+    def bounded(self) -> bool:
+        """Tell whether both bounds are finite."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
 
 class Reporter(Protocol):

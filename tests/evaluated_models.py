@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from metric_conditions import condition_of
 
-from ectool.reports.content import Arm, ExperimentResults, Interval, Metric, Result
+from ectool.reports.content import Arm, ExperimentResults, Metric, Result
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Provenance, Report
+from ectool.types import Estimate
 
 CLASSES = ("water bird", "land_bird", "50 % & {others}")
 METRICS = {
@@ -70,7 +71,7 @@ def evaluation_of(name: str, seed: int = 0, **tables: Sequence[Mapping[str, Any]
     values = {}
     for metric, value in zip(METRICS, VALUES, strict=True):
         mean = value * float(generator.uniform(0.8, 1.05))
-        values[metric] = Interval(mean, mean - 0.02, mean + 0.03, IMAGES)
+        values[metric] = Estimate(mean, mean - 0.02, mean + 0.03, IMAGES)
     made = {
         "classes": _classes(generator),
         "reliability": _reliability(generator),
@@ -102,7 +103,7 @@ def _arm(name: str, number: int, seeds: int, epochs: int) -> Arm:
     for metric, value in zip(METRICS, VALUES, strict=True):
         values = dict(enumerate(value * generator.uniform(0.9, 1, seeds)))
         mean = float(np.mean(list(values.values())))
-        results[metric] = Result(values, Interval(mean, mean - 0.04, mean + 0.04, seeds), None)
+        results[metric] = Result(values, Estimate(mean, mean - 0.04, mean + 0.04, seeds), None)
     histories = {
         seed: [
             {"epoch": epoch, "loss": 2 / (epoch + number + generator.uniform(0, 0.5)),

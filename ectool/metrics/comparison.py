@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
 
 from ectool.metrics.means import clustered_mean, estimate_mean, zero_mean_p_value
-from ectool.metrics.statistics import Estimate, Sample, paired, t_test_p_value
+from ectool.metrics.statistics import Sample, paired, t_test_p_value
+from ectool.types import Estimate
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from ectool.metrics.proportions import (
     score_bounds,
     wilson_interval,
 )
-from ectool.metrics.statistics import Estimate, Sample, t_quantile, without_interval
+from ectool.metrics.statistics import Sample, t_quantile, without_interval
+from ectool.types import Estimate
 
 Scale = Literal["share", "difference", "number"]
 """Values of a column: shares within 0 and 1, differences of shares, or any numbers."""

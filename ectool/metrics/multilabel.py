@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float, Float64, Int8, Integer
 from ectool.errors import InputError
 from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
 from ectool.metrics.statistics import (
-    Estimate,
     mean_of_defined,
     normal_quantile,
     resample,
     without_interval,
 )
+from ectool.types import Estimate
 
 Scores = Float[np.ndarray, "n c"]
 _EDGE = 1e-6

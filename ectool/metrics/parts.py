@@ -13,7 +13,8 @@ from jaxtyping import Float, Float64, Integer
 
 from ectool.metrics.heatmaps import Heatmaps, check_paired
 from ectool.metrics.localization import peak_positions
-from ectool.metrics.statistics import Estimate, bootstrap_interval
+from ectool.metrics.statistics import bootstrap_interval
+from ectool.types import Estimate
 
 Distances = Float64[np.ndarray, "n p"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 
-from ectool.metrics.statistics import Estimate, normal_quantile, without_interval
+from ectool.metrics.statistics import normal_quantile, without_interval
+from ectool.types import Estimate
 
 _PRIOR = 0.5
 _HALVINGS = 50

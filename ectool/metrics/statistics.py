@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Integer
 
 from ectool.errors import InputError
+from ectool.types import Estimate, IntervalKind
 
 Sample = Bool[np.ndarray, "_"] | Integer[np.ndarray, "_"] | Float[np.ndarray, "_"]
 Statistic = Callable[[Int[np.ndarray, "r n"]], Float64[np.ndarray, "r"]]
 
-Kind = Literal["interval", "spread"]
-
 _VALUES_AT_ONCE = 2**21
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic and its two-sided interval.
-
-    Attributes:
-        value: The statistic of the data.
-        low: Lower end of the interval; NaN where the data are too few for one.
-        high: Upper end of the interval; NaN where the data are too few for one.
-        n: Number of samples (bootstrap) or seeds (t interval).
-        kind: ``interval`` where the coverage in simulations is the nominal one; ``spread`` where
-            the ends only show how much resampling moves the value.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    kind: Kind = "interval"
-
-
-def without_interval(value: float, n: int, kind: Kind = "interval") -> Estimate:
+def without_interval(value: float, n: int, kind: IntervalKind = "interval") -> Estimate:
     """Return an estimate whose ends are NaN, for data that are too few for an interval.
 
     Args:

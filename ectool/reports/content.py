@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from ectool.types import Estimate
+
 PIXEL_ART = 64
 """Images up to this side are stored losslessly and enlarged without smoothing."""
 MAX_SIDE = 128
@@ -23,22 +25,7 @@ History = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean over seeds; the bounds are NaN where there are too few seeds for an interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def bounded(self) -> bool:
-        """Whether both bounds are finite."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-
-@dataclass(frozen=True)
-class Difference(Interval):
+class Difference(Estimate):
     """An arm minus the reference, paired by seed.
 
     Attributes:
@@ -47,18 +34,18 @@ class Difference(Interval):
         p_holm: P-value after Holm's correction over all differences of its family.
     """
 
-    verdict: Verdict | None
+    verdict: Verdict | None = None
     p_value: float = math.nan
     p_holm: float = math.nan
 
 
 def compare(
-    difference: Interval, *, higher_is_better: bool, p_value: float, p_holm: float
+    difference: Estimate, *, higher_is_better: bool, p_value: float, p_holm: float
 ) -> Difference:
     """Return a difference with its verdict, which needs a corrected p-value below `LEVEL`."""
     verdict: Verdict | None = None
-    if p_holm < LEVEL and difference.mean != 0:
-        verdict = "better" if (difference.mean > 0) == higher_is_better else "worse"
+    if p_holm < LEVEL and difference.value != 0:
+        verdict = "better" if (difference.value > 0) == higher_is_better else "worse"
     return Difference(**asdict(difference), verdict=verdict, p_value=p_value, p_holm=p_holm)
 
 
@@ -84,7 +71,7 @@ class Result:
     """
 
     values: Mapping[int, float]
-    interval: Interval
+    interval: Estimate
     difference: Difference | None
 
 

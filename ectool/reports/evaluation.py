@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ectool.errors import InputError
-from ectool.reports.content import Interval, Metric
+from ectool.reports.content import Metric
+from ectool.types import Estimate
 
 Row = Mapping[str, Any]
 RESULTS_VERSION = 3
@@ -41,14 +42,14 @@ class Evaluation:
 
     name: str
     metrics: Mapping[str, Metric]
-    values: Mapping[str, Interval]
+    values: Mapping[str, Estimate]
     suites: Mapping[str, str]
     tables: Mapping[str, Sequence[Row]]
     upper_bounds: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
         """Return the value of a metric; NaN if it was not measured or is undefined."""
-        return self.values[metric].mean if metric in self.values else math.nan
+        return self.values[metric].value if metric in self.values else math.nan
 
 
 def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
@@ -89,10 +90,10 @@ def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
     )
 
 
-def interval_of(entry: Row) -> Interval:
+def interval_of(entry: Row) -> Estimate:
     """Return the interval of a metric's entry, or of a table's line with the same keys."""
     value, low, high = (_number(entry[part]) for part in ("value", "low", "high"))
-    return Interval(value, low, high, int(entry["n"]))
+    return Estimate(value, low, high, int(entry["n"]))
 
 
 def _number(value: float | None) -> float:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ectool.reports.content import Interval, Metric
+from ectool.reports.content import Metric
 from ectool.reports.report import Entry, Report
 from ectool.reports.strengths import UnderAttack, weakest
+from ectool.types import Estimate
 
 HEADLINES = (
     "accuracy@original",
@@ -55,7 +56,7 @@ class Cell:
         upper_bound: Reason why the value is only an upper bound; empty for other values.
     """
 
-    value: Interval
+    value: Estimate
     is_best: bool
     whisker: Whisker | None
     upper_bound: str = ""
@@ -99,7 +100,7 @@ def _column(report: Report, name: str, *, is_headline: bool) -> Column:
     values = [_value(entry, name) for entry in report.entries]
     axis = _axis(values, metric.is_share)
     marks = [entry.evaluation.upper_bounds.get(name, "") for entry in report.entries]
-    known = [v.mean for v, reason in zip(values, marks, strict=True) if not reason]
+    known = [v.value for v, reason in zip(values, marks, strict=True) if not reason]
     best = _best(known, metric.higher_is_better)
     return Column(
         name=name,
@@ -107,15 +108,15 @@ def _column(report: Report, name: str, *, is_headline: bool) -> Column:
         suite=report.suites[name],
         is_headline=is_headline,
         cells=tuple(
-            Cell(v, v.mean == best and not reason, _whisker(v, axis), reason)
+            Cell(v, v.value == best and not reason, _whisker(v, axis), reason)
             for v, reason in zip(values, marks, strict=True)
         ),
         axis=axis,
     )
 
 
-def _value(entry: Entry, name: str) -> Interval:
-    nothing = Interval(math.nan, math.nan, math.nan, 0)
+def _value(entry: Entry, name: str) -> Estimate:
+    nothing = Estimate(math.nan, math.nan, math.nan, 0)
     return entry.evaluation.values.get(name, nothing)
 
 
@@ -127,20 +128,20 @@ def _best(values: Sequence[float], higher_is_better: bool) -> float:
     return max(known) if higher_is_better else min(known)
 
 
-def _axis(values: Sequence[Interval], is_share: bool) -> tuple[float, float]:
+def _axis(values: Sequence[Estimate], is_share: bool) -> tuple[float, float]:
     """Return minimum and maximum of all values and bounds; shares of one model include 0 and 1."""
-    numbers = [n for v in values for n in (v.low, v.mean, v.high) if math.isfinite(n)]
+    numbers = [n for v in values for n in (v.low, v.value, v.high) if math.isfinite(n)]
     if is_share and len(values) == 1:
         numbers += [0.0, 1.0]
     return (min(numbers), max(numbers)) if numbers else (math.nan, math.nan)
 
 
-def _whisker(value: Interval, axis: tuple[float, float]) -> Whisker | None:
+def _whisker(value: Estimate, axis: tuple[float, float]) -> Whisker | None:
     """Return the position of a value; None if it is undefined."""
-    if not math.isfinite(value.mean):
+    if not math.isfinite(value.value):
         return None
-    ends = (value.low, value.high) if value.bounded else (value.mean, value.mean)
-    low, middle, high = (_place(number, axis) for number in (ends[0], value.mean, ends[1]))
+    ends = (value.low, value.high) if value.bounded else (value.value, value.value)
+    low, middle, high = (_place(number, axis) for number in (ends[0], value.value, ends[1]))
     return Whisker(low, middle, high)
 
 
@@ -173,7 +174,7 @@ def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
             yield x, y
 
 
-def trade_off_points(entries: Sequence[Entry], x: str, y: str) -> list[tuple[Interval, Interval]]:
+def trade_off_points(entries: Sequence[Entry], x: str, y: str) -> list[tuple[Estimate, Estimate]]:
     """Return both metrics of each model that has them."""
     values = [entry.evaluation.values for entry in entries]
     return [(v[x], v[y]) for v in values if x in v and y in v]

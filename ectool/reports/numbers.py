@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ectool.reports.content import Difference, Interval, Verdict
+from ectool.reports.content import Difference, Verdict
+from ectool.types import Estimate
 
 ABSENT = "-"
 UPPER_BOUND_SIGN = "\N{LESS-THAN OR EQUAL TO} "
@@ -31,7 +32,7 @@ def quantity(value: float, is_share: bool = True, *, signed: bool = False) -> st
     return percent(value, signed=signed) if is_share else _fixed(value, 3, signed=signed)
 
 
-def bounds(interval: Interval, is_share: bool = True, *, signed: bool = False) -> str:
+def bounds(interval: Estimate, is_share: bool = True, *, signed: bool = False) -> str:
     """Write an interval's bounds like `quantity`; `-` without bounds."""
     if not interval.bounded:
         return ABSENT

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ectool.reports.content import Interval
+from ectool.types import Estimate
 
 Line = tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]
 """Positions and values."""
@@ -15,10 +15,10 @@ STEPS = (1, 2, 2.5, 5, 10)
 """Distances between the ticks of an axis, times a power of ten."""
 
 
-def percents(intervals: Sequence[Interval], is_share: bool) -> Float[np.ndarray, "3 n"]:
+def percents(intervals: Sequence[Estimate], is_share: bool) -> Float[np.ndarray, "3 n"]:
     """Return values, lower and upper bounds to draw; shares in percent."""
     found: Float[np.ndarray, "3 n"]
-    found = np.array([(one.mean, one.low, one.high) for one in intervals], np.float64).T
+    found = np.array([(one.value, one.low, one.high) for one in intervals], np.float64).T
     return found * (100 if is_share else 1)
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
-from ectool.reports.content import Interval, Metric
+from ectool.reports.content import Metric
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.report import Report
+from ectool.types import Estimate
 
 TABLE = "curves"
 """Table of an evaluation whose lines are points of curves."""
@@ -20,7 +21,7 @@ STRENGTHS = {"radius": "eps", "replaced": "share of the background that is repla
 SPELLED = {"linf": "L∞", "l2": "L2"} | {name: row.label for name, row in EVALUATION_ATTACKS.items()}
 """Names of norms and attacks in titles."""
 GREY_LEVELS = 255
-MISSING = Interval(math.nan, math.nan, math.nan, 0)
+MISSING = Estimate(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Panel:
 
     title: str
     x_label: str
-    curves: Mapping[str, tuple[Sequence[float], Sequence[Interval]]]
+    curves: Mapping[str, tuple[Sequence[float], Sequence[Estimate]]]
 
 
 def strength_panels(report: Report) -> dict[str, list[Panel]]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 from metric_conditions import condition_of
 
-from ectool.reports.content import Interval, Metric, Sample
+from ectool.reports.content import Metric, Sample
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
+from ectool.types import Estimate
 
 CLASSES = ("ant", "<b>bee</b>", "cat")
 MODELS = ("plain, seed 0", "plain, seed 1", "weighted, seed 0", "</script><i>odd</i>")
@@ -66,9 +67,9 @@ def _evaluation(name: str, generator: np.random.Generator) -> Evaluation:
     for metric in METRICS:
         value = float(generator.uniform(0.1, 0.9))
         if (metric, name) == UNDEFINED:
-            values[metric] = Interval(float("nan"), float("nan"), float("nan"), 0)
+            values[metric] = Estimate(float("nan"), float("nan"), float("nan"), 0)
         else:
-            values[metric] = Interval(value, value - 0.04, value + 0.04, 600)
+            values[metric] = Estimate(value, value - 0.04, value + 0.04, 600)
     return Evaluation(
         name=name,
         metrics=MEANINGS,

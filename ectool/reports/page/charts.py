@@ -11,10 +11,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ectool.reports.content import Interval
 from ectool.reports.page.images import COLORMAP
 from ectool.reports.page.svg import COLOURS, FAINT, INK, PAGE, ink, new_figure, to_svg
 from ectool.reports.plotting import STEPS, Line, mean_line, percents, whiskers
+from ectool.types import Estimate
 
 DASHES = ((), (6.0, 2.5), (1.5, 2.0), (6.0, 2.0, 1.5, 2.0))
 """Dash patterns in points; lines differ in colour and pattern."""
@@ -185,7 +185,7 @@ def _shade(axes: Axes, number: int, curve: Curve) -> None:
 
 
 def scatter_chart(
-    groups: Sequence[tuple[int, Sequence[tuple[Interval, Interval]]]],
+    groups: Sequence[tuple[int, Sequence[tuple[Estimate, Estimate]]]],
     *,
     title: str,
     label: str,

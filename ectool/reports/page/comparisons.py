@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ectool.reports.content import Interval
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.leaderboard import group_numbers, trade_off_pairs, trade_off_points
 from ectool.reports.page.charts import Curve, curve_chart, scatter_chart
 from ectool.reports.report import Entry, Report
 from ectool.reports.strengths import Panel, strength_panels
+from ectool.types import Estimate
 
 MAX_GROUPS = 12
 """Groups of models in one chart; more are not distinguishable."""
@@ -59,8 +59,8 @@ def _panel_chart(name: str, panel: Panel, groups: Groups) -> str:
     )
 
 
-def _curve(positions: Sequence[float], values: Sequence[Interval]) -> Curve:
-    columns = ([getattr(value, name) for value in values] for name in ("mean", "low", "high"))
+def _curve(positions: Sequence[float], values: Sequence[Estimate]) -> Curve:
+    columns = ([getattr(value, name) for value in values] for name in ("value", "low", "high"))
     return Curve(np.array(positions), *(np.array(column, np.float64) for column in columns))
 
 

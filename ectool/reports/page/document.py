@@ -38,17 +38,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ectool.reports.content import (
-    Arm,
-    ExperimentResults,
-    Interval,
-    Metric,
-    Result,
-    RoundSamples,
-    Sample,
-)
+from ectool.reports.content import Arm, ExperimentResults, Metric, Result, RoundSamples, Sample
 from ectool.reports.report import Entry, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
+from ectool.types import Estimate
 
 VERSION = 3
 """Changes with the keys of `report.json`, and with those of the tables in it."""
@@ -98,7 +91,7 @@ def _model(entry: Entry) -> dict[str, Any]:
         "group": entry.group,
         "data": entry.data,
         "metrics": {
-            name: {"value": v.mean, "low": v.low, "high": v.high, "n": v.n}
+            name: {"value": v.value, "low": v.low, "high": v.high, "n": v.n}
             for name, v in values.items()
         },
         "tables": entry.evaluation.tables,
@@ -137,9 +130,9 @@ def _result(result: Result) -> dict[str, Any]:
     return {**numbers, "difference": {**_interval(result.difference), **found}}
 
 
-def _interval(interval: Interval) -> dict[str, Any]:
+def _interval(interval: Estimate) -> dict[str, Any]:
     return {
-        "mean": interval.mean,
+        "mean": interval.value,
         "low": interval.low,
         "high": interval.high,
         "n": interval.n,

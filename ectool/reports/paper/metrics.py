@@ -62,7 +62,7 @@ def suite_metrics(
             column
             for column in found
             if CORRUPTION not in column.metric.condition
-            and any(np.isfinite(cell.value.mean) for cell in column.cells)
+            and any(np.isfinite(cell.value.value) for cell in column.cells)
         ]
         for number, first in enumerate(range(0, len(known), width), start=1):
             part = known[first : first + width]
@@ -225,13 +225,13 @@ def pareto_front(horizontal: Column, vertical: Column) -> list[int]:
         Rows of the models, the lowest value of `horizontal` first.
     """
     a, b = (
-        np.array([cell.value.mean for cell in column.cells])
+        np.array([cell.value.value for cell in column.cells])
         * (1 if column.metric.higher_is_better else -1)
         for column in (horizontal, vertical)
     )
     dominated = (a >= a[:, None]) & (b >= b[:, None]) & ((a > a[:, None]) | (b > b[:, None]))
     rows = np.flatnonzero(np.isfinite(a + b) & ~dominated.any(axis=1))
-    return sorted(rows.tolist(), key=lambda row: horizontal.cells[row].value.mean)
+    return sorted(rows.tolist(), key=lambda row: horizontal.cells[row].value.value)
 
 
 def _axis(metric: Metric) -> str:

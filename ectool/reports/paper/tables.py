@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from ectool.reports.classes import ClassLine, ClassTable, class_tables
-from ectool.reports.content import Interval, Metric
+from ectool.reports.content import Metric
 from ectool.reports.evaluation import Row
 from ectool.reports.leaderboard import Column, by_suite, columns
 from ectool.reports.numbers import UPPER_BOUND_SIGN, bounds, quantity
 from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes
 from ectool.reports.paper.typesetting import PaperTable, TableCell, to_latex, to_markdown
 from ectool.reports.report import Report
+from ectool.types import Estimate
 
 T = TypeVar("T")
 WIDTH = 5
@@ -74,7 +75,7 @@ def _cell(column: Column, row: int) -> TableCell:
     cell, is_share = column.cells[row], column.metric.is_share
     interval = bounds(cell.value, is_share) if cell.value.bounded else ""
     sign = UPPER_BOUND_SIGN if cell.upper_bound else ""
-    return TableCell(sign + quantity(cell.value.mean, is_share), interval, cell.is_best)
+    return TableCell(sign + quantity(cell.value.value, is_share), interval, cell.is_best)
 
 
 def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
@@ -107,7 +108,7 @@ def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
 def _class_cell(row: Row, line: ClassLine, model: str) -> TableCell:
     value = line.values.get(model, math.nan)
     low, high = (math.nan if row.get(key) is None else row[key] for key in ("low", "high"))
-    interval = Interval(value, low, high, line.n)
+    interval = Estimate(value, low, high, line.n)
     return TableCell(quantity(value), bounds(interval) if interval.bounded else "")
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from ectool.metrics.means import estimate_means
-from ectool.metrics.statistics import Estimate
 from ectool.stages.evaluate.definitions import describe
 from ectool.stages.evaluate.suites import SUITES
 from ectool.stages.evaluate.suites.base import Resampling, Table
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.tables import interval
+from ectool.types import Estimate
 
 
 def columns(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Float64[np.ndarray, "n"]]:

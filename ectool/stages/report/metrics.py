@@ -8,16 +8,12 @@ import numpy as np
 
 from ectool.config.evaluate import SUITES
 from ectool.metrics.comparison import holm
-from ectool.metrics.statistics import (
-    Estimate,
-    mean_interval,
-    paired_difference,
-    t_test_p_value,
-)
-from ectool.reports.content import Difference, Interval, Metric, Result, compare
+from ectool.metrics.statistics import mean_interval, paired_difference, t_test_p_value
+from ectool.reports.content import Difference, Metric, Result, compare
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.leaderboard import headlines
 from ectool.stages.report.runs import FinishedExperiment
+from ectool.types import Estimate
 
 
 def measured(evaluations: Iterable[Evaluation]) -> tuple[dict[str, Metric], dict[str, str]]:
@@ -59,7 +55,7 @@ def results_of(
         corrected |= dict(zip(members, p_holm.tolist(), strict=True))
     compared = {
         at: compare(
-            _interval(found),
+            found,
             higher_is_better=metrics[at[1]].higher_is_better,
             p_value=p_values[at],
             p_holm=corrected[at],
@@ -76,7 +72,7 @@ def _result(
     experiment: FinishedExperiment, arm: str, name: str, difference: Difference | None
 ) -> Result:
     values = values_of(experiment, arm, name)
-    return Result(values, _interval(mean_interval(np.array(list(values.values())))), difference)
+    return Result(values, mean_interval(np.array(list(values.values()))), difference)
 
 
 def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate:
@@ -92,7 +88,3 @@ def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate
 def values_of(experiment: FinishedExperiment, arm: str, name: str) -> dict[int, float]:
     """Return a metric by seed; NaN if it is undefined or was not measured."""
     return {run.record.seed: run.evaluation.value(name) for run in experiment.runs_of(arm)}
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(estimate.value, estimate.low, estimate.high, estimate.n)

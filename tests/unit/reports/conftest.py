@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from metric_conditions import condition_of
 
-from ectool.reports.content import ExperimentResults, Interval, Metric, Sample
+from ectool.reports.content import ExperimentResults, Metric, Sample
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
+from ectool.types import Estimate
 
 MakeSample = Callable[..., Sample]
 MakeReport = Callable[..., Report]
@@ -63,7 +64,7 @@ def make_evaluation() -> Callable[..., Evaluation]:
         return Evaluation(
             name=name,
             metrics={key: METRICS[key][0] for key in found},
-            values={key: Interval(v, v - 0.1, v + 0.1, 100) for key, v in found.items()},
+            values={key: Estimate(v, v - 0.1, v + 0.1, 100) for key, v in found.items()},
             suites={key: METRICS[key][1] for key in found},
             tables=tables,
         )

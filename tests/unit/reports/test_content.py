@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from ectool.reports.content import Interval, compare
+from ectool.reports.content import compare
+from ectool.types import Estimate
 
 NAN = float("nan")
 
@@ -26,16 +27,16 @@ def test_only_a_corrected_p_value_below_the_level_is_judged(
     mean, p_holm, higher_is_better, verdict
 ):
     difference = compare(
-        Interval(mean, 0.1, 0.3, 3), higher_is_better=higher_is_better, p_value=0.001, p_holm=p_holm
+        Estimate(mean, 0.1, 0.3, 3), higher_is_better=higher_is_better, p_value=0.001, p_holm=p_holm
     )
     assert difference.verdict == verdict
-    assert (difference.mean, difference.n, difference.p_value) == (mean, 3, 0.001)
+    assert (difference.value, difference.n, difference.p_value) == (mean, 3, 0.001)
 
 
 @pytest.mark.parametrize(("low", "high"), [(NAN, NAN), (-math.inf, math.inf), (0.1, NAN)])
 def test_interval_without_bounds(low, high):
-    assert not Interval(0.2, low, high, 1).bounded
+    assert not Estimate(0.2, low, high, 1).bounded
 
 
 def test_interval_with_bounds():
-    assert Interval(0.2, 0.1, 0.3, 2).bounded
+    assert Estimate(0.2, 0.1, 0.3, 2).bounded

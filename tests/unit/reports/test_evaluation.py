@@ -5,8 +5,8 @@ import math
 import pytest
 
 from ectool.errors import InputError
-from ectool.reports.content import Interval
 from ectool.reports.evaluation import from_results
+from ectool.types import Estimate
 
 RESULTS = {
     "schema": "evaluation",
@@ -45,7 +45,7 @@ def test_from_results():
 
 def test_what_was_not_measured_is_nan():
     assert math.isnan(from_results("model", RESULTS).value("ece"))
-    assert isinstance(from_results("model", RESULTS).values["nll"], Interval)
+    assert isinstance(from_results("model", RESULTS).values["nll"], Estimate)
 
 
 def test_results_of_earlier_versions_are_refused_in_one_line():

@@ -78,8 +78,8 @@ def test_models_without_a_metric_have_an_empty_cell(make_report, make_evaluation
     first = make_evaluation("a", {"accuracy@original": 0.5})
     second = make_evaluation("b", {"accuracy@original": 0.6, "nll": 1.0})
     found = {column.name: column for column in columns(make_report(first, second))}
-    assert math.isnan(found["nll"].cells[0].value.mean)
-    assert found["nll"].cells[1].value.mean == 1.0
+    assert math.isnan(found["nll"].cells[0].value.value)
+    assert found["nll"].cells[1].value.value == 1.0
     assert list(by_suite(list(found.values()))) == ["classification"]
 
 

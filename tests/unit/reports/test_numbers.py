@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from ectool.reports.content import Difference, Interval
+from ectool.reports.content import Difference
 from ectool.reports.numbers import bounds, mark, p_value, percent, plain, quantity, table_value
+from ectool.types import Estimate
 
 NAN = float("nan")
 
@@ -30,9 +31,9 @@ def test_percent(share, signed, text):
 
 
 def test_bounds():
-    assert bounds(Interval(0.1, 0.05, 0.15, 3)) == "[5.0, 15.0]"
-    assert bounds(Interval(0.1, -0.05, 0.25, 3), signed=True) == "[\N{MINUS SIGN}5.0, +25.0]"
-    assert bounds(Interval(0.1, NAN, NAN, 1)) == "-"
+    assert bounds(Estimate(0.1, 0.05, 0.15, 3)) == "[5.0, 15.0]"
+    assert bounds(Estimate(0.1, -0.05, 0.25, 3), signed=True) == "[\N{MINUS SIGN}5.0, +25.0]"
+    assert bounds(Estimate(0.1, NAN, NAN, 1)) == "-"
 
 
 @pytest.mark.parametrize(
@@ -42,19 +43,19 @@ def test_bounds():
 def test_other_numbers_have_three_decimals(value, signed, text):
     assert quantity(value, is_share=False, signed=signed) == text
     assert quantity(value, signed=signed) == percent(value, signed=signed)
-    interval = Interval(value, value, value, 3)
+    interval = Estimate(value, value, value, 3)
     assert bounds(interval, is_share=False, signed=signed) == f"[{text}, {text}]"
 
 
 @pytest.mark.parametrize(("verdict", "word"), [("better", "better"), ("worse", "worse")])
 def test_marks_are_a_symbol_and_a_word(verdict, word):
-    symbol, text = mark(Difference(0.1, 0.05, 0.15, 3, verdict)).split()
+    symbol, text = mark(Difference(0.1, 0.05, 0.15, 3, verdict=verdict)).split()
     assert text == word
     assert not symbol.isalnum()
 
 
 def test_no_mark_without_verdict():
-    assert mark(Difference(0.1, -0.05, 0.25, 3, None)) == ""
+    assert mark(Difference(0.1, -0.05, 0.25, 3)) == ""
 
 
 @pytest.mark.parametrize(

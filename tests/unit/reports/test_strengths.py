@@ -94,7 +94,7 @@ def test_tables_tell_of_attacks_and_corruptions(make_report, make_evaluation):
     assert list(linf.curves) == ["a"]
     positions, values = linf.curves["a"]
     assert positions == pytest.approx([0, 2])
-    assert [value.mean for value in values] == [0.9, 0.5]
+    assert [value.value for value in values] == [0.9, 0.5]
 
 
 def test_without_a_table_metrics_tell_of_attacks(make_report, make_evaluation):
@@ -102,5 +102,5 @@ def test_without_a_table_metrics_tell_of_attacks(make_report, make_evaluation):
     (panel,) = strength_panels(make_report(*models))["robustness"]
     assert (panel.title, panel.x_label) == ("robust accuracy, L∞", "eps, 1/255")
     assert panel.curves["a"][0] == pytest.approx([0, 2, 8])
-    assert [v.mean for v in panel.curves["a"][1]] == list(ROBUST.values())
-    assert math.isnan(panel.curves["b"][1][1].mean)
+    assert [v.value for v in panel.curves["a"][1]] == list(ROBUST.values())
+    assert math.isnan(panel.curves["b"][1][1].value)

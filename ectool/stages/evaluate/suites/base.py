@@ -23,14 +23,13 @@ from ectool.artifacts.manifest import Recipe
 from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.subset import limited
-from ectool.metrics.statistics import Estimate
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, data_source
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import Work, is_done, map_shards
 from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.types import Outcome, Reporter
+from ectool.types import Estimate, Outcome, Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
     from ectool.models.classifier import Classifier

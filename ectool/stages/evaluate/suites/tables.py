@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from ectool.metrics.means import Scale, estimate_means
-from ectool.metrics.statistics import Estimate
 from ectool.stages.evaluate.suites.base import Table, Values
+from ectool.types import Estimate
 
 
 def number(value: float) -> float | None:

@@ -9,7 +9,6 @@ import pytest
 from ectool.reports.content import (
     Arm,
     ExperimentResults,
-    Interval,
     Metric,
     Result,
     RoundSamples,
@@ -17,12 +16,13 @@ from ectool.reports.content import (
 )
 from ectool.reports.page.document import VERSION, as_text, to_document
 from ectool.reports.report import Failure, GallerySample
+from ectool.types import Estimate
 
 NAN = math.nan
 
 
 def experiment(round_samples: RoundSamples | None = None) -> ExperimentResults:
-    interval = Interval(NAN, NAN, NAN, 1)
+    interval = Estimate(NAN, NAN, NAN, 1)
     results = {
         "plain": Result({0: NAN}, interval, None),
         "other": Result(

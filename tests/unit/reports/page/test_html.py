@@ -60,7 +60,7 @@ def test_the_leaderboard_shows_every_number_without_a_script(parsed):
     for entry, row in zip(report().entries, rows, strict=True):
         for (name, (metric, _)), cell in zip(METRICS.items(), row[1:], strict=True):
             value = entry.evaluation.values[name]
-            assert cell.startswith(quantity(value.mean, metric.is_share))
+            assert cell.startswith(quantity(value.value, metric.is_share))
             assert (cell == "-") == ((name, entry.name) == UNDEFINED)
 
 

@@ -17,7 +17,6 @@ from matplotlib.text import Text
 from PIL import Image
 
 from ectool.metrics.proportions import wilson_interval
-from ectool.reports.content import Interval
 from ectool.reports.leaderboard import columns
 from ectool.reports.paper.figures import CAPTIONS_FILE, draw_figures, figures
 from ectool.reports.paper.matrices import reliability_diagrams, wilson
@@ -34,6 +33,7 @@ from ectool.reports.paper.style import (
 )
 from ectool.reports.paper.text import slugs
 from ectool.reports.report import Entry
+from ectool.types import Estimate
 
 LONG = "runs/2024-11-23/resnet50-with-quite-a-long-name-of-its-folder/seed-3/model"
 NAMES = ["plain", "$consistency$ & more", LONG]
@@ -213,7 +213,7 @@ class TestNumbers:
         report = report_of(NAMES * 3, groups=NAMES * 3)
         metric = report.metrics["accuracy@original"]
         names = [f"accuracy@{number}" for number in range(12)]
-        value = Interval(0.5, 0.4, 0.6, IMAGES)
+        value = Estimate(0.5, 0.4, 0.6, IMAGES)
         entries = tuple(
             replace(e, evaluation=replace(e.evaluation, values=dict.fromkeys(names, value)))
             for e in report.entries
@@ -308,7 +308,7 @@ class TestNumbers:
     def test_arms_are_means_over_seeds(self, three, drawn):
         drawing = drawn["arms-metrics-stability"]
         arm = three.experiments[0].arms[0]
-        mean = arm.results["explanation_consistency"].interval.mean
+        mean = arm.results["explanation_consistency"].interval.value
         assert points(drawing)[0][0, 0] == pytest.approx(mean * 100)
         assert "t intervals over n = 3 seeds" in drawing.caption
 
@@ -323,7 +323,9 @@ def replace_axes(drawing: PaperFigure, number: int) -> PaperFigure:
 def test_no_model_dominates_those_of_the_pareto_front(many):
     found = {column.name: column for column in columns(many)}
     accuracy, gap = found["accuracy@original"], found["background_gap"]
-    pairs = [(a.value.mean, -g.value.mean) for a, g in zip(accuracy.cells, gap.cells, strict=True)]
+    pairs = [
+        (a.value.value, -g.value.value) for a, g in zip(accuracy.cells, gap.cells, strict=True)
+    ]
     expected = [
         row
         for row, (a, g) in enumerate(pairs)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from evaluated_models import CLASSES, experiment_of, report_of
 
-from ectool.reports.content import Interval
 from ectool.reports.paper.tables import WIDTH, paper_tables
 from ectool.reports.paper.typesetting import markdown
+from ectool.types import Estimate
 
 NAMES = ["50 % & more_of $x$", "a|b {c}", "plain"]
 
@@ -38,8 +38,8 @@ def test_a_table_for_each_suite_in_both_formats(files):
 def test_leaderboard_of_a_suite():
     report = report_of(["one", "two"])
     values = {
-        "accuracy@original": (Interval(0.9, 0.85, 0.95, 600), Interval(0.8, 0.75, 0.85, 590)),
-        "nll": (Interval(0.4, 0.3, 0.5, 600), Interval(0.25, float("nan"), float("nan"), 600)),
+        "accuracy@original": (Estimate(0.9, 0.85, 0.95, 600), Estimate(0.8, 0.75, 0.85, 590)),
+        "nll": (Estimate(0.4, 0.3, 0.5, 600), Estimate(0.25, float("nan"), float("nan"), 600)),
     }
     entries = tuple(
         replace(e, evaluation=replace(e.evaluation, values={k: v[i] for k, v in values.items()}))

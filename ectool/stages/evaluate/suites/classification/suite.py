@@ -22,7 +22,6 @@ from ectool.metrics.classification import (
     is_correct_top_k,
 )
 from ectool.metrics.ranking import Interpolation
-from ectool.metrics.statistics import Estimate
 from ectool.metrics.strata import balanced_accuracy, worst_group_accuracy
 from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
@@ -38,6 +37,7 @@ from ectool.stages.evaluate.suites.base import (
 )
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.tables import table
+from ectool.types import Estimate
 
 TOP = 5
 MEAN_AVERAGE_PRECISION: Mapping[str, Interpolation] = {"map": "all-points", "map11": "11-point"}

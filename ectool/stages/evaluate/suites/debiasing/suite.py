@@ -10,7 +10,6 @@ from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import InputError
 from ectool.metrics.debiasing import background_gaps
-from ectool.metrics.statistics import Estimate
 from ectool.stages.common.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
@@ -28,6 +27,7 @@ from ectool.stages.evaluate.suites.classification.metrics import ACCURACIES
 from ectool.stages.evaluate.suites.classification.suite import accuracies, mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.tables import mean_lines
+from ectool.types import Estimate
 
 BARE_BACKGROUND = "only_bg_t"
 """Variant whose images the challenge pastes behind the objects."""

@@ -17,7 +17,6 @@ from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.metrics.robustness import area_under_robustness_curve
-from ectool.metrics.statistics import Estimate
 from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
@@ -53,6 +52,7 @@ from ectool.stages.evaluate.suites.robustness.upper_bounds import (
     upper_bounds,
 )
 from ectool.stages.evaluate.suites.tables import mean_lines
+from ectool.types import Estimate
 
 MIN_RADII = 2
 """Minimum number of radii besides 0 for an area under the curve."""
