@@ -1,4 +1,4 @@
-"""`evaluate`: what one model is worth, or many, suite by suite."""
+"""`evaluate`: metrics of one model, or of many, suite by suite."""
 
 from __future__ import annotations
 

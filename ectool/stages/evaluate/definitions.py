@@ -1,4 +1,7 @@
-"""What each metric is called, means and wants, suite by suite; the one place that says so."""
+"""Label, definition and direction of every metric, by suite.
+
+A new metric is a function in ectool/metrics and a row in `suites/SUITE/metrics.py`.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PERCENT = 100
 
 @dataclass(frozen=True)
 class Bound:
-    """What a metric has to meet.
+    """A bound of a metric.
 
     Attributes:
         metric: Its name in the results.
@@ -40,16 +40,16 @@ class Bound:
     is_share: bool
 
     def is_met(self, value: object) -> bool:
-        """Tell whether a value of the results meets it; one that is undefined does not."""
+        """Tell whether a value meets the bound; an undefined value does not."""
         return isinstance(value, int | float) and SIGNS[self.sign](value, self.number)
 
     def missed_by(self, value: object, upper_bound: object = None) -> str | None:
-        """Tell what misses it, or None where it is met.
+        """Return the text of a value that misses the bound, or None where it is met.
 
         Args:
             value: That of the results.
-            upper_bound: Why it is no more than an upper bound, which shows nothing to be that
-                great; None where it is not.
+            upper_bound: Why the value is only an upper bound, which proves no minimum; None where
+                it is exact.
         """
         if not self.is_met(value):
             return self.written(value)
@@ -58,7 +58,7 @@ class Bound:
         return f"no more than an upper bound, {self.written(value)}: {upper_bound}"
 
     def written(self, value: object) -> str:
-        """Write a value of the results the way people read it."""
+        """Format a value of the results; shares in percent."""
         if not isinstance(value, int | float):
             return "undefined"
         return f"{value * PERCENT:.6g} %" if self.is_share else f"{value:.6g}"
@@ -114,7 +114,7 @@ def parse_bound(text: str) -> Bound:
 
 
 def _number(text: str) -> float:
-    """Return the number that a text stands for, NaN where it stands for none."""
+    """Parse a number; NaN where the text is none."""
     try:
         return float(text)
     except ValueError:
@@ -122,7 +122,7 @@ def _number(text: str) -> float:
 
 
 def _known(metric: str) -> MetricInfo:
-    """Return what a metric is."""
+    """Return the definition of a metric."""
     try:
         return describe(metric)
     except (KeyError, ValueError):  # no such metric, or a detail that is not spelled like that
@@ -138,13 +138,13 @@ def _known(metric: str) -> MetricInfo:
 
 
 def _names_by_base() -> dict[str, str]:
-    """Return a name for what stands before the @ of any metric; one without a detail, if any."""
+    """Return one metric for each base name before the @."""
     names = (name for table in (FAMILIES, METRICS) for own in table.values() for name in own)
     return {name.partition("@")[0]: name for name in names}
 
 
 def _plain(bound: Bound, match: re.Match[str]) -> Bound:
-    """Return a bound of a metric that is no share; percent of it means nothing."""
+    """Return a bound of a metric that is no share, which has no percent."""
     if not match["percent"]:
         return bound
     raise UsageError(
@@ -156,7 +156,7 @@ def _plain(bound: Bound, match: re.Match[str]) -> Bound:
 
 
 def _ambiguous(match: re.Match[str], number: float) -> UsageError:
-    """Return the error for a share that may be meant as such or as percent."""
+    """Return the error for a number that may be a share or percent."""
     start = match["metric"] + match["sign"]
     return UsageError(
         "--require",

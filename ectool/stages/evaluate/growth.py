@@ -1,4 +1,4 @@
-"""Evaluations that grow: which folders may be filled up, and parts that were made otherwise."""
+"""Evaluations that grow: folders that may be completed, and parts made with other options."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def set_aside(subject: Subject, path: Path) -> None:
 
 
 def _is_cut(manifest: Manifest, shard_size: int) -> bool:
-    """Tell whether shards hold as many samples as are asked for."""
+    """Tell whether the shards have the requested number of samples."""
     longest = max((shard.stop - shard.start for shard in manifest.shards), default=0)
     return longest == min(shard_size, manifest.length)
 
 
 def shard_key(shard_size: int) -> dict[str, int]:
-    """Return what the key of a part holds of its shards: nothing where they are of default size."""
+    """Return the shard size as part of the key; empty for the default size."""
     is_default = shard_size == ShardOptions.model_fields["shard_size"].default
     return {} if is_default else {"shard_size": shard_size}

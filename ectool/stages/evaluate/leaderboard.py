@@ -1,4 +1,4 @@
-"""Where many models stand: what an audit's `results.json` and `leaderboard.csv` say."""
+"""Leaderboard of many models: `results.json` and `leaderboard.csv` of an audit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = {"": "value", "_low": "low", "_high": "high"}
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one model stands.
+    """Status and metrics of one model.
 
     Attributes:
         name: Name of the model, and of its folder.

@@ -136,12 +136,12 @@ def _evaluated(
 
 
 def _concerns_all(error: Exception) -> bool:
-    """Tell whether an error is none of the model's own, so that the others would fail as well."""
+    """Tell whether an error is independent of the model, so that the others would fail too."""
     return is_of_disk(error) or isinstance(error, OutputExistsError)
 
 
 def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, Any]:
-    """Return what the results say of all models: data, configuration and versions."""
+    """Return the entries that all models share: data, configuration and versions."""
     options = config.keyed().items()
     return {
         "data": data_facts(config, variants),

@@ -72,7 +72,7 @@ def evaluate(
 
 
 def _parts(subject: Subject) -> dict[str, Part]:
-    """Return by file what the suites are measured from, each part once, the predictions first."""
+    """Return the parts of all suites by file, each once, the predictions first."""
     found = {PREDICTED.file: PREDICTED}
     for suite in subject.config.suite:
         found |= {part.file: part for part in SUITES[suite].parts(subject)}
@@ -111,7 +111,7 @@ def _suite_key(subject: Subject) -> dict[str, Any]:
 
 @contextmanager
 def _nothing_left(output: Path) -> Iterator[None]:
-    """Leave no empty folder behind where the block fails for its input."""
+    """Remove the output if it is empty when the block raises."""
     try:
         yield
     except EctoolError:
@@ -188,7 +188,7 @@ def _tell_what_is_left_out(subject: Subject) -> None:
 
 
 def _baseline_parts(config: EvaluateConfig) -> list[Path]:
-    """Return the answers of the model that mCE compares with: clean, and under each corruption.
+    """Return the predictions of the baseline of mCE: clean, and under each corruption.
 
     Raises:
         IntegrityError: One is not what the results of that model were computed from.
@@ -205,7 +205,7 @@ def _baseline_parts(config: EvaluateConfig) -> list[Path]:
 def _results(
     subject: Subject, artifacts: Mapping[str, Artifact], baseline: Mapping[str, Artifact]
 ) -> dict[str, object]:
-    """Return what `results.json` says."""
+    """Return the content of `results.json`."""
     config, original = subject.config, subject.original
     evaluated = Evaluated(
         variants=tuple(subject.variants),
@@ -238,7 +238,7 @@ def _findings(evaluated: Evaluated) -> dict[str, float]:
 
 
 def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, object]:
-    """Return what results say of the images."""
+    """Return the entry `data` of the results."""
     prints = fingerprints(variants)
     return {
         "name": config.data,

@@ -14,7 +14,7 @@ from ectool.stages.common.layout import RESULTS_FILE
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Return what `results.json` of a finished evaluation says.
+    """Return `results.json` of a finished evaluation.
 
     Raises:
         InputError: There is no finished evaluation.
@@ -39,7 +39,7 @@ def part_of(path: Path, results: Mapping[str, Any], file: str) -> Path | None:
 
     Args:
         path: Folder of the evaluation.
-        results: What its `results.json` says.
+        results: Its `results.json`.
         file: Path of the part inside the folder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a suite is: the artifacts it is measured from, and the metrics that are computed of them.
+"""Suites: the artifacts that they need, and the metrics that are computed from them.
 
 Parts lie inside the evaluation's folder. Each is keyed by what determines it alone, so that a
 further metric, attack or suite computes what is missing, and every metric can be computed again
@@ -47,15 +47,15 @@ Conditions = dict[str, dict[str, object]]
 
 @dataclass
 class Subject:
-    """What is evaluated: one model on one split, in every background variant of it.
+    """One model on one split, in every background variant.
 
-    A context: the model is loaded when it is asked for first, and let go of at the end.
+    A context manager: the model is loaded on first use, and released at the end.
 
     Attributes:
         config: Options of the evaluation.
         reference: The model.
         variants: The data set in every background variant that is there.
-        reporter: Whom to tell.
+        reporter: Receives notes.
     """
 
     config: EvaluateConfig
@@ -73,17 +73,17 @@ class Subject:
 
     @property
     def original(self) -> Dataset:
-        """Return the images as they are."""
+        """Return the unchanged images."""
         return self.variants[ORIGINAL]
 
     @cached_property
     def subset(self) -> Dataset:
-        """Return the samples that the costly suites look at, drawn by hash."""
+        """Return the samples of the costly suites, drawn by hash."""
         return limited(self.original, self.config.subset, self.config.seed)
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether samples have any number of classes each."""
+        """Tell whether the data are multi-label."""
         return is_multilabel(self.original.labels)
 
     @cached_property
@@ -97,7 +97,7 @@ class Subject:
         )
 
     def path(self, file: str) -> Path:
-        """Return where a part lies."""
+        """Return the path of a part."""
         return self.config.output / file
 
     def recipe(

@@ -49,13 +49,13 @@ class Evaluated:
 
     @cached_property
     def labels(self) -> np.ndarray[Any, Any]:
-        """Return the true classes: int64 (n,), or int8 (n, c) of several labels."""
+        """Return the true labels: int64 (n,), or multi-label int8 (n, c)."""
         labels = self.predictions.read("label")
         return labels.astype(np.int8) if is_multilabel(labels) else labels
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether samples have any number of classes each."""
+        """Tell whether the data are multi-label."""
         return is_multilabel(self.labels)
 
     def has(self, file: str) -> bool:
@@ -89,11 +89,11 @@ class Evaluated:
         return found
 
     def logits(self, file: str, condition: str) -> Float[np.ndarray, "n c"]:
-        """Return what the model answered under a condition."""
+        """Return the logits under a condition."""
         return self.read(file, f"{condition}/logits")
 
     def correct(self, file: str, condition: str) -> Bool[np.ndarray, "n"]:
-        """Tell which samples of one label each the model recognised under a condition."""
+        """Tell which single-label samples are classified correctly under a condition."""
         if (key := (file, condition)) not in self._correct:  # metrics and tables ask for it
             self._correct[key] = is_correct(self.logits(file, condition), self.labels)
         return self._correct[key]

@@ -1,4 +1,4 @@
-"""Numbers and tables as JSON can hold them."""
+"""Numbers and tables as JSON values."""
 
 from __future__ import annotations
 

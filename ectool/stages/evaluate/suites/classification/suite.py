@@ -1,4 +1,4 @@
-"""Accuracy and calibration on the images as they are."""
+"""Accuracy and calibration on the unchanged images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _work(subject: Subject) -> Work[Any]:
 
 
 PREDICTED = mapped(PREDICTIONS, "predictions", _work)
-"""What the model answers to the images as they are: of every evaluation, whatever its suites."""
+"""Predictions for the unchanged images, which every evaluation has."""
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:  # noqa: ARG001 (protocol)
@@ -59,13 +59,13 @@ def parts(subject: Subject) -> tuple[Part, ...]:  # noqa: ARG001 (protocol)
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Tell of every sample whether it is classified correctly, and how its answer scores."""
+    """Return, for every sample, whether it is classified correctly, and its scores."""
     found = accuracies(evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels, ORIGINAL)
     return found if evaluated.is_multilabel else found | _scored(evaluated)
 
 
 def accuracies(logits: np.ndarray, labels: np.ndarray, detail: str) -> Columns:
-    """Return how right answers under a condition are: one label each, or label by label."""
+    """Return the correctness of predictions under a condition; multi-label: label by label."""
     if labels.ndim == 1:
         return {f"accuracy@{detail}": is_correct(logits, labels)}
     return {
@@ -77,7 +77,7 @@ def accuracies(logits: np.ndarray, labels: np.ndarray, detail: str) -> Columns:
 def mean_average_precisions(
     logits: np.ndarray, labels: np.ndarray, detail: str, resampling: Resampling, prefix: str = ""
 ) -> dict[str, Estimate]:
-    """Return mean average precision both ways, of answers under a condition."""
+    """Return both mean average precisions of predictions under a condition."""
     return {
         f"{prefix}{base}@{detail}": multilabel.mean_average_precision_interval(
             logits,
@@ -122,10 +122,7 @@ def _groups(evaluated: Evaluated) -> Groups | None:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return what the images say class by class and, of one label each, group by group.
-
-    And, of one label each, which class is taken for which, and how sure right answers are.
-    """
+    """Return accuracy by class; of single-label data also by group, confusion and reliability."""
     logits, labels = evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels
     classes, groups = evaluated.classes, _groups(evaluated)
     if evaluated.is_multilabel:

@@ -1,4 +1,4 @@
-"""How much the background decides: accuracies on other backgrounds, their gap, the challenge."""
+"""Accuracy on other backgrounds, the background gap, and the backgrounds challenge."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ OTHER_BACKGROUND = "mixed_rand"
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the answers on other backgrounds, whole and in part, and the challenge if asked for.
+    """Return the predictions on other backgrounds, on replaced shares, and the challenge.
 
     Raises:
-        InputError: The challenge is asked for, but there are no masks or no bare backgrounds.
+        InputError: The challenge is requested, but there are no masks or no bare backgrounds.
     """
     others = _other_variants(subject)
     found = []
@@ -70,7 +70,7 @@ def _has_masks(subject: Subject) -> bool:
 
 
 def _replaced_part(subject: Subject, share: float) -> Part:
-    """Return the answers where a share of the background is replaced."""
+    """Return the predictions where a share of the background is replaced."""
     other, seed = subject.variants[OTHER_BACKGROUND], subject.config.seed
 
     def work(subject: Subject) -> Work[Any]:
@@ -95,7 +95,7 @@ def condition_of(share: float) -> str:
 
 
 def file_of(share: float) -> str:
-    """Return the part that holds the answers at a share of replaced background."""
+    """Return the file of the predictions at a share of replaced background."""
     return f"{REPLACED}/{share:g}.zarr"
 
 
@@ -117,7 +117,7 @@ def _paste(subject: Subject) -> Work[Any]:
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Tell of every sample on which backgrounds it is classified correctly."""
+    """Return, for every sample, whether it is classified correctly on each background."""
     found: Columns = {}
     for name in _others(evaluated):
         found |= accuracies(evaluated.logits(BACKGROUNDS, name), evaluated.labels, name)
@@ -133,7 +133,7 @@ def columns(evaluated: Evaluated) -> Columns:
 
 
 def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
-    """Return mean average precision on other backgrounds, of several labels."""
+    """Return mean average precision on other backgrounds, for multi-label data."""
     found: dict[str, Estimate] = {}
     if evaluated.is_multilabel:
         for name in _others(evaluated):

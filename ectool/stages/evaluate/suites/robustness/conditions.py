@@ -60,7 +60,7 @@ class Condition:
 
     @property
     def file(self) -> str:
-        """Return where its artifact lies in an evaluation."""
+        """Return the file of its artifact in an evaluation."""
         return f"{ATTACKS}/{self.name}.zarr"
 
     @property
@@ -118,11 +118,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Check:
-    """A search without gradients around what withstood the attacks at one radius.
+    """A gradient-free search around the images that resist the attacks at one radius.
 
     Attributes:
         conditions: The attacks, at least one, all at this radius.
-        queries: How often the model is asked about an image.
+        queries: Number of forward passes per image.
     """
 
     conditions: tuple[Condition, ...]
@@ -140,7 +140,7 @@ class Check:
 
     @property
     def name(self) -> str:
-        """Name the check, and what it comes after: `search100-linf-2_255-after-pgd20`."""
+        """Name the check and its attacks: `search100-linf-2_255-after-pgd20`."""
         first = self.conditions[0]
         where = first.name.partition("-linf-" if self.norm == "linf" else "-l2-")[2]
         attacks = "+".join(condition.stem for condition in self.conditions)
@@ -148,7 +148,7 @@ class Check:
 
     @property
     def file(self) -> str:
-        """Return where its artifact lies in an evaluation."""
+        """Return the file of its artifact in an evaluation."""
         return f"{ATTACKS}/{self.name}.zarr"
 
     def key(self, seed: int) -> dict[str, Any]:
@@ -176,10 +176,10 @@ def metric_base(attack: str) -> str:
 
 
 def corruption_file(kind: str) -> str:
-    """Return where the answers under a corruption lie in an evaluation."""
+    """Return the file of the predictions under a corruption in an evaluation."""
     return f"{CORRUPTIONS}/{kind}.zarr"
 
 
 def severity_name(severity: int) -> str:
-    """Name a severity in the answers under a corruption, e.g. `severity-1`."""
+    """Name a severity in the predictions under a corruption, e.g. `severity-1`."""
     return f"severity-{severity}"

@@ -43,7 +43,7 @@ SEVERITY_NAMES = tuple(severity_name(severity) for severity in SEVERITIES)
 
 
 def corruption_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the answers under every corruption; none of several labels a sample.
+    """Return the predictions under every corruption; none for multi-label data.
 
     Raises:
         InputError: The evaluation that mCE compares with lacks a corruption.
@@ -88,7 +88,7 @@ def _predict(kind: str, subject: Subject) -> Work[Any]:
 
 
 def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
-    """Return of every sample under which share of corruptions it is recognised, and its errors.
+    """Return, for every sample, the share of corruptions under which it is correct, and its errors.
 
     Over all kinds only those of the benchmark count, not those it holds out.
     """
@@ -166,7 +166,7 @@ def _errors(
 def _error_rates(
     evaluated: Evaluated, artifact: Artifact, answers: Sequence[str]
 ) -> Float64[np.ndarray, "answers"]:
-    """Return the error rate of another model's answers under each of some conditions."""
+    """Return the error rates of another model under some conditions."""
     if set(artifact.sample_ids) != set(evaluated.sample_ids):
         raise InputError(
             f"--corruption-baseline: {artifact.path}",

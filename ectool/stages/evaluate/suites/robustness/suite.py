@@ -61,11 +61,11 @@ Correct = Bool[np.ndarray, "n"]
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the answers to every attack at every radius, and to every corruption.
+    """Return the predictions under every attack at every radius, and under every corruption.
 
     Raises:
-        InputError: AutoAttack is asked for, but not installed; or the evaluation that mCE compares
-            with lacks a corruption.
+        InputError: The package of an attack is not installed, or the baseline of mCE lacks a
+            corruption.
     """
     possible = tuple(_possible(subject))
     attacks = tuple(_attack_part(subject, condition) for condition in possible)
@@ -159,7 +159,7 @@ def _attack(condition: Condition, subject: Subject) -> Work[Any]:
 
 
 def _check_part(subject: Subject, check: Check) -> Part:
-    """Return the artifact of what a search without gradients makes of the survivors."""
+    """Return the artifact of a gradient-free search around the robust images."""
 
     def work(subject: Subject) -> Work[Any]:
         from ectool.stages.evaluate.suites.robustness.check import CheckWork
@@ -178,7 +178,7 @@ def _check_part(subject: Subject, check: Check) -> Part:
 
 
 def columns(evaluated: Evaluated) -> dict[str, Values]:
-    """Tell of every sample whether it is recognised under each attack, all, and corruptions."""
+    """Return, for every sample, the correctness under each attack, all of them, and corruptions."""
     if evaluated.is_multilabel:
         return {}
     attacked = _attacked(evaluated)
@@ -197,7 +197,7 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
 
 
 def _attacked(evaluated: Evaluated) -> dict[Condition, Correct]:
-    """Tell which samples are recognised under each attack that was run."""
+    """Tell which samples are classified correctly under each attack."""
     return {
         condition: evaluated.correct(condition.file, condition.name)
         for condition in _measured(evaluated)
@@ -236,7 +236,7 @@ def _areas(clean: Correct, worst: Mapping[str, list[tuple[float, Correct]]]) -> 
 
 
 def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
-    """Return mean average precision under every attack, of several labels."""
+    """Return mean average precision under every attack, for multi-label data."""
     found: dict[str, Estimate] = {}
     if evaluated.is_multilabel:
         for condition in _measured(evaluated):
@@ -256,7 +256,7 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
 
 
 def _curves(evaluated: Evaluated) -> Iterator[tuple[dict[str, object], Correct]]:
-    """Yield where on a curve an accuracy lies, and what is right there; radius 0 first."""
+    """Yield the position on a curve and the correct samples there; radius 0 first."""
     clean, begun = _clean(evaluated), set()
     for condition, correct in _attacked(evaluated).items():
         curve = {"curve": "robustness", "attack": condition.attack, "norm": condition.norm}
