@@ -52,14 +52,7 @@ class GuidedBackprop:
 def run_guided(
     model: Classifier, images: Float[Tensor, "n ch h w"]
 ) -> tuple[Float[Tensor, "n ch h w"], Float[Tensor, "n c"]]:
-    """Return a leaf copy of the images, and the logits with a graph in which ReLUs are guided.
-
-    Args:
-        model: The classifier, frozen by the caller.
-        images: RGB in [0, 1].
-
-    Returns:
-        A copy of the images as a leaf, and the logits.
+    """Run the model as `run_with_graph` does, with a guided gradient in every ReLU.
 
     Raises:
         InputError: The network has no ReLU.
