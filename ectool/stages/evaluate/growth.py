@@ -14,7 +14,7 @@ from ectool.stages.common.found_models import CODE
 from ectool.stages.common.layout import PREDICTIONS
 
 if TYPE_CHECKING:
-    from ectool.stages.evaluate.suites.base import Subject
+    from ectool.stages.evaluate.suites.parts import Subject
 
 READING = ("entry", "mean", "std")
 """Options that make another model of the same checkpoint."""

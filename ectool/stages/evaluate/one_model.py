@@ -32,10 +32,11 @@ from ectool.stages.evaluate.growth import may_grow
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites import SUITES
-from ectool.stages.evaluate.suites.base import ORIGINAL, Part, Resampling, Subject
+from ectool.stages.evaluate.suites.base import Resampling
 from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import validation_key
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
 from ectool.stages.evaluate.suites.robustness.suite import package_key
 from ectool.types import Outcome, Reporter

@@ -14,7 +14,7 @@ from ectool.options import is_keyed
 from ectool.stages import evaluate, explain, perturb, score
 from ectool.stages.common.found_models import find_model
 from ectool.stages.evaluate.one_model import open_variants, recipe_of
-from ectool.stages.evaluate.suites.base import Subject
+from ectool.stages.evaluate.suites.parts import Subject
 from ectool.types import SILENT
 
 STAGES = {

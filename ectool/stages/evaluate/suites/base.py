@@ -1,41 +1,16 @@
-"""Suites: the artifacts that they need, and the metrics that are computed from them.
-
-Parts lie inside the evaluation's folder. Each is keyed by what determines it alone, so that a
-further metric, attack or suite computes what is missing, and every metric can be computed again
-without the model.
-"""
+"""Suites: which parts they need, and which metrics are computed from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.manifest import Recipe
-from ectool.config import EvaluateConfig, ModelOptions
-from ectool.datasets.base import Dataset, is_multilabel
-from ectool.datasets.subset import limited
-from ectool.stages.common.found_models import ModelReference
-from ectool.stages.common.inputs import artifact_parent, data_source
-from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import Work, is_done, map_shards
-from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.types import Estimate, Outcome, Reporter
-
-if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
-    from ectool.models.classifier import Classifier
-
-ORIGINAL = "original"
-MODEL = ModelOptions.model_fields.keys()
+from ectool.stages.evaluate.suites.parts import Part, Subject
+from ectool.types import Estimate
 
 Values = Bool[np.ndarray, "n"] | Float[np.ndarray, "n"]
 Columns = dict[str, Values]
@@ -43,146 +18,6 @@ Columns = dict[str, Values]
 Table = list[dict[str, object]]
 Conditions = dict[str, dict[str, object]]
 """By metric, the fields of the results that `reports.evaluation.CONDITION` lists."""
-
-
-@dataclass
-class Subject:
-    """One model on one split, in every background variant.
-
-    A context manager: the model is loaded on first use, and released at the end.
-
-    Attributes:
-        config: Options of the evaluation.
-        reference: The model.
-        variants: The data set in every background variant that is there.
-        reporter: Receives notes.
-    """
-
-    config: EvaluateConfig
-    reference: ModelReference
-    variants: Mapping[str, Dataset]
-    reporter: Reporter
-    _held: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Subject:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.__dict__.pop("model", None)
-        self._held.close()
-
-    @property
-    def original(self) -> Dataset:
-        """Return the unchanged images."""
-        return self.variants[ORIGINAL]
-
-    @cached_property
-    def subset(self) -> Dataset:
-        """Return the samples of the costly suites, drawn by hash."""
-        return limited(self.original, self.config.subset, self.config.seed)
-
-    @property
-    def is_multilabel(self) -> bool:
-        """Tell whether the data are multi-label."""
-        return is_multilabel(self.original.labels)
-
-    @cached_property
-    def model(self) -> Classifier:
-        """Return the model, frozen, its batch normalisations folded."""
-        from ectool.stages.common.loaded import loaded_model, pick_device
-
-        config, device = self.config, pick_device(self.config)
-        return self._held.enter_context(
-            loaded_model(self.reference, config, device, self.original, config.data, self.reporter)
-        )
-
-    def path(self, file: str) -> Path:
-        """Return the path of a part."""
-        return self.config.output / file
-
-    def recipe(
-        self,
-        kind: str,
-        output: Path,
-        options: Mapping[str, Any],
-        *,
-        dataset: Dataset | None = None,
-        parents: tuple[str, ...] = (),
-    ) -> Recipe:
-        """Describe what determines an artifact of the evaluation.
-
-        Args:
-            kind: Its schema.
-            output: Where it will lie.
-            options: What changes it besides model and data.
-            dataset: The samples it is of; all of them unless given.
-            parents: Files of the parts it is made of.
-        """
-        config = self.config
-        found = self.reference.parents(output)
-        for file in parents:
-            with Artifact(self.path(file)) as artifact:
-                found.append(artifact_parent(Path(file).stem, artifact, output))
-        return Recipe(
-            kind=kind,
-            stage="evaluate",
-            config={n: v for n, v in config.keyed().items() if n in MODEL} | dict(options),
-            parents=tuple(found),
-            source=data_source(config, config.split, dataset or self.original),
-        )
-
-
-@dataclass(frozen=True)
-class Part:
-    """An artifact that an evaluation is measured from.
-
-    Attributes:
-        file: Its path inside the evaluation's folder.
-        kind: Its schema.
-        make: Computes what is missing of it at a path.
-    """
-
-    file: str
-    kind: str
-    make: Callable[[Subject, Path], Outcome]
-
-
-def mapped(
-    file: str,
-    kind: str,
-    work: Callable[[Subject], Work[Any]],
-    *,
-    options: Mapping[str, Any] = MappingProxyType({}),
-    parents: tuple[str, ...] = (),
-    only_subset: bool = False,
-    chosen: Callable[[Subject], Dataset] | None = None,
-) -> Part:
-    """Return a part that is made of images batch by batch.
-
-    Args:
-        file: Its path inside the evaluation's folder.
-        kind: Its schema.
-        work: Returns what is done to a batch; called only where something is missing.
-        options: What determines it besides model and data: JSON values.
-        parents: Files of the parts it is made of, which come before it.
-        only_subset: Whether it is of the samples that costly suites look at.
-        chosen: Returns the samples it is of, where these depend on its parents.
-    """
-
-    def make(subject: Subject, path: Path) -> Outcome:
-        dataset = subject.subset if only_subset else subject.original
-        if chosen is not None:
-            dataset = chosen(subject)
-        keyed = {**options, **shard_key(subject.config.shard_size)}
-        recipe = subject.recipe(kind, path, keyed, dataset=dataset, parents=parents)
-        keep_or_set_aside(subject, path, recipe, subject.config.shard_size)
-        stage = subject.config.model_copy(update={"output": path})
-        if is_done(path, stage, recipe, subject.reporter):
-            return outcome_of(path, is_new=False)
-        length = len(dataset.sample_ids)
-        return map_shards(work(subject), stage, recipe, length, subject.reporter)
-
-    return Part(file, kind, make)
 
 
 @dataclass(frozen=True)

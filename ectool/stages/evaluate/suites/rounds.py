@@ -18,7 +18,7 @@ from ectool.config import (
 from ectool.stages import score
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
-from ectool.stages.evaluate.suites.base import Part, Subject
+from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb.joint import Pair
 from ectool.types import Outcome

@@ -303,7 +303,7 @@ def test_boxes_of_validation_images_that_change_are_seen(evaluated, model, tmp_p
     """The thresholds of MaxBoxAcc are tuned on them, whatever the images that are reported."""
     from ectool.stages.common.found_models import find_model
     from ectool.stages.evaluate.one_model import open_variants, recipe_of
-    from ectool.stages.evaluate.suites.base import Subject
+    from ectool.stages.evaluate.suites.parts import Subject
     from ectool.types import SILENT
 
     config = EvaluateConfig(

@@ -25,17 +25,9 @@ from ectool.metrics.ranking import Interpolation
 from ectool.metrics.strata import balanced_accuracy, worst_group_accuracy
 from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    ORIGINAL,
-    Columns,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
 from ectool.stages.evaluate.suites.tables import table
 from ectool.types import Estimate
 

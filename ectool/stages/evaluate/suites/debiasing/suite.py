@@ -12,20 +12,11 @@ from ectool.errors import InputError
 from ectool.metrics.debiasing import background_gaps
 from ectool.stages.common.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    ORIGINAL,
-    Columns,
-    Conditions,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Columns, Conditions, Resampling, Suite, Table
 from ectool.stages.evaluate.suites.classification.metrics import ACCURACIES
 from ectool.stages.evaluate.suites.classification.suite import accuracies, mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
 from ectool.stages.evaluate.suites.tables import mean_lines
 from ectool.types import Estimate
 

@@ -12,18 +12,10 @@ from jaxtyping import Float64
 
 from ectool.metrics.curves import area_over_curve, area_under_curve, mean_of_curve
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    Values,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Resampling, Suite, Table, Values
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
-from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.parts import Part, Subject, heatmap_key, mapped
 from ectool.stages.evaluate.suites.tables import mean_lines
 
 FAITHFULNESS = "faithfulness.zarr"

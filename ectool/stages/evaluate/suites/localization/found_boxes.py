@@ -16,9 +16,10 @@ from ectool.metrics.statistics import mean_per_sample
 from ectool.stages.common.inputs import open_data, reopen_data
 from ectool.stages.common.layout import HEATMAPS, VALIDATION_HEATMAPS
 from ectool.stages.evaluate.growth import keep_or_set_aside
-from ectool.stages.evaluate.suites.base import Columns, Part, Subject
+from ectool.stages.evaluate.suites.base import Columns
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.objects import blocks
+from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.evaluate.suites.rounds import stage_options
 from ectool.stages.explain import command as explain
 from ectool.types import Outcome

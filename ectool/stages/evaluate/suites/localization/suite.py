@@ -15,10 +15,11 @@ from ectool.metrics.localization import (
 from ectool.metrics.parts import location_instability_interval, part_distances
 from ectool.metrics.statistics import mean_per_sample
 from ectool.stages.common.layout import HEATMAPS
-from ectool.stages.evaluate.suites.base import Columns, Part, Resampling, Subject, Suite
+from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import box_accuracies, validation_parts
 from ectool.stages.evaluate.suites.localization.objects import Block, blocks
+from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.evaluate.suites.rounds import heatmap_parts
 from ectool.types import Estimate
 

@@ -26,16 +26,9 @@ from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.same_images import VIEW, check_same_images
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.results import read_results
-from ectool.stages.evaluate.suites.base import (
-    ORIGINAL,
-    Conditions,
-    Part,
-    Subject,
-    Table,
-    Values,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Conditions, Table, Values
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file, severity_name
 from ectool.stages.evaluate.suites.tables import mean_lines
 

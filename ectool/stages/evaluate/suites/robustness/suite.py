@@ -19,19 +19,10 @@ from ectool.errors import InputError
 from ectool.metrics.robustness import area_under_robustness_curve
 from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    ORIGINAL,
-    Conditions,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    Values,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Conditions, Resampling, Suite, Table, Values
 from ectool.stages.evaluate.suites.classification.suite import mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
 from ectool.stages.evaluate.suites.robustness.conditions import (
     Check,
     Condition,

@@ -11,8 +11,8 @@ from ectool.datasets.base import Dataset
 from ectool.datasets.subset import Subset, in_order_of_hash
 from ectool.metrics.classification import is_correct
 from ectool.stages.common.layout import FLAT, NO_GRADIENT, RANDOM
-from ectool.stages.evaluate.suites.base import Subject
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import Subject
 from ectool.stages.evaluate.suites.robustness.conditions import Check, Condition
 
 SAMPLES = 32

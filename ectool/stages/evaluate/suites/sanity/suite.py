@@ -9,17 +9,9 @@ from jaxtyping import Int64
 
 from ectool.metrics.statistics import mean_of_defined
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    Columns,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.parts import Part, Subject, heatmap_key, mapped
 from ectool.stages.evaluate.suites.tables import mean_lines
 
 SANITY = "sanity.zarr"

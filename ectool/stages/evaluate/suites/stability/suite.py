@@ -14,17 +14,9 @@ from ectool.config import HeatmapOptions, PerturbConfig
 from ectool.errors import EctoolError
 from ectool.stages.common.layout import NO_GRADIENT, SAMPLES, WEIGHTS
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import (
-    Columns,
-    Part,
-    Resampling,
-    Subject,
-    Suite,
-    Table,
-    mapped,
-)
+from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.heatmap_key import heatmap_key
+from ectool.stages.evaluate.suites.parts import Part, Subject, heatmap_key, mapped
 from ectool.stages.evaluate.suites.rounds import PROTOCOL_ATTACK, consistency_parts
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
 from ectool.stages.evaluate.suites.tables import mean_lines

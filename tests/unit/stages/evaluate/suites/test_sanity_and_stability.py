@@ -13,9 +13,10 @@ from ectool.config import EvaluateConfig
 from ectool.stages.common.found_models import find_model
 from ectool.stages.evaluate.definitions import describe
 from ectool.stages.evaluate.one_model import open_variants
-from ectool.stages.evaluate.suites.base import Resampling, Subject
+from ectool.stages.evaluate.suites.base import Resampling
 from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
+from ectool.stages.evaluate.suites.parts import Subject
 from ectool.stages.evaluate.suites.sanity import suite as sanity
 from ectool.stages.evaluate.suites.sanity.work import SanityWork
 from ectool.stages.evaluate.suites.stability import suite as stability

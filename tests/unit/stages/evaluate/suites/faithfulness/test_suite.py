@@ -25,7 +25,7 @@ from ectool.faithfulness import (
 from ectool.models.classifier import to_pixels
 from ectool.stages.common.found_models import find_model
 from ectool.stages.evaluate.definitions import describe
-from ectool.stages.evaluate.suites.base import Resampling, Subject
+from ectool.stages.evaluate.suites.base import Resampling
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.faithfulness import work as faithfulness_work
 from ectool.stages.evaluate.suites.faithfulness.suite import (
@@ -35,6 +35,7 @@ from ectool.stages.evaluate.suites.faithfulness.suite import (
     columns,
     tables,
 )
+from ectool.stages.evaluate.suites.parts import Subject
 
 SEED, SUBSET, SHARD = 3, 7, 3
 

@@ -19,9 +19,10 @@ from ectool.metrics.parts import location_instability, part_distances
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import data_source, open_data
 from ectool.stages.common.layout import HEATMAPS, PREDICTIONS, VALIDATION_HEATMAPS
-from ectool.stages.evaluate.suites.base import Resampling, Subject
+from ectool.stages.evaluate.suites.base import Resampling
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.suite import SUITE
+from ectool.stages.evaluate.suites.parts import Subject
 
 LIMIT, SIDE, MAP, CELLS = 16, 32, 6, 8
 
