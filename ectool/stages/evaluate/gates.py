@@ -1,71 +1,27 @@
-"""Bounds that evaluations have to meet, for gates in continuous integration.
+"""Gates: bounds that an evaluation must meet, e.g. in continuous integration.
 
-Shares are bounded in percent, as tables show them; results hold them in [0, 1].
+Bounds of shares are in percent, as in tables; results hold shares in [0, 1].
 """
 
 from __future__ import annotations
 
 import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from ectool.errors import QualityGateError, UsageError
+from ectool.metrics.bounds import PERCENT, Bound
 from ectool.stages.evaluate.definitions import FAMILIES, METRICS, MetricInfo, describe, suite_of
 
 FORM = re.compile(r"(?P<metric>\S+?)\s*(?P<sign><=|>=)\s*(?P<number>[^\s%]+)\s*(?P<percent>%?)")
-SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
 ALIASES = {"accuracy": "accuracy@original", "bg_gap": "background_gap"}
-"""Other names under which a metric can be bounded."""
-PERCENT = 100
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A bound of a metric.
-
-    Attributes:
-        metric: Its name in the results.
-        sign: `<=` or `>=`.
-        number: In the unit of the results: shares in [0, 1].
-        is_share: Whether people read it as percent.
-    """
-
-    metric: str
-    sign: str
-    number: float
-    is_share: bool
-
-    def is_met(self, value: object) -> bool:
-        """Tell whether a value meets the bound; an undefined value does not."""
-        return isinstance(value, int | float) and SIGNS[self.sign](value, self.number)
-
-    def missed_by(self, value: object, upper_bound: object = None) -> str | None:
-        """Return the text of a value that misses the bound, or None where it is met.
-
-        Args:
-            value: That of the results.
-            upper_bound: Why the value is only an upper bound, which proves no minimum; None where
-                it is exact.
-        """
-        if not self.is_met(value):
-            return self.written(value)
-        if upper_bound is None or self.sign == "<=":
-            return None
-        return f"no more than an upper bound, {self.written(value)}: {upper_bound}"
-
-    def written(self, value: object) -> str:
-        """Format a value of the results; shares in percent."""
-        if not isinstance(value, int | float):
-            return "undefined"
-        return f"{value * PERCENT:.6g} %" if self.is_share else f"{value:.6g}"
+"""Short names of metrics in bounds."""
 
 
 def parse_bounds(texts: Iterable[str], suites: Sequence[str]) -> list[Bound]:
-    """Read the bounds of an evaluation.
+    """Parse the bounds of an evaluation.
 
     Args:
         texts: As `parse_bound` takes them.
@@ -88,9 +44,9 @@ def parse_bounds(texts: Iterable[str], suites: Sequence[str]) -> list[Bound]:
 
 
 def parse_bound(text: str) -> Bound:
-    """Read a bound such as `bg_gap<=10`, `robust@2/255>=30%` or `nll<=0.5`.
+    """Parse a bound such as `bg_gap<=10`, `robust@2/255>=30%` or `nll<=0.5`.
 
-    A number without % between 0 and 1 is refused for a share: it may be meant either way.
+    For a share, a number between 0 and 1 without % is ambiguous and refused.
 
     Raises:
         UsageError: It is not of that form, its metric does not exist, or it is ambiguous.
@@ -114,7 +70,7 @@ def parse_bound(text: str) -> Bound:
 
 
 def _number(text: str) -> float:
-    """Parse a number; NaN where the text is none."""
+    """Parse a number; NaN if the text is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -125,7 +81,7 @@ def _known(metric: str) -> MetricInfo:
     """Return the definition of a metric."""
     try:
         return describe(metric)
-    except (KeyError, ValueError):  # no such metric, or a detail that is not spelled like that
+    except (KeyError, ValueError):  # no such metric, or an invalid detail
         pass
     known = {alias: alias for alias in ALIASES} | _names_by_base()
     close = get_close_matches(metric.partition("@")[0], known, n=1)
@@ -144,19 +100,19 @@ def _names_by_base() -> dict[str, str]:
 
 
 def _plain(bound: Bound, match: re.Match[str]) -> Bound:
-    """Return a bound of a metric that is no share, which has no percent."""
+    """Return the bound of a metric that is not a share; it takes no percent sign."""
     if not match["percent"]:
         return bound
     raise UsageError(
         "--require",
-        expected=f"a plain number for {bound.metric}, which is no share",
+        expected=f"a plain number for {bound.metric}, which is not a share",
         got=repr(match[0]),
         fix="leave out the %",
     )
 
 
 def _ambiguous(match: re.Match[str], number: float) -> UsageError:
-    """Return the error for a number that may be a share or percent."""
+    """Return the error for a number that is either a share or percent."""
     start = match["metric"] + match["sign"]
     return UsageError(
         "--require",
@@ -173,13 +129,13 @@ def check_bounds(
     where: Path,
     model: str = "",
 ) -> None:
-    """Compare an evaluation's metrics with bounds.
+    """Compare the metrics of an evaluation with bounds.
 
     Args:
         metrics: Entries of the results by metric.
-        bounds: What they have to meet.
+        bounds: Bounds to meet.
         where: File of the results.
-        model: Name of the model, where there are several.
+        model: Name of the model, one of several.
 
     Raises:
         UsageError: A bound names a metric that was not measured.

@@ -37,7 +37,7 @@ def may_grow(output: Path, recipe: Recipe) -> bool:
 
 
 def _subject_of(recipe: Recipe) -> tuple[object, ...]:
-    """Return what tells evaluations of different models or images apart, of them or their parts."""
+    """Return what identifies model and images, of an evaluation or one of its parts."""
     models = [parent.id for parent in recipe.parents if parent.role in ("model", CODE)]
     reading = [recipe.config.get(name) for name in READING]
     return recipe.stage, models, reading, recipe.source.fingerprint if recipe.source else None

@@ -1,7 +1,7 @@
-"""`evaluate --models`: many models on the same images, each an evaluation of its own.
+"""`evaluate --models`: many models on the same images, one evaluation each.
 
-A model that fails is recorded with its error, and the others go on. What would fail for every
-model goes through as it is: a full disk, an output in the way, an interrupt.
+A model that fails is recorded with its error, and the others are evaluated. Errors that would
+stop every model end the command: a full disk, an existing output, an interrupt.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
 
     Leaderboard and results are written after every model that something was computed for. Cost:
     the sum of the single evaluations, less decoding the images again. Memory: that of the
-    greatest model.
+    largest model.
 
     Raises:
         InputError: A list of models or the data are missing or invalid.
@@ -119,9 +119,9 @@ def _evaluated(
 ) -> tuple[Standing, Outcome]:
     """Evaluate one model as if it were the only one; return where it stands, and the outcome."""
     output = config.output / model.name
-    told = {**model.options, "models": (), "require": (), "output": output}
+    update = {**model.options, "models": (), "require": (), "output": output}
     try:
-        outcome = evaluate(config.model_copy(update=told), variants, reporter)
+        outcome = evaluate(config.model_copy(update=update), variants, reporter)
         metrics = read_metrics(output)
     except Exception as error:
         if _concerns_all(error):

@@ -28,7 +28,7 @@ def columns(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Float64[np
 def draws(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Int64[np.ndarray, "n"]]:
     """Return which random draw of ours each sample was measured with, of metrics that share them.
 
-    Their samples are alike within a draw, so the draws count for the interval, not the samples.
+    The samples of one draw depend on each other, so the interval is over draws, not over samples.
     """
     return {name: draw for suite in suites for name, draw in SUITES[suite].draws(evaluated).items()}
 

@@ -35,9 +35,9 @@ RESERVED = (LEADERBOARD_FILE, RESULTS_FILE)
 
 
 class ModelRow(ModelOptions):
-    """What a list says of one model: its name, and options that the command line has as well."""
+    """A model of a list: its name, and options that the command line has too."""
 
-    name: str | None = option(None, "Name of the model; told by its path unless given.")
+    name: str | None = option(None, "Name of the model. Default: from its path.")
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _csv_models(path: Path) -> Iterator[ListedModel]:
 
 
 def _row(values: Mapping[str, Any], where: str, folder: Path) -> ListedModel:
-    """Check what a list says of a model; its paths are relative to the folder of the list."""
+    """Check a model of a list; its paths are relative to the folder of the list."""
     try:
         row = validate(ModelRow, values, TABLE)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""`agree`: how alike two artifacts' heatmaps of the same images are."""
+"""`agree`: similarity of the heatmaps of two artifacts, of the same images."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _common_order(a: Artifact, b: Artifact) -> np.ndarray[Any, np.dtype[np.int64
 def _columns(
     a: Artifact, b: Artifact, order: np.ndarray[Any, np.dtype[np.int64]]
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return how alike the heatmaps of each image are; NaN where that is undefined."""
+    """Return the similarities of the heatmaps of each image; NaN where undefined."""
     parts: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in AGREEMENTS}
     for start in range(0, len(order), ROWS):
         stop = min(start + ROWS, len(order))

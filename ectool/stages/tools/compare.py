@@ -34,13 +34,13 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class FinishedEvaluation:
     """A finished evaluation, not yet read.
 
     Attributes:
         path: Its folder.
         source: The original images.
-        results: What its `results.json` says.
+        results: Content of its `results.json`.
     """
 
     path: Path
@@ -104,7 +104,7 @@ def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     return {"a": str(a.path), "b": str(b.path), "level": LEVEL, "metrics": metrics}
 
 
-def read_evaluation(path: Path) -> Evaluation:
+def read_evaluation(path: Path) -> FinishedEvaluation:
     """Read what an evaluation was made of.
 
     Raises:
@@ -118,10 +118,10 @@ def read_evaluation(path: Path) -> Evaluation:
             got="none",
             fix="make it with `ectool evaluate`",
         )
-    return Evaluation(path, source, read_results(path))
+    return FinishedEvaluation(path, source, read_results(path))
 
 
-def _check_same_data(a: Evaluation, b: Evaluation) -> None:
+def _check_same_data(a: FinishedEvaluation, b: FinishedEvaluation) -> None:
     """Check that both are of the same images, in every variant that both have."""
     prints_b = b.results["data"]["variants"]
     for variant, print_a in a.results["data"]["variants"].items():
@@ -135,7 +135,7 @@ def _check_same_data(a: Evaluation, b: Evaluation) -> None:
             )
 
 
-def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
+def _common(a: FinishedEvaluation, b: FinishedEvaluation, reporter: Reporter) -> Common:
     """Find what both evaluations have."""
     parts = {}
     for file in a.results["parts"]:
@@ -155,7 +155,7 @@ def _common(a: Evaluation, b: Evaluation, reporter: Reporter) -> Common:
     )
 
 
-def _manifest(evaluation: Evaluation, file: str) -> Manifest | None:
+def _manifest(evaluation: FinishedEvaluation, file: str) -> Manifest | None:
     """Return what a part was made of.
 
     Raises:
@@ -175,7 +175,7 @@ def _were_made_alike(a: Manifest, b: Manifest) -> bool:
     return first == second
 
 
-def _images(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
+def _images(evaluation: FinishedEvaluation, reporter: Reporter) -> Dataset | None:
     """Open the data set in which objects are looked for; without it there is no localization."""
     try:
         return reopen_data(evaluation.source, evaluation.path)
@@ -184,7 +184,9 @@ def _images(evaluation: Evaluation, reporter: Reporter) -> Dataset | None:
         return None
 
 
-def _paired_columns(a: Evaluation, b: Evaluation, common: Common) -> dict[str, Pair]:
+def _paired_columns(
+    a: FinishedEvaluation, b: FinishedEvaluation, common: Common
+) -> dict[str, Pair]:
     """Return the columns of both evaluations, their samples in one order."""
     with _opened(a, common) as first, _opened(b, common) as second:
         ids, others = first.sample_ids, second.sample_ids
@@ -201,7 +203,7 @@ def _paired_columns(a: Evaluation, b: Evaluation, common: Common) -> dict[str, P
 
 
 @contextmanager
-def _opened(evaluation: Evaluation, common: Common) -> Iterator[Evaluated]:
+def _opened(evaluation: FinishedEvaluation, common: Common) -> Iterator[Evaluated]:
     """Open those artifacts of an evaluation that both have."""
     with ExitStack() as stack:
         parts = {

@@ -1,4 +1,4 @@
-"""What is said of a metric, and of metrics that differ in a detail alone."""
+"""Labels and definitions of metrics, and families of metrics that differ in one detail."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
 
 
 def stage_options(config: EvaluateConfig) -> dict[str, Any]:
-    """Return what a stage that draws heatmaps is told as the evaluation is."""
+    """Return the options of heatmaps, as those of the evaluation."""
     groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
     names = {name for group in groups for name in group.model_fields}
     return config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
@@ -63,7 +63,7 @@ def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
 
 
 def _explained(subject: Subject, path: Path) -> Outcome:  # noqa: ARG001 (protocol)
-    """Return the heatmaps, which were made with the samples; their outcome says the rest."""
+    """Return the heatmaps, which were made with the samples."""
     return Outcome(path, is_new=False)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from ectool.errors import QualityGateError, UsageError
+from ectool.metrics.bounds import Bound
 from ectool.stages.evaluate.definitions import describe
-from ectool.stages.evaluate.gates import ALIASES, Bound, check_bounds, parse_bound, parse_bounds
+from ectool.stages.evaluate.gates import ALIASES, check_bounds, parse_bound, parse_bounds
 
 WHERE = Path("eval/results.json")
 
@@ -44,7 +45,7 @@ def test_a_share_that_may_be_meant_either_way_is_refused_with_both_spellings(num
 
 
 def test_percent_of_what_is_no_share():
-    with pytest.raises(UsageError, match="expected a plain number for nll, which is no share"):
+    with pytest.raises(UsageError, match="expected a plain number for nll, which is not a share"):
         parse_bound("nll<=5%")
 
 

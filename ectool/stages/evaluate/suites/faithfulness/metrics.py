@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
 from ectool.stages.evaluate.suites.info import Family, MetricInfo
+
+PROTOCOL = FaithfulnessProtocol()
 
 CONTROL_MAPS = {
     "random": "heatmaps of random values",
@@ -14,19 +17,20 @@ METRICS = {
     "deletion": MetricInfo(
         "deletion",
         "area under the probability of the true class while the most relevant pixels are replaced "
-        "by the mean colour, in 28 steps (Petsiuk et al. 2018)",
+        f"by the mean colour, in {PROTOCOL.steps} steps (Petsiuk et al. 2018)",
         higher_is_better=False,
     ),
     "insertion": MetricInfo(
         "insertion",
         "area under the probability of the true class while the most relevant pixels are inserted "
-        "into the blurred image, in 28 steps (Petsiuk et al. 2018)",
+        f"into the blurred image, in {PROTOCOL.steps} steps (Petsiuk et al. 2018)",
         higher_is_better=True,
     ),
     "pixel_flipping": MetricInfo(
         "pixel flipping",
-        "mean drop of the true class's probability while the most relevant patches of 9 x 9, at "
-        "most 100, are replaced by the mean colour (AOPC, Samek et al. 2017)",
+        "mean drop of the true class's probability while the most relevant patches of "
+        f"{PROTOCOL.patch} x {PROTOCOL.patch}, at most {PROTOCOL.patches}, are replaced by the "
+        "mean colour (AOPC, Samek et al. 2017)",
         higher_is_better=True,
         is_difference=True,
     ),

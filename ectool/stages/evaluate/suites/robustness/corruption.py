@@ -157,8 +157,8 @@ def _errors(
 
 
 def _error_rates(
-    evaluated: Evaluated, artifact: Artifact, answers: Sequence[str]
-) -> Float64[np.ndarray, "answers"]:
+    evaluated: Evaluated, artifact: Artifact, conditions: Sequence[str]
+) -> Float64[np.ndarray, "conditions"]:
     """Return the error rates of another model under some conditions."""
     if set(artifact.sample_ids) != set(evaluated.sample_ids):
         raise InputError(
@@ -168,6 +168,6 @@ def _error_rates(
             fix="evaluate that model on the same data and split",
         )
     labels = artifact.read("label")
-    right = np.stack([is_correct(artifact.read(f"{name}/logits"), labels) for name in answers])
-    rates: Float64[np.ndarray, "answers"] = error_rates(right[None])[0]
+    right = np.stack([is_correct(artifact.read(f"{name}/logits"), labels) for name in conditions])
+    rates: Float64[np.ndarray, "conditions"] = error_rates(right[None])[0]
     return rates

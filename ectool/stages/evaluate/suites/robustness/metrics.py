@@ -1,4 +1,4 @@
-"""Whether the answer survives attacks and corruptions."""
+"""Metrics of robustness: labels and definitions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NORMS = {"linf": "L-inf", "l2": "L2"}
 METRICS = {
     f"robust_area@{norm}": MetricInfo(
         f"area under robustness, {norm}",
-        f"mean accuracy over {name} radii from 0 to the greatest, linear between those measured, "
+        f"mean accuracy over {name} radii from 0 to the maximum, linear between those measured, "
         "each under every attack on the whole image that was run",
         higher_is_better=True,
     )
@@ -36,7 +36,7 @@ METRICS = {
     "mce": MetricInfo(
         "corruption error",
         "mean over corruptions of the errors in units of another model's (mCE, Hendrycks and "
-        "Dietterich 2019): 1 where both err alike",
+        "Dietterich 2019): 1 if both have the same error",
         higher_is_better=False,
         is_share=False,
     ),

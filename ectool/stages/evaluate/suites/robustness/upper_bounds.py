@@ -87,20 +87,20 @@ def _is_at(condition: Condition, check: Check) -> bool:
 
 
 def _unguided(evaluated: Evaluated, condition: Condition) -> str:
-    """Tell how many samples withstood an attack that had nothing to follow."""
+    """Return how many samples withstood an attack that had no gradient or a constant loss."""
     count, findings = len(evaluated.sample_ids), _findings(evaluated, condition.file)
     if stuck := findings.get(NO_GRADIENT, 0):
-        return f"{stuck:g} of {count} samples were left as they are for want of a gradient"
+        return f"{stuck:g} of {count} samples were not changed, because they had no gradient"
     if flat := findings.get(FLAT, 0):
-        return f"{flat:g} of {count} samples were left as they are for a loss that does not change"
+        return f"{flat:g} of {count} samples were not changed, because their loss did not change"
     return ""
 
 
 def _broken(evaluated: Evaluated, check: Check) -> str:
-    """Tell what the search found that no attack by gradients had."""
+    """Return how many samples the search changed and no gradient attack changed."""
     artifact = evaluated.parts[check.file]
     if random := _findings(evaluated, check.file).get(RANDOM, 0):
-        return f"{random:g} of {len(artifact)} samples get other logits when they are asked again"
+        return f"{random:g} of {len(artifact)} samples have other logits in a second forward pass"
     survived = np.all([evaluated.correct(c.file, c.name) for c in check.conditions], axis=0)
     present = set(artifact.sample_ids)
     checked = survived & np.array([name in present for name in evaluated.sample_ids])
@@ -108,8 +108,8 @@ def _broken(evaluated: Evaluated, check: Check) -> str:
     if not broken.any():
         return ""
     return (
-        f"random search changed {broken.sum()} of {checked.sum()} samples that no attack by "
-        "gradients had"
+        f"random search changed {broken.sum()} of {checked.sum()} samples that no gradient "
+        "attack changed"
     )
 
 

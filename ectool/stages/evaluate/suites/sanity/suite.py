@@ -17,7 +17,7 @@ from ectool.stages.evaluate.suites.tables import mean_lines
 SANITY = "sanity.zarr"
 
 
-class Condition(NamedTuple):
+class RandomizedLayer(NamedTuple):
     """An array of the artifact: `NUMBER-LAYER/MODE/SIMILARITY`, in the order of tables."""
 
     mode: str
@@ -50,7 +50,9 @@ def columns(evaluated: Evaluated) -> Columns:
     """
     if not evaluated.has(SANITY):
         return {}
-    ranked = [line for line in _conditions(evaluated) if line.similarity == "rank_correlation"]
+    ranked = [
+        line for line in _randomized_layers(evaluated) if line.similarity == "rank_correlation"
+    ]
     cascading, independent = (
         [evaluated.scores(SANITY, line.array) for line in ranked if line.mode == mode]
         for mode in ("cascading", "independent")
@@ -85,19 +87,19 @@ def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  #
             {"layer": one.layer, "mode": one.mode, "similarity": one.similarity},
             evaluated.scores(SANITY, one.array),
         )
-        for one in _conditions(evaluated)
+        for one in _randomized_layers(evaluated)
     )
     return {"sanity": mean_lines(means, draw=_draw(evaluated))}
 
 
-def _conditions(evaluated: Evaluated) -> list[Condition]:
+def _randomized_layers(evaluated: Evaluated) -> list[RandomizedLayer]:
     """Return the conditions of the artifact: mode by mode, from the head to the input."""
     names = [name for name in evaluated.parts[SANITY].arrays if "/" in name]
     found = []
     for name in names:
         block, mode, similarity = name.split("/")
         number, _, layer = block.partition("-")
-        found.append(Condition(mode, similarity, int(number), layer, name))
+        found.append(RandomizedLayer(mode, similarity, int(number), layer, name))
     return sorted(found)
 
 

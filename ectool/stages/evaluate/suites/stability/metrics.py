@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ectool.stages.evaluate.suites.info import Family, MetricInfo
+from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
+
+PROTOCOL = StabilityProtocol()
 
 METRICS = {
     "explanation_consistency": MetricInfo(
@@ -18,20 +21,20 @@ METRICS = {
     ),
     "consistency_noise": MetricInfo(
         "consistency under noise",
-        "explanation consistency under Gaussian noise of severity 1 (Hendrycks and Dietterich "
-        "2019)",
+        f"explanation consistency under Gaussian noise of severity {PROTOCOL.severity} (Hendrycks "
+        "and Dietterich 2019)",
         higher_is_better=True,
     ),
     "consistency_jpeg": MetricInfo(
         "consistency under JPEG",
-        "explanation consistency under JPEG compression of severity 1 (Hendrycks and Dietterich "
-        "2019)",
+        f"explanation consistency under JPEG compression of severity {PROTOCOL.severity} "
+        "(Hendrycks and Dietterich 2019)",
         higher_is_better=True,
     ),
     "sensitivity_max": MetricInfo(
         "max-sensitivity",
-        "max change of the heatmap over 10 random points within 0.02 (L-inf) of the image, divided "
-        "by the norm of the heatmap (Yeh et al. 2019)",
+        f"max change of the heatmap over {PROTOCOL.draws} random points within {PROTOCOL.radius} "
+        "(L-inf) of the image, divided by the norm of the heatmap (Yeh et al. 2019)",
         higher_is_better=False,
         is_share=False,
     ),
