@@ -20,7 +20,7 @@ WHERE = Path("eval/results.json")
         (" bg_gap <= 10 % ", Bound("background_gap", "<=", 0.1, is_share=True)),
         ("background_gap<=0.5%", Bound("background_gap", "<=", 0.005, is_share=True)),
         ("bg_gap<=-5", Bound("background_gap", "<=", -0.05, is_share=True)),
-        ("bg_gap<=0", Bound("background_gap", "<=", 0, is_share=True)),
+        ("bg_gap<=0", Bound("background_gap", "<=", 0.0, is_share=True)),
         ("accuracy>=1e1", Bound("accuracy@original", ">=", 0.1, is_share=True)),
         ("nll<=0.5", Bound("nll", "<=", 0.5, is_share=False)),
     ],
