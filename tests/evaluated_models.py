@@ -12,7 +12,7 @@ from metric_conditions import condition_of
 
 from ectool.reports.content import Arm, ExperimentResults, Metric, Result
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Provenance, Report
+from ectool.reports.report import EvaluatedModel, Provenance, Report
 from ectool.types import Estimate
 
 CLASSES = ("water bird", "land_bird", "50 % & {others}")
@@ -49,7 +49,7 @@ def report_of(
 ) -> Report:
     """Return a report of models by their names."""
     entries = [
-        Entry(evaluation_of(name, seed), group, "digits/test")
+        EvaluatedModel(evaluation_of(name, seed), group, "digits/test")
         for seed, (name, group) in enumerate(zip(names, groups or names, strict=True))
     ]
     provenance = Provenance(data=(), versions={}, settings={}, command="ectool report")

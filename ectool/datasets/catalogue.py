@@ -33,7 +33,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Entry:
+class DataSetEntry:
     """A data set that can be named in a data URI.
 
     Attributes:

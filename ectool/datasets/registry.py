@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.catalogue import Entry, unknown_name
+from ectool.datasets.catalogue import DataSetEntry, unknown_name
 from ectool.datasets.own.csv_images import CSV
 from ectool.datasets.own.imagefolder import IMAGE_FOLDER
 from ectool.datasets.own.stored import STORED
@@ -19,7 +19,7 @@ from ectool.datasets.sample_ids import check_class_names, check_sample_ids
 from ectool.datasets.subset import fraction_of, limited
 from ectool.errors import InputError
 
-DATASETS: dict[str, Entry] = {
+DATASETS: dict[str, DataSetEntry] = {
     "csv": CSV,
     "cub200": CUB200,
     "digits": DIGITS,
@@ -81,7 +81,7 @@ def check_more(uri: str, request: DataRequest) -> None:
         check(replace(request, path=uri.partition(":")[2]))
 
 
-def find_entry(uri: str) -> Entry:
+def find_entry(uri: str) -> DataSetEntry:
     """Return the description of the data set that a URI names.
 
     Raises:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 
 MAX_TABLE_CLASSES = 200
 """Lines of the table; of more classes, those with the lowest mean are shown."""
@@ -78,7 +78,7 @@ def class_tables(report: Report) -> list[ClassTable]:
     ]
 
 
-def _class_table(entries: Sequence[Entry], key: str, measure: str) -> ClassTable:
+def _class_table(entries: Sequence[EvaluatedModel], key: str, measure: str) -> ClassTable:
     models: list[str] = []
     sizes: dict[str, int] = {}
     values: dict[str, dict[str, float]] = {}
@@ -113,7 +113,7 @@ def confusions(report: Report) -> list[Confusion]:
     ]
 
 
-def _confusion(entry: Entry) -> Confusion:
+def _confusion(entry: EvaluatedModel) -> Confusion:
     """Read a table whose lines are true class, predicted class and number of images."""
     rows = entry.evaluation.tables["confusion"]
     names = [row["name"] for row in entry.evaluation.tables.get("classes", ())]

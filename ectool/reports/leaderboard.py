@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ectool.reports.content import Metric
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 from ectool.reports.strengths import UnderAttack, weakest
 from ectool.types import Estimate
 
@@ -115,7 +115,7 @@ def _column(report: Report, name: str, *, is_headline: bool) -> Column:
     )
 
 
-def _value(entry: Entry, name: str) -> Estimate:
+def _value(entry: EvaluatedModel, name: str) -> Estimate:
     nothing = Estimate(math.nan, math.nan, math.nan, 0)
     return entry.evaluation.values.get(name, nothing)
 
@@ -174,7 +174,9 @@ def trade_off_pairs(report: Report) -> Iterator[tuple[str, str]]:
             yield x, y
 
 
-def trade_off_points(entries: Sequence[Entry], x: str, y: str) -> list[tuple[Estimate, Estimate]]:
+def trade_off_points(
+    entries: Sequence[EvaluatedModel], x: str, y: str
+) -> list[tuple[Estimate, Estimate]]:
     """Return both metrics of each model that has them."""
     values = [entry.evaluation.values for entry in entries]
     return [(v[x], v[y]) for v in values if x in v and y in v]

@@ -11,7 +11,7 @@ from ectool.reports.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
-class Entry:
+class EvaluatedModel:
     """An evaluated model: a row of the leaderboard.
 
     Attributes:
@@ -89,7 +89,7 @@ class Report:
     title: str
     metrics: Mapping[str, Metric]
     suites: Mapping[str, str]
-    entries: tuple[Entry, ...]
+    entries: tuple[EvaluatedModel, ...]
     failures: tuple[Failure, ...]
     experiments: tuple[ExperimentResults, ...]
     gallery: tuple[GallerySample, ...]

@@ -9,7 +9,7 @@ from metric_conditions import condition_of
 
 from ectool.reports.content import Metric, Sample
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
+from ectool.reports.report import EvaluatedModel, Failure, GallerySample, Provenance, Report
 from ectool.types import Estimate
 
 CLASSES = ("ant", "<b>bee</b>", "cat")
@@ -44,7 +44,8 @@ def report(models: int = len(MODELS)) -> Report:
         metrics=MEANINGS,
         suites={name: suite for name, (_, suite) in METRICS.items()},
         entries=tuple(
-            Entry(_evaluation(name, generator), name.partition(",")[0], DATA) for name in names
+            EvaluatedModel(_evaluation(name, generator), name.partition(",")[0], DATA)
+            for name in names
         ),
         failures=(Failure("broken", "model.pth: expected weights of resnet18, got <none>"),),
         experiments=(),

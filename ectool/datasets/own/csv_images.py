@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, Report
-from ectool.datasets.catalogue import Entry, unknown_split
+from ectool.datasets.catalogue import DataSetEntry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.own.csv_samples import CsvSample, read_samples
@@ -178,7 +178,7 @@ def _complete(
     return having
 
 
-CSV = Entry(
+CSV = DataSetEntry(
     open=open_csv,
     summary="Images listed in a CSV file: paths and labels; splits, masks and boxes optional.",
     uri="csv:FILE",

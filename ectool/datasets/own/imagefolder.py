@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Report
-from ectool.datasets.catalogue import Entry
+from ectool.datasets.catalogue import DataSetEntry
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.own.drawn_annotations import DrawnAnnotations
@@ -135,7 +135,7 @@ def _stray(path: Path, expected: str, got: str) -> InputError:
     return InputError(str(path), expected=expected, got=got, fix="restore the image or remove it")
 
 
-IMAGE_FOLDER = Entry(
+IMAGE_FOLDER = DataSetEntry(
     open=open_imagefolder,
     summary="Image folders: one folder per class; split folders, masks and boxes optional.",
     uri="imagefolder:PATH",

@@ -19,7 +19,7 @@ from ectool.datasets.base import (
     Labels,
     is_multilabel,
 )
-from ectool.datasets.catalogue import Entry
+from ectool.datasets.catalogue import DataSetEntry
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.views import boxes_of
@@ -201,7 +201,7 @@ def check_digests(request: DataRequest) -> None:
             )
 
 
-STORED = Entry(
+STORED = DataSetEntry(
     open=open_stored,
     summary="Image artifacts: written by `data materialize` or `perturb`.",
     uri="zarr:PATH",

@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.catalogue import Archive, Entry, unknown_split
+from ectool.datasets.catalogue import Archive, DataSetEntry, unknown_split
 from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_grey, read_size
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
@@ -250,7 +250,7 @@ def _read_table(
     return values
 
 
-CUB200 = Entry(
+CUB200 = DataSetEntry(
     open=open_cub200,
     summary="CUB-200-2011: 200 species of birds, 11,788 images; boxes, 15 parts, masks.",
     uri="cub200[:PATH]",

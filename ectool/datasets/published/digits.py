@@ -28,7 +28,7 @@ from ectool.datasets.base import (
     Groups,
     Indices,
 )
-from ectool.datasets.catalogue import Entry, unknown_name, unknown_split
+from ectool.datasets.catalogue import DataSetEntry, unknown_name, unknown_split
 from ectool.datasets.image_arrays import framed
 from ectool.datasets.published.digit_images import SIDE, Draw
 from ectool.datasets.published.digit_records import (
@@ -200,7 +200,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-DIGITS = Entry(
+DIGITS = DataSetEntry(
     open=open_digits,
     summary="Handwritten digits over textures that are correlated with the class; generated.",
     uri="digits",

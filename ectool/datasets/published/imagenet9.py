@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ectool.datasets.base import SPLITS, VARIANTS, DataRequest, Dataset, Report
-from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
+from ectool.datasets.catalogue import Archive, DataSetEntry, missing_file, unknown_split
 from ectool.datasets.formats import image_names
 from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_size
@@ -176,7 +176,7 @@ def _read_array(source: Unpacked, name: str) -> np.ndarray:
     return array
 
 
-IMAGENET9 = Entry(
+IMAGENET9 = DataSetEntry(
     open=open_imagenet9,
     summary="ImageNet-9 with swapped and removed backgrounds: 9 classes, 4,050 test images.",
     uri="imagenet9[:PATH]",

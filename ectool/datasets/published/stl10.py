@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from ectool.datasets.base import DataRequest, Dataset, Indices
-from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
+from ectool.datasets.catalogue import Archive, DataSetEntry, missing_file, unknown_split
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
@@ -203,7 +203,7 @@ def check_folds(request: DataRequest) -> None:
         request.report(fault)
 
 
-STL10 = Entry(
+STL10 = DataSetEntry(
     open=open_stl10,
     summary="STL-10: 96 x 96 pixels, 10 classes, 5,000 labelled and 100,000 unlabelled images.",
     uri="stl10[:PATH]",

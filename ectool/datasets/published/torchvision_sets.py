@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from ectool.datasets.base import DataRequest, Dataset, Indices
-from ectool.datasets.catalogue import Entry, unknown_split
+from ectool.datasets.catalogue import DataSetEntry, unknown_split
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.image_files import ImageFiles
@@ -34,7 +34,7 @@ class TorchvisionData(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class RequestedSet:
     """A requested data set of torchvision.
 
     Attributes:
@@ -139,7 +139,7 @@ def open_torchvision(request: DataRequest) -> Dataset:
     parts = kind.sources(request.split)
     if not parts:
         raise unknown_split(f"torchvision:{name}", request.split, kind.splits())
-    source = Source(name, kind, _find_root(kind, path, request.root), request)
+    source = RequestedSet(name, kind, _find_root(kind, path, request.root), request)
     source.check_there(parts[0])
     readers = [source.construct(part) for part in parts]
     if kind.arrays:
@@ -170,7 +170,7 @@ def _find_root(kind: Kind, path: str, root: Path) -> Path:
     return start
 
 
-def _arrays(source: Source, reader: TorchvisionData, part: str) -> Dataset:
+def _arrays(source: RequestedSet, reader: TorchvisionData, part: str) -> Dataset:
     data, targets = (np.asarray(getattr(reader, name)) for name in source.kind.attributes)
     names = [f"{part}/{position:05d}" for position in range(len(targets))]
     rows = source.keep(targets, names)
@@ -198,7 +198,7 @@ def _as_rgb(rows: UInt8[np.ndarray, "b ..."]) -> UInt8[np.ndarray, "b 3 h w"]:
     return np.ascontiguousarray(rows if rows.shape[1] == 3 else rows.transpose(0, 3, 1, 2))
 
 
-def _files(source: Source, readers: Sequence[TorchvisionData]) -> Dataset:
+def _files(source: RequestedSet, readers: Sequence[TorchvisionData]) -> Dataset:
     listed = sorted(
         (Path(path).relative_to(source.folder).as_posix(), int(label))
         for reader in readers
@@ -237,7 +237,7 @@ def _classes(reader: TorchvisionData, labels: Int64[np.ndarray, "n"]) -> tuple[s
     return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
 
 
-TORCHVISION = Entry(
+TORCHVISION = DataSetEntry(
     open=open_torchvision,
     summary=f"Data sets that torchvision reads from local files: {', '.join(KINDS)}.",
     uri="torchvision:NAME[:PATH]",

@@ -11,7 +11,7 @@ from jaxtyping import Int8
 from PIL import Image
 
 from ectool.datasets.base import DataRequest, Dataset
-from ectool.datasets.catalogue import Archive, Entry, missing_file, unknown_split
+from ectool.datasets.catalogue import Archive, DataSetEntry, missing_file, unknown_split
 from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_palette, read_size
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
@@ -252,9 +252,9 @@ def _mask_of(sample_id: str) -> str:
     return f"SegmentationClass/{sample_id}.png"
 
 
-def _entry(release: Release, summary: str) -> Entry:
+def _entry(release: Release, summary: str) -> DataSetEntry:
     archives = (release.training, *([release.test] if release.test else []))
-    return Entry(
+    return DataSetEntry(
         open=partial(open_voc, release),
         summary=summary,
         uri=f"voc{release.year}[:PATH]",

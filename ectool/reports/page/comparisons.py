@@ -10,7 +10,7 @@ import numpy as np
 from ectool.reports.evaluation import Row, interval_of
 from ectool.reports.leaderboard import group_numbers, trade_off_pairs, trade_off_points
 from ectool.reports.page.charts import Curve, curve_chart, scatter_chart
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 from ectool.reports.strengths import Panel, strength_panels
 from ectool.types import Estimate
 
@@ -20,12 +20,12 @@ MIN_IN_BIN = 10
 """Samples in a bin of confidence below which its accuracy is not drawn."""
 FAITHFULNESS = "faithfulness_curves"
 """Table of an evaluation with the probabilities after pixels are changed."""
-Groups = Mapping[int, Sequence[Entry]]
+Groups = Mapping[int, Sequence[EvaluatedModel]]
 
 
-def groups_of(report: Report) -> dict[int, list[Entry]]:
+def groups_of(report: Report) -> dict[int, list[EvaluatedModel]]:
     """Return the models of the groups that charts show, by the group's number."""
-    found: dict[int, list[Entry]] = {}
+    found: dict[int, list[EvaluatedModel]] = {}
     for entry in report.entries:
         found.setdefault(group_numbers(report)[entry.group], []).append(entry)
     return {number: found[number] for number in list(found)[:MAX_GROUPS]}
@@ -84,7 +84,7 @@ def orders(report: Report) -> list[str]:
     return list(dict.fromkeys(row["maps"] for row in rows))
 
 
-def _by_curve(entries: Sequence[Entry]) -> dict[str, dict[str, list[Curve]]]:
+def _by_curve(entries: Sequence[EvaluatedModel]) -> dict[str, dict[str, list[Curve]]]:
     """Return the curves of models by kind and by order of the pixels."""
     found: dict[str, dict[str, list[Curve]]] = {}
     for entry in entries:
@@ -148,7 +148,7 @@ def reliability_diagram(report: Report) -> str | None:
     )
 
 
-def _reliability(entry: Entry) -> Curve | None:
+def _reliability(entry: EvaluatedModel) -> Curve | None:
     """Return accuracy by confidence; None if no bin has enough samples."""
     rows = entry.evaluation.tables.get("reliability", ())
     if not any(row["n"] >= MIN_IN_BIN for row in rows):

@@ -39,7 +39,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ectool.reports.content import Arm, ExperimentResults, Metric, Result, RoundSamples, Sample
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
 from ectool.types import Estimate
 
@@ -84,7 +84,7 @@ def _metric(metric: Metric, suite: str) -> dict[str, Any]:
     return {**found, **condition, "suite": suite}
 
 
-def _model(entry: Entry) -> dict[str, Any]:
+def _model(entry: EvaluatedModel) -> dict[str, Any]:
     values = entry.evaluation.values
     return {
         "name": entry.name,

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ectool.reports.leaderboard import group_numbers
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 
 COLUMN, PAGE = 3.5, 7.16
 """Width of one column and of two columns of a journal, in inches."""
@@ -138,9 +138,9 @@ def model_styles(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def shown_groups(report: Report) -> dict[str, tuple[dict[str, Any], list[Entry]]]:
+def shown_groups(report: Report) -> dict[str, tuple[dict[str, Any], list[EvaluatedModel]]]:
     """Return style and models of each group that is drawn as a curve."""
-    found: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
+    found: dict[str, tuple[dict[str, Any], list[EvaluatedModel]]] = {}
     for entry, model_style in zip(report.entries, model_styles(report), strict=True):
         if model_style:
             found.setdefault(entry.group, (model_style, []))[1].append(entry)

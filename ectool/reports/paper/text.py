@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ectool.reports.content import ExperimentResults
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Report
+from ectool.reports.report import EvaluatedModel, Report
 
 IMAGES = "95 % intervals (mAP: spreads over resamples) over {} images"
 SEEDS = "95 % t intervals over {} seeds"
@@ -17,7 +17,7 @@ SEEDS = "95 % t intervals over {} seeds"
 def over_seeds(report: Report, experiment: ExperimentResults) -> Report:
     """Return the arms of an experiment as models, with means and intervals over seeds."""
     entries = tuple(
-        Entry(
+        EvaluatedModel(
             Evaluation(
                 name=arm.name,
                 metrics=experiment.metrics,

@@ -18,7 +18,7 @@ from ectool.types import SILENT, Outcome, Reporter
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ExplainInputs:
     """Inputs of the heatmaps.
 
     Attributes:
@@ -49,7 +49,7 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
     reference = find_model(config)
     samples = Artifact(config.samples, "samples") if config.samples else None
     options, split = find_data(config, samples)
-    inputs = Inputs(reference, options, split, open_data(options, split))
+    inputs = ExplainInputs(reference, options, split, open_data(options, split))
     if samples is not None:
         source = data_source(options, split, inputs.dataset)
         check_same_images(samples, source, f"--samples {samples.path}")
@@ -60,7 +60,7 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
     return _compute(config, inputs, samples, recipe, reporter)
 
 
-def describe(config: ExplainConfig, inputs: Inputs, samples: Parent | None) -> Recipe:
+def describe(config: ExplainConfig, inputs: ExplainInputs, samples: Parent | None) -> Recipe:
     """Return the recipe of a heatmaps artifact."""
     parents = inputs.reference.parents(config.output)
     if samples is not None:
@@ -102,7 +102,7 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
 
 def _compute(
     config: ExplainConfig,
-    inputs: Inputs,
+    inputs: ExplainInputs,
     samples: Artifact | None,
     recipe: Recipe,
     reporter: Reporter,

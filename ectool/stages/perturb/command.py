@@ -13,7 +13,7 @@ from ectool.stages.common.layout import RESCALED
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
-from ectool.stages.perturb.joint import Pair
+from ectool.stages.perturb.joint import JointPass
 from ectool.types import SILENT, Outcome, Reporter, merged
 
 
@@ -36,16 +36,16 @@ def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Outc
     reference = find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
     recipe = describe(config, reference, dataset, initial)
-    pair = None
+    joint = None
     if config.heatmaps is not None:
-        pair = Pair(config, config.heatmaps, reference, dataset, recipe)
+        joint = JointPass(config, config.heatmaps, reference, dataset, recipe)
     if is_done(config.output, config, recipe, reporter):
         samples = outcome_of(config.output, is_new=False)
-    elif pair is not None and pair.is_open():
-        return pair.compute(initial, reporter)
+    elif joint is not None and joint.is_open():
+        return joint.compute(initial, reporter)
     else:
         samples = _compute(config, reference, dataset, initial, recipe, reporter)
-    return samples if pair is None else merged(samples.path, (samples, pair.complete(reporter)))
+    return samples if joint is None else merged(samples.path, (samples, joint.complete(reporter)))
 
 
 def _loss_key(config: PerturbConfig) -> dict[str, str]:

@@ -45,7 +45,7 @@ def covers(config: PerturbConfig, explaining: ExplainConfig) -> bool:
     return explain_config(config, explaining.output).keyed() == explaining.keyed()
 
 
-class Pair:
+class JointPass:
     """The two artifacts of one pass.
 
     Args:
@@ -67,7 +67,7 @@ class Pair:
         self.config = config
         self.explain = explain_config(config, heatmaps)
         data = DataOptions(**config.model_dump(include=set(DataOptions.model_fields)))
-        self.inputs = explain.Inputs(reference, data, config.split, dataset)
+        self.inputs = explain.ExplainInputs(reference, data, config.split, dataset)
         self.recipe = recipe
         parent = parent_of("samples", config.output, "samples", recipe.key, heatmaps)
         self.draft = explain.describe(self.explain, self.inputs, parent)

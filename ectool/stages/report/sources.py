@@ -12,7 +12,7 @@ from ectool.artifacts import folder
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.errors import InputError
 from ectool.reports.evaluation import Evaluation, from_results
-from ectool.reports.report import Entry, Failure
+from ectool.reports.report import EvaluatedModel, Failure
 from ectool.stages.common.layout import EXPERIMENT_FILE, RESULTS_FILE
 from ectool.stages.common.path_labels import distinct_parts
 from ectool.stages.evaluate.results import read_results
@@ -31,7 +31,7 @@ class Sources:
         experiments: Finished experiments.
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[EvaluatedModel] = field(default_factory=list)
     folders: dict[str, Path] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     experiments: list[FinishedExperiment] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Sources:
         """Add an evaluated model."""
         source = folder.open_folder(path, "evaluation").recipe.source
         data = describe_source(source) if source else "unknown data"
-        self.entries.append(Entry(evaluation, group or evaluation.name, data))
+        self.entries.append(EvaluatedModel(evaluation, group or evaluation.name, data))
         self.folders[evaluation.name] = path
 
 

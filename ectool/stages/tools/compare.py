@@ -65,7 +65,7 @@ class Common:
     dataset: Dataset | None
 
 
-class Pair(NamedTuple):
+class PairedValues(NamedTuple):
     """A metric of both evaluations on the same samples.
 
     Attributes:
@@ -186,7 +186,7 @@ def _images(evaluation: FinishedEvaluation, reporter: Reporter) -> Dataset | Non
 
 def _paired_columns(
     a: FinishedEvaluation, b: FinishedEvaluation, common: Common
-) -> dict[str, Pair]:
+) -> dict[str, PairedValues]:
     """Return the columns of both evaluations, their samples in one order."""
     with _opened(a, common) as first, _opened(b, common) as second:
         ids, others = first.sample_ids, second.sample_ids
@@ -196,7 +196,7 @@ def _paired_columns(
         left, right = columns(first, common.suites), columns(second, common.suites)
         shared = draws(first, common.suites)
     return {
-        name: Pair(left[name], right[name][order], shared.get(name))
+        name: PairedValues(left[name], right[name][order], shared.get(name))
         for name in left
         if name in right
     }
@@ -219,7 +219,7 @@ def _opened(evaluation: FinishedEvaluation, common: Common) -> Iterator[Evaluate
         )
 
 
-def _tested(pair: Pair) -> dict[str, Any]:
+def _tested(pair: PairedValues) -> dict[str, Any]:
     """Test whether a metric differs over the samples where both sides are defined."""
     known = ~(np.isnan(pair.first) | np.isnan(pair.second))
     a, b = pair.first[known], pair.second[known]

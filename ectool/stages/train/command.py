@@ -19,7 +19,7 @@ from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import machine_of, note_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
-from ectool.stages.train.inputs import CURVES_KEY, Inputs, open_inputs
+from ectool.stages.train.inputs import CURVES_KEY, TrainInputs, open_inputs
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
 from ectool.types import SILENT, Outcome, Reporter
 
@@ -63,7 +63,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     return _train(config, inputs, recipe, reporter)
 
 
-def _train(config: TrainConfig, inputs: Inputs, recipe: Recipe, reporter: Reporter) -> Outcome:
+def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: Reporter) -> Outcome:
     """Train and publish the model."""
     from ectool.stages.common.loaded import pick_device
     from ectool.stages.train.feed import Feed, perturbed_images
@@ -168,7 +168,7 @@ def _start(resumed: Manifest | None) -> int:
     return int(resumed.recipe.config["until_epoch"]) if resumed else 0
 
 
-def make_recipe(config: TrainConfig, inputs: Inputs) -> Recipe:
+def make_recipe(config: TrainConfig, inputs: TrainInputs) -> Recipe:
     """Return the recipe of the model and its learning curves."""
     parents = []
     if inputs.resumed is not None and config.resume is not None:

@@ -32,7 +32,7 @@ _SHOWN_CLASSES = 12
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainInputs:
     """Inputs of a training.
 
     Attributes:
@@ -52,7 +52,7 @@ class Inputs:
     values: Float64[np.ndarray, "n"] | None
 
 
-def open_inputs(config: TrainConfig, resumed: Manifest | None) -> Inputs:
+def open_inputs(config: TrainConfig, resumed: Manifest | None) -> TrainInputs:
     """Open the inputs of a training and check that they belong together.
 
     Raises:
@@ -67,7 +67,7 @@ def open_inputs(config: TrainConfig, resumed: Manifest | None) -> Inputs:
     validation = validation_sets(config)
     _check_validation(config, validation, resumed)
     values = None if weights is None else _weights(weights, dataset)
-    return Inputs(dataset, resumed, weights, samples, validation, values)
+    return TrainInputs(dataset, resumed, weights, samples, validation, values)
 
 
 def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:

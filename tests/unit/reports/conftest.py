@@ -10,7 +10,7 @@ from metric_conditions import condition_of
 
 from ectool.reports.content import ExperimentResults, Metric, Sample
 from ectool.reports.evaluation import Evaluation
-from ectool.reports.report import Entry, Failure, GallerySample, Provenance, Report
+from ectool.reports.report import EvaluatedModel, Failure, GallerySample, Provenance, Report
 from ectool.types import Estimate
 
 MakeSample = Callable[..., Sample]
@@ -91,7 +91,9 @@ def make_report() -> MakeReport:
             title=title,
             metrics=metrics,
             suites={name: METRICS[name][1] for name in metrics},
-            entries=tuple(Entry(e, groups.get(e.name, e.name), "data") for e in evaluations),
+            entries=tuple(
+                EvaluatedModel(e, groups.get(e.name, e.name), "data") for e in evaluations
+            ),
             failures=failures,
             experiments=experiments,
             gallery=gallery,

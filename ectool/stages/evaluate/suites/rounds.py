@@ -20,7 +20,7 @@ from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
 from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.perturb import command as perturb
-from ectool.stages.perturb.joint import Pair
+from ectool.stages.perturb.joint import JointPass
 from ectool.types import Outcome
 
 PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
@@ -58,8 +58,8 @@ def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
     if not config.output.exists():
         set_aside(subject, heatmaps)
         return
-    pair = Pair(config, heatmaps, subject.reference, dataset, recipe)
-    keep_or_set_aside(subject, heatmaps, pair.final(), config.shard_size)
+    joint = JointPass(config, heatmaps, subject.reference, dataset, recipe)
+    keep_or_set_aside(subject, heatmaps, joint.final(), config.shard_size)
 
 
 def _explained(subject: Subject, path: Path) -> Outcome:  # noqa: ARG001 (protocol)

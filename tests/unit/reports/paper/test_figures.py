@@ -32,7 +32,7 @@ from ectool.reports.paper.style import (
     paper_style,
 )
 from ectool.reports.paper.text import slugs
-from ectool.reports.report import Entry
+from ectool.reports.report import EvaluatedModel
 from ectool.types import Estimate
 
 LONG = "runs/2024-11-23/resnet50-with-quite-a-long-name-of-its-folder/seed-3/model"
@@ -251,7 +251,7 @@ class TestNumbers:
     def test_families_of_metrics_without_a_table(self):
         report = report_of(["model"])
         entry = report.entries[0]
-        bare = Entry(replace(entry.evaluation, tables={}), entry.group, entry.data)
+        bare = EvaluatedModel(replace(entry.evaluation, tables={}), entry.group, entry.data)
         drawing = by_name(strength_curves(replace(report, entries=(bare,))))["strength-robustness"]
         (values,) = points(replace_axes(drawing, 0))
         names = ("accuracy@original", "robust@2/255", "robust@8/255")

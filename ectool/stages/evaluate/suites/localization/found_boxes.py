@@ -79,7 +79,7 @@ def _explain_validation(subject: Subject, path: Path) -> Outcome:
     config = subject.config
     explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)
     options, split = explain.find_data(explaining, None)
-    inputs = explain.Inputs(subject.reference, options, split, open_data(options, split))
+    inputs = explain.ExplainInputs(subject.reference, options, split, open_data(options, split))
     recipe = explain.describe(explaining, inputs, None)
     keep_or_set_aside(subject, path, recipe, explaining.shard_size)
     return explain.run(explaining, subject.reporter)

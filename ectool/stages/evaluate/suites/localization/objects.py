@@ -17,7 +17,7 @@ ROWS = 512
 
 
 @dataclass(frozen=True)
-class Block:
+class HeatmapBlock:
     """Heatmaps of consecutive samples, one for each explained label, and where its objects are.
 
     Attributes:
@@ -57,7 +57,7 @@ class Block:
         return None if self.boxes is None else filled_boxes(self.boxes, self.size)
 
 
-def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
+def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[HeatmapBlock]:
     """Yield all heatmaps of the clean images with the annotations of their objects.
 
     Args:
@@ -76,4 +76,4 @@ def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[Block]:
             chosen = targets[is_explained]
             others = (dataset.labels[rows] == 1).sum(axis=1)[samples] > 1
         annotations = dataset.annotations(rows[samples], chosen)
-        yield Block(start, len(rows), samples, maps, annotations, others, dataset.size)
+        yield HeatmapBlock(start, len(rows), samples, maps, annotations, others, dataset.size)

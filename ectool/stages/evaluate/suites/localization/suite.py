@@ -18,7 +18,7 @@ from ectool.stages.common.layout import HEATMAPS
 from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import box_accuracies, validation_parts
-from ectool.stages.evaluate.suites.localization.objects import Block, blocks
+from ectool.stages.evaluate.suites.localization.objects import HeatmapBlock, blocks
 from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.evaluate.suites.rounds import heatmap_parts
 from ectool.types import Estimate
@@ -50,7 +50,7 @@ def columns(evaluated: Evaluated) -> Columns:
     return {name: evaluated.ordered(HEATMAPS, score) for name, score in joined.items()}
 
 
-def _scored(block: Block) -> Columns:
+def _scored(block: HeatmapBlock) -> Columns:
     """Return the scores of a block's samples."""
     masks, filled = block.masks, block.filled_boxes
     if masks is None:
