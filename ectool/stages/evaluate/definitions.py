@@ -45,14 +45,14 @@ _FAMILIES = {
 
 
 def describe(name: str) -> MetricInfo:
-    """Return what a metric is.
+    """Return label and definition of a metric.
 
     Args:
         name: Such as `accuracy@original`, `robust@2/255` or `mask_iou`.
 
     Raises:
         KeyError: There is no such metric.
-        ValueError: Its detail is not spelled like that.
+        ValueError: Its detail is invalid.
     """
     return _find(name)[1]
 
@@ -65,13 +65,13 @@ def suite_of(name: str) -> str:
 
     Raises:
         KeyError: There is no such metric.
-        ValueError: Its detail is not spelled like that.
+        ValueError: Its detail is invalid.
     """
     return _find(name)[0]
 
 
 def _find(name: str) -> tuple[str, MetricInfo]:
-    """Return suite and meaning: those of the name itself come before those of a family."""
+    """Return suite and definition; the name itself comes before families."""
     if name in _METRICS:
         return _METRICS[name]
     base, _, detail = name.partition("@")

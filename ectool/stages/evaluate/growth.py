@@ -21,7 +21,7 @@ READING = ("entry", "mean", "std")
 
 
 def may_grow(output: Path, recipe: Recipe) -> bool:
-    """Tell whether a folder is an evaluation of the same model and images, to be filled up."""
+    """Return whether a folder is an evaluation of the same model and images."""
     if not output.is_dir():
         return False
     if (output / FILE_NAME).exists():
@@ -51,12 +51,12 @@ def _manifest_of(path: Path) -> Manifest | None:
 
 
 def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: int) -> None:
-    """Leave a part alone that is what is wanted; move one that was made otherwise aside.
+    """Keep a part with the requested recipe; move another one aside.
 
     Args:
-        subject: What is evaluated.
-        path: Where the part lies.
-        recipe: What determines the one that is wanted.
+        subject: Model and data.
+        path: Path of the part.
+        recipe: Recipe of the requested part.
         shard_size: Samples in each of its shards.
     """
     found = _manifest_of(path)
@@ -66,7 +66,7 @@ def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: 
 
 
 def set_aside(subject: Subject, path: Path) -> None:
-    """Move a part aside, if there is one; results that were computed from it are void by then."""
+    """Move a part aside, if it exists; remove the manifest of the results first."""
     if not path.exists():
         return
     files.remove(subject.config.output / FILE_NAME)
@@ -76,7 +76,7 @@ def set_aside(subject: Subject, path: Path) -> None:
 
 
 def _is_cut(manifest: Manifest, shard_size: int) -> bool:
-    """Tell whether the shards have the requested number of samples."""
+    """Return whether the shards have the requested number of samples."""
     longest = max((shard.stop - shard.start for shard in manifest.shards), default=0)
     return longest == min(shard_size, manifest.length)
 

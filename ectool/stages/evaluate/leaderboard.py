@@ -22,8 +22,8 @@ class Standing:
 
     Attributes:
         name: Name of the model, and of its folder.
-        path: What was evaluated: a model artifact, a checkpoint or a program.
-        status: `pending` before the model's turn; then `ok` or `failed`.
+        path: Model artifact, checkpoint or program.
+        status: `pending` before the evaluation; then `ok` or `failed`.
         error: Why it failed.
         evaluation: Folder of its evaluation, relative to the audit's.
         metrics: Entries of its results, by metric.
@@ -42,7 +42,7 @@ def results(standings: Sequence[Standing], shared: Mapping[str, Any]) -> str:
 
     Args:
         standings: Every model, in the order of the list.
-        shared: What holds for all of them: data, configuration, versions.
+        shared: Entries that all models share: data, configuration, versions.
     """
     document = {
         "schema": "audit",
@@ -56,7 +56,7 @@ def results(standings: Sequence[Standing], shared: Mapping[str, Any]) -> str:
 def leaderboard(standings: Sequence[Standing]) -> str:
     """Return `leaderboard.csv`: a row per model, three columns per metric.
 
-    Numbers are those of the results, shares in [0, 1]; a cell is empty where there is none.
+    Numbers are those of the results, shares in [0, 1]; a cell without a number is empty.
     """
     metrics = list(dict.fromkeys(name for one in standings for name in one.metrics))
     text = io.StringIO()

@@ -31,15 +31,14 @@ from ectool.types import SILENT, Outcome, Reporter, merged, warn
 def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
     """Evaluate many models and write the audit: a folder per model, the leaderboard, the results.
 
-    Leaderboard and results are written after every model that something was computed for. Cost:
-    the sum of the single evaluations, less decoding the images again. Memory: that of the
-    largest model.
+    Leaderboard and results are written after every new evaluation. Cost: the sum of the single
+    evaluations; images are decoded once. Memory: that of the largest model.
 
     Raises:
         InputError: A list of models or the data are missing or invalid.
         UsageError: A model of a list, or a bound, is not valid.
-        OutputExistsError: The output is something else, or a model's evaluation exists, is of
-            something else, and `force` is off.
+        OutputExistsError: The output, or the evaluation of a model, exists and is something else,
+            and `force` is off.
         FailedModelsError: Models failed; the others have been evaluated.
         QualityGateError: A model misses a bound of `require`; everything has been written.
     """
@@ -58,10 +57,10 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
 
 @contextmanager
 def _held(output: Path) -> Iterator[Path]:
-    """Keep other processes from the output; yield a folder for scratch files.
+    """Lock the output; yield a folder for scratch files.
 
     Raises:
-        OutputExistsError: Something else lies there.
+        OutputExistsError: The output is another artifact.
     """
     if (output / FILE_NAME).exists():
         raise OutputExistsError(
@@ -82,7 +81,7 @@ def _evaluate_all(
     variants: Mapping[str, Dataset],
     reporter: Reporter,
 ) -> tuple[list[Standing], Outcome]:
-    """Evaluate one model after the other; return where they stand, and the outcome of all."""
+    """Evaluate the models in order; return their standings and the merged outcome."""
     standings = [Standing(model.name, model.path) for model in models]
     facts, outcomes = _facts(config, variants), list[Outcome]()
     with reporter.task("models", len(models)) as advance, _collecting() as collect:
@@ -99,9 +98,9 @@ def _evaluate_all(
 
 @contextmanager
 def _collecting() -> Iterator[Callable[[], None]]:
-    """Yield what frees a model that holds itself in a cycle, before the next one is loaded.
+    """Yield a function that frees a model with reference cycles, before the next one is loaded.
 
-    What outlives a model is not looked through again: with torch, that would take 0.1 s each time.
+    Objects that outlive a model are frozen: with torch, scanning them takes 0.1 s each time.
     """
 
     def collect() -> None:
@@ -117,7 +116,7 @@ def _collecting() -> Iterator[Callable[[], None]]:
 def _evaluated(
     config: EvaluateConfig, model: ListedModel, variants: Mapping[str, Dataset], reporter: Reporter
 ) -> tuple[Standing, Outcome]:
-    """Evaluate one model as if it were the only one; return where it stands, and the outcome."""
+    """Evaluate one model as if it were the only one; return its standing and the outcome."""
     output = config.output / model.name
     update = {**model.options, "models": (), "require": (), "output": output}
     try:
@@ -136,7 +135,7 @@ def _evaluated(
 
 
 def _concerns_all(error: Exception) -> bool:
-    """Tell whether an error is independent of the model, so that the others would fail too."""
+    """Return whether an error is independent of the model, so that the others would fail too."""
     return is_of_disk(error) or isinstance(error, OutputExistsError)
 
 
@@ -151,7 +150,7 @@ def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str,
 
 
 def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]) -> Outcome:
-    """Write results and leaderboard where they differ, each whole or not at all."""
+    """Write results and leaderboard if they differ, atomically."""
     texts = {RESULTS_FILE: results(standings, facts), LEADERBOARD_FILE: leaderboard(standings)}
     paths = {output / name: text.encode() for name, text in texts.items()}
     stale = [path for path, data in paths.items() if not _holds(path, data)]
@@ -169,7 +168,7 @@ def _check_failures(output: Path, standings: Sequence[Standing]) -> None:
     """Check that every model has been evaluated.
 
     Raises:
-        FailedModelsError: Some could not be.
+        FailedModelsError: Some models failed.
     """
     failed = [one.name for one in standings if one.status == "failed"]
     if failed:

@@ -1,4 +1,4 @@
-"""From the artifacts of an evaluation to its metrics, without the model."""
+"""Metrics of an evaluation, computed from its artifacts without the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def columns(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Float64[np
 
 
 def draws(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Int64[np.ndarray, "n"]]:
-    """Return which random draw of ours each sample was measured with, of metrics that share them.
+    """Return the index of the random draw of each sample, for metrics whose samples share draws.
 
     The samples of one draw depend on each other, so the interval is over draws, not over samples.
     """
@@ -36,7 +36,7 @@ def draws(evaluated: Evaluated, suites: Iterable[str]) -> dict[str, Int64[np.nda
 def metrics(
     evaluated: Evaluated, suites: Iterable[str], resampling: Resampling
 ) -> dict[str, dict[str, object]]:
-    """Return value, interval and meaning of every metric of the suites, ready for JSON."""
+    """Return value, interval and definition of every metric of the suites, as JSON values."""
     found: dict[str, dict[str, object]] = {}
     for suite in suites:
         own = columns(evaluated, [suite])
@@ -54,7 +54,7 @@ def metrics(
 
 
 def tables(evaluated: Evaluated, suites: Iterable[str], resampling: Resampling) -> dict[str, Table]:
-    """Return the tables of the suites; lines of the same table follow each other."""
+    """Return the tables of the suites; suites append to tables of the same name."""
     found: dict[str, Table] = {}
     for suite in suites:
         for name, lines in SUITES[suite].tables(evaluated, resampling).items():
@@ -63,7 +63,7 @@ def tables(evaluated: Evaluated, suites: Iterable[str], resampling: Resampling) 
 
 
 def summarize(found: Mapping[str, Estimate]) -> dict[str, dict[str, object]]:
-    """Return value, interval and meaning of metrics."""
+    """Return value, interval and definition of metrics."""
     summary: dict[str, dict[str, object]] = {}
     for name, estimate in found.items():
         info = describe(name)

@@ -1,6 +1,6 @@
-"""Many models at once: patterns, lists in TOML or CSV, and what each model is called.
+"""Many models: patterns, lists in TOML or CSV, and the name of each model.
 
-Nothing is loaded or opened here but the lists themselves.
+Only the lists are opened here, not the models.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAFE_NAME = re.compile(rf"\w[{SAFE}]*")
 UNSAFE = re.compile(rf"[^{SAFE}]+")
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".safetensors")
 RESERVED = (LEADERBOARD_FILE, RESULTS_FILE)
-"""What lies beside the models' folders."""
+"""Files in the folder of the audit, next to the folders of the models."""
 
 
 class ModelRow(ModelOptions):
@@ -45,9 +45,9 @@ class ListedModel:
     """One of many models.
 
     Attributes:
-        name: Unique, and fit to be a folder.
-        options: Those options of a model that were given for it.
-        where: What named it, for errors.
+        name: Unique, and valid as the name of a folder.
+        options: Options that are set for it.
+        where: Pattern or list that names it, for errors.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ListedModel:
 
     @property
     def path(self) -> str:
-        """Return what is loaded: the checkpoint, else the program or artifact."""
+        """Return the file to load: the checkpoint, else the program or artifact."""
         model = str(self.options["model"])
         return str(self.options.get("checkpoint") or program_file(model) or model)
 
@@ -65,8 +65,8 @@ def listed_models(texts: Sequence[str]) -> tuple[ListedModel, ...]:
     """Return the models that patterns and lists name, in their order.
 
     A text that ends in .toml or .csv is a list, one with `*`, `?` or `[` a pattern of paths, whose
-    matches are sorted; anything else is a model. A model without a name is called by the parts of
-    its path that tell it from the others, joined by hyphens.
+    matches are sorted; anything else is a model. A model without a name is named by the parts
+    of its path that differ from the others, joined by hyphens.
 
     Raises:
         InputError: A list cannot be read, or a pattern matches nothing.
@@ -80,16 +80,16 @@ def listed_models(texts: Sequence[str]) -> tuple[ListedModel, ...]:
 
 
 def path_names(paths: Sequence[str]) -> list[str]:
-    """Return the parts of each path that tell it from the others, joined by hyphens.
+    """Return the parts of each path that differ from the others, joined by hyphens.
 
-    What all paths have in common at the start and at the end is left out, as long as every path
-    keeps a part: `runs/0/model` and `runs/1/model` are `0` and `1`.
+    Common parts at the start and at the end are left out, as long as every path keeps a part:
+    `runs/0/model` and `runs/1/model` are `0` and `1`.
     """
     return ["-".join(parts) for parts in distinct_parts([_parts(path) for path in paths])]
 
 
 def _parts(path: str) -> list[str]:
-    """Return the parts of a path, without anything that a folder's name must not hold."""
+    """Return the parts of a path, without characters that are invalid in the name of a folder."""
     bare = Path(path).with_suffix("") if Path(path).suffix in WEIGHTS_SUFFIXES else Path(path)
     safe = [UNSAFE.sub("-", part).lstrip(".-") for part in bare.parts]
     return [part for part in safe if part] or ["model"]
@@ -112,7 +112,7 @@ def _matches(pattern: Path) -> Iterator[ListedModel]:
     """Yield the models that a pattern matches, sorted.
 
     Raises:
-        InputError: There are none.
+        InputError: The pattern matches nothing.
     """
     root = Path(pattern.anchor)
     paths = sorted(root.glob(str(pattern.relative_to(root))))
@@ -154,7 +154,7 @@ def _toml_models(path: Path) -> Iterator[ListedModel]:
 
 
 def _csv_models(path: Path) -> Iterator[ListedModel]:
-    """Yield the models of a file with a row each; an empty cell is an option that is not given.
+    """Yield the models of a CSV file; an empty cell is an option that is not set.
 
     Raises:
         InputError: The file is missing or not CSV, or holds no models.
@@ -187,7 +187,7 @@ def _row(values: Mapping[str, Any], where: str, folder: Path) -> ListedModel:
 
 
 def _places(row: ModelRow, folder: Path) -> dict[str, Any]:
-    """Return those options of a row that hold a path, as seen from the working directory."""
+    """Return the paths in a row, relative to the working directory."""
     if row.checkpoint is not None:
         return {"checkpoint": folder / row.checkpoint.expanduser()}
     program = program_file(row.model)
@@ -199,10 +199,10 @@ def _places(row: ModelRow, folder: Path) -> dict[str, Any]:
 
 
 def _check_names(models: Sequence[ListedModel]) -> None:
-    """Check that every name is a folder of its own.
+    """Check that the names are different folders.
 
     Raises:
-        UsageError: One is not.
+        UsageError: Two names are equal, or one is invalid.
     """
     counts = Counter(model.name.casefold() for model in models)
     for model in models:

@@ -1,7 +1,7 @@
-"""One model on one split: the artifacts of its suites, and the results computed from them.
+"""One model on one split: the parts of its suites, and the results computed from them.
 
-The artifacts behind the metrics lie inside the output folder (`suites/base.py`); `results.json` is
-computed from them, so that a change of what is measured computes only what is missing.
+The parts (`suites/parts.py`) are in the output folder. `results.json` is computed from them, so
+that other options compute only missing parts.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ BASELINE = "corruption_baseline"
 def evaluate(
     config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter
 ) -> Outcome:
-    """Evaluate a model on a data set that has been opened in its variants.
+    """Evaluate a model on the open variants of a data set.
 
-    An evaluation of the same model on the same images that is there already keeps its parts;
-    what the options ask for beyond them is computed.
+    An existing evaluation of the same model on the same images keeps its parts; only missing parts
+    are computed.
 
     Raises:
         InputError: The model is missing, or does not fit the data.
@@ -95,7 +95,7 @@ def recipe_of(subject: Subject) -> Recipe:
 
 
 def _suite_key(subject: Subject) -> dict[str, Any]:
-    """Return what the suites read besides options, model and images; nothing of most."""
+    """Return the inputs of the suites other than options, model and images."""
     config = subject.config
     found: dict[str, Any] = {}
     if not set(config.suite) <= UNATTACKED:
@@ -122,7 +122,7 @@ def _nothing_left(output: Path) -> Iterator[None]:
 
 
 def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
-    """Tell whether nothing is to be done; `--resume` looks into the parts even then."""
+    """Return whether nothing is left to compute; `--resume` checks the parts in any case."""
     if may_grow(config.output, recipe) and not config.force:
         return False
     return up_to_date(config.output, recipe, force=config.force) and not config.resume
@@ -132,7 +132,7 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
     """Make the artifacts that are missing, then the results."""
     output = subject.config.output
     before = _identity(output)
-    _tell_what_is_left_out(subject)
+    _note_left_out_suites(subject)
     files.make_folder(output)
     made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
     with ExitStack() as stack:
@@ -145,17 +145,17 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
             for path in _baseline_parts(subject.config)
         }
         results = _results(subject, artifacts, baseline)
-    files.remove(output / FILE_NAME)  # results of other options are no longer vouched for
+    files.remove(output / FILE_NAME)  # the results on disk may be of other options
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
-    folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # a report may lie beside it
+    folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # not a report
     is_new = before != _identity(output) or any(one.is_new for one in made.values())
     return _outcome(output, results, is_new=is_new)
 
 
 def _identity(output: Path) -> tuple[str, str] | None:
-    """Return key and id of the evaluation in a folder; None where there is none."""
+    """Return key and id of the evaluation in a folder; None if there is no evaluation."""
     with suppress(InputError):  # of another version, for example
         found = read_manifest(output)
         return None if found is None else (found.key, found.id)
@@ -170,7 +170,7 @@ def _outcome(output: Path, results: Mapping[str, Any], *, is_new: bool) -> Outco
 
 
 def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[str]:
-    """Yield which metrics are only upper bounds, those with the same reason together."""
+    """Yield a sentence for each reason why metrics are only upper bounds."""
     names: dict[str, list[str]] = {}
     for name, entry in results["metrics"].items():
         if "upper_bound" in entry:
@@ -179,12 +179,12 @@ def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[str]:
         yield f"{output}: only upper bounds: {', '.join(those)}; {reason}"
 
 
-def _tell_what_is_left_out(subject: Subject) -> None:
+def _note_left_out_suites(subject: Subject) -> None:
     without = [suite for suite in subject.config.suite if suite in EXPLAINED]
     if subject.reference.is_program and without:
         subject.reporter.note(
-            f"{subject.config.model}: without {', '.join(without)}, for a program has no layers "
-            "to draw heatmaps from; give the architecture and its weights"
+            f"{subject.config.model}: without {', '.join(without)}, because a program has no "
+            "layers for heatmaps; give the architecture and its weights"
         )
 
 
@@ -233,7 +233,7 @@ def _results(
 
 
 def _findings(evaluated: Evaluated) -> dict[str, float]:
-    """Return what was noticed of the predictions."""
+    """Return the findings of the predictions."""
     manifest = evaluated.predictions.manifest
     return {} if manifest is None else manifest.all_findings()
 
@@ -250,7 +250,7 @@ def data_facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[
 
 
 def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Dataset]:
-    """Open every background variant of the split that is there; all show the same samples.
+    """Open every available background variant of the split, all of the same samples.
 
     Raises:
         InputError: The original images are missing, or a variant holds other samples.
@@ -270,6 +270,6 @@ def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Datas
                 found[name].name,
                 expected=f"the samples of {original.name}",
                 got="others",
-                fix="unpack both variants anew",
+                fix="unpack both variants again",
             )
     return found

@@ -33,9 +33,9 @@ def read_metrics(path: Path) -> dict[str, dict[str, object]]:
 
 
 def part_of(path: Path, results: Mapping[str, Any], file: str) -> Path | None:
-    """Return where a part lies that results were computed from; None where they have no such part.
+    """Return the path of a part that results were computed from; None if they have no such part.
 
-    A folder may hold more: parts of earlier options, which say nothing of these results.
+    The folder may hold other parts, of earlier options.
 
     Args:
         path: Folder of the evaluation.
@@ -43,7 +43,7 @@ def part_of(path: Path, results: Mapping[str, Any], file: str) -> Path | None:
         file: Path of the part inside the folder.
 
     Raises:
-        IntegrityError: The part is gone, or another one lies there.
+        IntegrityError: The part is missing, or is another one.
     """
     wanted = results.get("parts", {}).get(file)
     if wanted is None:

@@ -1,4 +1,4 @@
-"""`compare`: on which metrics two evaluations of the same images differ, by paired tests."""
+"""`compare`: paired tests of the metrics of two evaluations of the same images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ectool.types import SILENT, Reporter
 
 Column = Float64[np.ndarray, "n"]
 LEVEL = 0.05
-"""Family-wise error below which a difference counts as more than chance."""
+"""Family-wise error rate: a difference with a smaller corrected p-value is significant."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class FinishedEvaluation:
 
 @dataclass(frozen=True)
 class Common:
-    """What both evaluations have.
+    """Common content of both evaluations.
 
     Attributes:
-        suites: What both measured.
+        suites: Suites of both.
         variants: Background variants.
-        parts: Schema by file of the artifacts that they were measured from in the same way.
-        dataset: The original images, where objects can be looked for.
+        parts: Schema of the parts with equal options, by file.
+        dataset: The original images; None if they are not available.
     """
 
     suites: tuple[str, ...]
@@ -71,7 +71,7 @@ class PairedValues(NamedTuple):
     Attributes:
         first: Values of A.
         second: Values of B.
-        draws: Which random draw of ours each was measured with, where samples share them.
+        draws: Index of the random draw of each sample, if samples share draws.
     """
 
     first: Column
@@ -82,15 +82,14 @@ class PairedValues(NamedTuple):
 def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Compare two evaluations, metric by metric, on the samples where both are defined.
 
-    Compared is every metric of both that is a mean over samples. 0/1 metrics are tested by
-    McNemar's exact test and have Tango's interval, the others by a t test that is adjusted for
-    skewness, and its interval; p-values are corrected for the number of metrics (Holm), intervals
-    are each metric's own.
+    Every metric of both that is a mean over samples is compared. 0/1 metrics have McNemar's exact
+    test and Tango's interval. Other metrics have a t test adjusted for skewness, and its interval.
+    P-values are corrected for the number of metrics (Holm); intervals are not.
 
     Returns:
         JSON values: `a`, `b` (folders), `level`, and in `metrics` by name `a`, `b`, `difference`
         (B - A) with `low` and `high` (95 %), `n`, `test`, `p_value`, `p_holm`, and `better`: `a` or
-        `b` where `p_holm` is below the level, else None.
+        `b` if `p_holm` is below the level, else None.
 
     Raises:
         InputError: An evaluation is missing, or they are not of the same images.
@@ -100,12 +99,12 @@ def run(config: CompareConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     _check_same_data(a, b)
     pairs = _paired_columns(a, b, _common(a, b, reporter))
     metrics = {name: _tested(pair) for name, pair in pairs.items()}
-    _judge(metrics)
+    _corrected(metrics)
     return {"a": str(a.path), "b": str(b.path), "level": LEVEL, "metrics": metrics}
 
 
 def read_evaluation(path: Path) -> FinishedEvaluation:
-    """Read what an evaluation was made of.
+    """Read the manifest and the results of an evaluation.
 
     Raises:
         InputError: There is no finished evaluation.
@@ -136,7 +135,7 @@ def _check_same_data(a: FinishedEvaluation, b: FinishedEvaluation) -> None:
 
 
 def _common(a: FinishedEvaluation, b: FinishedEvaluation, reporter: Reporter) -> Common:
-    """Find what both evaluations have."""
+    """Return the common content of both evaluations."""
     parts = {}
     for file in a.results["parts"]:
         if file in b.results["parts"]:
@@ -156,17 +155,17 @@ def _common(a: FinishedEvaluation, b: FinishedEvaluation, reporter: Reporter) ->
 
 
 def _manifest(evaluation: FinishedEvaluation, file: str) -> Manifest | None:
-    """Return what a part was made of.
+    """Return the manifest of a part.
 
     Raises:
-        IntegrityError: Another part lies there than the results were computed from.
+        IntegrityError: The part is not the one that the results were computed from.
     """
     path = part_of(evaluation.path, evaluation.results, file)
     return None if path is None else read_manifest(path)
 
 
 def _were_made_alike(a: Manifest, b: Manifest) -> bool:
-    """Tell whether two artifacts differ in the model alone, whose own options may differ too."""
+    """Return whether two artifacts differ only in the model and its options."""
     ignored = set(ModelOptions.model_fields) | {"shard_size", "variants"}
     first, second = (
         {name: value for name, value in manifest.recipe.config.items() if name not in ignored}
@@ -176,7 +175,7 @@ def _were_made_alike(a: Manifest, b: Manifest) -> bool:
 
 
 def _images(evaluation: FinishedEvaluation, reporter: Reporter) -> Dataset | None:
-    """Open the data set in which objects are looked for; without it there is no localization."""
+    """Open the data set, for its annotations; None if it is not available."""
     try:
         return reopen_data(evaluation.source, evaluation.path)
     except InputError as error:
@@ -204,7 +203,7 @@ def _paired_columns(
 
 @contextmanager
 def _opened(evaluation: FinishedEvaluation, common: Common) -> Iterator[Evaluated]:
-    """Open those artifacts of an evaluation that both have."""
+    """Open the common parts of an evaluation."""
     with ExitStack() as stack:
         parts = {
             file: stack.enter_context(Artifact(evaluation.path / file, kind))
@@ -220,7 +219,7 @@ def _opened(evaluation: FinishedEvaluation, common: Common) -> Iterator[Evaluate
 
 
 def _tested(pair: PairedValues) -> dict[str, Any]:
-    """Test whether a metric differs over the samples where both sides are defined."""
+    """Test the difference of a metric on the samples where both are defined."""
     known = ~(np.isnan(pair.first) | np.isnan(pair.second))
     a, b = pair.first[known], pair.second[known]
     found = paired_comparison(pair.first, pair.second, draws=pair.draws)
@@ -236,8 +235,8 @@ def _tested(pair: PairedValues) -> dict[str, Any]:
     }
 
 
-def _judge(metrics: dict[str, dict[str, Any]]) -> None:
-    """Add to every metric its corrected p-value, and who is better by it."""
+def _corrected(metrics: dict[str, dict[str, Any]]) -> None:
+    """Add the corrected p-value of every metric, and the better model."""
     p_values = [entry["p_value"] for entry in metrics.values()]
     corrected = holm(np.array(p_values, np.float64))  # None becomes NaN
     for (name, entry), p_holm in zip(metrics.items(), corrected, strict=True):

@@ -1,4 +1,4 @@
-"""The suites of an evaluation, one module each."""
+"""The suites of an evaluation, one folder each."""
 
 from __future__ import annotations
 

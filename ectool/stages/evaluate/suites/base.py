@@ -22,10 +22,10 @@ Conditions = dict[str, dict[str, object]]
 
 @dataclass(frozen=True)
 class Resampling:
-    """How the bootstrap draws.
+    """Options of the bootstrap.
 
     Attributes:
-        resamples: How often.
+        resamples: Number of resamples.
         seed: Seed of the draws.
     """
 
@@ -34,7 +34,7 @@ class Resampling:
 
 
 def no_estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:  # noqa: ARG001 (protocol)
-    """Return no metric: all are means over samples."""
+    """Return no metrics: all are means over samples."""
     return {}
 
 
@@ -44,23 +44,23 @@ def no_tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:
 
 
 def no_draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:  # noqa: ARG001 (protocol)
-    """Return no shared draws: what is random is drawn for every sample anew."""
+    """Return no shared draws: random numbers are drawn per sample."""
     return {}
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Metrics that belong together. Everything but `parts` uses the parts that are there.
+    """Metrics that belong together. All functions except `parts` use existing parts.
 
     Attributes:
-        parts: Returns what the suite is measured from, each after those it is made of.
+        parts: Returns the parts of the suite, each after the parts that it depends on.
         columns: Returns every metric that is a mean over samples, in the order of the predictions.
         estimates: Returns the other metrics.
-        tables: Returns what a single number does not say, for results and reports.
-        draws: Returns, of every column whose samples share random draws of ours, which draw each
-            sample was measured with.
-        conditions: Returns, of metrics under a condition, what was done to the images.
-        upper_bounds: Returns why metrics are no more than upper bounds, of those that are.
+        tables: Returns tables for results and reports.
+        draws: Returns the index of the random draw of each sample, for columns whose samples share
+            draws.
+        conditions: Returns the change of the images, for metrics on changed images.
+        upper_bounds: Returns the reason, for metrics that are only upper bounds.
     """
 
     parts: Callable[[Subject], tuple[Part, ...]]

@@ -1,4 +1,4 @@
-"""What metrics are computed from: the artifacts of an evaluation, joined on their samples."""
+"""The artifacts of an evaluation, joined on their samples, for metrics."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ectool.stages.common.layout import PREDICTIONS
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What metrics are computed from.
+    """The artifacts that metrics are computed from.
 
     Attributes:
         variants: Names of the background variants.
         parts: The artifacts by file, the predictions among them.
         config: Keyed options of the evaluation.
         classes: Names of the classes.
-        dataset: The images; None where they are not at hand.
+        dataset: The images; None if they are not available.
         baseline: Corruptions of the model that mCE compares with, by file.
     """
 
@@ -39,7 +39,7 @@ class Evaluated:
 
     @property
     def predictions(self) -> Artifact:
-        """Return the predictions, whose samples and order are those of all columns."""
+        """Return the predictions; all columns have their samples and order."""
         return self.parts[PREDICTIONS]
 
     @cached_property
@@ -55,24 +55,24 @@ class Evaluated:
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether the data are multi-label."""
+        """Return whether the data are multi-label."""
         return is_multilabel(self.labels)
 
     def has(self, file: str) -> bool:
-        """Tell whether a part is there."""
+        """Return whether a part exists."""
         return file in self.parts
 
     def read(self, file: str, array: str) -> np.ndarray[Any, Any]:
         """Return an array of a part, its rows in the order of the predictions.
 
         Returns:
-            Floats hold NaN for samples that the part does not have; anything else becomes float64
-            where some are missing.
+            NaN for samples that are not in the part; other types become float64 if samples are
+            missing.
         """
         return self.ordered(file, self.parts[file].read(array))
 
     def scores(self, file: str, array: str) -> Float64[np.ndarray, "n *k"]:
-        """Return what `read` does, as float64."""
+        """Return the array of `read` as float64."""
         return self.read(file, array).astype(np.float64)
 
     def ordered(self, file: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -93,7 +93,7 @@ class Evaluated:
         return self.read(file, f"{condition}/logits")
 
     def correct(self, file: str, condition: str) -> Bool[np.ndarray, "n"]:
-        """Tell which single-label samples are classified correctly under a condition."""
+        """Return which single-label samples are classified correctly under a condition."""
         if (key := (file, condition)) not in self._correct:  # metrics and tables ask for it
             self._correct[key] = is_correct(self.logits(file, condition), self.labels)
         return self._correct[key]

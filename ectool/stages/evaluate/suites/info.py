@@ -9,13 +9,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What a metric is.
+    """Label, definition and direction of a metric.
 
     Attributes:
         label: Name for tables.
-        definition: One line.
-        higher_is_better: Which way is good.
-        is_share: Whether the range is [0, 1] (differences: [-1, 1]), to be read as percent.
+        definition: Definition and source, in one line.
+        higher_is_better: Direction.
+        is_share: Whether the range is [0, 1] (differences: [-1, 1]); shown in percent.
         is_difference: Whether it is the difference of two shares, -1 to 1.
     """
 
@@ -27,24 +27,24 @@ class MetricInfo:
 
     @property
     def scale(self) -> Literal["share", "difference", "number"]:
-        """Return what a sample's value is, which decides the interval of the mean."""
+        """Return the range of the values of samples, which determines the interval of the mean."""
         if not self.is_share:
             return "number"
         return "difference" if self.is_difference else "share"
 
     def at(self, detail: str, addition: str) -> MetricInfo:
-        """Return the metric under a detail, with what that adds to the definition."""
+        """Return the metric with a detail; `addition` extends the definition."""
         return replace(self, label=f"{self.label}, {detail}", definition=self.definition + addition)
 
 
 @dataclass(frozen=True)
 class Family:
-    """Metrics `NAME@DETAIL` that differ in the detail alone.
+    """Metrics `NAME@DETAIL` that differ only in the detail.
 
     Attributes:
-        info: What all of them are.
-        of: Returns what one of them is, by `info` and the detail; raises KeyError or ValueError
-            where there is no such detail.
+        info: Label and definition that all share.
+        of: Returns one of the metrics, from `info` and the detail; raises KeyError or ValueError
+            for an invalid detail.
     """
 
     info: MetricInfo

@@ -37,12 +37,12 @@ MODEL = ModelOptions.model_fields.keys()
 class Subject:
     """One model on one split, in every background variant.
 
-    A context manager: the model is loaded on first use, and released at the end.
+    A context manager: the model is loaded at first use and released at the end.
 
     Attributes:
         config: Options of the evaluation.
         reference: The model.
-        variants: The data set in every background variant that is there.
+        variants: The data set in every available background variant.
         reporter: Receives notes.
     """
 
@@ -66,12 +66,12 @@ class Subject:
 
     @cached_property
     def subset(self) -> Dataset:
-        """Return the samples of the costly suites, drawn by hash."""
+        """Return the samples of the costly suites, selected by hash."""
         return limited(self.original, self.config.subset, self.config.seed)
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether the data are multi-label."""
+        """Return whether the data are multi-label."""
         return is_multilabel(self.original.labels)
 
     @cached_property
@@ -97,14 +97,14 @@ class Subject:
         dataset: Dataset | None = None,
         parents: tuple[str, ...] = (),
     ) -> Recipe:
-        """Describe what determines an artifact of the evaluation.
+        """Return the recipe of an artifact of the evaluation.
 
         Args:
             kind: Its schema.
-            output: Where it will lie.
-            options: What changes it besides model and data.
-            dataset: The samples it is of; all of them unless given.
-            parents: Files of the parts it is made of.
+            output: Its path.
+            options: Options that change it, in addition to model and data.
+            dataset: Its samples. Default: all.
+            parents: Files of the parts that it depends on.
         """
         config = self.config
         found = self.reference.parents(output)
@@ -122,12 +122,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Part:
-    """An artifact that an evaluation is measured from.
+    """An artifact that metrics are computed from.
 
     Attributes:
         file: Its path inside the evaluation's folder.
         kind: Its schema.
-        make: Computes what is missing of it at a path.
+        make: Computes its missing shards at a path.
     """
 
     file: str
@@ -145,16 +145,16 @@ def mapped(
     only_subset: bool = False,
     chosen: Callable[[Subject], Dataset] | None = None,
 ) -> Part:
-    """Return a part that is made of images batch by batch.
+    """Return a part that is computed from images batch by batch.
 
     Args:
         file: Its path inside the evaluation's folder.
         kind: Its schema.
-        work: Returns what is done to a batch; called only where something is missing.
-        options: What determines it besides model and data: JSON values.
-        parents: Files of the parts it is made of, which come before it.
-        only_subset: Whether it is of the samples that costly suites look at.
-        chosen: Returns the samples it is of, where these depend on its parents.
+        work: Returns the work on a batch; called only if shards are missing.
+        options: Options that change it, in addition to model and data: JSON values.
+        parents: Files of the parts that it depends on, which come before it.
+        only_subset: Whether it uses only the samples of costly suites.
+        chosen: Returns its samples, if these depend on its parents.
     """
 
     def make(subject: Subject, path: Path) -> Outcome:

@@ -1,4 +1,4 @@
-"""The round of perturb, explain and score that heatmaps and their consistency are measured on."""
+"""The round of perturb, explain and score behind metrics of heatmaps and consistency."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _perturb(subject: Subject, path: Path) -> Outcome:
 
 
 def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
-    """Move samples and heatmaps aside that were made otherwise: both, as they come together."""
+    """Move samples and heatmaps of other options aside, always both."""
     heatmaps, dataset = subject.path(HEATMAPS), subject.original
     recipe = perturb.describe(config, subject.reference, dataset)
     keep_or_set_aside(subject, config.output, recipe, config.shard_size)
@@ -83,13 +83,13 @@ def _score(subject: Subject, path: Path) -> Outcome:
 
 
 def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return perturbed samples and heatmaps of both images; none of a model without layers."""
+    """Return the parts with perturbed samples and heatmaps; none for a model without layers."""
     if subject.reference.is_program:
         return ()
     return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)
 
 
 def consistency_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return what `heatmap_parts` does, and the explanation consistency of every pair."""
+    """Return the parts of `heatmap_parts`, and the explanation consistency of every pair."""
     heatmaps = heatmap_parts(subject)
     return (*heatmaps, Part(WEIGHTS, "weights", _score)) if heatmaps else ()

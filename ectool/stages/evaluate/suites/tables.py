@@ -15,7 +15,7 @@ from ectool.types import Estimate
 
 
 def number(value: float) -> float | None:
-    """Return a number that JSON can hold; None where it is undefined."""
+    """Return a number that JSON can hold; None if it is undefined."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -38,9 +38,9 @@ def mean_lines(
     """Return lines of a table that end in the mean of a column and its interval.
 
     Args:
-        columns: How each line begins, and one value per sample.
-        scale: What the columns hold.
-        draw: Which random draw of ours each sample was measured with, where samples share them.
+        columns: Start of each line, and one value per sample.
+        scale: Range of the columns.
+        draw: Index of the random draw of each sample, if samples share draws.
     """
     lines = list(columns)
     names = [str(place) for place in range(len(lines))]

@@ -94,7 +94,7 @@ def _scored(evaluated: Evaluated) -> Columns:
 
 
 def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
-    """Return the metrics that are no means over samples."""
+    """Return the metrics that are not means over samples."""
     logits, labels = evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels
     if evaluated.is_multilabel:
         return mean_average_precisions(logits, labels, ORIGINAL, resampling)
@@ -114,7 +114,7 @@ def _groups(evaluated: Evaluated) -> Groups | None:
 
 
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return accuracy by class; of single-label data also by group, confusion and reliability."""
+    """Return accuracy by class; single-label data: by group too, confusion and reliability."""
     logits, labels = evaluated.logits(PREDICTIONS, ORIGINAL), evaluated.labels
     classes, groups = evaluated.classes, _groups(evaluated)
     if evaluated.is_multilabel:

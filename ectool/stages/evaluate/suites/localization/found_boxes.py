@@ -1,4 +1,4 @@
-"""Boxes around what heatmaps show, at thresholds tuned on validation images."""
+"""Boxes from heatmaps, with thresholds tuned on validation images (MaxBoxAcc)."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ from ectool.types import Outcome
 
 
 def validation_parts(subject: Subject) -> tuple[Part, ...]:
-    """Return the heatmaps of validation images; none where boxes cannot be looked for.
+    """Return the part with heatmaps of validation images; none if boxes cannot be found.
 
-    Without validation images that have boxes the accuracy of boxes is left out: a threshold
-    tuned on the images that are reported would flatter.
+    Without validation images with boxes the accuracy of boxes is left out: with a threshold
+    tuned on the evaluated images it would be too high.
     """
     if not _has_boxes(subject.original):
         return ()
     fault = _why_untuned(subject)
     if fault:
-        subject.reporter.note(f"without MaxBoxAcc, whose threshold needs others: {fault}")
+        subject.reporter.note(
+            f"without MaxBoxAcc, because its threshold needs other images: {fault}"
+        )
         return ()
     return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation),)
 
 
 def validation_key(subject: Subject) -> dict[str, str]:
-    """Return what the key of an evaluation holds of the images that thresholds are tuned on.
+    """Return the fingerprint of the images (and boxes) that tune the threshold, for the key.
 
-    Their fingerprint, which is that of their boxes too; nothing where there are none to be tuned.
+    Empty if no threshold is tuned.
     """
     if subject.reference.is_program or not _has_boxes(subject.original):
         return {}
@@ -55,7 +57,7 @@ def validation_key(subject: Subject) -> dict[str, str]:
 
 
 def _why_untuned(subject: Subject) -> str:
-    """Return why no threshold can be tuned; empty where one can."""
+    """Return why no threshold can be tuned; empty if one can."""
     config = subject.config
     try:
         validation = open_data(config, config.validation_split)
@@ -75,7 +77,7 @@ def _has_boxes(dataset: Dataset) -> bool:
 
 
 def _explain_validation(subject: Subject, path: Path) -> Outcome:
-    """Explain the validation images like those that are evaluated."""
+    """Explain the validation images with the options of the evaluated images."""
     config = subject.config
     explaining = ExplainConfig(**stage_options(config), split=config.validation_split, output=path)
     options, split = explain.find_data(explaining, None)
@@ -86,9 +88,9 @@ def _explain_validation(subject: Subject, path: Path) -> Outcome:
 
 
 def box_accuracies(evaluated: Evaluated) -> Columns:
-    """Return MaxBoxAcc and MaxBoxAccV2 of every sample that has heatmaps, in the order of those.
+    """Return MaxBoxAcc and MaxBoxAccV2 of every sample with heatmaps, in the order of the heatmaps.
 
-    Nothing where there are no heatmaps of validation images, or the images are gone.
+    Empty without heatmaps of validation images, or if these images are missing.
     """
     if not evaluated.has(VALIDATION_HEATMAPS) or evaluated.dataset is None:
         return {}
@@ -118,7 +120,7 @@ def _images_of(heatmaps: Artifact) -> Dataset | None:
 def _overlaps(
     heatmaps: Artifact, dataset: Dataset
 ) -> tuple[BoxOverlaps, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Return the overlaps of every heatmap's boxes with the true ones, and its sample."""
+    """Return the overlaps of the boxes of every heatmap with annotated boxes, and its sample."""
     found, samples = [], []
     for block in blocks(heatmaps, dataset):
         found.append(box_overlaps(block.maps, block.boxes or [], block.size))

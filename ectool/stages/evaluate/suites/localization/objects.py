@@ -1,4 +1,4 @@
-"""Heatmaps beside the objects that they should find, a bounded number at a time."""
+"""Heatmaps with the annotations of their objects, block by block."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ectool.datasets.base import Annotations, Dataset
 from ectool.metrics.localization import filled_boxes
 
 ROWS = 512
-"""Samples at a time."""
+"""Samples per block."""
 
 
 @dataclass(frozen=True)
 class HeatmapBlock:
-    """Heatmaps of consecutive samples, one for each explained label, and where its objects are.
+    """Heatmaps of consecutive samples, one for each explained label, with annotations.
 
     Attributes:
         start: First sample.
         count: Number of samples.
-        samples: Sample that each heatmap is of, 0 for the first.
+        samples: Index of the sample of each heatmap, from 0.
         maps: Raw heatmaps, float32.
-        annotations: Where the objects of each heatmap's class are.
-        has_other_class: Whether each heatmap's image shows an object of another class; None
-            where samples have one label each, which does not tell.
+        annotations: Annotations of the objects of the class of each heatmap.
+        has_other_class: Whether the image of each heatmap shows an object of another class; None
+            for single-label data, where this is unknown.
         size: (height, width) of the images.
     """
 
@@ -41,19 +41,19 @@ class HeatmapBlock:
 
     @property
     def boxes(self) -> list[np.ndarray[Any, np.dtype[np.int64]]] | None:
-        """Return the boxes of each heatmap's objects, where somebody drew them."""
+        """Return the boxes of the objects of each heatmap; None without annotated boxes."""
         if len(self.samples) == 0:
             return []
         return None if self.annotations.boxes is None else list(self.annotations.boxes)
 
     @property
     def masks(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-        """Return where the objects are: masks, else filled boxes, else None."""
+        """Return the object masks: annotated masks, else filled boxes, else None."""
         return self.filled_boxes if self.annotations.masks is None else self.annotations.masks
 
     @property
     def filled_boxes(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-        """Return the pixels in any box of each heatmap's objects, where somebody drew them."""
+        """Return the pixels in any box of the objects of each heatmap; None without boxes."""
         return None if self.boxes is None else filled_boxes(self.boxes, self.size)
 
 
@@ -61,7 +61,7 @@ def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[HeatmapBlock]:
     """Yield all heatmaps of the clean images with the annotations of their objects.
 
     Args:
-        heatmaps: Of all samples of the data set, in its order.
+        heatmaps: Heatmaps of all samples of the data set, in its order.
         dataset: The images.
     """
     for start in range(0, len(heatmaps), ROWS):

@@ -1,4 +1,4 @@
-"""Whether heatmaps lie on the object."""
+"""Localization suite: overlap of heatmaps with the annotated objects."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ SCORES = {
 
 
 def parts(subject: Subject) -> tuple[Part, ...]:
-    """Return heatmaps, and those of validation images for the threshold of boxes."""
+    """Return the parts with heatmaps, and with heatmaps of validation images for MaxBoxAcc."""
     heatmaps = heatmap_parts(subject)
     return (*heatmaps, *validation_parts(subject)) if heatmaps else ()
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Return how well each sample's heatmap finds the object; nothing without annotations.
+    """Return the localization scores of every sample; empty without annotations.
 
-    Of multi-label data each explained label has a heatmap and objects of its own; a sample's value
-    is the mean over its labels.
+    Multi-label data: each explained label has its heatmap and its objects; the value of a sample is
+    the mean over its labels.
     """
     if not evaluated.has(HEATMAPS) or evaluated.dataset is None:
         return {}
@@ -51,7 +51,7 @@ def columns(evaluated: Evaluated) -> Columns:
 
 
 def _scored(block: HeatmapBlock) -> Columns:
-    """Return the scores of a block's samples."""
+    """Return the scores of the samples of a block."""
     masks, filled = block.masks, block.filled_boxes
     if masks is None:
         return {}
@@ -69,7 +69,7 @@ def _scored(block: HeatmapBlock) -> Columns:
 
 
 def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimate]:
-    """Return location instability, where the data set has parts."""
+    """Return location instability, if the data set has parts."""
     if not evaluated.has(HEATMAPS) or evaluated.dataset is None or evaluated.is_multilabel:
         return {}
     distances = [

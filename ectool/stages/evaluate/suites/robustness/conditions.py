@@ -44,7 +44,7 @@ class Condition:
 
     @property
     def only_background(self) -> bool:
-        """Tell whether the attack is confined to the pixels outside the object."""
+        """Return whether the attack is confined to the pixels outside the object."""
         return self.row.only_background
 
     @property
@@ -55,7 +55,7 @@ class Condition:
 
     @property
     def stem(self) -> str:
-        """Name attack and steps, e.g. `pgd20`."""
+        """Return the name of attack and steps, e.g. `pgd20`."""
         return f"{self._attack}{self.steps}" if self.row.takes_steps else self._attack
 
     @property
@@ -65,7 +65,7 @@ class Condition:
 
     @property
     def radius(self) -> str:
-        """Write the radius as metrics do: `2/255`, in the L2 norm `l2-0.5`."""
+        """Return the radius as in names of metrics: `2/255`, in the L2 norm `l2-0.5`."""
         return self._eps if self.norm == "linf" else f"{self.norm}-{self._eps}"
 
     @property
@@ -80,7 +80,7 @@ class Condition:
 
     @property
     def measures(self) -> dict[str, str]:
-        """Return what each metric of the attack measures, by the name of the metric."""
+        """Return the measure of each metric of the attack, by the name of the metric."""
         return {
             f"{self.base}{suffix}@{self.radius}": measure for suffix, measure in MEASURES.items()
         }
@@ -91,7 +91,7 @@ class Condition:
         return {"attack": self.attack, "norm": self.norm, "radius": self.eps}
 
     def key(self, restarts: int, seed: int) -> dict[str, Any]:
-        """Return what determines the logits besides model and data.
+        """Return the options that change the logits, in addition to model and data.
 
         Args:
             restarts: Number of random starts.
@@ -108,7 +108,7 @@ class Condition:
 
     @property
     def _attack(self) -> str:
-        """Name the attack in artifacts, where the background is named separately."""
+        """Return the name of the attack in artifacts, where the background is named separately."""
         return (self.row.method or self.attack) if self.only_background else self.attack
 
     @property
@@ -152,14 +152,14 @@ class Check:
         return f"{ATTACKS}/{self.name}.zarr"
 
     def key(self, seed: int) -> dict[str, Any]:
-        """Return what determines it besides model, data and the attacks."""
+        """Return the options that change it, in addition to model, data and the attacks."""
         return {"norm": self.norm, "eps": self.eps, "queries": self.queries, "seed": seed}
 
 
 def conditions(options: Mapping[str, Any]) -> tuple[Condition, ...]:
     """Return the attacks that the options of an evaluation name, at every radius.
 
-    Attacks on whole images come first; those on the background have L-inf radii alone.
+    Attacks on whole images come first; attacks on the background have L-inf radii only.
     """
     every = (
         Condition(attack, norm, eps, options["steps"])

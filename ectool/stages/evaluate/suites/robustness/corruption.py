@@ -1,4 +1,4 @@
-"""Accuracy under common corruptions, and the corruption error in units of another model's."""
+"""Accuracy under common corruptions, and the corruption error relative to another model."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _predict(kind: str, subject: Subject) -> Work[Any]:
 def corruption_columns(evaluated: Evaluated) -> dict[str, Values]:
     """Return, for every sample, the share of corruptions under which it is correct, and its errors.
 
-    Over all kinds only those of the benchmark count, not those it holds out.
+    Means over kinds use the kinds of the benchmark, not those that it holds out.
     """
     correct = {kind: _correct(evaluated, kind) for kind in _measured(evaluated)}
     found = {
@@ -134,7 +134,7 @@ def _correct(evaluated: Evaluated, kind: str) -> Bool[np.ndarray, "severities n"
 def _errors(
     evaluated: Evaluated, correct: Bool[np.ndarray, "kinds severities n"], kinds: Sequence[str]
 ) -> dict[str, Values]:
-    """Return each sample's part in mCE and relative mCE; nothing without a baseline.
+    """Return the contribution of each sample to mCE and relative mCE; empty without a baseline.
 
     Raises:
         InputError: The baseline was evaluated on other samples.

@@ -51,14 +51,14 @@ METRICS = {
 
 
 def within_radius(info: MetricInfo, radius: str) -> MetricInfo:
-    """Return what a metric is under attack within a radius: `2/255`, in the L2 norm `l2-0.5`."""
+    """Return the metric under attack within a radius: `2/255`, in the L2 norm `l2-0.5`."""
     _, is_l2, eps = radius.partition("l2-")
     norm = NORMS["l2" if is_l2 else "linf"]
     return info.at(radius, f", {norm}, eps {eps if is_l2 else radius}")
 
 
 def under_corruption(info: MetricInfo, kind: str) -> MetricInfo:
-    """Return what a metric is under one kind of corruption."""
+    """Return the metric under one kind of corruption."""
     return info.at(kind, f": {kind}")
 
 

@@ -116,7 +116,7 @@ def _has_objects(dataset: Dataset) -> bool:
 
 
 def _attack_part(subject: Subject, condition: Condition) -> Part:
-    """Return the artifact of one attack at one radius, keyed by what determines it alone."""
+    """Return the artifact of one attack at one radius, with its own key."""
     key = condition.key(subject.config.restarts, subject.config.seed)
     return mapped(
         condition.file,
@@ -188,7 +188,7 @@ def columns(evaluated: Evaluated) -> dict[str, Values]:
 
 
 def _attacked(evaluated: Evaluated) -> dict[Condition, Correct]:
-    """Tell which samples are classified correctly under each attack."""
+    """Return which samples are classified correctly under each attack."""
     return {
         condition: evaluated.correct(condition.file, condition.name)
         for condition in _measured(evaluated)
@@ -217,7 +217,7 @@ def _by_radius(
 
 
 def _areas(clean: Correct, worst: Mapping[str, list[tuple[float, Correct]]]) -> dict[str, Values]:
-    """Return each sample's part in the area under the curve of every norm of several radii."""
+    """Return the contribution of each sample to the area under the curve of each norm."""
     found = {}
     for norm, points in worst.items():
         if len(points) >= MIN_RADII:

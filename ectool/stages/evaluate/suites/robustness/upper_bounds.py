@@ -1,4 +1,4 @@
-"""Which robust accuracies are upper bounds: where attacks had no gradient, or were not needed."""
+"""Robust accuracies that are only upper bounds, because gradients are hidden."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLES = 32
 def checks_of(possible: Iterable[Condition]) -> tuple[Check, ...]:
     """Return a check for every radius at which whole images are attacked by gradients.
 
-    Ensembles of a package need none: AutoAttack contains Square Attack.
+    Ensembles of a package need no check: AutoAttack contains Square Attack.
     """
     groups: dict[tuple[str, float], list[Condition]] = {}
     for condition in possible:
@@ -38,8 +38,8 @@ def checks_of(possible: Iterable[Condition]) -> tuple[Check, ...]:
 def survivors_first(subject: Subject, check: Check) -> tuple[Dataset, np.ndarray]:
     """Return the images to be checked, at most 32, and their logits after the attacks.
 
-    Those that withstood every attack come first, then by the hash of seed and sample id; where
-    there are fewer, others fill up, which are not attacked again.
+    Images that withstood every attack come first, ordered by the hash of seed and sample id. If
+    there are fewer, other images follow, which are not attacked again.
     """
     dataset, worst = subject.original, None
     for condition in check.conditions:
@@ -57,7 +57,7 @@ def survivors_first(subject: Subject, check: Check) -> tuple[Dataset, np.ndarray
 
 
 def upper_bounds(evaluated: Evaluated, measured: Iterable[Condition]) -> dict[str, str]:
-    """Return why metrics under attack are upper bounds; those that nothing speaks against lack.
+    """Return the reason for each metric under attack that is only an upper bound.
 
     Args:
         evaluated: The artifacts.

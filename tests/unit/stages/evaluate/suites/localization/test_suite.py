@@ -223,6 +223,8 @@ def test_without_other_images_no_threshold_is_tuned(model, listener, data_root):
     subject = subject_of(model, listener, validation_split="holdout")
     assert VALIDATION_HEATMAPS not in [part.file for part in SUITE.parts(subject)]
     shared, missing = listener.notes
-    assert shared.startswith("without MaxBoxAcc, whose threshold needs others: digits/validation/")
+    assert shared.startswith(
+        "without MaxBoxAcc, because its threshold needs other images: digits/validation/"
+    )
     assert "shares images with" in shared
     assert "split 'holdout' of digits: expected one of train, validation, test" in missing
