@@ -301,7 +301,7 @@ class TestPrograms:
             "robust_area@linf",
             *("balanced_accuracy", "nll", "brier", "ece"),
         }
-        assert "without localization, stability, for a program" in listener.notes[0]
+        assert "without localization, stability, because a program" in listener.notes[0]
 
     def test_cannot_be_trained(self, program, few, tmp_path):
         config = TrainConfig(
