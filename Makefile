@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := run/digits
 
-.PHONY: demo test test-slow test-browser lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser lint docs bench bench-memory clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
 	@echo "make test       install what the tests need, run them"
+	@echo "make coverage   the same, and print the coverage of every file"
 	@echo "make test-slow  run the long checks as well"
 	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
 	@echo "make lint       style, types, import layers, generated documents"
@@ -48,9 +49,13 @@ demo: $(VENV)/installed
 
 # Compiled tests and modules are kept, whatever the environment says: every process that a test starts
 # would compile them again. Worksteal gives each worker whole files, so that few fixtures are made twice.
-test test-slow test-browser: export PYTHONDONTWRITEBYTECODE =
+test coverage test-slow test-browser: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/installed-test
+	$(BIN)/pytest -n 2 --dist worksteal
+
+# Tracing every line takes a quarter of the time again.
+coverage: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: $(VENV)/installed-test
