@@ -44,7 +44,7 @@ def test_every_table_of_a_pipeline_is_valid(name, miniature, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        # In the default suite: several labels an image, and variants with masks.
+        # In the default suite: multi-label data, and variants with masks.
         *("voc2012", "imagenet9"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("stl10", "cub200")),
     ],

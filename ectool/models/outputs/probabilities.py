@@ -57,7 +57,7 @@ def output_of(values: Float[Tensor, "n c"], *, multilabel: bool) -> Output:
 
     Args:
         values: Its outputs for a few different images.
-        multilabel: Whether samples may have several labels.
+        multilabel: Whether the data are multi-label.
 
     Returns:
         `probabilities` if none is negative and those of each image add up to 1; for multi-label
@@ -78,7 +78,7 @@ def with_logits(model: Classifier, size: tuple[int, int], *, multilabel: bool) -
     Args:
         model: Probed in evaluation mode; unchanged.
         size: (height, width) of the images.
-        multilabel: Whether samples may have several labels.
+        multilabel: Whether the data are multi-label.
 
     Returns:
         The classifier, or one around the same network.

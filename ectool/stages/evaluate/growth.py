@@ -29,7 +29,7 @@ def may_grow(output: Path, recipe: Recipe) -> bool:
         if found is None or found.key == recipe.key or found.kind != recipe.kind:
             return False
         return _subject_of(found.recipe) == _subject_of(recipe)
-    begun = _manifest_of(output / PREDICTIONS)
+    begun = manifest_of(output / PREDICTIONS)
     if begun is not None:
         return _subject_of(begun.recipe) == _subject_of(recipe)
     names = [path.name for path in output.iterdir()]
@@ -43,7 +43,8 @@ def _subject_of(recipe: Recipe) -> tuple[object, ...]:
     return recipe.stage, models, reading, recipe.source.fingerprint if recipe.source else None
 
 
-def _manifest_of(path: Path) -> Manifest | None:
+def manifest_of(path: Path) -> Manifest | None:
+    """Return the manifest of an artifact; None if there is none that this version can read."""
     try:
         return read_manifest(path)
     except InputError:  # of another version, for example
@@ -59,7 +60,7 @@ def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: 
         recipe: Recipe of the requested part.
         shard_size: Samples in each of its shards.
     """
-    found = _manifest_of(path)
+    found = manifest_of(path)
     if found is not None and found.key == recipe.key and _is_cut(found, shard_size):
         return
     set_aside(subject, path)
@@ -70,7 +71,7 @@ def set_aside(subject: Subject, path: Path) -> None:
     if not path.exists():
         return
     files.remove(subject.config.output / FILE_NAME)
-    found = _manifest_of(path)
+    found = manifest_of(path)
     aside = files.move_aside(path, found.key if found else "unknown")
     subject.reporter.note(f"{path}: made with other options, now {aside.name}")
 

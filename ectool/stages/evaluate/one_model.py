@@ -16,7 +16,6 @@ from ectool.artifacts import files, folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
-from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
@@ -28,7 +27,7 @@ from ectool.stages.common.found_models import find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.common.outcomes import findings_of
-from ectool.stages.evaluate.growth import may_grow
+from ectool.stages.evaluate.growth import manifest_of, may_grow
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites import SUITES
@@ -156,10 +155,8 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
 
 def _identity(output: Path) -> tuple[str, str] | None:
     """Return key and id of the evaluation in a folder; None if there is no evaluation."""
-    with suppress(InputError):  # of another version, for example
-        found = read_manifest(output)
-        return None if found is None else (found.key, found.id)
-    return None
+    found = manifest_of(output)
+    return None if found is None else (found.key, found.id)
 
 
 def _outcome(output: Path, results: Mapping[str, Any], *, is_new: bool) -> Outcome:
