@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,11 @@ from ectool.consistency.multilabel import (
 )
 from ectool.consistency.similarity import SIMILARITIES
 from ectool.consistency.stability import STABILITIES
+from ectool.consistency.summary import is_misclassified
 from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
 from ectool.datasets.labels import NO_TARGET
 from ectool.errors import InputError
+from ectool.stages.common import spread
 from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
@@ -47,16 +49,29 @@ class Consistency:
     Attributes:
         similarity: Heatmap similarity of each sample, or of each explained label.
         stability: Prediction stability, in the same shape.
-        explanation_consistency: Of each sample, averaged over its explained labels.
+        explanation_consistency: Their product for each sample, averaged over its explained labels.
+        misclassified: Number of samples that are misclassified after the attack.
     """
 
     similarity: Scores
     stability: Scores
     explanation_consistency: Float32[np.ndarray, "n"]
+    misclassified: int
+
+    @property
+    def arrays(self) -> Arrays:
+        """Return the scores as arrays of the weights artifact."""
+        return {
+            "similarity": self.similarity,
+            "stability": self.stability,
+            "explanation_consistency": self.explanation_consistency,
+        }
 
 
 def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
     """Score a heatmaps artifact and write the weights artifact.
+
+    Its findings are mean and spread of similarity, stability, their product E, and the weights.
 
     Memory: one shard of heatmaps and a few numbers per sample.
 
@@ -84,10 +99,12 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
         )
         arrays = {
             "sample_id": heatmaps.read("sample_id"),
-            **asdict(scores),
+            **scores.arrays,
             "weight": weights.weight,
         }
-        return _write(output, recipe, arrays, config.shard_size, _findings(weights))
+        found = spread.findings(arrays, scores.misclassified)
+        reporter.note(f"{output}: {spread.summary(found)} (mean ± standard deviation)")
+        return _write(output, recipe, arrays, config.shard_size, _findings(weights) | found)
 
 
 def describe(config: ScoreConfig, heatmaps: Artifact, previous: Artifact | None = None) -> Recipe:
@@ -118,19 +135,20 @@ def weights_path(config: ScoreConfig) -> Path:
 
 def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Consistency:
     """Score every pair of a heatmaps artifact, shard by shard."""
-    similarity, stability = [], []
+    similarity, stability, misclassified = [], [], 0
     with reporter.task("score", len(heatmaps)) as advance:
         for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
             maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
             similar, stable = _score(config, maps, logits, labels)
             similarity.append(similar)
             stability.append(stable)
+            misclassified += int(is_misclassified(logits[1], labels[0]).sum())
             advance(len(arrays["label"]))
     similar, stable = np.concatenate(similarity), np.concatenate(stability)
     consistency = explanation_consistency(similar, stable)
     if consistency.ndim == 2:
         consistency = average_over_labels(consistency)
-    return Consistency(similar, stable, consistency)
+    return Consistency(similar, stable, consistency, misclassified)
 
 
 def _score(config: ScoreConfig, maps: Pair, logits: Pair, labels: Pair) -> tuple[Scores, Scores]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ectool.artifacts.store import read_manifest
+from ectool.stages.common import spread
 from ectool.stages.common.constant_maps import FINDING, UNALTERED, UNDEFINED, ZERO
 from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
 from ectool.types import Outcome
@@ -31,6 +32,9 @@ def findings_of(path: Path) -> Iterator[str]:
         yield f"{path}: {sentence}"
     if manifest.kind == "samples":
         for sentence in _of_samples(found, manifest.length):
+            yield f"{path}: {sentence}"
+    if manifest.kind == "weights":
+        for sentence in spread.sentences(found, manifest.length):
             yield f"{path}: {sentence}"
 
 

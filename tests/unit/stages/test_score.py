@@ -186,6 +186,31 @@ def test_findings_tell_of_the_cap_and_the_floor(assess, read):
     assert 0 < flat["flattened"] < 1
 
 
+class TestParts:
+    """Similarity and stability are told apart, in the findings and on stderr."""
+
+    def test_findings_hold_mean_and_spread_of_each(self, assess, heatmaps, read, listener):
+        path = assess(reporter=listener)
+        scores, findings = read(path), read_manifest(path).all_findings()
+        for name in ("similarity", "stability", "explanation_consistency", "weight"):
+            assert findings[f"{name}_mean"] == pytest.approx(np.nanmean(scores[name]), abs=1e-5)
+            assert findings[f"{name}_std"] == pytest.approx(np.nanstd(scores[name]), abs=1e-5)
+        maps = read(heatmaps)
+        wrong = maps["logits_adversarial"].argmax(axis=1) != maps["label"]
+        assert findings["misclassified_samples"] == wrong.sum()
+        (note,) = listener.notes
+        assert note.startswith(f"{path}: heatmap similarity {findings['similarity_mean']:.4f} ±")
+
+    def test_weights_without_spread_are_a_warning(self, outcome, heatmaps, read, write, tmp_path):
+        arrays = read(heatmaps)
+        wrong = np.where(np.arange(10) == (arrays["label"][:, None] + 1) % 10, 60, 0)
+        arrays["logits_adversarial"] = wrong.astype(np.float32)
+        found = outcome(heatmaps=write(tmp_path / "cams.zarr", "heatmaps", arrays))
+        (text,) = found.findings
+        assert text.startswith(f"{found.path}: explanation consistency has no spread")
+        assert "200 of 200 samples are misclassified after the attack; lower --eps" in text
+
+
 class TestOutput:
     def test_again_does_nothing_another_key_needs_force(
         self, assess, outcome, listener, tree, tmp_path
