@@ -20,6 +20,9 @@ class ArmConfig(Options):
         "uniform", "Sample weights: all 1, or from explanation consistency."
     )
     samples: bool = option(True, "Whether to train also on the perturbed images of each round.")
+    train: dict[str, Any] = option(
+        {}, "Options of train that differ in this arm, such as the objective."
+    )
     perturb: dict[str, Any] = option({}, "Options of perturb that differ in this arm.")
     explain: dict[str, Any] = option({}, "Options of explain that differ in this arm.")
     score: dict[str, Any] = option({}, "Options of score that differ in this arm.")

@@ -17,6 +17,7 @@ from ectool.config.groups import (
     ShardOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.objectives import ObjectiveOptions
 from ectool.options import Number, TextList, option
 
 
@@ -107,7 +108,7 @@ LOGGERS = ("tensorboard", "mlflow", "wandb")
 Loggers = Annotated[TextList, AfterValidator(check_loggers)]
 
 
-class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
+class TrainConfig(ObjectiveOptions, CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
     """Options of `train`."""
 
     model: str = option(

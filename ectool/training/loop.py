@@ -12,25 +12,8 @@ from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor, nn
 
 from ectool.models.objective import Labels
-from ectool.training.losses import weighted_loss
-
-
-@dataclass(frozen=True)
-class TrainingBatch:
-    """Batch of one training step.
-
-    Attributes:
-        pixels: RGB in [0, 1].
-        labels: True classes (n,), or present (1), absent (0) and ignored (-1) classes (n, c).
-        weights: Sample weights.
-        share: Size of the batch divided by the mean batch size of the epoch; a factor on the loss,
-            so that all samples of the epoch have the same influence.
-    """
-
-    pixels: Float[Tensor, "n 3 h w"]
-    labels: Labels
-    weights: Float[Tensor, "n"]
-    share: float = 1.0
+from ectool.training.batch import Position, TrainingBatch
+from ectool.training.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -63,19 +46,23 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[TrainingBatch],
     rate: Callable[[int], float],
+    objective: Objective,
+    position: Callable[[int], Position],
 ) -> EpochResult:
-    """Take one optimizer step per batch with the loss ``share * mean_i weights_i * losses_i``.
+    """Take one optimizer step per batch with the loss ``share * objective``.
 
     Args:
         model: Maps pixels in [0, 1] to logits; remains in training mode.
         optimizer: Optimizer of the model's parameters.
         batches: Batches of the epoch in order.
         rate: Maps the step, from 0, to the learning rate.
+        objective: Loss of a batch.
+        position: Maps the step, from 0, to its position in the training.
 
     Returns:
-        Mean loss and accuracy.
+        Mean loss and accuracy; the accuracy is that of the images the objective learns from.
 
-    Cost: 1 forward and 1 backward pass per batch; one synchronization with the device, at the end.
+    Cost: that of the objective per batch; one synchronization with the device, at the end.
     """
     model.train()
     device = next(model.parameters()).device
@@ -83,13 +70,14 @@ def train_epoch(
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
-        logits = model(batch.pixels)
-        loss = weighted_loss(logits, batch.labels, batch.weights)
+        place = position(step)
+        loss, logits = objective(model, batch, place)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
         optimizer.step()
+        objective.after(model, batch, place)
         size = torch.tensor(float(len(batch.labels)), device=device)
-        counts = (count.to(size.dtype) for count in _count_correct(logits, batch.labels))
+        counts = (n.to(size.dtype) for n in _count_correct(logits.detach(), batch.labels))
         sums.append(torch.stack([loss.detach() * size, size, *counts]))
     # Summed on the host, because not every accelerator has double precision.
     total, samples, correct, counted = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))

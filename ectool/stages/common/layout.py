@@ -11,6 +11,8 @@ WEIGHTS_FILE = "model.safetensors"
 SPEC_FILE = "model.json"
 TRAINER_FILE = "trainer.safetensors"
 HISTORY_FILE = "history.json"
+OBJECTIVE_FILE = "objective.safetensors"
+"""State of the training objective; missing if it has none."""
 
 RESULTS_FILE = "results.json"
 PREDICTIONS = "predictions.zarr"

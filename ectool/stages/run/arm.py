@@ -46,21 +46,27 @@ class Chain:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> RunRecord:
-        """Train and evaluate; all arms of a seed share the warm-up."""
-        epochs, warmup = self.experiment.schedule
+        """Train and evaluate; arms of a seed with the same options of train share the warm-up."""
         base = self.experiment.folder / f"seed-{self.seed}"
-        model = self._train(base / WARMUP_FOLDER / MODEL, until_epoch=warmup)
-        rounds: list[Path] = []
+        epochs, rounds = self.experiment.schedule[0], list[Path]()
         if self.arm.reweight == "consistency":
+            model = self._warmup(base)
             for number, until in enumerate(self.experiment.stops, 1):
                 folder = base / self.name / str(number)
                 model = self._round(model, folder, rounds[-1] if rounds else None, until)
                 rounds.append(folder)
+        elif self.arm.train:
+            model = self._train(base / self.name / MODEL, until_epoch=epochs)
         else:
             output = base / self.name / MODEL
-            model = self._train(output, resume=model, until_epoch=epochs)
+            model = self._train(output, resume=self._warmup(base), until_epoch=epochs)
         evaluation = self._evaluate(model, base / self.name / EVALUATION)
         return self._record(model, evaluation, rounds)
+
+    def _warmup(self, base: Path) -> Path:
+        """Train the warm-up, in the folder of the arm if its options of train differ."""
+        folder = base / self.name if self.arm.train else base
+        return self._train(folder / WARMUP_FOLDER / MODEL, until_epoch=self.experiment.schedule[1])
 
     def _round(self, model: Path, folder: Path, last: Path | None, until: int) -> Path:
         """Perturb, explain, score, and continue the training; return the new model."""
@@ -99,7 +105,8 @@ class Chain:
         return self._done(score.run(config, self.reporter))
 
     def _train(self, output: Path, **given: object) -> Path:
-        config = self.experiment.stage(TrainConfig, "train", seed=self.seed, output=output, **given)
+        given = {**self.arm.train, "seed": self.seed, "output": output, **given}
+        config = self.experiment.stage(TrainConfig, "train", **given)
         return self._done(train.run(config, self.reporter))
 
     def _evaluate(self, model: Path, output: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
@@ -23,7 +24,7 @@ from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.training.augmentation import Augmentation
-from ectool.training.loop import TrainingBatch
+from ectool.training.batch import TrainingBatch
 from ectool.training.schedule import (
     batch_count,
     epoch_order,
@@ -94,6 +95,11 @@ class Feed:
                     ahead.append(reader.submit(read, following))
                 yield batch
 
+    def in_order(self) -> Iterator[TrainingBatch]:
+        """Yield the clean images in the order of the data set, not augmented."""
+        for rows in split_evenly(np.arange(self.samples), self.config.batch_size):
+            yield self._batch(rows, self.dataset.images(rows))
+
     def _read(
         self, rows: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]], epoch: int
     ) -> TrainingBatch:
@@ -105,10 +111,14 @@ class Feed:
             views = self.perturbed(rows[chosen])
             images[chosen] = views if framing is None else framed(views, rows[chosen], framing)
         ids = [self.dataset.sample_ids[row] for row in rows]
+        return self._batch(rows, self.augmentation.alter(images, ids, epoch))
+
+    def _batch(self, rows: Indices, images: UInt8[np.ndarray, "n 3 h w"]) -> TrainingBatch:
         return TrainingBatch(
-            pixels=to_pixels(self.augmentation.alter(images, ids, epoch), self.device),
+            pixels=to_pixels(images, self.device),
             labels=self.labels[rows].to(self.device),
             weights=self.weights[rows].to(self.device),
+            rows=torch.from_numpy(rows).to(self.device),
             share=len(rows) * self.steps / self.samples,
         )
 

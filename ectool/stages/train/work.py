@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
+from ectool.config.objectives import START
 from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_of
@@ -28,12 +31,21 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.seeding import stream
 from ectool.stages.common.inputs import split_name
-from ectool.stages.common.layout import HISTORY_FILE, SPEC_FILE, TRAINER_FILE, WEIGHTS_FILE
+from ectool.stages.common.layout import (
+    HISTORY_FILE,
+    OBJECTIVE_FILE,
+    SPEC_FILE,
+    TRAINER_FILE,
+    WEIGHTS_FILE,
+)
 from ectool.stages.common.loaded import load_folder
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
+from ectool.training.batch import Position
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
+from ectool.training.objectives import OBJECTIVES, Objective, Setup
+from ectool.training.objectives.erm import ERM
 from ectool.training.schedule import Schedule
 from ectool.types import Reporter, Unnamed
 
@@ -44,9 +56,19 @@ History = list[dict[str, float]]
 
 @dataclass
 class Trainer:
-    """State of a training."""
+    """State of a training.
+
+    Attributes:
+        model: The model.
+        objective: Its objective.
+        plain: The objective of the epochs before that.
+        optimizer: Optimizer of the model, and of the networks of the objective.
+        history: Points of the learning curves.
+    """
 
     model: Classifier
+    objective: Objective
+    plain: Objective
     optimizer: torch.optim.Optimizer
     history: History
 
@@ -57,6 +79,8 @@ class Trainer:
         temporary.mkdir(parents=True)
         save_weights(self.model, temporary / WEIGHTS_FILE)
         save_optimizer(self.optimizer, temporary / TRAINER_FILE)
+        if self.objective.state_dict():
+            save_file(self.objective.state_dict(), temporary / OBJECTIVE_FILE)
         for name, value in ((SPEC_FILE, self.model.spec.to_json()), (HISTORY_FILE, self.history)):
             (temporary / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
         files.remove(target)
@@ -72,7 +96,7 @@ def train(
     log: Log,
 ) -> None:
     """Train the missing epochs and write the model into the store of the partial folder."""
-    trainer = _start(config, feed.dataset, partial, feed.device)
+    trainer = _start(config, feed, partial)
     _check_batches(trainer.model, feed)
     schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
     start, until = len(trainer.history), config.until_epoch or config.epochs
@@ -80,12 +104,7 @@ def train(
         for epoch in range(start, until):
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
             with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
-                result = train_epoch(
-                    trainer.model,
-                    trainer.optimizer,
-                    feed.epoch(epoch),
-                    functools.partial(schedule.rate, epoch),
-                )
+                result = _train_epoch(trainer, config, feed, schedule, epoch)
             _check_finite(result, trainer.model, epoch)
             trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
             if epoch + 1 < until:
@@ -94,6 +113,36 @@ def train(
             advance(feed.samples)
     trainer.save(partial.store)
     log.record(_measures(trainer.history, schedule, feed))
+
+
+def _train_epoch(
+    trainer: Trainer, config: TrainConfig, feed: Feed, schedule: Schedule, epoch: int
+) -> EpochResult:
+    """Train one epoch, plainly before the objective begins."""
+    begins = begin_of(config)
+    objective = trainer.objective if epoch >= begins else trainer.plain
+
+    def position(step: int) -> Position:
+        done, total = (epoch - begins) * feed.steps + step, (config.epochs - begins) * feed.steps
+        key = int(stream(config.seed, epoch, step, "objective").integers(2**63))
+        generator = torch.Generator().manual_seed(key)
+        return Position(epoch, step, max(0.0, done / total), generator)
+
+    objective.begin(trainer.model, trainer.optimizer, feed.in_order, position(0))
+    return train_epoch(
+        trainer.model,
+        trainer.optimizer,
+        feed.epoch(epoch),
+        functools.partial(schedule.rate, epoch),
+        objective,
+        position,
+    )
+
+
+def begin_of(config: TrainConfig) -> int:
+    """Return the first epoch of the objective, from 0."""
+    # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
+    return math.ceil(config.settings().get(START, 0.0) * config.epochs - 1e-6)
 
 
 def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
@@ -131,23 +180,38 @@ def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
     return partial.scratch / f"epoch-{epoch:05d}"
 
 
-def _start(
-    config: TrainConfig, dataset: Dataset, partial: PartialFolder, device: torch.device
-) -> Trainer:
+def _start(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Trainer:
     """Start from the last checkpoint of an interrupted run, the resumed model, or a new model."""
     checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
     source = checkpoints[-1] if checkpoints else config.resume
     if source is None:
-        model = _create(config, dataset).to(device)
-        return Trainer(model, _optimizer(config, model), [])
+        return _trainer(config, feed, _create(config, feed.dataset).to(feed.device))
     if source == config.resume:
         manifest = open_folder(source, "model")
         for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE):
             verify_file(source / name, manifest)
-    model = load_folder(source).to(device)
-    optimizer = _optimizer(config, model)
-    load_optimizer(optimizer, source / TRAINER_FILE)
-    return Trainer(model, optimizer, json.loads((source / HISTORY_FILE).read_text()))
+    trainer = _trainer(config, feed, load_folder(source).to(feed.device))
+    load_optimizer(trainer.optimizer, source / TRAINER_FILE)
+    trainer.history = json.loads((source / HISTORY_FILE).read_text())
+    # A resumed model of another objective, such as the plain warm-up, has no state for this one.
+    if trainer.objective.state_dict() and (source / OBJECTIVE_FILE).exists():
+        trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE))
+    return trainer
+
+
+def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
+    """Return the state of a training at its start."""
+    height, width = feed.dataset.size
+    setup = Setup(config.settings(), model, feed.labels.to(feed.device), None, (3, height, width))
+    with _seeded(config.seed, 0):
+        objective = OBJECTIVES[config.objective](setup).to(feed.device)
+    optimizer = make_optimizer(
+        nn.ModuleList([model, objective]),
+        config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+    )
+    return Trainer(model, objective, ERM(setup), optimizer, [])
 
 
 def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
@@ -169,10 +233,6 @@ def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
     if config.checkpoint is not None:
         load_weights(model, config.checkpoint, entry=config.entry, reset_head=config.reset_head)
     return model
-
-
-def _optimizer(config: TrainConfig, model: Classifier) -> torch.optim.Optimizer:
-    return make_optimizer(model, config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
 
 
 def _check_batches(model: Classifier, feed: Feed) -> None:

