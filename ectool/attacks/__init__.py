@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ectool.attacks.apgd import apgd
-from ectool.attacks.controls import blur, fill, noise
+from ectool.attacks.controls import blur, fill, noise, swap
 from ectool.attacks.explanation import pgd_best
 from ectool.attacks.mim import mim
 from ectool.attacks.perturbation import AttackFunction
@@ -23,14 +23,14 @@ class AttackKind:
 
     Attributes:
         run: Maps a ball, an objective, a start and settings to pixels in the ball.
-        start: Default start: the clean image, a random point in the ball, or a random point at
-            distance eps.
+        start: Default start: the clean image, a random point in the ball, a random point at
+            distance eps, or another image of the data.
         maximizes: What it maximizes: a loss of the labels, the change of the heatmap, or nothing.
         bounded: Whether eps bounds it; the others get a ball of radius 1.
     """
 
     run: AttackFunction
-    start: Literal["clean", "ball", "surface"]
+    start: Literal["clean", "ball", "surface", "other"]
     maximizes: Literal["loss", "heatmap"] | None = "loss"
     bounded: bool = True
 
@@ -43,6 +43,7 @@ ATTACKS: dict[str, AttackKind] = {
     "noise": AttackKind(noise, "ball", maximizes=None),
     "blur": AttackKind(blur, "clean", maximizes=None, bounded=False),
     "fill": AttackKind(fill, "clean", maximizes=None, bounded=False),
+    "swap": AttackKind(swap, "other", maximizes=None, bounded=False),
     "explanation": AttackKind(pgd_best, "ball", maximizes="heatmap"),
 }
 

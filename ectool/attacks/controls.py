@@ -1,4 +1,4 @@
-"""Changes of the background without gradients: noise, blur and fill."""
+"""Changes of the background without gradients: noise, blur, fill and swap."""
 
 from __future__ import annotations
 
@@ -80,6 +80,25 @@ def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     background = _background(ball)
     count = background.sum((2, 3), keepdim=True).clamp(min=1)
     return _blend(ball, (ball.clean * background).sum((2, 3), keepdim=True) / count)
+
+
+def swap(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
+    """Replace the background with that of another image: ``x + weight * (start - x)``.
+
+    The pixels of the other image at the same places; its own object is not removed.
+
+    Args:
+        ball: The clean images and the background, with radius 1.
+        objective: Not used.
+        start: Another image for each image.
+        settings: Not used.
+
+    Returns:
+        Pixels in the ball.
+
+    Cost: none.
+    """
+    return _blend(ball, start)
 
 
 def _background(ball: Ball) -> Float[Tensor, "n 1 h w"]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
+from ectool.errors import InputError
 from ectool.seeding import stream
 
 Stream = np.random.Generator
@@ -72,3 +73,29 @@ def random_classes(
     """
     steps = [stream(seed, name, "target").integers(1, classes) for name in sample_ids]
     return (labels + torch.tensor(steps, dtype=torch.int64).to(labels.device)) % classes
+
+
+def other_rows(
+    sample_ids: Sequence[str], seed: int, rows: Int64[np.ndarray, "n"], length: int
+) -> Int64[np.ndarray, "n"]:
+    """Draw another row of the data for each sample, uniformly, from (seed, sample id).
+
+    Args:
+        sample_ids: Stable identifiers of the samples.
+        seed: Seed of the run.
+        rows: Rows of the samples.
+        length: Number of rows of the data, at least 2.
+
+    Raises:
+        InputError: There is no other row.
+    """
+    if length < 2:
+        raise InputError(
+            "--attack swap",
+            expected="at least two images, one of which gives its background to the other",
+            got=str(length),
+            fix="use more data, or --attack fill",
+        )
+    steps = [stream(seed, name, "swap").integers(1, length) for name in sample_ids]
+    others: np.ndarray = (rows + np.array(steps)) % length
+    return others

@@ -14,7 +14,7 @@ from ectool.options import Channels, Number, format_eps, option, whole_levels
 
 MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
-Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "explanation"]
+Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "swap", "explanation"]
 
 _BOUNDED = frozenset({"norm", "eps"})
 _LOSS = frozenset({"loss", "target_class"})
@@ -27,6 +27,7 @@ ATTACK_OPTIONS: dict[str, frozenset[str]] = {
     "noise": _BOUNDED,
     "blur": frozenset({"sigma"}),
     "fill": frozenset({"fill_color"}),
+    "swap": frozenset(),
     "explanation": _ITERATED | {"alpha"},
 }
 """Options that apply to each attack, in addition to those of the mask; a new attack needs a row."""
@@ -44,11 +45,14 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     split: str = option("train", "Split of the data set.")
     attack: Attack = option(
         "pgd",
-        "Attack; noise, blur and fill are controls without gradients. See docs/method.md.",
+        "Attack; noise, blur, fill and swap (the background of another image) use no gradient. "
+        "See docs/method.md.",
     )
     norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
     eps: Number = option(
-        16 / 255, "Radius of the ball in pixel units, e.g. 8/255; not for blur and fill.", gt=0
+        16 / 255,
+        "Radius of the ball in pixel units, e.g. 8/255; not for blur, fill and swap.",
+        gt=0,
     )
     alpha: Number | None = option(
         None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0
@@ -80,7 +84,7 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     )
     dilate: int = option(0, "Pixels by which the object is dilated in every direction.", ge=0)
     soft: int = option(0, "Pixels over which eps increases from 0 at the object's edge.", ge=0)
-    seed: int = option(0, "Seed of random starts, random target classes and noise.", ge=0)
+    seed: int = option(0, "Seed of random starts, target classes, noise and other images.", ge=0)
     heatmaps: Path | None = option(
         None,
         "Heatmaps artifact to write in the same pass, equal to that of `explain --samples`.",

@@ -15,6 +15,7 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
+from ectool.attacks.random_start import other_rows
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
@@ -119,6 +120,11 @@ class PerturbWork:
         return masks
 
     def _start(self, rows: Indices) -> Images | None:
+        """Return what the attack starts from, if that is an image."""
+        if self.attacker.kind.start == "other":
+            names = [self.dataset.sample_ids[row] for row in rows]
+            others = other_rows(names, self.config.seed, rows, len(self.dataset.sample_ids))
+            return self.dataset.images(others)
         if self.initial is None or self.start_rows is None:
             return None
         images: Images = self.initial.take("image", self.start_rows[rows])

@@ -1,4 +1,4 @@
-"""The controls by their definitions: noise, blur and fill of the background."""
+"""The controls by their definitions: noise, blur, fill and swap of the background."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from ectool.attacks.ball import LinfBall
-from ectool.attacks.controls import blur, fill, noise
+from ectool.attacks.controls import blur, fill, noise, swap
 from ectool.attacks.losses import LOSSES
 from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.perturbation import finish
@@ -68,6 +68,14 @@ def test_fill_takes_the_mean_of_the_background_or_a_colour(ball, nothing):
             torch.testing.assert_close(mean[row, channel], torch.where(where, level, plane))
 
 
+def test_swap_takes_the_other_image_outside_the_object(ball, nothing):
+    other = 1 - ball.clean.roll(1, 0)
+    found = swap(ball, nothing, other, Settings())
+    for row in range(3):
+        expected = torch.where(ball.weight[row], other[row], ball.clean[row])
+        torch.testing.assert_close(found[row], expected)
+
+
 def test_soft_weights_blend(ball, nothing):
     soft = LinfBall.around(ball.clean, ball.weight * 0.25, 1.0)
     found = fill(soft, nothing, ball.clean, Settings(color=(0.5, 0.5, 0.5)))
@@ -75,7 +83,7 @@ def test_soft_weights_blend(ball, nothing):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("control", [noise, blur, fill])
+@pytest.mark.parametrize("control", [noise, blur, fill, swap])
 def test_the_object_is_bit_identical_and_the_grid_is_kept(control, ball, nothing, model):
     start = ball.clean + 0.3
     pixels = control(ball, nothing, start, Settings(sigma=1.0))

@@ -8,7 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from ectool.attacks.random_start import exponential, normal, start_streams, uniform
+from ectool.attacks.random_start import (
+    exponential,
+    normal,
+    other_rows,
+    start_streams,
+    uniform,
+)
+from ectool.errors import InputError
 
 SHAPE = (3, 8, 8)
 PINNED = [-0.227453113, -0.827411294, -0.20776093, 0.886930466]
@@ -63,3 +70,22 @@ def test_draws_have_their_distributions():
 
 def test_no_samples():
     assert uniform([], SHAPE).shape == (0, *SHAPE)
+
+
+class TestOtherRows:
+    def test_every_other_row_is_equally_likely_in_any_batch(self):
+        ids = [f"s{row}" for row in range(3000)]
+        found = other_rows(ids, 0, np.zeros(3000, int), 4)
+        assert stats.chisquare(np.bincount(found, minlength=4)[1:]).pvalue > 1e-3
+        assert not (found == 0).any()
+        assert other_rows(ids[40:41], 0, np.array([0]), 4)[0] == found[40]
+        assert (other_rows(ids, 1, np.zeros(3000, int), 4) != found).any()
+
+    def test_the_draw_is_the_documented_stream(self):
+        steps = [philox([2, name, "swap"]).integers(1, 7) for name in "ab"]
+        rows = np.array([1, 6])
+        assert other_rows("ab", 2, rows, 7).tolist() == ((rows + steps) % 7).tolist()
+
+    def test_one_image_has_no_other(self):
+        with pytest.raises(InputError, match=r"--attack swap: expected at least two images"):
+            other_rows(["a"], 0, np.array([0]), 1)

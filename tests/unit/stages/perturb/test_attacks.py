@@ -54,7 +54,13 @@ def losses(arrays, labels):
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-OPTIONS = {"noise": {}, "blur": {"sigma": 2.0}, "fill": {"fill_color": "0.5,0.5,0.5"}, "fgsm": {}}
+OPTIONS = {
+    "noise": {},
+    "blur": {"sigma": 2.0},
+    "fill": {"fill_color": "0.5,0.5,0.5"},
+    "fgsm": {},
+    "swap": {},
+}
 
 
 class TestAttacks:
@@ -93,6 +99,20 @@ class TestAttacks:
             return F.cosine_similarity(maps[0].flatten(1), maps[1].flatten(1)).mean()
 
         assert 1 - similarity(arrays["image"]) > 20 * (1 - similarity(noise["image"]))
+
+    @pytest.mark.parametrize("seed", [0, 1])
+    def test_swap_takes_the_background_of_another_image_whatever_the_batch(self, seed, work, clean):
+        arrays = work(attack="swap", seed=seed, mask="full")
+        taken = [(clean == image).all((1, 2, 3)).nonzero()[0].tolist() for image in arrays["image"]]
+        assert all(len(others) == 1 and others != [row] for row, others in enumerate(taken))
+        assert len({others[0] for others in taken}) > N / 3
+        rows = np.array([7, 2, 11])
+        part = work(rows, attack="swap", seed=seed)
+        donors = clean[[taken[row][0] for row in rows]]
+        expected = np.where(part["background"][:, None], donors, clean[rows])
+        np.testing.assert_array_equal(part["image"], expected)
+        others = work(attack="swap", seed=1 - seed, mask="full")["image"]
+        assert (others != arrays["image"]).any((1, 2, 3)).mean() > 0.8
 
     def test_restarts_keep_the_worst(self, work, labels):
         one, three = (losses(work(steps=1, restarts=r, loss="ce"), labels) for r in (1, 3))
