@@ -10,15 +10,29 @@ from pydantic import model_validator
 from ectool.errors import UsageError
 from ectool.options import Number, Options, option
 
-ObjectiveName = Literal["erm", "focal", "label-smoothing"]
+ObjectiveName = Literal[
+    "erm",
+    "focal",
+    "label-smoothing",
+    "adversarial",
+    "adversarial-background",
+]
 
 START = "objective_start"
+_ATTACK: Mapping[str, float] = {"eps": 16 / 255, "attack_steps": 2, "alpha": 0.0}
 OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
     "erm": {},
     "focal": {START: 0.2, "gamma": 2.0},
     "label-smoothing": {START: 0.0, "strength": 0.1},
+    "adversarial": {START: 0.2, **_ATTACK},
+    "adversarial-background": {START: 0.2, **_ATTACK},
 }
-"""Options that apply to each objective, with their defaults; a new objective needs a row."""
+"""Options that apply to each objective, with their defaults; a new objective needs a row.
+
+The step size 0 stands for `eps / attack_steps`.
+"""
+REPLACING: frozenset[str] = frozenset({"adversarial", "adversarial-background"})
+"""Objectives that replace a share of the images by perturbed ones; `--mix` is that share."""
 
 
 class ObjectiveOptions(Options):
@@ -36,6 +50,14 @@ class ObjectiveOptions(Options):
     )
     strength: Number | None = option(
         None, "Factor of the objective's own term or change; see docs/objectives.md.", ge=0
+    )
+
+    eps: Number | None = option(
+        None, "Radius of the attack of the objective in pixel units, e.g. 8/255.", gt=0, le=1
+    )
+    attack_steps: int | None = option(None, "Steps of the attack of the objective.", ge=1)
+    alpha: Number | None = option(
+        None, "Step size of the attack in pixel units. Default: eps / attack_steps.", gt=0
     )
 
     @model_validator(mode="after")
@@ -61,7 +83,10 @@ class ObjectiveOptions(Options):
         """Return the options that apply to the objective, with their values or defaults."""
         defaults = OBJECTIVE_OPTIONS[self.objective].items()
         given = {name: getattr(self, name) for name, _ in defaults}
-        return {n: given[n] if given[n] is not None else default for n, default in defaults}
+        settings = {n: given[n] if given[n] is not None else default for n, default in defaults}
+        if settings.get("alpha") == 0:
+            settings["alpha"] = settings["eps"] / settings["attack_steps"]
+        return settings
 
     def keyed(self) -> dict[str, Any]:
         """Return the options that can change the result; of the objective, only those that apply.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from ectool.config.groups import (
     CheckpointOptions,
@@ -17,7 +17,8 @@ from ectool.config.groups import (
     ShardOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
-from ectool.config.objectives import ObjectiveOptions
+from ectool.config.objectives import REPLACING, ObjectiveOptions
+from ectool.errors import UsageError
 from ectool.options import Number, TextList, option
 
 
@@ -134,7 +135,8 @@ class TrainConfig(ObjectiveOptions, CheckpointOptions, DataOptions, OutputOption
     )
     mix: Number = option(
         0.5,
-        "Share of images to replace with those of --samples; drawn again each epoch.",
+        "Share of images to replace with those of --samples, or with those that the objective "
+        "perturbs; drawn again each epoch.",
         ge=0,
         le=1,
     )
@@ -160,3 +162,19 @@ class TrainConfig(ObjectiveOptions, CheckpointOptions, DataOptions, OutputOption
     log: Loggers = option(
         (), f"Programs that record every epoch: {', '.join(LOGGERS)}. Default: none.", keyed=False
     )
+
+    @model_validator(mode="after")
+    def _check_samples(self) -> TrainConfig:
+        """Refuse perturbed images from two sources.
+
+        Raises:
+            UsageError: The objective perturbs images, and there are samples.
+        """
+        if self.samples is not None and self.objective in REPLACING:
+            raise UsageError(
+                "--samples",
+                expected="an objective that does not perturb images itself",
+                got=f"--objective {self.objective}",
+                fix="leave out one of them",
+            )
+        return self

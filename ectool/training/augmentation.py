@@ -46,6 +46,11 @@ class Augmentation:
     magnitude: int
     seed: int
 
+    @property
+    def moves(self) -> bool:
+        """Return whether it moves the pixels of an image between epochs."""
+        return self.crop_scale is not None or self.flip or self.magnitude > 0
+
     def box(self, sample_id: str, epoch: int, width: int, height: int) -> tuple[int, int, int, int]:
         """Return the crop (left, top, right, bottom) of an image in an epoch."""
         if self.crop_scale is None:

@@ -9,6 +9,7 @@ from ectool.artifacts.manifest import Manifest, Recipe
 from ectool.artifacts.partial import up_to_date
 from ectool.artifacts.versions import record_machine
 from ectool.config import TrainConfig
+from ectool.config.objectives import REPLACING
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import UsageError
@@ -97,7 +98,8 @@ def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
     """Return the configuration with the options of the resumed model, `until_epoch` and `mix`."""
     if resumed is not None:
         config = inherit(config, resumed)
-    until, mix = config.until_epoch or config.epochs, config.mix if config.samples else 0.0
+    until = config.until_epoch or config.epochs
+    mix = config.mix if config.samples or config.objective in REPLACING else 0.0
     config = config.model_copy(update={"until_epoch": until, "mix": mix})
     _check_schedule(config, resumed)
     return config

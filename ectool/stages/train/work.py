@@ -202,7 +202,14 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Trainer:
 def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
     """Return the state of a training at its start."""
     height, width = feed.dataset.size
-    setup = Setup(config.settings(), model, feed.labels.to(feed.device), None, (3, height, width))
+    setup = Setup(
+        {**config.settings(), "mix": config.mix},
+        model,
+        feed.labels.to(feed.device),
+        None,
+        (3, height, width),
+        moves=feed.augmentation.moves,
+    )
     with _seeded(config.seed, 0):
         objective = OBJECTIVES[config.objective](setup).to(feed.device)
     optimizer = make_optimizer(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ectool.training.objectives.adversarial import Adversarial
+from ectool.training.objectives.adversarial_background import AdversarialBackground
 from ectool.training.objectives.base import Batches, Objective, Setup
 from ectool.training.objectives.erm import ERM
 from ectool.training.objectives.focal import Focal
@@ -17,6 +19,8 @@ from ectool.training.objectives.label_smoothing import LabelSmoothing
 OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
     "erm": ERM,
     "focal": Focal,
+    "adversarial": Adversarial,
+    "adversarial-background": AdversarialBackground,
     "label-smoothing": LabelSmoothing,
 }
 

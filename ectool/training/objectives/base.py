@@ -63,6 +63,7 @@ class Setup:
         labels: Labels of all training samples, by row, on the device of the model.
         groups: Group of each sample, by row, for objectives that need groups; else None.
         image_shape: Channels, height and width of the images.
+        moves: Whether augmentation moves the pixels of a sample between epochs.
     """
 
     settings: Mapping[str, float]
@@ -70,3 +71,4 @@ class Setup:
     labels: Labels
     groups: Tensor | None
     image_shape: tuple[int, int, int]
+    moves: bool = False

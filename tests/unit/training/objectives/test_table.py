@@ -42,6 +42,19 @@ def test_the_key_holds_the_resolved_options_of_the_objective():
     assert keyed != config(objective="focal", gamma=1.0).keyed()
 
 
+def test_the_default_step_size_follows_the_radius():
+    assert config(objective="adversarial", eps="8/255").settings()["alpha"] == 4 / 255
+    assert (
+        config(objective="adversarial", eps="8/255", attack_steps=1).settings()["alpha"] == 8 / 255
+    )
+    assert config(objective="adversarial", alpha="1/255").settings()["alpha"] == 1 / 255
+
+
+def test_an_objective_that_perturbs_images_refuses_samples():
+    with pytest.raises(UsageError, match="--samples: expected an objective that does not perturb"):
+        config(objective="adversarial", samples="adv.zarr")
+
+
 def test_options_of_other_objectives_are_refused():
     with pytest.raises(UsageError, match=r"--gamma.*applies to \(focal.*got --objective erm"):
         config(gamma=1.0)
