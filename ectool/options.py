@@ -91,7 +91,13 @@ def format_eps(eps: float) -> str:
     return f"{nearest:g}/{MAX_PIXEL}" if is_exact else f"{eps:g}"
 
 
+def format_radius(eps: float, norm: str) -> str:
+    """Format a radius: as grey levels for `linf`, as a decimal number for other norms."""
+    return format_eps(eps) if norm == "linf" else f"{eps:g}"
+
+
 Number = Annotated[float, BeforeValidator(parse_number)]
+Positive = Annotated[Number, Field(gt=0)]
 Radius = Annotated[Number, Field(gt=0, le=1)]
 RadiusList = Annotated[tuple[Radius, ...], BeforeValidator(parse_list)]
 Channels = Annotated[tuple[Number, Number, Number], BeforeValidator(parse_channels)]

@@ -101,7 +101,8 @@ def remove(path: Path) -> None:
 
 
 LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
-NOTES = {LOCK_FILE, VERSIONS_FILE, MACHINE_FILE}
+FINDINGS_FILE = "findings.json"
+NOTES = {LOCK_FILE, VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE}
 """Files of an unfinished output that contain no results."""
 
 

@@ -8,6 +8,7 @@ the same command finds the same key and continues after the finished shards.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,19 +131,32 @@ class PartialArtifact:
         )
         files.write_atomic(self._marker(number), shard.model_dump_json().encode())
 
+    def record_findings(self, findings: Mapping[str, float]) -> None:
+        """Record findings of the whole that are known before the shards; `publish` adds them."""
+        text = json.dumps(dict(findings), indent=1)
+        files.write_atomic(self.folder / files.FINDINGS_FILE, text.encode())
+
+    def recorded_findings(self) -> dict[str, float]:
+        """Return the recorded findings; empty if there are none."""
+        path = self.folder / files.FINDINGS_FILE
+        found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
+        return found
+
     def publish(
         self, findings: Mapping[str, float] | None = None, recipe: Recipe | None = None
     ) -> Path:
         """Verify, write the manifest, flush and rename.
 
         Args:
-            findings: Findings of the whole.
+            findings: Findings of the whole, in addition to the recorded ones.
             recipe: Complete inputs and options, if some were unknown at the beginning.
 
         Raises:
             IntegrityError: A shard does not read back as written; it will be computed again.
         """
-        manifest = self._manifest(recipe or self.recipe, findings or {})
+        manifest = self._manifest(
+            recipe or self.recipe, {**self.recorded_findings(), **(findings or {})}
+        )
         files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
         self._verify()
         made = self._finished(manifest)
@@ -255,6 +269,8 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
             begun_with=manifest.versions,
         ) as partial:
             save_own(output, known, partial.own)
+            if manifest.findings:
+                partial.record_findings(manifest.findings)
             for number, shard in enumerate(manifest.shards):
                 if number not in damaged:
                     arrays = {

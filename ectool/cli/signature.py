@@ -132,7 +132,13 @@ def _metavar(annotation: Any, kind: Any) -> str:  # noqa: ANN401 (any annotation
         return "|".join(get_args(kind))
     if get_origin(kind) is tuple:
         return METAVARS[plain_type(get_args(kind)[0])] + ",..."
-    return METAVARS[plain_type(annotation)]
+    words = [word for part in get_args(annotation) for word in _words(part)]
+    return "|".join([METAVARS[plain_type(annotation)], *words])
+
+
+def _words(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401 (any annotation)
+    """Return the words that an option takes beside values of another type."""
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _help(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
@@ -146,11 +152,18 @@ def _bounds(field: FieldInfo) -> str:
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found = [
         f"{sign} {getattr(rule, name):g}"
-        for rule in field.metadata
+        for rule in (*field.metadata, *_rules_of_parts(field.annotation))
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]
     return ", ".join(found)
+
+
+def _rules_of_parts(annotation: Any) -> list[Any]:  # noqa: ANN401 (any annotation)
+    """Return the bounds of the types of a union, such as that of a positive number or a word."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    notes = (note for part in parts for note in getattr(part, "__metadata__", ()))
+    return [rule for note in notes if isinstance(note, FieldInfo) for rule in note.metadata]
 
 
 def _default(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)

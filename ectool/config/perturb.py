@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
 from ectool.config.heatmaps import HeatmapOptions
 from ectool.errors import UsageError
-from ectool.options import Channels, Number, format_eps, option, whole_levels
+from ectool.options import Channels, Number, Positive, format_eps, option, whole_levels
 
 MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
@@ -49,10 +49,10 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         "See docs/method.md.",
     )
     norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
-    eps: Number = option(
+    eps: Positive | Literal["auto"] = option(
         16 / 255,
-        "Radius of the ball in pixel units, e.g. 8/255; not for blur, fill and swap.",
-        gt=0,
+        "Radius of the ball in pixel units, e.g. 8/255; or auto, the radius at which half of the "
+        "correct predictions change; not for blur, fill and swap.",
     )
     alpha: Number | None = option(
         None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0
@@ -91,6 +91,15 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         keyed=False,
     )
 
+    @property
+    def radius(self) -> float:
+        """Return eps as a number.
+
+        Raises:
+            ValueError: It is auto, which `perturb` replaces before the attack.
+        """
+        return float(self.eps)
+
     @model_validator(mode="after")
     def _check(self) -> PerturbConfig:
         """Reject options that do not apply to the attack or the mask, and invalid radii.
@@ -119,7 +128,7 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
             raise _misfit("eps", "a radius in the l2 norm", "none", "give one, such as --eps 1")
         for name in ("eps", "alpha"):
             value = getattr(self, name)
-            if self.norm == "linf" and value is not None and value > 1:
+            if self.norm == "linf" and isinstance(value, float) and value > 1:
                 expected = "less than or equal to 1"
                 raise _misfit(name, expected, f"{value:g}", "use pixel units, e.g. 8/255")
         self._check_grid()
@@ -132,7 +141,11 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
 
     def _check_grid(self) -> None:
         """Reject a ball whose only point on the uint8 grid is the clean image."""
-        if "eps" in ATTACK_OPTIONS[self.attack] and whole_levels(self.eps) < 1:
+        if self.eps == "auto":
+            if self.attack == "explanation":
+                expected = "an attack on the prediction, by which the radius is chosen"
+                raise _misfit("eps", expected, "--attack explanation", "give a radius")
+        elif "eps" in ATTACK_OPTIONS[self.attack] and whole_levels(self.eps) < 1:
             expected = "at least one grey level, 1/255, because images are stored as uint8"
             raise _misfit("eps", expected, format_eps(self.eps), "increase the radius")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
-from ectool.attacks.ball import BALLS, Ball
+from ectool.attacks.ball import BALLS, Ball, take
 from ectool.attacks.monitor import AttackMonitor
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import most_positives, positives
@@ -80,6 +80,18 @@ class AttackBatch:
         labels = torch.from_numpy(samples.labels).to(pixels.device)
         monitor = AttackMonitor.of(len(pixels), pixels.device)
         return cls(samples.sample_ids, pixels, labels, weight, logits, monitor, start)
+
+    def take(self, rows: Tensor) -> AttackBatch:
+        """Return some of the samples, with a new monitor."""
+        return AttackBatch(
+            sample_ids=[self.sample_ids[row] for row in rows.tolist()],
+            pixels=take(self.pixels, rows),
+            labels=self.labels[rows],
+            weight=self.weight[rows],
+            logits=self.logits[rows],
+            monitor=AttackMonitor.of(len(rows), self.pixels.device),
+            start=None if self.start is None else self.start[rows],
+        )
 
     def ball(self, norm: str, eps: float) -> Ball:
         """Return the perturbed images that are allowed."""

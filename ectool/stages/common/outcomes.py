@@ -8,7 +8,14 @@ from pathlib import Path
 from ectool.artifacts.store import read_manifest
 from ectool.stages.common import spread
 from ectool.stages.common.constant_maps import FINDING, UNALTERED, UNDEFINED, ZERO
-from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
+from ectool.stages.common.layout import (
+    AUTO_EPS,
+    AUTO_EPS_AT_END,
+    AUTO_EPS_CHANGED,
+    AUTO_EPS_SAMPLES,
+    NO_GRADIENT,
+    UNMOVED,
+)
 from ectool.types import Outcome
 
 
@@ -31,7 +38,7 @@ def findings_of(path: Path) -> Iterator[str]:
     for sentence in _of_heatmaps(found, manifest.length):
         yield f"{path}: {sentence}"
     if manifest.kind == "samples":
-        for sentence in _of_samples(found, manifest.length):
+        for sentence in of_samples(found, manifest.length):
             yield f"{path}: {sentence}"
     if manifest.kind == "weights":
         for sentence in spread.sentences(found, manifest.length):
@@ -62,8 +69,10 @@ def _of_heatmaps(findings: Mapping[str, float], length: int) -> Iterator[str]:
         )
 
 
-def _of_samples(findings: Mapping[str, float], length: int) -> Iterator[str]:
-    """Yield findings about samples that are unchanged or had no usable gradient."""
+def of_samples(findings: Mapping[str, float], length: int) -> Iterator[str]:
+    """Yield findings about samples that are unchanged or had no usable gradient, and the radius."""
+    if AUTO_EPS_AT_END in findings:
+        yield _radius_at_end(findings)
     if unmoved := findings.get(UNMOVED):
         yield (
             f"{unmoved} of {length} samples are unchanged: the steps are smaller than one grey "
@@ -74,3 +83,15 @@ def _of_samples(findings: Mapping[str, float], length: int) -> Iterator[str]:
             f"{stuck} of {length} samples had no usable gradient: the model rounds or is "
             "saturated, so this attack is no evidence of robustness"
         )
+
+
+def _radius_at_end(findings: Mapping[str, float]) -> str:
+    """Return the finding that no radius changes half of the correct predictions."""
+    changed, count = 100 * findings[AUTO_EPS_CHANGED], int(findings[AUTO_EPS_SAMPLES])
+    if count == 0:
+        return "--eps auto: no prediction is correct, so eps is the smallest radius; train longer"
+    end = "smallest" if changed >= 50 else "largest"
+    return (
+        f"--eps auto: the {end} radius, {findings[AUTO_EPS]:.4g}, changes {changed:.0f} % of "
+        f"{count} correct predictions, so explanation consistency may have no spread"
+    )

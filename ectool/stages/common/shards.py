@@ -149,9 +149,16 @@ def map_shards(
     with growing(
         options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
     ) as partial:
-        record_machine(partial.folder, machine_of(options))
-        fill(SingleWork(work), (partial,), options.batch_size, reporter)
-        return outcome_of(partial.publish(), is_new=True)
+        return map_into(partial, work, options, reporter)
+
+
+def map_into(
+    partial: PartialArtifact, work: Work[Batch], options: MapOptions, reporter: Reporter
+) -> Outcome:
+    """Compute the missing shards of an unfinished artifact, whose lock is held, and publish it."""
+    record_machine(partial.folder, machine_of(options))
+    fill(SingleWork(work), (partial,), options.batch_size, reporter)
+    return outcome_of(partial.publish(), is_new=True)
 
 
 def fill(

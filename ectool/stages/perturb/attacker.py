@@ -76,7 +76,7 @@ class Attacker:
 
         Cost: `restarts` times that of the attack, and 1 forward pass per result.
         """
-        radius = self.config.eps if self.kind.bounded else 1.0
+        radius = self.config.radius if self.kind.bounded else 1.0
         ball = batch.ball(self.config.norm, radius)
         return perturb(
             self.kind.run,
@@ -100,7 +100,7 @@ class Attacker:
         share = MIM_STEP_SHARE if config.attack == "mim" else STEP_SHARE
         return Settings(
             steps=steps,
-            alpha=config.alpha or share * config.eps / max(steps, 1),
+            alpha=config.alpha or share * config.radius / max(steps, 1),
             decay=config.decay,
             sigma=config.sigma,
             color=config.fill_color,

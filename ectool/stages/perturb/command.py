@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
+from ectool.artifacts.partial import growing
 from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
@@ -12,7 +13,7 @@ from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
-from ectool.stages.common.shards import is_done, map_shards
+from ectool.stages.common.shards import is_done, map_into
 from ectool.stages.perturb.joint import JointPass
 from ectool.types import SILENT, Outcome, Reporter, merged
 
@@ -22,7 +23,8 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Outcome:
 
     Cost per sample: 1 forward pass for logits and heatmap (more for some methods), the attack
     (docs/method.md; PGD: `steps` forward and input-gradient passes), and 1 forward pass for the
-    logits of the result. With `heatmaps`, the first and the last pass also explain both images.
+    logits of the result. `--eps auto` adds the attack on at most 256 samples with each of about 4
+    to 7 radii. With `heatmaps`, the first and the last pass also explain both images.
 
     Raises:
         InputError: Model, data or earlier samples are missing or do not fit each other.
@@ -89,11 +91,18 @@ def _compute(
     reporter: Reporter,
 ) -> Outcome:
     from ectool.stages.common.loaded import loaded_model, pick_device
+    from ectool.stages.perturb.radius import with_radius
     from ectool.stages.perturb.work import PerturbWork
 
     device = pick_device(config)
-    with loaded_model(reference, config, device, dataset, config.data, reporter) as model:
+    length, attributes = len(dataset.sample_ids), {"classes": list(dataset.classes)}
+    size = config.shard_size
+    with (
+        loaded_model(reference, config, device, dataset, config.data, reporter) as model,
+        growing(
+            config.output, recipe, length=length, shard_size=size, attributes=attributes
+        ) as partial,
+    ):
+        config = with_radius(config, model, dataset, initial, partial, reporter)
         work = PerturbWork(config, model, dataset, initial)
-        attributes = {"classes": list(dataset.classes)}
-        length = len(dataset.sample_ids)
-        return map_shards(work, config, recipe, length, reporter, attributes)
+        return map_into(partial, work, config, reporter)

@@ -80,6 +80,7 @@ class JointPass:
         """Compute and publish both."""
         from ectool.stages.common.loaded import loaded_model, pick_device
         from ectool.stages.perturb.joint_work import OnePassWork
+        from ectool.stages.perturb.radius import with_radius
         from ectool.stages.perturb.work import PerturbWork
 
         config, dataset = self.config, self.inputs.dataset
@@ -90,6 +91,7 @@ class JointPass:
             self._growing(config.output, self.recipe, attributes) as samples,
             self._growing(self.explain.output, self.draft) as heatmaps,
         ):
+            config = with_radius(config, model, dataset, initial, samples, reporter)
             work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
             for partial in (samples, heatmaps):
                 record_machine(partial.folder, machine_of(config))

@@ -44,6 +44,25 @@ class PerturbBatch(ImageBatch):
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A batch before the attack.
+
+    Attributes:
+        batch: What the attack takes.
+        images: The clean uint8 images, on the device.
+        targets: The true classes (n,); multi-label (n, k), padded with -1.
+        background: Pixels that may change.
+        clean: Heatmaps of the clean images for these classes, if they were computed.
+    """
+
+    batch: AttackBatch
+    images: Tensor
+    targets: Tensor
+    background: Tensor
+    clean: Explanation | None
+
+
+@dataclass(frozen=True)
 class Attacked:
     """A batch after the attack.
 
@@ -148,6 +167,27 @@ class PerturbWork:
             explain: Compute heatmaps of the clean images even if the mask does not need them.
             forward: Computes the logits of results in place of the model.
         """
+        before = self.prepare(batch, explain=explain)
+        evaluation_model = None if forward is None else partial(forward, before.targets)
+        result = self.attacker(before.batch, evaluation_model)
+        check_finite(result.logits, batch.sample_ids)
+        self._count(before.batch, result.images, before.images)
+        arrays = {
+            **batch.columns,
+            "image": result.images.contiguous().cpu().numpy(),
+            "background": before.background.cpu().numpy(),
+            "logits_clean": before.batch.logits.float().cpu().numpy(),
+            "logits_adversarial": result.logits.cpu().numpy(),
+        }
+        return Attacked(arrays, result.images, before.targets, before.clean)
+
+    def prepare(self, batch: PerturbBatch, *, explain: bool = False) -> Prepared:
+        """Compute what the attack takes: logits, heatmaps and background of the clean images.
+
+        Args:
+            batch: The batch.
+            explain: Compute heatmaps even if the mask does not need them.
+        """
         images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
         pixels, targets = to_pixels(images), self.images.targets(batch)
         explanation = None
@@ -162,18 +202,7 @@ class PerturbWork:
         start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
         weight = soften(background, self.config.soft) if self.config.soft else background
         attacked = AttackBatch.of(batch, pixels, weight, logits, start)
-        evaluation_model = None if forward is None else partial(forward, targets)
-        result = self.attacker(attacked, evaluation_model)
-        check_finite(result.logits, batch.sample_ids)
-        self._count(attacked, result.images, images)
-        arrays = {
-            **batch.columns,
-            "image": result.images.contiguous().cpu().numpy(),
-            "background": background.cpu().numpy(),
-            "logits_clean": logits.float().cpu().numpy(),
-            "logits_adversarial": result.logits.cpu().numpy(),
-        }
-        return Attacked(arrays, result.images, targets, explanation)
+        return Prepared(attacked, images, targets, background, explanation)
 
     def _counted(self) -> tuple[str, ...]:
         """Return the findings that apply to the attack."""

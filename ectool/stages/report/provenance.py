@@ -8,10 +8,13 @@ from typing import Any
 
 from ectool.artifacts.manifest import DataSource, Manifest
 from ectool.artifacts.store import read_manifest
+from ectool.options import format_radius
 from ectool.reports.report import Provenance
 from ectool.stages.common.inputs import short
+from ectool.stages.common.layout import AUTO_EPS
 
-"""Digits of a fingerprint that distinguish data sets."""
+AUTO = "auto"
+"""Value of --eps that stands for a radius found by the stage."""
 
 
 def read_provenance(artifacts: Iterable[Path], command: str) -> Provenance:
@@ -59,4 +62,16 @@ def _settings(manifests: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
         known = shared.setdefault(manifest.recipe.stage, config)
         same = {name: value for name, value in known.items() if config.get(name) == value}
         shared[manifest.recipe.stage] = same
+    if shared.get("perturb", {}).get("eps") == AUTO and (radii := _found_radii(manifests)):
+        shared["perturb"] = {**shared["perturb"], "eps": f"{AUTO}: {', '.join(radii)}"}
     return shared
+
+
+def _found_radii(manifests: Sequence[Manifest]) -> list[str]:
+    """Return the radii that `perturb --eps auto` has found, in ascending order."""
+    found = {
+        (one.all_findings()[AUTO_EPS], one.recipe.config["norm"])
+        for one in manifests
+        if AUTO_EPS in one.all_findings()
+    }
+    return [format_radius(eps, norm) for eps, norm in sorted(found)]

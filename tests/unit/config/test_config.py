@@ -231,4 +231,10 @@ def test_normalisations_of_known_networks_are_accepted():
     for mean, std in (("0,0,0", "1,1,1"), ("127/255,127/255,127/255", "1/255,1/255,1/255")):
         assert perturb({"mean": mean, "std": std}).std is not None
     assert perturb({"eps": "1/255"}).eps == 1 / 255
+
+
+def test_the_radius_may_be_auto():
+    options = perturb({"eps": "auto", "norm": "l2"})
+    assert options.keyed()["eps"] == options.eps == "auto"
+    assert perturb({"eps": "8/255"}).radius == 8 / 255
     assert perturb({"attack": "blur"}).attack == "blur"

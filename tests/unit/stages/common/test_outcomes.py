@@ -7,7 +7,7 @@ import pytest
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
-from ectool.stages.common.outcomes import outcome_of
+from ectool.stages.common.outcomes import of_samples, outcome_of
 
 N = 4
 
@@ -51,6 +51,23 @@ def test_zero_maps_are_a_finding_only_where_all_are_zero(made, tmp_path):
 
 def test_unmoved_samples_are_a_finding_of_samples_alone(made):
     assert outcome_of(made({"unmoved_samples": 2}), is_new=True).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("radius", "text"),
+    [
+        ((1 / 255, 200, 0.97), "the smallest radius, 0.003922, changes 97 % of 200 correct"),
+        ((1.0, 200, 0.31), "the largest radius, 1, changes 31 % of 200 correct predictions"),
+        ((1 / 255, 0, 1.0), "no prediction is correct, so eps is the smallest radius"),
+    ],
+)
+def test_a_radius_at_the_end_of_the_search_is_a_finding(radius, text):
+    names = ("eps", "eps_correct_predictions", "eps_changed_predictions")
+    found = {**dict(zip(names, radius, strict=True)), "eps_at_end": 1.0}
+    (sentence,) = of_samples(found, N)
+    assert sentence.startswith(f"--eps auto: {text}")
+    del found["eps_at_end"]
+    assert list(of_samples(found, N)) == []
 
 
 def test_a_path_without_a_manifest_has_no_findings(tmp_path):

@@ -182,6 +182,8 @@ REFUSED = [
     ({"attack": "explanation", "loss": "dlr"}, r"--loss: .* got --attack explanation"),
     ({"decay": 0.5}, r"--decay: expected an attack that it applies to \(mim\), got --attack pgd"),
     ({"sigma": 2}, r"--sigma: expected an attack that it applies to \(blur\)"),
+    ({"attack": "explanation", "eps": "auto"}, r"--eps: expected an attack on the prediction, by"),
+    ({"attack": "swap", "eps": "auto"}, r"--eps: expected an attack that it applies to \(fgsm, "),
     ({"fill_color": "0,0,0"}, r"--fill-color: expected an attack that it applies to \(fill\)"),
     ({"attack": "fill", "fill_color": "0,0,255"}, r"--fill-color: expected three numbers in \[0,"),
     (
