@@ -28,6 +28,7 @@ PANELS = {
     "CheckpointOptions": "Model",
     "ModelOptions": "Model",
     "HeatmapOptions": "Heatmaps",
+    "ObjectiveOptions": "Objective",
 }
 SHORT = 5
 """Maximum number of decimals of a default that is written as a decimal number."""

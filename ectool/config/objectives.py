@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from ectool.errors import UsageError
 from ectool.options import Number, Options, option
-
-ObjectiveName = Literal[
-    "erm",
-    "focal",
-    "label-smoothing",
-    "adversarial",
-    "adversarial-background",
-]
 
 START = "objective_start"
 _ATTACK: Mapping[str, float] = {"eps": 16 / 255, "attack_steps": 2, "alpha": 0.0}
@@ -26,21 +18,45 @@ OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
     "label-smoothing": {START: 0.0, "strength": 0.1},
     "adversarial": {START: 0.2, **_ATTACK},
     "adversarial-background": {START: 0.2, **_ATTACK},
+    "random": {START: 0.2},
+    "ohem": {START: 0.2, "share": 0.5},
+    "self-paced": {START: 0.0, "share": 0.5},
+    "group-dro": {START: 0.0, "step_size": 0.01},
+    "mixup": {START: 0.0, "strength": 0.2},
+    "cutmix": {START: 0.0, "strength": 1.0, "share": 0.5},
 }
 """Options that apply to each objective, with their defaults; a new objective needs a row.
 
-The step size 0 stands for `eps / attack_steps`.
+The order is that of the help. Options are checked without importing torch, so the names stand here
+too; a test compares them with `ectool.training.objectives.OBJECTIVES`. The step size 0 of an attack
+stands for `eps / attack_steps`.
 """
 REPLACING: frozenset[str] = frozenset({"adversarial", "adversarial-background"})
 """Objectives that replace a share of the images by perturbed ones; `--mix` is that share."""
+NEEDS_GROUPS = frozenset({"group-dro"})
+"""Objectives that need a data set with groups."""
+ONE_LABEL = frozenset[str]()
+"""Objectives that need one label per image: their definition does not carry over to multi-label."""
+OWN_WEIGHTS = frozenset({"random"})
+"""Objectives that draw or compute the weights themselves, and so take no sample weights."""
+
+
+def check_objective(name: str) -> str:
+    """Refuse an unknown objective.
+
+    Raises:
+        ValueError: What was expected.
+    """
+    if name not in OBJECTIVE_OPTIONS:
+        raise ValueError(f"one of {', '.join(OBJECTIVE_OPTIONS)}")
+    return name
 
 
 class ObjectiveOptions(Options):
     """Objective of a training; options without a value have the default of the objective."""
 
-    objective: ObjectiveName = option(
-        "erm",
-        "Objective: the loss of a batch. See docs/objectives.md for each, its source and its cost.",
+    objective: Annotated[str, AfterValidator(check_objective)] = option(
+        "erm", f"Loss of a batch: {', '.join(OBJECTIVE_OPTIONS)}. See docs/objectives.md."
     )
     objective_start: Number | None = option(
         None, "Share of the epochs of plain training (erm) before the objective.", ge=0, lt=1
@@ -49,9 +65,21 @@ class ObjectiveOptions(Options):
         None, "focal: exponent of 1 - p; ec: exponent of 1 - E in the weights.", ge=0
     )
     strength: Number | None = option(
-        None, "Factor of the objective's own term or change; see docs/objectives.md.", ge=0
+        None,
+        "label-smoothing: share of the target for all classes; mixup, cutmix: both parameters of "
+        "the Beta distribution of an image's part, 0: no mixture.",
+        ge=0,
     )
-
+    share: Number | None = option(
+        None,
+        "ohem: share of each batch that is learned, the hardest; self-paced: that of the easiest, "
+        "at first; cutmix: share of the batches that are mixed.",
+        gt=0,
+        le=1,
+    )
+    step_size: Number | None = option(
+        None, "group-dro: step size of the weights of the groups.", ge=0
+    )
     eps: Number | None = option(
         None, "Radius of the attack of the objective in pixel units, e.g. 8/255.", gt=0, le=1
     )

@@ -109,7 +109,7 @@ LOGGERS = ("tensorboard", "mlflow", "wandb")
 Loggers = Annotated[TextList, AfterValidator(check_loggers)]
 
 
-class TrainConfig(ObjectiveOptions, CheckpointOptions, DataOptions, OutputOptions, DeviceOptions):
+class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions, ObjectiveOptions):
     """Options of `train`."""
 
     model: str = option(

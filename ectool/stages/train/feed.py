@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
+from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import TrainConfig
+from ectool.config.objectives import NEEDS_GROUPS
 from ectool.datasets.base import Dataset, Framing, Indices
 from ectool.datasets.image_arrays import Reader, framed
 from ectool.datasets.labels import shuffled
@@ -77,6 +79,12 @@ class Feed:
     def steps(self) -> int:
         """Return the number of steps in an epoch."""
         return batch_count(self.samples, self.config.batch_size)
+
+    @property
+    def groups(self) -> Int64[Tensor, "n"] | None:
+        """Return the group of each sample; None where the objective needs none."""
+        groups = self.dataset.groups if self.config.objective in NEEDS_GROUPS else None
+        return None if groups is None else torch.from_numpy(groups.of_samples).to(self.device)
 
     def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield the batches of an epoch; they depend on inputs, seed and epoch only."""

@@ -15,9 +15,10 @@ from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Manifest
 from ectool.config import TrainConfig
-from ectool.datasets.base import Dataset
+from ectool.config.objectives import NEEDS_GROUPS, ONE_LABEL, OWN_WEIGHTS
+from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.labels import check_labelled
-from ectool.errors import InputError, listed
+from ectool.errors import InputError, UsageError, listed
 from ectool.stages.common.inputs import data_source, open_data, short
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
@@ -57,10 +58,12 @@ def open_inputs(config: TrainConfig, resumed: Manifest | None) -> TrainInputs:
 
     Raises:
         InputError: One is missing, or does not belong to the others.
+        UsageError: The objective does not go with the data or with sample weights.
     """
     dataset = open_data(config, config.split)
     check_labelled(dataset, "train on a labelled split")
     _check_data(config, dataset, resumed)
+    _check_objective(config, dataset)
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
     _check_images(config, dataset, weights, samples)
@@ -83,6 +86,37 @@ def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None)
             f"fingerprint {short(source.fingerprint)}",
             got=f"others, fingerprint {short(dataset.fingerprint)}",
             fix="restore them, or train from the start",
+        )
+
+
+def _check_objective(config: TrainConfig, dataset: Dataset) -> None:
+    """Check that the objective goes with the data and with the sample weights.
+
+    Raises:
+        InputError: It needs groups, and the data set has none.
+        UsageError: It needs one label per image, or no sample weights.
+    """
+    name = f"--objective {config.objective}"
+    if config.objective in NEEDS_GROUPS and dataset.groups is None:
+        raise InputError(
+            name,
+            expected="a data set with groups",
+            got=f"{config.data} without",
+            fix="give a CSV file with a column group, or choose another objective",
+        )
+    if config.objective in ONE_LABEL and is_multilabel(dataset.labels):
+        raise UsageError(
+            name,
+            expected="one label per image",
+            got=f"{config.data}, which is multi-label",
+            fix="choose another objective",
+        )
+    if config.objective in OWN_WEIGHTS and config.weights is not None:
+        raise UsageError(
+            name,
+            expected="no --weights, because it weighs the samples itself",
+            got=f"--weights {config.weights}",
+            fix="leave one of them out",
         )
 
 

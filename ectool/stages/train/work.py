@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
@@ -24,13 +23,11 @@ from ectool.config.objectives import START
 from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_of
-from ectool.errors import InputError, UsageError
 from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.seeding import stream
-from ectool.stages.common.inputs import split_name
 from ectool.stages.common.layout import (
     HISTORY_FILE,
     OBJECTIVE_FILE,
@@ -39,6 +36,7 @@ from ectool.stages.common.layout import (
     WEIGHTS_FILE,
 )
 from ectool.stages.common.loaded import load_folder
+from ectool.stages.train.checks import check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
 from ectool.training.batch import Position
@@ -97,7 +95,7 @@ def train(
 ) -> None:
     """Train the missing epochs and write the model into the store of the partial folder."""
     trainer = _start(config, feed, partial)
-    _check_batches(trainer.model, feed)
+    check_batches(trainer.model, feed)
     schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
@@ -105,7 +103,7 @@ def train(
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
             with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
                 result = _train_epoch(trainer, config, feed, schedule, epoch)
-            _check_finite(result, trainer.model, epoch)
+            check_finite(result, trainer.model, epoch)
             trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
             if epoch + 1 < until:
                 trainer.save(_checkpoint(partial, epoch + 1))
@@ -188,8 +186,9 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Trainer:
         return _trainer(config, feed, _create(config, feed.dataset).to(feed.device))
     if source == config.resume:
         manifest = open_folder(source, "model")
-        for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE):
-            verify_file(source / name, manifest)
+        for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE, OBJECTIVE_FILE):
+            if name != OBJECTIVE_FILE or (source / name).exists():
+                verify_file(source / name, manifest)
     trainer = _trainer(config, feed, load_folder(source).to(feed.device))
     load_optimizer(trainer.optimizer, source / TRAINER_FILE)
     trainer.history = json.loads((source / HISTORY_FILE).read_text())
@@ -206,7 +205,7 @@ def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
         {**config.settings(), "mix": config.mix},
         model,
         feed.labels.to(feed.device),
-        None,
+        feed.groups,
         (3, height, width),
         moves=feed.augmentation.moves,
     )
@@ -240,38 +239,6 @@ def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
     if config.checkpoint is not None:
         load_weights(model, config.checkpoint, entry=config.entry, reset_head=config.reset_head)
     return model
-
-
-def _check_batches(model: Classifier, feed: Feed) -> None:
-    """Check that batch normalisation has more than one sample per batch."""
-    normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
-    if not normalises or feed.samples // feed.steps > 1:
-        return
-    if feed.samples > 1:
-        raise UsageError(
-            "--batch-size",
-            expected=f"at least 2, for {model.architecture} has batch normalisation",
-            got=str(feed.config.batch_size),
-            fix="give a larger one, or a network without batch normalisation",
-        )
-    raise InputError(
-        split_name(feed.config.data, feed.config.split),
-        expected=f"at least 2 images, for {model.architecture} has batch normalisation",
-        got="1",
-        fix="give more, or a network without batch normalisation",
-    )
-
-
-def _check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
-    """Check that the loss of an epoch and the weights after it are finite."""
-    whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
-    if not (whole and np.isfinite(result.loss)):
-        raise InputError(
-            f"loss of epoch {epoch + 1}",
-            expected="a finite number, and finite weights after it",
-            got=f"{result.loss}" + ("" if whole else " and infinite weights or NaN"),
-            fix="lower --lr, or check the data and the weights",
-        )
 
 
 def _record(

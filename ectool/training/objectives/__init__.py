@@ -12,9 +12,15 @@ from collections.abc import Callable
 from ectool.training.objectives.adversarial import Adversarial
 from ectool.training.objectives.adversarial_background import AdversarialBackground
 from ectool.training.objectives.base import Batches, Objective, Setup
+from ectool.training.objectives.cutmix import CutMix
 from ectool.training.objectives.erm import ERM
 from ectool.training.objectives.focal import Focal
+from ectool.training.objectives.group_dro import GroupDRO
 from ectool.training.objectives.label_smoothing import LabelSmoothing
+from ectool.training.objectives.mixup import Mixup
+from ectool.training.objectives.ohem import OHEM
+from ectool.training.objectives.random_weights import RandomWeights
+from ectool.training.objectives.self_paced import SelfPaced
 
 OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
     "erm": ERM,
@@ -22,6 +28,12 @@ OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
     "adversarial": Adversarial,
     "adversarial-background": AdversarialBackground,
     "label-smoothing": LabelSmoothing,
+    "random": RandomWeights,
+    "ohem": OHEM,
+    "self-paced": SelfPaced,
+    "group-dro": GroupDRO,
+    "mixup": Mixup,
+    "cutmix": CutMix,
 }
 
 __all__ = ["OBJECTIVES", "Batches", "Objective", "Setup"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from ectool.models.classifier import Classifier
@@ -69,6 +70,6 @@ class Setup:
     settings: Mapping[str, float]
     model: Classifier
     labels: Labels
-    groups: Tensor | None
+    groups: Int64[Tensor, "n"] | None
     image_shape: tuple[int, int, int]
     moves: bool = False

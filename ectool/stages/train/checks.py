@@ -1,0 +1,54 @@
+"""Checks of a training while it runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ectool.errors import InputError, UsageError
+from ectool.models.classifier import Classifier
+from ectool.stages.common.inputs import split_name
+from ectool.stages.train.feed import Feed
+from ectool.training.loop import EpochResult
+
+
+def check_batches(model: Classifier, feed: Feed) -> None:
+    """Check that batch normalisation has more than one sample per batch.
+
+    Raises:
+        UsageError: Batches are too small.
+        InputError: There is one image only.
+    """
+    normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
+    if not normalises or feed.samples // feed.steps > 1:
+        return
+    if feed.samples > 1:
+        raise UsageError(
+            "--batch-size",
+            expected=f"at least 2, for {model.architecture} has batch normalisation",
+            got=str(feed.config.batch_size),
+            fix="give a larger one, or a network without batch normalisation",
+        )
+    raise InputError(
+        split_name(feed.config.data, feed.config.split),
+        expected=f"at least 2 images, for {model.architecture} has batch normalisation",
+        got="1",
+        fix="give more, or a network without batch normalisation",
+    )
+
+
+def check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
+    """Check that the loss of an epoch and the weights after it are finite.
+
+    Raises:
+        InputError: They are not.
+    """
+    whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
+    if not (whole and np.isfinite(result.loss)):
+        raise InputError(
+            f"loss of epoch {epoch + 1}",
+            expected="a finite number, and finite weights after it",
+            got=f"{result.loss}" + ("" if whole else " and infinite weights or NaN"),
+            fix="lower --lr, or check the data and the weights",
+        )

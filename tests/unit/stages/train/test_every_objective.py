@@ -1,0 +1,116 @@
+"""Every objective as `train` runs it: resumed to the same bytes, and refused where it must be."""
+
+import shutil
+
+import pytest
+from safetensors.numpy import load_file
+
+from ectool.config import TrainConfig
+from ectool.config.objectives import ONE_LABEL, OWN_WEIGHTS
+from ectool.errors import InputError, IntegrityError, UsageError
+from ectool.stages import train
+from ectool.training.objectives import OBJECTIVES
+
+STATE = ("model.safetensors", "trainer.safetensors", "history.json", "objective.safetensors")
+SIDE = 16
+
+
+@pytest.fixture(scope="module")
+def folder(images, data_root, tmp_path_factory):
+    """A copy of the images, for files beside them."""
+    return shutil.copytree(images / "train", tmp_path_factory.mktemp("csv") / "images")
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    """The images as a CSV data set with two groups in each class."""
+    return written(
+        folder,
+        "grouped.csv",
+        ["path,label,split,group"]
+        + [
+            f"{path},{path.parent},train,{path.parent} {'rare' if number % 3 == 0 else 'common'}"
+            for number, path in enumerate(paths(folder))
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def plain(table, tmp_path_factory):
+    """The model of plain training."""
+    return fit(tmp_path_factory.mktemp("plain") / "model", table, "erm")
+
+
+def paths(folder):
+    return sorted(path.relative_to(folder) for path in folder.glob("*/*.png"))
+
+
+def written(folder, name, lines):
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return f"csv:{folder / name}"
+
+
+def fit(output, data, name, **given):
+    config = TrainConfig(
+        **{
+            "data": data,
+            "size": SIDE,
+            "epochs": 3,
+            "batch_size": 16,
+            "lr": 0.02,
+            "device": "cpu",
+            "objective": name,
+            "output": output,
+            **given,
+        }
+    )
+    return train.run(config).path
+
+
+def state(model):
+    return {name: (model / name).read_bytes() for name in STATE if (model / name).exists()}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_going_on_after_every_epoch_gives_the_same_bytes(name, table, plain, tmp_path):
+    start = {} if name == "erm" else {"objective_start": 0.3}
+    whole = fit(tmp_path / "whole", table, name, **start)
+    model = None
+    for epoch in (1, 2, 3):
+        output = tmp_path / str(epoch)
+        model = fit(output, table, name, **start, resume=model, until_epoch=epoch)
+    assert state(model) == state(whole)
+    is_plain = (plain / STATE[0]).read_bytes() == (whole / STATE[0]).read_bytes()
+    assert is_plain == (name == "erm")
+
+
+class TestInputs:
+    def test_groups_are_needed(self, images, data_root, tmp_path):
+        with pytest.raises(InputError, match=r"--objective group-dro: expected a data set with gr"):
+            fit(tmp_path / "m", f"imagefolder:{images}", "group-dro")
+
+    @pytest.mark.parametrize("name", sorted(OWN_WEIGHTS))
+    def test_own_weights_are_not_weighted(self, name, table, tmp_path):
+        with pytest.raises(UsageError, match=rf"--objective {name}: expected no --weights.*w.zarr"):
+            fit(tmp_path / "m", table, name, weights=tmp_path / "w.zarr")
+
+    @pytest.mark.parametrize("name", sorted(ONE_LABEL))
+    def test_multilabel_data_is_refused(self, name, folder, tmp_path):
+        lines = [f"{path},{path.parent},train" for path in paths(folder)]
+        data = written(folder, "several.csv", ["path,labels,split", *lines])
+        with pytest.raises(UsageError, match=rf"--objective {name}: expected one label per image"):
+            fit(tmp_path / "m", data, name)
+
+
+def test_a_damaged_state_is_found(table, flip, tmp_path):
+    first = fit(tmp_path / "first", table, "group-dro", until_epoch=1)
+    flip(first / "objective.safetensors", -1)
+    with pytest.raises(IntegrityError, match=r"objective\.safetensors"):
+        fit(tmp_path / "second", table, "group-dro", resume=first)
+
+
+def test_groups_of_the_data_set_reach_the_objective(table, tmp_path):
+    model = fit(tmp_path / "m", table, "group-dro", step_size=1.0)
+    weights = load_file(model / "objective.safetensors")["q"]
+    assert len(set(weights.tolist())) == 4
+    assert weights.sum() == pytest.approx(1)
