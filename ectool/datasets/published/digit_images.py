@@ -1,45 +1,19 @@
-"""Objects, textures and composition of one image of the digits data set.
+"""Objects and textures of one image of the digits data set.
 
 Like the textures, they use only arithmetic that is rounded correctly on every machine.
 """
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Float64, UInt8
 
+from ectool.datasets.published.generated_images import Draw, Image, Mask
 from ectool.datasets.published.textures import TEXTURES, texture_draws
 
 SIDE = 32
 FAMILIES = tuple(TEXTURES.values())
 PAINT_DRAWS = 14 + SIDE * SIDE
-
-Image = UInt8[np.ndarray, "3 s s"]
-Mask = Bool[np.ndarray, "s s"]
-Box = tuple[int, int, int, int]
-
-
-class Draw:
-    """Uniform numbers from (seed, sample id, purpose), the same on every machine.
-
-    ``Philox.random_raw`` is used because numpy promises stable streams for bit generators only.
-
-    Args:
-        seed: Seed of the data set.
-        sample_id: Identifier of the image.
-    """
-
-    def __init__(self, seed: int, sample_id: str) -> None:
-        self._name = f"{seed}\0{sample_id}"
-
-    def __call__(self, purpose: str, count: int) -> Float64[np.ndarray, "d"]:
-        """Return ``count`` numbers in [0, 1)."""
-        digest = hashlib.sha256(f"{self._name}\0{purpose}".encode()).digest()
-        philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
-        bits: Float64[np.ndarray, "d"] = (philox.random_raw(count) >> 11).astype(np.float64)
-        return bits / 2.0**53
 
 
 def place_object(digit: UInt8[np.ndarray, "8 8"], draw: Draw) -> tuple[Image, Mask]:
@@ -104,56 +78,3 @@ def paint(family: int, uniforms: Float64[np.ndarray, "d"]) -> Image:
     mixed = first[:, None, None] + (second - first)[:, None, None] * field
     image: Image = np.floor(mixed + 0.5).astype(np.uint8)
     return image
-
-
-def compose(
-    variant: str,
-    foreground: Image,
-    mask: Mask,
-    box: Box,
-    background: Image,
-) -> Image:
-    """Combine object and background as the variant requires.
-
-    Args:
-        variant: One of ``VARIANTS``.
-        foreground: The object on black.
-        mask: The object's pixels.
-        box: The object's box.
-        background: The texture, without a hole.
-
-    Returns:
-        The image of this variant.
-    """
-    if variant == "only_fg":
-        return foreground
-    if variant == "only_bg_t":
-        return tile_box(background, box)
-    if variant == "no_fg":
-        return np.where(mask, np.uint8(0), background)
-    return np.where(mask, foreground, background)
-
-
-def tile_box(background: Image, box: Box) -> Image:
-    """Fill the box with copies of the largest strip next to, above or below it.
-
-    Args:
-        background: The texture; pixels inside the box are not used.
-        box: (x0, y0, x1, y1), end-exclusive, smaller than the image.
-
-    Returns:
-        An image that shows neither the object nor its outline.
-    """
-    x0, y0, x1, y1 = box
-    strips = (
-        background[:, :y0],
-        background[:, y1:],
-        background[:, :, :x0],
-        background[:, :, x1:],
-    )
-    strip = max(strips, key=lambda candidate: candidate.size)
-    height, width = strip.shape[1:]
-    filled = background.copy()
-    rows, columns = np.arange(y1 - y0) % height, np.arange(x1 - x0) % width
-    filled[:, y0:y1, x0:x1] = strip[:, rows][:, :, columns]
-    return filled

@@ -9,32 +9,27 @@ from jaxtyping import UInt8
 
 from ectool.datasets.base import DataRequest
 from ectool.datasets.published.digit_images import (
+    FAMILIES,
     PAINT_DRAWS,
     SIDE,
-    Draw,
-    Image,
-    compose,
     paint,
     place_object,
+)
+from ectool.datasets.published.generated_images import (
+    Draw,
+    Image,
+    Records,
+    background_family,
+    compose,
+    record_type,
 )
 from ectool.datasets.views import boxes_of
 from ectool.errors import IntegrityError
 
 COUNTS = {"train": 997, "validation": 200, "test": 600}
 """Number of images of each split."""
-FAMILY = "family"
-"""Purpose of the numbers that choose the background's texture."""
 SOURCE_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
-RECORD = np.dtype(
-    [
-        ("image", np.uint8, (3, SIDE, SIDE)),
-        ("mask", np.bool_, (SIDE, SIDE)),
-        ("box", np.uint8, 4),
-        ("label", np.uint8),
-    ]
-)
-
-Records = np.ndarray[tuple[int], np.dtype[np.void]]
+RECORD = record_type(SIDE)
 
 
 def make_records(request: DataRequest) -> Records:
@@ -98,15 +93,5 @@ def split_members(labels: UInt8[np.ndarray, "n"], split: str) -> list[int]:
 
 def _background(request: DataRequest, label: int, draw: Draw) -> Image:
     """Draw the texture behind the object in a variant."""
-    _, other, anyone = draw(FAMILY, 3)
-    mixed = {"mixed_same": label, "mixed_rand": int(10 * anyone), "mixed_next": (label + 1) % 10}
-    if request.variant in mixed:
-        return paint(mixed[request.variant], draw("mixed background", PAINT_DRAWS))
-    unlike = (label + 1 + int(9 * other)) % 10
-    family = label if is_own(draw, request.rho) else unlike
-    return paint(family, draw("background", PAINT_DRAWS))
-
-
-def is_own(draw: Draw, rho: float) -> bool:
-    """Return whether the background of the original image has the family of its class."""
-    return bool(draw(FAMILY, 3)[0] < rho)
+    family, purpose = background_family(request, label, draw, len(FAMILIES))
+    return paint(family, draw(purpose, PAINT_DRAWS))

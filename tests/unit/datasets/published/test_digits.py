@@ -14,9 +14,10 @@ from PIL import Image
 
 from ectool.datasets.base import VARIANTS, DataRequest
 from ectool.datasets.published import digit_records as module
-from ectool.datasets.published.digit_images import PAINT_DRAWS, SIDE, Draw, enlarge, paint, tile_box
+from ectool.datasets.published.digit_images import PAINT_DRAWS, SIDE, enlarge, paint
 from ectool.datasets.published.digit_records import COUNTS
 from ectool.datasets.published.digits import open_digits
+from ectool.datasets.published.generated_images import Draw, tile_box
 from ectool.datasets.published.textures import TEXTURES, texture_draws
 from ectool.errors import InputError, IntegrityError, MachineError
 
@@ -263,6 +264,7 @@ def test_opening_imports_neither_sklearn_nor_torch(tmp_path):
 import sys, pathlib
 from ectool.datasets.base import DataRequest
 from ectool.datasets.published.digits import open_digits
+from ectool.datasets.published.generated_images import Draw, tile_box
 root = pathlib.Path({str(tmp_path)!r})
 data = open_digits(DataRequest(path="", split="train", root=root))
 data.fingerprint, data.sample_ids, data.classes
