@@ -59,7 +59,7 @@ class ViewOptions(Options):
     )
     rho: Number = option(
         0.5,
-        "digits: share of images whose background is of the family that belongs to their class.",
+        "digits, letters: share of images whose background is of the family of their class.",
         ge=0,
         le=1,
     )

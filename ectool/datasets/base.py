@@ -49,8 +49,8 @@ class DataRequest:
         root: Folder of the data sets and of the cache of generated ones (``ECTOOL_DATA``).
         variant: One of the background variants of the data set; ``original`` always exists.
         view: How images of many sizes become squares of one size.
-        rho: Share of training images whose background family equals the class (digits).
-        seed: Seed of all random numbers of generated data (digits).
+        rho: Share of images whose background is of the family of their class (digits, letters).
+        seed: Seed of all random numbers of generated data (digits, letters).
         fold: Predefined fold of the training images (stl10), or None for all of them.
         class_order: How the classes of folders and tables are sorted, or None for the data set's
             own order: folders as text, as torchvision does, and tables naturally.

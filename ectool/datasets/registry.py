@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import DataSetEntry, unknown_name
+from ectool.datasets.generated.digits import DIGITS
+from ectool.datasets.generated.letters import LETTERS_OVER_PHOTOGRAPHS
 from ectool.datasets.own.csv_images import CSV
 from ectool.datasets.own.imagefolder import IMAGE_FOLDER
 from ectool.datasets.own.stored import STORED
 from ectool.datasets.published.cub200 import CUB200
-from ectool.datasets.published.digits import DIGITS
 from ectool.datasets.published.imagenet9 import IMAGENET9
 from ectool.datasets.published.stl10 import STL10
 from ectool.datasets.published.torchvision_sets import TORCHVISION
@@ -25,6 +26,7 @@ DATASETS: dict[str, DataSetEntry] = {
     "digits": DIGITS,
     "imagefolder": IMAGE_FOLDER,
     "imagenet9": IMAGENET9,
+    "letters": LETTERS_OVER_PHOTOGRAPHS,
     "stl10": STL10,
     "torchvision": TORCHVISION,
     "voc2007": VOC2007,

@@ -1,1 +1,1 @@
-"""Published data sets, and the digits that are made on the spot: one data set a file."""
+"""Published data sets: one data set a file."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ectool.datasets.base import VARIANTS, DataRequest, Dataset
 from ectool.datasets.catalogue import DataSetEntry
-from ectool.datasets.published.digit_images import SIDE
-from ectool.datasets.published.digit_records import COUNTS, SOURCE_SHA256, make_records
-from ectool.datasets.published.generated import Generated, Recipe
+from ectool.datasets.generated.cached import Generated, Recipe
+from ectool.datasets.generated.digit_images import SIDE
+from ectool.datasets.generated.digit_records import COUNTS, SOURCE_SHA256, make_records
 
 RECIPE = Recipe(
     name="digits",

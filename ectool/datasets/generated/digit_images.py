@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from ectool.datasets.published.generated_images import Draw, Image, Mask
-from ectool.datasets.published.textures import TEXTURES, texture_draws
+from ectool.datasets.generated.composition import Draw, Image, Mask
+from ectool.datasets.generated.textures import TEXTURES, texture_draws
 
 SIDE = 32
 FAMILIES = tuple(TEXTURES.values())

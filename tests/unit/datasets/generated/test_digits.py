@@ -1,25 +1,20 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from ectool.datasets.base import VARIANTS, DataRequest
-from ectool.datasets.published import digit_records as module
-from ectool.datasets.published.digit_images import PAINT_DRAWS, SIDE, enlarge, paint
-from ectool.datasets.published.digit_records import COUNTS
-from ectool.datasets.published.digits import open_digits
-from ectool.datasets.published.generated_images import Draw, tile_box
-from ectool.datasets.published.textures import TEXTURES, texture_draws
-from ectool.errors import InputError, IntegrityError, MachineError
+from ectool.datasets.generated import digit_records as module
+from ectool.datasets.generated.composition import Draw
+from ectool.datasets.generated.digit_images import PAINT_DRAWS, SIDE, enlarge, paint
+from ectool.datasets.generated.digit_records import COUNTS
+from ectool.datasets.generated.digits import open_digits
+from ectool.datasets.generated.textures import TEXTURES, texture_draws
+from ectool.errors import IntegrityError
 
 GOLDEN = {
     "train": "b71dd33238810e5a78fadf264e039790798db10f3d42eae86d871932155d4586",
@@ -164,29 +159,6 @@ def test_only_bg_t_keeps_everything_outside_the_box(root):
     np.testing.assert_array_equal(tiled[outside], original[outside])
 
 
-@given(st.integers(0, 15), st.integers(0, 15), st.integers(1, 16), st.integers(1, 16))
-def test_tiling_copies_the_largest_strip_into_the_box(x0, y0, width, height):
-    image = np.arange(3 * SIDE * SIDE).reshape(3, SIDE, SIDE) % 251
-    image = image.astype(np.uint8)
-    x1, y1 = x0 + width, y0 + height
-    sizes = {"above": y0, "below": SIDE - y1, "left": x0, "right": SIDE - x1}
-    best = max(sizes, key=sizes.get)
-    expected = image.copy()
-    for y in range(y0, y1):
-        for x in range(x0, x1):
-            sy, sx = y - y0, x - x0
-            if best == "above":
-                sy %= y0
-            elif best == "below":
-                sy = y1 + sy % (SIDE - y1)
-            elif best == "left":
-                sx %= x0
-            else:
-                sx = x1 + sx % (SIDE - x1)
-            expected[:, y, x] = image[:, sy, sx]
-    np.testing.assert_array_equal(tile_box(image, (x0, y0, x1, y1)), expected)
-
-
 def test_enlarging_is_cubic_convolution():
     digit = np.random.default_rng(0).integers(0, 17, (8, 8)).astype(np.uint8)
     side = 19
@@ -205,15 +177,6 @@ def test_enlarging_is_cubic_convolution():
                     at_y, at_x = (y + 0.5) * 8 / side - 0.5, (x + 0.5) * 8 / side - 0.5
                     slow[y, x] += kernel(at_y - j) * kernel(at_x - i) * digit[j, i] / 16
     np.testing.assert_allclose(enlarge(digit, side), slow, atol=1e-5)
-
-
-def test_draws_depend_on_seed_identifier_and_purpose():
-    reference = Draw(0, "a")("p", 4)
-    assert ((reference >= 0) & (reference < 1)).all()
-    np.testing.assert_array_equal(reference, Draw(0, "a")("p", 4))
-    for other in (Draw(1, "a")("p", 4), Draw(0, "b")("p", 4)):
-        assert not np.array_equal(reference, other)
-    assert not np.array_equal(reference, Draw(0, "a")("q", 4))
 
 
 def test_another_seed_gives_other_images_of_the_same_digits(root):
@@ -244,94 +207,6 @@ def test_objects_are_brighter_than_every_background(root):
     mean = images.mean(1)[masks]
     assert brightest <= 170
     assert mean.min() >= 150
-
-
-def test_fingerprints_tell_every_parameter_apart(root):
-    requests = [
-        {},
-        {"split": "test"},
-        {"variant": "no_fg"},
-        {"rho": 0.7},
-        {"seed": 1},
-    ]
-    prints = {ask(root, **changes).fingerprint for changes in requests}
-    assert len(prints) == len(requests)
-    assert ask(root).fingerprint == ask(root / "elsewhere").fingerprint
-
-
-def test_opening_imports_neither_sklearn_nor_torch(tmp_path):
-    code = f"""
-import sys, pathlib
-from ectool.datasets.base import DataRequest
-from ectool.datasets.published.digits import open_digits
-from ectool.datasets.published.generated_images import Draw, tile_box
-root = pathlib.Path({str(tmp_path)!r})
-data = open_digits(DataRequest(path="", split="train", root=root))
-data.fingerprint, data.sample_ids, data.classes
-assert not {{"sklearn", "torch", "scipy"}} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"split": "dev"}, "split 'dev' of digits: expected one of train, validation, test, got"),
-        ({"variant": "mixed"}, "variant of digits: expected one of original"),
-        ({"rho": 1.5}, r"rho of digits: expected a share in \[0, 1\], got 1.5"),
-        ({"rho": float("nan")}, "rho of digits"),
-        ({"path": "folder"}, "data set digits: expected no path, got 'folder'"),
-    ],
-)
-def test_errors_of_invalid_requests_name_the_valid_values(root, changes, match):
-    with pytest.raises(InputError, match=match):
-        ask(root, **changes)
-
-
-def cache_file(root):
-    (path,) = (root / "digits").iterdir()
-    return path
-
-
-def damage(content: bytes, how: str) -> bytes:
-    if how == "truncated":
-        return content[:-100]
-    if how == "empty":
-        return b""
-    return content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
-
-
-@pytest.mark.parametrize("how", ["truncated", "empty", "flipped"])
-def test_a_damaged_cache_file_is_made_again(tmp_path, how):
-    everything(ask(tmp_path))
-    path = cache_file(tmp_path)
-    intact = path.read_bytes()
-    path.write_bytes(damage(intact, how))
-    everything(ask(tmp_path))
-    assert cache_file(tmp_path).read_bytes() == intact
-
-
-def test_an_intact_cache_file_is_not_made_again(tmp_path):
-    everything(ask(tmp_path))
-    before = cache_file(tmp_path).stat()
-    everything(ask(tmp_path))
-    assert cache_file(tmp_path).stat().st_ino == before.st_ino
-
-
-def test_many_makers_at_once_do_no_harm(tmp_path):
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: ask(tmp_path).images(np.arange(200)), range(4)))
-    for result in results[1:]:
-        np.testing.assert_array_equal(result, results[0])
-    cache_file(tmp_path)
-
-
-def test_a_root_that_cannot_be_written_is_named(tmp_path):
-    occupied = tmp_path / "file"
-    occupied.write_text("")
-    with pytest.raises(MachineError, match="expected a folder that can be written"):
-        ask(occupied).images(np.arange(1))
 
 
 def test_foreign_source_digits_are_refused(tmp_path, monkeypatch):

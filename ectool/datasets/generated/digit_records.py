@@ -8,20 +8,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ectool.datasets.base import DataRequest
-from ectool.datasets.published.digit_images import (
-    FAMILIES,
-    PAINT_DRAWS,
-    SIDE,
-    paint,
-    place_object,
-)
-from ectool.datasets.published.generated_images import (
+from ectool.datasets.generated.composition import (
     Draw,
     Image,
     Records,
     background_family,
     compose,
     record_type,
+)
+from ectool.datasets.generated.digit_images import (
+    FAMILIES,
+    PAINT_DRAWS,
+    SIDE,
+    paint,
+    place_object,
 )
 from ectool.datasets.views import boxes_of
 from ectool.errors import IntegrityError

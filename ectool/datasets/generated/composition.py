@@ -100,7 +100,7 @@ def compose(
     """Combine object and background as the variant requires.
 
     Args:
-        variant: One of ``VARIANTS``.
+        variant: One of ``VARIANTS``, or ``only_bg_b``.
         foreground: The object on black.
         mask: The object's pixels.
         box: The object's box.
@@ -113,9 +113,24 @@ def compose(
         return foreground
     if variant == "only_bg_t":
         return tile_box(background, box)
+    if variant == "only_bg_b":
+        return black_box(background, box)
     if variant == "no_fg":
         return np.where(mask, np.uint8(0), background)
     return np.where(mask, foreground, background)
+
+
+def black_box(background: Image, box: Box) -> Image:
+    """Fill the box with black.
+
+    Args:
+        background: The background.
+        box: (x0, y0, x1, y1), end-exclusive.
+    """
+    x0, y0, x1, y1 = box
+    filled = background.copy()
+    filled[:, y0:y1, x0:x1] = 0
+    return filled
 
 
 def tile_box(background: Image, box: Box) -> Image:

@@ -17,8 +17,8 @@ from jaxtyping import Int64, UInt8
 
 from ectool.datasets.base import SPLITS, Annotations, DataRequest, Framing, Groups, Indices
 from ectool.datasets.catalogue import unknown_name, unknown_split
+from ectool.datasets.generated.composition import Draw, Records, is_own, record_type
 from ectool.datasets.image_arrays import framed
-from ectool.datasets.published.generated_images import Draw, Records, is_own, record_type
 from ectool.errors import InputError, MachineError
 
 BACKGROUNDS = ("own", "other")

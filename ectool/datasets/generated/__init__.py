@@ -1,0 +1,1 @@
+"""Data sets that ectool generates on the spot; their backgrounds go with the class."""
