@@ -4,8 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := run/digits
+STUDY := run/study
+GRID := pipelines/study/study.toml
 
 .PHONY: demo test coverage test-slow test-browser lint docs bench bench-memory clean
+.PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +21,9 @@ help:
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
 	@echo "make bench      measure speed and memory against bare passes and other packages"
 	@echo "make bench-memory  100,000 images through perturb, explain and score: half an hour"
+	@echo "make study      the comparison of all objectives: many hours; the same command continues it"
+	@echo "make study-quick  a small part of it, in minutes"
+	@echo "make study-tuning  choose the setting of every objective on validation images: hours"
 	@echo "make clean      remove the environment and the output of the demo"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -71,10 +77,28 @@ lint: $(VENV)/installed-lint
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
+	$(BIN)/python -m docs.make_study --check
 
 docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_cli
 	$(BIN)/python -m docs.make_metrics
+	$(BIN)/python -m docs.make_study
+
+# In the background: nohup make study > study.log &
+study: $(VENV)/installed
+	$(BIN)/python -m benchmarks.study run $(GRID) --output $(STUDY)
+	$(BIN)/python -m benchmarks.study collect $(GRID) --output $(STUDY)
+	$(BIN)/python -m docs.make_study
+
+study-quick: $(VENV)/installed
+	$(BIN)/python -m benchmarks.study run $(GRID) --output $(STUDY) --quick
+	$(BIN)/python -m benchmarks.study collect $(GRID) --output $(STUDY) --record $(STUDY)/quick.json
+	$(BIN)/python -m docs.make_study --record $(STUDY)/quick.json
+	@echo "The tables: $(STUDY)/quick.md"
+
+study-tuning: $(VENV)/installed
+	$(BIN)/python -m benchmarks.study run pipelines/study/tuning.toml --output $(STUDY)-tuning
+	$(BIN)/python -m benchmarks.study choose pipelines/study/tuning.toml --output $(STUDY)-tuning
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.heatmaps
