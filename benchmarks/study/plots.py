@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from ectool.reports.paper.style import COLOURS, DASHES, MARKERS, PAGE, paper_style
 
 SHOWN = {
-    "accuracy@mixed_rand": "accuracy on random backgrounds (%)",
-    "background_gap": "background gap (points)",
-    "robust@2/255": "robust accuracy, PGD-20, 2/255 (%)",
-    "energy_inside": "heatmap energy on the object (%)",
+    "accuracy@mixed_rand": "accuracy on\nrandom backgrounds, %",
+    "background_gap": "background gap,\npoints",
+    "robust@2/255": "robust accuracy,\nPGD, 2/255, %",
+    "energy_inside": "heatmap energy\non the object, %",
 }
 ROLE_COLOURS = {
     "reference": "#000000",
@@ -67,7 +67,7 @@ def arms_of(title: str, cell: Cell, roles: Mapping[str, str]) -> Figure:
             arm = cell["arms"][name]
             if metric in arm["summary"]:
                 _dots(axes, row, arm, metric, ROLE_COLOURS[roles[name]])
-        axes.set_xlabel(label.replace(" (", "\n(").replace(", PGD", ",\nPGD"))
+        axes.set_title(label)
         axes.set_yticks(range(len(names)), names)
     figure.suptitle(f"{title}: mean with 95 % interval, and every seed", fontsize=8)
     return figure
@@ -109,11 +109,12 @@ def curves(lines: Mapping[str, list[tuple[float, Cell]]], axis: str, label: str)
         everywhere = [n for n in cells[0][1]["arms"] if all(n in c["arms"] for _, c in cells)]
         for axes, (metric, name) in zip(panels, SHOWN.items(), strict=True):
             _curve(axes, cells, everywhere, metric)
-            axes.set_title(name.partition(" (")[0].partition(",")[0].replace(" on ", "\non "))
+            axes.set_title(name)
             axes.set_xlabel(axis)
         panels[0].set_ylabel(title.replace(", ", "\n"))
     handles, names = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=label)
+    title = f"{axis}: {label}; dashes: worst seed"
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=title)
     return figure
 
 
