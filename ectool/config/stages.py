@@ -17,6 +17,7 @@ from ectool.config.groups import (
     ShardOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.interpretable import InterpretableOptions
 from ectool.config.objectives import REPLACING, ObjectiveOptions
 from ectool.errors import UsageError
 from ectool.options import Number, TextList, option
@@ -109,7 +110,14 @@ LOGGERS = ("tensorboard", "mlflow", "wandb")
 Loggers = Annotated[TextList, AfterValidator(check_loggers)]
 
 
-class TrainConfig(CheckpointOptions, DataOptions, OutputOptions, DeviceOptions, ObjectiveOptions):
+class TrainConfig(
+    CheckpointOptions,
+    DataOptions,
+    OutputOptions,
+    DeviceOptions,
+    ObjectiveOptions,
+    InterpretableOptions,
+):
     """Options of `train`."""
 
     model: str = option(

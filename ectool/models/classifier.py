@@ -35,6 +35,8 @@ class ModelSpec:
         has_names: Whether the classes have names; else their names are their numbers.
         class_order: Order of the classes of the training data if their names are integers:
             ``natural`` or ``text``; None if both are the same, and for other names.
+        masked_layer: Name of the layer whose maps are masked by templates
+            (:mod:`ectool.models.layers.template_masks`); None for other networks.
     """
 
     architecture: str
@@ -46,10 +48,11 @@ class ModelSpec:
     layout: Layout | None
     has_names: bool = True
     class_order: str | None = None
+    masked_layer: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as lists, strings and numbers, without those at their default."""
-        defaults = {"has_names": True, "class_order": None}
+        defaults = {"has_names": True, "class_order": None, "masked_layer": None}
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -71,7 +74,7 @@ class ModelSpec:
         """
         try:
             height, width = (int(side) for side in fields["input_size"])
-            class_order = fields.get("class_order")
+            class_order, masked = fields.get("class_order"), fields.get("masked_layer")
             return cls(
                 architecture=str(fields["architecture"]),
                 class_names=tuple(str(name) for name in fields["class_names"]),
@@ -84,6 +87,7 @@ class ModelSpec:
                 layout=None if fields["layout"] is None else _layout(fields["layout"]),
                 has_names=bool(fields.get("has_names", True)),
                 class_order=None if class_order is None else str(class_order),
+                masked_layer=None if masked is None else str(masked),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(

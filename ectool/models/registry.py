@@ -18,6 +18,7 @@ from ectool.models.layers.target_layer import (
     named_target_layer,
     no_target_layer,
 )
+from ectool.models.layers.template_masks import add_template_masks
 from ectool.models.names import IMPORT, program_file, split_architecture
 from ectool.models.sources import exported, imported, timm_zoo, torchscript, zoo
 from ectool.models.sources.base import Defaults, Size, Source, seeded
@@ -104,6 +105,9 @@ def build(spec: ModelSpec) -> Classifier:
     network = _network(source, name, len(spec.class_names), spec.input_size, seed=0)
     if spec.target_layer is not None:
         check_module_name(network, spec.target_layer)
+    if spec.masked_layer is not None:
+        check_module_name(network, spec.masked_layer)
+        add_template_masks(network, spec.masked_layer)
     return _wrap(network, spec)
 
 

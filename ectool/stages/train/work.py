@@ -39,11 +39,11 @@ from ectool.stages.common.loaded import load_folder
 from ectool.stages.train.checks import check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
+from ectool.stages.train.objective import make_objectives, seeded
 from ectool.training.batch import Position
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
-from ectool.training.objectives import OBJECTIVES, Objective, Setup
-from ectool.training.objectives.erm import ERM
+from ectool.training.objectives import Objective
 from ectool.training.schedule import Schedule
 from ectool.types import Reporter, Unnamed
 
@@ -101,7 +101,7 @@ def train(
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
-            with _timed(feed, epoch, reporter), _seeded(config.seed, epoch):
+            with _timed(feed, epoch, reporter), seeded(config.seed, epoch):
                 result = _train_epoch(trainer, config, feed, schedule, epoch)
             check_finite(result, trainer.model, epoch)
             trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
@@ -166,14 +166,6 @@ def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
     reporter.note(f"epoch {epoch + 1}: {rate:.0f} images/s, waiting for data {share:.1%}")
 
 
-@contextmanager
-def _seeded(seed: int, epoch: int) -> Iterator[None]:
-    """Draw dropout from (seed, epoch), the same after resuming; restore the random state."""
-    with torch.random.fork_rng():
-        torch.manual_seed(int(stream(seed, epoch, "dropout").integers(2**63)))
-        yield
-
-
 def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
     return partial.scratch / f"epoch-{epoch:05d}"
 
@@ -194,30 +186,20 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Trainer:
     trainer.history = json.loads((source / HISTORY_FILE).read_text())
     # A resumed model of another objective, such as the plain warm-up, has no state for this one.
     if trainer.objective.state_dict() and (source / OBJECTIVE_FILE).exists():
-        trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE))
+        trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE), strict=False)
     return trainer
 
 
 def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
     """Return the state of a training at its start."""
-    height, width = feed.dataset.size
-    setup = Setup(
-        {**config.settings(), "mix": config.mix},
-        model,
-        feed.labels.to(feed.device),
-        feed.groups,
-        (3, height, width),
-        moves=feed.augmentation.moves,
-    )
-    with _seeded(config.seed, 0):
-        objective = OBJECTIVES[config.objective](setup).to(feed.device)
+    objective, plain = make_objectives(config, feed, model)
     optimizer = make_optimizer(
         nn.ModuleList([model, objective]),
         config.optimizer,
         lr=config.lr,
         weight_decay=config.weight_decay,
     )
-    return Trainer(model, objective, ERM(setup), optimizer, [])
+    return Trainer(model, objective, plain, optimizer, [])
 
 
 def _create(config: TrainConfig, dataset: Dataset) -> Classifier:

@@ -1,0 +1,53 @@
+"""The objectives of a training, with the loss of interpretable filters beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ectool.config import TrainConfig
+from ectool.config.interpretable import NONE
+from ectool.models.classifier import Classifier
+from ectool.seeding import stream
+from ectool.stages.train.feed import Feed
+from ectool.training.interpretable import beside
+from ectool.training.objectives import OBJECTIVES, Objective, Setup
+from ectool.training.objectives.erm import ERM
+
+
+def make_objectives(
+    config: TrainConfig, feed: Feed, model: Classifier
+) -> tuple[Objective, Objective]:
+    """Make the objective of a training, and that of the epochs before; both on the device.
+
+    With `--interpretable`, both share the loss of the filters, and the layer of the model is masked
+    from here on if the method has masks.
+    """
+    height, width = feed.dataset.size
+    setup = Setup(
+        {**config.settings(), "mix": config.mix},
+        model,
+        feed.labels.to(feed.device),
+        feed.groups,
+        (3, height, width),
+        moves=feed.augmentation.moves,
+    )
+    with seeded(config.seed, 0):
+        objective = OBJECTIVES[config.objective](setup).to(feed.device)
+    if config.interpretable == NONE:
+        return objective, ERM(setup)
+    layer, settings = config.interpretable_layer, config.filter_settings()
+    both = beside(
+        (objective, ERM(setup)), config.interpretable, model, layer=layer, settings=settings
+    )
+    return both[0].to(feed.device), both[1].to(feed.device)
+
+
+@contextmanager
+def seeded(seed: int, epoch: int) -> Iterator[None]:
+    """Draw dropout from (seed, epoch), the same after resuming; restore the random state."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(stream(seed, epoch, "dropout").integers(2**63)))
+        yield
