@@ -1,5 +1,5 @@
-# The training of digits.toml as a Makefile: `make -f pipelines/digits.mk`. Every artifact's
-# manifest, written last, is the file that rules depend on.
+# The arms `plain` and `consistency` of digits.toml as a Makefile: `make -f pipelines/digits.mk`. Every
+# artifact's manifest, written last, is the file that rules depend on.
 CONFIG ?= pipelines/digits.toml
 OUT ?= run/digits
 SEEDS ?= 0 1 2

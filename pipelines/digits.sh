@@ -1,5 +1,6 @@
 #!/bin/sh
-# The training of digits.toml as a chain of commands. The same call continues an interrupted one.
+# The arms `plain` and `consistency` of digits.toml as a chain of commands. The same call continues an
+# interrupted one. The arm `adversarial` is one command: ectool train --objective adversarial.
 #
 #     pipelines/digits.sh [CONFIG [OUTPUT]]
 #

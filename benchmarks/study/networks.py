@@ -33,8 +33,19 @@ def mobilenet(num_classes: int) -> nn.Module:
     return network
 
 
-def vit(num_classes: int) -> nn.Module:
-    """Return a vision transformer of four layers for images of 32 pixels in patches of four."""
+def vit(num_classes: int, side: int = 32) -> nn.Module:
+    """Return a vision transformer of four layers that sees 8 x 8 patches of an image."""
     return VisionTransformer(
-        32, 4, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=192, num_classes=num_classes
+        side,
+        side // 8,
+        num_layers=4,
+        num_heads=4,
+        hidden_dim=96,
+        mlp_dim=192,
+        num_classes=num_classes,
     )
+
+
+def vit64(num_classes: int) -> nn.Module:
+    """Return the same for images of 64 pixels."""
+    return vit(num_classes, 64)
