@@ -12,7 +12,7 @@ GRID := pipelines/study/study.toml
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       install, train both arms of pipelines/digits.toml, write the report"
+	@echo "make demo       install, train the arms of pipelines/digits.toml, write the report"
 	@echo "make test       install what the tests need, run them"
 	@echo "make coverage   the same, and print the coverage of every file"
 	@echo "make test-slow  run the long checks as well"
@@ -43,6 +43,10 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 
 $(VENV)/installed-lint: $(VENV)/installed
 	$(INSTALL) -e ".[lint]"
+	@touch $@
+
+$(VENV)/installed-study: $(VENV)/installed
+	$(INSTALL) -e ".[letters]"
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-test
@@ -85,18 +89,18 @@ docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_study
 
 # In the background: nohup make study > study.log &
-study: $(VENV)/installed
+study: $(VENV)/installed-study
 	$(BIN)/python -m benchmarks.study run $(GRID) --output $(STUDY)
 	$(BIN)/python -m benchmarks.study collect $(GRID) --output $(STUDY)
 	$(BIN)/python -m docs.make_study
 
-study-quick: $(VENV)/installed
+study-quick: $(VENV)/installed-study
 	$(BIN)/python -m benchmarks.study run $(GRID) --output $(STUDY) --quick
 	$(BIN)/python -m benchmarks.study collect $(GRID) --output $(STUDY) --record $(STUDY)/quick.json
 	$(BIN)/python -m docs.make_study --record $(STUDY)/quick.json
 	@echo "The tables: $(STUDY)/quick.md"
 
-study-tuning: $(VENV)/installed
+study-tuning: $(VENV)/installed-study
 	$(BIN)/python -m benchmarks.study run pipelines/study/tuning.toml --output $(STUDY)-tuning
 	$(BIN)/python -m benchmarks.study choose pipelines/study/tuning.toml --output $(STUDY)-tuning
 
