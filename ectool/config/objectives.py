@@ -24,18 +24,30 @@ OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
     "group-dro": {START: 0.0, "step_size": 0.01},
     "mixup": {START: 0.0, "strength": 0.2},
     "cutmix": {START: 0.0, "strength": 1.0, "share": 0.5},
+    "trades": {START: 0.2, **_ATTACK, "attack_steps": 5, "strength": 6.0},
+    "jtt": {START: 0.2, "strength": 5.0},
+    "lff": {"strength": 0.7},
+    "saliency": {START: 0.0, "share": 0.5, "strength": 1.0},
+    "cgc": {START: 0.0, "share": 0.08, "strength": 0.5, "temperature": 0.5},
+    "masktune": {"strength": 0.01},
 }
 """Options that apply to each objective, with their defaults; a new objective needs a row.
 
 The order is that of the help. Options are checked without importing torch, so the names stand here
 too; a test compares them with `ectool.training.objectives.OBJECTIVES`. The step size 0 of an attack
-stands for `eps / attack_steps`.
+stands for `eps / min(attack_steps, 4)`.
 """
+_SMALLEST_STEP = 4
+"""Default steps are at least the radius divided by this."""
 REPLACING: frozenset[str] = frozenset({"adversarial", "adversarial-background"})
 """Objectives that replace a share of the images by perturbed ones; `--mix` is that share."""
+RESTARTING: frozenset[str] = frozenset({"jtt"})
+"""Objectives that train again from the start: the learning rate does, too, when they begin."""
+LAST_EPOCH: frozenset[str] = frozenset({"masktune"})
+"""Objectives of the last epoch, with a constant learning rate of `strength` times the peak."""
 NEEDS_GROUPS = frozenset({"group-dro"})
 """Objectives that need a data set with groups."""
-ONE_LABEL = frozenset[str]()
+ONE_LABEL = frozenset({"lff"})
 """Objectives that need one label per image: their definition does not carry over to multi-label."""
 OWN_WEIGHTS = frozenset({"random"})
 """Objectives that draw or compute the weights themselves, and so take no sample weights."""
@@ -67,13 +79,16 @@ class ObjectiveOptions(Options):
     strength: Number | None = option(
         None,
         "label-smoothing: share of the target for all classes; mixup, cutmix: both parameters of "
-        "the Beta distribution of an image's part, 0: no mixture.",
+        "the Beta distribution of an image's part, 0: no mixture; trades, saliency, cgc: factor of "
+        "the second term; jtt: weight of the error set; lff: exponent q of the biased loss; "
+        "masktune: learning rate of the last epoch, as a share of the peak.",
         ge=0,
     )
     share: Number | None = option(
         None,
         "ohem: share of each batch that is learned, the hardest; self-paced: that of the easiest, "
-        "at first; cutmix: share of the batches that are mixed.",
+        "at first; cutmix: share of the batches that are mixed; saliency: share of the pixels that "
+        "are masked; cgc: minimum share of the area in a crop.",
         gt=0,
         le=1,
     )
@@ -85,8 +100,9 @@ class ObjectiveOptions(Options):
     )
     attack_steps: int | None = option(None, "Steps of the attack of the objective.", ge=1)
     alpha: Number | None = option(
-        None, "Step size of the attack in pixel units. Default: eps / attack_steps.", gt=0
+        None, "Step size of the attack in pixel units. Default: eps / min(attack_steps, 4).", gt=0
     )
+    temperature: Number | None = option(None, "cgc: divisor of the similarities of heatmaps.", gt=0)
 
     @model_validator(mode="after")
     def _check_objective(self) -> ObjectiveOptions:
@@ -113,7 +129,7 @@ class ObjectiveOptions(Options):
         given = {name: getattr(self, name) for name, _ in defaults}
         settings = {n: given[n] if given[n] is not None else default for n, default in defaults}
         if settings.get("alpha") == 0:
-            settings["alpha"] = settings["eps"] / settings["attack_steps"]
+            settings["alpha"] = settings["eps"] / min(settings["attack_steps"], _SMALLEST_STEP)
         return settings
 
     def keyed(self) -> dict[str, Any]:

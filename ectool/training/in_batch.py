@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ectool.attacks.ball import WHITE, LinfBall, Pixels, Weight
 from ectool.attacks.losses import LOSSES, Loss, log_odds
 from ectool.attacks.masks import intersect, quantile
-from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.objectives import LabelLoss, Objective
 from ectool.attacks.pgd import Settings, pgd
 from ectool.datasets.labels import most_positives, positives
 from ectool.explainers import Explanation, GradCAM, upsample
@@ -31,7 +31,7 @@ _SINGLE = Loss(log_odds, multilabel=False)
 
 @dataclass(frozen=True)
 class InBatchAttack:
-    """Projected gradient ascent on the loss of the true label (Madry et al. 2018, 1706.06083).
+    """Projected gradient ascent in an L-infinity ball (Madry et al. 2018, arXiv 1706.06083).
 
     Attributes:
         eps: Radius of the L-infinity ball in pixel units.
@@ -51,12 +51,27 @@ class InBatchAttack:
     def __call__(
         self, model: nn.Module, clean: Pixels, labels: Labels, weight: Weight, start: Pixels
     ) -> Pixels:
+        """Maximize the loss of the true label; see `maximize`.
+
+        Args:
+            model: Maps pixels to logits.
+            clean: Clean pixels in [0, 1].
+            labels: True labels.
+            weight: Share of the radius at each pixel; 0 where nothing may change.
+            start: Where to start.
+        """
+        loss = _SINGLE if labels.ndim == 1 else LOSSES["bce"]
+        return self.maximize(model, LabelLoss(model, loss, labels), clean, weight, start)
+
+    def maximize(
+        self, model: nn.Module, objective: Objective, clean: Pixels, weight: Weight, start: Pixels
+    ) -> Pixels:
         """Attack some images of a batch, with the model in evaluation mode.
 
         Args:
-            model: Maps pixels to logits; its modes, gradients and parameters are restored.
+            model: The model of the objective; its modes, gradients and parameters are restored.
+            objective: The function to maximize.
             clean: Clean pixels in [0, 1].
-            labels: True labels.
             weight: Share of the radius at each pixel; 0 where nothing may change.
             start: Where to start; projected into the ball.
 
@@ -65,10 +80,8 @@ class InBatchAttack:
 
         Cost: steps × (forward + input-gradient pass).
         """
-        loss = _SINGLE if labels.ndim == 1 else LOSSES["bce"]
         ball = LinfBall.around(clean, weight, self.eps)
         with frozen(model):
-            objective = LabelLoss(model, loss, labels)
             return pgd(ball, objective, start, Settings(steps=self.steps, alpha=self.alpha))
 
 

@@ -1,9 +1,10 @@
-"""Weighted losses."""
+"""Losses of samples: weighted, and between two predictions."""
 
 from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from ectool.models.objective import Labels, sample_losses
 
@@ -26,3 +27,28 @@ def weighted_loss(
         A scalar.
     """
     return (weights * sample_losses(logits, labels)).mean()
+
+
+def divergence(
+    logits: Float[Tensor, "n c"], others: Float[Tensor, "n c"], labels: Labels
+) -> Float[Tensor, "n"]:
+    """Return the divergence ``KL(p || q)`` of Kullback and Leibler for every sample.
+
+    ``sum_k p_k (log p_k - log q_k)`` of the probabilities of the classes. For multi-label data the
+    mean over the labels that are not ignored of the divergence between present and absent.
+
+    Args:
+        logits: Logits of p.
+        others: Logits of q.
+        labels: True labels; only their shape matters, and which are ignored.
+
+    Returns:
+        At least 0, up to rounding.
+    """
+    if labels.ndim == 1:
+        p, q = F.log_softmax(logits, 1), F.log_softmax(others, 1)
+        return (p.exp() * (p - q)).sum(1)
+    valid = labels >= 0
+    present = logits.sigmoid() * (F.logsigmoid(logits) - F.logsigmoid(others))
+    absent = (-logits).sigmoid() * (F.logsigmoid(-logits) - F.logsigmoid(-others))
+    return (present + absent).where(valid, 0).sum(1) / valid.sum(1).clamp(min=1)

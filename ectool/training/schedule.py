@@ -20,12 +20,18 @@ class Schedule:
         steps: Number of steps per epoch.
         peak: Maximum learning rate.
         warmup: Share of all steps in which the rate increases from `START * peak` to the peak.
+        restart: Epoch in which the schedule starts again, for a second training in the remaining
+            epochs; 0 for none.
+        tail: Constant learning rate of the last epoch, after the cycle, as a share of the peak; 0
+            for a cycle over all epochs.
     """
 
     epochs: int
     steps: int
     peak: float
     warmup: float
+    restart: int = 0
+    tail: float = 0.0
 
     def rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step: cosine up to the peak, then cosine down to 0.
@@ -34,12 +40,21 @@ class Schedule:
             epoch: From 0.
             step: From 0, within the epoch.
         """
-        total = self.epochs * self.steps
-        done, rising = epoch * self.steps + step, self.warmup * total
+        if self.tail and epoch == self.epochs - 1:
+            return self.peak * self.tail
+        begin, end = self._cycle(epoch)
+        total = (end - begin) * self.steps
+        done, rising = (epoch - begin) * self.steps + step, self.warmup * total
         if done < rising:
             share = (1 - math.cos(math.pi * done / rising)) / 2
             return self.peak * (START + (1 - START) * share)
         return self.peak * (1 + math.cos(math.pi * (done - rising) / (total - rising))) / 2
+
+    def _cycle(self, epoch: int) -> tuple[int, int]:
+        """Return the first epoch of the cycle of an epoch, and the first after it."""
+        if epoch < self.restart:
+            return 0, self.restart
+        return self.restart, self.epochs - (1 if self.tail else 0)
 
 
 START = 1 / 25

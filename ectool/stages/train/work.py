@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
-from ectool.config.objectives import START
+from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
 from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_of
@@ -78,7 +78,10 @@ class Trainer:
         save_weights(self.model, temporary / WEIGHTS_FILE)
         save_optimizer(self.optimizer, temporary / TRAINER_FILE)
         if self.objective.state_dict():
-            save_file(self.objective.state_dict(), temporary / OBJECTIVE_FILE)
+            state = {
+                name: value.contiguous() for name, value in self.objective.state_dict().items()
+            }
+            save_file(state, temporary / OBJECTIVE_FILE)
         for name, value in ((SPEC_FILE, self.model.spec.to_json()), (HISTORY_FILE, self.history)):
             (temporary / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
         files.remove(target)
@@ -96,7 +99,7 @@ def train(
     """Train the missing epochs and write the model into the store of the partial folder."""
     trainer = _start(config, feed, partial)
     check_batches(trainer.model, feed)
-    schedule = Schedule(config.epochs, feed.steps, config.lr, config.lr_warmup)
+    schedule = _schedule(config, feed)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
@@ -137,8 +140,19 @@ def _train_epoch(
     )
 
 
+def _schedule(config: TrainConfig, feed: Feed) -> Schedule:
+    """Return the learning rates, which depend on the objective."""
+    restart = begin_of(config) if config.objective in RESTARTING else 0
+    tail = config.settings()["strength"] if config.objective in LAST_EPOCH else 0.0
+    return Schedule(
+        config.epochs, feed.steps, config.lr, config.lr_warmup, restart=restart, tail=tail
+    )
+
+
 def begin_of(config: TrainConfig) -> int:
     """Return the first epoch of the objective, from 0."""
+    if config.objective in LAST_EPOCH:
+        return config.epochs - 1
     # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
     return math.ceil(config.settings().get(START, 0.0) * config.epochs - 1e-6)
 

@@ -1,4 +1,4 @@
-"""The weighted loss against its definition."""
+"""Losses against their definitions."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ectool.training.losses import weighted_loss
+from ectool.training.losses import divergence, weighted_loss
 
 
 @pytest.fixture
@@ -70,3 +70,22 @@ def test_multilabel_samples_are_weighted_like_one(batch):
         ]
         total += weight * sum(terms) / max(1, len(terms))
     assert weighted_loss(logits, labels, weights).item() == pytest.approx(total / 7, rel=1e-12)
+
+
+def test_the_divergence_is_that_of_torch():
+    draw = torch.Generator().manual_seed(0)
+    logits, others = torch.randn(2, 5, 4, generator=draw)
+    expected = F.kl_div(others.log_softmax(1), logits.softmax(1), reduction="none").sum(1)
+    torch.testing.assert_close(divergence(logits, others, torch.zeros(5).long()), expected)
+
+
+def test_the_divergence_of_multilabel_data_is_the_mean_over_labels():
+    draw = torch.Generator().manual_seed(0)
+    logits, others = torch.randn(2, 2, 3, generator=draw)
+    labels = torch.tensor([[1, -1, 0], [-1, -1, -1]], dtype=torch.int8)
+    terms = []
+    for k in (0, 2):
+        p, q = logits[0, k].sigmoid(), others[0, k].sigmoid()
+        terms.append(p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log())
+    expected = torch.stack([sum(terms) / 2, torch.tensor(0.0)])
+    torch.testing.assert_close(divergence(logits, others, labels), expected)

@@ -93,3 +93,19 @@ def test_a_greater_share_shows_the_same_samples_and_more(samples, epoch, share):
 def test_the_share_is_met_on_average():
     shares = [shown_perturbed(500, 1, epoch, 0.3).mean() for epoch in range(40)]
     assert np.mean(shares) == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_schedule_that_starts_again_is_two_schedules():
+    whole = Schedule(epochs=10, steps=4, peak=0.4, warmup=0.1, restart=3)
+    parts = [Schedule(3, 4, 0.4, 0.1)] * 3 + [Schedule(7, 4, 0.4, 0.1)] * 7
+    for epoch, part in enumerate(parts):
+        for step in range(4):
+            expected = part.rate(epoch if epoch < 3 else epoch - 3, step)
+            assert whole.rate(epoch, step) == expected
+
+
+def test_the_last_epoch_may_have_a_constant_rate():
+    whole, cycle = Schedule(5, 4, 0.4, 0.1, tail=0.02), Schedule(4, 4, 0.4, 0.1)
+    for step in range(4):
+        assert whole.rate(4, step) == pytest.approx(0.008)
+        assert all(whole.rate(epoch, step) == cycle.rate(epoch, step) for epoch in range(4))

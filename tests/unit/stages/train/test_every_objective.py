@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from ectool.config import TrainConfig
-from ectool.config.objectives import ONE_LABEL, OWN_WEIGHTS
+from ectool.config.objectives import OBJECTIVE_OPTIONS, ONE_LABEL, OWN_WEIGHTS, START
 from ectool.errors import InputError, IntegrityError, UsageError
 from ectool.stages import train
 from ectool.training.objectives import OBJECTIVES
@@ -73,7 +73,7 @@ def state(model):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_going_on_after_every_epoch_gives_the_same_bytes(name, table, plain, tmp_path):
-    start = {} if name == "erm" else {"objective_start": 0.3}
+    start = {START: 0.3} if START in OBJECTIVE_OPTIONS[name] else {}
     whole = fit(tmp_path / "whole", table, name, **start)
     model = None
     for epoch in (1, 2, 3):
