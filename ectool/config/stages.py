@@ -122,7 +122,8 @@ class TrainConfig(
 
     model: str = option(
         "smallcnn",
-        "Architecture: smallcnn, a name in torchvision, timm:NAME, import:package.module:factory.",
+        "Architecture: smallcnn, smallresnet, smallvit, a name in torchvision, timm:NAME or "
+        "import:package.module:factory.",
     )
     reset_head: bool = option(
         False, "Do not load the last layer of the checkpoint: for data of other classes."

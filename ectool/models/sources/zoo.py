@@ -1,8 +1,9 @@
-"""Networks by their name alone: the small network and all classifiers of torchvision."""
+"""Networks by their name alone: small networks of ectool and all classifiers of torchvision."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from typing import Any, cast
 
 from torch import nn
@@ -11,9 +12,16 @@ from ectool.errors import InputError
 from ectool.models.classifier import Channels
 from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults, Size
 from ectool.models.sources.smallcnn import SmallCNN
+from ectool.models.sources.smallresnet import SmallResNet
+from ectool.models.sources.smallvit import SmallViT
 
-SMALL_CNN = "smallcnn"
-SMALL_CNN_SIZE = (32, 32)
+SMALL: dict[str, Callable[[int, Size], nn.Module]] = {
+    "smallcnn": lambda classes, _: SmallCNN(classes),
+    "smallresnet": SmallResNet,
+    "smallvit": SmallViT,
+}
+"""Networks of ectool for small images, from the number of classes and the size of the images."""
+SMALL_SIZE = (32, 32)
 HALF: Channels = (0.5, 0.5, 0.5)
 QUARTER: Channels = (0.25, 0.25, 0.25)
 
@@ -24,7 +32,7 @@ _SYMMETRIC_INPUT = ("googlenet", "inception_v3")
 
 def architectures() -> list[str]:
     """Return the names of all networks."""
-    return [SMALL_CNN, *_torchvision().list_models(module=_torchvision())]
+    return [*SMALL, *_torchvision().list_models(module=_torchvision())]
 
 
 def imagenet_class_names() -> tuple[str, ...]:
@@ -36,14 +44,14 @@ def imagenet_class_names() -> tuple[str, ...]:
 def defaults(name: str) -> Defaults:
     """Return the properties of the training data of the public weights.
 
-    The small network has no public weights.
+    Networks of ectool have no public weights.
 
     Raises:
         InputError: Unknown name.
     """
     _check_name(name)
-    if name == SMALL_CNN:
-        return Defaults(SMALL_CNN_SIZE, HALF, QUARTER)
+    if name in SMALL:
+        return Defaults(SMALL_SIZE, HALF, QUARTER)
     weights = _torchvision().get_model_weights(name).DEFAULT
     preprocessing = weights.transforms.keywords
     side: int = preprocessing["crop_size"]
@@ -61,15 +69,8 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
         InputError: Unknown name, or a size that the architecture does not accept.
     """
     _check_name(name)
-    if name == SMALL_CNN:
-        return SmallCNN(classes)
     try:
-        return cast(
-            nn.Module,
-            _torchvision().get_model(
-                name, weights=None, num_classes=classes, **_constructor_options(name, size)
-            ),
-        )
+        return SMALL[name](classes, size) if name in SMALL else _of_torchvision(name, classes, size)
     except (ValueError, AssertionError) as error:
         raise InputError(
             "input size",
@@ -77,6 +78,12 @@ def network(name: str, classes: int, size: Size) -> nn.Module:
             got=f"{size[0]}x{size[1]} ({error})",
             fix="use the default size",
         ) from error
+
+
+def _of_torchvision(name: str, classes: int, size: Size) -> nn.Module:
+    options = _constructor_options(name, size)
+    made = _torchvision().get_model(name, weights=None, num_classes=classes, **options)
+    return cast(nn.Module, made)
 
 
 def _torchvision() -> Any:  # noqa: ANN401 (a module without types)
@@ -87,12 +94,12 @@ def _torchvision() -> Any:  # noqa: ANN401 (a module without types)
 
 
 def _check_name(name: str) -> None:
-    if name == SMALL_CNN:
+    if name in SMALL:
         return
     known = architectures()
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [SMALL_CNN]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(SMALL)
     raise InputError(
         "model",
         expected=f"one of {len(known)} architectures",

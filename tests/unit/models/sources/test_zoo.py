@@ -5,20 +5,24 @@ import torch
 import torchvision.models
 
 from ectool.errors import InputError
+from ectool.models.layers.target_layer import find_target_layer
 from ectool.models.sources import zoo
 from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults, seeded
 
 
 def test_every_torchvision_classifier_is_known():
     names = zoo.architectures()
-    assert names[0] == "smallcnn"
-    assert set(names[1:]) == set(torchvision.models.list_models(module=torchvision.models))
+    small = names[: len(zoo.SMALL)]
+    assert small == ["smallcnn", "smallresnet", "smallvit"]
+    assert set(names[len(small) :]) == set(
+        torchvision.models.list_models(module=torchvision.models)
+    )
     assert len(names) == len(set(names))
     for name in names:
         defaults = zoo.defaults(name)
         assert min(defaults.input_size) >= 32
         assert len(defaults.mean) == len(defaults.std) == 3
-        assert defaults.classes == (None if name == "smallcnn" else 1000)
+        assert defaults.classes == (None if name in small else 1000)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,19 @@ def test_default_input_size(architecture, side):
 def test_normalisation_is_that_of_the_public_weights():
     assert zoo.defaults("resnet18") == Defaults((224, 224), IMAGENET_MEAN, IMAGENET_STD, 1000)
     assert zoo.defaults("efficientnet_v2_l") == Defaults((480, 480), (0.5,) * 3, (0.5,) * 3, 1000)
+
+
+@pytest.mark.parametrize("architecture", list(zoo.SMALL))
+@pytest.mark.parametrize("side", [32, 64])
+def test_small_networks_keep_a_grid_on_small_images(architecture, side):
+    network = zoo.network(architecture, 10, (side, side)).eval()
+    images = torch.rand(1, 3, side, side)
+    target = find_target_layer(network, (side, side))
+    maps = []
+    hook = network.get_submodule(target.name).register_forward_hook(lambda *a: maps.append(a[2]))
+    network(images)
+    hook.remove()
+    assert min(target.to_nchw(maps[0], (side, side)).shape[2:]) >= 4
 
 
 @pytest.mark.parametrize("architecture", ["googlenet", "inception_v3"])
