@@ -18,6 +18,7 @@ from ectool.config.groups import (
 )
 from ectool.config.heatmaps import HeatmapOptions
 from ectool.config.interpretable import InterpretableOptions
+from ectool.config.measure import SIMILARITY, STABILITY
 from ectool.config.objectives import REPLACING, ObjectiveOptions
 from ectool.errors import UsageError
 from ectool.options import Number, TextList, option
@@ -76,10 +77,10 @@ class ScoreConfig(ShardOptions):
         None, "Weights artifact of the previous round, for --momentum.", keyed=False
     )
     similarity: Literal["cosine", "pearson", "ssim", "top-iou"] = option(
-        "cosine", "Similarity of the two heatmaps, s_H."
+        SIMILARITY, "Similarity of the two heatmaps, s_H."
     )
     stability: Literal["probability", "correct", "total-variation", "none"] = option(
-        "probability", "Stability of the prediction, s_P."
+        STABILITY, "Stability of the prediction, s_P."
     )
     gamma: Number = option(
         1.0, "Exponent of the weights (1 - E)^gamma; E: explanation consistency.", ge=0

@@ -82,7 +82,7 @@ def sentences(found: Mapping[str, float], length: int) -> Iterator[str]:
         yield (
             "explanation consistency is practically the prediction stability alone (correlation "
             f"{found[CORRELATION]:.3f}): heatmap similarity is {_with_spread(found, 'similarity')};"
-            " choose another --similarity, or another attack in `perturb`"
+            " another --similarity of `score` or --attack of `perturb` may tell more"
         )
 
 

@@ -15,6 +15,7 @@ from ectool.config import (
     PerturbConfig,
     ScoreConfig,
 )
+from ectool.config.measure import ATTACK, SIMILARITY, STABILITY
 from ectool.stages import score
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
@@ -22,10 +23,6 @@ from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.perturb import command as perturb
 from ectool.stages.perturb.joint import JointPass
 from ectool.types import Outcome
-
-PROTOCOL_ATTACK = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
-PROTOCOL_SCORE = {"similarity": "cosine", "stability": "probability"}
-"""How consistency is measured: fixed, so that models compare however they were trained."""
 
 
 def stage_options(config: EvaluateConfig) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def _perturb(subject: Subject, path: Path) -> Outcome:
     config = subject.config
     perturbing = PerturbConfig(
         **stage_options(config),
-        **PROTOCOL_ATTACK,
+        **ATTACK,
         split=config.split,
         seed=config.seed,
         output=path,
@@ -74,7 +71,8 @@ def _score(subject: Subject, path: Path) -> Outcome:
         output=path,
         force=config.force,
         resume=config.resume,
-        **PROTOCOL_SCORE,
+        similarity=SIMILARITY,
+        stability=STABILITY,
     )
     with Artifact(scoring.heatmaps, "heatmaps") as heatmaps:
         recipe = score.describe(scoring, heatmaps)

@@ -66,7 +66,7 @@ def test_constant_weights_are_reported_with_the_direction_of_eps(misclassified, 
 def test_a_heatmap_similarity_without_spread_is_reported_with_the_correlation():
     (text,) = told(uniform(0.998, 1), uniform(0, 1, seed=1))
     assert "practically the prediction stability alone (correlation 1.000)" in text
-    assert "heatmap similarity is 0.9991 ± 0.0006; choose another --similarity" in text
+    assert "heatmap similarity is 0.9991 ± 0.0006; another --similarity of `score`" in text
 
 
 def test_multilabel_scores_count_each_label():

@@ -110,7 +110,8 @@ def test_data_without_masks_or_variants_has_fewer_metrics(config, bare, tmp_path
     ).path
     assert set(metrics_of(folder)) == {
         *("accuracy@original", "robust@2/255", "robust@0.1", "robust_area@linf"),
-        *("explanation_consistency", "consistency_worst", "consistency_noise"),
+        *("explanation_consistency", "heatmap_similarity", "prediction_stability"),
+        *("consistency_worst", "consistency_noise"),
         *("consistency_jpeg", "sensitivity_max"),
         *("top5_accuracy", "balanced_accuracy", "nll", "brier", "ece"),
     }

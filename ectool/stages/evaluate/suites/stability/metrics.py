@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ectool.config.measure import MEANING, SIMILARITY, STABILITY
 from ectool.stages.evaluate.suites.info import Family, MetricInfo
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
 
@@ -10,7 +11,18 @@ PROTOCOL = StabilityProtocol()
 METRICS = {
     "explanation_consistency": MetricInfo(
         "explanation consistency",
-        "mean of heatmap similarity times true-class probability under a background attack",
+        "mean of the product of heatmap similarity and prediction stability under a background "
+        "attack; compares models without annotations of the background",
+        higher_is_better=True,
+    ),
+    "heatmap_similarity": MetricInfo(
+        "heatmap similarity",
+        f"{MEANING[SIMILARITY]} under that attack, the first factor of explanation consistency",
+        higher_is_better=True,
+    ),
+    "prediction_stability": MetricInfo(
+        "prediction stability",
+        f"{MEANING[STABILITY]}, the second factor of explanation consistency",
         higher_is_better=True,
     ),
     "consistency_worst": MetricInfo(

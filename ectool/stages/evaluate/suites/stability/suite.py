@@ -11,22 +11,25 @@ from typing import Any
 import numpy as np
 
 from ectool.config import HeatmapOptions, PerturbConfig
+from ectool.config.measure import EXPLANATION_ATTACK, measure_key
+from ectool.consistency.multilabel import average_over_labels
+from ectool.consistency.summary import correlation, moments
 from ectool.errors import EctoolError
 from ectool.stages.common.layout import NO_GRADIENT, SAMPLES, WEIGHTS
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table
+from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table, Values
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.parts import Part, Subject, heatmap_key, mapped
-from ectool.stages.evaluate.suites.rounds import PROTOCOL_ATTACK, consistency_parts
+from ectool.stages.evaluate.suites.rounds import consistency_parts
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
 from ectool.stages.evaluate.suites.tables import mean_lines
 
 STABILITY = "stability.zarr"
 AGREEMENT = "agreement"
 """Folder with an artifact for every method that the evaluated one is compared with."""
-ATTACK = {**PROTOCOL_ATTACK, "attack": "explanation", "restarts": 3}
-"""The attack on the explanation, from several starts; the protocol also attacks the labels."""
 PROTOCOL = StabilityProtocol()
+PARTS = {"heatmap_similarity": "similarity", "prediction_stability": "stability"}
+"""Metrics of the two factors of explanation consistency, and their arrays."""
 MEASURES = ("consistency_noise", "consistency_jpeg", "sensitivity_max")
 SIMILARITIES = ("rank_correlation", "ssim", "top_iou")
 
@@ -36,7 +39,8 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     if subject.reference.is_program:
         return ()
     config = subject.config
-    options = {**heatmap_key(config), **ATTACK, **asdict(PROTOCOL), "seed": config.seed}
+    fixed = {**EXPLANATION_ATTACK, **asdict(PROTOCOL), **measure_key()}
+    options = {**heatmap_key(config), **fixed, "seed": config.seed}
     measured = mapped(STABILITY, "stability", _measure, options=options, only_subset=True)
     return (*consistency_parts(subject), measured, *_agreements(subject))
 
@@ -46,7 +50,7 @@ def _measure(subject: Subject) -> Work[Any]:
 
     config = subject.config
     shared = config.model_dump(include={*HeatmapOptions.model_fields, "model", "seed"})
-    attack = PerturbConfig(**shared, **ATTACK, output=subject.path(STABILITY))
+    attack = PerturbConfig(**shared, **EXPLANATION_ATTACK, output=subject.path(STABILITY))
     return StabilityWork(attack, PROTOCOL, subject.model, subject.subset)
 
 
@@ -78,10 +82,11 @@ def _compare(other: HeatmapOptions, subject: Subject) -> Work[Any]:
 
 
 def columns(evaluated: Evaluated) -> Columns:
-    """Return consistency under each change, max-sensitivity, agreement with other methods."""
+    """Return consistency and its parts, max-sensitivity, agreement with other methods."""
     found: Columns = {}
     if evaluated.has(WEIGHTS):
         found["explanation_consistency"] = evaluated.scores(WEIGHTS, "explanation_consistency")
+        found |= {name: _part(evaluated, array) for name, array in PARTS.items()}
     if evaluated.has(STABILITY):
         found |= {name: evaluated.scores(STABILITY, name) for name in MEASURES}
     if evaluated.has(WEIGHTS) and evaluated.has(STABILITY):
@@ -92,15 +97,39 @@ def columns(evaluated: Evaluated) -> Columns:
     return found
 
 
+def _part(evaluated: Evaluated, array: str) -> Values:
+    """Return similarity or stability of every sample; multi-label: the mean over its labels."""
+    scores = evaluated.scores(WEIGHTS, array)
+    return scores if scores.ndim == 1 else average_over_labels(scores.astype(np.float32))
+
+
 def tables(evaluated: Evaluated, resampling: Resampling) -> dict[str, Table]:  # noqa: ARG001 (protocol)
-    """Return the agreement with the heatmaps of other methods, by each similarity."""
+    """Return the parts of explanation consistency, and the agreement with other methods."""
+    found = {"consistency": _consistency_lines(evaluated)} if evaluated.has(WEIGHTS) else {}
     means = (
         ({"method": method, "similarity": similarity}, evaluated.scores(file, similarity))
         for method, file in _methods(evaluated).items()
         for similarity in SIMILARITIES
     )
     lines = mean_lines(means)
-    return {"agreement": lines} if lines else {}
+    return found | ({"agreement": lines} if lines else {})
+
+
+def _consistency_lines(evaluated: Evaluated) -> Table:
+    """Return mean, spread and correlation with E of explanation consistency and of its parts."""
+    own = columns(evaluated)
+    scores = {name: np.asarray(own[name]) for name in ("explanation_consistency", *PARTS)}
+    lines = mean_lines((({"part": name}, values) for name, values in scores.items()), "share")
+    whole = scores["explanation_consistency"]
+    return [
+        {**line, "std": _std(values), "correlation": correlation(values, whole)}
+        for line, values in zip(lines, scores.values(), strict=True)
+    ]
+
+
+def _std(values: np.ndarray[Any, Any]) -> float | None:
+    found = moments(values)
+    return None if found is None else found.std
 
 
 def _methods(evaluated: Evaluated) -> dict[str, str]:
@@ -121,7 +150,7 @@ def upper_bounds(evaluated: Evaluated) -> dict[str, str]:
     if not stuck:
         return {}
     reason = f"{stuck:g} of {len(evaluated.sample_ids)} samples had no gradient to follow"
-    return dict.fromkeys(("explanation_consistency", "consistency_worst"), reason)
+    return dict.fromkeys(("explanation_consistency", *PARTS, "consistency_worst"), reason)
 
 
 SUITE = Suite(parts, columns, tables=tables, upper_bounds=upper_bounds)

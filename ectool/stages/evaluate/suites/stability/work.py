@@ -13,13 +13,14 @@ from ectool.artifacts.schema import Arrays
 from ectool.attacks.ball import LinfBall
 from ectool.attacks.masks import full
 from ectool.config import PerturbConfig
+from ectool.config.measure import SIMILARITY, STABILITY
 from ectool.consistency.multilabel import (
+    LABEL_STABILITIES,
     average_over_labels,
-    label_probability,
     label_similarity,
 )
-from ectool.consistency.similarity import cosine
-from ectool.consistency.stability import probability
+from ectool.consistency.similarity import SIMILARITIES
+from ectool.consistency.stability import STABILITIES
 from ectool.consistency.weights import explanation_consistency
 from ectool.corruptions import corrupt
 from ectool.datasets.base import Dataset, Indices
@@ -94,16 +95,18 @@ class StabilityWork:
         return self.perturb.explainer(pixels, targets)
 
     def _consistency(self, attacked: Attacked, images: Images) -> np.ndarray[Any, Any]:
-        """Return E between the clean and other images, with the default measures of `score`."""
-        targets = attacked.targets
+        """Return E between the clean and other images, with the measure of the protocol."""
+        targets, clean, similarity = attacked.targets, _clean(attacked), SIMILARITIES[SIMILARITY]
         changed = self._explain(to_pixels(images, targets.device), targets)
-        classes, logits = targets.cpu().numpy(), changed.logits.float().cpu().numpy()
-        maps = (_clean(attacked).heatmaps.cpu().numpy(), changed.heatmaps.cpu().numpy())
+        classes = targets.cpu().numpy()
+        logits = clean.logits.float().cpu().numpy(), changed.logits.float().cpu().numpy()
+        maps = clean.heatmaps.cpu().numpy(), changed.heatmaps.cpu().numpy()
         if targets.ndim == 1:
-            return explanation_consistency(cosine(*maps), probability(logits, classes))
-        similarity = label_similarity(cosine, *maps, classes)
-        stability = label_probability(logits, classes)
-        return average_over_labels(explanation_consistency(similarity, stability))
+            stable = STABILITIES[STABILITY](*logits, classes)
+            return explanation_consistency(similarity(*maps), stable)
+        stable = LABEL_STABILITIES[STABILITY](*logits, classes)
+        alike = label_similarity(similarity, *maps, classes)
+        return average_over_labels(explanation_consistency(alike, stable))
 
     def _sensitivity(self, attacked: Attacked, batch: PerturbBatch) -> np.ndarray[Any, Any]:
         targets = attacked.targets

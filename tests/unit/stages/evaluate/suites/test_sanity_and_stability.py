@@ -101,6 +101,29 @@ def test_the_worst_consistency_is_the_lesser_of_both_attacks(evaluated):
     assert (~np.isnan(columns["explanation_consistency"])).sum() > SUBSET
 
 
+def test_consistency_is_the_product_of_its_two_parts(evaluated, read):
+    columns = stability.SUITE.columns(evaluated)
+    product = columns["heatmap_similarity"] * columns["prediction_stability"]
+    np.testing.assert_allclose(columns["explanation_consistency"], product, rtol=1e-6)
+    arrays = read(evaluated.parts["weights.zarr"].path)
+    np.testing.assert_array_equal(columns["heatmap_similarity"], arrays["similarity"])
+
+
+def test_the_table_of_consistency_has_spread_and_correlation(evaluated):
+    columns = stability.SUITE.columns(evaluated)
+    lines = stability.SUITE.tables(evaluated, Resampling(50, 0))["consistency"]
+    names = ["explanation_consistency", "heatmap_similarity", "prediction_stability"]
+    assert [line["part"] for line in lines] == names
+    known = ~np.isnan(columns["explanation_consistency"])
+    for line in lines:
+        values = columns[line["part"]]
+        assert line["value"] == pytest.approx(np.nanmean(values))
+        assert line["std"] == pytest.approx(np.nanstd(values))
+        pair = columns["explanation_consistency"][known], values[known]
+        assert line["correlation"] == pytest.approx(np.corrcoef(*pair)[0, 1])
+        assert line["low"] <= line["value"] <= line["high"]
+
+
 def test_agreement_has_every_similarity(evaluated):
     columns = stability.SUITE.columns(evaluated)
     lines = stability.SUITE.tables(evaluated, Resampling(50, 0))["agreement"]
@@ -110,7 +133,7 @@ def test_agreement_has_every_similarity(evaluated):
 
 def test_every_metric_has_a_definition(evaluated):
     names = [*sanity.SUITE.columns(evaluated), *stability.SUITE.columns(evaluated)]
-    assert len(names) == 8
+    assert len(names) == 10
     assert all(describe(name).definition for name in names)
     lower = {name for name in names if not describe(name).higher_is_better}
     assert lower == {"sanity_cascading", "sanity_independent", "sensitivity_max"}
