@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Integer
 
 Scores = Float[np.ndarray, "n *k"]
 
@@ -56,7 +56,7 @@ def correlation(one: Float[np.ndarray, "n"], other: Float[np.ndarray, "n"]) -> f
 
 
 def is_misclassified(
-    logits: Float32[np.ndarray, "n c"], label: Int64[np.ndarray, "n *c"]
+    logits: Float[np.ndarray, "n c"], label: Integer[np.ndarray, "n *c"]
 ) -> Bool[np.ndarray, "n"]:
     """Return which samples have a wrong prediction.
 

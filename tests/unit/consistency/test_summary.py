@@ -73,5 +73,5 @@ def test_misclassified_are_wrong_predictions_of_known_labels():
 
 def test_a_multilabel_sample_is_misclassified_where_no_present_class_is_predicted():
     logits = np.array([[2, -1, 3], [-2, -1, 3], [-2, -1, 3], [-2, -1, -3]], np.float32)
-    label = np.array([[1, 1, 0], [1, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    label = np.array([[1, 1, 0], [1, 1, 0], [-1, 0, 0], [0, 0, 1]], np.int8)
     assert is_misclassified(logits, label).tolist() == [False, True, False, True]
