@@ -101,6 +101,8 @@ class Round:
         effective_sample_size: (sum of weights)^2 / sum of squared weights.
         findings: Findings of `score`, by name.
         consistency: Distribution of explanation consistency, in [0, 1].
+        similarity: Distribution of heatmap similarity, the first factor of it.
+        stability: Distribution of prediction stability, the second factor of it.
         weight: Distribution of the weights, whose mean is 1.
     """
 
@@ -110,6 +112,8 @@ class Round:
     effective_sample_size: float
     findings: Mapping[str, float]
     consistency: Distribution
+    similarity: Distribution
+    stability: Distribution
     weight: Distribution
 
 
@@ -135,6 +139,8 @@ class Sample:
         predicted: Names of the classes predicted for the image and for the perturbed image.
         correct: Whether both predictions are correct, one by one.
         consistency: Explanation consistency, in [0, 1].
+        similarity: Heatmap similarity, its first factor; multi-label: the mean over its labels.
+        stability: Prediction stability, its second factor; multi-label: the mean over its labels.
         weight: Training weight of the sample.
         image: The image.
         perturbed: The perturbed image.
@@ -148,6 +154,8 @@ class Sample:
     predicted: tuple[str, str]
     correct: tuple[bool, bool]
     consistency: float
+    similarity: float
+    stability: float
     weight: float
     image: UInt8[np.ndarray, "3 h w"] = field(repr=False)
     perturbed: UInt8[np.ndarray, "3 h w"] = field(repr=False)

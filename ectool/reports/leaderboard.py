@@ -27,6 +27,8 @@ HEADLINES = (
     "explanation_consistency",
 )
 """Metrics that the page shows first; measures under an attack stand for the smallest radius."""
+SHOWN_WITH = {"explanation_consistency": ("heatmap_similarity", "prediction_stability")}
+"""Metrics that the page shows next to a headline; they are not tested as headlines."""
 TRADE_OFFS = (
     ("accuracy@original", ("background_gap",)),
     ("explanation_consistency", (UnderAttack("worst"), UnderAttack("pgd"))),
@@ -92,7 +94,8 @@ def headlines(metrics: Mapping[str, Metric]) -> list[str]:
 def columns(report: Report) -> list[Column]:
     """Return the columns of the leaderboard."""
     first = headlines(report.metrics)
-    return [_column(report, name, is_headline=name in first) for name in report.metrics]
+    shown = {*first, *(part for name in first for part in SHOWN_WITH.get(name, ()))}
+    return [_column(report, name, is_headline=name in shown) for name in report.metrics]
 
 
 def _column(report: Report, name: str, *, is_headline: bool) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -25,17 +26,25 @@ CURVES = (
 """Learning curves: key in the history, title, and whether the values are shares."""
 
 Scores = Float[np.ndarray, "n"]
+SCORES = {
+    "consistency": "explanation_consistency",
+    "similarity": "similarity",
+    "stability": "stability",
+    "weight": "weight",
+}
+"""Scores of a round, and their arrays in a weights artifact."""
+EDGES = {name: WEIGHT_EDGES if name == "weight" else CONSISTENCY_EDGES for name in SCORES}
+"""Edges of the bins of each score."""
 
 
 def summarize_round(
-    number: int, consistency: Scores, weight: Scores, findings: Mapping[str, float]
+    number: int, scores: Mapping[str, np.ndarray[Any, Any]], findings: Mapping[str, float]
 ) -> Round:
     """Summarize one round.
 
     Args:
         number: Number of the round.
-        consistency: Explanation consistency in [0, 1]; NaN if undefined.
-        weight: Weights, with mean 1.
+        scores: The arrays of `SCORES`, by their names in a weights artifact; NaN if undefined.
         findings: Findings of `score`, with `effective_sample_size`.
 
     Returns:
@@ -44,16 +53,15 @@ def summarize_round(
     others = {name: value for name, value in findings.items() if name != "effective_sample_size"}
     return Round(
         number=number,
-        samples=len(weight),
-        undefined=int(np.isnan(consistency).sum()),
+        samples=len(scores["weight"]),
+        undefined=int(np.isnan(scores["explanation_consistency"]).sum()),
         effective_sample_size=findings.get("effective_sample_size", float("nan")),
         findings=dict(sorted(others.items())),
-        consistency=distribution(consistency, CONSISTENCY_EDGES),
-        weight=distribution(weight, WEIGHT_EDGES),
+        **{name: distribution(scores[array], EDGES[name]) for name, array in SCORES.items()},
     )
 
 
-def distribution(values: Scores, edges: tuple[float, ...]) -> Distribution:
+def distribution(values: Float[np.ndarray, "n *k"], edges: tuple[float, ...]) -> Distribution:
     """Return mean, quantiles and histogram of the values that are not NaN."""
     known = values[~np.isnan(values)].astype(np.float64)
     if len(known) == 0:

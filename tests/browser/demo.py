@@ -138,6 +138,8 @@ def _gallery_sample(
             predicted=(label if is_correct else "dog", "dog"),
             correct=(is_correct, False),
             consistency=(number + 0.5) / PER_CLASS,
+            similarity=1.0,
+            stability=(number + 0.5) / PER_CLASS,
             weight=2 - number / 2,
             image=image,
             perturbed=np.clip(image.astype(int) + noise, 0, 255).astype(np.uint8),

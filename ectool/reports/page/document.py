@@ -40,7 +40,7 @@ from typing import Any
 
 from ectool.reports.content import Arm, ExperimentResults, Metric, Result, RoundSamples, Sample
 from ectool.reports.report import EvaluatedModel, Report
-from ectool.reports.training_records import CONSISTENCY_EDGES, WEIGHT_EDGES
+from ectool.reports.training_records import EDGES, SCORES
 from ectool.types import Estimate
 
 VERSION = 3
@@ -107,7 +107,7 @@ def _experiment(experiment: ExperimentResults) -> dict[str, Any]:
         "warmup_epochs": experiment.warmup_epochs,
         "every": experiment.every,
         "arms": {arm.name: _arm(arm) for arm in experiment.arms},
-        "bins": {"explanation_consistency": CONSISTENCY_EDGES, "weight": WEIGHT_EDGES},
+        "bins": {SCORES[name]: edges for name, edges in EDGES.items()},
         "samples": _round_samples(experiment.round_samples) if experiment.round_samples else None,
     }
 

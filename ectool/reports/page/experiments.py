@@ -13,12 +13,15 @@ from ectool.reports.content import Arm, ExperimentResults, Round, RoundSamples, 
 from ectool.reports.page.charts import density_chart, line_chart
 from ectool.reports.page.images import amplification, data_uri, tiles
 from ectool.reports.plotting import Line
-from ectool.reports.training_records import (
-    CONSISTENCY_EDGES,
-    CURVES,
-    WEIGHT_EDGES,
-    history_lines,
-)
+from ectool.reports.training_records import CURVES, EDGES, history_lines
+
+TITLES = {
+    "consistency": "Explanation consistency",
+    "similarity": "Heatmap similarity",
+    "stability": "Prediction stability",
+    "weight": "Weight (logarithmic)",
+}
+"""Titles of the charts of a round's scores."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def learning_curves(experiment: ExperimentResults, suffix: str) -> Iterator[str]
 
 
 def round_charts(number: int, arm: Arm, suffix: str) -> Iterator[str]:
-    """Draw explanation consistency, weights and effective sample size over the rounds of an arm.
+    """Draw consistency, its two factors, weights and effective sample size over the rounds.
 
     Args:
         number: Number of the arm, which sets the style.
@@ -81,15 +84,12 @@ def round_charts(number: int, arm: Arm, suffix: str) -> Iterator[str]:
     seeds = [rounds for rounds in arm.rounds.values() if rounds]
     length = min(len(rounds) for rounds in seeds)
     by_round = [[rounds[index] for rounds in seeds] for index in range(length)]
-    for name, title, edges in (
-        ("consistency", "Explanation consistency", CONSISTENCY_EDGES),
-        ("weight", "Weight (logarithmic)", WEIGHT_EDGES),
-    ):
+    for name, title in TITLES.items():
         shares, quantiles = _pooled(by_round, name)
         yield density_chart(
             shares,
             quantiles,
-            edges,
+            EDGES[name],
             title=title,
             label=f"{title} of the samples in each round, arm {arm.name}{suffix}",
             logarithmic=name == "weight",

@@ -96,6 +96,8 @@ def _result_data(sample: Sample, factor: int) -> dict[str, Any]:
         "predicted": sample.predicted,
         "correct": sample.correct,
         "consistency": _rounded(sample.consistency),
+        "similarity": _rounded(sample.similarity),
+        "stability": _rounded(sample.stability),
         "weight": _rounded(sample.weight),
         "scale": sample.scale,
         "difference": data_uri(difference(sample.image, sample.perturbed, factor)),

@@ -21,6 +21,8 @@ HEADER, SIDE = 46, 200
 """Height of the header and width of the labels on the right, in pixels."""
 PAPER, INK, GREY = "#ffffff", "#1a1a1a", "#5c5c5c"
 TEXT, SMALL = 14, 12
+LINE = 18
+"""Height of a line next to the tiles: seven lines for a row."""
 LEAST_ROWS, MOST_ROWS = 3, 2
 
 
@@ -76,11 +78,13 @@ def _draw_label(draw: ImageDraw.ImageDraw, sample: Sample, top: int) -> None:
         (f"class {sample.label}", INK, TEXT),
         (sample.choice, GREY, SMALL),
         (f"consistency {plain(sample.consistency)}", INK, TEXT),
+        (f"= similarity {plain(sample.similarity)}", GREY, SMALL),
+        (f"× stability {plain(sample.stability)}", GREY, SMALL),
         (f"weight {plain(sample.weight)}", INK, TEXT),
         (f"predicted {before}, then {after}", GREY, SMALL),
     )
     for number, (text, colour, size) in enumerate(lines):
-        place = (MARGIN + 5 * (TILE + GAP) + GAP, top + 12 + number * 21)
+        place = (MARGIN + 5 * (TILE + GAP) + GAP, top + 2 + number * LINE)
         draw.text(place, _shortened(text, size), colour, _font(size))
 
 

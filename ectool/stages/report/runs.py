@@ -13,7 +13,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.errors import InputError
 from ectool.reports.content import History, Round
 from ectool.reports.evaluation import Evaluation, from_results
-from ectool.reports.training_records import summarize_round
+from ectool.reports.training_records import SCORES, summarize_round
 from ectool.stages.common.layout import (
     EXPERIMENT_FILE,
     HEATMAPS,
@@ -121,9 +121,9 @@ def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:
     rounds = []
     for number, path in enumerate(run.rounds, 1):
         with Artifact(path / WEIGHTS, "weights") as weights:
-            consistency, weight = weights.read("explanation_consistency"), weights.read("weight")
+            scores = {array: weights.read(array) for array in SCORES.values()}
             findings = weights.manifest.all_findings() if weights.manifest else {}
-        rounds.append(summarize_round(number, consistency, weight, findings))
+        rounds.append(summarize_round(number, scores, findings))
         advance(1)
     return rounds
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         predicted=(before, after),
         correct=(_is_correct(logits[0], label), _is_correct(logits[1], label)),
         consistency=float(_row(round_.weights, "explanation_consistency", place.weight)),
+        similarity=_mean(_row(round_.weights, "similarity", place.weight)),
+        stability=_mean(_row(round_.weights, "stability", place.weight)),
         weight=float(_row(round_.weights, "weight", place.weight)),
         image=dataset.images(np.array([place.image]))[0],
         perturbed=_row(round_.perturbed, "image", place.perturbed),
@@ -186,6 +189,12 @@ def _predicted(logits: np.ndarray[Any, Any], classes: Sequence[str], *, multilab
 def _first(values: np.ndarray[Any, Any], ndim: int) -> Any:  # noqa: ANN401 (array or number)
     """Return the values of the first explained label of multi-label data."""
     return values if values.ndim == ndim else values[:, 0] if ndim == 1 else values[0]
+
+
+def _mean(scores: np.ndarray[Any, Any]) -> float:
+    """Return the score of a sample; multi-label: the mean over its labels, NaN without any."""
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _row(artifact: Artifact, name: str, row: int) -> np.ndarray[Any, Any]:

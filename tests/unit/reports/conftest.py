@@ -23,6 +23,8 @@ METRICS = {
     "robust@2/255": (Metric("robust accuracy, 2/255", "under attack", True), "robustness"),
     "robust@8/255": (Metric("robust accuracy, 8/255", "under attack", True), "robustness"),
     "explanation_consistency": (Metric("explanation consistency", "E", True), "stability"),
+    "heatmap_similarity": (Metric("heatmap similarity", "s_H", True), "stability"),
+    "prediction_stability": (Metric("prediction stability", "s_P", True), "stability"),
 }
 METRICS = {
     name: (replace(metric, condition=condition_of(name)), suite)
@@ -44,6 +46,8 @@ def make_sample() -> MakeSample:
             "predicted": ("cat", "dog"),
             "correct": (True, False),
             "consistency": 0.25,
+            "similarity": 0.5,
+            "stability": 0.5,
             "weight": 1.5,
             "image": image,
             "perturbed": image + np.uint8(2),

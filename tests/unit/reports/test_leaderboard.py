@@ -62,6 +62,16 @@ def test_the_smallest_radius_is_a_headline():
     assert headlines(metrics) == ["accuracy@original", "robust@4/255"]
 
 
+def test_both_factors_of_consistency_are_shown_with_it_and_are_no_headlines(
+    make_report, make_evaluation
+):
+    names = ("explanation_consistency", "nll", "heatmap_similarity", "prediction_stability")
+    report = make_report(make_evaluation("a", dict.fromkeys(names, 0.5)))
+    shown = {column.name for column in columns(report) if column.is_headline}
+    assert shown == set(names) - {"nll"}
+    assert headlines(report.metrics) == ["explanation_consistency"]
+
+
 def test_undefined_values_are_not_drawn(column):
     assert column("accuracy@original", math.nan, 0.5).cells[0].whisker is None
 

@@ -48,9 +48,14 @@ def test_nothing_defined():
 def test_round():
     consistency = np.array([0.5, np.nan, 0.7], np.float32)
     weight = np.array([0.5, 1.0, 1.5], np.float32)
+    parts = {"similarity": np.float32([1, np.nan, 1]), "stability": np.float32([0.5, 1, 0.7])}
+    scores = {"explanation_consistency": consistency, "weight": weight, **parts}
     findings = {"effective_sample_size": 2.5, "capped_weights": 0.0}
-    found = summarize_round(4, consistency, weight, findings)
+    found = summarize_round(4, scores, findings)
     assert (found.number, found.samples, found.undefined) == (4, 3, 1)
     assert found.effective_sample_size == 2.5
     assert found.findings == {"capped_weights": 0.0}
-    assert math.isnan(summarize_round(4, consistency, weight, {}).effective_sample_size)
+    assert (found.consistency.mean, found.similarity.mean) == pytest.approx((0.6, 1))
+    assert found.stability.quantiles == pytest.approx((0.54, 0.7, 0.94))
+    assert sum(found.stability.counts) == 3
+    assert math.isnan(summarize_round(4, scores, {}).effective_sample_size)

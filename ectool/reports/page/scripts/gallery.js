@@ -85,8 +85,14 @@ function showCard(card, result, view, data) {
   const name = viewName(view, VIEWS[view], data.factor);
   card.button.setAttribute("aria-label", `${card.label}: ${name}; compare models`);
   card.text.replaceChildren(...predictions(result),
-    ` · consistency ${decimals(result.consistency)} · weight ${decimals(result.weight)}`);
+    ` · ${consistency(result)} · weight ${decimals(result.weight)}`);
   draw(card.canvas, view, card.uri, result, data);
+}
+
+// Returns explanation consistency and its two factors.
+function consistency(result) {
+  return `consistency ${decimals(result.consistency)} (heatmap similarity `
+    + `${decimals(result.similarity)}, prediction stability ${decimals(result.stability)})`;
 }
 
 const decimals = (value) => (value === null ? "-" : value.toFixed(2));

@@ -80,6 +80,8 @@ def test_samples_come_without_their_images(make_report, make_sample):
         "predicted": ["cat", "dog"],
         "correct": [True, False],
         "consistency": 0.25,
+        "similarity": 0.5,
+        "stability": 0.5,
         "weight": 1.5,
         "scale": 3.0,
     }

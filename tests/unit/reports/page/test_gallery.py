@@ -94,4 +94,6 @@ def test_models_without_heatmaps_of_an_image(make_report, make_evaluation, make_
         [False, True],
         [True, False],
     ]
-    assert gallery.data["samples"][0]["results"][0]["consistency"] is None
+    result = gallery.data["samples"][0]["results"][0]
+    assert result["consistency"] is None
+    assert (result["similarity"], result["stability"]) == (0.5, 0.5)

@@ -146,6 +146,9 @@ def test_rounds_are_summarized(document):
     known = [(row + 1) / 10 for row in range(1, N)]
     assert first["consistency"]["mean"] == pytest.approx(sum(known) / len(known))
     assert sum(first["consistency"]["counts"]) == N - 1
+    assert first["similarity"] == first["consistency"]  # the stability is 1
+    assert first["stability"]["mean"] == 1
+    assert set(document["bins"]) == {"explanation_consistency", "similarity", "stability", "weight"}
     assert sum(first["weight"]["counts"]) == N
     assert len(first["weight"]["counts"]) == len(document["bins"]["weight"]) - 1
 
@@ -158,6 +161,7 @@ def test_samples_are_joined_on_their_ids(document):
     for sample in by_id.values():
         assert sample["sample_id"].startswith(f"train/{sample['label']}/")
         assert sample["predicted"][0] != sample["predicted"][1]
+        assert sample["consistency"] == sample["similarity"] * sample["stability"]
     extremes = {(s["label"], s["choice"]): s["consistency"] for s in by_id.values()}
     # Scores rise with the row and the rows run backwards: the last class holds the low ones.
     assert extremes[CLASSES[1], "least consistent"] == pytest.approx(0.2)
@@ -204,7 +208,7 @@ def test_page_is_accessible(tags):
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
     charts = [a for tag, a in tags if tag == "svg" and a.get("class") == "chart"]
-    assert len(charts) == 3 + 3 + 2  # learning, rounds, robustness and the trade-off
+    assert len(charts) == 3 + 5 + 2  # learning, rounds, robustness and the trade-off
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
