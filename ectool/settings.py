@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, ArmConfig
+from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
 from ectool.errors import InputError, UsageError
 from ectool.options import Options
 
@@ -24,6 +24,8 @@ DATA_VARIABLE = "ECTOOL_DATA"
 PREFIX = "ECTOOL_"
 NEAR = 0.75
 """Minimum similarity (ratio of difflib) of a misspelt variable to one of ectool."""
+FILE_TABLES = (EXPERIMENT_TABLE, STUDY_TABLE)
+"""Tables of a whole file, which are no options of a stage."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -122,12 +124,12 @@ def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Conf
 def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> UsageError:
     """Return the error for the first finding of pydantic."""
     where, name = _subject(detail, stage)
-    fix = f"see `ectool {stage} --help`" if stage != EXPERIMENT_TABLE else "correct the file"
+    fix = f"see `ectool {stage} --help`" if stage not in FILE_TABLES else "correct the file"
     if detail["type"] == "missing":
         return UsageError(where, expected="a value", got="none", fix=fix)
     if detail["type"] == "extra_forbidden":
         known = ", ".join((model if len(detail["loc"]) == 1 else ArmConfig).model_fields)
-        subject = where if stage == EXPERIMENT_TABLE else name
+        subject = where if stage in FILE_TABLES else name
         return UsageError(
             subject, expected=f"one of {known}", got=repr(name), fix="correct or remove it"
         )
@@ -138,13 +140,13 @@ def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> Us
 def _subject(detail: ErrorDetails, stage: str) -> tuple[str, str]:
     """Return the flag, or the key in the experiment file, of a finding; and its name."""
     path = [str(part) for part in detail["loc"]] or [stage]
-    if stage == EXPERIMENT_TABLE:
-        return f"[{EXPERIMENT_TABLE}] {'.'.join(path)}", path[-1]
+    if stage in FILE_TABLES:
+        return f"[{stage}] {'.'.join(path)}", path[-1]
     return "--" + path[0].replace("_", "-"), path[0]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file with tables for stages, `[defaults]` and `[experiment]`.
+    """Read a TOML file with tables for stages, `[defaults]`, `[experiment]` and `[study]`.
 
     Raises:
         InputError: The file does not exist or is not TOML.
@@ -160,7 +162,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(
             str(path), expected="valid TOML", got=str(error), fix="correct the file"
         ) from None
-    tables = (*STAGES, SHARED_TABLE, EXPERIMENT_TABLE)
+    tables = (*STAGES, SHARED_TABLE, *FILE_TABLES)
     for name, value in document.items():
         if name not in tables or not isinstance(value, dict):
             raise UsageError(

@@ -66,6 +66,12 @@ COMMANDS = {
         "Run an experiment file: every seed, arm and round, then the report.",
         SERVICES,
     ),
+    "validity": Command(
+        config.ValidityConfig,
+        "validity",
+        "Study which score of a sample tells its reliance on the background.",
+        SERVICES,
+    ),
     "report": Command(
         config.ReportConfig,
         "report",

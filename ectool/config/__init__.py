@@ -46,6 +46,7 @@ from ectool.config.services import (
     RunConfig,
 )
 from ectool.config.stages import ExplainConfig, ScoreConfig, TrainConfig
+from ectool.config.validity import StudyConfig, ValidityConfig
 from ectool.options import Options
 
 STAGES: dict[str, type[Options]] = {
@@ -57,6 +58,7 @@ STAGES: dict[str, type[Options]] = {
 }
 SHARED_TABLE = "defaults"
 EXPERIMENT_TABLE = "experiment"
+STUDY_TABLE = "study"
 
 __all__ = [
     "ATTACK_OPTIONS",
@@ -69,6 +71,7 @@ __all__ = [
     "REMOVAL_BASELINES",
     "SHARED_TABLE",
     "STAGES",
+    "STUDY_TABLE",
     "SUITES",
     "WARMUP_FOLDER",
     "AgreeConfig",
@@ -95,7 +98,9 @@ __all__ = [
     "RunConfig",
     "ScoreConfig",
     "ShardOptions",
+    "StudyConfig",
     "TrainConfig",
+    "ValidityConfig",
     "ViewOptions",
     "inapplicable_options",
 ]

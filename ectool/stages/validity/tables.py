@@ -1,0 +1,110 @@
+"""Tables: everything that is measured on the images of one checkpoint, one file each."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ectool.artifacts import files
+from ectool.artifacts.hashing import digest_json
+from ectool.config import StudyConfig
+from ectool.errors import IntegrityError
+from ectool.stages.validity.versions import Version
+
+KEY, RECORD, CLUSTERS = "key", "record", "clusters"
+MEASURES = 1
+"""Version of what is measured; a change of a definition raises it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was measured on the images of one checkpoint.
+
+    Attributes:
+        record: The checkpoint: data, rho, seed, epoch, accuracy, gap, radii.
+        clusters: Object of each image; several images show the same object.
+        columns: One number per image, by name; see `Measurement.columns`.
+    """
+
+    record: dict[str, Any]
+    clusters: np.ndarray[tuple[int], np.dtype[np.int64]]
+    columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]]
+
+
+def table_key(
+    config: StudyConfig, model: str, fingerprints: list[str], versions: Iterable[Version]
+) -> str:
+    """Return the SHA-256 (hex) of everything that can change a table.
+
+    Args:
+        config: Options of the study.
+        model: Id of the model.
+        fingerprints: Fingerprints of all data that are read.
+        versions: The versions that are measured.
+    """
+    names = ("backgrounds", "donors", "layers", "levels", "steps")
+    return digest_json(
+        {
+            "measures": MEASURES,
+            "model": model,
+            "data": fingerprints,
+            "versions": [str(version) for version in versions],
+            **config.model_dump(mode="json", include=set(names)),
+        }
+    )
+
+
+def write_table(path: Path, table: Table, key: str) -> None:
+    """Write a table; other processes see either none or the whole file."""
+    buffer = io.BytesIO()
+    arrays = {KEY: np.array(key), RECORD: np.array(json.dumps(table.record, sort_keys=True))}
+    np.savez(buffer, allow_pickle=False, **arrays, **{CLUSTERS: table.clusters}, **table.columns)
+    files.make_folder(path.parent)
+    files.write_atomic(path, buffer.getvalue())
+
+
+def has_key(path: Path, key: str) -> bool:
+    """Return whether a table exists and has a key."""
+    if not path.is_file():
+        return False
+    with _opened(path) as found:
+        return str(found[KEY]) == key
+
+
+def read_table(path: Path) -> Table:
+    """Read a table.
+
+    Raises:
+        IntegrityError: The file is not a table.
+    """
+    with _opened(path) as found:
+        names = [name for name in found if name not in (KEY, RECORD, CLUSTERS)]
+        return Table(
+            record=json.loads(str(found[RECORD])),
+            clusters=found[CLUSTERS],
+            columns={name: found[name] for name in names},
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Open the arrays of a table."""
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            is_table = KEY in found.files
+            if is_table:
+                yield found
+    except (OSError, ValueError, EOFError, BadZipFile):
+        is_table = False
+    if not is_table:
+        raise IntegrityError(
+            str(path), expected="a table of this study", got="another file", fix="remove it"
+        )
