@@ -88,10 +88,11 @@ def _facts(document: Document) -> str:
     versions = document["versions"]
     libraries = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchvision", "numpy"))
     commits = _listed(document["commit"])
+    failed = "".join(f"- failed: {job}: {error}\n" for job, error in document["failed"].items())
     return (
         f"{document['cut']}\n\n{document['finished']} of {document['planned']} trainings are "
         f"finished. Version of the code: {document['code']} (commit {commits}), {libraries}; "
-        f"{document['machine']}, one thread each.\n"
+        f"{document['machine']}, one thread each.\n\n{failed}"
     )
 
 

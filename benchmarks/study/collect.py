@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.study.grid import STAGES, Grid, merged
-from benchmarks.study.job import read_result
+from benchmarks.study.job import read_error, read_result
 from ectool.errors import InputError
 from ectool.metrics.comparison import holm
 from ectool.metrics.statistics import mean_interval, paired_difference, t_test_p_value
@@ -48,6 +48,9 @@ def collect(grid: Grid, root: Path) -> dict[str, Any]:
         "machine": first["machine"],
         "finished": len(results),
         "planned": len(jobs),
+        "failed": {
+            str(job.folder): error for job in jobs if (error := read_error(root / job.folder))
+        },
         "metrics": names,
         "headline": grid.study["headline"],
         "main": grid.study["main"],

@@ -33,6 +33,8 @@ from ectool.stages.common.layout import (
 RESULT = "result.json"
 FILE = "experiment.toml"
 DIGEST = "digest.txt"
+ERROR = "error.txt"
+"""Error of the last try, until a try succeeds."""
 KEPT = {"results.json", "manifest.json"}
 """Files of an evaluation that are kept; its other parts can be computed again from the model."""
 
@@ -46,6 +48,12 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the result of a finished job; None if it is not finished."""
     path = folder / RESULT
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def read_error(folder: Path) -> str | None:
+    """Return the last line of a failed job's error; None if it did not fail."""
+    path = folder / ERROR
+    return path.read_text(encoding="utf-8").strip().splitlines()[-1] if path.exists() else None
 
 
 def run_job(job: Job, root: Path) -> dict[str, Any]:

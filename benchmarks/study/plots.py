@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ectool.reports.paper.style import COLOURS, DASHES, MARKERS, PAGE, paper_style
 
@@ -59,7 +60,7 @@ def arms_of(title: str, cell: Cell, roles: Mapping[str, str]) -> Figure:
     """Draw every arm of a cell: all seeds, and the mean with its interval."""
     order = list(roles)
     names = sorted(cell["arms"], key=order.index, reverse=True)
-    figure = Figure(figsize=(PAGE, 0.9 + 0.2 * len(names)))
+    figure = Figure(figsize=(PAGE, 1.1 + 0.2 * len(names)))
     for axes, (metric, label) in zip(
         figure.subplots(1, len(SHOWN), sharey=True), SHOWN.items(), strict=True
     ):
@@ -70,6 +71,9 @@ def arms_of(title: str, cell: Cell, roles: Mapping[str, str]) -> Figure:
         axes.set_title(label)
         axes.set_yticks(range(len(names)), names)
     figure.suptitle(f"{title}: mean with 95 % interval, and every seed", fontsize=8)
+    shown = dict.fromkeys(roles[name] for name in reversed(names))
+    handles = [Line2D([], [], marker="o", color=ROLE_COLOURS[role], label=role) for role in shown]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
@@ -95,7 +99,8 @@ def along(cells: Sequence[Cell], axis: str) -> dict[str, list[tuple[float, Cell]
     """
     found: dict[str, list[tuple[float, Cell]]] = {}
     for cell in cells:
-        others = ", ".join(str(v) for k, v in cell["facts"].items() if k != axis)
+        facts = {key: value for key, value in cell["facts"].items() if key != axis}
+        others = ", ".join(f"{k} {v}" if k in AXES else str(v) for k, v in facts.items())
         found.setdefault(others, []).append((cell["facts"][axis], cell))
     several = {name: sorted(c, key=lambda p: p[0]) for name, c in found.items() if len(c) > 1}
     return dict(sorted(several.items(), key=lambda item: -len(item[1])))

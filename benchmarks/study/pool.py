@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.study.grid import Job
-from benchmarks.study.job import DIGEST, read_result, run_job, versions_of
+from benchmarks.study.job import DIGEST, ERROR, read_result, run_job, versions_of
 from ectool.errors import EctoolError, InputError
 
 JOBS_OF_A_PROCESS = 40
@@ -70,16 +70,24 @@ def unfinished(jobs: Sequence[Job], root: Path, *, replace: bool) -> list[Job]:
 
 
 def attempt(job: Job, root: Path) -> dict[str, Any]:
-    """Run a job in its process; return its result, or its error."""
+    """Run a job in its process; return its result, or its error, which its folder then holds."""
     import torch
 
     torch.set_num_threads(1)
+    file = root / job.folder / ERROR
     try:
-        return run_job(job, root)
+        result = run_job(job, root)
     except EctoolError as error:
-        return {"error": str(error)}
+        return _failed(file, str(error))
     except Exception:  # a bug of one objective does not stop the others
-        return {"error": traceback.format_exc()}
+        return _failed(file, traceback.format_exc())
+    file.unlink(missing_ok=True)
+    return result
+
+
+def _failed(file: Path, error: str) -> dict[str, Any]:
+    file.write_text(error, encoding="utf-8")
+    return {"error": error}
 
 
 def _watch(tasks: dict[Future[dict[str, Any]], Job]) -> int:

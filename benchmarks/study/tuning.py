@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.study.grid import Grid, Job
-from benchmarks.study.job import read_result
+from benchmarks.study.job import read_error, read_result
 from ectool.errors import InputError
 
 ACCURACY, MEASURE, ORACLE = (
@@ -21,7 +21,7 @@ ACCURACY, MEASURE, ORACLE = (
 )
 CRITERION = (
     f"mean of {ACCURACY} (the biased validation images) and {MEASURE} on the same images, averaged "
-    "over the seeds; the first setting of equal ones"
+    "over cells and seeds; the first setting of equal ones"
 )
 Candidate = dict[str, Any]
 
@@ -32,25 +32,28 @@ def choose(grid: Grid, root: Path) -> dict[str, Any]:
     Raises:
         InputError: A job of the grid is not finished, or jobs are of several versions of the code.
     """
-    results = {(job.arm, job.seed): _finished(job, root) for job in grid.jobs()}
-    shared = {result["code"]["shared"] for result in results.values()}
+    results = {(job.arm, job.folder): _finished(job, root) for job in grid.jobs()}
+    shared = {result["code"]["shared"] for result in results.values() if "code" in result}
     if len(shared) > 1:
         raise InputError(
             str(root), expected="one version of the code", got=str(sorted(shared)), fix="run again"
         )
     arms = {name: _choice(name, row["settings"], results) for name, row in grid.arms.items()}
-    one = next(iter(results.values()))
+    one = next(result for result in results.values() if "code" in result)
     return {
         "criterion": CRITERION,
         "commit": one["commit"],
         "code": one["code"]["shared"],
-        "seeds": sorted({seed for _, seed in results}),
+        "seeds": sorted({job.seed for job in grid.jobs()}),
         "arms": arms,
     }
 
 
 def _finished(job: Job, root: Path) -> dict[str, Any]:
+    """Return the result of a job; of a failed one, such as a diverged training, no numbers."""
     result = read_result(root / job.folder)
+    if result is None and read_error(root / job.folder):
+        return {"metrics": {}, "seconds": {"train": 0.0}}
     if result is None or result["digest"] != job.digest:
         raise InputError(
             str(root / job.folder),
@@ -62,7 +65,7 @@ def _finished(job: Job, root: Path) -> dict[str, Any]:
 
 
 def _choice(
-    name: str, settings: Sequence[Any], results: Mapping[tuple[str, int], dict[str, Any]]
+    name: str, settings: Sequence[Any], results: Mapping[tuple[str, Path], dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the best setting of an arm by the criterion, and the best by the oracle."""
     candidates = [
@@ -89,7 +92,7 @@ def _candidate(setting: Any, results: Sequence[dict[str, Any]]) -> Candidate:
 
 
 def _mean(values: Sequence[Mapping[str, float | None]], name: str) -> float:
-    """Return the mean over seeds; an undefined value counts as 0, the worst."""
+    """Return the mean over seeds; an undefined value, or a failed training, counts as 0."""
     return round(float(np.mean([one.get(name) or 0.0 for one in values])), 5)
 
 

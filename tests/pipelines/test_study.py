@@ -224,6 +224,8 @@ class TestJob:
         one = find(tiny, arm="erm", cell="tiny-16", seed=0)
         one.document["defaults"]["data"] = "imagefolder:missing"
         assert "missing" in pool.attempt(one, tmp_path)["error"]
+        assert "missing" in job.read_error(tmp_path / one.folder)
+        assert pool.unfinished([one], tmp_path, replace=False) == [one]
 
     def test_one_call_at_a_time(self, tmp_path):
         with (
@@ -360,6 +362,12 @@ class TestTuning:
         assert arms["focal"]["setting"] == {"train": {"gamma": 1.0}}
         assert arms["focal"]["oracle"] == {"train": {"gamma": 4.0}}
         assert arms["focal"]["lost_to_oracle"] == pytest.approx(0.4)
+        diverged = tmp_path / "tiny-16/focal-0/seed-0"
+        (diverged / job.RESULT).unlink()
+        (diverged / job.ERROR).write_text("loss of epoch 1: expected a finite number, got nan")
+        assert tuning.choose(tiny, tmp_path)["arms"]["focal"]["setting"] == {
+            "train": {"gamma": 4.0}
+        }
 
 
 class TestPlots:
@@ -368,8 +376,12 @@ class TestPlots:
             return {"facts": {"data": "d", "network": "n", "rho": 0.5, "fraction": 1.0, **facts}}
 
         cells = [cell(rho=0.7), cell(), cell(fraction=0.1), cell(data="e"), cell(network="m")]
-        assert plots.along(cells, "rho") == {"d, n, 1.0": [(0.5, cells[1]), (0.7, cells[0])]}
-        assert plots.along(cells, "fraction") == {"d, n, 0.5": [(0.1, cells[2]), (1.0, cells[1])]}
+        assert plots.along(cells, "rho") == {
+            "d, n, fraction 1.0": [(0.5, cells[1]), (0.7, cells[0])]
+        }
+        assert plots.along(cells, "fraction") == {
+            "d, n, rho 0.5": [(0.1, cells[2]), (1.0, cells[1])]
+        }
         assert plots.along(cells[3:], "rho") == {}
 
     def test_files_are_the_same_each_time(self, collected, tmp_path, monkeypatch):
