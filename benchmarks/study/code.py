@@ -10,18 +10,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ectool
+from ectool.artifacts.hashing import digest_json
+from ectool.config.objectives import ObjectiveOptions
 from ectool.training.objectives import OBJECTIVES
 
 PACKAGE = Path(ectool.__file__).parent
 OWN = PACKAGE / "training" / "objectives"
 """The folder of the objectives; its table names all of them and is part of no version."""
 UNUSED = ("cli", "reports", "stages/report", "stages/tools", "config/objectives.py")
-"""Sources that no number depends on; options of an objective are in the digest of its job."""
+"""Sources that no number depends on; `options_version` stands for the options of objectives."""
 
 
 @cache
@@ -46,6 +49,13 @@ def objective_version(objective: str) -> str:
     return _digest(sorted(_with_imports(file) if file.exists() else OWN.glob("*.py")))
 
 
+def options_version(train: Mapping[str, Any]) -> str:
+    """Return the digest of the options of an objective with their defaults."""
+    given = {name: value for name, value in train.items() if name in ObjectiveOptions.model_fields}
+    return digest_json(ObjectiveOptions(**given).settings())[:16]
+
+
+@cache
 def commit() -> str:
     """Return the commit of the working tree, for people; `unknown` outside a repository."""
     command = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty"]

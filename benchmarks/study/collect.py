@@ -90,6 +90,7 @@ def _check_versions(root: Path, results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
         found.setdefault("all jobs", set()).add(result["code"]["shared"])
         found.setdefault(result["objective"], set()).add(result["code"]["objective"])
+        found.setdefault(f"arm {result['arm']}", set()).add(result["code"]["options"])
         libraries = {k: v for k, v in result["versions"].items() if k != "ectool"}
         found.setdefault("libraries", set()).add(str(sorted(libraries.items())))
     mixed = [name for name, versions in found.items() if len(versions) > 1]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study.code import commit, objective_version, shared_version
+from benchmarks.study.code import commit, objective_version, options_version, shared_version
 from benchmarks.study.grid import Job, to_toml
 from benchmarks.study.passes import counted
 from ectool.artifacts import files
@@ -41,7 +41,12 @@ KEPT = {"results.json", "manifest.json"}
 
 def versions_of(job: Job) -> dict[str, str]:
     """Return the versions of the code that a job needs."""
-    return {"shared": shared_version(), "objective": objective_version(job.objective)}
+    (arm,) = job.document["experiment"]["arms"].values()
+    return {
+        "shared": shared_version(),
+        "objective": objective_version(job.objective),
+        "options": options_version(arm.get("train", {})),
+    }
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

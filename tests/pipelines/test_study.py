@@ -243,10 +243,15 @@ class TestCode:
         files = code._with_imports(code.OWN / "adversarial_background.py")
         assert code.OWN / "adversarial.py" in files
 
+    def test_options_are_compared_with_their_defaults(self):
+        default = code.options_version({"objective": "focal", "lr": 0.1})
+        assert default == code.options_version({"objective": "focal", "gamma": 2.0})
+        assert default != code.options_version({"objective": "focal", "gamma": 1.0})
+
 
 def results(of, values):
     """Return synthetic results: values by arm, metric and seed."""
-    code = {"shared": "s", "objective": "o"}
+    code = {"shared": "s", "objective": "o", "options": "p"}
     for one in of.jobs():
         metrics = {name: by_seed[one.seed] for name, by_seed in values[one.arm].items()}
         yield {
@@ -319,7 +324,8 @@ class TestCollect:
         of, root, _ = collected
         path = root / "tiny-16/focal/seed-1" / job.RESULT
         result = json.loads(path.read_text())
-        for part, message in (("shared", "all jobs"), ("objective", "focal")):
+        parts = {"shared": "all jobs", "objective": "focal", "options": "arm focal"}
+        for part, message in parts.items():
             path.write_text(json.dumps({**result, "code": {**result["code"], part: "other"}}))
             with pytest.raises(InputError, match=f"several versions of {message}"):
                 collect.collect(of, root)
