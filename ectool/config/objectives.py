@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
@@ -11,8 +11,35 @@ from ectool.errors import UsageError
 from ectool.options import Number, Options, option
 
 START = "objective_start"
-_ATTACK: Mapping[str, float] = {"eps": 16 / 255, "attack_steps": 2, "alpha": 0.0}
-OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
+ONLINE = "ec"
+NAMES = frozenset({"objective", "online"})
+"""Options that name the objective; the others are its settings."""
+Settings = Mapping[str, Any]
+_ATTACK: Settings = {"eps": 16 / 255, "attack_steps": 2, "alpha": 0.0}
+_EC: Settings = {
+    START: 0.2,
+    "eps": 24 / 255,
+    "attack_steps": 1,
+    "object_eps": 12 / 255,
+    "object_ramp": 0.6,
+    "mask_source": "gradient",
+    "mask_level": 0.75,
+    "mask_sigma": 3 / 64,
+    "swap": 1.0,
+    "weighting": "uniform",
+    "gamma": 1.0,
+    "cap": 10.0,
+    "weight_momentum": 0.0,
+    "scored_epochs": 1,
+}
+_CAM: Settings = {
+    **_EC,
+    "mask_source": "heatmap",
+    "mask_level": 0.5,
+    "mask_sigma": 0.0,
+    "swap": 0.0,
+}
+OBJECTIVE_OPTIONS: dict[str, Settings] = {
     "erm": {},
     "focal": {START: 0.2, "gamma": 2.0},
     "label-smoothing": {START: 0.0, "strength": 0.1},
@@ -30,6 +57,19 @@ OBJECTIVE_OPTIONS: dict[str, Mapping[str, float]] = {
     "saliency": {START: 0.0, "share": 0.5, "strength": 1.0},
     "cgc": {START: 0.0, "share": 0.08, "strength": 0.5, "temperature": 0.5},
     "masktune": {"strength": 0.01},
+    "ec": _EC,
+    "ec-weights": {
+        **_CAM,
+        "eps": 16 / 255,
+        "object_eps": 0.0,
+        "weighting": "consistency",
+        "scored_epochs": 0,
+    },
+    "ec-cam": {**_CAM, "weighting": "consistency"},
+    "ec-samples": _CAM,
+    "ec-permuted": {**_CAM, "weighting": "permuted"},
+    "ec-random": {**_CAM, "weighting": "random"},
+    "ec-rate": {**_CAM, "weighting": "rate"},
 }
 """Options that apply to each objective, with their defaults; a new objective needs a row.
 
@@ -39,12 +79,22 @@ stands for `eps / min(attack_steps, 4)`.
 """
 _SMALLEST_STEP = 4
 """Default steps are at least the radius divided by this."""
-REPLACING: frozenset[str] = frozenset({"adversarial", "adversarial-background"})
-"""Objectives that replace a share of the images by perturbed ones; `--mix` is that share."""
 RESTARTING: frozenset[str] = frozenset({"jtt"})
 """Objectives that train again from the start: the learning rate does, too, when they begin."""
 LAST_EPOCH: frozenset[str] = frozenset({"masktune"})
 """Objectives of the last epoch, with a constant learning rate of `strength` times the peak."""
+REPLACING: Mapping[str, float] = {
+    "adversarial": 0.5,
+    "adversarial-background": 0.5,
+    "ec": 1.0,
+    "ec-weights": 0.0,
+    "ec-cam": 0.5,
+    "ec-samples": 0.5,
+    "ec-permuted": 0.5,
+    "ec-random": 0.5,
+    "ec-rate": 0.5,
+}
+"""Objectives that replace a share of the images by perturbed ones, with the default of `--mix`."""
 NEEDS_GROUPS = frozenset({"group-dro"})
 """Objectives that need a data set with groups."""
 ONE_LABEL = frozenset({"lff"})
@@ -69,6 +119,11 @@ class ObjectiveOptions(Options):
 
     objective: Annotated[str, AfterValidator(check_objective)] = option(
         "erm", f"Loss of a batch: {', '.join(OBJECTIVE_OPTIONS)}. See docs/objectives.md."
+    )
+    online: bool = option(
+        False,
+        "Short for --objective ec: explanation consistency inside each batch, without rounds.",
+        keyed=False,
     )
     objective_start: Number | None = option(
         None, "Share of the epochs of plain training (erm) before the objective.", ge=0, lt=1
@@ -103,6 +158,62 @@ class ObjectiveOptions(Options):
         None, "Step size of the attack in pixel units. Default: eps / min(attack_steps, 4).", gt=0
     )
     temperature: Number | None = option(None, "cgc: divisor of the similarities of heatmaps.", gt=0)
+    object_eps: Number | None = option(
+        None, "ec: maximum radius on the object, outside the background.", ge=0, le=1
+    )
+    object_ramp: Number | None = option(
+        None, "ec: share of the objective's epochs in which --object-eps rises from 0.", ge=0, le=1
+    )
+    mask_source: Literal["gradient", "heatmap"] | None = option(
+        None, "ec: what finds the background: the input gradient of the attack, or Grad-CAM."
+    )
+    mask_level: Number | None = option(
+        None,
+        "ec: share of the pixels that are background, those with the lowest values.",
+        ge=0,
+        le=1,
+    )
+    mask_sigma: Number | None = option(
+        None,
+        "ec, gradient: standard deviation of the map's smoothing, as a share of the height.",
+        ge=0,
+        le=0.5,
+    )
+    swap: Number | None = option(
+        None, "ec: share of perturbed images with the background of another image.", ge=0, le=1
+    )
+    weighting: Literal["uniform", "consistency", "permuted", "random", "rate"] | None = option(
+        None, "ec: weights of the samples; permuted, random and rate are controls."
+    )
+    cap: Number | None = option(None, "ec: maximum weight of a sample.", ge=1)
+    weight_momentum: Number | None = option(
+        None, "ec: share of the last weight of a sample in its new one.", ge=0, lt=1
+    )
+    scored_epochs: int | None = option(
+        None,
+        "ec: number of epochs that score the weights; later each sample keeps its own. 0: all.",
+        ge=0,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_online(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Resolve `online`.
+
+        Raises:
+            UsageError: There is another objective, too.
+        """
+        if given.get("online") is not True:
+            return given
+        objective = given.get("objective", ONLINE)
+        if objective != ONLINE:
+            raise UsageError(
+                "--online",
+                expected=f"no other objective than {ONLINE}",
+                got=f"--objective {objective}",
+                fix="leave out one of them",
+            )
+        return {**given, "objective": ONLINE}
 
     @model_validator(mode="after")
     def _check_objective(self) -> ObjectiveOptions:
@@ -111,7 +222,7 @@ class ObjectiveOptions(Options):
         Raises:
             UsageError: The first such option.
         """
-        for name in self.model_fields_set & set(ObjectiveOptions.model_fields) - {"objective"}:
+        for name in self.model_fields_set & set(ObjectiveOptions.model_fields) - NAMES:
             applies = name in OBJECTIVE_OPTIONS[self.objective]
             if getattr(self, name) is not None and not applies:
                 objectives = [o for o, names in OBJECTIVE_OPTIONS.items() if name in names]
@@ -123,7 +234,7 @@ class ObjectiveOptions(Options):
                 )
         return self
 
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, Any]:
         """Return the options that apply to the objective, with their values or defaults."""
         defaults = OBJECTIVE_OPTIONS[self.objective].items()
         given = {name: getattr(self, name) for name, _ in defaults}

@@ -146,7 +146,7 @@ class TrainConfig(
     mix: Number = option(
         0.5,
         "Share of images to replace with those of --samples, or with those that the objective "
-        "perturbs; drawn again each epoch.",
+        "perturbs; drawn again each epoch. Some objectives have another default.",
         ge=0,
         le=1,
     )

@@ -99,10 +99,21 @@ def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
     if resumed is not None:
         config = inherit(config, resumed)
     until = config.until_epoch or config.epochs
-    mix = config.mix if config.samples or config.objective in REPLACING else 0.0
-    config = config.model_copy(update={"until_epoch": until, "mix": mix})
+    update = {"until_epoch": until, "mix": _mix(config, resumed)}
+    config = config.model_copy(update=update)
     _check_schedule(config, resumed)
     return config
+
+
+def _mix(config: TrainConfig, resumed: Manifest | None) -> float:
+    """Return the share of perturbed images; 0 if there are none."""
+    if config.objective not in REPLACING:
+        return config.mix if config.samples else 0.0
+    if "mix" in config.model_fields_set:
+        return config.mix
+    recorded = {} if resumed is None else resumed.recipe.config
+    same = recorded.get("objective") == config.objective
+    return float(recorded["mix"]) if same else REPLACING[config.objective]
 
 
 def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:

@@ -107,7 +107,8 @@ def train(
             with _timed(feed, epoch, reporter), seeded(config.seed, epoch):
                 result = _train_epoch(trainer, config, feed, schedule, epoch)
             check_finite(result, trainer.model, epoch)
-            trainer.history.append(_record(epoch, result, trainer.model, validation, feed.device))
+            point = _record(epoch, result, trainer.model, validation, feed.device)
+            trainer.history.append(point | _statistics(trainer, config, epoch))
             if epoch + 1 < until:
                 trainer.save(_checkpoint(partial, epoch + 1))
                 files.remove(_checkpoint(partial, epoch))
@@ -149,12 +150,18 @@ def _schedule(config: TrainConfig, feed: Feed) -> Schedule:
     )
 
 
+def _statistics(trainer: Trainer, config: TrainConfig, epoch: int) -> dict[str, float]:
+    """Return the numbers of the objective in an epoch, none before it begins."""
+    return trainer.objective.statistics() if epoch >= begin_of(config) else {}
+
+
 def begin_of(config: TrainConfig) -> int:
     """Return the first epoch of the objective, from 0."""
     if config.objective in LAST_EPOCH:
         return config.epochs - 1
     # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
-    return math.ceil(config.settings().get(START, 0.0) * config.epochs - 1e-6)
+    start = float(config.settings().get(START, 0.0))
+    return math.ceil(start * config.epochs - 1e-6)
 
 
 def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
@@ -162,9 +169,9 @@ def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
     effective = effective_sample_size(feed.weights.numpy())
     return [
         {
-            **entry,
             "learning_rate": schedule.rate(int(entry["epoch"]) - 1, feed.steps - 1),
             "effective_sample_size": effective,
+            **entry,
         }
         for entry in history
     ]

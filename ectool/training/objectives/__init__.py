@@ -15,6 +15,7 @@ from ectool.training.objectives.base import Batches, Objective, Setup
 from ectool.training.objectives.cgc import CGC
 from ectool.training.objectives.cutmix import CutMix
 from ectool.training.objectives.erm import ERM
+from ectool.training.objectives.explanation_consistency import ExplanationConsistency
 from ectool.training.objectives.focal import Focal
 from ectool.training.objectives.group_dro import GroupDRO
 from ectool.training.objectives.jtt import JustTrainTwice
@@ -46,6 +47,13 @@ OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
     "saliency": SaliencyGuided,
     "cgc": CGC,
     "masktune": MaskTune,
+    "ec": ExplanationConsistency,
+    "ec-weights": ExplanationConsistency,
+    "ec-cam": ExplanationConsistency,
+    "ec-samples": ExplanationConsistency,
+    "ec-permuted": ExplanationConsistency,
+    "ec-random": ExplanationConsistency,
+    "ec-rate": ExplanationConsistency,
 }
 
 __all__ = ["OBJECTIVES", "Batches", "Objective", "Setup"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -53,6 +54,10 @@ class Objective(nn.Module):
     def after(self, model: nn.Module, batch: TrainingBatch, position: Position) -> None:
         """Update the state after the optimizer's step; nothing by default."""
 
+    def statistics(self) -> dict[str, float]:
+        """Return numbers of the last epoch for the learning curves; none by default."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -67,7 +72,7 @@ class Setup:
         moves: Whether augmentation moves the pixels of a sample between epochs.
     """
 
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     model: Classifier
     labels: Labels
     groups: Int64[Tensor, "n"] | None

@@ -9,6 +9,7 @@ import pytest
 
 from ectool.config import TrainConfig
 from ectool.config.objectives import (
+    NAMES,
     NEEDS_GROUPS,
     OBJECTIVE_OPTIONS,
     ONE_LABEL,
@@ -42,7 +43,7 @@ def test_an_unknown_objective_is_refused():
 
 def test_every_option_applies_to_an_objective():
     applied = {name for names in OBJECTIVE_OPTIONS.values() for name in names}
-    assert applied == set(ObjectiveOptions.model_fields) - {"objective"}
+    assert applied == set(ObjectiveOptions.model_fields) - NAMES
 
 
 def test_the_key_of_plain_training_is_that_of_earlier_versions():
@@ -74,3 +75,10 @@ def test_options_of_other_objectives_are_refused():
         config(gamma=1.0)
     with pytest.raises(UsageError, match=r"--strength.*got --objective focal"):
         config(objective="focal", strength=0.5)
+
+
+def test_online_is_short_for_explanation_consistency():
+    assert config(online=True).keyed() == config(objective="ec").keyed()
+    assert config(online=True, objective="ec", cap=2).objective == "ec"
+    with pytest.raises(UsageError, match=r"--online: expected no other.*got --objective focal"):
+        config(online=True, objective="focal")

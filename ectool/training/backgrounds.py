@@ -1,0 +1,73 @@
+"""Backgrounds of training images: found by the input gradient, and swapped within a batch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from ectool.attacks.ball import Pixels
+from ectool.attacks.masks import quantile
+
+TRUNCATE = 3.0
+"""Radius at which the Gaussian is truncated, in standard deviations."""
+
+
+def gradient_background(
+    pixels: Pixels, gradient: Pixels, q: float, sigma: float
+) -> Bool[Tensor, "n h w"]:
+    """Return the pixels with the smallest contributions to the loss.
+
+    ``background = G(sum_c |x_c * g_c|) <= t`` with g the gradient of the loss, G a Gaussian, and t
+    the q-quantile of each image: input × gradient (Shrikumar et al. 2016, arXiv 1605.01713) as a
+    mask. It has the resolution of the pixels and needs no pass besides that of the attack. Black
+    pixels have no contribution.
+
+    Args:
+        pixels: Images in [0, 1].
+        gradient: Gradient of the loss with respect to the pixels.
+        q: Share of the background, in [0, 1].
+        sigma: Standard deviation of the Gaussian as a share of the height; 0 for none.
+    """
+    saliency = (pixels * gradient).abs().sum(1)
+    return quantile(smooth(saliency, sigma * saliency.shape[1]), q)
+
+
+def smooth(maps: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
+    """Convolve maps with a Gaussian of `sigma` pixels, truncated at three of them.
+
+    Edges are reflected without repeating the edge.
+    """
+    reach = min(math.ceil(TRUNCATE * sigma), min(maps.shape[1:]) - 1)
+    if reach == 0:
+        return maps
+    offsets = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = kernel / kernel.sum()
+    planes = F.pad(maps[:, None], (reach,) * 4, mode="reflect")
+    rows = F.conv2d(planes, kernel.view(1, 1, 1, -1))
+    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
+
+
+def swap_backgrounds(
+    pixels: Pixels, background: Bool[Tensor, "n h w"], order: Int64[Tensor, "n"]
+) -> Pixels:
+    """Replace the background of each image with that of another image of the batch.
+
+    The object of the other image is filled with the mean colour of its background. An image that
+    would be background as a whole stays as it is, for it would lose its object.
+
+    Args:
+        pixels: Images in [0, 1].
+        background: True on the background.
+        order: The other image for each image.
+    """
+    is_background = background[:, None]
+    count = is_background.sum((2, 3), keepdim=True).clamp(min=1)
+    mean = (pixels * is_background).sum((2, 3), keepdim=True) / count
+    filled = torch.where(is_background, pixels, mean)
+    whole = background.all((1, 2))[:, None, None, None]
+    return torch.where(is_background & ~whole, filled[order], pixels)
