@@ -189,6 +189,22 @@ def soften(background: Bool[Tensor, "n h w"], pixels: int) -> Float[Tensor, "n h
     return steps / (pixels + 1)
 
 
+def split(
+    weight: Bool[Tensor, "n h w"] | Float[Tensor, "n h w"], object_share: float
+) -> Float[Tensor, "n h w"]:
+    """Give the object a radius of its own: ``object_share + (1 - object_share) * weight``.
+
+    Args:
+        weight: Share of the radius at each pixel, 0 on the object.
+        object_share: Radius on the object as a share of that on the background, in [0, 1].
+
+    Returns:
+        Weights in [object_share, 1]; exactly 1 where the weight is 1.
+    """
+    soft = weight.float()
+    return torch.lerp(torch.full_like(soft, object_share), torch.ones_like(soft), soft)
+
+
 @dataclass(frozen=True)
 class BackgroundRule:
     """A mask rule and what it requires.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -16,7 +16,9 @@ MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inver
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
 Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "swap", "explanation"]
 
-_BOUNDED = frozenset({"norm", "eps"})
+ROUNDING = 2e-7
+"""Added to a share of eps, so that float32 does not round 7/10 of 10 levels to less than 7."""
+_BOUNDED = frozenset({"norm", "eps", "object_eps"})
 _LOSS = frozenset({"loss", "target_class"})
 _ITERATED = _BOUNDED | {"steps", "random_start", "restarts", "init"}
 ATTACK_OPTIONS: dict[str, frozenset[str]] = {
@@ -53,6 +55,9 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         16 / 255,
         "Radius of the ball in pixel units, e.g. 8/255; or auto, the radius at which half of the "
         "correct predictions change; not for blur, fill and swap.",
+    )
+    object_eps: Number | None = option(
+        None, "Radius of the ball outside the background; at most eps. Default: 0.", ge=0
     )
     alpha: Number | None = option(
         None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0
@@ -100,6 +105,22 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         """
         return float(self.eps)
 
+    @property
+    def object_share(self) -> float:
+        """Return the radius on the object as a share of eps."""
+        share = (self.object_eps or 0.0) / self.radius
+        return min(1.0, share * (1 + ROUNDING))
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result.
+
+        Without a radius on the object, so that the keys of earlier versions stay valid.
+        """
+        keyed = super().keyed()
+        if not keyed["object_eps"]:
+            del keyed["object_eps"]
+        return keyed
+
     @model_validator(mode="after")
     def _check(self) -> PerturbConfig:
         """Reject options that do not apply to the attack or the mask, and invalid radii.
@@ -132,6 +153,7 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
                 expected = "less than or equal to 1"
                 raise _misfit(name, expected, f"{value:g}", "use pixel units, e.g. 8/255")
         self._check_grid()
+        self._check_object()
         if self.fill_color is not None and not all(0 <= c <= 1 for c in self.fill_color):
             got = ",".join(f"{c:g}" for c in self.fill_color)
             raise _misfit("fill_color", "three numbers in [0, 1]", got, "divide grey levels by 255")
@@ -148,6 +170,20 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         elif "eps" in ATTACK_OPTIONS[self.attack] and whole_levels(self.eps) < 1:
             expected = "at least one grey level, 1/255, because images are stored as uint8"
             raise _misfit("eps", expected, format_eps(self.eps), "increase the radius")
+
+    def _check_object(self) -> None:
+        """Reject a radius on the object that is not a share of eps."""
+        if self.object_eps is None:
+            return
+        if self.eps == "auto":
+            expected = "a number as --eps, which it is a share of"
+            raise _misfit("object_eps", expected, "--eps auto", "give --eps a radius")
+        if self.object_eps > self.radius:
+            expected = f"at most --eps {format_eps(self.radius)}"
+            got = format_eps(self.object_eps)
+            raise _misfit(
+                "object_eps", expected, got, "exchange the radii, and give --mask inverse"
+            )
 
     def _check_mask(self) -> None:
         if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):

@@ -86,7 +86,10 @@ class ScoreConfig(ShardOptions):
         1.0, "Exponent of the weights (1 - E)^gamma; E: explanation consistency.", ge=0
     )
     momentum: Number = option(
-        0.0, "Share of the previous round in the averaged weights.", ge=0, lt=1
+        0.0,
+        "Share of the previous round in the averaged weights; 1 keeps those of the first round.",
+        ge=0,
+        le=1,
     )
     cap: Number = option(10.0, "Maximum weight; the mean weight is 1.", ge=1)
     floor: Number = option(

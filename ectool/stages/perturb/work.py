@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
-from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften
+from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften, split
 from ectool.attacks.random_start import other_rows
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
@@ -201,6 +201,8 @@ class PerturbWork:
         )
         start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
         weight = soften(background, self.config.soft) if self.config.soft else background
+        if self.config.object_eps:
+            weight = split(weight, self.config.object_share)
         attacked = AttackBatch.of(batch, pixels, weight, logits, start)
         return Prepared(attacked, images, targets, background, explanation)
 

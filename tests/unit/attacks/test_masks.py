@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from ectool.attacks.ball import LinfBall
 from ectool.attacks.masks import (
     BACKGROUND_RULES,
     dilate,
@@ -22,8 +23,10 @@ from ectool.attacks.masks import (
     outside_object,
     quantile,
     soften,
+    split,
     threshold,
 )
+from ectool.config import PerturbConfig
 
 
 def maps(n: int = 5, size: int = 9, seed: int = 0) -> torch.Tensor:
@@ -251,3 +254,23 @@ def test_otsu_of_the_greatest_span_of_float32():
     most = torch.finfo(torch.float32).max
     heatmap = torch.tensor([[[-most, -most, most, most]]])
     assert otsu(heatmap).flatten().tolist() == [True, True, False, False]
+
+
+def test_split_radii_lie_on_the_grid():
+    background = torch.tensor([[[True, False]]])
+    for levels in range(1, 33):
+        for inner in range(levels + 1):
+            share = PerturbConfig(
+                model="m", output="o", eps=levels / 255, object_eps=inner / 255
+            ).object_share
+            ball = LinfBall.around(
+                torch.full((1, 3, 1, 2), 0.5), split(background, share), levels / 255
+            )
+            moved = ball.round(torch.ones(1, 3, 1, 2)).int() - 128
+            assert moved[0, 0, 0].tolist() == [levels, inner]
+
+
+def test_split_keeps_soft_edges():
+    weight = torch.tensor([[[0.0, 0.25, 1.0]]])
+    assert split(weight, 0.4)[0, 0].tolist() == pytest.approx([0.4, 0.55, 1.0])
+    assert split(weight, 0.4)[0, 0, 2] == 1

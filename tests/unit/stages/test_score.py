@@ -106,6 +106,11 @@ class TestMomentum:
             assert found["weight"][row] == pytest.approx(expected, rel=1e-5)
         np.testing.assert_array_equal(found["similarity"], plain["similarity"])
 
+    def test_one_keeps_the_first_weights(self, assess, read):
+        first = assess("first.zarr")
+        kept = read(assess("kept.zarr", previous=first, momentum=1, gamma=3))
+        np.testing.assert_allclose(kept["weight"], read(first)["weight"], rtol=1e-5)
+
     def test_they_change_the_key_and_are_a_parent(self, assess):
         first = assess("first.zarr")
         manifest = read_manifest(assess(previous=first))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ectool.artifacts.store import read_manifest
 from ectool.attacks.masks import otsu
 from ectool.config import PerturbConfig
-from ectool.errors import InputError, OutputExistsError
+from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import perturb
@@ -304,3 +304,54 @@ class TestResume:
         assert not outcome(path, listener, shard_size=8, resume=True).is_new
         assert listener.notes == []
         assert [file.stat().st_mtime_ns for file in files] == before
+
+
+class TestObjectRadius:
+    @pytest.mark.parametrize("mask", ["quantile", "inverse", "object"])
+    @pytest.mark.parametrize("soft", [0, 2])
+    def test_each_side_has_its_radius(self, mask, soft, attack, read, clean, tmp_path):
+        path = attack(tmp_path / "adv.zarr", mask=mask, soft=soft, object_eps=2 / 255, steps=3)
+        found = read(path)
+        moved = np.abs(found["image"].astype(int) - clean).max(axis=1)
+        background = found["background"]
+        assert moved[~background].max() == 2
+        assert moved[background].max() <= LEVELS
+        if not soft:
+            assert moved[background].max() == LEVELS
+
+    def test_no_radius_is_the_default(self, attack, read, cold, tmp_path):
+        path = attack(tmp_path / "adv.zarr", shard_size=8, object_eps=0)
+        assert read_manifest(path).key == read_manifest(cold).key
+        assert "object_eps" not in read_manifest(path).recipe.config
+
+    def test_a_warm_start_keeps_what_the_object_has(self, attack, read, clean, tmp_path):
+        options = {"object_eps": 3 / 255}
+        first = attack(tmp_path / "a.zarr", **options)
+        warm = read(attack(tmp_path / "b.zarr", init=first, steps=0, **options))
+        same = np.abs(warm["image"].astype(int) - read(first)["image"])
+        assert same.max() == 0
+
+    def test_in_the_l2_ball(self, attack, read, clean, tmp_path):
+        options = {"norm": "l2", "eps": 2.0, "object_eps": 0.5}
+        found = read(attack(tmp_path / "adv.zarr", **options))
+        moved = (found["image"].astype(int) - clean) / 255
+        inside = np.where(found["background"][:, None], 0, moved)
+        lengths = np.sqrt((inside**2).sum((1, 2, 3)))
+        assert 0 < lengths.max() <= 0.5 + 1e-6
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"object_eps": 7 / 255}, r"--object-eps: expected at most --eps 6/255, got 7/255"),
+            ({"object_eps": 1 / 255, "eps": "auto"}, "--object-eps: expected a number as --eps"),
+            (
+                {"object_eps": 1 / 255, "attack": "blur", "eps": None, "steps": None},
+                r"--object-eps: expected an attack",
+            ),
+        ],
+    )
+    def test_a_radius_that_does_not_fit_is_refused(self, options, message):
+        given = {"eps": LEVELS / 255, **options}
+        given = {name: value for name, value in given.items() if value is not None}
+        with pytest.raises(UsageError, match=message):
+            PerturbConfig(model="m", output="o", **given)
