@@ -54,7 +54,7 @@ $(VENV)/installed-bench: $(VENV)/installed-test
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/ectool run pipelines/digits.toml --output $(DEMO)
+	$(BIN)/ectool run pipelines/digits.toml --output $(DEMO) --processes 2
 	@echo "The report: file://$(abspath $(DEMO))/report.html"
 
 # Compiled tests and modules are kept, whatever the environment says: every process that a test starts

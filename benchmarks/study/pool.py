@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import multiprocessing
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from benchmarks.study.grid import Job
 from benchmarks.study.job import DIGEST, ERROR, read_result, run_job, versions_of
 from ectool.errors import EctoolError, InputError
+from ectool.stages.run.processes import workers
 
 JOBS_OF_A_PROCESS = 40
 """A process is replaced after this many jobs, so that no memory is lost for hours."""
@@ -37,8 +37,7 @@ def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool) -
         _log(f"{len(jobs) - len(left)} of {len(jobs)} jobs are finished, {len(left)} are left")
         if not left:
             return 0
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, max_tasks_per_child=JOBS_OF_A_PROCESS) as pool:
+        with workers(processes, tasks_per_process=JOBS_OF_A_PROCESS) as pool:
             tasks = {pool.submit(attempt, job, root): job for job in left}
             return _watch(tasks)
 

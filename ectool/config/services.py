@@ -83,6 +83,12 @@ class RunConfig(ForceOptions, DeviceOptions):
         "Use a small network, few images and few epochs: the whole chain in a minute.",
         keyed=False,
     )
+    processes: int = option(
+        1,
+        "Processes that train and evaluate arms and seeds at the same time; they share the cores.",
+        ge=1,
+        keyed=False,
+    )
     report: bool = option(True, "Write report.html, report.json and strip.png.", keyed=False)
 
 

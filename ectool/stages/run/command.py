@@ -11,6 +11,7 @@ from ectool.stages import report
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord, RunRecord
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
+from ectool.stages.run.processes import run_ahead
 from ectool.types import SILENT, Outcome, Reporter, merged
 
 
@@ -27,6 +28,8 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     experiment = open_experiment(config)
     table = experiment.config
     runs, outcomes = list[RunRecord](), list[Outcome]()
+    if config.processes > 1:
+        outcomes += run_ahead(config, experiment, reporter)
     with reporter.task("run", len(table.seeds) * len(table.arms)) as advance:
         for seed in table.seeds:
             for name, arm in table.arms.items():

@@ -1,0 +1,111 @@
+"""The chains of an experiment in several processes, each with its share of the threads.
+
+Afterwards `run` finds their artifacts up to date: it only writes the record and the report.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+from ectool.config import RunConfig
+from ectool.stages.run.arm import Chain
+from ectool.stages.run.plan import Experiment, open_experiment
+from ectool.types import SILENT, Outcome, Reporter
+
+Task = tuple[int, tuple[str, ...]]
+"""A seed, and arms that one process runs one after the other."""
+
+
+def run_ahead(config: RunConfig, experiment: Experiment, reporter: Reporter) -> list[Outcome]:
+    """Run all chains in `config.processes` processes; return the outcomes of their stages.
+
+    Raises:
+        EctoolError: That of the first chain with an error; the other processes end.
+    """
+    share = max(1, (os.cpu_count() or 1) // config.processes)
+    config = config.model_copy(update={"threads": config.threads or share})
+    outcomes, left = list[Outcome](), tasks_of(experiment)
+    with workers(min(config.processes, len(left))) as pool:
+        futures = {pool.submit(_run_task, config, task): task for task in left}
+        with reporter.task("run", len(left)) as advance:
+            for future in as_completed(futures):
+                seed, arms = futures[future]
+                outcomes += future.result()
+                reporter.note(f"seed {seed}, {' and '.join(arms)}: done")
+                advance(1)
+    return outcomes
+
+
+def tasks_of(experiment: Experiment) -> list[Task]:
+    """Return the tasks of an experiment, those with most rounds first.
+
+    Arms with the same options of train share the warm-up of a seed, so one process runs them.
+    """
+    arms = experiment.config.arms
+    shared = tuple(name for name, arm in arms.items() if not arm.train)
+    alone = [(name,) for name, arm in arms.items() if arm.train]
+    tasks = [
+        (seed, names)
+        for names in ([shared] if shared else []) + alone
+        for seed in experiment.config.seeds
+    ]
+    return sorted(tasks, key=lambda task: -sum(arms[n].reweight == "consistency" for n in task[1]))
+
+
+def _run_task(config: RunConfig, task: Task) -> list[Outcome]:
+    """Run the chains of a task, in a process of its own."""
+    warnings.simplefilter("ignore")
+    experiment = open_experiment(config)
+    seed, arms = task
+    outcomes = list[Outcome]()
+    for name in arms:
+        chain = Chain(experiment, seed, name, experiment.config.arms[name], SILENT)
+        chain.run()
+        outcomes += chain.outcomes
+    return outcomes
+
+
+@contextmanager
+def workers(count: int, *, tasks_per_process: int | None = None) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of new Python processes, which end with the block and with this process.
+
+    Processes of a pool outlive one that was killed. Here, each waits for the end of a pipe, which
+    the system closes.
+
+    Args:
+        count: Number of processes.
+        tasks_per_process: Tasks after which a process is replaced by a new one.
+    """
+    context = multiprocessing.get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    with ProcessPoolExecutor(
+        count, context, _begin, (reader,), max_tasks_per_child=tasks_per_process
+    ) as pool:
+        try:
+            yield pool
+        except BaseException:
+            writer.close()  # at an interrupt or error, no task is finished first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    writer.close()
+    reader.close()
+
+
+def _begin(reader: Connection) -> None:
+    """Leave interrupts to the first process, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(reader,), daemon=True).start()
+
+
+def _end_with(reader: Connection, end: Callable[[int], None] = os._exit) -> None:
+    with suppress(EOFError, OSError):
+        reader.recv_bytes()
+    end(1)
