@@ -13,6 +13,7 @@ from scipy import stats
 from benchmarks.study import code, collect, grid, job, plots, pool, tuning
 from docs import make_study
 from ectool.config import EvaluateConfig, RunConfig
+from ectool.config.objectives import OBJECTIVE_OPTIONS
 from ectool.errors import InputError, UsageError
 from ectool.settings import validate
 from ectool.stages.run.plan import open_experiment
@@ -116,6 +117,11 @@ class TestFiles:
     def test_every_arm_has_the_same_budget_at_most(self):
         arms = grid.read_toml(ROOT / "pipelines/study/objectives.toml")
         assert all(1 <= len(arm["settings"]) <= 6 for arm in arms.values())
+
+    def test_every_objective_has_an_arm(self):
+        arms = grid.read_toml(ROOT / "pipelines/study/objectives.toml")
+        named = {arm.get("train", {}).get("objective", "erm") for arm in arms.values()}
+        assert named == set(OBJECTIVE_OPTIONS)
 
     def test_the_quick_study_is_a_part_of_the_whole(self):
         whole = grid.read_grid(ROOT / "pipelines/study/study.toml")
