@@ -121,6 +121,11 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
         "ssim": SCORE,
         "top_iou": SCORE,
     },
+    "filters": {
+        "sample_id": ID,
+        "label": LABEL,
+        "maps": ArraySpec("f", (SAMPLE, "filter", "map_height", "map_width"), negative=False),
+    },
     "faithfulness": {
         "sample_id": ID,
         "label": LABEL,

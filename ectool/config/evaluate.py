@@ -21,8 +21,11 @@ SUITES = (
     "faithfulness",
     "sanity",
     "stability",
+    "filters",
 )
 """Groups of metrics, each of which can be computed without the others."""
+DEFAULT_SUITES = tuple(name for name in SUITES if name != "filters")
+"""Without `filters`, which describes the inside of a network, not its predictions or heatmaps."""
 BENCHMARK_CORRUPTIONS = (
     "gaussian_noise",
     "shot_noise",
@@ -96,7 +99,10 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
         keyed=False,
     )
     split: str = option("test", "Split of the data set.")
-    suite: Suites = option(SUITES, f"Suites of metrics: any of {', '.join(SUITES)}.")
+    suite: Suites = option(
+        DEFAULT_SUITES,
+        f"Suites of metrics: any of {', '.join(SUITES)}. Default: all but filters.",
+    )
     attacks: Attacks = option(
         ("fgsm", "pgd", "background", "apgd-ce"), f"robustness: any of {attacks_help()}."
     )
@@ -128,7 +134,9 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
         ("gradcam++", "layercam"), "stability: methods to compare with --method."
     )
     subset: int = option(
-        500, "faithfulness, sanity, stability: maximum number of samples, selected by a hash.", ge=1
+        500,
+        "faithfulness, sanity, stability, filters: maximum number of samples, selected by a hash.",
+        ge=1,
     )
     draws: int = option(
         8,

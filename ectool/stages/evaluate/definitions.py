@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ectool.stages.evaluate.suites.classification import metrics as classification
 from ectool.stages.evaluate.suites.debiasing import metrics as debiasing
 from ectool.stages.evaluate.suites.faithfulness import metrics as faithfulness
+from ectool.stages.evaluate.suites.filters import metrics as filters
 from ectool.stages.evaluate.suites.info import Family, MetricInfo
 from ectool.stages.evaluate.suites.localization import metrics as localization
 from ectool.stages.evaluate.suites.robustness import metrics as robustness
@@ -26,6 +27,7 @@ METRICS: Mapping[str, Mapping[str, MetricInfo]] = {
     "faithfulness": faithfulness.METRICS,
     "sanity": sanity.METRICS,
     "stability": stability.METRICS,
+    "filters": filters.METRICS,
 }
 """Metrics by suite and name."""
 FAMILIES: Mapping[str, Mapping[str, Family]] = {

@@ -40,8 +40,8 @@ from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
 from ectool.stages.evaluate.suites.robustness.suite import package_key
 from ectool.types import Outcome, Reporter
 
-EXPLAINED = ("localization", "faithfulness", "sanity", "stability")
-"""Suites that need heatmaps."""
+EXPLAINED = ("localization", "faithfulness", "sanity", "stability", "filters")
+"""Suites that need heatmaps, or the maps of a layer."""
 UNATTACKED = {"classification", "debiasing"}
 """Suites without attacks, whose loss was another one in earlier versions."""
 BASELINE = "corruption_baseline"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -12,6 +10,7 @@ from torch.nn import functional as F
 
 from ectool.config.interpretable import EVERY, GROUPS
 from ectool.errors import UsageError
+from ectool.metrics.filters.groups import filter_similarity, spectral_groups
 from ectool.models.objective import Labels
 from ectool.training.batch import Position
 from ectool.training.interpretable.base import AllMaps, FilterLoss, FilterSetup, Maps
@@ -68,7 +67,7 @@ class ICCNN(FilterLoss):
             return
         mean, covariance = moments(maps)
         seed = int(torch.randint(2**31, (1,), generator=position.generator))
-        groups = cluster(similarity(covariance), self.count, seed)
+        groups = spectral_groups(filter_similarity(covariance), self.count, seed)
         self.mean.copy_(mean)
         self.groups.copy_(torch.from_numpy(groups))
 
@@ -130,34 +129,6 @@ def moments(maps: AllMaps) -> tuple[Float[Tensor, "c m"], Float64[np.ndarray, "c
         raise ValueError("no training images")
     mean = total / count
     return mean.float(), (products / count - mean @ mean.T).numpy()
-
-
-def similarity(covariance: Float64[np.ndarray, "c c"]) -> Float64[np.ndarray, "c c"]:
-    """Return ``rho + 1`` in [0, 2]; a filter with constant maps has correlation 0 with others."""
-    deviation = np.sqrt(np.diag(covariance).clip(min=0))
-    scale = np.outer(deviation, deviation)
-    rho = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > TINY**2)
-    np.fill_diagonal(rho, 1)
-    found: Float64[np.ndarray, "c c"] = rho.clip(-1, 1) + 1
-    return found
-
-
-def cluster(pairs: Float64[np.ndarray, "c c"], count: int, seed: int) -> Int64[np.ndarray, "c"]:
-    """Return the group of each filter by spectral clustering (scikit-learn).
-
-    Args:
-        pairs: Similarity of each pair, symmetric and at least 0.
-        count: Number of groups; some may remain empty.
-        seed: Seed of its random starts.
-    """
-    from sklearn.cluster import SpectralClustering
-
-    with warnings.catch_warnings():
-        # Equal filters, such as dead ones, make fewer distinct points than groups.
-        warnings.simplefilter("ignore")
-        model = SpectralClustering(count, affinity="precomputed", random_state=seed)
-        groups: Int64[np.ndarray, "c"] = model.fit_predict((pairs + pairs.T) / 2).astype(np.int64)
-    return groups
 
 
 def _check_count(count: int, filters: int) -> None:

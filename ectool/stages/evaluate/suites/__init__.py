@@ -8,6 +8,7 @@ from ectool.stages.evaluate.suites.base import Suite
 from ectool.stages.evaluate.suites.classification import suite as classification
 from ectool.stages.evaluate.suites.debiasing import suite as debiasing
 from ectool.stages.evaluate.suites.faithfulness import suite as faithfulness
+from ectool.stages.evaluate.suites.filters import suite as filters
 from ectool.stages.evaluate.suites.localization import suite as localization
 from ectool.stages.evaluate.suites.robustness import suite as robustness
 from ectool.stages.evaluate.suites.sanity import suite as sanity
@@ -21,5 +22,6 @@ SUITES: Mapping[str, Suite] = {
     "faithfulness": faithfulness.SUITE,
     "sanity": sanity.SUITE,
     "stability": stability.SUITE,
+    "filters": filters.SUITE,
 }
 """By name, in the order of results and reports."""

@@ -131,7 +131,7 @@ def test_what_has_another_range_is_no_share():
     metrics = {name: info for own in METRICS.values() for name, info in own.items()}
     assert {name for name, info in metrics.items() if not info.is_share} == {
         *("nll", "brier", "mce", "relative_mce", "location_instability"),
-        *("sensitivity_max", "sanity_cascading", "sanity_independent"),
+        *("sensitivity_max", "sanity_cascading", "sanity_independent", "filter_instability"),
     }
     assert not describe("agreement@layercam").is_share
     assert describe("accuracy@original").is_share

@@ -147,3 +147,24 @@ def test_only_the_method_with_masks_masks_the_layer(model):
 def test_the_filters_of_a_transformer_are_refused():
     with pytest.raises(InputError, match=r"layer .*: expected a convolutional layer"):
         beside((ERM(),), "icnn", transformer(torchvision_vit), layer=None, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("name", INTERPRETABLE)
+@pytest.mark.parametrize(
+    "architecture", ["resnet18", pytest.param("densenet121", marks=pytest.mark.slow)]
+)
+def test_any_convolutional_network_can_be_trained(architecture, name, place):
+    """Also those that overwrite the output of the layer in place."""
+    side = 64
+    model = create(architecture, ("a", "b", "c"), seed=0, input_size=(side, side)).train()
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.rand(4, 3, side, side, generator=draw)
+    batch = TrainingBatch(pixels, torch.tensor([0, 1, 2, 0]), torch.ones(4), torch.arange(4))
+    (both,) = beside((ERM(),), name, model, layer=None, settings=SETTINGS)
+    for epoch in range(2):
+        both.begin(model, torch.optim.SGD(model.parameters()), lambda: [batch], place(epoch))
+        plain = ERM()(model, batch, place(epoch)).loss
+        loss = both(model, batch, place(epoch)).loss
+    loss.backward()
+    assert loss.item() != plain.item()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from ectool.errors import UsageError
+from ectool.metrics.filters.groups import filter_similarity
 from ectool.training.interpretable.base import FilterSetup
 from ectool.training.interpretable.iccnn import (
     ICCNN,
     MOMENTUM,
-    cluster,
     correlation,
     moments,
     shares,
-    similarity,
 )
 
 FILTERS, SIZE, CLASSES = 5, (3, 4), 3
@@ -98,7 +97,7 @@ def test_moments_are_those_of_all_images(maps, labels):
     mean, covariance = moments(lambda: [(maps[:4], labels[:4]), (maps[4:], labels[4:])])
     x = maps.double().numpy()
     np.testing.assert_allclose(mean.numpy(), x.mean(0).reshape(FILTERS, -1), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(similarity(covariance), slow_pairs(x, x.mean(0)), rtol=1e-4)
+    np.testing.assert_allclose(filter_similarity(covariance), slow_pairs(x, x.mean(0)), rtol=1e-4)
 
 
 def test_constant_filters_have_no_correlation(maps, labels):
@@ -106,24 +105,12 @@ def test_constant_filters_have_no_correlation(maps, labels):
     flat = maps.flatten(2) - maps.flatten(2).mean(0)
     assert correlation(flat)[2].abs().max() < 1e-3
     _, covariance = moments(lambda: [(maps, labels)])
-    np.testing.assert_allclose(np.delete(similarity(covariance)[2], 2), 1)
+    np.testing.assert_allclose(np.delete(filter_similarity(covariance)[2], 2), 1)
 
 
 def test_shares_of_a_group_without_members_are_zero():
     member = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert shares(torch.ones(2, 2), member).tolist() == [1, 0]
-
-
-def test_similar_filters_form_groups():
-    truth = np.repeat([0, 1, 2], 4)
-    pairs = 0.5 + 1.4 * (truth[:, None] == truth)
-    found = cluster(pairs, 3, seed=0)
-    assert ((found[:, None] == found) == (truth[:, None] == truth)).all()
-    assert (cluster(pairs, 3, seed=0) == found).all()
-
-
-def test_equal_filters_are_grouped_without_a_warning():
-    assert set(cluster(np.full((6, 6), 2.0), 3, seed=0)) <= {0, 1, 2}
 
 
 def test_groups_are_formed_again_every_few_epochs(make, maps, labels):

@@ -1,0 +1,1 @@
+"""Filters of a layer: the parts and patterns that they stand for."""

@@ -1,0 +1,40 @@
+"""Maps of the filters of the target layer for one batch."""
+
+from __future__ import annotations
+
+from ectool.artifacts.schema import Arrays
+from ectool.datasets.base import Dataset, Indices
+from ectool.explainers.cut import run_forward
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.stages.common.batches import ImageBatch, LabelledImages
+from ectool.stages.common.loaded import check_finite
+
+
+class FilterWork:
+    """Records the maps of the target layer after ReLU, and after a mask; see `shards.Work`.
+
+    Cost: 1 forward pass for each image.
+
+    Args:
+        model: A frozen classifier.
+        dataset: The images.
+    """
+
+    def __init__(self, model: Classifier, dataset: Dataset) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.images = LabelledImages(dataset, self.device)
+
+    def load(self, rows: Indices) -> ImageBatch:
+        """Read samples."""
+        return self.images.load(rows)
+
+    def compute(self, batch: ImageBatch) -> Arrays:
+        """Return the maps of every filter."""
+        maps, logits = run_forward(self.model, to_pixels(batch.images, self.device))
+        check_finite(logits, batch.sample_ids)
+        return {**batch.columns, "maps": maps.relu().float().contiguous().cpu().numpy()}
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
+        """Return no findings."""
+        return {}
