@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from miniatures.voc import write_voc2007
 from scipy.special import expit
 
+from ectool.artifacts.store import read_manifest
 from ectool.config import (
     DataOptions,
     EvaluateConfig,
@@ -137,6 +138,22 @@ def test_the_attack_raises_the_loss_of_the_labels_that_count(chain, dataset):
     rises = losses(samples["logits_adversarial"]) - losses(samples["logits_clean"])
     assert rises.mean() > 0
     assert (rises > -1e-4).mean() > 0.9
+
+
+def test_an_automatic_radius_counts_every_present_label_that_is_predicted(
+    options, model, read, tmp_path
+):
+    given = {**options, "model": str(model), "mask": "full", "steps": 1, "eps": "auto"}
+    path = perturb.run(PerturbConfig(**given, output=tmp_path / "adv.zarr")).path
+    arrays, found = read(path), read_manifest(path).all_findings()
+    predicted = [
+        [(row, k) for row, k in np.argwhere(arrays["label"] == 1).tolist() if logits[row, k] > 0]
+        for logits in (arrays["logits_clean"], arrays["logits_adversarial"])
+    ]
+    kept = len(set(predicted[0]) & set(predicted[1]))
+    assert found["eps_correct_predictions"] == len(predicted[0]) > 0
+    assert found["eps_changed_predictions"] == pytest.approx(1 - kept / len(predicted[0]), abs=1e-6)
+    assert found["eps_changed_predictions"] >= 0.5
 
 
 def test_consistency_is_the_mean_over_labels(chain, dataset):
