@@ -1,4 +1,4 @@
-"""Every objective learns a toy problem, leaves the model's mode, and repeats exactly."""
+"""Every objective learns a toy problem and leaves the model's mode."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def toy():
 
 
 def train(name, labels):
-    """Train on the toy problem; return the plain loss before and after, last epoch and model."""
+    """Train on the toy problem; return the plain loss before and after, and the last epoch."""
     pixels, _, groups = toy()
     model = create("smallcnn", ("a", "b", "c"), seed=0, input_size=(SIDE, SIDE))
     config = TrainConfig(output="model", objective=name)
@@ -59,19 +59,14 @@ def train(name, labels):
         order = torch.randperm(24, generator=place(9).generator)
         result = train_epoch(model, optimizer, batches(order), lambda _: 0.01, objective, place)
     assert model.training
-    return [*losses, loss()], result, model
+    return [*losses, loss()], result
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_learns_exactly_the_same_again(name):
-    _, labels, _ = toy()
-    (before, after), result, model = train(name, labels)
+def test_learns(name):
+    (before, after), result = train(name, toy()[1])
     assert after < before / 2
     assert math.isfinite(result.loss)
-    _, again, other = train(name, labels)
-    assert again == result
-    pairs = zip(model.parameters(), other.parameters(), strict=True)
-    assert all(torch.equal(one, two) for one, two in pairs)
 
 
 @pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - ONE_LABEL))
@@ -79,6 +74,6 @@ def test_learns_multilabel_data(name):
     labels = torch.nn.functional.one_hot(toy()[1]).to(torch.int8)
     labels[::7, 0] = -1
     labels[5] = -1
-    (before, after), result, _ = train(name, labels)
+    (before, after), result = train(name, labels)
     assert after < before / 2
     assert math.isfinite(result.loss)
