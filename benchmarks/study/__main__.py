@@ -36,6 +36,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("grid", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="of all jobs, such as cuda")
     parser.add_argument("--only", default="", help="cells whose name begins like this")
     parser.add_argument("--quick", action="store_true", help="jobs of [study.quick] alone")
     parser.add_argument("--replace", action="store_true", help="jobs of other versions of the code")
@@ -48,7 +49,13 @@ def _run(grid: Grid, options: argparse.Namespace) -> None:
 
     jobs = grid.quick() if options.quick else grid.jobs()
     jobs = [job for job in jobs if job.cell.startswith(options.only)]
-    failed = run_all(jobs, options.output, processes=options.processes, replace=options.replace)
+    failed = run_all(
+        jobs,
+        options.output,
+        processes=options.processes,
+        replace=options.replace,
+        device=options.device,
+    )
     if failed:
         sys.exit(f"{failed} jobs failed; the same command tries them again")
 

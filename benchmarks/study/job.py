@@ -61,21 +61,21 @@ def read_error(folder: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip().splitlines()[-1] if path.exists() else None
 
 
-def run_job(job: Job, root: Path) -> dict[str, Any]:
+def run_job(job: Job, root: Path, device: str = "cpu") -> dict[str, Any]:
     """Run a job, or what is left of it, and return its result.
 
-    A job that was begun with other options is begun again.
+    A job that was begun with other options is begun again. It computes with one thread.
     """
     folder = root / job.folder
     _begin(job, folder)
     start, cpu = time.perf_counter(), time.process_time()
     with counted() as passes:
         file, output = folder / FILE, folder / "run"
-        run.run(RunConfig(file=file, output=output, device="cpu", threads=1, report=False))
+        run.run(RunConfig(file=file, output=output, device=device, threads=1, report=False))
     record = ExperimentRecord.model_validate_json((output / EXPERIMENT_FILE).read_bytes())
     chain = record.runs[0].within(output)
     trained, trained_cpu = time.perf_counter(), time.process_time()
-    metrics = _curves(chain) | _evaluate(job, chain.model, folder)
+    metrics = _curves(chain) | _evaluate(job, chain.model, folder, device)
     result = {
         "cell": job.cell,
         "arm": job.arm,
@@ -85,7 +85,7 @@ def run_job(job: Job, root: Path) -> dict[str, Any]:
         "code": versions_of(job),
         "commit": commit(),
         "versions": library_versions(),
-        "machine": platform.machine(),
+        "machine": f"{platform.machine()}, {device}",
         "seconds": {
             "train": round(trained_cpu - cpu, 2),
             "train_wall": round(trained - start, 2),
@@ -115,12 +115,12 @@ def _curves(chain: RunRecord) -> dict[str, float]:
     return {name: value for name, value in last.items() if name.startswith("validation_")}
 
 
-def _evaluate(job: Job, model: Path, folder: Path) -> dict[str, float]:
+def _evaluate(job: Job, model: Path, folder: Path, device: str) -> dict[str, float]:
     """Evaluate the model with every table of options; return all metrics by name."""
     found: dict[str, float] = {}
     for name, table in job.evaluations.items():
         output = folder / name
-        values = {"device": "cpu", "threads": 1, **known(table), "model": str(model)}
+        values = {"device": device, "threads": 1, **known(table), "model": str(model)}
         evaluate.run(validate(EvaluateConfig, {**values, "output": output}, "evaluate"))
         entries = json.loads((output / RESULTS_FILE).read_text())["metrics"]
         metrics = {key: entry["value"] for key, entry in entries.items()}

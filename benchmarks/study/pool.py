@@ -20,7 +20,7 @@ JOBS_OF_A_PROCESS = 40
 """A process is replaced after this many jobs, so that no memory is lost for hours."""
 
 
-def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool) -> int:
+def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool, device: str) -> int:
     """Run all jobs that are not finished; return the number that failed.
 
     Args:
@@ -28,6 +28,7 @@ def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool) -
         root: Folder of the study; one call at a time.
         processes: Number of processes.
         replace: Compute jobs of other versions of the code again.
+        device: Device of all jobs.
 
     Raises:
         InputError: Another call is at work, or jobs were finished by another version of the code.
@@ -38,7 +39,7 @@ def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool) -
         if not left:
             return 0
         with workers(processes, tasks_per_process=JOBS_OF_A_PROCESS) as pool:
-            tasks = {pool.submit(attempt, job, root): job for job in left}
+            tasks = {pool.submit(attempt, job, root, device): job for job in left}
             return _watch(tasks)
 
 
@@ -68,14 +69,14 @@ def unfinished(jobs: Sequence[Job], root: Path, *, replace: bool) -> list[Job]:
     return left
 
 
-def attempt(job: Job, root: Path) -> dict[str, Any]:
+def attempt(job: Job, root: Path, device: str = "cpu") -> dict[str, Any]:
     """Run a job in its process; return its result, or its error, which its folder then holds."""
     import torch
 
     torch.set_num_threads(1)
     file = root / job.folder / ERROR
     try:
-        result = run_job(job, root)
+        result = run_job(job, root, device)
     except EctoolError as error:
         return _failed(file, str(error))
     except Exception:  # a bug of one objective does not stop the others
