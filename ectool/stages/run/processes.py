@@ -93,7 +93,6 @@ def workers(count: int, *, tasks_per_process: int | None = None) -> Iterator[Pro
             yield pool
         except BaseException:
             writer.close()  # at an interrupt or error, no task is finished first
-            pool.shutdown(wait=False, cancel_futures=True)
             raise
     writer.close()
     reader.close()
