@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -25,6 +25,7 @@ def make_objectives(
     With `--interpretable`, both share the loss of the filters, and the layer of the model is masked
     from here on if the method has masks.
     """
+    with_filters = _beside_filters(config, model)
     height, width = feed.dataset.size
     setup = Setup(
         {**config.settings(), "mix": config.mix},
@@ -35,14 +36,21 @@ def make_objectives(
         moves=feed.augmentation.moves,
     )
     with seeded(config.seed, 0):
-        objective = OBJECTIVES[config.objective](setup).to(feed.device)
+        objective = OBJECTIVES[config.objective](setup)
+    first, second = with_filters(objective), with_filters(ERM(setup))
+    return first.to(feed.device), second.to(feed.device)
+
+
+def _beside_filters(config: TrainConfig, model: Classifier) -> Callable[[Objective], Objective]:
+    """Return a function that puts the loss of filters beside an objective, if there is one."""
     if config.interpretable == NONE:
-        return objective, ERM(setup)
-    layer, settings = config.interpretable_layer, config.filter_settings()
-    both = beside(
-        (objective, ERM(setup)), config.interpretable, model, layer=layer, settings=settings
+        return lambda objective: objective
+    return beside(
+        config.interpretable,
+        model,
+        layer=config.interpretable_layer,
+        settings=config.filter_settings(),
     )
-    return both[0].to(feed.device), both[1].to(feed.device)
 
 
 @contextmanager

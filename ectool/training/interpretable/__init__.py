@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -30,17 +31,14 @@ __all__ = ["INTERPRETABLE", "BesideFilters", "FilterLoss", "FilterSetup", "besid
 
 
 def beside(
-    objectives: tuple[Objective, ...],
-    name: str,
-    model: Classifier,
-    *,
-    layer: str | None,
-    settings: Mapping[str, float],
-) -> tuple[Objective, ...]:
-    """Return objectives with the loss of interpretable filters beside, which they share.
+    name: str, model: Classifier, *, layer: str | None, settings: Mapping[str, float]
+) -> Callable[[Objective], Objective]:
+    """Return a function that puts the loss of interpretable filters beside an objective.
+
+    All objectives share its state. Objectives that copy the model are made afterwards, so that
+    their copies have the masks, too.
 
     Args:
-        objectives: The objectives.
         name: A row of `INTERPRETABLE`.
         model: The model; for a method with masks, its layer is masked from here on.
         layer: Name of the layer of the filters. Default: the target layer of the model.
@@ -57,7 +55,7 @@ def beside(
     if filters.has_masks:
         add_template_masks(model.network, layer)
         model.spec = replace(model.spec, masked_layer=layer)
-    return tuple(BesideFilters(o, filters, layer, settings[STRENGTH]) for o in objectives)
+    return partial(BesideFilters, filters=filters, layer=layer, strength=settings[STRENGTH])
 
 
 def _shape_of_maps(model: Classifier, layer: str) -> torch.Size:

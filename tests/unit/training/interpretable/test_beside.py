@@ -120,7 +120,8 @@ def test_hooks_are_removed_and_the_mode_stays(model, batch, place):
 
 @pytest.mark.parametrize("name", INTERPRETABLE)
 def test_objectives_share_the_state_of_the_filters(name, model, batch, place):
-    first, second = beside((ERM(), ERM()), name, model, layer=None, settings=SETTINGS)
+    put = beside(name, model, layer=None, settings=SETTINGS)
+    first, second = put(ERM()), put(ERM())
     assert first.filters is second.filters
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     for epoch in range(2):
@@ -131,22 +132,22 @@ def test_objectives_share_the_state_of_the_filters(name, model, batch, place):
         assert loss.isfinite()
     assert all(p.grad is not None for p in model.parameters())
     state = first.state_dict()
-    again, _ = beside((ERM(), ERM()), name, model, layer=None, settings=SETTINGS)
+    again = beside(name, model, layer=None, settings=SETTINGS)(ERM())
     again.load_state_dict(state)
     assert (again(model, batch, place(2)).loss == second(model, batch, place(2)).loss).all()
 
 
 def test_only_the_method_with_masks_masks_the_layer(model):
-    beside((ERM(),), "iccnn", model, layer="features.8", settings=SETTINGS)
+    beside("iccnn", model, layer="features.8", settings=SETTINGS)
     assert model.spec.masked_layer is None
-    beside((ERM(),), "icnn", model, layer="features.8", settings=SETTINGS)
+    beside("icnn", model, layer="features.8", settings=SETTINGS)
     assert model.spec.masked_layer == "features.8"
     assert model.network.features[8]._forward_hooks
 
 
 def test_the_filters_of_a_transformer_are_refused():
     with pytest.raises(InputError, match=r"layer .*: expected a convolutional layer"):
-        beside((ERM(),), "icnn", transformer(torchvision_vit), layer=None, settings=SETTINGS)
+        beside("icnn", transformer(torchvision_vit), layer=None, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("name", INTERPRETABLE)
@@ -160,7 +161,7 @@ def test_any_convolutional_network_can_be_trained(architecture, name, place):
     draw = torch.Generator().manual_seed(0)
     pixels = torch.rand(4, 3, side, side, generator=draw)
     batch = TrainingBatch(pixels, torch.tensor([0, 1, 2, 0]), torch.ones(4), torch.arange(4))
-    (both,) = beside((ERM(),), name, model, layer=None, settings=SETTINGS)
+    both = beside(name, model, layer=None, settings=SETTINGS)(ERM())
     for epoch in range(2):
         both.begin(model, torch.optim.SGD(model.parameters()), lambda: [batch], place(epoch))
         plain = ERM()(model, batch, place(epoch)).loss
