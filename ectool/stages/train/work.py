@@ -99,7 +99,7 @@ def train(
     """Train the missing epochs and write the model into the store of the partial folder."""
     trainer = _start(config, feed, partial)
     check_batches(trainer.model, feed)
-    schedule = _schedule(config, feed)
+    schedule = schedule_of(config, feed.steps)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
@@ -141,13 +141,11 @@ def _train_epoch(
     )
 
 
-def _schedule(config: TrainConfig, feed: Feed) -> Schedule:
+def schedule_of(config: TrainConfig, steps: int) -> Schedule:
     """Return the learning rates, which depend on the objective."""
     restart = begin_of(config) if config.objective in RESTARTING else 0
     tail = config.settings()["strength"] if config.objective in LAST_EPOCH else 0.0
-    return Schedule(
-        config.epochs, feed.steps, config.lr, config.lr_warmup, restart=restart, tail=tail
-    )
+    return Schedule(config.epochs, steps, config.lr, config.lr_warmup, restart=restart, tail=tail)
 
 
 def _statistics(trainer: Trainer, config: TrainConfig, epoch: int) -> dict[str, float]:

@@ -45,7 +45,7 @@ class SaliencyGuided(Objective):
 def lowest(values: Float[Tensor, "n h w"], share: float) -> Bool[Tensor, "n h w"]:
     """Return the ``int(share * h * w)`` pixels with the smallest values of each image."""
     flat = values.flatten(1)
-    # The small term: 0.55 * 100 is slightly above 55, and other products below.
+    # 0.29 * 100 is slightly below 29; the small term keeps such products from rounding down.
     count = int(share * flat.shape[1] + 1e-6)
     chosen = flat.argsort(dim=1, stable=True)[:, :count]
     return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, chosen, True).view(values.shape)

@@ -89,3 +89,10 @@ def test_no_augmentation_leaves_images_unchanged():
     nothing = augmentation(crop_scale=None, flip=False, magnitude=0)
     assert nothing.alter(IMAGES, IDS, 0) is IMAGES
     assert nothing.box("s0", 0, 50, 40) == (0, 0, 50, 40)
+
+
+def test_crops_flips_and_rand_augment_move_pixels():
+    assert not augmentation(crop_scale=None, flip=False, magnitude=0).moves
+    assert augmentation(crop_scale=0.5, flip=False, magnitude=0).moves
+    assert augmentation(crop_scale=None, flip=True, magnitude=0).moves
+    assert augmentation(crop_scale=None, flip=False, magnitude=1).moves

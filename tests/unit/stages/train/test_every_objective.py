@@ -5,10 +5,12 @@ import shutil
 import pytest
 from safetensors.numpy import load_file
 
+from ectool.artifacts.folder import open_folder
 from ectool.config import TrainConfig
 from ectool.config.objectives import OBJECTIVE_OPTIONS, ONE_LABEL, OWN_WEIGHTS, START
 from ectool.errors import InputError, IntegrityError, UsageError
 from ectool.stages import train
+from ectool.stages.train.work import begin_of, schedule_of
 from ectool.training.objectives import OBJECTIVES
 
 STATE = ("model.safetensors", "trainer.safetensors", "history.json", "objective.safetensors")
@@ -83,6 +85,27 @@ def test_going_on_after_every_epoch_gives_the_same_bytes(name, table, plain, tmp
     assert state(model) == state(whole)
     is_plain = (plain / STATE[0]).read_bytes() == (whole / STATE[0]).read_bytes()
     assert is_plain == (name == "erm")
+
+
+def test_the_last_epoch_of_masktune_has_another_learning_rate():
+    config = TrainConfig(output="m", objective="masktune", epochs=10, lr=0.4, strength=0.05)
+    schedule = schedule_of(config, 7)
+    assert begin_of(config) == 9
+    assert schedule.rate(8, 6) < 0.002
+    assert schedule.rate(9, 0) == schedule.rate(9, 6) == pytest.approx(0.02)
+
+
+def test_the_learning_rate_of_jtt_starts_again_with_the_second_training():
+    config = TrainConfig(output="m", objective="jtt", epochs=10, objective_start=0.3)
+    schedule = schedule_of(config, 7)
+    assert begin_of(config) == 3
+    assert schedule.rate(3, 0) == schedule.rate(0, 0)
+    assert schedule.rate(2, 6) < 0.01
+
+
+def test_the_share_of_attacked_images_is_recorded(table, tmp_path):
+    model = fit(tmp_path / "m", table, "adversarial", epochs=1, objective_start=0, mix=0.25)
+    assert open_folder(model, "model").recipe.config["mix"] == 0.25
 
 
 class TestInputs:

@@ -81,7 +81,8 @@ def test_the_consistency_term_trains_the_trunk(classifier, make, batch):
 
 
 def test_a_deep_head_is_differentiated_twice(make, batch, multilabel):
-    model = create("resnet18", ("a", "b", "c"), seed=0, input_size=(32, 32), layer="layer3")
+    layer = "features.0"  # behind it: normalisation, convolutions, the linear layer
+    model = create("smallcnn", ("a", "b", "c"), seed=0, input_size=(16, 16), layer=layer)
     objective = make("cgc", **SETTINGS)
     for each in (batch, multilabel):
         found = objective(model.train(), each, place())
