@@ -10,17 +10,20 @@ from torch import Tensor, nn
 GRID = 8
 """Tokens on each side of an image of 32 or 64 pixels."""
 LAYERS, HEADS, WIDTH, HIDDEN = 4, 4, 96, 192
+STEM = (24, 48, 48, 96)
+STRIDED = {2: (0, 3), 3: (0, 1, 3)}
+"""Convolutions of stride 2, by how often the image is halved."""
 _LARGEST_PATCH = 8
 
 
 class SmallViT(nn.Module):
     """Classify images with 4 layers of attention between patches, and the mean of the tokens.
 
-    The layers are torchvision's (Dosovitskiy et al. 2021). Deviations: convolutions of stride 2
-    make the patches (Xiao et al., "Early Convolutions Help Transformers See Better", 2021), and
-    the tokens are averaged (Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022), so
-    there is no class token, and only a mean and a linear map follow ``encoder``. Images of 32
-    pixels have patches of 4 pixels, those of 64 pixels patches of 8: 8 x 8 tokens each.
+    The layers are torchvision's (Dosovitskiy et al. 2021). Deviations: four convolutions make the
+    patches (Xiao et al., "Early Convolutions Help Transformers See Better", 2021), and the tokens
+    are averaged (Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022), so there is no
+    class token, and only a mean and a linear map follow ``encoder``. Images of 32 pixels have
+    patches of 4 pixels, those of 64 pixels patches of 8: 8 x 8 tokens each.
 
     Args:
         classes: Number of classes.
@@ -59,10 +62,11 @@ class SmallViT(nn.Module):
 
 
 def _stem(halvings: int) -> nn.Sequential:
-    """Return convolutions that halve the image several times, and a linear map of the patches."""
+    """Return four convolutions, some of stride 2, that halve the image several times."""
     stem, channels = nn.Sequential(), 3
-    for width in [WIDTH >> step for step in range(halvings - 1, -1, -1)]:
-        stem.append(nn.Conv2d(channels, width, 3, 2, padding=1, bias=False))
+    for number, width in enumerate(STEM):
+        stride = 2 if number in STRIDED[halvings] else 1
+        stem.append(nn.Conv2d(channels, width, 3, stride, padding=1, bias=False))
         stem.append(nn.BatchNorm2d(width))
         stem.append(nn.ReLU())
         channels = width
