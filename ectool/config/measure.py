@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SIMILARITY, STABILITY = "cosine", "probability"
+SIMILARITY = "cosine"
+STABILITY = "probability"
 """Names of heatmap similarity and prediction stability, as in `score`."""
 ATTACK: Mapping[str, Any] = {"eps": 2 / 255, "steps": 5, "mask": "quantile", "mask_level": 0.5}
 """Options of `perturb` in `evaluate`; the others have their defaults."""
