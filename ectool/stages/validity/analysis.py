@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -116,17 +117,27 @@ def _selected(config: StudyConfig, points: Points) -> Iterator[tuple[str, Candid
     yield "chosen, heatmaps alone", replace(chosen, stability=NONE)
     if chosen.version.kind == "replace":
         yield "chosen, another image's mask", _controlled(chosen)
-    best = _best(points, lambda one: one.similarity != SCORE and one.version.kind != CONTROL)
-    yield "best of all", best
+    products = {one: values for one, values in points.items() if _is_product(one)}
+    yield "best of all", _best(products)
+    yield "best over models", _best(products, "relative")
     for kind in (*config.replacements, *config.attacks):
-        yield f"best of {kind}", _best(points, partial(_is_of, kind))
-    yield "best similarity alone", _best(points, lambda one: one.stability == NONE)
-    yield "best score of one map", _best(points, lambda one: one.similarity == SCORE)
+        yield f"best of {kind}", _best(_part(products, partial(_is_of, kind)))
+    yield "best similarity alone", _best(_part(products, lambda one: one.stability == NONE))
+    yield "best score of one map", _best(_part(points, lambda one: one.similarity == SCORE))
 
 
-def _best(points: Points, allows: Callable[[Candidate], bool]) -> Candidate:
-    found = [one for one in points if allows(one)]
-    return max(found, key=lambda one: points[one]["spearman"])
+def _best(points: Points, measure: str = "spearman") -> Candidate:
+    known = {one: values[measure] for one, values in points.items()}
+    return max(known, key=lambda one: -math.inf if math.isnan(known[one]) else known[one])
+
+
+def _part(points: Points, allows: Callable[[Candidate], bool]) -> Points:
+    return {one: values for one, values in points.items() if allows(one)}
+
+
+def _is_product(candidate: Candidate) -> bool:
+    """Return whether a candidate is a similarity times a stability, and not the control."""
+    return candidate.similarity != SCORE and candidate.version.kind != CONTROL
 
 
 def _is_of(kind: str, candidate: Candidate) -> bool:
