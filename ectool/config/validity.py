@@ -15,11 +15,11 @@ MAPS = ("gradcam", "layercam", "input-x-gradient")
 """Heatmaps that draw the background of a candidate."""
 REPLACEMENTS = ("fill", "blur", "swap", "replace")
 """Mean colour; blurred; another image; another image without its object."""
-ATTACKS = ("pgd", "pgd-full", "pgd-inverse")
-"""On the background that Grad-CAM selects; on all pixels; on the pixels it does not select."""
+ATTACKS = ("pgd", "pgd-inverse", "pgd-full")
+"""On the background that Grad-CAM selects; on the pixels it does not select; on all pixels."""
 Map = Literal["gradcam", "layercam", "input-x-gradient"]
 Replacement = Literal["fill", "blur", "swap", "replace"]
-Attack = Literal["pgd", "pgd-full", "pgd-inverse"]
+Attack = Literal["pgd", "pgd-inverse", "pgd-full"]
 
 
 class ValidityConfig(ForceOptions, DeviceOptions):
@@ -87,7 +87,7 @@ class StudyConfig(Options):
     replacements: tuple[Replacement, ...] = option(
         REPLACEMENTS, "What the background is replaced by."
     )
-    attacks: tuple[Attack, ...] = option(ATTACKS, "Attacks: masked, on all pixels, inverse.")
+    attacks: tuple[Attack, ...] = option(ATTACKS, "Attacks: on the background, on the object, on all pixels.")
     levels: Shares = option(
         (0.5, 0.7, 0.85), "Shares of the image that a heatmap selects as background."
     )
@@ -97,7 +97,7 @@ class StudyConfig(Options):
     steps: int = option(5, "Steps of the attacks.", ge=1)
     resamples: int = option(500, "Bootstrap resamples of the intervals.", ge=100)
     chosen: str = option(
-        "replace/input-x-gradient/mean|pearson|softened",
+        "replace/input-x-gradient/0.7|cosine|softened",
         "Candidate that is also measured on test images: KIND/MAP/AMOUNT|SIMILARITY|STABILITY.",
     )
     default: str = option(

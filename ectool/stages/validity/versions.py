@@ -94,8 +94,8 @@ def all_versions(config: StudyConfig) -> list[Version]:
     middle = radii[len(config.eps) // 2]
     of_attack = {
         "pgd": [Version("pgd", "gradcam", radius) for radius in radii],
-        "pgd-full": [Version("pgd-full", "", radius) for radius in radii],
         "pgd-inverse": [Version("pgd-inverse", "gradcam", radius) for radius in (middle, AUTO)],
+        "pgd-full": [Version("pgd-full", "", radius) for radius in radii],
     }
     return [
         Version(CLEAN),
