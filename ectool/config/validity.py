@@ -87,7 +87,7 @@ class StudyConfig(Options):
     replacements: tuple[Replacement, ...] = option(
         REPLACEMENTS, "What the background is replaced by."
     )
-    attacks: tuple[Attack, ...] = option(ATTACKS, "Attacks: on the background, on the object, on all pixels.")
+    attacks: tuple[Attack, ...] = option(ATTACKS, "Attacks: on background, object, all pixels.")
     levels: Shares = option(
         (0.5, 0.7, 0.85), "Shares of the image that a heatmap selects as background."
     )
