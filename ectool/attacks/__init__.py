@@ -24,7 +24,7 @@ class AttackKind:
     Attributes:
         run: Maps a ball, an objective, a start and settings to pixels in the ball.
         start: Default start: the clean image, a random point in the ball, a random point at
-            distance eps, or another image of the data.
+            distance eps, or another image of the data without its object.
         maximizes: What it maximizes: a loss of the labels, the change of the heatmap, or nothing.
         bounded: Whether eps bounds it; the others get a ball of radius 1.
     """

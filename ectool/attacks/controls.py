@@ -85,12 +85,13 @@ def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
 def swap(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
     """Replace the background with that of another image: ``x + weight * (start - x)``.
 
-    The pixels of the other image at the same places; its own object is not removed.
+    The pixels of the other image at the same places. `perturb` fills the object of the other image
+    with the mean colour of its background first (`replacement.without_object`).
 
     Args:
         ball: The clean images and the background, with radius 1.
         objective: Not used.
-        start: Another image for each image.
+        start: Another image for each image, without its object.
         settings: Not used.
 
     Returns:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ectool.attacks.ball import Pixels
 from ectool.attacks.masks import quantile
+from ectool.attacks.replacement import replaced, without_object
 
 TRUNCATE = 3.0
 """Radius at which the Gaussian is truncated, in standard deviations."""
@@ -65,9 +66,5 @@ def swap_backgrounds(
         background: True on the background.
         order: The other image for each image.
     """
-    is_background = background[:, None]
-    count = is_background.sum((2, 3), keepdim=True).clamp(min=1)
-    mean = (pixels * is_background).sum((2, 3), keepdim=True) / count
-    filled = torch.where(is_background, pixels, mean)
-    whole = background.all((1, 2))[:, None, None, None]
-    return torch.where(is_background & ~whole, filled[order], pixels)
+    whole = background.all((1, 2))[:, None, None]
+    return replaced(pixels, background & ~whole, without_object(pixels, background)[order])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
+from ectool.attacks.ball import levels
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften, split
 from ectool.attacks.random_start import other_rows
+from ectool.attacks.replacement import without_object
 from ectool.config import PerturbConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
@@ -37,10 +39,17 @@ TargetedForward = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class PerturbBatch(ImageBatch):
-    """Some samples with the inputs of the attack."""
+    """Some samples with the inputs of the attack.
+
+    Attributes:
+        objects: Object masks, for rules that use them.
+        start: Perturbed images of an earlier round.
+        others: Another sample for each sample, for attacks that start from it.
+    """
 
     objects: np.ndarray[Any, np.dtype[np.bool_]] | None
-    start: Images | None
+    start: Images | None = None
+    others: PerturbBatch | None = None
 
 
 @dataclass(frozen=True)
@@ -117,14 +126,21 @@ class PerturbWork:
         return rows
 
     def load(self, rows: Indices) -> PerturbBatch:
-        """Read images, labels, object masks and the earlier round's samples."""
+        """Read images, labels, object masks, the earlier round's samples and other images."""
+        batch = self._read(rows)
+        if self.attacker.kind.start == "other":
+            length = len(self.dataset.sample_ids)
+            others = other_rows(batch.sample_ids, self.config.seed, rows, length)
+            return replace(batch, others=self._read(others))
+        return replace(batch, start=self._start(rows))
+
+    def _read(self, rows: Indices) -> PerturbBatch:
         batch = self.images.load(rows)
         return PerturbBatch(
             sample_ids=batch.sample_ids,
             labels=batch.labels,
             images=batch.images,
             objects=self._objects(rows) if self.rule.source == "object" else None,
-            start=self._start(rows),
         )
 
     def _objects(self, rows: Indices) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -139,11 +155,7 @@ class PerturbWork:
         return masks
 
     def _start(self, rows: Indices) -> Images | None:
-        """Return what the attack starts from, if that is an image."""
-        if self.attacker.kind.start == "other":
-            names = [self.dataset.sample_ids[row] for row in rows]
-            others = other_rows(names, self.config.seed, rows, len(self.dataset.sample_ids))
-            return self.dataset.images(others)
+        """Return the samples of the earlier round."""
         if self.initial is None or self.start_rows is None:
             return None
         images: Images = self.initial.take("image", self.start_rows[rows])
@@ -188,7 +200,7 @@ class PerturbWork:
             batch: The batch.
             explain: Compute heatmaps even if the mask does not need them.
         """
-        images = torch.from_numpy(batch.images).to(self.device, memory_format=torch.channels_last)
+        images = self._images(batch)
         pixels, targets = to_pixels(images), self.images.targets(batch)
         explanation = None
         if explain or self.rule.source == "heatmap":
@@ -196,15 +208,27 @@ class PerturbWork:
             self.constant.note(explanation.heatmaps, targets)
         logits = self._logits(pixels) if explanation is None else explanation.logits
         check_finite(logits, batch.sample_ids)
-        background = dilate(
-            self._background(pixels, targets, explanation, batch), self.config.dilate
-        )
+        background = self._background(pixels, targets, explanation, batch)
         start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
+        if batch.others is not None:
+            start = self._without_object(batch.others)
         weight = soften(background, self.config.soft) if self.config.soft else background
         if self.config.object_eps:
             weight = split(weight, self.config.object_share)
         attacked = AttackBatch.of(batch, pixels, weight, logits, start)
         return Prepared(attacked, images, targets, background, explanation)
+
+    def _images(self, batch: PerturbBatch) -> Tensor:
+        images = torch.from_numpy(batch.images)
+        return images.to(self.device, memory_format=torch.channels_last)
+
+    def _without_object(self, others: PerturbBatch) -> Tensor:
+        """Fill the object of other images, by the same rule, with the mean of their background."""
+        pixels, targets = to_pixels(self._images(others)), self.images.targets(others)
+        is_explained = self.rule.source == "heatmap"
+        explanation = self.explainer(pixels, targets) if is_explained else None
+        background = self._background(pixels, targets, explanation, others)
+        return levels(without_object(pixels, background)).byte()
 
     def _counted(self) -> tuple[str, ...]:
         """Return the findings that apply to the attack."""
@@ -227,7 +251,13 @@ class PerturbWork:
     def _background(
         self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: PerturbBatch
     ) -> Tensor:
-        """Return the pixels that the rule selects, given the maps of every true label."""
+        """Return the pixels that may change, given the maps of every true label."""
+        return dilate(self._selected(pixels, targets, explanation, batch), self.config.dilate)
+
+    def _selected(
+        self, pixels: Tensor, targets: Tensor, explanation: Explanation | None, batch: PerturbBatch
+    ) -> Tensor:
+        """Return the pixels that the rule selects."""
         level = self.config.mask_level
         if batch.objects is not None:
             return self.rule.compute(torch.from_numpy(batch.objects).to(self.device), level)
