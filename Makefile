@@ -109,6 +109,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.perturbation_cams
 	$(BIN)/python -m benchmarks.attacks
 	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.online
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.passes

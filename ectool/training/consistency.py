@@ -32,7 +32,7 @@ class Consistency(NamedTuple):
 
 
 def consistency(
-    clean: Maps | None, perturbed: Maps, logits: Float[Tensor, "n c"], classes: Classes
+    clean: Maps | None, perturbed: Maps | None, logits: Float[Tensor, "n c"], classes: Classes
 ) -> Consistency:
     """Return ``E = cos(clean, perturbed) * p_y(perturbed)`` of each sample.
 
@@ -41,7 +41,7 @@ def consistency(
     undefined. Such samples are mostly misclassified, and a neutral weight would hide them.
 
     Args:
-        clean: Heatmaps of the clean images; without them only the stability is defined.
+        clean: Heatmaps of the clean images; without both, only the stability is defined.
         perturbed: Heatmaps of the perturbed images.
         logits: Logits of the perturbed images.
         classes: The explained classes: the label, or the positive labels, filled up with -1.
@@ -49,7 +49,7 @@ def consistency(
     columns = classes.view(len(classes), -1)
     chosen = logits.float().softmax(1) if classes.ndim == 1 else logits.float().sigmoid()
     stability = chosen.gather(1, columns.clamp(min=0))
-    if clean is None:
+    if clean is None or perturbed is None:
         similarity = product = torch.full_like(stability, torch.nan)
     else:
         similarity = cosine(_per_class(clean, columns), _per_class(perturbed, columns))

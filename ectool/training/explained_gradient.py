@@ -28,12 +28,12 @@ class Explained:
 
     Attributes:
         gradient: Gradient of the summed loss with respect to the pixels.
-        heatmaps: Grad-CAM of each explained class, at the resolution of the layer.
+        heatmaps: Grad-CAM of each explained class, at the resolution of the layer, if asked for.
         logits: Logits.
     """
 
     gradient: Pixels
-    heatmaps: Float[Tensor, "n *k i j"]
+    heatmaps: Float[Tensor, "n *k i j"] | None
     logits: Float[Tensor, "n c"]
 
 
@@ -58,18 +58,21 @@ class ExplainedGradient:
         """
         self._linear = LinearHead(self.model)
 
-    def __call__(self, pixels: Pixels, labels: Labels, classes: Int64[Tensor, "n *k"]) -> Explained:
+    def __call__(
+        self, pixels: Pixels, labels: Labels, classes: Int64[Tensor, "n *k"] | None = None
+    ) -> Explained:
         """Differentiate the loss and explain the images.
 
         Args:
             pixels: Images in [0, 1].
             labels: True labels.
-            classes: The classes to explain; -1 means no class.
+            classes: The classes to explain; -1 means no class. None for no heatmaps.
 
-        Cost: 1 forward pass and 1 input-gradient pass; unless the head is a pooled linear one, also
-        1 backward pass of the head per column of classes.
+        Cost: 1 forward pass and 1 input-gradient pass; for heatmaps of a head that is not a pooled
+        linear one, also 1 backward pass of the head per column of classes.
         """
-        linear, leaf = self._linear.find(pixels), pixels.detach().requires_grad_()
+        leaf = pixels.detach().requires_grad_()
+        linear = None if classes is None else self._linear.find(pixels)
         recorded: list[Tensor] = []
 
         def record(_module: nn.Module, _arguments: tuple[object, ...], output: object) -> object:
@@ -80,12 +83,13 @@ class ExplainedGradient:
             return output if linear is not None else output.clone()
 
         with torch.enable_grad(), frozen(self.model):
-            with forward_hooks([self.module], record):
+            with forward_hooks([] if classes is None else [self.module], record):
                 logits = self.model(leaf)
-            output, size = only_output(recorded, self.model), (pixels.shape[2], pixels.shape[3])
-            head = OpenHead(self.model.target_layer, size, output, logits)
-            # First the heatmaps, because the gradient of the loss frees the graph.
-            heatmaps = _heatmaps(head, linear, classes)
+            heatmaps, size = None, (pixels.shape[2], pixels.shape[3])
+            if classes is not None:  # before the gradient of the loss, which frees the graph
+                output = only_output(recorded, self.model)
+                head = OpenHead(self.model.target_layer, size, output, logits)
+                heatmaps = _heatmaps(head, linear, classes)
             loss = _SINGLE if labels.ndim == 1 else LOSSES["bce"]
             (gradient,) = torch.autograd.grad(loss.compute(logits, labels, None).sum(), leaf)
         return Explained(gradient, heatmaps, logits.detach())

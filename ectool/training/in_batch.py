@@ -122,7 +122,9 @@ class PerturbationMemory(nn.Module):
         """
         if self.levels is None:
             return clean + _uniform(clean.shape, self.eps, generator).to(clean)
-        return clean + self.levels[rows].to(clean.dtype) / WHITE
+        # Channels last as the images, because sums of both memory formats are slow.
+        last = self.levels[rows].to(clean.dtype, memory_format=torch.channels_last)
+        return last.div_(WHITE).add_(clean)
 
     def keep(self, clean: Pixels, perturbed: Pixels, rows: Int64[Tensor, "n"]) -> None:
         """Store the perturbations of some samples.

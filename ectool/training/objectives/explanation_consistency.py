@@ -148,7 +148,7 @@ class ExplanationConsistency(Objective):
             background = background_of(clean, labels, size, level)
             perturbed = enter(self._ball(pixels, background, position), perturbed)
         for _ in range(steps):
-            seen = self.gradient(perturbed, labels, classes)
+            seen = self.gradient(perturbed, labels, None if clean is None else classes)
             if by_gradient:
                 sigma = settings["mask_sigma"]
                 background = gradient_background(pixels, seen.gradient, level, sigma)

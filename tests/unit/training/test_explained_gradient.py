@@ -30,6 +30,9 @@ def test_one_class_per_image(model, pixels):
     explanation = GradCAM(model)(pixels, labels)
     torch.testing.assert_close(found.heatmaps, explanation.heatmaps)
     torch.testing.assert_close(found.logits, explanation.logits)
+    plain = ExplainedGradient(model)(pixels, labels)
+    assert plain.heatmaps is None
+    torch.testing.assert_close(plain.gradient, found.gradient)
     leaf = pixels.clone().requires_grad_()
     (expected,) = torch.autograd.grad(
         F.cross_entropy(model.eval()(leaf), labels, reduction="sum"), leaf

@@ -281,3 +281,17 @@ def test_the_last_round_is_as_long_as_what_is_left(tmp_path, warmup, epochs, eve
     text = f"[experiment]\nwarmup = {warmup}\nevery = {every}\n[experiment.arms.a]\n"
     found = opened(tmp_path, f"{text}[train]\nepochs = {epochs}\n")
     assert found.stops == stops
+
+
+def test_an_arm_has_an_objective_of_its_own(images, data_root, tmp_path):
+    text = FILE.format(images=images)
+    kept, _, others = text.partition("[experiment.arms.plain]")
+    rest = others[others.index("\n[train]") :].replace(', "robustness", "stability"', "")
+    arm = '[experiment.arms.online.train]\nobjective = "ec"\n'
+    (tmp_path / "online.toml").write_text(kept + arm + rest)
+    done = start(tmp_path / "online.toml", Recorder()).path
+    model = recipe(tmp_path / "out/seed-3/online/model")
+    assert done == tmp_path / "out"
+    assert (model.config["objective"], model.config["mix"]) == ("ec", 1.0)
+    assert model.parents == ()
+    assert not (tmp_path / "out/seed-3/warmup").exists()

@@ -121,6 +121,18 @@ class TestResume:
         assert state(at_once) == state(whole) == state(last)
         assert state(second) != state(whole)
 
+    @pytest.mark.parametrize("options", [{"objective": "ec"}, {"objective": "ec-cam", "mix": 0.3}])
+    def test_an_objective_with_a_state(self, options, fit, tmp_path):
+        options |= {"objective_start": 0.2, "scored_epochs": 2}
+        at_once = fit(tmp_path / "a", epochs=4, **options)
+        first = fit(tmp_path / "b", epochs=4, until_epoch=2, **options)
+        last = fit(tmp_path / "c", resume=first, epochs=4)
+        names = (*STATE, "objective.safetensors")
+        assert [(at_once / n).read_bytes() for n in names] == [
+            (last / n).read_bytes() for n in names
+        ]
+        assert "prediction_stability" in json.loads((last / "history.json").read_text())[-1]
+
     def test_takes_its_options_from_the_model(self, third, whole, tmp_path):
         model = train.run(TrainConfig(resume=third, output=tmp_path / "m", device="cpu")).path
         assert state(model) == state(whole)
