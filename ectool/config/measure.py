@@ -25,6 +25,7 @@ MEANING = {
     "ssim": "SSIM of both heatmaps",
     "top-iou": "overlap of the largest values of both heatmaps",
     "probability": "probability of the true class for the perturbed image",
+    "softened": "probability of the true class for the perturbed image at temperature 2",
     "correct": "1 if both predictions are correct",
     "total-variation": "1 minus the total variation distance of both predictions",
     "none": "1",

@@ -79,7 +79,7 @@ class ScoreConfig(ShardOptions):
     similarity: Literal["cosine", "pearson", "ssim", "top-iou"] = option(
         SIMILARITY, "Similarity of the two heatmaps, s_H."
     )
-    stability: Literal["probability", "correct", "total-variation", "none"] = option(
+    stability: Literal["probability", "softened", "correct", "total-variation", "none"] = option(
         STABILITY, "Stability of the prediction, s_P."
     )
     gamma: Number = option(

@@ -10,15 +10,12 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from ectool.consistency.similarity import SIMILARITIES, cosine, pearson
-from ectool.consistency.stability import probability, total_variation
+from ectool.consistency.stability import probability, softened, total_variation
 
 Maps = Float[np.ndarray, "n h w"]
 Logits = Float[np.ndarray, "n c"]
 Labels = Int64[np.ndarray, "n"]
 Scores = Float[np.ndarray, "n"]
-
-TEMPERATURE = 2.0
-"""Divides the logits of the softened probability, which saturates less."""
 
 
 def rank_correlation(clean: Maps, other: Maps) -> Scores:
@@ -32,11 +29,6 @@ def rank_correlation(clean: Maps, other: Maps) -> Scores:
 def scaled_cosine(clean: Maps, other: Maps) -> Scores:
     """Return the cosine of two heatmaps after each is scaled to [0, 1] (min-max)."""
     return cosine(_scaled(clean), _scaled(other))
-
-
-def softened(logits: Logits, labels: Labels) -> Scores:
-    """Return the true label's probability at temperature 2, ``softmax(logits / 2)[y]``."""
-    return probability(logits / TEMPERATURE, labels)
 
 
 def margin(logits: Logits, labels: Labels) -> Scores:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Int64
 
 from ectool.consistency.blocks import blockwise
 from ectool.consistency.similarity import Similarity
+from ectool.consistency.stability import TEMPERATURE
 from ectool.errors import InputError
 
 Maps = Float[np.ndarray, "n k h w"]
@@ -53,6 +54,22 @@ def label_probability(adversarial: Logits, targets: Targets) -> LabelScores:
         InputError: If a target is not a column of the logits.
     """
     return _of_pairs(_sigmoid, targets, _chosen(adversarial, targets))
+
+
+def label_softened(adversarial: Logits, targets: Targets) -> LabelScores:
+    """Return each label's probability at temperature 2, ``sigmoid(adversarial[target] / 2)``.
+
+    Args:
+        adversarial: Logits of the perturbed samples.
+        targets: Explained labels.
+
+    Returns:
+        Probabilities in [0, 1].
+
+    Raises:
+        InputError: If a target is not a column of the logits.
+    """
+    return label_probability(adversarial / TEMPERATURE, targets)
 
 
 def label_correct(clean: Logits, adversarial: Logits, targets: Targets) -> LabelScores:
@@ -112,6 +129,7 @@ def label_none(targets: Targets) -> LabelScores:
 
 LABEL_STABILITIES: dict[str, LabelStability] = {
     "probability": lambda _, adversarial, targets: label_probability(adversarial, targets),
+    "softened": lambda _, adversarial, targets: label_softened(adversarial, targets),
     "correct": label_correct,
     "total-variation": label_total_variation,
     "none": lambda _clean, _adversarial, targets: label_none(targets),

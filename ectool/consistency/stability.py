@@ -16,6 +16,8 @@ from ectool.errors import InputError
 Logits = Float[np.ndarray, "n c"]
 Labels = Int64[np.ndarray, "n"]
 Scores = Float32[np.ndarray, "n"]
+TEMPERATURE = 2
+"""Divides the logits of the softened probability."""
 Stability = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -34,6 +36,24 @@ def probability(adversarial: Logits, labels: Labels) -> Scores:
     """
     _check_labels(labels, adversarial.shape[1])
     return blockwise(lambda b, y: _at(_softmax(b), y), adversarial, labels)
+
+
+def softened(adversarial: Logits, labels: Labels) -> Scores:
+    """Return the true label's probability at temperature 2, ``softmax(adversarial / 2)[y]``.
+
+    It saturates less than ``probability``, so it still distinguishes samples of high confidence.
+
+    Args:
+        adversarial: Logits of the perturbed samples.
+        labels: True classes.
+
+    Returns:
+        Probabilities in [0, 1].
+
+    Raises:
+        InputError: If a label is not a column of the logits.
+    """
+    return probability(adversarial / TEMPERATURE, labels)
 
 
 def correct(clean: Logits, adversarial: Logits, labels: Labels) -> Scores:
@@ -87,6 +107,7 @@ def none(labels: Labels) -> Scores:
 
 STABILITIES: dict[str, Stability] = {
     "probability": lambda _, adversarial, labels: probability(adversarial, labels),
+    "softened": lambda _, adversarial, labels: softened(adversarial, labels),
     "correct": correct,
     "total-variation": lambda clean, adversarial, _: total_variation(clean, adversarial),
     "none": lambda _clean, _adversarial, labels: none(labels),

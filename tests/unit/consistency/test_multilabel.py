@@ -46,6 +46,7 @@ def slow_stability(name: str, clean: float, adversarial: float) -> float:
     p, q = (1 / (1 + math.exp(-logit)) for logit in (clean, adversarial))
     return {
         "probability": q,
+        "softened": 1 / (1 + math.exp(-adversarial / 2)),
         "correct": float(clean > 0 and adversarial > 0),
         "total-variation": 1 - (abs(p - q) + abs((1 - p) - (1 - q))) / 2,
         "none": 1.0,
@@ -79,7 +80,7 @@ def test_stability_is_within_zero_and_one_for_any_logits(both):
         assert ((scores >= 0) & (scores <= 1))[targets >= 0].all()
 
 
-@pytest.mark.parametrize("name", ["probability", "correct", "total-variation"])
+@pytest.mark.parametrize("name", ["probability", "softened", "correct", "total-variation"])
 def test_a_nan_logit_makes_its_own_label_undefined_and_no_other(name):
     clean, adversarial, _ = sample(n=2)
     targets = np.array([[0, 1], [0, 1]])
@@ -88,7 +89,7 @@ def test_a_nan_logit_makes_its_own_label_undefined_and_no_other(name):
     assert np.isnan(scores).tolist() == [[False, False], [False, True]]
 
 
-@pytest.mark.parametrize("name", ["probability", "correct", "total-variation"])
+@pytest.mark.parametrize("name", ["probability", "softened", "correct", "total-variation"])
 @pytest.mark.parametrize("target", [-2, CLASSES])
 def test_a_target_without_a_column_is_an_error(name, target):
     clean, adversarial, targets = sample()

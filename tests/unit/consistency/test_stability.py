@@ -13,6 +13,7 @@ from ectool.consistency.stability import (
     correct,
     none,
     probability,
+    softened,
     total_variation,
 )
 from ectool.errors import InputError
@@ -38,6 +39,16 @@ def test_probability_equals_its_definition():
         adversarial, labels, probability(adversarial, labels), strict=True
     ):
         assert score == pytest.approx(slow_softmax(row)[label], abs=1e-6)
+
+
+def test_softened_equals_its_definition_and_keeps_the_order_of_two_classes():
+    _, adversarial, labels = logits()
+    found = softened(adversarial, labels)
+    for row, label, score in zip(adversarial, labels, found, strict=True):
+        assert score == pytest.approx(slow_softmax(row / 2)[label], abs=1e-6)
+    two, first = adversarial[:, :2], labels * 0
+    order = np.argsort(probability(two, first))
+    assert (np.diff(softened(two, first)[order]) >= 0).all()
 
 
 def test_total_variation_equals_its_definition():
@@ -84,7 +95,7 @@ def test_adding_a_constant_to_the_logits_changes_nothing(name):
     np.testing.assert_allclose(shifted, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["probability", "correct", "total-variation"])
+@pytest.mark.parametrize("name", ["probability", "softened", "correct", "total-variation"])
 def test_nan_logits_are_undefined(name):
     clean, adversarial, labels = logits(n=3)
     adversarial[1, 2] = np.nan
@@ -92,7 +103,7 @@ def test_nan_logits_are_undefined(name):
     assert np.isnan(scores).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("name", ["probability", "correct"])
+@pytest.mark.parametrize("name", ["probability", "softened", "correct"])
 @pytest.mark.parametrize("label", [-1, 4])
 def test_label_without_a_column_is_an_error(name, label):
     clean, adversarial, labels = logits()

@@ -146,6 +146,7 @@ class TestScores:
         ("name", "definition"),
         [
             ("probability", lambda before, after, label: softmax(after)[label]),
+            ("softened", lambda before, after, label: softmax(after / 2)[label]),
             ("correct", lambda before, after, label: before.argmax() == after.argmax() == label),
             ("total-variation", lambda before, after, label: overlap(before, after)),
             ("none", lambda before, after, label: 1),

@@ -83,7 +83,9 @@ def test_a_number_that_cannot_be_one_of_a_class(tmp_path):
         data_info.run(DataInfoConfig(uri=uri))
 
 
-@pytest.mark.parametrize("stability", ["probability", "correct", "total-variation", "none"])
+@pytest.mark.parametrize(
+    "stability", ["probability", "softened", "correct", "total-variation", "none"]
+)
 @pytest.mark.parametrize("wrong", [3, -2])
 def test_heatmaps_of_no_class(stability, wrong, write, tmp_path):
     generator = np.random.default_rng(0)
