@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 OTSU_BINS = 256
+TRUNCATE = 3.0
+"""Radius at which the Gaussian of `smooth` is truncated, in standard deviations."""
 
 
 def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "n h w"]:
@@ -146,6 +148,22 @@ def intersect(
     _, height, width = backgrounds.shape
     objects = torch.zeros(count, height, width, dtype=torch.int32, device=backgrounds.device)
     return objects.index_add_(0, samples, (~backgrounds).int()) == 0
+
+
+def smooth(maps: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
+    """Convolve maps with a Gaussian of `sigma` pixels, truncated at three of them.
+
+    Edges are reflected without repeating the edge.
+    """
+    reach = min(math.ceil(TRUNCATE * sigma), min(maps.shape[1:]) - 1)
+    if reach == 0:
+        return maps
+    offsets = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = kernel / kernel.sum()
+    planes = F.pad(maps[:, None], (reach,) * 4, mode="reflect")
+    rows = F.conv2d(planes, kernel.view(1, 1, 1, -1))
+    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
 
 
 def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h w"]:

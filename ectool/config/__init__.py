@@ -24,6 +24,7 @@ from ectool.config.heatmaps import METHOD_GROUP, METHODS, HeatmapOptions
 from ectool.config.perturb import (
     ATTACK_OPTIONS,
     LEVELLESS_MASKS,
+    MAPLESS_MASKS,
     Attack,
     PerturbConfig,
     inapplicable_options,
@@ -66,6 +67,7 @@ __all__ = [
     "CORRUPTIONS",
     "EXPERIMENT_TABLE",
     "LEVELLESS_MASKS",
+    "MAPLESS_MASKS",
     "METHODS",
     "METHOD_GROUP",
     "REMOVAL_BASELINES",

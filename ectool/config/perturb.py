@@ -13,6 +13,7 @@ from ectool.errors import UsageError
 from ectool.options import Channels, Number, Positive, format_eps, option, whole_levels
 
 MaskRule = Literal["quantile", "fraction", "threshold", "otsu", "object", "inverse", "full"]
+MAPLESS_MASKS = frozenset({"object", "full"})
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
 Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "swap", "explanation"]
 
@@ -87,6 +88,13 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     mask_level: Number = option(
         0.5, "Level of the mask rule: quantile, fraction of the maximum, or threshold.", ge=0
     )
+    mask_smooth: Number = option(
+        0.0,
+        "Standard deviation of a Gaussian that smooths heatmaps before the rule, as a share of the "
+        "height.",
+        ge=0,
+        le=1,
+    )
     dilate: int = option(0, "Pixels by which the object is dilated in every direction.", ge=0)
     soft: int = option(0, "Pixels over which eps increases from 0 at the object's edge.", ge=0)
     seed: int = option(0, "Seed of random starts, target classes, noise and other images.", ge=0)
@@ -114,11 +122,12 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     def keyed(self) -> dict[str, Any]:
         """Return the options that can change the result.
 
-        Without a radius on the object, so that the keys of earlier versions stay valid.
+        Without options of later versions that have no effect, so that earlier keys stay valid.
         """
         keyed = super().keyed()
-        if not keyed["object_eps"]:
-            del keyed["object_eps"]
+        for name in ("object_eps", "mask_smooth"):
+            if not keyed[name]:
+                del keyed[name]
         return keyed
 
     @model_validator(mode="after")
@@ -189,6 +198,9 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         if self.mask in LEVELLESS_MASKS and self._is_given("mask_level"):
             expected = "a mask rule with a level"
             raise _misfit("mask_level", expected, f"--mask {self.mask}", "leave it out")
+        if self.mask in MAPLESS_MASKS and self.mask_smooth:
+            expected = "a mask rule that uses heatmaps"
+            raise _misfit("mask_smooth", expected, f"--mask {self.mask}", "leave it out")
         if self.mask == "threshold" and not self._is_given("mask_level"):
             expected = "a level on the scale of the heatmaps"
             raise _misfit("mask_level", expected, "none", "give one, or choose --mask fraction")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
-from torch.nn import functional as F
 
 from ectool.attacks.ball import Pixels
-from ectool.attacks.masks import quantile
+from ectool.attacks.masks import quantile, smooth
 from ectool.attacks.replacement import replaced, without_object
-
-TRUNCATE = 3.0
-"""Radius at which the Gaussian is truncated, in standard deviations."""
 
 
 def gradient_background(
@@ -35,22 +28,6 @@ def gradient_background(
     """
     saliency = (pixels * gradient).abs().sum(1)
     return quantile(smooth(saliency, sigma * saliency.shape[1]), q)
-
-
-def smooth(maps: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
-    """Convolve maps with a Gaussian of `sigma` pixels, truncated at three of them.
-
-    Edges are reflected without repeating the edge.
-    """
-    reach = min(math.ceil(TRUNCATE * sigma), min(maps.shape[1:]) - 1)
-    if reach == 0:
-        return maps
-    offsets = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
-    kernel = (-0.5 * (offsets / sigma).square()).exp()
-    kernel = kernel / kernel.sum()
-    planes = F.pad(maps[:, None], (reach,) * 4, mode="reflect")
-    rows = F.conv2d(planes, kernel.view(1, 1, 1, -1))
-    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
 
 
 def swap_backgrounds(

@@ -15,7 +15,7 @@ from torch import Tensor
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.ball import levels
-from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, soften, split
+from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, smooth, soften, split
 from ectool.attacks.random_start import other_rows
 from ectool.attacks.replacement import without_object
 from ectool.config import PerturbConfig
@@ -265,6 +265,7 @@ class PerturbWork:
             return self.rule.compute(pixels[:, 0], level)
         pairs = targets >= 0
         maps = upsample(explanation.heatmaps[pairs], self.dataset.size)
+        maps = smooth(maps, self.config.mask_smooth * maps.shape[1])
         masks = self.rule.compute(maps, level)
         return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 

@@ -22,6 +22,7 @@ from ectool.attacks.masks import (
     otsu,
     outside_object,
     quantile,
+    smooth,
     soften,
     split,
     threshold,
@@ -274,3 +275,18 @@ def test_split_keeps_soft_edges():
     weight = torch.tensor([[[0.0, 0.25, 1.0]]])
     assert split(weight, 0.4)[0, 0].tolist() == pytest.approx([0.4, 0.55, 1.0])
     assert split(weight, 0.4)[0, 0, 2] == 1
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.5, 2.0])
+def test_smoothing_is_scipys(sigma):
+    maps = torch.rand(2, 12, 16, generator=torch.Generator().manual_seed(0))
+    expected = ndimage.gaussian_filter(
+        maps.numpy(), sigma, mode="mirror", radius=int(np.ceil(3 * sigma)), axes=(1, 2)
+    )
+    np.testing.assert_allclose(smooth(maps, sigma), expected, rtol=1e-5)
+
+
+def test_no_smoothing_and_tiny_maps():
+    maps = torch.rand(1, 3, 2)
+    assert (smooth(maps, 0.0) == maps).all()
+    assert smooth(maps, 5.0).shape == maps.shape

@@ -1,26 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
-from ectool.training.backgrounds import gradient_background, smooth, swap_backgrounds
-
-
-@pytest.mark.parametrize("sigma", [0.5, 1.5, 2.0])
-def test_smoothing_is_scipys(sigma):
-    maps = torch.rand(2, 12, 16, generator=torch.Generator().manual_seed(0))
-    expected = gaussian_filter(
-        maps.numpy(), sigma, mode="mirror", radius=int(np.ceil(3 * sigma)), axes=(1, 2)
-    )
-    np.testing.assert_allclose(smooth(maps, sigma), expected, rtol=1e-5)
-
-
-def test_no_smoothing_and_tiny_maps():
-    maps = torch.rand(1, 3, 2)
-    assert (smooth(maps, 0.0) == maps).all()
-    assert smooth(maps, 5.0).shape == maps.shape
+from ectool.training.backgrounds import gradient_background, swap_backgrounds
 
 
 def test_the_background_contributes_least():

@@ -14,9 +14,10 @@ from ectool.attacks import ATTACKS
 from ectool.attacks.ball import BALLS
 from ectool.attacks.losses import LOSSES, TARGET_CLASSES
 from ectool.attacks.masks import BACKGROUND_RULES
-from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, PerturbConfig
+from ectool.config import ATTACK_OPTIONS, LEVELLESS_MASKS, MAPLESS_MASKS, PerturbConfig
 from ectool.errors import UsageError
 from ectool.explainers.cam.differentiable import DifferentiableGradCAM
+from ectool.explainers.gradient.input_gradient import InputXGradient
 from ectool.models.classifier import to_pixels
 from ectool.models.objective import sample_losses
 from ectool.stages.common.batches import AttackBatch, Samples
@@ -182,6 +183,21 @@ class TestMasks:
         np.testing.assert_array_equal(soft["background"], grown["background"])
         assert 0 < grown["background"].mean() < plain["background"].mean() < 1
 
+    @pytest.mark.parametrize("rule", ["quantile", "inverse"])
+    def test_smoothed_maps_select_the_background(self, rule, work, network, clean, labels):
+        maps = InputXGradient(network)(to_pixels(clean), labels).heatmaps.numpy()
+        share, q = 0.05, 0.75
+        sigma = share * 32
+        smoothed = ndimage.gaussian_filter(
+            maps, sigma, mode="mirror", radius=int(np.ceil(3 * sigma)), axes=(1, 2)
+        )
+        expected = smoothed <= np.quantile(smoothed, q, (1, 2), keepdims=True)
+        given = {"method": "input-x-gradient", "mask": rule, "mask_level": q, "attack": "noise"}
+        found = work(mask_smooth=share, **given)["background"]
+        assert (found != (expected == (rule == "quantile"))).mean() < 0.002
+        assert (work(**given)["background"] != found).mean() > 0.05
+        assert "mask_smooth" not in PerturbConfig(model="m", output="o").keyed()
+
     def test_eps_rises_from_the_edge(self, work, clean):
         levels, pixels = 12, 3
         arrays = work(mask="object", soft=pixels, attack="noise", eps=levels / 255)
@@ -218,6 +234,10 @@ REFUSED = [
         "--mask-level: expected a level on the scale of the heatmaps, got none",
     ),
     ({"mask": "otsu", "mask_level": 0.3}, "--mask-level: expected a mask rule with a level, got"),
+    (
+        {"mask": "full", "mask_smooth": 0.1},
+        "--mask-smooth: expected a mask rule that uses",
+    ),
     ({"mask_level": 2}, "--mask-level: expected less than or equal to 1, got 2; give a number"),
 ]
 
@@ -257,6 +277,8 @@ class TestOptions:
         assert set().union(*ATTACK_OPTIONS.values()) < set(PerturbConfig.model_fields)
         levelless = {name for name, rule in BACKGROUND_RULES.items() if not rule.has_level}
         assert levelless == LEVELLESS_MASKS
+        mapless = {name for name, rule in BACKGROUND_RULES.items() if rule.source != "heatmap"}
+        assert mapless == MAPLESS_MASKS
         bounded = {name for name, options in ATTACK_OPTIONS.items() if "eps" in options}
         assert bounded == {name for name, kind in ATTACKS.items() if kind.bounded}
         choices = get_args(PerturbConfig.model_fields["target_class"].annotation)[0]

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from ectool.attacks.masks import smooth
 from ectool.config import TrainConfig
 from ectool.config.objectives import OBJECTIVE_OPTIONS, REPLACING
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.training.backgrounds import smooth
 from ectool.training.batch import Position, TrainingBatch
 from ectool.training.objectives import OBJECTIVES, Setup
 
