@@ -65,6 +65,7 @@ OBJECTIVE_OPTIONS: dict[str, Settings] = {
         "weighting": "consistency",
         "scored_epochs": 0,
     },
+    "ec-other": {**_EC, "mask_source": "other"},
     "ec-cam": {**_CAM, "weighting": "consistency"},
     "ec-samples": _CAM,
     "ec-permuted": {**_CAM, "weighting": "permuted"},
@@ -88,6 +89,7 @@ REPLACING: Mapping[str, float] = {
     "adversarial-background": 0.5,
     "ec": 1.0,
     "ec-weights": 0.0,
+    "ec-other": 1.0,
     "ec-cam": 0.5,
     "ec-samples": 0.5,
     "ec-permuted": 0.5,
@@ -164,8 +166,10 @@ class ObjectiveOptions(Options):
     object_ramp: Number | None = option(
         None, "ec: share of the objective's epochs in which --object-eps rises from 0.", ge=0, le=1
     )
-    mask_source: Literal["gradient", "heatmap"] | None = option(
-        None, "ec: what finds the background: the input gradient of the attack, or Grad-CAM."
+    mask_source: Literal["gradient", "heatmap", "other"] | None = option(
+        None,
+        "ec: what finds the background: the input gradient of the attack, Grad-CAM, or the "
+        "gradient of another image (a control).",
     )
     mask_level: Number | None = option(
         None,

@@ -49,6 +49,7 @@ OBJECTIVES: dict[str, Callable[[Setup], Objective]] = {
     "masktune": MaskTune,
     "ec": ExplanationConsistency,
     "ec-weights": ExplanationConsistency,
+    "ec-other": ExplanationConsistency,
     "ec-cam": ExplanationConsistency,
     "ec-samples": ExplanationConsistency,
     "ec-permuted": ExplanationConsistency,

@@ -34,7 +34,8 @@ class ExplanationConsistency(Objective):
     After Wu et al. 2024 (arXiv 2408.04600), in one pass per batch in place of rounds over the data:
 
     - A map of the true class splits the image into background and object: the input gradient at the
-      last x^ (`gradient`), or Grad-CAM of the clean image (`heatmap`).
+      last x^ (`gradient`), or Grad-CAM of the clean image (`heatmap`). Control: the gradient of
+      another image of the batch (`other`).
     - x^ is one step up the loss from the sample's last perturbation, with the radius `eps` on the
       background and one on the object that rises from 0 to `object_eps`. With probability `swap` it
       also gets the background of another image of the batch. It replaces the image with probability
@@ -140,7 +141,7 @@ class ExplanationConsistency(Objective):
         pixels, labels, classes = batch.pixels, batch.labels, true_classes(batch.labels)
         settings, size = self.settings, (batch.pixels.shape[2], batch.pixels.shape[3])
         level, steps = settings["mask_level"], int(settings["attack_steps"])
-        by_gradient = settings["mask_source"] == "gradient"
+        by_gradient = settings["mask_source"] != "heatmap"
         perturbed, clean = self.memory.start(pixels, batch.rows, position.generator), None
         if self.is_scored or not by_gradient:
             clean = self.heatmaps(pixels, labels).heatmaps
@@ -152,6 +153,8 @@ class ExplanationConsistency(Objective):
             if by_gradient:
                 sigma = settings["mask_sigma"]
                 background = gradient_background(pixels, seen.gradient, level, sigma)
+                if settings["mask_source"] == "other":
+                    background = background.roll(1, 0)
             ball = self._ball(pixels, background, position)
             length = ball.weight[:, None] * (ball.eps if steps == 1 else ball.eps / 2)
             moved = torch.addcmul(perturbed, length, ball.steepest(seen.gradient))

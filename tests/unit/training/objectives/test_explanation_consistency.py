@@ -199,6 +199,17 @@ def test_several_steps_climb_further(name, model, batch):
     assert losses[0] < losses[1]
 
 
+def test_the_control_splits_each_image_by_the_map_of_another(model, batch):
+    backgrounds = {}
+    for name in ("ec", "ec-other"):
+        objective = make(model, name)
+        begin(objective, model)
+        backgrounds[name] = objective._attack(batch, place())[1]
+    expected = [backgrounds["ec"][number - 1] for number in range(4)]
+    assert torch.equal(backgrounds["ec-other"], torch.stack(expected))
+    assert not torch.equal(backgrounds["ec-other"], backgrounds["ec"])
+
+
 def test_weights_are_kept_after_the_scored_epochs(model, batch):
     objective = make(model, "ec-cam", scored_epochs=1)
     begin(objective, model)
