@@ -30,6 +30,9 @@ model = "smallcnn"
 epochs = 3
 [perturb]
 steps = 1
+[score]
+similarity = "cosine"
+stability = "probability"
 [evaluate]
 suite = ["classification", "debiasing", "robustness", "localization"]
 attacks = ["pgd"]

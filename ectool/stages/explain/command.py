@@ -53,6 +53,13 @@ def run(config: ExplainConfig, reporter: Reporter = SILENT) -> Outcome:
     if samples is not None:
         source = data_source(options, split, inputs.dataset)
         check_same_images(samples, source, f"--samples {samples.path}")
+    return explain(config, inputs, samples, reporter)
+
+
+def explain(
+    config: ExplainConfig, inputs: ExplainInputs, samples: Artifact | None, reporter: Reporter
+) -> Outcome:
+    """Explain the images of an open data set, and the perturbed ones of samples made from them."""
     parent = artifact_parent("samples", samples, config.output) if samples else None
     recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):

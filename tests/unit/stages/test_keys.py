@@ -40,6 +40,8 @@ OTHER = {
     "random_start": False,
     "mask": "otsu",
     "mask_level": 0.25,
+    "mask_smooth": 0.05,
+    "object_eps": 1 / 255,
     "seed": 5,
     "targets": "prediction",
     "similarity": "pearson",

@@ -165,7 +165,7 @@ def test_consistency_is_the_mean_over_labels(chain, dataset):
             if not a.any() and not b.any():
                 continue  # undefined
             alike = a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) if a.any() and b.any() else 0
-            expected.append(alike * expit(maps["logits_adversarial"][row, label].astype(float)))
+            expected.append(alike * expit(maps["logits_adversarial"][row, label].astype(float) / 2))
         found = weights["explanation_consistency"][row]
         assert found == pytest.approx(np.mean(expected), rel=1e-4) if expected else np.isnan(found)
     assert np.isnan(weights["similarity"][maps["target"] < 0]).all()
@@ -187,7 +187,7 @@ def test_predictions_are_explained_one_each(options, model, dataset, chain, read
     np.testing.assert_array_equal(maps["target"][:, 0], maps["logits_clean"].argmax(axis=1))
     found = read(score.run(ScoreConfig(heatmaps=path)).path)["stability"]
     logits = maps["logits_adversarial"][np.arange(n), maps["target"][:, 0]]
-    np.testing.assert_allclose(found[:, 0], expit(logits.astype(float)), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 0], expit(logits.astype(float) / 2), rtol=1e-5)
 
 
 def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, write):

@@ -56,7 +56,8 @@ def test_every_score_and_weight_is_its_definition(assess, heatmaps, read):
     consistency = []
     for row in range(200):
         alike = cosine(maps["clean"][row], maps["adversarial"][row])
-        stable = softmax(maps["logits_adversarial"][row].tolist(), maps["label"][row])
+        halves = maps["logits_adversarial"][row].astype(float) / 2
+        stable = softmax(halves.tolist(), maps["label"][row])
         assert found["similarity"][row] == pytest.approx(alike, abs=1e-6, nan_ok=True)
         assert found["stability"][row] == pytest.approx(stable, rel=1e-5)
         consistency.append(alike * stable)

@@ -91,7 +91,7 @@ def consistencies(arrays):
     found = []
     for row, label in enumerate(arrays["label"]):
         alike = cosine(arrays["clean"][row], arrays["adversarial"][row])
-        stable = softmax(arrays["logits_adversarial"][row])[label]
+        stable = softmax(arrays["logits_adversarial"][row] / 2)[label]
         found.append(None if alike is None else alike * stable)
     return found
 

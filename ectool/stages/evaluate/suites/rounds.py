@@ -10,58 +10,60 @@ from ectool.config import (
     DataOptions,
     DeviceOptions,
     EvaluateConfig,
+    ExplainConfig,
     HeatmapOptions,
     ModelOptions,
     PerturbConfig,
     ScoreConfig,
 )
 from ectool.config.measure import ATTACK, SIMILARITY, STABILITY
+from ectool.options import Options
 from ectool.stages import score
+from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
-from ectool.stages.evaluate.growth import keep_or_set_aside, set_aside
+from ectool.stages.evaluate.growth import keep_or_set_aside
 from ectool.stages.evaluate.suites.parts import Part, Subject
+from ectool.stages.explain import command as explain
 from ectool.stages.perturb import command as perturb
-from ectool.stages.perturb.joint import JointPass
 from ectool.types import Outcome
 
 
 def stage_options(config: EvaluateConfig) -> dict[str, Any]:
     """Return the options of heatmaps, as those of the evaluation."""
-    groups = (ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
+    return _options(config, ModelOptions, DeviceOptions, DataOptions, HeatmapOptions)
+
+
+def _options(config: EvaluateConfig, *groups: type[Options]) -> dict[str, Any]:
+    """Return the options of some groups, and those of shards."""
     names = {name for group in groups for name in group.model_fields}
     return config.model_dump(include={*names, "batch_size", "shard_size", "force", "resume"})
 
 
 def _perturb(subject: Subject, path: Path) -> Outcome:
-    """Perturb the split, and explain both images of every pair in the same pass."""
+    """Perturb the split; the mask of the measure does not depend on the evaluated heatmaps."""
     config = subject.config
+    shared = _options(config, ModelOptions, DeviceOptions, DataOptions)
+    del shared["layer"]
     perturbing = PerturbConfig(
-        **stage_options(config),
-        **ATTACK,
-        split=config.split,
-        seed=config.seed,
-        output=path,
-        heatmaps=subject.path(HEATMAPS),
+        **shared, **ATTACK, split=config.split, seed=config.seed, output=path
     )
-    _set_aside_others(subject, perturbing)
+    recipe = perturb.describe(perturbing, subject.reference, subject.original)
+    keep_or_set_aside(subject, path, recipe, config.shard_size)
     return perturb.perturb(perturbing, subject.original, subject.reporter)
 
 
-def _set_aside_others(subject: Subject, config: PerturbConfig) -> None:
-    """Move samples and heatmaps of other options aside, always both."""
-    heatmaps, dataset = subject.path(HEATMAPS), subject.original
-    recipe = perturb.describe(config, subject.reference, dataset)
-    keep_or_set_aside(subject, config.output, recipe, config.shard_size)
-    if not config.output.exists():
-        set_aside(subject, heatmaps)
-        return
-    joint = JointPass(config, heatmaps, subject.reference, dataset, recipe)
-    keep_or_set_aside(subject, heatmaps, joint.final(), config.shard_size)
-
-
-def _explained(subject: Subject, path: Path) -> Outcome:  # noqa: ARG001 (protocol)
-    """Return the heatmaps, which were made with the samples."""
-    return Outcome(path, is_new=False)
+def _explain(subject: Subject, path: Path) -> Outcome:
+    """Explain both images of every pair."""
+    config = subject.config
+    samples = Artifact(subject.path(SAMPLES), "samples")
+    explaining = ExplainConfig(
+        **stage_options(config), split=config.split, samples=samples.path, output=path
+    )
+    data = DataOptions(**config.model_dump(include=set(DataOptions.model_fields)))
+    inputs = explain.ExplainInputs(subject.reference, data, config.split, subject.original)
+    recipe = explain.describe(explaining, inputs, artifact_parent("samples", samples, path))
+    keep_or_set_aside(subject, path, recipe, config.shard_size)
+    return explain.explain(explaining, inputs, samples, subject.reporter)
 
 
 def _score(subject: Subject, path: Path) -> Outcome:
@@ -84,7 +86,7 @@ def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
     """Return the parts with perturbed samples and heatmaps; none for a model without layers."""
     if subject.reference.is_program:
         return ()
-    return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explained)
+    return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explain)
 
 
 def consistency_parts(subject: Subject) -> tuple[Part, ...]:

@@ -238,7 +238,7 @@ class TestInterrupted:
 
         monkeypatch.setattr("ectool.stages.score.measure", stop)
         monkeypatch.setattr("ectool.stages.perturb.command._compute", stop)
-        monkeypatch.setattr("ectool.stages.perturb.joint.JointPass.compute", stop)
+        monkeypatch.setattr("ectool.stages.explain.command._compute", stop)
         given = {**QUICK, "suite": "localization", "method": "layercam"}
         with pytest.raises(KeyboardInterrupt):
             evaluate.run(EvaluateConfig(model=str(model), **given, output=folder))

@@ -123,7 +123,7 @@ def test_every_metric_of_both_is_compared(found):
         *("accuracy@original", "robust@2/255", "robust@8/255", "top5_accuracy", "nll", "brier"),
         *("robust_area@linf", "pointing_game", "energy_inside", "content_heatmap", "zero_maps"),
         *("relevance_rank", "mask_iou"),
-        "explanation_consistency",
+        *("explanation_consistency", "heatmap_similarity", "prediction_stability"),
     }
 
 
@@ -154,8 +154,8 @@ def test_other_metrics_are_tested_where_both_are_defined(found, pair, read):
 
 def test_correction_is_over_all_metrics(found):
     entries = sorted(found["metrics"].values(), key=lambda entry: entry["p_value"])
-    assert len(entries) == 14
-    assert entries[0]["p_holm"] == pytest.approx(14 * entries[0]["p_value"])
+    assert len(entries) == 16
+    assert entries[0]["p_holm"] == pytest.approx(16 * entries[0]["p_value"])
     corrected = [entry["p_holm"] for entry in entries]
     assert corrected == sorted(corrected)
 

@@ -11,13 +11,14 @@ PROTOCOL = StabilityProtocol()
 METRICS = {
     "explanation_consistency": MetricInfo(
         "explanation consistency",
-        "mean of the product of heatmap similarity and prediction stability under a background "
-        "attack; compares models without annotations of the background",
+        "mean of the product of heatmap similarity and prediction stability when the background "
+        "is replaced by that of another image; needs no annotations of the background",
         higher_is_better=True,
     ),
     "heatmap_similarity": MetricInfo(
         "heatmap similarity",
-        f"{MEANING[SIMILARITY]} under that attack, the first factor of explanation consistency",
+        f"{MEANING[SIMILARITY]}, before and after that, the first factor of explanation "
+        "consistency",
         higher_is_better=True,
     ),
     "prediction_stability": MetricInfo(
@@ -27,7 +28,7 @@ METRICS = {
     ),
     "consistency_worst": MetricInfo(
         "worst consistency found",
-        "minimum of the explanation consistency under that attack and under an attack on the "
+        "minimum of the explanation consistency with that background and under an attack on the "
         "explanation (after Ghorbani et al. 2019), several starts",
         higher_is_better=True,
     ),

@@ -15,7 +15,7 @@ from ectool.config.measure import EXPLANATION_ATTACK, measure_key
 from ectool.consistency.multilabel import average_over_labels
 from ectool.consistency.summary import correlation, moments
 from ectool.errors import EctoolError
-from ectool.stages.common.layout import NO_GRADIENT, SAMPLES, WEIGHTS
+from ectool.stages.common.layout import WEIGHTS
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table, Values
 from ectool.stages.evaluate.suites.evaluated import Evaluated
@@ -143,14 +143,4 @@ def _methods(evaluated: Evaluated) -> dict[str, str]:
     }
 
 
-def upper_bounds(evaluated: Evaluated) -> dict[str, str]:
-    """Return the metrics that are upper bounds, as samples had no gradient, with the reason."""
-    manifest = evaluated.parts[SAMPLES].manifest if evaluated.has(SAMPLES) else None
-    stuck = 0 if manifest is None else manifest.all_findings().get(NO_GRADIENT, 0)
-    if not stuck:
-        return {}
-    reason = f"{stuck:g} of {len(evaluated.sample_ids)} samples had no gradient to follow"
-    return dict.fromkeys(("explanation_consistency", *PARTS, "consistency_worst"), reason)
-
-
-SUITE = Suite(parts, columns, tables=tables, upper_bounds=upper_bounds)
+SUITE = Suite(parts, columns, tables=tables)

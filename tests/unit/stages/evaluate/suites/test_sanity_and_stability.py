@@ -9,6 +9,7 @@ import pytest
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.partial import PartialArtifact
+from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.stages.common.found_models import find_model
 from ectool.stages.evaluate.definitions import describe
@@ -107,6 +108,29 @@ def test_consistency_is_the_product_of_its_two_parts(evaluated, read):
     np.testing.assert_allclose(columns["explanation_consistency"], product, rtol=1e-6)
     arrays = read(evaluated.parts["weights.zarr"].path)
     np.testing.assert_array_equal(columns["heatmap_similarity"], arrays["similarity"])
+
+
+def test_consistency_is_cosine_times_the_softened_probability(evaluated, read):
+    arrays = read(evaluated.parts["cams.zarr"].path)
+    found = stability.SUITE.columns(evaluated)["explanation_consistency"]
+    rows = [arrays[name] for name in ("clean", "adversarial", "logits_adversarial", "label")]
+    for name, *both, logits, label in zip(arrays["sample_id"], *rows, strict=True):
+        one, other = (maps.astype(float) for maps in both)
+        lengths = np.linalg.norm(one) * np.linalg.norm(other)
+        powers = np.exp(logits.astype(float) / 2)
+        # Two empty heatmaps have no similarity, and one of them has none with another.
+        alike = (one * other).sum() / lengths if lengths else 0.0 if (one + other).any() else np.nan
+        expected = pytest.approx(alike * powers[label] / powers.sum(), abs=1e-5, nan_ok=True)
+        assert found[evaluated.sample_ids.index(name)] == expected
+
+
+def test_heatmaps_of_another_method_or_layer_are_compared_on_the_same_samples(
+    made, make, listener, tmp_path
+):
+    output = shutil.copytree(made[0].output, tmp_path / "eval")
+    make(output, listener, method="layercam", layer=("features.6",))
+    assert read_manifest(output / "adv.zarr").id == read_manifest(made[0].output / "adv.zarr").id
+    assert [path.name.split(".old")[0] for path in output.glob("c*.old-*")] == ["cams.zarr"]
 
 
 def test_the_table_of_consistency_has_spread_and_correlation(evaluated):

@@ -50,7 +50,7 @@ def images(few_digits):
 
 
 def consistency(network, labels, clean, other):
-    """Return cosine times probability, image by image."""
+    """Return cosine times the probability at temperature 2, image by image."""
     explainer = EXPLAINERS["gradcam"].make(network)
     found = []
     for row, label in enumerate(labels):
@@ -60,7 +60,7 @@ def consistency(network, labels, clean, other):
         a, b, logits = a.heatmaps.flatten().double(), b.heatmaps.flatten().double(), b.logits[0]
         length = float(a.norm() * b.norm())
         cosine = float(a @ b) / length if length else (np.nan if not (a.any() or b.any()) else 0)
-        found.append(cosine * float(logits.softmax(0)[label]))
+        found.append(cosine * float((logits / 2).softmax(0)[label]))
     return found
 
 
