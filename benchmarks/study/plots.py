@@ -45,7 +45,7 @@ def draw(document: Mapping[str, Any], folder: Path) -> list[Path]:
             if len(cell["arms"]) >= MIN_ARMS
         }
         for axis, label in AXES.items():
-            lines = along(document["cells"].values(), axis)
+            lines = along([c for c in document["cells"].values() if c["arms"]], axis)
             if lines:
                 figures[axis] = curves(lines, axis, label)
         return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
