@@ -62,14 +62,23 @@ def train(name, labels):
     return [*losses, loss()], result
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+SLOW = {"ec-weights", "ec-samples", "ec-permuted", "ec-random", "ec-rate", "ec-other"}
+"""Rows that are another row with other options."""
+
+
+def rows(names):
+    """Return the objectives as parameters, with rows of the same class marked slow."""
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+
+
+@pytest.mark.parametrize("name", rows(OBJECTIVES))
 def test_learns(name):
     (before, after), result = train(name, toy()[1])
     assert after < before / 2
     assert math.isfinite(result.loss)
 
 
-@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - ONE_LABEL))
+@pytest.mark.parametrize("name", rows(sorted(set(OBJECTIVES) - ONE_LABEL)))
 def test_learns_multilabel_data(name):
     labels = torch.nn.functional.one_hot(toy()[1]).to(torch.int8)
     labels[::7, 0] = -1
