@@ -25,7 +25,7 @@ QUICK = {
     **{"corruptions": ("fog",), "replaced": (0.5,), "explainers": ("hirescam",)},
 }
 ROUND = ("adv.zarr", "cams.zarr", "weights.zarr")
-DRAWN = ("faithfulness.zarr", "sanity.zarr", "stability.zarr", "agreement/*")
+DRAWN = ("faithfulness.zarr", "sanity.zarr", "stability.zarr", "filters.zarr", "agreement/*")
 """Parts of a few samples that are drawn."""
 MAPS = (*ROUND, "validation_cams.zarr", *DRAWN)
 OPENED = (*ROUND, "validation_cams.zarr")
