@@ -5,7 +5,7 @@ OUT ?= run/digits
 SEEDS ?= 0 1 2
 EPOCHS ?= 30
 WARMUP ?= 6
-EVERY ?= 1
+EVERY ?= 2
 
 ECTOOL := ectool
 ROUNDS := $(shell seq $$((($(EPOCHS) - $(WARMUP) + $(EVERY) - 1) / $(EVERY))))

@@ -8,7 +8,7 @@
 set -eu
 config=${1:-pipelines/digits.toml}
 out=${2:-run/digits}
-: "${SEEDS:=0 1 2}" "${EPOCHS:=30}" "${WARMUP:=6}" "${EVERY:=1}"
+: "${SEEDS:=0 1 2}" "${EPOCHS:=30}" "${WARMUP:=6}" "${EVERY:=2}"
 
 for seed in $SEEDS; do
     base=$out/seed-$seed
