@@ -103,7 +103,11 @@ def find(of, **wanted):
 
 
 class TestFiles:
-    @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+    @pytest.mark.parametrize(
+        "path",
+        [pytest.param(p, marks=pytest.mark.slow if p.stem == "whole" else ()) for p in GRIDS],
+        ids=lambda path: path.stem,
+    )
     def test_every_arm_and_every_cell_is_valid(self, path, tmp_path):
         jobs = grid.read_grid(path).jobs()
         arms, cells = ({getattr(one, key): one for one in jobs} for key in ("arm", "cell"))

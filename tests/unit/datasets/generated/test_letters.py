@@ -46,7 +46,9 @@ def everything(data):
     return data.images(indices), annotations.masks, np.concatenate(annotations.boxes), data.labels
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(
+    "split", [pytest.param(s, marks=[] if s == "validation" else pytest.mark.slow) for s in SPLITS]
+)
 def test_every_byte_is_the_one_of_the_reference_machine(root, split):
     parts = everything(ask(root, split))
     digest = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
