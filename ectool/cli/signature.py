@@ -29,6 +29,7 @@ PANELS = {
     "ModelOptions": "Model",
     "HeatmapOptions": "Heatmaps",
     "ObjectiveOptions": "Objective",
+    "InterpretableOptions": "Interpretable filters",
 }
 SHORT = 5
 """Maximum number of decimals of a default that is written as a decimal number."""
