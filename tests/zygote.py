@@ -103,6 +103,9 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
     os.environ.update(request["environment"])
     if "crash_at" in request:
         crash_before(request["folder"], request["crash_at"], request.get("errno"))
+    # Under a limit of the file size, Python writes a module that it compiles only in part, without
+    # an error, and every later process would read that.
+    sys.dont_write_bytecode = sys.dont_write_bytecode or "limits" in request
     for name, limit in request.get("limits", {}).items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
     for descriptor in request.get("close", ()):
