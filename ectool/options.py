@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -59,6 +59,17 @@ def whole_levels(eps: float) -> int:
     nearest = min(round(eps * MAX_PIXEL), MAX_PIXEL)
     # Not floor(eps * 255): rounding may make 255 * (k / 255) slightly less than k.
     return nearest if nearest / MAX_PIXEL <= eps else math.floor(eps * MAX_PIXEL)
+
+
+def rounded_up(share: float, count: int) -> int:
+    """Return ``ceil(share * count)`` of the exact product.
+
+    Args:
+        share: At least 0.
+        count: Number of items.
+    """
+    # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
+    return math.ceil(share * count - 1e-6)
 
 
 def misfit_of_channels(name: str, values: Sequence[float]) -> tuple[str, str] | None:
@@ -127,6 +138,11 @@ class Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
     )
+
+    def filled(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """Return some options with their values, or with these defaults where they have none."""
+        given = {name: getattr(self, name) for name in defaults}
+        return {n: default if given[n] is None else given[n] for n, default in defaults.items()}
 
     def keyed(self) -> dict[str, Any]:
         """Return the options that can change the result, as plain JSON values."""

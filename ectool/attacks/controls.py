@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from ectool.attacks.ball import Ball, Pixels, enter
+from ectool.attacks.masks import gaussian
 from ectool.attacks.objectives import Objective
 from ectool.attacks.pgd import Settings
+from ectool.attacks.replacement import mean_colour
 
 BLUR_SHARE = 1 / 16
 """Standard deviation of the blur as a share of the image's height."""
@@ -77,9 +78,7 @@ def fill(ball: Ball, objective: Objective, start: Pixels, settings: Settings) ->
     """
     if settings.color is not None:
         return _blend(ball, ball.clean.new_tensor(settings.color).view(1, -1, 1, 1))
-    background = _background(ball)
-    count = background.sum((2, 3), keepdim=True).clamp(min=1)
-    return _blend(ball, (ball.clean * background).sum((2, 3), keepdim=True) / count)
+    return _blend(ball, mean_colour(ball.clean, ball.weight > 0))
 
 
 def swap(ball: Ball, objective: Objective, start: Pixels, settings: Settings) -> Pixels:  # noqa: ARG001 (one signature for all)
@@ -114,9 +113,7 @@ def _blend(ball: Ball, replacement: Float[Tensor, "_ c _ _"]) -> Pixels:
 def _smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
     """Convolve with a Gaussian, with zero padding."""
     reach = math.ceil(TRUNCATE * sigma)
-    offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernel = (-0.5 * (offsets / sigma).square()).exp()
-    kernel = kernel / kernel.sum()
+    kernel = gaussian(sigma, reach, images)
     n, c, h, w = images.shape
     planes = images.reshape(n * c, 1, h, w)
     planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))

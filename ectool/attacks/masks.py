@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+from ectool.options import rounded_up
+
 OTSU_BINS = 256
 TRUNCATE = 3.0
 """Radius at which the Gaussian of `smooth` is truncated, in standard deviations."""
@@ -38,8 +40,7 @@ def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "
     """
     heatmaps = _precise(heatmaps)
     values = heatmaps.flatten(1)
-    # 0.55 * 100 is slightly above 55 in float64; without the small term it would round up.
-    rank = max(1, math.ceil(q * values.shape[1] - 1e-6))
+    rank = max(1, rounded_up(q, values.shape[1]))
     return heatmaps <= values.kthvalue(rank, dim=1).values[:, None, None]
 
 
@@ -158,12 +159,17 @@ def smooth(maps: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]
     reach = min(math.ceil(TRUNCATE * sigma), min(maps.shape[1:]) - 1)
     if reach == 0:
         return maps
-    offsets = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
-    kernel = (-0.5 * (offsets / sigma).square()).exp()
-    kernel = kernel / kernel.sum()
+    kernel = gaussian(sigma, reach, maps)
     planes = F.pad(maps[:, None], (reach,) * 4, mode="reflect")
     rows = F.conv2d(planes, kernel.view(1, 1, 1, -1))
     return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
+
+
+def gaussian(sigma: float, reach: int, like: Tensor) -> Float[Tensor, "k"]:
+    """Return a Gaussian of `sigma` pixels with sum 1, truncated at `reach`; as `like` otherwise."""
+    offsets = torch.arange(-reach, reach + 1, device=like.device, dtype=like.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    return kernel / kernel.sum()
 
 
 def dilate(background: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h w"]:

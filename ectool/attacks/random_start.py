@@ -76,15 +76,20 @@ def random_classes(
 
 
 def other_rows(
-    sample_ids: Sequence[str], seed: int, rows: Int64[np.ndarray, "n"], length: int
+    sample_ids: Sequence[str],
+    seed: int,
+    rows: Int64[np.ndarray, "n"],
+    length: int,
+    purpose: Sequence[str | int] = ("swap",),
 ) -> Int64[np.ndarray, "n"]:
-    """Draw another row of the data for each sample, uniformly, from (seed, sample id).
+    """Draw another row of the data for each sample, uniformly, from (seed, sample id, purpose).
 
     Args:
         sample_ids: Stable identifiers of the samples.
         seed: Seed of the run.
         rows: Rows of the samples.
         length: Number of rows of the data, at least 2.
+        purpose: Other purposes give independent rows.
 
     Raises:
         InputError: There is no other row.
@@ -96,6 +101,6 @@ def other_rows(
             got=str(length),
             fix="use more data, or --attack fill",
         )
-    steps = [stream(seed, name, "swap").integers(1, length) for name in sample_ids]
+    steps = [stream(seed, name, *purpose).integers(1, length) for name in sample_ids]
     others: np.ndarray = (rows + np.array(steps)) % length
     return others

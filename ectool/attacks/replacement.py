@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from ectool.seeding import stream
+from ectool.attacks.random_start import other_rows
 
 Pixels = Float[Tensor, "n c h w"]
 Background = Bool[Tensor, "n h w"]
@@ -28,7 +29,7 @@ def filled(pixels: Pixels, background: Background) -> Pixels:
     Returns:
         The images; all other pixels are unchanged.
     """
-    return torch.where(background[:, None], _mean_colour(pixels, background), pixels)
+    return torch.where(background[:, None], mean_colour(pixels, background), pixels)
 
 
 def without_object(pixels: Pixels, background: Background) -> Pixels:
@@ -41,7 +42,7 @@ def without_object(pixels: Pixels, background: Background) -> Pixels:
     Returns:
         Images that show their background alone, to put behind other objects.
     """
-    return torch.where(background[:, None], pixels, _mean_colour(pixels, background))
+    return torch.where(background[:, None], pixels, mean_colour(pixels, background))
 
 
 def replaced(pixels: Pixels, background: Background, others: Pixels) -> Pixels:
@@ -70,10 +71,11 @@ def draw_others(sample_ids: Sequence[str], seed: int, draw: int = 0) -> Int64[Te
         Index of another image for each image.
     """
     n = len(sample_ids)
-    steps = [int(stream(seed, name, "background", draw).integers(1, n)) for name in sample_ids]
-    return (torch.arange(n) + torch.tensor(steps)) % n
+    purpose = ("background", draw)
+    return torch.from_numpy(other_rows(sample_ids, seed, np.arange(n), n, purpose))
 
 
-def _mean_colour(pixels: Pixels, where: Background) -> Float[Tensor, "n c 1 1"]:
+def mean_colour(pixels: Pixels, where: Background) -> Float[Tensor, "n c 1 1"]:
+    """Return the mean colour of some pixels of each image; black without any."""
     share = where[:, None].to(pixels.dtype)
     return (pixels * share).sum((2, 3), keepdim=True) / share.sum((2, 3), keepdim=True).clamp(min=1)

@@ -67,9 +67,7 @@ class InterpretableOptions(Options):
 
     def filter_settings(self) -> dict[str, float]:
         """Return the options with a number that apply to the method: values or defaults."""
-        defaults = INTERPRETABLE_OPTIONS[self.interpretable].items()
-        given = {name: getattr(self, name) for name, _ in defaults}
-        return {n: given[n] if given[n] is not None else default for n, default in defaults}
+        return self.filled(INTERPRETABLE_OPTIONS[self.interpretable])
 
     def keyed(self) -> dict[str, Any]:
         """Return the options that can change the result; only those that apply to the method.

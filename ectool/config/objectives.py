@@ -240,9 +240,7 @@ class ObjectiveOptions(Options):
 
     def settings(self) -> dict[str, Any]:
         """Return the options that apply to the objective, with their values or defaults."""
-        defaults = OBJECTIVE_OPTIONS[self.objective].items()
-        given = {name: getattr(self, name) for name, _ in defaults}
-        settings = {n: given[n] if given[n] is not None else default for n, default in defaults}
+        settings = self.filled(OBJECTIVE_OPTIONS[self.objective])
         if settings.get("alpha") == 0:
             settings["alpha"] = settings["eps"] / min(settings["attack_steps"], _SMALLEST_STEP)
         return settings

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from ectool.consistency.similarity import SIMILARITIES, cosine, pearson
-from ectool.consistency.stability import probability, softened, total_variation
+from ectool.consistency.stability import probability, softened, softmax, total_variation
 
 Maps = Float[np.ndarray, "n h w"]
 Logits = Float[np.ndarray, "n c"]
@@ -48,7 +48,7 @@ def small_drop(clean: Logits, other: Logits, labels: Labels) -> Scores:
 
 def jensen_shannon(clean: Logits, other: Logits) -> Scores:
     """Return 1 minus the Jensen-Shannon divergence of both predictions, in bits."""
-    p, q = _softmax(clean), _softmax(other)
+    p, q = softmax(clean), softmax(other)
     mean = (p + q) / 2
     bits = 0.5 * sum((a * np.log2(np.maximum(a, 1e-300) / mean)).sum(axis=1) for a in (p, q))
     return np.asarray(np.clip(1 - bits, 0, 1))
@@ -118,9 +118,3 @@ def _scaled(maps: Maps) -> Maps:
     low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
     scaled: Maps = (maps - low) / np.where(high > low, high - low, 1)
     return scaled
-
-
-def _softmax(logits: Logits) -> Float64[np.ndarray, "n c"]:
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: Float64[np.ndarray, "n c"] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities

@@ -8,7 +8,6 @@ computed in float64, over blocks of samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Bool, Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ectool.consistency.blocks import blockwise
+from ectool.options import rounded_up
 
 Maps = Float[np.ndarray, "n h w"]
 Scores = Float32[np.ndarray, "n"]
@@ -187,8 +187,7 @@ def _iou_of_rows(a: np.ndarray, b: np.ndarray, q: float) -> np.ndarray:
 
 def _strongest(rows: np.ndarray, q: float) -> np.ndarray:
     pixels = rows.shape[1]
-    # 0.55 * 100 is slightly above 55; the small term prevents rounding up.
-    first = pixels - max(1, math.ceil(q * pixels - 1e-6))
+    first = pixels - max(1, rounded_up(q, pixels))
     threshold = np.partition(rows, first, axis=1)[:, first, None]
     strongest: np.ndarray = (rows >= threshold) & (rows > 0)
     return strongest

@@ -35,7 +35,7 @@ def probability(adversarial: Logits, labels: Labels) -> Scores:
         InputError: If a label is not a column of the logits.
     """
     _check_labels(labels, adversarial.shape[1])
-    return blockwise(lambda b, y: _at(_softmax(b), y), adversarial, labels)
+    return blockwise(lambda b, y: _at(softmax(b), y), adversarial, labels)
 
 
 def softened(adversarial: Logits, labels: Labels) -> Scores:
@@ -87,7 +87,7 @@ def total_variation(clean: Logits, adversarial: Logits) -> Scores:
         1 for equal distributions, 0 for disjoint ones.
     """
     return blockwise(
-        lambda a, b: 1 - np.abs(_softmax(a) - _softmax(b)).sum(axis=1).clip(max=2) / 2,
+        lambda a, b: 1 - np.abs(softmax(a) - softmax(b)).sum(axis=1).clip(max=2) / 2,
         clean,
         adversarial,
     )
@@ -114,7 +114,7 @@ STABILITIES: dict[str, Stability] = {
 }
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities in float64; a row with NaN or +inf, or only -inf, becomes NaN."""
     wide = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):

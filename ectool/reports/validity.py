@@ -100,9 +100,7 @@ class StudyResults:
 
 def to_document(results: StudyResults) -> dict[str, Any]:
     """Return the results as plain JSON values; NaN is null."""
-    document = _plain(asdict(results))
-    assert isinstance(document, dict)
-    return {"schema": "validity", **document}
+    return {"schema": "validity", **{n: _plain(value) for n, value in asdict(results).items()}}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)

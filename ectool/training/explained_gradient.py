@@ -9,17 +9,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ectool.attacks.ball import Pixels
-from ectool.attacks.losses import LOSSES, Loss, log_odds
 from ectool.explainers.cam.linear_head import LinearHead
 from ectool.explainers.cam.reductions import weighted_map
 from ectool.explainers.cut import OpenHead, only_output
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks, frozen
 from ectool.models.objective import Labels
-
-# The gradient of the log-odds has the direction of that of the cross-entropy, and does not vanish
-# where the probability of the label rounds to 1.
-_SINGLE = Loss(log_odds, multilabel=False)
+from ectool.training.losses import attack_loss
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,8 @@ class ExplainedGradient:
                 output = only_output(recorded, self.model)
                 head = OpenHead(self.model.target_layer, size, output, logits)
                 heatmaps = _heatmaps(head, linear, classes)
-            loss = _SINGLE if labels.ndim == 1 else LOSSES["bce"]
-            (gradient,) = torch.autograd.grad(loss.compute(logits, labels, None).sum(), leaf)
+            loss = attack_loss(labels).compute(logits, labels, None)
+            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
         return Explained(gradient, heatmaps, logits.detach())
 
 

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from ectool.attacks.ball import WHITE, LinfBall, Pixels, Weight
-from ectool.attacks.losses import LOSSES, Loss, log_odds
 from ectool.attacks.masks import intersect, quantile
 from ectool.attacks.objectives import LabelLoss, Objective
 from ectool.attacks.pgd import Settings, pgd
@@ -19,14 +18,11 @@ from ectool.explainers import Explanation, GradCAM, upsample
 from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels
+from ectool.training.losses import attack_loss
 
 BACKGROUND_SHARE = 0.5
 """Quantile of the background mask, the default of `perturb`."""
 _MAX_LEVEL = 127
-
-# The gradient of the log-odds has the direction of that of the cross-entropy, and does not vanish
-# where the probability of the label rounds to 1.
-_SINGLE = Loss(log_odds, multilabel=False)
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class InBatchAttack:
             weight: Share of the radius at each pixel; 0 where nothing may change.
             start: Where to start.
         """
-        loss = _SINGLE if labels.ndim == 1 else LOSSES["bce"]
-        return self.maximize(model, LabelLoss(model, loss, labels), clean, weight, start)
+        objective = LabelLoss(model, attack_loss(labels), labels)
+        return self.maximize(model, objective, clean, weight, start)
 
     def maximize(
         self, model: nn.Module, objective: Objective, clean: Pixels, weight: Weight, start: Pixels

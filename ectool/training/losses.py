@@ -1,4 +1,4 @@
-"""Losses of samples: weighted, and between two predictions."""
+"""Losses of samples: weighted, between two predictions, and those that attacks maximize."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ectool.attacks.losses import LOSSES, Loss, log_odds
 from ectool.models.objective import Labels, sample_losses
+
+# The gradient of the log-odds has the direction of that of the cross-entropy, and does not vanish
+# where the probability of the label rounds to 1.
+_SINGLE = Loss(log_odds, multilabel=False)
 
 
 def weighted_loss(
@@ -52,3 +57,12 @@ def divergence(
     present = logits.sigmoid() * (F.logsigmoid(logits) - F.logsigmoid(others))
     absent = (-logits).sigmoid() * (F.logsigmoid(-logits) - F.logsigmoid(-others))
     return (present + absent).where(valid, 0).sum(1) / valid.sum(1).clamp(min=1)
+
+
+def attack_loss(labels: Labels) -> Loss:
+    """Return the loss that attacks inside a training step maximize.
+
+    Args:
+        labels: True labels; only their shape matters.
+    """
+    return _SINGLE if labels.ndim == 1 else LOSSES["bce"]

@@ -63,3 +63,8 @@ class SampleWeights(nn.Module):
     def scale(self) -> None:
         """Scale the weights of all samples to mean 1 over the data set."""
         self.weight.div_(self.weight.mean())
+
+
+def random_weights(count: int, generator: torch.Generator) -> Float[Tensor, "n"]:
+    """Draw weights of the exponential distribution with mean 1, as a control."""
+    return -torch.log1p(-torch.rand(count, generator=generator))

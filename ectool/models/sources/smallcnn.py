@@ -39,8 +39,12 @@ class SmallCNN(nn.Module):
         Returns:
             One logit per class.
         """
-        # The gradient of this mean is channels last, like all activations. That of a pooling layer
-        # is not, and operations on both memory formats are ten times slower.
-        pixels = self.features(images).permute(0, 2, 3, 1).flatten(1, 2)
-        logits: Float[Tensor, "n c"] = self.head(pixels.mean(1))
-        return logits
+        return pooled_logits(self.features(images), self.head)
+
+
+def pooled_logits(maps: Float[Tensor, "n k i j"], head: nn.Linear) -> Float[Tensor, "n c"]:
+    """Return the logits of a linear head on the mean of each map."""
+    # The gradient of this mean is channels last, like all activations. That of a pooling layer is
+    # not, and operations on both memory formats are ten times slower.
+    logits: Float[Tensor, "n c"] = head(maps.permute(0, 2, 3, 1).flatten(1, 2).mean(1))
+    return logits

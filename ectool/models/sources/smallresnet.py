@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ectool.models.sources.smallcnn import pooled_logits
+
 WIDTHS = (16, 32, 64)
 BLOCKS = 2
 SIDE = 32
@@ -77,7 +79,4 @@ class SmallResNet(nn.Module):
         Returns:
             One logit per class.
         """
-        # See SmallCNN: a pooling layer would mix memory formats.
-        pixels = self.features(images).permute(0, 2, 3, 1).flatten(1, 2)
-        logits: Float[Tensor, "n c"] = self.head(pixels.mean(1))
-        return logits
+        return pooled_logits(self.features(images), self.head)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ectool.config import (
     inapplicable_options,
 )
 from ectool.errors import UsageError
+from ectool.options import rounded_up
 from ectool.settings import Config, read_toml, stage_table, validate, variables
 
 GIVEN = {"seed", "model", "init", "samples", "heatmaps", "previous", "output"}
@@ -86,8 +86,7 @@ class Experiment:
     def schedule(self) -> tuple[int, int]:
         """Return the number of epochs, and of those before the first round."""
         epochs = self.stage(TrainConfig, "train", output=self.folder).epochs
-        # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
-        return epochs, max(1, math.ceil(self.config.warmup * epochs - 1e-6))
+        return epochs, max(1, rounded_up(self.config.warmup, epochs))
 
 
 def open_experiment(config: RunConfig) -> Experiment:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
+from ectool.options import rounded_up
 from ectool.seeding import stream
 from ectool.stages.common.layout import (
     HISTORY_FILE,
@@ -157,9 +157,7 @@ def begin_of(config: TrainConfig) -> int:
     """Return the first epoch of the objective, from 0."""
     if config.objective in LAST_EPOCH:
         return config.epochs - 1
-    # 0.28 * 25 is slightly above 7; the small term keeps such products from rounding up.
-    start = float(config.settings().get(START, 0.0))
-    return math.ceil(start * config.epochs - 1e-6)
+    return rounded_up(float(config.settings().get(START, 0.0)), config.epochs)
 
 
 def _measures(history: History, schedule: Schedule, feed: Feed) -> History:

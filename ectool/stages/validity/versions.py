@@ -41,11 +41,6 @@ class Version:
         parts = text.split("/")
         return cls(parts[0], "", parts[1]) if len(parts) == 2 else cls(*parts)
 
-    @property
-    def is_drawn(self) -> bool:
-        """Return whether it shows another image, and so has several draws."""
-        return self.kind in ("swap", "replace", CONTROL)
-
 
 @dataclass(frozen=True)
 class Candidate:

@@ -20,7 +20,7 @@ from ectool.training.in_batch import (
     true_classes,
 )
 from ectool.training.objectives.base import Batches, Objective, Setup
-from ectool.training.sample_weights import SampleWeights
+from ectool.training.sample_weights import SampleWeights, random_weights
 
 SCORED = frozenset({"consistency", "permuted", "rate"})
 """Weightings that need explanation consistency; the others are `uniform` and `random`."""
@@ -188,8 +188,7 @@ class ExplanationConsistency(Objective):
         """Return the weights of the samples."""
         uniform = torch.ones_like(batch.weights)
         if self.settings["weighting"] == "random":
-            draws = torch.rand(len(uniform), generator=generator)
-            return torch.log1p(-draws).neg().to(uniform)
+            return random_weights(len(uniform), generator).to(uniform)
         if self.weights is None:
             return uniform
         weights = self.weights.read(batch.rows)

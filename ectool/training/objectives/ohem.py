@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ectool.models.objective import sample_losses
+from ectool.options import rounded_up
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.objectives.base import Objective, Setup
 
@@ -43,6 +42,5 @@ def lowest(values: Float[Tensor, "n"], share: float) -> Int64[Tensor, "k"]:
         values: At least one.
         share: In (0, 1].
     """
-    # 0.1 * 30 is slightly above 3; the small term keeps such products from rounding up.
-    count = max(1, math.ceil(share * len(values) - 1e-6))
+    count = max(1, rounded_up(share, len(values)))
     return torch.argsort(values.detach(), stable=True)[:count]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.losses import weighted_loss
 from ectool.training.objectives.base import Objective, Setup
+from ectool.training.sample_weights import random_weights
 
 
 class RandomWeights(Objective):
@@ -26,6 +26,5 @@ class RandomWeights(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean randomly weighted loss."""
         logits = model(batch.pixels)
-        draws = torch.rand(len(batch.rows), generator=position.generator)
-        weights = -torch.log1p(-draws).to(batch.weights)
+        weights = random_weights(len(batch.rows), position.generator).to(batch.weights)
         return BatchLoss(weighted_loss(logits, batch.labels, batch.weights * weights), logits)
