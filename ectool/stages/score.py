@@ -13,17 +13,17 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.artifacts.schema import Arrays
 from ectool.config import ScoreConfig
-from ectool.consistency.multilabel import (
+from ectool.datasets.labels import NO_TARGET
+from ectool.errors import InputError
+from ectool.scores.multilabel import (
     LABEL_STABILITIES,
     average_over_labels,
     label_similarity,
 )
-from ectool.consistency.similarity import SIMILARITIES
-from ectool.consistency.stability import STABILITIES
-from ectool.consistency.summary import is_misclassified
-from ectool.consistency.weights import Weights, explanation_consistency, sample_weights
-from ectool.datasets.labels import NO_TARGET
-from ectool.errors import InputError
+from ectool.scores.similarity import SIMILARITIES
+from ectool.scores.stability import STABILITIES
+from ectool.scores.summary import is_misclassified
+from ectool.scores.weights import Weights, explanation_consistency, sample_weights
 from ectool.stages.common import spread
 from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.outcomes import outcome_of

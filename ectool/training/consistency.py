@@ -1,6 +1,6 @@
 """Explanation consistency of a training batch, as tensors on the device of the model.
 
-The definitions are those of ``ectool.consistency``, with one deviation for undefined similarities.
+The definitions are those of ``ectool.scores``, with one deviation for undefined similarities.
 """
 
 from __future__ import annotations

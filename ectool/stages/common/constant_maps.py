@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ectool.consistency.similarity import is_constant
+from ectool.scores.similarity import is_constant
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import numpy as np
 
 from ectool.artifacts.schema import Arrays
-from ectool.consistency.multilabel import average_over_labels
-from ectool.consistency.summary import correlation, moments, relative_spread
+from ectool.scores.multilabel import average_over_labels
+from ectool.scores.summary import correlation, moments, relative_spread
 
 SCORES = {
     "similarity": "heatmap similarity",

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
-from ectool.consistency.similarity import is_constant
 from ectool.explainers.cut import run_forward
 from ectool.models.classifier import Classifier
 from ectool.models.interpolation import average_cells, upsample
+from ectool.scores.similarity import is_constant
 from ectool.stages.common.constant_maps import FINDING
 from ectool.stages.explain.explainer import find_method
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ectool.artifacts.artifact import Artifact
 from ectool.config import AgreeConfig
-from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.errors import InputError
 from ectool.metrics.means import estimate_mean
+from ectool.scores.agreement import AGREEMENTS, heatmap_agreement
 from ectool.stages.common.inputs import positions
 from ectool.stages.common.same_images import SELECTION, check_same_images
 from ectool.stages.evaluate.suites.tables import interval

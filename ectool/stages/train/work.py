@@ -19,7 +19,6 @@ from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
 from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
-from ectool.consistency.weights import effective_sample_size
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_of
 from ectool.metrics.multilabel import mean_average_precision
@@ -27,6 +26,7 @@ from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.options import rounded_up
+from ectool.scores.weights import effective_sample_size
 from ectool.seeding import stream
 from ectool.stages.common.layout import (
     HISTORY_FILE,

@@ -11,15 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ectool.config.validity import ATTACKS, StudyConfig
-from ectool.consistency import candidates
-from ectool.consistency.similarity import cosine, pearson
-from ectool.consistency.stability import probability
 from ectool.explainers import EXPLAINERS, make_explainer, upsample
 from ectool.explainers.base import Explainer
 from ectool.explainers.cam.signed_cam import SignedGradCAM
 from ectool.models.classifier import Classifier
 from ectool.models.interpolation import average_cells
 from ectool.models.layers.target_layer import named_target_layer
+from ectool.scores import candidates
+from ectool.scores.similarity import cosine, pearson
+from ectool.scores.stability import probability
 from ectool.stages.validity.batches import parts
 from ectool.stages.validity.images import Versions
 from ectool.stages.validity.scene import Scene, reliance

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from ectool import config
 from ectool.attacks.masks import BACKGROUND_RULES
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
-from ectool.consistency.similarity import SIMILARITIES
-from ectool.consistency.stability import STABILITIES
 from ectool.errors import InputError, UsageError
 from ectool.explainers import EXPLAINERS
 from ectool.options import format_eps, is_keyed
+from ectool.scores.similarity import SIMILARITIES
+from ectool.scores.stability import STABILITIES
 from ectool.settings import resolve, validate
 
 NEEDED = {"model": "run/model", "output": "adv.zarr"}

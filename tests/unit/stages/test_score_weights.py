@@ -7,8 +7,8 @@ import pytest
 
 from ectool.artifacts.store import read_manifest
 from ectool.config import ScoreConfig
-from ectool.consistency.similarity import SIMILARITIES
 from ectool.errors import InputError
+from ectool.scores.similarity import SIMILARITIES
 from ectool.stages import score
 
 N, CLASSES = 20, 3

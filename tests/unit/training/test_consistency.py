@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from ectool.consistency.multilabel import (
+from ectool.scores.multilabel import (
     average_over_labels,
     label_probability,
     label_similarity,
 )
-from ectool.consistency.similarity import cosine as numpy_cosine
-from ectool.consistency.stability import probability
+from ectool.scores.similarity import cosine as numpy_cosine
+from ectool.scores.stability import probability
 from ectool.training.consistency import consistency
 
 

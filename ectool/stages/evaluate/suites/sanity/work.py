@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
-from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.datasets.base import Dataset, Indices
 from ectool.explainers import Explainer
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.sanity import Weights, draw_weights, find_blocks, with_weights
+from ectool.scores.agreement import AGREEMENTS, heatmap_agreement
 from ectool.stages.common.batches import ImageBatch, LabelledImages
 from ectool.stages.common.constant_maps import UNALTERED
 from ectool.stages.common.loaded import check_finite

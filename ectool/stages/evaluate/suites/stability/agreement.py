@@ -8,11 +8,11 @@ from torch import Tensor
 
 from ectool.artifacts.schema import Arrays
 from ectool.config import HeatmapOptions
-from ectool.consistency.agreement import AGREEMENTS, heatmap_agreement
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.interpolation import average_cells
 from ectool.models.precision import in_precision
+from ectool.scores.agreement import AGREEMENTS, heatmap_agreement
 from ectool.stages.common.batches import ImageBatch, LabelledImages
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of

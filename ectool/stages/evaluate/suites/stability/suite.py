@@ -12,9 +12,9 @@ import numpy as np
 
 from ectool.config import HeatmapOptions, PerturbConfig
 from ectool.config.measure import EXPLANATION_ATTACK, measure_key
-from ectool.consistency.multilabel import average_over_labels
-from ectool.consistency.summary import correlation, moments
 from ectool.errors import EctoolError
+from ectool.scores.multilabel import average_over_labels
+from ectool.scores.summary import correlation, moments
 from ectool.stages.common.layout import WEIGHTS
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite, Table, Values

@@ -14,18 +14,18 @@ from ectool.attacks.ball import LinfBall
 from ectool.attacks.masks import full
 from ectool.config import PerturbConfig
 from ectool.config.measure import SIMILARITY, STABILITY
-from ectool.consistency.multilabel import (
-    LABEL_STABILITIES,
-    average_over_labels,
-    label_similarity,
-)
-from ectool.consistency.similarity import SIMILARITIES
-from ectool.consistency.stability import STABILITIES
-from ectool.consistency.weights import explanation_consistency
 from ectool.corruptions import corrupt
 from ectool.datasets.base import Dataset, Indices
 from ectool.explainers import Explanation
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.scores.multilabel import (
+    LABEL_STABILITIES,
+    average_over_labels,
+    label_similarity,
+)
+from ectool.scores.similarity import SIMILARITIES
+from ectool.scores.stability import STABILITIES
+from ectool.scores.weights import explanation_consistency
 from ectool.seeding import stream
 from ectool.stability import sensitivity_max
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol

@@ -10,10 +10,10 @@ import torch
 from scipy.stats import spearmanr
 
 from ectool.config import HeatmapOptions
-from ectool.consistency.agreement import scaled_ssim
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import to_pixels
 from ectool.sanity import draw_weights, find_blocks, with_weights
+from ectool.scores.agreement import scaled_ssim
 from ectool.stages.evaluate.suites.sanity.work import SanityWork, draw_of_samples
 
 SEED = 4

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ectool.consistency.blocks import BLOCK_ELEMENTS, blockwise
+from ectool.scores.blocks import BLOCK_ELEMENTS, blockwise
 
 
 def test_every_sample_is_scored_once_and_blocks_are_bounded():

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ectool.consistency.stability import (
+from ectool.errors import InputError
+from ectool.scores.stability import (
     STABILITIES,
     correct,
     none,
@@ -16,7 +17,6 @@ from ectool.consistency.stability import (
     softened,
     total_variation,
 )
-from ectool.errors import InputError
 
 NAMES = sorted(STABILITIES)
 

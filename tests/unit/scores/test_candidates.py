@@ -6,7 +6,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 from scipy.stats import entropy, spearmanr
 
-from ectool.consistency import candidates
+from ectool.scores import candidates
 
 
 @pytest.fixture

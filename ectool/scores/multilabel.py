@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from ectool.consistency.blocks import blockwise
-from ectool.consistency.similarity import Similarity
-from ectool.consistency.stability import TEMPERATURE
 from ectool.errors import InputError
+from ectool.scores.blocks import blockwise
+from ectool.scores.similarity import Similarity
+from ectool.scores.stability import TEMPERATURE
 
 Maps = Float[np.ndarray, "n k h w"]
 Logits = Float[np.ndarray, "n c"]

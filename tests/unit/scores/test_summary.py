@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ectool.consistency.summary import correlation, is_misclassified, moments, relative_spread
+from ectool.scores.summary import correlation, is_misclassified, moments, relative_spread
 
 N = 50
 

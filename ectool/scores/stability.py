@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from ectool.consistency.blocks import blockwise
 from ectool.errors import InputError
+from ectool.scores.blocks import blockwise
 
 Logits = Float[np.ndarray, "n c"]
 Labels = Int64[np.ndarray, "n"]

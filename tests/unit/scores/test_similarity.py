@@ -11,8 +11,8 @@ from scipy.spatial import distance
 from scipy.stats import pearsonr
 from skimage.metrics import structural_similarity
 
-from ectool.consistency.blocks import BLOCK_ELEMENTS
-from ectool.consistency.similarity import SIMILARITIES, cosine, pearson, ssim, top_iou
+from ectool.scores.blocks import BLOCK_ELEMENTS
+from ectool.scores.similarity import SIMILARITIES, cosine, pearson, ssim, top_iou
 
 NAMES = sorted(SIMILARITIES)
 

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ectool.consistency import blocks
-from ectool.consistency.multilabel import (
+from ectool.errors import InputError
+from ectool.scores import blocks
+from ectool.scores.multilabel import (
     LABEL_STABILITIES,
     average_over_labels,
     label_similarity,
 )
-from ectool.consistency.similarity import SIMILARITIES
-from ectool.consistency.stability import STABILITIES
-from ectool.consistency.weights import explanation_consistency
-from ectool.errors import InputError
+from ectool.scores.similarity import SIMILARITIES
+from ectool.scores.stability import STABILITIES
+from ectool.scores.weights import explanation_consistency
 
 NAMES = sorted(LABEL_STABILITIES)
 CLASSES = 4

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from ectool.consistency.similarity import SIMILARITIES, cosine, pearson
-from ectool.consistency.stability import probability, softened, softmax, total_variation
+from ectool.scores.similarity import SIMILARITIES, cosine, pearson
+from ectool.scores.stability import probability, softened, softmax, total_variation
 
 Maps = Float[np.ndarray, "n h w"]
 Logits = Float[np.ndarray, "n c"]

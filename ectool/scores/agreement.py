@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from ectool.consistency.blocks import blockwise
-from ectool.consistency.multilabel import average_over_labels, label_similarity
-from ectool.consistency.similarity import Maps, Similarity, is_constant, ssim, top_iou
+from ectool.scores.blocks import blockwise
+from ectool.scores.multilabel import average_over_labels, label_similarity
+from ectool.scores.similarity import Maps, Similarity, is_constant, ssim, top_iou
 
 Rows = Float64[np.ndarray, "n pixels"]
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from ectool.consistency.agreement import (
+from ectool.scores.agreement import (
     AGREEMENTS,
     heatmap_agreement,
     rank_correlation,
     scaled_ssim,
 )
-from ectool.consistency.similarity import ssim
+from ectool.scores.similarity import ssim
 
 
 def pairs(n=12, size=(5, 7), seed=0):

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ectool.consistency.blocks import blockwise
 from ectool.options import rounded_up
+from ectool.scores.blocks import blockwise
 
 Maps = Float[np.ndarray, "n h w"]
 Scores = Float32[np.ndarray, "n"]

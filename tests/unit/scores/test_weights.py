@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ectool.consistency.weights import (
+from ectool.errors import InputError
+from ectool.scores.weights import (
     effective_sample_size,
     explanation_consistency,
     sample_weights,
 )
-from ectool.errors import InputError
 
 CONSISTENCY = arrays(
     np.float64,
