@@ -79,7 +79,7 @@ def assert_finishes(zygote, command, output, tree, reference):
 @pytest.mark.parametrize(
     ("stage", "name"),
     [
-        pytest.param(*case, marks=[pytest.mark.slow] if case[1] == "weights.h5" else [], id=case[1])
+        pytest.param(*case, marks=[pytest.mark.slow] if case[1].endswith(".h5") else [], id=case[1])
         for case in CASES
     ],
 )

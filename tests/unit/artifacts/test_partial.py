@@ -143,13 +143,14 @@ def test_one_flipped_byte_of_an_hdf5_chunk_names_the_shard(
     assert_repaired(output, recipe, make_arrays(), [2], tree, before)
 
 
-def test_no_flipped_byte_of_a_zarr_store_goes_unnoticed(write, make_arrays, tmp_path, flip):
+@pytest.mark.parametrize("flips", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_no_flipped_byte_of_a_zarr_store_goes_unnoticed(write, make_arrays, tmp_path, flip, flips):
     """Anywhere in any file: it is refused, found by verification, or means nothing."""
     arrays, chosen = make_arrays(), np.random.default_rng(0)
     output = write(tmp_path / "cams.zarr", arrays)
     files = [path for path in sorted(output.rglob("*")) if path.is_file()]
     found = 0
-    for _ in range(FLIPS):
+    for _ in range(flips):
         file = files[chosen.integers(len(files))]
         content = file.read_bytes()
         flip(file, int(chosen.integers(len(content))))
@@ -159,10 +160,7 @@ def test_no_flipped_byte_of_a_zarr_store_goes_unnoticed(write, make_arrays, tmp_
                 for array, values in arrays.items():
                     np.testing.assert_array_equal(artifact.read(array), values)
         file.write_bytes(content)
-    assert found > 0.9 * FLIPS
-
-
-FLIPS = 100
+    assert found > 0.9 * flips
 
 
 def is_noticed(output):

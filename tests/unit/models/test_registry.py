@@ -20,8 +20,10 @@ CLASSES = tuple("abcde")
         ("smallcnn", 32),
         ("resnet18", 64),
         ("googlenet", 64),
-        ("inception_v3", 128),
-        ("vit_b_32", 64),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("inception_v3", 128), ("vit_b_32", 64))
+        ),
     ],
 )
 def test_create_returns_one_logit_per_class_in_either_mode(architecture, side):

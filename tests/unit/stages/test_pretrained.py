@@ -85,6 +85,7 @@ def test_the_stages_run_and_the_predictions_are_correct(options, read, tmp_path)
     assert ((found["explanation_consistency"] > 0) & (found["explanation_consistency"] < 1)).all()
 
 
+@pytest.mark.slow
 def test_it_is_evaluated(options, quick_evaluation, tmp_path):
     given = {**quick_evaluation, "eps": (1 / 255,), "subset": 1}
     config = EvaluateConfig(**options, **given, output=tmp_path / "eval")

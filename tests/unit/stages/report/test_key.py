@@ -92,7 +92,9 @@ def test_nothing_is_written_without_changes(folder, text, tree):
     [
         ("bootstrap = 100", "bootstrap = 150", {"report.html", "report.json", *RESULTS}),
         ('"Small"', '"Large"', RECORDED),
-        (ARMS, "\n\n".join(reversed(ARMS.split("\n\n"))), RECORDED),
+        pytest.param(
+            *(ARMS, "\n\n".join(reversed(ARMS.split("\n\n"))), RECORDED), marks=pytest.mark.slow
+        ),
         pytest.param(f"{PLAIN}\n\n", "", RECORDED, marks=pytest.mark.slow),
         pytest.param(
             *('["classification"]', '["classification", "debiasing"]', {"report.json", *RESULTS}),
