@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer
 
 from ectool.metrics.classification import check_labels, is_correct
-from ectool.metrics.statistics import normal_quantile, without_interval
+from ectool.metrics.statistics import without_interval
 from ectool.types import Estimate
+from ectool.wilson import normal_quantile
 
 BINS = 15
 """Number of bins in Guo et al. 2017 and in most later papers."""

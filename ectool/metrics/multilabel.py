@@ -16,11 +16,11 @@ from ectool.errors import InputError
 from ectool.metrics.ranking import Interpolation, Ranking, average_precisions, rank
 from ectool.metrics.statistics import (
     mean_of_defined,
-    normal_quantile,
     resample,
     without_interval,
 )
 from ectool.types import Estimate
+from ectool.wilson import normal_quantile
 
 Scores = Float[np.ndarray, "n c"]
 _EDGE = 1e-6

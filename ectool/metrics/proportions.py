@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 
-from ectool.metrics.statistics import normal_quantile, without_interval
+from ectool.metrics.statistics import without_interval
 from ectool.types import Estimate
+from ectool.wilson import normal_quantile, wilson_bounds
 
 _PRIOR = 0.5
 _HALVINGS = 50
@@ -15,10 +16,7 @@ _HALVINGS = 50
 def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> Estimate:
     """Estimate a share with Wilson's score interval, which is valid also for few samples.
 
-    ``centre -+ half`` with ``centre = (hits + z^2 / 2) / (n + z^2)`` and
-    ``half = z / (n + z^2) * sqrt(hits * (n - hits) / n + z^2 / 4)``, z the normal quantile of
-    ``(1 + confidence) / 2`` (Wilson 1927, doi 10.1080/01621459.1927.10502953). Unlike the bootstrap
-    it has a width where all samples are correct.
+    See ``wilson_bounds``. Unlike the bootstrap it has a width where all samples are correct.
 
     Args:
         hits: Number of correct samples, 0 to n.
@@ -56,11 +54,7 @@ def score_bounds(value: float, variance: float, count: int, quantile: float) -> 
     if variance <= 0 and spread > 0:
         return value, value
     n = spread / variance if variance > 0 and spread > 0 else count
-    centre = (n * value + quantile**2 / 2) / (n + quantile**2)
-    half = quantile / (n + quantile**2) * np.sqrt(n * spread + quantile**2 / 4)
-    low = float(max(centre - half, 0)) if value > 0 else 0.0
-    high = float(min(centre + half, 1)) if value < 1 else 1.0
-    return low, high
+    return wilson_bounds(value, n, quantile)
 
 
 def paired_shares_interval(

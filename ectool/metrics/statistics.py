@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import NormalDist
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Integer
@@ -29,18 +29,6 @@ def without_interval(value: float, n: int, kind: IntervalKind = "interval") -> E
         The estimate.
     """
     return Estimate(value, float("nan"), float("nan"), n, kind)
-
-
-def normal_quantile(confidence: float) -> float:
-    """Return the quantile ``(1 + confidence) / 2`` of the standard normal distribution.
-
-    Args:
-        confidence: Probability of a two-sided interval, 0 to 1.
-
-    Returns:
-        1.96 for a confidence of 0.95.
-    """
-    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def t_quantile(degrees: int, confidence: float) -> float:
@@ -137,6 +125,17 @@ def mean_interval(values: Sample, *, confidence: float = 0.95) -> Estimate:
         return without_interval(value, n)
     half = float(t_quantile(n - 1, confidence) * runs.std(ddof=1) / np.sqrt(n))
     return Estimate(value, value - half, value + half, n)
+
+
+def within(estimate: Estimate, low: float, high: float) -> Estimate:
+    """Return an estimate whose interval is cut to the range of its values, with equal coverage.
+
+    Args:
+        estimate: Such as a t interval, which knows no range.
+        low: Minimum of the values.
+        high: Maximum of the values.
+    """
+    return replace(estimate, low=max(estimate.low, low), high=min(estimate.high, high))
 
 
 def paired_difference(first: Sample, second: Sample, *, confidence: float = 0.95) -> Estimate:

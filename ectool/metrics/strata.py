@@ -7,8 +7,9 @@ from jaxtyping import Bool, Int64, Integer
 
 from ectool.metrics.classification import check_one_each
 from ectool.metrics.proportions import jeffreys_bounds, score_bounds
-from ectool.metrics.statistics import normal_quantile, without_interval
+from ectool.metrics.statistics import without_interval
 from ectool.types import Estimate
+from ectool.wilson import normal_quantile
 
 _BELOW, _ABOVE = 0.4, 0.6
 """Shares of the error probability below and above the interval of the worst group."""

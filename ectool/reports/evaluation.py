@@ -93,7 +93,7 @@ def from_results(name: str, document: Mapping[str, Any]) -> Evaluation:
 def interval_of(entry: Row) -> Estimate:
     """Return the interval of a metric's entry, or of a table's line with the same keys."""
     value, low, high = (_number(entry[part]) for part in ("value", "low", "high"))
-    return Estimate(value, low, high, int(entry["n"]))
+    return Estimate(value, low, high, int(entry["n"]), entry.get("kind", "interval"))
 
 
 def _number(value: float | None) -> float:

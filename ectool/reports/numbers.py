@@ -10,6 +10,8 @@ from ectool.types import Estimate
 ABSENT = "-"
 UPPER_BOUND_SIGN = "\N{LESS-THAN OR EQUAL TO} "
 """Sign before a value that is only an upper bound."""
+SPREAD = "spread"
+"""Word before ends that do not cover 95 %, see docs/evaluation.md."""
 MINUS = "\N{MINUS SIGN}"
 MARKS: dict[Verdict, str] = {
     "better": "\N{HEAVY CHECK MARK} better",
@@ -33,11 +35,11 @@ def quantity(value: float, is_share: bool = True, *, signed: bool = False) -> st
 
 
 def bounds(interval: Estimate, is_share: bool = True, *, signed: bool = False) -> str:
-    """Write an interval's bounds like `quantity`; `-` without bounds."""
+    """Write an interval's bounds like `quantity`; `-` without bounds, a spread by its name."""
     if not interval.bounded:
         return ABSENT
     low, high = (quantity(b, is_share, signed=signed) for b in (interval.low, interval.high))
-    return f"[{low}, {high}]"
+    return f"{SPREAD} [{low}, {high}]" if interval.kind == "spread" else f"[{low}, {high}]"
 
 
 def p_value(value: float) -> str:

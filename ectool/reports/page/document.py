@@ -7,8 +7,8 @@ Keys:
     metrics.NAME: `label`, `definition`, `higher_is_better`, `is_share`, `suite`, and the fields of
         its condition in `results.json`, such as `attack`, `norm` and `radius`.
     models: Evaluated models: `name`, `group` (name that the runs of several seeds share), `data`,
-        `metrics` (`value`, `low`, `high` (95 % interval over samples) and `n`), and the
-        other tables of the evaluation in `tables`.
+        `metrics` (`value`, `low`, `high`, `n` and `kind`: `interval` of 95 % over samples, or
+        `spread`, which covers less), and the other tables of the evaluation in `tables`.
     failures: Models that could not be evaluated: `name`, `error`.
     experiments: Experiments of `ectool run`:
         title, reference, seeds, epochs, warmup_epochs, every: The experiment.
@@ -91,7 +91,7 @@ def _model(entry: EvaluatedModel) -> dict[str, Any]:
         "group": entry.group,
         "data": entry.data,
         "metrics": {
-            name: {"value": v.value, "low": v.low, "high": v.high, "n": v.n}
+            name: {"value": v.value, "low": v.low, "high": v.high, "n": v.n, "kind": v.kind}
             for name, v in values.items()
         },
         "tables": entry.evaluation.tables,

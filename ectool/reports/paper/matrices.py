@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +27,7 @@ from ectool.reports.paper.style import (
 from ectool.reports.paper.text import sizes, slugs
 from ectool.reports.plotting import whiskers
 from ectool.reports.report import Report
+from ectool.wilson import normal_quantile, wilson_bounds
 
 PER_FIGURE = 6
 """Reliability diagrams in one figure."""
@@ -37,8 +37,8 @@ NUMBERED = 12
 """Maximum number of classes of a matrix with numbers in its cells."""
 NAMED = 40
 """Maximum number of classes of a matrix with class names."""
-Z = NormalDist().inv_cdf(0.975)
-"""Quantile of the normal distribution for a 95 % interval."""
+CONFIDENCE = 0.95
+"""Nominal probability of the whiskers."""
 
 
 def reliability_diagrams(report: Report) -> Iterator[PaperFigure]:
@@ -79,17 +79,12 @@ def _reliability(axes: Axes, name: str, rows: Sequence[Row]) -> None:
         linewidth=0.4,
     )
     axes.plot((0, 100), (0, 100), color=INK, linewidth=0.6, linestyle=(0, (3, 3)))
-    bounds = wilson(accuracy, n) * 100
+    z = normal_quantile(CONFIDENCE)
+    ends = [wilson_bounds(share, count, z) for share, count in zip(accuracy, n, strict=True)]
+    bounds = np.array(ends).T * 100
     reach = whiskers(accuracy * 100, *bounds)
     axes.errorbar(confidence * 100, accuracy * 100, reach, color=COLOURS[0], fmt="o-", ms=3, lw=0.8)
     axes.set(xlim=(0, 100), ylim=(0, 101), xlabel="confidence, %", title=name, aspect="equal")
-
-
-def wilson(share: Float[np.ndarray, "k"], n: Float[np.ndarray, "k"]) -> Float[np.ndarray, "2 k"]:
-    """Return both bounds of Wilson's 95 % interval of shares of n."""
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
-    return np.stack([centre - reach, centre + reach])
 
 
 def confusion_matrices(report: Report) -> Iterator[PaperFigure]:

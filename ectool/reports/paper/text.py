@@ -9,7 +9,7 @@ from ectool.reports.content import ExperimentResults
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import EvaluatedModel, Report
 
-IMAGES = "95 % intervals (mAP: spreads over resamples) over {} images"
+IMAGES = "95 % intervals (mAP, location instability: spreads over resamples) over {} images"
 SEEDS = "95 % t intervals over {} seeds"
 """Kind of the intervals: of single models, and of arms."""
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from ectool.config.evaluate import SUITES
 from ectool.metrics.comparison import holm
-from ectool.metrics.statistics import mean_interval, paired_difference, t_test_p_value
+from ectool.metrics.statistics import mean_interval, paired_difference, t_test_p_value, within
 from ectool.reports.content import Difference, Metric, Result, compare
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.leaderboard import headlines
+from ectool.stages.evaluate.definitions import describe
 from ectool.stages.report.runs import FinishedExperiment
 from ectool.types import Estimate
 
@@ -72,7 +73,11 @@ def _result(
     experiment: FinishedExperiment, arm: str, name: str, difference: Difference | None
 ) -> Result:
     values = values_of(experiment, arm, name)
-    return Result(values, mean_interval(np.array(list(values.values()))), difference)
+    found = mean_interval(np.array(list(values.values())))
+    scale = describe(name).scale
+    if scale != "number":
+        found = within(found, 0.0 if scale == "share" else -1.0, 1.0)
+    return Result(values, found, difference)
 
 
 def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate:

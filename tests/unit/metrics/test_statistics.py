@@ -16,7 +16,9 @@ from ectool.metrics.statistics import (
     mean_of_defined,
     mean_per_sample,
     paired_difference,
+    within,
 )
+from ectool.types import Estimate
 
 finite = st.lists(st.floats(-100, 100), min_size=2, max_size=30)
 
@@ -24,6 +26,14 @@ finite = st.lists(st.floats(-100, 100), min_size=2, max_size=30)
 def bootstrap_of_mean(values, **options):
     """Return the bootstrap interval of a mean."""
     return bootstrap_interval(lambda rows: values[rows].mean(axis=1), len(values), **options)
+
+
+def test_intervals_of_shares_end_within_their_range():
+    found = mean_interval(np.array([0.99, 0.9, 1.0]))
+    assert found.high > 1
+    assert within(found, 0.0, 1.0) == Estimate(found.value, found.low, 1.0, 3)
+    assert within(found, -9.0, 9.0) == found
+    assert math.isnan(within(mean_interval(np.array([0.5])), 0.0, 1.0).low)
 
 
 def excludes_zero(estimate):

@@ -30,6 +30,13 @@ RESULTS = {
 }
 
 
+def test_a_spread_is_not_an_interval():
+    for kind in ("spread", "interval"):
+        entry = {**RESULTS["metrics"]["nll"], **({"kind": kind} if kind == "spread" else {})}
+        found = from_results("model", {**RESULTS, "metrics": {"nll": entry}})
+        assert found.values["nll"].kind == kind
+
+
 def test_from_results():
     found = from_results("model", RESULTS)
     assert found.name == "model"

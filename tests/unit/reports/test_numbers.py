@@ -34,6 +34,7 @@ def test_bounds():
     assert bounds(Estimate(0.1, 0.05, 0.15, 3)) == "[5.0, 15.0]"
     assert bounds(Estimate(0.1, -0.05, 0.25, 3), signed=True) == "[\N{MINUS SIGN}5.0, +25.0]"
     assert bounds(Estimate(0.1, NAN, NAN, 1)) == "-"
+    assert bounds(Estimate(0.1, 0.05, 0.15, 3, "spread")) == "spread [5.0, 15.0]"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_models(make_report, make_evaluation):
         "low": pytest.approx(1.4),
         "high": 1.6,
         "n": 100,
+        "kind": "interval",
     }
     assert model["tables"] == {"classes": [{"name": "cat", "accuracy": None}]}
     assert document["metrics"]["nll"]["suite"] == "classification"

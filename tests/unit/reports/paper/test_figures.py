@@ -16,10 +16,9 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 from PIL import Image
 
-from ectool.metrics.proportions import wilson_interval
 from ectool.reports.leaderboard import columns
 from ectool.reports.paper.figures import CAPTIONS_FILE, draw_figures, figures
-from ectool.reports.paper.matrices import reliability_diagrams, wilson
+from ectool.reports.paper.matrices import reliability_diagrams
 from ectool.reports.paper.metrics import pareto_front, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import strength_curves
 from ectool.reports.paper.style import (
@@ -336,13 +335,6 @@ def test_no_model_dominates_those_of_the_pareto_front(many):
     assert 1 < len(best) < 30
     drawing = next(trade_offs(many))
     assert f"1: {many.entries[best[0]].name}" in drawing.caption
-
-
-@pytest.mark.parametrize(("correct", "n"), [(0, 5), (3, 5), (5, 5), (431, 600)])
-def test_wilson_equals_that_of_the_tables(correct, n):
-    expected = wilson_interval(correct, n)
-    low, high = wilson(np.array([correct / n]), np.array([float(n)]))[:, 0]
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_file_names_are_safe_and_unique():

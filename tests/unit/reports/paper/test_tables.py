@@ -48,8 +48,8 @@ def test_leaderboard_of_a_suite():
     metrics = {name: report.metrics[name] for name in values}
     table = paper_tables(replace(report, entries=entries, metrics=metrics))
     assert table["leaderboard-classification.md"].decode() == (
-        "Classification. In brackets: 95 % intervals (mAP: spreads over resamples) over "
-        "n = 590 to 600 images. "
+        "Classification. In brackets: 95 % intervals (mAP, location instability: "
+        "spreads over resamples) over n = 590 to 600 images. "
         "Bold: best value; its lead can be due to chance.\n"
         "\n"
         "| model | accuracy, original, % ↑ | negative log-likelihood ↓ |\n"
