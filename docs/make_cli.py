@@ -7,11 +7,13 @@ python -m docs.make_cli --check    exit 1 if it is not what would be written
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from ectool.cli.commands import COMMANDS
-from ectool.cli.signature import COMMON, Output, describe_option
+from ectool.cli.commands import COMMANDS, Command
+from ectool.cli.signature import COMMON, Output, describe_option, panel_title
 from ectool.config import STAGES
+from ectool.options import in_order_of_help
 
 TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# Command line
@@ -57,16 +59,33 @@ def render() -> str:
     """Return the whole document."""
     parts = [HEAD]
     for name, command in COMMANDS.items():
-        parts.append(f"\n## ectool {name}\n\n{command.help}\n\n| option | value | meaning |")
-        parts.append("| --- | --- | --- |")
-        for field in command.model.model_fields:
-            flag, value, meaning = describe_option(command.model, field)
-            parts.append(f"| `{flag}` | {_code(value)} | {meaning} |")
-        if name in STAGES:
-            parts.append(f"| `--config` | `PATH` | {COMMON[Output.CONFIG][2]} |")
+        parts.append(f"\n## ectool {name}\n\n{command.help}\n\n```")
+        parts += [*command.examples, "```"]
+        parts += [line for title, rows in _panels(name, command) for line in _table(title, rows)]
     shared = [f"`--{kind.value}`: {COMMON[kind][2]}" for kind in COMMON if kind != Output.CONFIG]
     parts.append("\n## Every command\n\n" + "\n".join(f"- {line}" for line in shared))
     return "\n".join(parts) + "\n"
+
+
+Row = tuple[str, str, str]
+
+
+def _panels(name: str, command: Command) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the panels of the help with their options, as in the help."""
+    panels: dict[str, list[Row]] = {}
+    for field in in_order_of_help(command.model):
+        title = panel_title(command.model, field) or ""
+        panels.setdefault(title, []).append(describe_option(command.model, field))
+    if name in STAGES:
+        panels[""].append(("--config", "PATH", COMMON[Output.CONFIG][2]))
+    yield from panels.items()
+
+
+def _table(title: str, rows: list[Row]) -> list[str]:
+    """Return the lines of the table of a panel."""
+    head = [f"\n{title}:" if title else "", "", "| option | value | meaning |"]
+    body = [f"| `{flag}` | {_code(value)} | {meaning} |" for flag, value, meaning in rows]
+    return [*head[0 if title else 1 :], "| --- | --- | --- |", *body]
 
 
 def _code(value: str) -> str:

@@ -17,6 +17,7 @@ class Command:
         module: Module of `ectool.stages` whose `run` it calls.
         help: First line of its help.
         panel: Part of `ectool --help` that lists it.
+        examples: Command lines, for the end of its help.
         table: Key of the result that is printed as a table, row by row.
     """
 
@@ -24,6 +25,7 @@ class Command:
     module: str
     help: str
     panel: str
+    examples: tuple[str, ...]
     table: str | None = None
 
 
@@ -35,54 +37,86 @@ COMMANDS = {
         "perturb",
         "Make semantic-preserved adversarial samples: only the background changes.",
         STAGES,
+        (
+            "ectool perturb --model run/0/model --data digits --output run/1/adv.zarr",
+            "ectool perturb --model run/model --data imagefolder:photos --eps auto --output a.h5",
+        ),
     ),
     "explain": Command(
         config.ExplainConfig,
         "explain",
         "Compute heatmaps of a data set, or of pairs of clean and perturbed images.",
         STAGES,
+        (
+            "ectool explain --model run/0/model --samples run/1/adv.zarr --output run/1/cams.zarr",
+            "ectool explain --model run/model --data digits --method layercam --output cams.h5",
+        ),
     ),
     "score": Command(
         config.ScoreConfig,
         "score",
         "Measure explanation consistency and derive per-sample weights.",
         STAGES,
+        (
+            "ectool score --heatmaps run/1/cams.zarr",
+            "ectool score --heatmaps cams.zarr --gamma 2 --previous last.zarr --momentum 0.5",
+        ),
     ),
     "train": Command(
         config.TrainConfig,
         "train",
         "Train with per-sample weights, from the start or from any epoch of a schedule.",
         STAGES,
+        (
+            "ectool train --data digits --epochs 30 --output run/plain",
+            "ectool train --data digits --objective ec --output run/ec",
+            "ectool train --resume run/0 --weights w.zarr --until-epoch 7 --output run/1",
+        ),
     ),
     "evaluate": Command(
         config.EvaluateConfig,
         "evaluate",
         "Measure accuracy, debiasing, robustness and explanations of one model or many.",
         STAGES,
+        (
+            "ectool evaluate --model run/plain --data digits --output run/eval",
+            "ectool evaluate --models 'run/*/model' --data digits --output run/audit",
+            "ectool evaluate --model run/ec --require 'accuracy>=90,bg_gap<=10' --output run/gate",
+        ),
     ),
     "run": Command(
         config.RunConfig,
         "run",
         "Run an experiment file: every seed, arm and round, then the report.",
         SERVICES,
+        (
+            "ectool run pipelines/digits.toml --miniature",
+            "ectool run pipelines/digits.toml --processes 2 --output run/digits",
+        ),
     ),
     "validity": Command(
         config.ValidityConfig,
         "validity",
         "Study which score of a sample tells its reliance on the background.",
         SERVICES,
+        ("ectool validity pipelines/validity.toml --output run/validity",),
     ),
     "report": Command(
         config.ReportConfig,
         "report",
         "Write an HTML report on experiments, evaluations and audits.",
         SERVICES,
+        (
+            "ectool report run/digits",
+            "ectool report run/eval run/audit --output page.html --figures figures --tables tables",
+        ),
     ),
     "compare": Command(
         config.CompareConfig,
         "tools.compare",
         "Test which metrics differ between two evaluations of the same images.",
         SERVICES,
+        ("ectool compare run/eval/plain run/eval/ec",),
         table="metrics",
     ),
     "agree": Command(
@@ -90,22 +124,29 @@ COMMANDS = {
         "tools.agree",
         "Measure the similarity of the heatmaps of two artifacts, image by image.",
         SERVICES,
+        ("ectool agree gradcam.zarr layercam.zarr",),
         table="agreement",
     ),
     "data list": Command(
-        config.DataListConfig, "data.list", "List the names of the data sets.", SERVICES
+        config.DataListConfig,
+        "data.list",
+        "List the names of the data sets.",
+        SERVICES,
+        ("ectool data list",),
     ),
     "data info": Command(
         config.DataInfoConfig,
         "data.info",
         "Show the splits, variants and classes of a data set, with their numbers of images.",
         SERVICES,
+        ("ectool data info imagefolder:photos",),
     ),
     "data check": Command(
         config.DataCheckConfig,
         "data.check",
         "Read every image and annotation of a data set, and list the invalid ones.",
         SERVICES,
+        ("ectool data check csv:photos/labels.csv --json",),
         table="splits",
     ),
     "data materialize": Command(
@@ -113,21 +154,28 @@ COMMANDS = {
         "data.materialize",
         "Write a split as decoded uint8 images, which are fast to read again.",
         SERVICES,
+        ("ectool data materialize imagefolder:photos --size 96 --output photos.zarr",),
     ),
     "inspect": Command(
         config.InspectConfig,
         "tools.inspect",
         "Show the kind, content and origin of an artifact, back to the data.",
         SERVICES,
+        ("ectool inspect run/1/cams.zarr --verify",),
     ),
     "convert": Command(
         config.ConvertConfig,
         "tools.convert",
         "Copy an artifact between Zarr and HDF5, without loss.",
         SERVICES,
+        ("ectool convert cams.zarr cams.h5",),
     ),
     "doctor": Command(
-        config.DoctorConfig, "tools.doctor", "Show versions, devices and threads.", SERVICES
+        config.DoctorConfig,
+        "tools.doctor",
+        "Show versions, devices and threads.",
+        SERVICES,
+        ("ectool doctor --json",),
     ),
 }
 

@@ -11,8 +11,9 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +23,7 @@ from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
 from ectool.cli.signature import with_signature
-from ectool.cli.text import nested_lines, table_lines
+from ectool.cli.text import examples_text, nested_lines, table_lines
 from ectool.errors import FaultyDataError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
@@ -44,6 +45,28 @@ app = typer.Typer(
 )
 
 
+def _show_version(*, is_wanted: bool) -> None:
+    """Print the version and end the command."""
+    if is_wanted:
+        streams.write(f"ectool {version('ectool')}\n".encode())
+        raise typer.Exit
+
+
+@app.callback()
+def _shared(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and exit.",
+            callback=lambda is_wanted: _show_version(is_wanted=is_wanted),
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Declare the options that need no command."""
+
+
 def _call(name: str, **values: Any) -> Callable[[], bytes]:  # noqa: ANN401 (typer fills them)
     """Return the call of a command, for after the parser, which would catch its errors."""
     return functools.partial(_execute, name, values)
@@ -54,19 +77,29 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     from ectool.cli.console import ConsoleReporter
 
     command, reporter = COMMANDS[name], ConsoleReporter(quiet=values["quiet_"])
-    flags = {key: _flag(command.model, key, v) for key, v in values.items() if key[-1] != "_"}
     models = {name: command.model for name, command in COMMANDS.items()}
     for message in settings.check_variables(models, os.environ):
         reporter.note(message)
-    options = settings.resolve(
-        command.model, flags, stage=name, toml=values.get("config_"), environ=os.environ
-    )
+    options = resolved(name, values)
     with remarks_as(reporter.note), _document_of_faults(as_json=values["json_"]):
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         result = stage.run(options, reporter)
         if isinstance(result, Outcome):
             result = _reported(result, reporter)
     return _output(result, as_json=values["json_"], table=command.table) + b"\n"
+
+
+def resolved(name: str, values: Mapping[str, Any]) -> Options:
+    """Return the options of a command, from the values of the parser.
+
+    Raises:
+        UsageError: A value does not fit.
+    """
+    model = COMMANDS[name].model
+    flags = {key: _flag(model, key, v) for key, v in values.items() if key[-1] != "_"}
+    return settings.resolve(
+        model, flags, stage=name, toml=values.get("config_"), environ=os.environ
+    )
 
 
 @contextmanager
@@ -118,7 +151,12 @@ for _name, _group in _groups.items():
 for _name, _command in COMMANDS.items():
     _group_name, _, _verb = _name.rpartition(" ")
     _parent = _groups.get(_group_name, app)
-    _parent.command(_verb, help=_command.help, rich_help_panel=_command.panel)(
+    _parent.command(
+        _verb,
+        help=_command.help,
+        epilog=examples_text(_command.examples),
+        rich_help_panel=_command.panel,
+    )(
         with_signature(
             _command.model,
             functools.partial(_call, _name),

@@ -6,34 +6,29 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ectool.options import Options, format_eps, is_argument
+from ectool.options import (
+    Options,
+    format_value,
+    in_order_of_help,
+    is_argument,
+    metavar_of,
+    panel_of,
+    plain_type,
+    words_of,
+)
 
 Result = TypeVar("Result")
 
-PANELS = {
-    "OutputOptions": "Output",
-    "ForceOptions": "Output",
-    "DeviceOptions": "Machine",
-    "MapOptions": "Machine",
-    "ShardOptions": "Shards",
-    "DataOptions": "Data",
-    "ViewOptions": "Data",
-    "CheckpointOptions": "Model",
-    "ModelOptions": "Model",
-    "HeatmapOptions": "Heatmaps",
-    "ObjectiveOptions": "Objective",
-    "InterpretableOptions": "Interpretable filters",
-}
-SHORT = 5
-"""Maximum number of decimals of a default that is written as a decimal number."""
-METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "", dict: "TABLE"}
+METAVARS = {int: "INT", float: "FLOAT", str: "NAME", Path: "PATH", bool: "", dict: "TABLE"}
+ADVANCED = "Advanced: "
+"""Beginning of the title of every panel but the first."""
 
 
 class Output(Enum):
@@ -61,7 +56,7 @@ def with_signature(
     The function receives text: a bool for switches, a list of texts for options that may be
     repeated, None for flags that were not given. Only the model parses and checks the values.
     """
-    parameters = [_parameter(model, name) for name in model.model_fields]
+    parameters = [_parameter(model, name) for name in in_order_of_help(model)]
     parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
 
     def command(**values: Any) -> Result:  # noqa: ANN401 (typer fills them)
@@ -72,11 +67,17 @@ def with_signature(
 
 
 def describe_option(model: type[Options], name: str) -> tuple[str, str, str]:
-    """Return flag (or argument), type of the value, and help of a field."""
+    """Return flag (or argument), form of the value, and help of a field."""
     field = model.model_fields[name]
     kind = plain_type(field.annotation)
     flag = name.upper() if is_argument(model, name) else "--" + name.replace("_", "-")
-    return flag, _metavar(field.annotation, kind), _help(field, kind)
+    return flag, metavar_of(model, name) or _metavar(field.annotation, kind), _help(field, kind)
+
+
+def panel_title(model: type[Options], name: str) -> str | None:
+    """Return the title of the panel of the help that shows an option; None for the first."""
+    panel = panel_of(model, name)
+    return ADVANCED + panel if panel else None
 
 
 def _parameter(model: type[Options], name: str) -> inspect.Parameter:
@@ -87,6 +88,7 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
     taken: Any = bool if is_switch else list[str] if is_list else str
     info: Any
     if is_argument(model, name):
+        taken = {Path: Path, tuple: list[Path]}.get(get_origin(kind) or kind, str)
         info = typer.Argument(help=help_text, metavar=flag, show_default=False)
         return inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[taken, info]
@@ -96,7 +98,7 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
         help=help_text,
         metavar=None if is_switch else metavar,
         show_default=False,
-        rich_help_panel=_panel(model, name),
+        rich_help_panel=panel_title(model, name),
     )
     return inspect.Parameter(
         name,
@@ -120,27 +122,12 @@ def _common(kind: Output) -> inspect.Parameter:
     )
 
 
-def plain_type(annotation: Any) -> Any:  # noqa: ANN401 (any annotation)
-    """Return the type inside Optional and Annotated; tuples unchanged."""
-    if get_origin(annotation) is Annotated:
-        return plain_type(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return plain_type(next(a for a in get_args(annotation) if a is not NoneType))
-    return annotation
-
-
 def _metavar(annotation: Any, kind: Any) -> str:  # noqa: ANN401 (any annotation)
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))
     if get_origin(kind) is tuple:
         return METAVARS[plain_type(get_args(kind)[0])] + ",..."
-    words = [word for part in get_args(annotation) for word in _words(part)]
-    return "|".join([METAVARS[plain_type(annotation)], *words])
-
-
-def _words(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401 (any annotation)
-    """Return the words that an option takes beside values of another type."""
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return "|".join([METAVARS[kind], *words_of(annotation)])
 
 
 def _help(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
@@ -176,22 +163,8 @@ def _default(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401 (any type)
         return ""
     if kind is bool:
         return "default: on" if default else "default: off"
-    values = default if isinstance(default, tuple) else (default,)
-    return "default: " + ",".join(_format(value) for value in values)
+    return f"default: {format_value(default)}"
 
 
 def _is_positional(field: FieldInfo) -> bool:
     return isinstance(field.json_schema_extra, dict) and "argument" in field.json_schema_extra
-
-
-def _format(value: object) -> str:
-    """Return a default as text: as a fraction of 255 where that is shorter than its decimals."""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:g}" if value == round(value, SHORT) else format_eps(value)
-
-
-def _panel(model: type[Options], name: str) -> str:
-    """Return the help panel of the option group that declares a field."""
-    owners = [c for c in model.__mro__ if name in getattr(c, "__annotations__", {})]
-    return PANELS.get(owners[-1].__name__, "Options") if owners else "Options"

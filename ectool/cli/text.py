@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 GAP = "  "
 MIN_PLAIN = 1e-4
 """Smallest number that is written with four decimals."""
+
+
+def examples_text(examples: Sequence[str]) -> str:
+    """Return command lines as the end of a help text, in the markup of rich."""
+    title = "Example:" if len(examples) == 1 else "Examples:"
+    return "\n".join([title, *(f"  {line}" for line in examples)]).replace("[", r"\[")
 
 
 def nested_lines(value: object, indent: int = 0) -> list[str]:

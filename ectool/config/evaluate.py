@@ -8,8 +8,15 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ectool.config.evaluation_attacks import EVALUATION_ATTACKS, attacks_help
-from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
-from ectool.config.heatmaps import HeatmapOptions, check_method
+from ectool.config.groups import (
+    RADIUS,
+    DataOptions,
+    DeviceOptions,
+    MapOptions,
+    ModelOptions,
+)
+from ectool.config.heatmaps import METHODS, HeatmapOptions, check_method
+from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
 from ectool.options import Number, RadiusList, TextList, option, parse_list
 
@@ -44,6 +51,9 @@ BENCHMARK_CORRUPTIONS = (
 )
 """Corruptions of mCE: those of ImageNet-C that need no photographs."""
 CORRUPTIONS = (*BENCHMARK_CORRUPTIONS, "speckle_noise", "gaussian_blur", "spatter", "saturate")
+
+STATISTICS = "statistics"
+"""Panel of the help."""
 
 
 def check_suites(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -91,23 +101,39 @@ Distances = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], BeforeValidato
 class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
     """Options of `evaluate`."""
 
-    model: str = option("", "Model, as in `explain`. For several models use --models.", keyed=False)
+    PANEL = "robustness"
+
+    model: str = option(
+        "",
+        "Model, as in `explain`. For several models use --models.",
+        keyed=False,
+        main=True,
+        metavar="MODEL",
+    )
     models: TextList = option(
         (),
         "Models to evaluate and compare: folders, patterns such as 'runs/*/model', and lists "
         "(.toml, .csv) of names, architectures and checkpoints.",
         keyed=False,
+        main=True,
+        metavar="PATH,...",
     )
-    split: str = option("test", "Split of the data set.")
+    split: Split = split_option("test")
     suite: Suites = option(
         DEFAULT_SUITES,
         f"Suites of metrics: any of {', '.join(SUITES)}. Default: all but filters.",
+        main=True,
+        choices=SUITES,
     )
     attacks: Attacks = option(
-        ("fgsm", "pgd", "background", "apgd-ce"), f"robustness: any of {attacks_help()}."
+        ("fgsm", "pgd", "background", "apgd-ce"),
+        f"robustness: any of {attacks_help()}.",
+        choices=tuple(EVALUATION_ATTACKS),
     )
     eps: RadiusList = option(
-        (2 / 255, 8 / 255), "robustness: radii of the attacks in the L-inf norm."
+        (2 / 255, 8 / 255),
+        "robustness: radii of the attacks in the L-inf norm.",
+        metavar=f"{RADIUS},...",
     )
     eps_l2: Distances = option((0.5,), "robustness: radii of the attacks in the L2 norm.")
     steps: int = option(20, "robustness: number of steps of iterated attacks.", ge=1)
@@ -115,45 +141,65 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
         1, "robustness: number of starts; misclassified images are not attacked again.", ge=1
     )
     corruptions: Corruptions = option(
-        BENCHMARK_CORRUPTIONS, "robustness: common corruptions, each with five severities."
+        BENCHMARK_CORRUPTIONS,
+        "robustness: common corruptions, each with five severities.",
+        choices=CORRUPTIONS,
     )
     corruption_baseline: Path | None = option(
-        None, "robustness: folder of an evaluation, the baseline of mCE.", keyed=False
+        None,
+        "robustness: folder of an evaluation, the baseline of mCE.",
+        keyed=False,
+        role="input",
     )
     replaced: Shares = option(
-        (0.25, 0.5, 0.75, 1.0), "debiasing: shares of the background to replace."
+        (0.25, 0.5, 0.75, 1.0),
+        "debiasing: shares of the background to replace.",
+        panel="debiasing",
     )
     challenge: bool = option(
         False,
         "debiasing: paste every object on every background (only_bg_t), a forward pass each.",
+        panel="debiasing",
     )
-    validation_split: str = option(
-        "validation", "localization: split for tuning the threshold of the boxes."
+    validation_split: Split = split_option(
+        "validation",
+        "localization: split for tuning the threshold of the boxes.",
+        panel="explanations",
     )
     explainers: Methods = option(
-        ("gradcam++", "layercam"), "stability: methods to compare with --method."
+        ("gradcam++", "layercam"),
+        "stability: methods to compare with --method.",
+        panel="explanations",
+        choices=METHODS,
     )
     subset: int = option(
         500,
         "faithfulness, sanity, stability, filters: maximum number of samples, selected by a hash.",
         ge=1,
+        panel="explanations",
     )
     draws: int = option(
         8,
         "sanity: number of draws of random weights, each for a part of the samples; with two or "
         "more, the interval includes the variation between draws.",
         ge=1,
+        panel="explanations",
     )
     bootstrap: int = option(
         1000,
         "Bootstrap draws for intervals without a formula: ECE, mAP, location instability.",
         ge=100,
+        panel=STATISTICS,
     )
-    seed: int = option(0, "Seed of all random numbers, including the bootstrap.", ge=0)
+    seed: int = option(
+        0, "Seed of all random numbers, including the bootstrap.", ge=0, panel=STATISTICS
+    )
     require: TextList = option(
         (),
         "Bounds that metrics must meet, in percent, e.g. 'bg_gap<=10,robust@2/255>=30'.",
         keyed=False,
+        main=True,
+        metavar="BOUND,...",
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,25 @@ from pydantic import model_validator
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
 
+DATA_SETS = (
+    "csv",
+    "cub200",
+    "digits",
+    "imagefolder",
+    "imagenet9",
+    "letters",
+    "stl10",
+    "torchvision",
+    "voc2007",
+    "voc2012",
+    "zarr",
+)
+"""Names of the data sets, for hints and completion; a test compares them with the registry."""
+DATA_URI = "NAME[:PATH]"
+RGB = "R,G,B"
+RADIUS = "N/255"
+"""Forms of values in the help."""
+
 
 class ForceOptions(Options):
     """How a stage treats an output that exists."""
@@ -18,22 +37,28 @@ class ForceOptions(Options):
         False,
         "Move an existing output with another key aside, then write the new one.",
         keyed=False,
+        main=True,
     )
 
 
 class OutputOptions(ForceOptions):
     """Where a stage writes."""
 
-    output: Path = option(..., "Artifact to write.", keyed=False)
+    output: Path = option(..., "Artifact to write.", keyed=False, main=True, role="output")
 
 
 class DeviceOptions(Options):
     """Device and threads that compute."""
 
+    PANEL = "machine"
+
     device: str = option(
         "auto",
         "Device: cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one.",
         keyed=False,
+        main=True,
+        metavar="DEVICE",
+        choices=("auto", "cpu", "cuda", "mps"),
     )
     threads: int = option(0, "Number of CPU threads; 0: all cores.", ge=0, keyed=False)
 
@@ -41,10 +66,13 @@ class DeviceOptions(Options):
 class ViewOptions(Options):
     """Images and classes of a data set."""
 
+    PANEL = "data"
+
     size: int = option(
         224,
         "Side of the square images in pixels, for data sets of images of different sizes.",
         ge=8,
+        main=True,
     )
     view: Literal["crop", "squash"] = option(
         "crop",
@@ -78,26 +106,39 @@ class DataOptions(ViewOptions):
 
     # Not keyed: it may be a path, and the fingerprint of the data is in the key.
     data: str = option(
-        "digits", "Data set, as NAME or NAME:PATH; see `ectool data list`.", keyed=False
+        "digits",
+        "Data set, as NAME or NAME:PATH; see `ectool data list`.",
+        keyed=False,
+        main=True,
+        metavar=DATA_URI,
+        choices=DATA_SETS,
     )
 
 
 class CheckpointOptions(Options):
     """Weights of a network from another program, and how to read them."""
 
+    PANEL = "model"
+
     checkpoint: Path | None = option(
         None,
         "Weights from another program, for an architecture (.pth, .pt, .ckpt, .safetensors).",
         keyed=False,
+        main=True,
+        role="input",
     )
     entry: str | None = option(
         None, "Part of the checkpoint to load: ema, or a dotted name. Default: found automatically."
     )
     mean: Channels | None = option(
-        None, "Mean of each channel, for pixels in [0, 1]. Default: that of the public weights."
+        None,
+        "Mean of each channel, for pixels in [0, 1]. Default: that of the public weights.",
+        metavar=RGB,
     )
     std: Channels | None = option(
-        None, "Standard deviation of each channel. Default: that of the public weights."
+        None,
+        "Standard deviation of each channel. Default: that of the public weights.",
+        metavar=RGB,
     )
 
     @model_validator(mode="after")
@@ -118,14 +159,18 @@ class CheckpointOptions(Options):
 class ModelOptions(CheckpointOptions):
     """Model of a stage, and its target layer."""
 
+    PANEL = CheckpointOptions.PANEL
+
     model: str = option(
         ...,
         "Model artifact (a folder); or an architecture, with --checkpoint: a name in torchvision, "
         "timm:NAME or import:package.module:factory; or torchscript:FILE or exported:FILE.",
         keyed=False,
+        main=True,
+        metavar="MODEL",
     )
     classes: int | None = option(
-        None, "Number of classes of the checkpoint or program.", ge=2, keyed=False
+        None, "Number of classes of the checkpoint or program.", ge=2, keyed=False, main=True
     )
     classes_by_position: bool = option(
         False, "Match the classes of model and data by position if their names differ."
@@ -133,11 +178,15 @@ class ModelOptions(CheckpointOptions):
     layer: TextList = option(
         (),
         "Target layer; or several, whose heatmaps are fused. Default: found automatically.",
+        main=True,
+        metavar="LAYER,...",
     )
 
 
 class ShardOptions(ForceOptions):
     """How artifacts of arrays are written."""
+
+    PANEL = "shards"
 
     shard_size: int = option(
         256, "Samples in a shard. A shard is written, or computed again, as a whole.", ge=1
@@ -152,6 +201,16 @@ class ShardOptions(ForceOptions):
 class MapOptions(ShardOptions, OutputOptions):
     """Options of stages that process a data set shard by shard."""
 
+    PANEL = "machine"
+
     batch_size: int = option(
         64, "Number of samples that are read and computed at once.", ge=1, keyed=False
+    )
+
+
+class ArrayOptions(MapOptions):
+    """Options of stages that write an array artifact."""
+
+    output: Path = option(
+        ..., "Artifact to write (.zarr or .h5).", keyed=False, main=True, role="arrays"
     )

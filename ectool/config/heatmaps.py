@@ -54,9 +54,13 @@ def check_method(name: str) -> str:
 class HeatmapOptions(Options):
     """Options of heatmaps."""
 
+    PANEL = "heatmaps"
+
     method: Annotated[str, AfterValidator(check_method)] = option(
         "gradcam",
         f"{', '.join(METHODS)}, or a method of an installed package; see docs/explainers.md.",
+        main=True,
+        choices=METHODS,
     )
     compat: Literal["pytorch-grad-cam"] | None = option(
         None, "gradcam++: compute it as another program, where that differs from the paper."

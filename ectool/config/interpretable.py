@@ -29,13 +29,17 @@ INTERPRETABLE_OPTIONS: dict[Interpretable, Mapping[str, float]] = {
 class InterpretableOptions(Options):
     """Filters that are trained to be interpretable; options without a value have a default."""
 
+    PANEL = "interpretable filters"
+
     interpretable: Interpretable = option(
         NONE,
         "Train the filters of a layer to be interpretable, beside any objective: icnn (one part of "
         "an object for each filter), iccnn (groups of filters). See docs/interpretable.md.",
     )
     interpretable_layer: str | None = option(
-        None, "Convolutional layer of these filters. Default: the target layer of the heatmaps."
+        None,
+        "Convolutional layer of these filters. Default: the target layer of the heatmaps.",
+        metavar="LAYER",
     )
     interpretable_strength: Number | None = option(
         None, "Factor of the loss of the filters. Default: 1 for icnn, 0.03 for iccnn.", ge=0

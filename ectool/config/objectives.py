@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
+from ectool.config.groups import RADIUS
 from ectool.errors import UsageError
 from ectool.options import Number, Options, option
 
@@ -119,8 +120,13 @@ def check_objective(name: str) -> str:
 class ObjectiveOptions(Options):
     """Objective of a training; options without a value have the default of the objective."""
 
+    PANEL = "objective"
+
     objective: Annotated[str, AfterValidator(check_objective)] = option(
-        "erm", f"Loss of a batch: {', '.join(OBJECTIVE_OPTIONS)}. See docs/objectives.md."
+        "erm",
+        f"Loss of a batch: {', '.join(OBJECTIVE_OPTIONS)}. See docs/objectives.md.",
+        main=True,
+        choices=tuple(OBJECTIVE_OPTIONS),
     )
     online: bool = option(
         False,
@@ -153,15 +159,26 @@ class ObjectiveOptions(Options):
         None, "group-dro: step size of the weights of the groups.", ge=0
     )
     eps: Number | None = option(
-        None, "Radius of the attack of the objective in pixel units, e.g. 8/255.", gt=0, le=1
+        None,
+        "Radius of the attack of the objective in pixel units, e.g. 8/255.",
+        gt=0,
+        le=1,
+        metavar=RADIUS,
     )
     attack_steps: int | None = option(None, "Steps of the attack of the objective.", ge=1)
     alpha: Number | None = option(
-        None, "Step size of the attack in pixel units. Default: eps / min(attack_steps, 4).", gt=0
+        None,
+        "Step size of the attack in pixel units. Default: eps / min(attack_steps, 4).",
+        gt=0,
+        metavar=RADIUS,
     )
     temperature: Number | None = option(None, "cgc: divisor of the similarities of heatmaps.", gt=0)
     object_eps: Number | None = option(
-        None, "ec: maximum radius on the object, outside the background.", ge=0, le=1
+        None,
+        "ec: maximum radius on the object, outside the background.",
+        ge=0,
+        le=1,
+        metavar=RADIUS,
     )
     object_ramp: Number | None = option(
         None, "ec: share of the objective's epochs in which --object-eps rises from 0.", ge=0, le=1

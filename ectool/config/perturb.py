@@ -7,8 +7,16 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
+from ectool.config.groups import (
+    RADIUS,
+    RGB,
+    ArrayOptions,
+    DataOptions,
+    DeviceOptions,
+    ModelOptions,
+)
 from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Positive, format_eps, option, whole_levels
 
@@ -17,6 +25,8 @@ MAPLESS_MASKS = frozenset({"object", "full"})
 LEVELLESS_MASKS = frozenset({"otsu", "object", "full"})
 Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "swap", "explanation"]
 
+MASK = "mask"
+"""Panel of the help."""
 ROUNDING = 2e-7
 """Added to a share of eps, so that float32 does not round 7/10 of 10 levels to less than 7."""
 _BOUNDED = frozenset({"norm", "eps", "object_eps"})
@@ -42,26 +52,34 @@ def inapplicable_options(attack: str) -> frozenset[str]:
     return frozenset[str]().union(*ATTACK_OPTIONS.values()) - applicable
 
 
-class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
+class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, DeviceOptions):
     """Options of `perturb`."""
 
-    split: str = option("train", "Split of the data set.")
+    PANEL = "attack"
+
+    split: Split = split_option("train")
     attack: Attack = option(
         "pgd",
         "Attack; noise, blur, fill and swap (the background of another image) use no gradient. "
         "See docs/method.md.",
+        main=True,
     )
     norm: Literal["linf", "l2"] = option("linf", "Norm of the ball; l2 needs its own --eps.")
     eps: Positive | Literal["auto"] = option(
         16 / 255,
         "Radius of the ball in pixel units, e.g. 8/255; or auto, the radius at which half of the "
         "correct predictions change; not for blur, fill and swap.",
+        main=True,
+        metavar=f"{RADIUS}|auto",
     )
     object_eps: Number | None = option(
-        None, "Radius of the ball outside the background; at most eps. Default: 0.", ge=0
+        None,
+        "Radius of the ball outside the background; at most eps. Default: 0.",
+        ge=0,
+        metavar=RADIUS,
     )
     alpha: Number | None = option(
-        None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0
+        None, "Step size. Default: 2.5 eps / steps; mim: eps / steps.", gt=0, metavar=RADIUS
     )
     steps: int | None = option(None, "Number of steps. Default: 2 with --init, 5 without.", ge=0)
     random_start: bool | None = option(
@@ -69,7 +87,10 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
     )
     restarts: int = option(1, "Starts; each sample keeps the result with the maximum loss.", ge=1)
     init: Path | None = option(
-        None, "Perturbed samples of an earlier round to start from (warm start).", keyed=False
+        None,
+        "Perturbed samples of an earlier round to start from (warm start).",
+        keyed=False,
+        role="input",
     )
     loss: Literal["auto", "ce", "bce", "margin", "dlr", "scaled-ce", "scaled-bce"] = option(
         "auto", "Loss to maximize; auto is scaled-ce, and scaled-bce for multi-label data."
@@ -82,11 +103,14 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         None, "blur: standard deviation in pixels. Default: 1/16 of the height.", gt=0
     )
     fill_color: Channels | None = option(
-        None, "fill: colour in [0, 1]. Default: the mean of the background."
+        None, "fill: colour in [0, 1]. Default: the mean of the background.", metavar=RGB
     )
-    mask: MaskRule = option("quantile", "Rule that selects the background.")
+    mask: MaskRule = option("quantile", "Rule that selects the background.", main=True)
     mask_level: Number = option(
-        0.5, "Level of the mask rule: quantile, fraction of the maximum, or threshold.", ge=0
+        0.5,
+        "Level of the mask rule: quantile, fraction of the maximum, or threshold.",
+        ge=0,
+        panel=MASK,
     )
     mask_smooth: Number = option(
         0.0,
@@ -94,14 +118,21 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devic
         "height.",
         ge=0,
         le=1,
+        panel=MASK,
     )
-    dilate: int = option(0, "Pixels by which the object is dilated in every direction.", ge=0)
-    soft: int = option(0, "Pixels over which eps increases from 0 at the object's edge.", ge=0)
+    dilate: int = option(
+        0, "Pixels by which the object is dilated in every direction.", ge=0, panel=MASK
+    )
+    soft: int = option(
+        0, "Pixels over which eps increases from 0 at the object's edge.", ge=0, panel=MASK
+    )
     seed: int = option(0, "Seed of random starts, target classes, noise and other images.", ge=0)
     heatmaps: Path | None = option(
         None,
         "Heatmaps artifact to write in the same pass, equal to that of `explain --samples`.",
         keyed=False,
+        panel="output",
+        role="arrays",
     )
 
     @property

@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ectool.config.groups import DeviceOptions, ForceOptions, MapOptions, ViewOptions
+from ectool.config.groups import (
+    DATA_SETS,
+    DATA_URI,
+    ArrayOptions,
+    DeviceOptions,
+    ForceOptions,
+    ViewOptions,
+)
+from ectool.config.splits import Split, split_option
 from ectool.options import Number, Options, argument, option
 
 UNUSED = "Has no effect; earlier versions used it. Intervals are now computed by formula."
@@ -73,11 +81,20 @@ class ExperimentConfig(Options):
 class RunConfig(ForceOptions, DeviceOptions):
     """Options of `run`."""
 
-    file: Path = argument("Experiment file (TOML).")
+    file: Path = argument("Experiment file (TOML).", role="input")
     output: Path | None = option(
-        None, "Folder to write. Default: run/NAME, or run/NAME-miniature.", keyed=False
+        None,
+        "Folder to write. Default: run/NAME, or run/NAME-miniature.",
+        keyed=False,
+        role="output",
     )
-    data: str | None = option(None, "Data set to use instead of that of the file.", keyed=False)
+    data: str | None = option(
+        None,
+        "Data set to use instead of that of the file.",
+        keyed=False,
+        metavar=DATA_URI,
+        choices=DATA_SETS,
+    )
     miniature: bool = option(
         False,
         "Use a small network, few images and few epochs: the whole chain in a minute.",
@@ -103,23 +120,26 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(several), Field(min_length=1
 class ReportConfig(Options):
     """Options of `report`."""
 
-    paths: Paths = argument("Folders of experiments, evaluations or audits.")
+    paths: Paths = argument("Folders of experiments, evaluations or audits.", role="input")
     output: Path | None = option(
-        None, "Report to write. Default: report.html in the first folder.", keyed=False
+        None,
+        "Report to write. Default: report.html in the first folder.",
+        keyed=False,
+        role="output",
     )
     figures: Path | None = option(
-        None, "Folder for figures for papers (PNG, SVG, PDF).", keyed=False
+        None, "Folder for figures for papers (PNG, SVG, PDF).", keyed=False, role="output"
     )
     tables: Path | None = option(
-        None, "Folder for tables for papers (LaTeX, Markdown).", keyed=False
+        None, "Folder for tables for papers (LaTeX, Markdown).", keyed=False, role="output"
     )
 
 
 class CompareConfig(Options):
     """Options of `compare`."""
 
-    a: Path = argument("Evaluation folder A, the reference.")
-    b: Path = argument("Evaluation folder B, of another model on the same images.")
+    a: Path = argument("Evaluation folder A, the reference.", role="input")
+    b: Path = argument("Evaluation folder B, of another model on the same images.", role="input")
     bootstrap: int = option(10_000, UNUSED, ge=100)
     seed: int = option(0, UNUSED, ge=0)
 
@@ -127,8 +147,8 @@ class CompareConfig(Options):
 class AgreeConfig(Options):
     """Options of `agree`."""
 
-    a: Path = argument("Heatmaps artifact A.")
-    b: Path = argument("Heatmaps artifact B, of the same images and classes.")
+    a: Path = argument("Heatmaps artifact A.", role="input")
+    b: Path = argument("Heatmaps artifact B, of the same images and classes.", role="input")
     bootstrap: int = option(10_000, UNUSED, ge=100)
     seed: int = option(0, UNUSED, ge=0)
 
@@ -140,7 +160,7 @@ class DataListConfig(Options):
 class DataInfoConfig(ViewOptions):
     """Options of `data info`."""
 
-    uri: str = argument("Data set, as NAME or NAME:PATH.")
+    uri: str = argument("Data set, as NAME or NAME:PATH.", choices=DATA_SETS)
 
 
 class DataCheckConfig(DataInfoConfig):
@@ -151,16 +171,18 @@ REMOVAL_BASELINES = ("random", "centre")
 """Pixels to remove instead of the most relevant ones, for comparison."""
 
 
-class MaterializeConfig(ViewOptions, MapOptions):
+class MaterializeConfig(ViewOptions, ArrayOptions):
     """Options of `data materialize`."""
 
-    uri: str = argument("Data set, as NAME or NAME:PATH.")
-    split: str = option("train", "Split of the data set.")
+    uri: str = argument("Data set, as NAME or NAME:PATH.", choices=DATA_SETS)
+    split: Split = split_option("train")
     variant: str = option("original", "Background variant of the data set.")
     remove: str | None = option(
         None,
         "Heatmaps artifact, whose most relevant pixels are removed; or random or centre.",
         keyed=False,
+        metavar="|".join(["PATH", *REMOVAL_BASELINES]),
+        choices=REMOVAL_BASELINES,
     )
     share: Number | None = option(
         None, "Share of the pixels that --remove replaces with the mean colour.", gt=0, le=1
@@ -170,7 +192,7 @@ class MaterializeConfig(ViewOptions, MapOptions):
 class InspectConfig(Options):
     """Options of `inspect`."""
 
-    artifact: Path = argument("Artifact of any kind.")
+    artifact: Path = argument("Artifact of any kind.", role="input")
     verify: bool = option(
         False, "Read all data and compare them with the stored digests.", keyed=False
     )
@@ -179,8 +201,8 @@ class InspectConfig(Options):
 class ConvertConfig(ForceOptions):
     """Options of `convert`."""
 
-    source: Path = argument("Artifact to read (.zarr or .h5).")
-    target: Path = argument("Artifact to write (.zarr or .h5).")
+    source: Path = argument("Artifact to read (.zarr or .h5).", role="input")
+    target: Path = argument("Artifact to write (.zarr or .h5).", role="arrays")
 
 
 class DoctorConfig(Options):

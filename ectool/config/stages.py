@@ -8,18 +8,22 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, model_validator
 
 from ectool.config.groups import (
+    DATA_SETS,
+    DATA_URI,
+    ArrayOptions,
     CheckpointOptions,
     DataOptions,
     DeviceOptions,
-    MapOptions,
     ModelOptions,
     OutputOptions,
     ShardOptions,
+    ViewOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
 from ectool.config.interpretable import InterpretableOptions
 from ectool.config.measure import SIMILARITY, STABILITY
 from ectool.config.objectives import REPLACING, ObjectiveOptions
+from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
 from ectool.options import Number, TextList, option
 
@@ -32,19 +36,30 @@ def _as_samples(name: str) -> str:
     return f"{help} Default: that of --samples{other}."
 
 
-class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
+class ExplainConfig(ModelOptions, HeatmapOptions, ArrayOptions, DeviceOptions):
     """Options of `explain`."""
 
+    PANEL = ViewOptions.PANEL
+
     samples: Path | None = option(
-        None, "Samples artifact, whose clean and perturbed images are explained.", keyed=False
+        None,
+        "Samples artifact, whose clean and perturbed images are explained.",
+        keyed=False,
+        main=True,
+        role="input",
     )
     data: str | None = option(
-        None, "Data set, as NAME or NAME:PATH. Default: that of --samples.", keyed=False
+        None,
+        "Data set, as NAME or NAME:PATH. Default: that of --samples.",
+        keyed=False,
+        main=True,
+        metavar=DATA_URI,
+        choices=DATA_SETS,
     )
-    split: str | None = option(
+    split: Split | None = split_option(
         None, "Split of the data set. Default: that of --samples, else train."
     )
-    size: int | None = option(None, _as_samples("size"), ge=8)
+    size: int | None = option(None, _as_samples("size"), ge=8, main=True)
     view: Literal["crop", "squash"] | None = option(None, _as_samples("view"))
     fraction: Number | None = option(None, _as_samples("fraction"), gt=0, le=1)
     limit: int | None = option(None, _as_samples("limit"), ge=1)
@@ -53,10 +68,12 @@ class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
     data_seed: int | None = option(None, _as_samples("data_seed"), ge=0)
     class_order: Literal["natural", "text"] | None = option(None, _as_samples("class_order"))
     targets: Literal["label", "prediction"] = option(
-        "label", "Class to explain: the label, or the prediction."
+        "label", "Class to explain: the label, or the prediction.", main=True
     )
     store_size: Literal["layer", "pixels"] | None = option(
-        None, "Resolution of the stored heatmaps. Default: that of the method."
+        None,
+        "Resolution of the stored heatmaps. Default: that of the method.",
+        panel=HeatmapOptions.PANEL,
     )
 
     def data_options(self, source: DataOptions) -> DataOptions:
@@ -69,12 +86,20 @@ class ExplainConfig(ModelOptions, HeatmapOptions, MapOptions, DeviceOptions):
 class ScoreConfig(ShardOptions):
     """Options of `score`."""
 
-    heatmaps: Path = option(..., "Heatmaps artifact, of clean and perturbed images.", keyed=False)
+    heatmaps: Path = option(
+        ..., "Heatmaps artifact, of clean and perturbed images.", keyed=False, role="input"
+    )
     output: Path | None = option(
-        None, "Weights artifact. Default: weights.zarr in the folder of --heatmaps.", keyed=False
+        None,
+        "Weights artifact. Default: weights.zarr in the folder of --heatmaps.",
+        keyed=False,
+        role="arrays",
     )
     previous: Path | None = option(
-        None, "Weights artifact of the previous round, for --momentum.", keyed=False
+        None,
+        "Weights artifact of the previous round, for --momentum.",
+        keyed=False,
+        role="input",
     )
     similarity: Literal["cosine", "pearson", "ssim", "top-iou"] = option(
         SIMILARITY, "Similarity of the two heatmaps, s_H."
@@ -111,6 +136,8 @@ def check_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 """Programs that record a training, each an extra of the same name."""
+AUGMENTATION = "augmentation"
+"""Panel of the help."""
 Loggers = Annotated[TextList, AfterValidator(check_loggers)]
 
 
@@ -124,27 +151,50 @@ class TrainConfig(
 ):
     """Options of `train`."""
 
+    PANEL = "training"
+
     model: str = option(
         "smallcnn",
         "Architecture: smallcnn, smallresnet, smallvit, a name in torchvision, timm:NAME or "
         "import:package.module:factory.",
+        main=True,
+        metavar="MODEL",
     )
     reset_head: bool = option(
-        False, "Do not load the last layer of the checkpoint: for data of other classes."
+        False,
+        "Do not load the last layer of the checkpoint: for data of other classes.",
+        panel=CheckpointOptions.PANEL,
     )
-    split: str = option("train", "Split to train on.")
+    split: Split = split_option("train", "Split to train on.", panel=DataOptions.PANEL)
     shuffle_labels: bool = option(
-        False, "Permute the labels of the images at random: a sanity check."
+        False,
+        "Permute the labels of the images at random: a sanity check.",
+        panel=DataOptions.PANEL,
     )
-    layer: str | None = option(None, "Target layer of the heatmaps. Default: found automatically.")
-    epochs: int = option(30, "Number of epochs of the whole schedule.", ge=1)
+    layer: str | None = option(
+        None,
+        "Target layer of the heatmaps. Default: found automatically.",
+        metavar="LAYER",
+        panel=CheckpointOptions.PANEL,
+    )
+    epochs: int = option(30, "Number of epochs of the whole schedule.", ge=1, main=True)
     until_epoch: int | None = option(None, "Epoch after which to stop. Default: the last.", ge=1)
-    resume: Path | None = option(None, "Model artifact to continue from.", keyed=False)
+    resume: Path | None = option(
+        None, "Model artifact to continue from.", keyed=False, main=True, role="input"
+    )
     weights: Path | None = option(
-        None, "Weights artifact. Default: weight 1 for every sample.", keyed=False
+        None,
+        "Weights artifact. Default: weight 1 for every sample.",
+        keyed=False,
+        main=True,
+        role="input",
     )
     samples: Path | None = option(
-        None, "Samples artifact, whose perturbed images are also trained on.", keyed=False
+        None,
+        "Samples artifact, whose perturbed images are also trained on.",
+        keyed=False,
+        main=True,
+        role="input",
     )
     mix: Number = option(
         0.5,
@@ -154,26 +204,42 @@ class TrainConfig(
         le=1,
     )
     crop_scale: Number | None = option(
-        None, "Minimum share of the area that a random crop shows. Default: no crops.", gt=0, le=1
+        None,
+        "Minimum share of the area that a random crop shows. Default: no crops.",
+        gt=0,
+        le=1,
+        panel=AUGMENTATION,
     )
-    flip: bool = option(False, "Mirror each image with probability 1/2, in each epoch.")
+    flip: bool = option(
+        False, "Mirror each image with probability 1/2, in each epoch.", panel=AUGMENTATION
+    )
     rand_augment: int = option(
-        0, "Magnitude of RandAugment with two operations; 0: no RandAugment.", ge=0, le=30
+        0,
+        "Magnitude of RandAugment with two operations; 0: no RandAugment.",
+        ge=0,
+        le=30,
+        panel=AUGMENTATION,
     )
     optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd uses Nesterov momentum 0.9.")
-    lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0)
+    lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0, main=True)
     weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
     lr_warmup: Number = option(
         0.2, "Share of the steps in which the learning rate rises.", ge=0, lt=1
     )
     batch_size: int = option(
-        32, "Maximum number of samples in a step; batches have nearly equal sizes.", ge=1
+        32,
+        "Maximum number of samples in a step; batches have nearly equal sizes.",
+        ge=1,
+        main=True,
     )
     seed: int = option(
         0, "Seed of the initial weights, the order of the samples and the augmentation.", ge=0
     )
     log: Loggers = option(
-        (), f"Programs that record every epoch: {', '.join(LOGGERS)}. Default: none.", keyed=False
+        (),
+        f"Programs that record every epoch: {', '.join(LOGGERS)}. Default: none.",
+        keyed=False,
+        choices=LOGGERS,
     )
 
     @model_validator(mode="after")

@@ -25,8 +25,10 @@ Attack = Literal["pgd", "pgd-inverse", "pgd-full"]
 class ValidityConfig(ForceOptions, DeviceOptions):
     """Options of `validity`."""
 
-    file: Path = argument("Study file (TOML).")
-    output: Path | None = option(None, "Folder to write. Default: run/NAME.", keyed=False)
+    file: Path = argument("Study file (TOML).", role="input")
+    output: Path | None = option(
+        None, "Folder to write. Default: run/NAME.", keyed=False, role="output"
+    )
 
 
 def check_shares(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int64, UInt8
 
+from ectool.config.splits import SPLITS as SPLITS
 from ectool.datasets.class_order import ClassOrder
 from ectool.datasets.views import Box, View
 from ectool.errors import EctoolError
@@ -22,7 +23,6 @@ Framing = Callable[[int, int, int], Box]
 Report = Callable[[EctoolError], None]
 """Receives a fault that leaves a part of a data set readable; may raise it."""
 
-SPLITS = ("train", "validation", "test")
 VARIANTS = (
     "original",
     "mixed_same",

@@ -13,17 +13,6 @@ from ectool.datasets.base import Labels, is_multilabel
 
 ALL = "all"
 """The split that holds every image."""
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "validation": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Splits by the names that folders and tables give them, in lower case."""
 
 
 def drawn_split(sample_id: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.base import Report, raise_fault
 from ectool.datasets.own.table_rows import BoxCells, Row, line_fault, read_rows
-from ectool.datasets.splits import SPLIT_NAMES, drawn_split
+from ectool.datasets.splits import drawn_split
 from ectool.errors import InputError
 
 SEPARATOR = ";"

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.base import SPLITS, Report, raise_fault
 from ectool.datasets.catalogue import unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.formats import is_image_name
 from ectool.datasets.own.mask_files import MASKS, find_masks
-from ectool.datasets.splits import ALL, SPLIT_NAMES, drawn_split
+from ectool.datasets.splits import ALL, drawn_split
 from ectool.errors import AbsentError, InputError
 
 _LAYOUT = "PATH/<split>/<class>/<image> or PATH/<class>/<image>"

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from ectool import config
 from ectool.attacks.masks import BACKGROUND_RULES
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
+from ectool.config.groups import DATA_SETS
+from ectool.datasets.registry import DATASETS
 from ectool.errors import InputError, UsageError
 from ectool.explainers import EXPLAINERS
 from ectool.options import format_eps, is_keyed
@@ -161,6 +163,23 @@ def test_radii_are_written_in_grey_levels_small_ones_in_halves(eps, text):
 )
 def test_choices_are_the_registrys(model, name, registry):
     assert set(get_args(model.model_fields[name].annotation)) == set(registry)
+
+
+def test_data_sets_are_the_registrys():
+    assert tuple(DATASETS) == DATA_SETS, "name a new data set in ectool/config/groups.py, too"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *[("val", "validation"), ("Valid", "validation"), ("dev", "validation")],
+        *[("training", "train"), ("train+val", "train+validation"), ("seg_val", "seg_val")],
+    ],
+)
+def test_splits_have_other_names(name, split):
+    assert perturb({"split": name}).split == split
+    assert ExplainConfig(**NEEDED, split=name).split == split
+    assert ExplainConfig(**NEEDED).split is None
 
 
 def test_methods_are_the_registrys():
