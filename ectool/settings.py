@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ectool import shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
 from ectool.errors import InputError, UsageError
 from ectool.options import Options
@@ -148,15 +149,21 @@ def _subject(detail: ErrorDetails, stage: str) -> tuple[str, str]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file with tables for stages, `[defaults]`, `[experiment]` and `[study]`.
 
+    Args:
+        path: Path of the file, or the name of one that comes with ectool.
+
     Raises:
         InputError: The file does not exist or is not TOML.
         UsageError: It has another table.
     """
     try:
-        document = tomllib.loads(_text(path))
+        document = tomllib.loads(_text(shipped.find(path)))
     except OSError as error:
         raise InputError(
-            str(path), expected="a TOML file", got=error.strerror or "no file", fix="check the path"
+            str(path),
+            expected="a TOML file, or one of the names " + ", ".join(shipped.names()),
+            got=error.strerror or "no file",
+            fix=shipped.hint(path),
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(

@@ -78,10 +78,18 @@ class ExperimentConfig(Options):
     )
 
 
+EXPERIMENTS = ("ablation", "cub200", "digits", "imagenet9", "stl10", "voc2012")
+"""Names of the experiment files that come with ectool."""
+
+
 class RunConfig(ForceOptions, DeviceOptions):
     """Options of `run`."""
 
-    file: Path = argument("Experiment file (TOML).", role="input")
+    file: Path = argument(
+        f"Experiment file (TOML), or the name of one that comes with ectool: {', '.join(EXPERIMENTS)}.",
+        choices=EXPERIMENTS,
+        role="input",
+    )
     output: Path | None = option(
         None,
         "Folder to write. Default: run/NAME, or run/NAME-miniature.",

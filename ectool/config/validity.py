@@ -22,10 +22,18 @@ Replacement = Literal["fill", "blur", "swap", "replace"]
 Attack = Literal["pgd", "pgd-inverse", "pgd-full"]
 
 
+STUDIES = ("validity",)
+"""Names of the study files that come with ectool."""
+
+
 class ValidityConfig(ForceOptions, DeviceOptions):
     """Options of `validity`."""
 
-    file: Path = argument("Study file (TOML).", role="input")
+    file: Path = argument(
+        f"Study file (TOML), or the name of one that comes with ectool: {', '.join(STUDIES)}.",
+        choices=STUDIES,
+        role="input",
+    )
     output: Path | None = option(
         None, "Folder to write. Default: run/NAME.", keyed=False, role="output"
     )

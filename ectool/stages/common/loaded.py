@@ -47,7 +47,7 @@ def pick_device(options: DeviceOptions) -> torch.device:
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.device == AUTO:
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        accelerator = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
         return accelerator or torch.device("cpu")
     try:
         device = torch.device(options.device)

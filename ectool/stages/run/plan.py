@@ -11,6 +11,7 @@ from ectool.config import (
     EXPERIMENT_TABLE,
     SHARED_TABLE,
     STAGES,
+    STUDY_TABLE,
     ArmConfig,
     ExperimentConfig,
     RunConfig,
@@ -102,7 +103,9 @@ def open_experiment(config: RunConfig) -> Experiment:
             str(config.file),
             expected=f"a table [{EXPERIMENT_TABLE}]",
             got="none",
-            fix="add it, or call the stages with --config",
+            fix=f"call `ectool validity {config.file}`"
+            if STUDY_TABLE in document
+            else "add it, or call the stages with --config",
         )
     if config.miniature:
         document = miniature(document)

@@ -8,6 +8,7 @@ import platform
 import sys
 from typing import Any
 
+from ectool import shipped
 from ectool.artifacts.manifest import library_versions
 from ectool.config import DoctorConfig
 from ectool.errors import InputError
@@ -16,7 +17,7 @@ from ectool.types import SILENT, Reporter
 
 
 def run(config: DoctorConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  # noqa: ARG001
-    """Return versions, devices, threads and whether torch and torchvision are a pair.
+    """Return versions, folders, devices, threads and whether torch and torchvision are a pair.
 
     Raises:
         InputError: torch or torchvision cannot be imported, or they were built for different
@@ -27,6 +28,7 @@ def run(config: DoctorConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  #
         "platform": platform.platform(),
         "versions": library_versions(),
         "data_root": str(data_root().absolute()),
+        "pipelines": str(shipped.folder()),
         **_torch(),
     }
 
@@ -42,9 +44,9 @@ def _torch() -> dict[str, Any]:
             "torch and torchvision",
             expected="a pair built for each other",
             got=(str(error) or type(error).__name__).splitlines()[0],
-            fix="install both with `pip install -c constraints.txt .`",
+            fix="install both in one command: `pip install --upgrade torch torchvision`",
         ) from None
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
     count = torch.accelerator.device_count() if accelerator else 0
     return {
         "torchvision_matches_torch": True,

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ectool.config import STUDY_TABLE, DataOptions, StudyConfig, TrainConfig, ValidityConfig
+from ectool.config import (
+    EXPERIMENT_TABLE,
+    STUDY_TABLE,
+    DataOptions,
+    StudyConfig,
+    TrainConfig,
+    ValidityConfig,
+)
 from ectool.errors import UsageError
 from ectool.settings import read_toml, stage_table, validate, variables
 from ectool.stages.validity.versions import Candidate, all_versions, needed
@@ -112,7 +119,10 @@ def open_study(config: ValidityConfig) -> Study:
     table = document.get(STUDY_TABLE)
     if table is None:
         raise UsageError(
-            str(config.file), expected=f"a table [{STUDY_TABLE}]", got="none", fix="add it"
+            str(config.file),
+            expected=f"a table [{STUDY_TABLE}]",
+            got="none",
+            fix=f"call `ectool run {config.file}`" if EXPERIMENT_TABLE in document else "add it",
         )
     _check_given(document, config.file)
     names = {"device", "threads", "force"}

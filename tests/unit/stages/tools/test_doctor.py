@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ def test_versions_and_devices_are_listed(monkeypatch, tmp_path):
     assert found["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert found["versions"]["torchvision"] == torchvision.__version__.partition("+")[0]
     assert found["data_root"] == str(tmp_path)
+    assert (Path(found["pipelines"]) / "digits.toml").is_file()
     assert found["torchvision_matches_torch"]
     assert found["devices"][0] == "cpu"
     assert found["threads"] == torch.get_num_threads()
@@ -62,4 +64,4 @@ def test_without_torch_the_command_ends_with_code_3(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert "got no torch today; install both with" in done.stderr
+    assert "got no torch today; install both in one command" in done.stderr
