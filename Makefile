@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+CONSTRAINTS ?= constraints.txt
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-oldest lint docs bench bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -17,6 +18,8 @@ help:
 	@echo "make coverage   the same, and print the coverage of every file"
 	@echo "make test-slow  run the long checks as well"
 	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
+	@echo "make test-install  install the wheel in a new environment, and use it in an empty folder"
+	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
 	@echo "make bench      measure speed and memory against bare passes and other packages"
@@ -26,7 +29,7 @@ help:
 	@echo "make study-tuning  choose the setting of every objective on validation images: hours"
 	@echo "make clean      remove the environment and the output of the demo"
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e .
 	@touch $@
@@ -74,11 +77,19 @@ test-slow: $(VENV)/installed-test
 test-browser: $(VENV)/installed-browser
 	$(BIN)/pytest -m browser tests/browser
 
+test-install: $(VENV)/installed-test
+	$(BIN)/pytest -m "slow or not slow" tests/packaging
+
+# In an environment of its own.
+test-oldest:
+	$(MAKE) test VENV=$(VENV)-oldest CONSTRAINTS=constraints-oldest.txt
+
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Containerfile
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
 	$(BIN)/python -m docs.make_study --check

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from email.parser import Parser
@@ -51,6 +52,22 @@ def test_the_wheel_holds_the_package_and_the_pipelines(wheel):
     assert set(links) >= {"Homepage", "Source", "Issues", "Changelog"}
     assert "proves" not in metadata["Summary"]
     assert {"test", "timm"} <= set(metadata.get_all("Provides-Extra"))
+
+
+def test_the_oldest_pair_is_that_of_the_metadata():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    pair = [line.replace("==", ">=").removesuffix(".0") for line in lines if line[0] != "#"]
+    assert [name.partition(">")[0] for name in pair] == ["torch", "torchvision"]
+    assert set(pair) <= set(project["dependencies"])
+
+
+def test_the_container_copies_what_exists():
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    names = {name for names in copied for name in names if not names[0].startswith("--from")}
+    assert len(names) > 4
+    assert [name for name in names if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.slow
