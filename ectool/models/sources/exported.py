@@ -14,6 +14,8 @@ from ectool.models.sources.base import Defaults, Size
 from ectool.models.sources.program import Program, checked, readable
 
 _NO_PICKLE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+_CONTENT = ("/archive_format", "serialized_exported_program.json")
+"""A file of each program, the second in those of torch before 2.8."""
 _COMPILED_CODE = "/data/aotinductor/"
 
 
@@ -69,7 +71,7 @@ def _load(path: str) -> torch.export.ExportedProgram:
         # Checked first, because torch logs a traceback for files of other kinds.
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-        if not any(name.endswith("/archive_format") for name in names):
+        if not any(name.endswith(_CONTENT) for name in names):
             raise ValueError("no program inside")
         if any(_COMPILED_CODE in name for name in names):
             raise ValueError("machine code inside")

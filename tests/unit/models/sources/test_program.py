@@ -262,7 +262,11 @@ def test_pickled_code_in_programs_never_runs(network, tmp_path, part):
     def change(member: str, content: bytes) -> bytes:
         if part == "weights" and member.endswith("weights_config.json"):
             return content.replace(b'"use_pickle": false', b'"use_pickle": true')
-        is_target = "sample_inputs" in member if part == "sample_inputs" else "weight_" in member
+        # The second names are those of torch before 2.8.
+        members = ["weight_", "serialized_state_dict"]
+        if part == "sample_inputs":
+            members = ["sample_inputs", "serialized_example_inputs"]
+        is_target = any(name in member for name in members)
         return (tmp_path / "trap.pt").read_bytes() if is_target else content
 
     rewrite(tmp_path / "net.pt2", tmp_path / "trap.pt2", change)
