@@ -18,6 +18,10 @@ Run = Callable[[Classifier, Tensor], tuple[Tensor, Tensor]]
 """Maps a model and images to a leaf copy of the images and logits with a graph to it."""
 
 
+DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
+"""Errors of the device and not of the network; the second is known to torch from 2.8 on."""
+
+
 class NoGradientError(InputError):
     """The network is not differentiable."""
 
@@ -49,8 +53,8 @@ def gradient(
         (found,) = torch.autograd.grad(
             scores, inputs, weights, retain_graph=retain_graph, allow_unused=True
         )
-    except (torch.OutOfMemoryError, torch.AcceleratorError):
-        raise  # an error of the device, not of the network
+    except DEVICE_ERRORS:
+        raise
     except RuntimeError as error:
         raise _not_differentiable(first_line(error)) from error
     if found is None:

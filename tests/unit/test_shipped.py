@@ -47,7 +47,10 @@ def test_a_file_of_that_name_is_preferred(tmp_path, monkeypatch):
     assert shipped.find(Path("digits")) == Path("digits")
 
 
-@pytest.mark.parametrize("path", ["./digits/", "digits.toml", "sub/digits", "/digits", "", "..", "x"])
+PATHS = ["./digits/", "digits.toml", "sub/digits", "/digits", "", "..", "x"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_paths_and_other_names_are_unchanged(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = shipped.folder() / "digits.toml" if path == "./digits/" else Path(path)
@@ -75,8 +78,8 @@ def test_a_package_with_its_files_inside_uses_these(tmp_path, monkeypatch):
 )
 def test_a_near_name_is_proposed(path, fix, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    expected = f"{path}: expected a TOML file, or one of the names ablation, .*, got No such .*; {fix}"
-    with pytest.raises(InputError, match=expected):
+    expected = "a TOML file, or one of the names ablation, .*, got No such"
+    with pytest.raises(InputError, match=f"{path}: expected {expected} .*; {fix}"):
         read_toml(Path(path))
 
 
