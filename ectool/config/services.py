@@ -86,7 +86,7 @@ class RunConfig(ForceOptions, DeviceOptions):
     """Options of `run`."""
 
     file: Path = argument(
-        f"Experiment file (TOML), or the name of one that comes with ectool: {', '.join(EXPERIMENTS)}.",
+        f"Experiment file (TOML), or the name of a shipped one: {', '.join(EXPERIMENTS)}.",
         choices=EXPERIMENTS,
         role="input",
     )

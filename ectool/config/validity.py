@@ -30,7 +30,7 @@ class ValidityConfig(ForceOptions, DeviceOptions):
     """Options of `validity`."""
 
     file: Path = argument(
-        f"Study file (TOML), or the name of one that comes with ectool: {', '.join(STUDIES)}.",
+        f"Study file (TOML), or the name of a shipped one: {', '.join(STUDIES)}.",
         choices=STUDIES,
         role="input",
     )

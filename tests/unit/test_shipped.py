@@ -30,7 +30,7 @@ def test_names_are_those_of_the_checkout():
 def test_every_name_in_the_help_opens(model, table, opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = describe_option(model, "file")[2]
-    names = text.partition("ectool: ")[2].removesuffix(".").split(", ")
+    names = text.partition("one: ")[2].removesuffix(".").split(", ")
     assert names == shipped.names(table)
     for name in names:
         assert opened(model(file=Path(name))).folder == Path("run") / name
