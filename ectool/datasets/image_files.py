@@ -116,16 +116,9 @@ class ImageFiles:
         Raises:
             InputError: An image cannot be read.
         """
-        views = np.empty((len(indices), 3, *self.size), np.uint8)
-
-        def read(row: int) -> None:
-            index = int(indices[row])
-            image = read_image(self.folder / self.paths[index])
-            placement = place(self.view, index, image.size, framing)
-            views[row] = placement.image(image).transpose(2, 0, 1)
-
-        on_threads(read, range(len(indices)))
-        return views
+        return views_of(
+            self.view, lambda row: read_image(self.folder / self.paths[row]), indices, framing
+        )
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return annotations of all objects, or of those of one target class for each image.
@@ -136,16 +129,55 @@ class ImageFiles:
         Raises:
             InputError: A file of annotations is damaged, or does not fit its image.
         """
-        reader = self.annotation_reader
-        if reader is None or len(indices) == 0:
-            return Annotations()
-        chosen = [None] * len(indices) if targets is None else [int(t) for t in targets]
+        return annotations_of(self.view, self.annotation_reader, indices, targets)
 
-        def read(row: int) -> tuple[Placement, ImageAnnotations]:
-            found = reader.read(int(indices[row]), chosen[row])
-            return self.view.place(*found.size), found
 
-        return _placed(on_threads(read, range(len(indices))))
+def views_of(
+    view: View,
+    read: Callable[[int], Image.Image],
+    indices: Indices,
+    framing: Framing | None,
+) -> UInt8[np.ndarray, "b 3 h w"]:
+    """Decode images on a few threads and return their views, or the parts `framing` returns.
+
+    Args:
+        view: Makes images square.
+        read: Returns an image in RGB by its index.
+        indices: The images.
+        framing: Returns the part of each image; None for the view.
+    """
+    views = np.empty((len(indices), 3, view.side, view.side), np.uint8)
+
+    def fill(row: int) -> None:
+        index = int(indices[row])
+        image = read(index)
+        placement = place(view, index, image.size, framing)
+        views[row] = placement.image(image).transpose(2, 0, 1)
+
+    on_threads(fill, range(len(indices)))
+    return views
+
+
+def annotations_of(
+    view: View, reader: AnnotationReader | None, indices: Indices, targets: Indices | None
+) -> Annotations:
+    """Return annotations in the pixels of the view; see :meth:`ImageFiles.annotations`.
+
+    Args:
+        view: Makes images square.
+        reader: Reads the annotations of one image; None if there are none.
+        indices: The images.
+        targets: Class of each image whose objects count; None for all objects.
+    """
+    if reader is None or len(indices) == 0:
+        return Annotations()
+    chosen = [None] * len(indices) if targets is None else [int(t) for t in targets]
+
+    def read(row: int) -> tuple[Placement, ImageAnnotations]:
+        found = reader.read(int(indices[row]), chosen[row])
+        return view.place(*found.size), found
+
+    return _placed(on_threads(read, range(len(indices))))
 
 
 def place(view: View, index: int, size: tuple[int, int], framing: Framing | None) -> Placement:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,28 @@ from ectool.datasets.pixels import as_grey, as_rgb, object_of
 from ectool.errors import InputError
 
 
-def read_image(path: Path) -> Image.Image:
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image file in memory.
+
+    Attributes:
+        name: What messages call it.
+        content: The bytes of the file.
+        file_name: Its name, whose extension counts only for formats without a signature.
+    """
+
+    name: str
+    content: bytes
+    file_name: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ImageSource = Path | EncodedImage
+
+
+def read_image(path: ImageSource) -> Image.Image:
     """Decode an image file to RGB.
 
     EXIF orientation is applied, transparent pixels are blended with white, 16-bit grey is scaled
@@ -24,8 +47,8 @@ def read_image(path: Path) -> Image.Image:
     are ignored.
 
     Args:
-        path: A file that Pillow reads without another program. Its name does not matter, except
-            for formats without a signature (TGA, PCX, ...).
+        path: A file, or its bytes, that Pillow reads without another program. Its name does not
+            matter, except for formats without a signature (TGA, PCX, ...).
 
     Returns:
         The image in mode RGB.
@@ -38,7 +61,7 @@ def read_image(path: Path) -> Image.Image:
         return as_rgb(image)
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(path: ImageSource) -> tuple[int, int]:
     """Return (width, height) of an image as displayed; read only its header where possible.
 
     Args:
@@ -56,7 +79,7 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def read_mask(path: Path) -> Image.Image:
+def read_mask(path: ImageSource) -> Image.Image:
     """Decode an object mask; every pixel that is not zero belongs to the object.
 
     Zero means index 0 of a palette, black for colours and in the palette of a GIF, and less than
@@ -106,22 +129,31 @@ def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: ImageSource) -> Iterator[Image.Image]:
+    in_memory = isinstance(source, EncodedImage)
+    name = source.file_name if isinstance(source, EncodedImage) else source.name
+    file = io.BytesIO(source.content) if isinstance(source, EncodedImage) else source
     try:
-        with Image.open(path, formats=readable_formats(path.name)) as image:
+        with Image.open(file, formats=readable_formats(name)) as image:
             yield image
     except Exception as error:  # damaged bytes can raise any exception
         raise InputError(
-            str(path),
+            str(source),
             expected="a readable image",
-            got=_found(path, error),
-            fix="restore the file or remove it from the folder",
+            got=_found(source, error),
+            fix="correct the row or remove it"
+            if in_memory
+            else "restore the file or remove it from the folder",
         ) from error
 
 
-def _found(path: Path, error: Exception) -> str:
+def _found(source: ImageSource, error: Exception) -> str:
     if not isinstance(error, UnidentifiedImageError):
         return f"{type(error).__name__} ({error})"
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = source.content[:16] if isinstance(source, EncodedImage) else _start(source)
     return f"a file that begins with {start!r}" if start else "an empty file"
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)

@@ -9,6 +9,7 @@ from ectool.datasets.catalogue import DataSetEntry, unknown_name
 from ectool.datasets.generated.digits import DIGITS
 from ectool.datasets.generated.letters import LETTERS_OVER_PHOTOGRAPHS
 from ectool.datasets.own.csv_images import CSV
+from ectool.datasets.own.hf_dataset import HUGGING_FACE
 from ectool.datasets.own.imagefolder import IMAGE_FOLDER
 from ectool.datasets.own.stored import STORED
 from ectool.datasets.published.cub200 import CUB200
@@ -24,6 +25,7 @@ DATASETS: dict[str, DataSetEntry] = {
     "csv": CSV,
     "cub200": CUB200,
     "digits": DIGITS,
+    "hf": HUGGING_FACE,
     "imagefolder": IMAGE_FOLDER,
     "imagenet9": IMAGENET9,
     "letters": LETTERS_OVER_PHOTOGRAPHS,

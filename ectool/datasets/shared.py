@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from ectool.datasets.base import Annotations, Dataset, Framing, Groups, Indices, Labels
 from ectool.datasets.image_files import ImageFiles
+from ectool.datasets.own.hf_images import TableImages
 from ectool.datasets.subset import Subset
 
 SPARE = 2
@@ -137,4 +138,4 @@ def _is_decoded(dataset: Dataset) -> bool:
     """Return whether images are decoded from files on each access."""
     while isinstance(dataset, Subset):
         dataset = dataset.whole
-    return isinstance(dataset, ImageFiles)
+    return isinstance(dataset, ImageFiles | TableImages)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from ectool.datasets.image_files import ImageAnnotations
-from ectool.datasets.images import read_mask, read_size
+from ectool.datasets.images import ImageSource, read_mask, read_size
 from ectool.errors import InputError
 
 
@@ -52,35 +52,53 @@ class DrawnAnnotations:
             InputError: The mask cannot be read or has another size than its image, or a box
                 is outside of the image.
         """
-        size = read_size(self.folder / self.images[index])
-        mask = None if self.masks is None else self._mask(index, size)
-        boxes = None if self.boxes is None else self._boxes(index, size)
+        name = self.images[index]
+        size = read_size(self.folder / name)
+        mask = None if self.masks is None else mask_of(self.folder / self.masks[index], name, size)
+        boxes = None if self.boxes is None else check_boxes(self.boxes[index], name, size)
         return ImageAnnotations(size=size, mask=mask, boxes=boxes)
 
-    def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
-        path = self.folder / (self.masks or ())[index]
-        mask = read_mask(path)
-        if mask.size != size:
-            raise InputError(
-                str(path),
-                expected=f"{_pixels(size)}, as {self.images[index]} is displayed",
-                got=f"{mask.width} x {mask.height}",
-                fix="make the mask from the image at its full size",
-            )
-        return mask
 
-    def _boxes(self, index: int, size: tuple[int, int]) -> Float[np.ndarray, "k 4"]:
-        boxes = (self.boxes or ())[index]
-        low, high = boxes[:, :2], boxes[:, 2:]
-        outside = ((low >= size) | (high <= 0)).any(axis=1)
-        if outside.any():
-            raise InputError(
-                f"the box of {self.images[index]}",
-                expected=f"a part of its {_pixels(size)}",
-                got=", ".join(f"{edge:g}" for edge in boxes[outside.argmax()]),
-                fix="give pixels of the image as displayed",
-            )
-        return boxes
+def mask_of(source: ImageSource, image: str, size: tuple[int, int]) -> Image.Image:
+    """Read the mask of an image.
+
+    Args:
+        source: The mask.
+        image: Name of its image, for the message.
+        size: (width, height) of the image as displayed.
+
+    Raises:
+        InputError: The mask cannot be read, or has another size.
+    """
+    mask = read_mask(source)
+    if mask.size != size:
+        raise InputError(
+            str(source),
+            expected=f"{_pixels(size)}, as {image} is displayed",
+            got=f"{mask.width} x {mask.height}",
+            fix="make the mask from the image at its full size",
+        )
+    return mask
+
+
+def check_boxes(
+    boxes: Float[np.ndarray, "k 4"], image: str, size: tuple[int, int]
+) -> Float[np.ndarray, "k 4"]:
+    """Return the boxes of an image of a size (width, height).
+
+    Raises:
+        InputError: A box is outside of the image.
+    """
+    low, high = boxes[:, :2], boxes[:, 2:]
+    outside = ((low >= size) | (high <= 0)).any(axis=1)
+    if outside.any():
+        raise InputError(
+            f"the box of {image}",
+            expected=f"a part of its {_pixels(size)}",
+            got=", ".join(f"{edge:g}" for edge in boxes[outside.argmax()]),
+            fix="give pixels of the image as displayed",
+        )
+    return boxes
 
 
 def _pixels(size: tuple[int, int]) -> str:
