@@ -8,7 +8,7 @@ DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser test-install test-oldest lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-oldest site lint docs bench bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -21,6 +21,7 @@ help:
 	@echo "make test-install  install the wheel in a new environment, and use it in an empty folder"
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
 	@echo "make lint       style, types, import layers, generated documents"
+	@echo "make site       build the site of the documents into site/; broken links are errors"
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
 	@echo "make bench      measure speed and memory against bare passes and other packages"
 	@echo "make bench-memory  100,000 images through perturb, explain and score: half an hour"
@@ -46,6 +47,10 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 
 $(VENV)/installed-lint: $(VENV)/installed
 	$(INSTALL) -e ".[lint]"
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) -e ".[docs]"
 	@touch $@
 
 $(VENV)/installed-study: $(VENV)/installed
@@ -93,6 +98,9 @@ lint: $(VENV)/installed-lint
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
 	$(BIN)/python -m docs.make_study --check
+
+site: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_cli
