@@ -23,7 +23,7 @@ from ectool.training.objectives import OBJECTIVES
 PACKAGE = Path(ectool.__file__).parent
 OWN = PACKAGE / "training" / "objectives"
 """The folder of the objectives; its table names all of them and is part of no version."""
-UNUSED = ("cli", "reports", "stages/report", "stages/tools", "config/objectives.py")
+UNUSED = ("api", "cli", "reports", "stages/report", "stages/tools", "config/objectives.py")
 """Sources that no number depends on; `options_version` stands for the options of objectives."""
 
 

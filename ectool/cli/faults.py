@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import ectool
 from ectool.errors import EctoolError, MachineError
 from ectool.machine import chain, exhausted, refused
 
@@ -60,7 +59,7 @@ def _bug(error: BaseException, arguments: Sequence[str]) -> BugError:
 
 def _place(error: BaseException) -> str:
     """Return the last line of ectool in the traceback of an exception."""
-    package = Path(ectool.__file__).parent
+    package = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
     for frame in own[-1:]:

@@ -8,10 +8,12 @@ validity` chose, with one other image in place of four.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-SIMILARITY = "cosine"
-STABILITY = "softened"
+Similarity = Literal["cosine", "pearson", "ssim", "top-iou"]
+Stability = Literal["probability", "softened", "correct", "total-variation", "none"]
+SIMILARITY: Similarity = "cosine"
+STABILITY: Stability = "softened"
 """Names of heatmap similarity and prediction stability, as in `score`."""
 ATTACK: Mapping[str, Any] = {
     **{"attack": "swap", "method": "input-x-gradient"},

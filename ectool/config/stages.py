@@ -21,7 +21,7 @@ from ectool.config.groups import (
 )
 from ectool.config.heatmaps import HeatmapOptions
 from ectool.config.interpretable import InterpretableOptions
-from ectool.config.measure import SIMILARITY, STABILITY
+from ectool.config.measure import SIMILARITY, STABILITY, Similarity, Stability
 from ectool.config.objectives import REPLACING, ObjectiveOptions
 from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
@@ -101,12 +101,8 @@ class ScoreConfig(ShardOptions):
         keyed=False,
         role="input",
     )
-    similarity: Literal["cosine", "pearson", "ssim", "top-iou"] = option(
-        SIMILARITY, "Similarity of the two heatmaps, s_H."
-    )
-    stability: Literal["probability", "softened", "correct", "total-variation", "none"] = option(
-        STABILITY, "Stability of the prediction, s_P."
-    )
+    similarity: Similarity = option(SIMILARITY, "Similarity of the two heatmaps, s_H.")
+    stability: Stability = option(STABILITY, "Stability of the prediction, s_P.")
     gamma: Number = option(
         1.0, "Exponent of the weights (1 - E)^gamma; E: explanation consistency.", ge=0
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -46,19 +47,50 @@ def fold_batch_norm(
 
     Cost: two forward passes of ``example``.
     """
+    return len(_fold(network, example, keep)) // 2
+
+
+@contextmanager
+def folded(
+    network: nn.Module, example: Float[Tensor, "n c h w"], *, keep: Collection[nn.Module] = ()
+) -> Iterator[None]:
+    """Fold batch normalisations while the block runs, then put the layers back.
+
+    The arguments and the cost are those of :func:`fold_batch_norm`.
+
+    Yields:
+        Nothing.
+    """
+    replaced = _fold(network, example, keep)
+    try:
+        yield
+    finally:
+        _put(network, replaced)
+
+
+def _fold(network: nn.Module, example: Tensor, keep: Collection[nn.Module]) -> dict[str, nn.Module]:
+    """Fold in place, and return the replaced layers by name; none if the outputs would change."""
     watched, before = _watch(network, example)
     pairs = [p for p in watched if p.convolution not in keep and all(map(_is_plain, p))]
     names = {module: name for name, module in network.named_modules()}
-    for convolution, normalisation in pairs:
-        network.set_submodule(names[convolution], fuse_conv_bn_eval(convolution, normalisation))
-        network.set_submodule(names[normalisation], nn.Identity())
-    with torch.no_grad():
-        after = network(example)
-    if _are_close(before, after):
-        return len(pairs)
-    for module in (module for pair in pairs for module in pair):
-        network.set_submodule(names[module], module)
-    return 0
+    replaced: dict[str, nn.Module] = {names[m]: m for pair in pairs for m in pair}
+    kept = False
+    try:
+        for convolution, normalisation in pairs:
+            network.set_submodule(names[convolution], fuse_conv_bn_eval(convolution, normalisation))
+            network.set_submodule(names[normalisation], nn.Identity())
+        with torch.no_grad():
+            kept = _are_close(before, network(example))
+    finally:
+        if not kept:
+            _put(network, replaced)
+    return replaced if kept else {}
+
+
+def _put(network: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    """Set layers of a network by their names."""
+    for name, layer in layers.items():
+        network.set_submodule(name, layer)
 
 
 def _watch(network: nn.Module, example: Tensor) -> tuple[list[_Pair], Tensor]:

@@ -74,7 +74,7 @@ def create(
     size = input_size or public.input_size
     network = _network(source, name, len(class_names), size, seed)
     is_program = program_file(architecture) is not None
-    target = None if is_program else _target(network, size, layer)
+    target = None if is_program else choose_target(network, size, layer)
     if is_program and layer is not None:
         raise no_target_layer(architecture)
     spec = ModelSpec(
@@ -140,7 +140,12 @@ def _find_source(architecture: str) -> tuple[Source, str]:
     )
 
 
-def _target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer | None:
+def choose_target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer | None:
+    """Return the layer of a name, or the one found automatically; None without a feature map.
+
+    Raises:
+        InputError: The named layer cannot be a target layer.
+    """
     if layer is None:
         try:
             return find_target_layer(network, size)

@@ -29,7 +29,7 @@ def unwrap(model: nn.Module) -> Classifier:
     Raises:
         InputError: It contains no :class:`Classifier`.
     """
-    inner = _inside(model)
+    inner = inside(model)
     if not isinstance(inner, Classifier):
         raise InputError(
             "model",
@@ -37,15 +37,16 @@ def unwrap(model: nn.Module) -> Classifier:
             got=type(inner).__name__,
             fix="make a Classifier of the network, for example by ectool.models.registry.create",
         )
-    network = _inside(inner.network)
+    network = inside(inner.network)
     if network is inner.network:
         return inner
     return Classifier(network, inner.spec, inner.further_layers).to(inner.mean.device)
 
 
-def _inside(module: nn.Module) -> nn.Module:
+def inside(module: nn.Module) -> nn.Module:
+    """Return the module inside (Distributed)DataParallel and `torch.compile`; itself without."""
     if isinstance(module, DataParallel | DistributedDataParallel):
-        return _inside(module.module)
+        return inside(module.module)
     if COMPILED in dict(module.named_children()):
-        return _inside(cast(nn.Module, getattr(module, COMPILED)))
+        return inside(cast(nn.Module, getattr(module, COMPILED)))
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,20 +136,37 @@ def weights_path(config: ScoreConfig) -> Path:
 
 def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Consistency:
     """Score every pair of a heatmaps artifact, shard by shard."""
-    similarity, stability, misclassified = [], [], 0
+    parts = []
     with reporter.task("score", len(heatmaps)) as advance:
         for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
-            maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
-            similar, stable = _score(config, maps, logits, labels)
-            similarity.append(similar)
-            stability.append(stable)
-            misclassified += int(is_misclassified(logits[1], labels[0]).sum())
+            parts.append(measure_pairs(config, arrays))
             advance(len(arrays["label"]))
-    similar, stable = np.concatenate(similarity), np.concatenate(stability)
+    return joined(parts)
+
+
+def measure_pairs(config: ScoreConfig, arrays: Arrays) -> Consistency:
+    """Score the pairs of some rows of a heatmaps artifact.
+
+    Raises:
+        InputError: An explained class has no logit.
+    """
+    maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
+    similar, stable = _score(config, maps, logits, labels)
     consistency = explanation_consistency(similar, stable)
     if consistency.ndim == 2:
         consistency = average_over_labels(consistency)
+    misclassified = int(is_misclassified(logits[1], labels[0]).sum())
     return Consistency(similar, stable, consistency, misclassified)
+
+
+def joined(parts: Sequence[Consistency]) -> Consistency:
+    """Return the scores of consecutive rows as those of all of them."""
+    return Consistency(
+        np.concatenate([part.similarity for part in parts]),
+        np.concatenate([part.stability for part in parts]),
+        np.concatenate([part.explanation_consistency for part in parts]),
+        sum(part.misclassified for part in parts),
+    )
 
 
 def _score(config: ScoreConfig, maps: Pair, logits: Pair, labels: Pair) -> tuple[Scores, Scores]:

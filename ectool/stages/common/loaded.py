@@ -46,17 +46,26 @@ def pick_device(options: DeviceOptions) -> torch.device:
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.device == AUTO:
+    return find_device(options.device)
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name; for `auto` an accelerator if there is one, else the CPU.
+
+    Raises:
+        UsageError: This machine has no such device.
+    """
+    if name == AUTO:
         accelerator = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
         return accelerator or torch.device("cpu")
     try:
-        device = torch.device(options.device)
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
             "--device",
             expected="a device of this machine",
-            got=f"{options.device!r} ({str(error).splitlines()[0]})",
+            got=f"{name!r} ({str(error).splitlines()[0]})",
             fix="see `ectool doctor`",
         ) from None
     return device

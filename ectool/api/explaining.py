@@ -1,0 +1,105 @@
+"""`explain` on images in memory."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+import torch
+from torch import Tensor
+
+from ectool.api.images import (
+    BATCH_SIZE,
+    Array,
+    as_pixels,
+    batches,
+    check_images,
+)
+from ectool.api.models import Model, classifier_of
+from ectool.api.options import (
+    MethodOptions,
+    configured,
+    named_as_arguments,
+)
+from ectool.api.results import Explanation
+from ectool.config import ExplainConfig
+from ectool.errors import InputError
+from ectool.explainers import upsample
+from ectool.models.precision import in_precision
+from ectool.stages.explain.explainer import explainer_of
+
+
+@named_as_arguments
+def explain(
+    model: Model,
+    images: Array,
+    targets: object = None,
+    method: str = "gradcam",
+    *,
+    resolution: Literal["layer", "pixels"] = "layer",
+    batch_size: int = BATCH_SIZE,
+    **options: Unpack[MethodOptions],
+) -> Explanation:
+    """Compute heatmaps.
+
+    Args:
+        model: The model.
+        images: uint8 or floats in [0, 1], (n, 3, h, w).
+        targets: Class to explain: one for all images, one per image (n,), or several per image
+            (n, k) with -1 for none. Default: the predicted class.
+        method: One of docs/explainers.md, or of an installed package.
+        resolution: ``layer`` keeps the resolution of the method; ``pixels`` interpolates to that of
+            the images.
+        batch_size: Images in a forward pass.
+        options: Options of the method, as of `ectool explain`.
+
+    Returns:
+        Heatmaps, explained classes and logits.
+
+    Raises:
+        InputError: Images or targets are not valid, or the network has no feature map.
+        UsageError: There is no such method, or it does not have an option.
+    """
+    config = configured(ExplainConfig, "explain", options, MethodOptions, model="", method=method)
+    checked = check_images(images)
+    size = checked.shape[2], checked.shape[3]
+    with classifier_of(model, size) as classifier:
+        classes = _check_targets(targets, len(checked), len(classifier.class_names))
+        explainer = explainer_of(config, in_precision(classifier, config.precision))
+        found: list[Explanation] = []
+        for rows in batches(len(checked), batch_size):
+            pixels = as_pixels(checked[rows], model.device)
+            wanted = None if classes is None else classes[rows].to(model.device)
+            made = explainer(pixels, wanted)
+            maps = upsample(made.heatmaps, size) if resolution == "pixels" else made.heatmaps
+            shown = made.logits.argmax(1) if wanted is None else wanted
+            found.append(Explanation(maps, shown, made.logits.float()))
+    return Explanation(
+        *(
+            torch.cat([getattr(part, name) for part in found])
+            for name in ("heatmaps", "targets", "logits")
+        )
+    )
+
+
+def _check_targets(targets: object, count: int, classes: int) -> Tensor | None:
+    """Return the classes to explain as int64 (n,) or (n, k); None for the predicted ones.
+
+    Raises:
+        InputError: They are not classes, or there are more or fewer than images.
+    """
+    if targets is None:
+        return None
+    found = torch.as_tensor(targets)
+    is_whole = not found.is_floating_point() and found.dtype != torch.bool
+    found = found.expand(count) if found.ndim == 0 else found
+    lowest = 0 if found.ndim == 1 else -1
+    fits = is_whole and found.ndim in (1, 2) and len(found) == count
+    if fits and bool(((found >= lowest) & (found < classes)).all()):
+        return found.to(torch.int64)
+    outside = fits and found[(found < lowest) | (found >= classes)][0].item()
+    raise InputError(
+        "targets",
+        expected=f"classes from {lowest} to {classes - 1}, one per image",
+        got=str(outside) if fits else f"{found.dtype} of shape {tuple(found.shape)}",
+        fix="give the class to explain of each image, or None for the predicted ones",
+    )
