@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+MIN_BEGINNING = 2
+"""Minimum number of letters of a beginning that stands for a whole name."""
 
 
 class EctoolError(Exception):
@@ -100,6 +105,32 @@ class QualityGateError(EctoolError):
     """A result that does not meet a required bound."""
 
     exit_code = 6
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one means; None if none is near.
+
+    Case and punctuation do not count; a beginning stands for the whole name.
+    """
+    plain: dict[str, str] = {}
+    for one in known:
+        plain.setdefault(_letters(one), one)
+    start = _letters(name)
+    longer = [one for one in plain if len(start) >= MIN_BEGINNING and one.startswith(start)]
+    close = difflib.get_close_matches(start, plain, n=1)
+    found = next(iter([*([start] if start in plain else longer), *close]), None)
+    return None if found is None else plain[found]
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, in lower case; a plus as a word."""
+    return re.sub(r"[\W_]", "", name.lower().replace("+", "plus"))
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the beginning of a fix: the known name that a misspelt one means; else no text."""
+    near = nearest(name, known)
+    return "" if near is None or near == name else f"did you mean {near}? "
 
 
 def listed(names: Sequence[str], limit: int = 8) -> str:

@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 
 from ectool import shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
-from ectool.errors import InputError, UsageError
-from ectool.options import Options
+from ectool.errors import InputError, UsageError, hint
+from ectool.options import Options, choices_of, parse_list
 
 Config = TypeVar("Config", bound=Options)
 
@@ -129,13 +129,27 @@ def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> Us
     if detail["type"] == "missing":
         return UsageError(where, expected="a value", got="none", fix=fix)
     if detail["type"] == "extra_forbidden":
-        known = ", ".join((model if len(detail["loc"]) == 1 else ArmConfig).model_fields)
+        known = (model if len(detail["loc"]) == 1 else ArmConfig).model_fields
         subject = where if stage in FILE_TABLES else name
         return UsageError(
-            subject, expected=f"one of {known}", got=repr(name), fix="correct or remove it"
+            subject,
+            expected=f"one of {', '.join(known)}",
+            got=repr(name),
+            fix=hint(name, known) + "correct or remove it",
         )
     expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return UsageError(where, expected=expected, got=repr(detail["input"]), fix=fix)
+    near = _hint_of_value(detail, model)
+    return UsageError(where, expected=expected, got=repr(detail["input"]), fix=near + fix)
+
+
+def _hint_of_value(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return the beginning of a fix: the known value that a misspelt one means; else no text."""
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    known = choices_of(model, name) if name in model.model_fields else ()
+    given = parse_list(detail["input"])
+    parts = given if isinstance(given, tuple | list) else ()
+    wrong = [part for part in parts if isinstance(part, str) and part not in known]
+    return next(filter(None, (hint(part, known) for part in wrong)), "")
 
 
 def _subject(detail: ErrorDetails, stage: str) -> tuple[str, str]:
@@ -176,7 +190,7 @@ def read_toml(path: Path) -> dict[str, Any]:
                 f"{path}: {name}",
                 expected="a table named " + ", ".join(tables),
                 got=f"[{name}]" if isinstance(value, dict) else f"{name} = {value!r}",
-                fix="move it into one of these tables",
+                fix=hint(name, tables) + "move it into one of these tables",
             )
     return document
 
@@ -207,7 +221,7 @@ def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str
                 f"{path}: [{SHARED_TABLE}] {name}",
                 expected="an option of a stage",
                 got=repr(name),
-                fix="correct or remove it",
+                fix=hint(name, known) + "correct or remove it",
             )
     fields = STAGES[stage].model_fields if stage in STAGES else {}
     applies = {name: value for name, value in shared.items() if name in fields}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import h5py
 
-from ectool.artifacts.values import kind_of
+from ectool.artifacts.schema import kind_of
 
 
 class Nodes(NamedTuple):

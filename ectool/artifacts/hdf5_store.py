@@ -13,8 +13,7 @@ import numpy as np
 from ectool.artifacts.hdf5_nodes import nodes_of
 from ectool.artifacts.hdf5_sink import Sink
 from ectool.artifacts.raw_rows import Seals
-from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec
-from ectool.artifacts.values import as_text, kind_of, native
+from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec, as_text, kind_of, native
 from ectool.errors import InputError
 
 MANIFEST = "manifest"

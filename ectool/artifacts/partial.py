@@ -18,6 +18,7 @@ from typing import Any
 from ectool.artifacts import files, versions, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
+from ectool.artifacts.differences import described
 from ectool.artifacts.hashing import digest_arrays, digest_each
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.own import restore_own, save_own
@@ -41,8 +42,8 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
     if not force:
         raise OutputExistsError(
             str(output),
-            expected=f"no output, or one with key {recipe.key[:12]}",
-            got=f"key {manifest.key[:12]}" if manifest else "something without a manifest",
+            expected="no output, or one of the same inputs and options",
+            got=described(manifest, recipe),
             fix="choose another --output, or --force to move it aside",
         )
     files.move_aside(output, manifest.key if manifest else "unknown")

@@ -15,8 +15,7 @@ from zarr.storage import LocalStore
 
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
-from ectool.artifacts.schema import ArrayInfo, ArraySpec
-from ectool.artifacts.values import as_text, kind_of, native
+from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
 from ectool.errors import InputError
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())

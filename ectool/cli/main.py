@@ -24,6 +24,7 @@ from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
 from ectool.cli.signature import with_signature
 from ectool.cli.text import examples_text, nested_lines, table_lines
+from ectool.cli.usage import usage_error
 from ectool.errors import FaultyDataError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
@@ -38,6 +39,7 @@ app = typer.Typer(
     name="ectool",
     help="Image classifiers that look at the object, and the tool that proves it.",
     no_args_is_help=True,
+    suggest_commands=False,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -145,7 +147,10 @@ def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None =
     return streams.encode("\n".join(lines))
 
 
-_groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}
+_groups = {
+    name: typer.Typer(help=text, no_args_is_help=True, suggest_commands=False)
+    for name, text in GROUPS.items()
+}
 for _name, _group in _groups.items():
     app.add_typer(_group, name=_name, rich_help_panel=SERVICES)
 for _name, _command in COMMANDS.items():
@@ -191,7 +196,7 @@ def _run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         if not str(error).strip():  # the parser has shown the help
             return UsageError.exit_code
-        return _fail(_usage(error, arguments), arguments)
+        return _fail(usage_error(error, arguments), arguments)
     except streams.ClosedPipeError:
         raise
     except BaseException as error:  # every error is printed in one line
@@ -214,16 +219,3 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
     fault = fault_of(error, arguments)
     print_error(str(fault))
     return fault.exit_code
-
-
-def _usage(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
-    """Return an error of the parser as a usage error of one line."""
-    detail = getattr(error, "format_message", error.__str__)()
-    named = [" ".join(arguments[:count]) for count in (2, 1)]
-    command = " ".join(["ectool", *[name for name in named if name in (*COMMANDS, *GROUPS)][:1]])
-    return UsageError(
-        command,
-        expected="its own commands, flags and values",
-        got=detail.strip().rstrip("."),
-        fix=f"see `{command} --help`",
-    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset
-from ectool.errors import AbsentError, InputError
+from ectool.errors import AbsentError, InputError, hint
 
 Opener = Callable[[DataRequest], Dataset]
 
@@ -87,12 +86,11 @@ def missing_file(path: Path, archive: Archive, place: Path, *, others: bool = Tr
 
 def unknown_name(subject: str, name: str, known: Sequence[str]) -> InputError:
     """Return the error for a name that is none of the known ones."""
-    close = get_close_matches(name, known, n=1)
     return InputError(
         subject,
         expected=f"one of {', '.join(known)}",
         got=repr(name),
-        fix=f"write {close[0]!r}" if close else "choose one of them",
+        fix=hint(name, known) + "choose one of them",
     )
 
 
@@ -102,5 +100,5 @@ def unknown_split(name: str, split: str, known: Sequence[str]) -> InputError:
         f"split {split!r} of {name}",
         expected=f"one of {', '.join(known)}",
         got="no such split",
-        fix="choose one of them",
+        fix=hint(split, known) + "choose one of them",
     )

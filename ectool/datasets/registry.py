@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from ectool.datasets.base import DataRequest, Dataset
 from ectool.datasets.catalogue import DataSetEntry, unknown_name
@@ -93,5 +94,20 @@ def find_entry(uri: str) -> DataSetEntry:
     """
     name = uri.partition(":")[0]
     if name not in DATASETS:
-        raise unknown_name("data set", name, tuple(DATASETS))
+        raise _without_name(uri) or unknown_name("data set", name, tuple(DATASETS))
     return DATASETS[name]
+
+
+def _without_name(uri: str) -> InputError | None:
+    """Return the error for a path without the name of a data set; None if it is no path."""
+    path = Path(uri).expanduser()
+    if uri == "" or not path.exists():
+        return None
+    by_suffix = {".csv": "csv", ".zarr": "zarr", ".h5": "zarr", ".hdf5": "zarr"}
+    name = by_suffix.get(path.suffix, "imagefolder" if path.is_dir() else "csv")
+    return InputError(
+        f"data set {uri}",
+        expected="NAME or NAME:PATH",
+        got="a path without a name",
+        fix=f"did you mean {name}:{uri}? see `ectool data list`",
+    )

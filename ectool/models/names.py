@@ -7,13 +7,28 @@ of the network. This module does not import torch.
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
+from ectool.errors import InputError, hint
+
+SMALL = ("smallcnn", "smallresnet", "smallvit")
+"""Networks of ectool."""
 IMPORT = "import"
 PROGRAMS = ("torchscript", "exported")
 """Sources of programs: files that contain network and weights, and do not show their layers."""
 
+SOURCES = ("", "timm", IMPORT, *PROGRAMS)
+"""Sources of networks; the first stands for names without a source."""
 _SEPARATOR = ":"
+_REGISTERED = re.compile(
+    r'^@register_model\((?:name=)?(?:"([^"]+)")?\).*?^def (\w+)\(', re.MULTILINE | re.DOTALL
+)
+"""Form of a network in the files of torchvision: its name, else that of its function."""
 
 
 def split_architecture(architecture: str) -> tuple[str, str]:
@@ -36,3 +51,44 @@ def program_file(architecture: str) -> Path | None:
     """
     source, name = split_architecture(architecture)
     return Path(name) if source in PROGRAMS else None
+
+
+@cache
+def plain_architectures() -> tuple[str, ...]:
+    """Return the names of networks that need no source, without importing torchvision."""
+    found = find_spec("torchvision")
+    folders = [] if found is None else found.submodule_search_locations or []
+    files = [path for folder in folders for path in sorted((Path(folder) / "models").glob("*.py"))]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    names = [given or own for text in texts for given, own in _REGISTERED.findall(text)]
+    return (*SMALL, *names)
+
+
+def check_architecture(architecture: str) -> None:
+    """Check the source of an architecture, and its name if that needs no import of its source.
+
+    Raises:
+        InputError: There is no such source or network.
+    """
+    source, name = split_architecture(architecture)
+    if source not in SOURCES:
+        raise InputError(
+            f"model {architecture}",
+            expected="the name of an architecture, or SOURCE:NAME",
+            got=f"the source {source!r}",
+            fix=hint(source, SOURCES) + f"use one of the sources {', '.join(SOURCES[1:])}",
+        )
+    known = plain_architectures()
+    if source == "" and name not in known and known != SMALL:
+        raise unknown_architecture(name, known)
+
+
+def unknown_architecture(name: str, known: Sequence[str]) -> InputError:
+    """Return the error for a network that is none of the known ones, with similar names."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(SMALL)
+    return InputError(
+        "model",
+        expected=f"one of {len(known)} architectures",
+        got=repr(name),
+        fix=f"try {', '.join(near)}",
+    )

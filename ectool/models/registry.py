@@ -19,7 +19,7 @@ from ectool.models.layers.target_layer import (
     no_target_layer,
 )
 from ectool.models.layers.template_masks import add_template_masks
-from ectool.models.names import IMPORT, program_file, split_architecture
+from ectool.models.names import IMPORT, check_architecture, program_file, split_architecture
 from ectool.models.sources import exported, imported, timm_zoo, torchscript, zoo
 from ectool.models.sources.base import Defaults, Size, Source, seeded
 
@@ -129,15 +129,9 @@ def _network(source: Source, name: str, classes: int, size: Size, seed: int) -> 
 
 
 def _find_source(architecture: str) -> tuple[Source, str]:
+    check_architecture(architecture)
     source, name = split_architecture(architecture)
-    if source in SOURCES:
-        return SOURCES[source], name
-    raise InputError(
-        f"model {architecture}",
-        expected="the name of an architecture, or SOURCE:NAME",
-        got=f"the source {source!r}",
-        fix=f"use one of the sources {', '.join(name for name in SOURCES if name)}",
-    )
+    return SOURCES[source], name
 
 
 def choose_target(network: nn.Module, size: Size, layer: str | None) -> TargetLayer | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +18,7 @@ from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.image_files import ImageFiles
 from ectool.datasets.published.torchvision_kinds import KINDS, OFFERED, Kind
 from ectool.datasets.splits import ALL, drawn_split, held_out_tenth
-from ectool.errors import AbsentError, InputError
+from ectool.errors import AbsentError, InputError, nearest
 from ectool.types import Unnamed
 
 _HASHED_AT_ONCE = 1024
@@ -150,13 +149,12 @@ def open_torchvision(request: DataRequest) -> Dataset:
 def _find_kind(name: str) -> Kind:
     if name in KINDS:
         return KINDS[name]
-    close = get_close_matches(name.lower(), [known.lower() for known in KINDS], n=1)
-    same = [known for known in KINDS if known.lower() in close]
+    near = nearest(name, KINDS)
     raise InputError(
         f"torchvision:{name}",
         expected=f"one of {', '.join(KINDS)}",
         got="no such data set" if name else "no name",
-        fix=f"write torchvision:{same[0]}" if same else "write torchvision:NAME or NAME:PATH",
+        fix=f"write torchvision:{near}" if near else "write torchvision:NAME or NAME:PATH",
     )
 
 

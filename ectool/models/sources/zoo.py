@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from ectool.errors import InputError
 from ectool.models.classifier import Channels
+from ectool.models.names import unknown_architecture
 from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults, Size
 from ectool.models.sources.smallcnn import SmallCNN
 from ectool.models.sources.smallresnet import SmallResNet
@@ -99,13 +99,7 @@ def _check_name(name: str) -> None:
     known = architectures()
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(SMALL)
-    raise InputError(
-        "model",
-        expected=f"one of {len(known)} architectures",
-        got=repr(name),
-        fix=f"try {', '.join(near)}",
-    )
+    raise unknown_architecture(name, known)
 
 
 def _constructor_options(name: str, size: Size) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from ectool.artifacts import folder
 from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import Parent
 from ectool.config import METHOD_GROUP, METHODS, ModelOptions
-from ectool.errors import UsageError
+from ectool.errors import UsageError, hint
 from ectool.models.checkpoints.files import files_of
-from ectool.models.names import program_file
+from ectool.models.names import check_architecture, plain_architectures, program_file
 from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
@@ -124,12 +124,14 @@ def _artifact(options: ModelOptions, path: Path) -> ModelReference:
 def _checkpoint(options: ModelOptions, source: Path | None, *, is_program: bool) -> ModelReference:
     if source is None or options.classes is None:
         missing = "--checkpoint" if source is None else "--classes"
+        near = "" if is_program else hint(options.model, plain_architectures())
         raise UsageError(
             f"--model {options.model}",
             expected="a model artifact, or an architecture with --checkpoint and --classes",
             got=f"no {missing}" if is_program else f"no such artifact and no {missing}",
-            fix=f"add {missing}" if is_program else f"check the path or add {missing}",
+            fix=near + (f"add {missing}" if is_program else f"check the path or add {missing}"),
         )
+    check_architecture(options.model)
     return ModelReference(
         path=source,
         kind="checkpoint",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ectool.artifacts import files
+from ectool.artifacts.differences import SHOWN, differences
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe
 from ectool.artifacts.store import read_manifest
 from ectool.config import ShardOptions
@@ -63,17 +64,25 @@ def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: 
     found = manifest_of(path)
     if found is not None and found.key == recipe.key and _is_cut(found, shard_size):
         return
-    set_aside(subject, path)
+    set_aside(subject, path, recipe)
 
 
-def set_aside(subject: Subject, path: Path) -> None:
-    """Move a part aside, if it exists; remove the manifest of the results first."""
+def set_aside(subject: Subject, path: Path, recipe: Recipe) -> None:
+    """Move a part aside, if it exists; remove the manifest of the results first.
+
+    Args:
+        subject: Model and data.
+        path: Path of the part.
+        recipe: Recipe of the part that replaces it, for the note.
+    """
     if not path.exists():
         return
     files.remove(subject.config.output / FILE_NAME)
     found = manifest_of(path)
     aside = files.move_aside(path, found.key if found else "unknown")
-    subject.reporter.note(f"{path}: made with other options, now {aside.name}")
+    differs = [] if found is None else list(differences(found.recipe, recipe))
+    how = f" ({', '.join(differs[:SHOWN])})" if differs else ""
+    subject.reporter.note(f"{path}: made with other options{how}, now {aside.name}")
 
 
 def _is_cut(manifest: Manifest, shard_size: int) -> bool:

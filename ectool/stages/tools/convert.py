@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
+from ectool.artifacts.differences import described
 from ectool.artifacts.manifest import Manifest
-from ectool.artifacts.store import check_suffix
+from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.stages.common.found_models import CODE
@@ -38,7 +40,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         if target.exists():
             if _is_copy(target, artifact):
                 return outcome_of(target, is_new=False)
-            _check_force(config)
+            _check_force(config, artifact)
         scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
         files.remove(scratch)
         files.make_folder(scratch)
@@ -65,14 +67,23 @@ def _is_copy(target: Path, artifact: Artifact) -> bool:
         return False
 
 
-def _check_force(config: ConvertConfig) -> None:
+def _check_force(config: ConvertConfig, artifact: Artifact) -> None:
     if not config.force:
         raise OutputExistsError(
             str(config.target),
             expected="no file, or the same contents",
-            got="other contents",
+            got=_contents(config.target, artifact),
             fix="choose another target, or --force to move it aside",
         )
+
+
+def _contents(target: Path, artifact: Artifact) -> str:
+    """Return in words how a target was made, compared with the source."""
+    with suppress(InputError, IntegrityError):  # a damaged target
+        found, made = read_manifest(target), artifact.manifest
+        if found is not None and made is not None and found.key != made.key:
+            return described(found, made.recipe)
+    return "other contents"
 
 
 def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:

@@ -13,7 +13,7 @@ from ectool.config.objectives import REPLACING
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import UsageError
-from ectool.models.names import program_file
+from ectool.models.names import check_architecture, program_file
 from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
@@ -154,6 +154,8 @@ def _check_network(config: TrainConfig) -> None:
             got="a program, whose weights are fixed",
             fix="give the architecture, and its weights as --checkpoint",
         )
+    if config.resume is None:
+        check_architecture(config.model)
     for name in ("reset_head", "entry"):
         if getattr(config, name) and config.checkpoint is None and config.resume is None:
             raise UsageError(

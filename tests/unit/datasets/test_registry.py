@@ -56,13 +56,24 @@ def test_the_draw_of_a_fraction_follows_the_seed(images, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("uri", "fix"), [("digit", "write 'digits'"), ("", "choose"), ("imagenet1k", "")]
+    ("uri", "fix"), [("digit", "did you mean digits"), ("", "choose"), ("imagenet1k", "")]
 )
 def test_an_unknown_name_is_an_error_that_helps(tmp_path, uri, fix):
     with pytest.raises(
         InputError, match=rf"data set: expected one of .*digits.*got '{uri}'; {fix}"
     ):
         open_dataset(uri, ask(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [("photos", "imagefolder"), ("table.csv", "csv"), ("a.zarr", "zarr"), ("a.h5", "zarr")],
+)
+def test_a_path_without_a_name_is_an_error_that_names_it(tmp_path, name, uri):
+    path = tmp_path / name
+    path.mkdir() if name == "photos" else path.write_text("")
+    with pytest.raises(InputError, match=rf"got a path without a name; did you mean {uri}:{path}"):
+        find_entry(str(path))
 
 
 def test_a_variant_the_data_do_not_have_is_an_error(images, tmp_path):
@@ -73,7 +84,7 @@ def test_a_variant_the_data_do_not_have_is_an_error(images, tmp_path):
 def test_an_entry_describes_a_data_set_before_it_is_opened():
     assert find_entry("digits").variants == VARIANTS
     assert find_entry("imagefolder:somewhere").splits == (*SPLITS, "all")
-    with pytest.raises(InputError, match="write 'stl10'"):
+    with pytest.raises(InputError, match="did you mean stl10"):
         find_entry("stl-10")
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ectool.errors import InputError
+from ectool.models import names
 from ectool.models.classifier import ModelSpec
 from ectool.models.registry import SOURCES, build, create, defaults
 from ectool.models.sources.base import IMAGENET_MEAN, Defaults
@@ -118,3 +119,7 @@ def test_defaults_are_those_of_the_source():
     assert set(SOURCES) == {"", "timm", "import", "torchscript", "exported"}
     assert defaults("efficientnet_b7").input_size == (600, 600)
     assert defaults("import:nowhere:make") == Defaults((224, 224), IMAGENET_MEAN)
+
+
+def test_sources_have_their_names_without_torch():
+    assert tuple(SOURCES) == names.SOURCES

@@ -6,6 +6,7 @@ import torchvision.models
 
 from ectool.errors import InputError
 from ectool.models.layers.target_layer import find_target_layer
+from ectool.models.names import plain_architectures
 from ectool.models.sources import zoo
 from ectool.models.sources.base import IMAGENET_MEAN, IMAGENET_STD, Defaults, seeded
 
@@ -18,6 +19,7 @@ def test_every_torchvision_classifier_is_known():
         torchvision.models.list_models(module=torchvision.models)
     )
     assert len(names) == len(set(names))
+    assert sorted(plain_architectures()) == sorted(names)
     for name in names:
         defaults = zoo.defaults(name)
         assert min(defaults.input_size) >= 32
