@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from metric_conditions import condition_of
 
-from ectool.reports.content import Arm, ExperimentResults, Metric, Result
+from ectool.reports.content import Arm, Difference, ExperimentResults, Metric, Result, compare
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import EvaluatedModel, Provenance, Report
 from ectool.types import Estimate
@@ -39,6 +39,8 @@ MEANINGS = {
     name: replace(metric, condition=condition_of(name)) for name, (_, metric) in METRICS.items()
 }
 IMAGES = 600
+SIGNIFICANT = ("background_gap", "robust@2/255", "nll")
+"""Metrics on which all arms differ significantly from the first."""
 
 
 def report_of(
@@ -103,7 +105,9 @@ def _arm(name: str, number: int, seeds: int, epochs: int) -> Arm:
     for metric, value in zip(METRICS, VALUES, strict=True):
         values = dict(enumerate(value * generator.uniform(0.9, 1, seeds)))
         mean = float(np.mean(list(values.values())))
-        results[metric] = Result(values, Estimate(mean, mean - 0.04, mean + 0.04, seeds), None)
+        interval = Estimate(mean, mean - 0.04, mean + 0.04, seeds)
+        difference = _difference(metric, number, seeds) if number else None
+        results[metric] = Result(values, interval, difference)
     histories = {
         seed: [
             {"epoch": epoch, "loss": 2 / (epoch + number + generator.uniform(0, 0.5)),
@@ -113,6 +117,19 @@ def _arm(name: str, number: int, seeds: int, epochs: int) -> Arm:
         for seed in range(seeds)
     }  # fmt: skip
     return Arm(name, {}, results, histories, rounds={})
+
+
+def _difference(metric: str, number: int, seeds: int) -> Difference:
+    """Return the difference of an arm: significant on some metrics, if there are seeds."""
+    value = (0.05 if MEANINGS[metric].higher_is_better else -0.02) * number
+    ends = (value - 0.03, value + 0.03) if seeds > 1 else (math.nan, math.nan)
+    p_holm = 0.01 if metric in SIGNIFICANT else 0.4
+    return compare(
+        Estimate(value, *ends, seeds),
+        higher_is_better=MEANINGS[metric].higher_is_better,
+        p_value=p_holm / 10 if seeds > 1 else math.nan,
+        p_holm=p_holm if seeds > 1 else math.nan,
+    )
 
 
 def _line(value: float, n: int = IMAGES) -> dict[str, Any]:

@@ -2,73 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from browser.demo import CLASSES, METRICS, MODELS, PER_CLASS, report
 
-from ectool.reports.page.html import render
 from ectool.reports.page.images import overlay
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium in the PATH"),
-]
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-DESK, PHONE = {"width": 1200, "height": 900}, {"width": 375, "height": 700}
+pytestmark = pytest.mark.browser
+PHONE = {"width": 375, "height": 700}
 ALL = PER_CLASS * len(CLASSES)
 Tab = Any
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> str:
-    file: Path = tmp_path_factory.mktemp("page") / "a page & more.html"
-    file.write_text(render(report()), encoding="utf-8")
-    return file.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def open_page(browser, address) -> Iterator[Any]:
-    """Return a function that opens the page; at the end there are no messages and no requests."""
-    contexts, problems = [], []
-
-    def opened(link: str = "", viewport: dict[str, int] = DESK, **options: object) -> Tab:
-        contexts.append(browser.new_context(viewport=viewport, **options))
-        tab = contexts[-1].new_page()
-        tab.on("console", lambda message: problems.append(message.text))
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: problems.extend(elsewhere(request.url)))
-        tab.goto(address + link)
-        return tab
-
-    def elsewhere(url: str) -> list[str]:
-        return [] if url.startswith((address, "data:")) else [url]
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-@pytest.fixture
-def tab(open_page) -> Tab:
-    return open_page()
 
 
 def models(tab: Tab) -> list[str]:
@@ -263,6 +207,7 @@ def test_dark_mode_follows_the_system_and_the_switch(open_page):
 def test_a_phone_does_not_scroll_sideways(open_page):
     tab = open_page(viewport=PHONE)
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    tab.get_by_role("link", name="Gallery").click()
     tab.locator(".cards button").first.click()
     assert tab.get_by_role("dialog").bounding_box()["width"] <= PHONE["width"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -293,5 +238,6 @@ def test_without_scripts_all_numbers_and_no_dead_controls_are_there(open_page):
     tab = open_page(java_script_enabled=False)
     assert models(tab) == list(MODELS)
     assert tab.locator("#board thead th:visible").count() == 1 + len(METRICS)
+    tab.get_by_role("heading", name="Gallery").click()
     assert tab.locator(".cards img:visible").count() == ALL
     assert tab.locator("input:visible, select:visible, button:visible").count() == 0

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ectool.reports import numbers
-from ectool.reports.page.sections import SECTIONS, ExperimentSection, Section, Variables
+from ectool.reports.page.sections import (
+    OVERVIEW,
+    SECTIONS,
+    ExperimentSection,
+    Opens,
+    Section,
+    Variables,
+)
 from ectool.reports.report import Report
 
 PACKAGE = "ectool.reports.page"
 TEMPLATE = "page.html.jinja"
-SCRIPTS = ("state", "theme", "tables", "leaderboard", "drawing", "gallery", "sample", "page")
+SCRIPTS = (
+    *("state", "theme", "parts", "tables", "leaderboard", "drawing", "gallery", "sample"),
+    "page",
+)
 """Files of the page's script, in their order. The page shows all numbers without the script."""
+
+
+BREAK = re.compile(r"([/_.=,:])(?=\w)")
+"""Separators in names of models after which a line may end."""
 
 
 @dataclass(frozen=True)
 class RenderedSection:
-    """A section with its body as HTML."""
+    """A section with its body as HTML, and when it is open at first."""
 
     anchor: str
     title: str
     body: Markup
+    opens: Opens
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the section cannot be closed."""
+        return self.anchor == OVERVIEW
 
 
 def render(report: Report, meta: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -68,17 +89,26 @@ def _environment() -> Environment:
         "p_value": numbers.p_value,
         "plain": numbers.plain,
         "table_value": numbers.table_value,
+        "breakable": breakable,
     }
     return environment
 
 
+def breakable(name: str) -> Markup:
+    """Return a name that may be broken after its separators, and not inside a word."""
+    return Markup(BREAK.sub(r"\1<wbr>", str(escape(name))))
+
+
 def _sections(report: Report, environment: Environment) -> Iterator[RenderedSection]:
-    """Render the sections that have content."""
+    """Render the sections that have content; the first below the overview is open."""
+    is_first = True
     for section in SECTIONS:
         for anchor, title, variables in _instances(section, report):
             if variables:
                 template = environment.get_template(f"sections/{section.name}.jinja")
-                yield RenderedSection(anchor, title, Markup(template.render(variables)))
+                body = Markup(template.render(variables))
+                yield RenderedSection(anchor, title, body, "always" if is_first else section.opens)
+                is_first = is_first and anchor == OVERVIEW
 
 
 def _instances(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -36,10 +36,15 @@ from ectool.reports.page.experiments import (
 from ectool.reports.page.gallery import show_gallery
 from ectool.reports.page.images import OPACITY, data_uri, palette
 from ectool.reports.page.other_tables import other_tables
+from ectool.reports.page.overview import overview
 from ectool.reports.report import Report
 
+OVERVIEW = "overview"
+"""Section that is the first screen; it cannot be closed."""
 Variables = Mapping[str, Any]
 """Variables of a template by name; an empty mapping leaves the section out."""
+Opens = Literal["always", "wide", "click"]
+"""When a section is open at first: always, on a wide screen only, or after a click."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,13 @@ class Section:
         name: Anchor of the section, and name of its template.
         title: Heading of the section, and its entry in the contents.
         content: Function that returns the variables of the template.
+        opens: When it is open at first. The first section below the overview is always open.
     """
 
     name: str
     title: str
     content: Callable[[Report], Variables]
+    opens: Opens = "wide"
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,18 @@ class ExperimentSection:
         title: Heading of the section, and its entry in the contents.
         content: Function that returns the variables of the template. Its last argument ends all
             anchors and chart labels of the experiment.
+        opens: When it is open at first. The first section below the overview is always open.
     """
 
     name: str
     title: str
     content: Callable[[Report, ExperimentResults, str], Variables]
+    opens: Opens = "wide"
+
+
+def _overview(report: Report) -> Variables:
+    found = overview(report)
+    return {"overview": found} if found else {}
 
 
 def _results(report: Report, experiment: ExperimentResults, suffix: str) -> Variables:
@@ -190,21 +204,22 @@ def _origin(report: Report) -> Variables:
 
 
 SECTIONS: tuple[Section | ExperimentSection, ...] = (
+    Section(OVERVIEW, "Overview", _overview, "always"),
     ExperimentSection("results", "Results", _results),
     Section("leaderboard", "Leaderboard", _leaderboard),
     Section("plots", "Metric by metric", _leaderboard),
-    Section("failures", "Failed models", _failures),
+    Section("failures", "Failed models", _failures, "always"),
     Section("curves", "Curves", _curves),
     Section("faithfulness", "Faithfulness", _faithfulness),
     Section("trade-offs", "Trade-offs", _trade_offs),
     Section("calibration", "Calibration", _calibration),
-    Section("classes", "Classes", _classes),
-    Section("confusion", "Confusion", _confusion),
-    Section("tables", "Other tables", _tables),
+    Section("classes", "Classes", _classes, "click"),
+    Section("confusion", "Confusion", _confusion, "click"),
+    Section("tables", "Other tables", _tables, "click"),
     Section("gallery", "Gallery", _gallery),
     ExperimentSection("training", "Learning curves", _training),
-    ExperimentSection("rounds", "Rounds", _rounds),
-    ExperimentSection("samples", "Training samples", _samples),
-    Section("metrics", "Metrics", _metrics),
-    Section("origin", "Origin", _origin),
+    ExperimentSection("rounds", "Rounds", _rounds, "click"),
+    ExperimentSection("samples", "Training samples", _samples, "click"),
+    Section("metrics", "Metrics", _metrics, "click"),
+    Section("origin", "Origin", _origin, "click"),
 )

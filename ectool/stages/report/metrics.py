@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -40,7 +41,8 @@ def results_of(
     """Return the results of every arm on the metrics, against the experiment's reference.
 
     Differences are taken between runs of the same seed. Their p-values are corrected (Holm) in two
-    families over all arms: the headline metrics, and all other metrics.
+    families over all arms: the headline metrics, and all other metrics. Intervals are cut at the
+    limits of their metrics: those of shares at 0 and 1.
     """
     arms = [arm for arm in experiment.record.arms if arm != experiment.record.reference]
     first = headlines(metrics)
@@ -56,7 +58,7 @@ def results_of(
         corrected |= dict(zip(members, p_holm.tolist(), strict=True))
     compared = {
         at: compare(
-            found,
+            within(found, *_difference_limits(at[1])),
             higher_is_better=metrics[at[1]].higher_is_better,
             p_value=p_values[at],
             p_holm=corrected[at],
@@ -73,11 +75,22 @@ def _result(
     experiment: FinishedExperiment, arm: str, name: str, difference: Difference | None
 ) -> Result:
     values = values_of(experiment, arm, name)
-    found = mean_interval(np.array(list(values.values())))
+    mean = mean_interval(np.array(list(values.values())))
+    return Result(values, within(mean, *_limits(name)), difference)
+
+
+def _limits(name: str) -> tuple[float, float]:
+    """Return the lowest and the highest value of a metric."""
     scale = describe(name).scale
-    if scale != "number":
-        found = within(found, 0.0 if scale == "share" else -1.0, 1.0)
-    return Result(values, found, difference)
+    if scale == "number":
+        return -math.inf, math.inf
+    return (0.0 if scale == "share" else -1.0), 1.0
+
+
+def _difference_limits(name: str) -> tuple[float, float]:
+    """Return the lowest and the highest difference of two values of a metric."""
+    low, high = _limits(name)
+    return low - high, high - low
 
 
 def _difference(experiment: FinishedExperiment, arm: str, name: str) -> Estimate:

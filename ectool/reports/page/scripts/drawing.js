@@ -8,6 +8,7 @@ const VIEWS = {
   overlay: "overlay",
   "perturbed-overlay": "overlay of perturbed",
 };
+const DEFAULT_VIEW = "overlay";
 const GREY = 128;
 const BYTES = 255;
 

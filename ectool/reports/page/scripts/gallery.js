@@ -6,7 +6,9 @@ function setUpGallery() {
   data.palette = bytesOf(data.palette);
   const form = byId("gallery-controls");
   for (const [view, name] of Object.entries(VIEWS)) {
-    form.elements.view.append(make("option", { value: view }, viewName(view, name, data.factor)));
+    const isDefault = view === DEFAULT_VIEW ? { selected: "" } : {};
+    const text = viewName(view, name, data.factor);
+    form.elements.view.append(make("option", { value: view, ...isDefault }, text));
   }
   const cards = [...document.querySelectorAll(".cards > li")].map((item, index) =>
     setUpCard(item, data.samples[index], index));
@@ -29,8 +31,11 @@ function setUpGallery() {
 
 const viewName = (view, name, factor) => (view === "difference" ? `${name} ×${factor}` : name);
 
-// Returns the initial value of a field: the first option, or an empty text.
-const defaultOf = (field) => field.options?.[0].value ?? "";
+// Returns the initial value of a field: the default or first option, or an empty text.
+function defaultOf(field) {
+  const options = [...(field.options ?? [])];
+  return (options.find((option) => option.defaultSelected) ?? options[0])?.value ?? "";
+}
 
 // Replaces the card's image with a canvas. A click opens the sample.
 function setUpCard(item, sample, index) {
@@ -39,15 +44,15 @@ function setUpCard(item, sample, index) {
   const button = make("button", { type: "button" }, canvas);
   image.replaceWith(button);
   button.addEventListener("click", () => openSample(index));
-  const text = make("span");
-  item.querySelector("figcaption").append(make("br"), text);
+  const text = make("div");
+  item.querySelector("figcaption").append(text);
   return { item, sample, canvas, button, text, uri: image.src, label: image.alt };
 }
 
 function showGallery({ data, form, cards, fields }) {
   for (const field of fields) {
     field.value = state.get(field.name, defaultOf(field));
-    if (field.options && field.selectedIndex < 0) field.selectedIndex = 0;
+    if (field.options && field.selectedIndex < 0) field.value = defaultOf(field);
   }
   const model = form.elements.model.selectedIndex;
   const view = form.elements.view.value;
@@ -84,15 +89,20 @@ function isInRange(value, name) {
 function showCard(card, result, view, data) {
   const name = viewName(view, VIEWS[view], data.factor);
   card.button.setAttribute("aria-label", `${card.label}: ${name}; compare models`);
-  card.text.replaceChildren(...predictions(result),
-    ` · ${consistency(result)} · weight ${decimals(result.weight)}`);
+  card.text.replaceChildren(make("span", {}, ...predictions(result)), scores(result));
   draw(card.canvas, view, card.uri, result, data);
 }
 
-// Returns explanation consistency and its two factors.
-function consistency(result) {
-  return `consistency ${decimals(result.consistency)} (heatmap similarity `
-    + `${decimals(result.similarity)}, prediction stability ${decimals(result.stability)})`;
+// Returns both factors of explanation consistency, their product, and the weight, a line each.
+function scores(result) {
+  const lines = {
+    "heatmap similarity": result.similarity,
+    "prediction stability": result.stability,
+    consistency: result.consistency,
+    weight: result.weight,
+  };
+  return make("dl", { class: "scores" }, ...Object.entries(lines).map(([name, value]) =>
+    make("div", {}, make("dt", {}, name), make("dd", {}, decimals(value)))));
 }
 
 const decimals = (value) => (value === null ? "-" : value.toFixed(2));

@@ -1,8 +1,9 @@
 // Sets up the page. The page shows all numbers without this script.
 function setUpPage() {
   document.documentElement.classList.add("has-script");
-  for (const element of document.querySelectorAll("[data-script], #theme")) element.hidden = false;
+  for (const element of document.querySelectorAll("[data-script], #theme, #open-all")) element.hidden = false;
   setUpTheme();
+  setUpParts();
   setUpTables();
   setUpLeaderboard();
   setUpGallery();
@@ -12,9 +13,7 @@ function setUpPage() {
     event.preventDefault();
     state.anchor = link.hash.slice(1);
     state.write();
-    const target = byId(state.anchor);
-    target?.scrollIntoView();
-    target?.focus({ preventScroll: true });
+    goTo(state.anchor)?.focus({ preventScroll: true });
   });
   addEventListener("hashchange", () => state.apply());
   state.apply();

@@ -50,9 +50,8 @@ function fillSample(dialog, card, data, chosen) {
 
 function sampleRow(card, model, data) {
   const result = card.sample.results[model];
-  const numbers = make("small", {}, ...predictions(result), make("br"),
-    consistency(result), make("br"), `weight ${decimals(result.weight)}`,
-    make("br"), `heatmap maximum ${result.scale.toPrecision(3)}`);
+  const numbers = make("small", {}, ...predictions(result), scores(result),
+    `heatmap maximum ${result.scale.toPrecision(3)}`);
   const cells = Object.keys(VIEWS).map((view) => {
     const label = `${VIEWS[view]} of ${card.sample.id}, ${data.models[model]}`;
     const canvas = make("canvas", { role: "img", "aria-label": label });

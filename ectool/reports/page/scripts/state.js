@@ -29,7 +29,7 @@ const state = {
   apply() {
     this.read();
     for (const listener of this.listeners) listener();
-    if (this.anchor) document.getElementById(this.anchor)?.scrollIntoView();
+    goTo(this.anchor);
   },
 
   // Calls the listener when the page is set up, and when the address changes.

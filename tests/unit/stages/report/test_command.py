@@ -107,8 +107,9 @@ def test_p_values_are_of_the_paired_t_test_corrected_for_the_headlines(document)
 
 
 def cells(page: str) -> dict[str, list[str]]:
-    """Return the text of the cells of each row of the first table."""
-    body = page[page.index("<tbody>") : page.index("</tbody>")]
+    """Return the text of the cells of each row of the table of results."""
+    section = page.partition('<div id="results"')[2]
+    body = section[section.index("<tbody>") : section.index("</tbody>")]
     rows = {}
     for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL):
         texts = [re.sub(r"<[^>]+>", " ", cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)]
