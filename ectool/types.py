@@ -66,6 +66,10 @@ class Reporter(Protocol):
         """Show one line of text."""
         ...
 
+    def warn(self, message: str) -> None:
+        """Show one line about what can spoil results, also where notes are hidden."""
+        ...
+
 
 class SilentReporter:
     """A reporter without any output; the default of library calls."""
@@ -78,8 +82,31 @@ class SilentReporter:
     def note(self, message: str) -> None:
         """Drop the message."""
 
+    def warn(self, message: str) -> None:
+        """Drop the message; outcomes hold the findings."""
+
 
 SILENT = SilentReporter()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem of an artifact that can spoil results.
+
+    Attributes:
+        name: Its name in the table of findings, or `upper-bounds`.
+        path: The artifact.
+        text: One sentence: what was found, how often, and what to do.
+        title: The same in a few words and without numbers, for several artifacts at once.
+    """
+
+    name: str
+    path: Path
+    text: str
+    title: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -89,13 +116,13 @@ class Outcome:
     Attributes:
         path: Artifact or file that the stage writes.
         is_new: Whether anything was computed or written; False where everything was up to date.
-        findings: Sentences about problems of the artifacts, such as heatmaps that are all zero;
-            also of artifacts that were up to date. Each begins with the path of its artifact.
+        findings: Problems of the artifacts, such as heatmaps that are all zero; also of artifacts
+            that were up to date.
     """
 
     path: Path
     is_new: bool
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def merged(path: Path, outcomes: Iterable[Outcome]) -> Outcome:
@@ -108,4 +135,4 @@ def merged(path: Path, outcomes: Iterable[Outcome]) -> Outcome:
 def warn(outcome: Outcome, reporter: Reporter) -> None:
     """Report the findings of a stage as warnings."""
     for finding in outcome.findings:
-        reporter.note(f"warning: {finding}")
+        reporter.warn(str(finding))

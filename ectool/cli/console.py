@@ -56,10 +56,9 @@ def _dropping() -> Iterator[None]:
         pass
 
 
-def _console(*, quiet: bool = False) -> Console:
+def _console() -> Console:
     return Console(
         file=cast(IO[str], Tolerant(sys.stderr)),
-        quiet=quiet,
         highlight=False,
         soft_wrap=True,
         emoji=False,
@@ -81,11 +80,12 @@ class ConsoleReporter:
     Each line is printed once: several stages of one command may report the same.
 
     Args:
-        quiet: Print nothing.
+        quiet: Print only warnings.
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.console = _console(quiet=quiet)
+        self.quiet = quiet
+        self.console = _console()
         self.progress = Progress(
             TextColumn("{task.description:>9}"),
             BarColumn(),
@@ -116,6 +116,14 @@ class ConsoleReporter:
 
     def note(self, message: str) -> None:
         """Print one line, unless it was printed before."""
+        if not self.quiet:
+            self._print(message)
+
+    def warn(self, message: str) -> None:
+        """Print one line that begins with `warning`, unless it was printed before."""
+        self._print(f"warning: {message}")
+
+    def _print(self, message: str) -> None:
         if message not in self.printed:
             self.printed.add(message)
             self.console.print(message, markup=False)

@@ -43,7 +43,7 @@ class Output(Enum):
 COMMON = {
     Output.CONFIG: (Path | None, None, "TOML file with a table per command."),
     Output.JSON: (bool, False, "Print one JSON document on stdout."),
-    Output.QUIET: (bool, False, "Print neither progress nor notes."),
+    Output.QUIET: (bool, False, "Print neither progress nor notes; warnings and errors remain."),
     Output.DEBUG: (bool, False, "Show the traceback of an error."),
 }
 

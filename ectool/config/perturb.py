@@ -68,7 +68,8 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, Dev
     eps: Positive | Literal["auto"] = option(
         16 / 255,
         "Radius of the ball in pixel units, e.g. 8/255; or auto, the radius at which half of the "
-        "correct predictions change; not for blur, fill and swap.",
+        "correct predictions change; not for blur, fill and swap. The default suits digits; for "
+        "photographs use auto.",
         main=True,
         metavar=f"{RADIUS}|auto",
     )

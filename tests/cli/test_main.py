@@ -212,6 +212,7 @@ class TestOutput:
             assert (code, out) == (0, f"{target}\n")
             assert err.startswith(known + line)
             assert err.count("\n") == known.count("\n") + 1
+        assert call(capsys, "convert", heatmaps, target, "--quiet")[2].startswith(line)
 
     def test_variable_and_toml_are_below_flags(self, capsys, tmp_path, monkeypatch):
         heatmaps = write_heatmaps(tmp_path / "cams.zarr")

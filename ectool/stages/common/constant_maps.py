@@ -1,4 +1,4 @@
-"""Counts of constant heatmaps, which contain no evidence and give no background mask."""
+"""Counts of heatmaps that show nothing: constant, zero, or saturated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 FINDING = "constant_heatmaps"
 UNDEFINED = "undefined_heatmaps"
 ZERO = "zero_maps"
+SATURATED = "saturated_maps"
+EXPLAINED = "explained_labels"
+"""Number of heatmaps, where a sample can have several; otherwise that of the samples."""
 UNALTERED = "unaltered_logits"
 
 

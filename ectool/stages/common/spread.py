@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ectool.artifacts.schema import Arrays
 from ectool.scores.multilabel import average_over_labels
 from ectool.scores.summary import correlation, moments, relative_spread
+from ectool.stages.common.layout import MISCLASSIFIED
 
 SCORES = {
     "similarity": "heatmap similarity",
@@ -20,8 +21,6 @@ SCORES = {
 """Arrays of a weights artifact, and their names in sentences."""
 SPREAD = "consistency_spread"
 """Finding: spread of the weights 1 - E, whose mean is 1."""
-MISCLASSIFIED = "misclassified_samples"
-"""Finding: samples that are misclassified after the attack."""
 CORRELATION = "consistency_stability_correlation"
 """Finding: correlation of explanation consistency with prediction stability."""
 MIN_SPREAD = 0.05
@@ -67,32 +66,35 @@ def summary(found: Mapping[str, float]) -> str:
     return ", ".join(parts)
 
 
-def sentences(found: Mapping[str, float], length: int) -> Iterator[str]:
-    """Yield a sentence if E has no spread, or is practically the prediction stability alone.
+def without_spread(found: Mapping[str, float], length: int) -> str:
+    """Return a sentence if E has no spread, else nothing.
 
     Args:
         found: Findings of a weights artifact; those of earlier versions lack the spread.
         length: Number of samples.
     """
-    if SPREAD not in found or "explanation_consistency_mean" not in found:
-        return
-    if found[SPREAD] < MIN_SPREAD:
-        yield _without_spread(found, length)
-    elif found.get("similarity_std", np.inf) < MIN_SIMILARITY_STD and CORRELATION in found:
-        yield (
-            "explanation consistency is practically the prediction stability alone (correlation "
-            f"{found[CORRELATION]:.3f}): heatmap similarity is {_with_spread(found, 'similarity')};"
-            " another --similarity of `score` or --attack of `perturb` may tell more"
-        )
-
-
-def _without_spread(found: Mapping[str, float], length: int) -> str:
+    if "explanation_consistency_mean" not in found or found.get(SPREAD, np.inf) >= MIN_SPREAD:
+        return ""
     misclassified = int(found.get(MISCLASSIFIED, 0))
     direction = "lower" if misclassified >= MOST * length else "increase"
     return (
         "explanation consistency has no spread: the standard deviation of the weights 1 - E is "
         f"{100 * found[SPREAD]:.2g} % of their mean, and {misclassified} of {length} samples are "
         f"misclassified after the attack; {direction} --eps of `perturb`, or use --eps auto"
+    )
+
+
+def stability_alone(found: Mapping[str, float], length: int) -> str:
+    """Return a sentence if E has a spread, but is practically the prediction stability alone."""
+    missing = {SPREAD, CORRELATION, "explanation_consistency_mean"} - found.keys()
+    if missing or without_spread(found, length):
+        return ""
+    if found.get("similarity_std", np.inf) >= MIN_SIMILARITY_STD:
+        return ""
+    return (
+        "explanation consistency is practically the prediction stability alone (correlation "
+        f"{found[CORRELATION]:.3f}): heatmap similarity is {_with_spread(found, 'similarity')};"
+        " another --similarity of `score` or --attack of `perturb` may tell more"
     )
 
 

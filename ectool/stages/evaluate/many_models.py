@@ -21,6 +21,7 @@ from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
 from ectool.machine import is_of_disk
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.evaluate.gates import check_bounds, parse_bounds
+from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.evaluate.model_list import ListedModel, listed_models
 from ectool.stages.evaluate.one_model import data_facts, evaluate, open_variants
@@ -46,6 +47,7 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
     models = listed_models(config.models)
     with _held(config.output) as scratch:
         opened = open_variants(config, reporter)
+        check_suites(config, opened, reporter)
         with shared(opened, scratch) as variants:
             standings, outcome = _evaluate_all(config, models, variants, reporter)
     _check_failures(config.output, standings)

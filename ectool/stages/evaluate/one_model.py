@@ -23,11 +23,12 @@ from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
 from ectool.reports.evaluation import RESULTS_VERSION
+from ectool.stages.common.findings import findings_of
 from ectool.stages.common.found_models import find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
-from ectool.stages.common.outcomes import findings_of
 from ectool.stages.evaluate.growth import manifest_of, may_grow
+from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites import SUITES
@@ -36,12 +37,10 @@ from ectool.stages.evaluate.suites.classification.suite import PREDICTED
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import validation_key
 from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject
+from ectool.stages.evaluate.suites.robustness.applicable import package_key
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
-from ectool.stages.evaluate.suites.robustness.suite import package_key
-from ectool.types import Outcome, Reporter
+from ectool.types import Finding, Outcome, Reporter
 
-EXPLAINED = ("localization", "faithfulness", "sanity", "stability", "filters")
-"""Suites that need heatmaps, or the maps of a layer."""
 UNATTACKED = {"classification", "debiasing"}
 """Suites without attacks, whose loss was another one in earlier versions."""
 BASELINE = "corruption_baseline"
@@ -57,11 +56,12 @@ def evaluate(
     are computed.
 
     Raises:
-        InputError: The model is missing, or does not fit the data.
+        InputError: The model is missing, does not fit the data, or no suite can give a metric.
         OutputExistsError: The output exists, is of something else, and `force` is off.
     """
     with Subject(config, find_model(config), variants, reporter) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
+        check_suites(config, variants, reporter, is_program=subject.reference.is_program)
         recipe = recipe_of(subject)
         if _is_finished(config, recipe):
             results = read_results(config.output)
@@ -131,7 +131,6 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
     """Make the artifacts that are missing, then the results."""
     output = subject.config.output
     before = _identity(output)
-    _note_left_out_suites(subject)
     files.make_folder(output)
     made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
     with ExitStack() as stack:
@@ -166,23 +165,16 @@ def _outcome(output: Path, results: Mapping[str, Any], *, is_new: bool) -> Outco
     return Outcome(output, is_new, (*findings, *_upper_bounds(output, results)))
 
 
-def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each reason why metrics are only upper bounds."""
+def _upper_bounds(output: Path, results: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for each reason why metrics are only upper bounds."""
     names: dict[str, list[str]] = {}
     for name, entry in results["metrics"].items():
         if "upper_bound" in entry:
             names.setdefault(entry["upper_bound"], []).append(name)
     for reason, those in names.items():
-        yield f"{output}: only upper bounds: {', '.join(those)}; {reason}"
-
-
-def _note_left_out_suites(subject: Subject) -> None:
-    without = [suite for suite in subject.config.suite if suite in EXPLAINED]
-    if subject.reference.is_program and without:
-        subject.reporter.note(
-            f"{subject.config.model}: without {', '.join(without)}, because a program has no "
-            "layers for heatmaps; give the architecture and its weights"
-        )
+        text = f"only upper bounds: {', '.join(those)}; {reason}"
+        title = "metrics under attack are only upper bounds"
+        yield Finding("upper-bounds", output / RESULTS_FILE, text, title)
 
 
 def _baseline_parts(config: EvaluateConfig) -> list[Path]:
@@ -260,7 +252,8 @@ def open_variants(config: EvaluateConfig, reporter: Reporter) -> dict[str, Datas
         try:
             found[name] = open_data(config, config.split, name)
         except InputError as error:
-            reporter.note(f"without the variant {name}: {error}")
+            if "debiasing" in config.suite:
+                reporter.warn(f"without the variant {name}: {error}")
             continue
         if list(found[name].sample_ids) != list(original.sample_ids):
             raise InputError(

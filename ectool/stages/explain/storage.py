@@ -14,7 +14,8 @@ from ectool.explainers.cut import run_forward
 from ectool.models.classifier import Classifier
 from ectool.models.interpolation import average_cells, upsample
 from ectool.scores.similarity import is_constant
-from ectool.stages.common.constant_maps import FINDING
+from ectool.stages.common.constant_maps import EXPLAINED, FINDING, SATURATED, ZERO
+from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.explain.explainer import find_method
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -47,8 +48,13 @@ class MapStorage:
         return packed
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count maps that are zero, constant, or too large for float16."""
-        found = {}
+        """Count maps that are zero, constant, or too large for float16, and huge logits.
+
+        Multi-label data: all maps as well, one for each label of a sample.
+        """
+        found = huge_logits(arrays)
+        if arrays["target"].ndim > 1:
+            found[EXPLAINED] = int((arrays["target"] >= 0).sum())
         for name in ("clean", "adversarial"):
             if name in arrays:
                 shown = arrays[name].any(axis=(-2, -1)) & (arrays["target"] >= 0)
@@ -57,8 +63,8 @@ class MapStorage:
                     found[f"{FINDING}_{name}"] = int(flat.sum())
                 highest = arrays[name].max(axis=(-2, -1))[arrays["target"] >= 0]
                 saturated = self.is_half & (highest == HALF_MAX)
-                found[f"zero_maps_{name}"] = int((highest == 0).sum())
-                found[f"saturated_maps_{name}"] = int(saturated.sum())
+                found[f"{ZERO}_{name}"] = int((highest == 0).sum())
+                found[f"{SATURATED}_{name}"] = int(saturated.sum())
         return found
 
     def _resized(self, maps: Tensor, pixels: Tensor) -> Tensor:

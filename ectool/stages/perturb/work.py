@@ -25,10 +25,12 @@ from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
+from ectool.scores.summary import is_misclassified
 from ectool.stages.common.batches import AttackBatch, ImageBatch, Images, LabelledImages
 from ectool.stages.common.constant_maps import ConstantMaps
+from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
-from ectool.stages.common.layout import NO_GRADIENT, UNMOVED
+from ectool.stages.common.layout import MISCLASSIFIED, NO_GRADIENT, UNMOVED
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
 from ectool.stages.perturb.attacker import Attacker
@@ -270,17 +272,20 @@ class PerturbWork:
         return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count whole-image backgrounds, unchanged samples and changed predictions."""
+        """Count backgrounds of the whole image, predictions after the attack, huge logits."""
         predictions = (
             self._predictions(arrays[f"logits_{name}"]) for name in ("clean", "adversarial")
         )
         flipped = np.not_equal(*predictions).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))
+        misclassified = is_misclassified(arrays["logits_adversarial"], arrays["label"])
         counts, self.counts = self.counts, Counter()
         return {
             **{name: counts[name] for name in self._counted()},
             "whole_picture_background": int(whole.sum()),
             "flipped_predictions": int(flipped.sum()),
+            MISCLASSIFIED: int(misclassified.sum()),
+            **huge_logits(arrays),
             **self.constant.take(),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ectool.config import (
@@ -35,6 +35,7 @@ class Chain:
         name: Name of the arm.
         arm: Configuration of the arm.
         reporter: Reporter of the stages.
+        told: Names of the findings that have been reported, shared by all chains.
         outcomes: Outcomes of the stages, in their order.
     """
 
@@ -43,6 +44,7 @@ class Chain:
     name: str
     arm: ArmConfig
     reporter: Reporter
+    told: set[str] = field(default_factory=set)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> RunRecord:
@@ -114,9 +116,11 @@ class Chain:
         return self._done(evaluate.run(config, self.reporter))
 
     def _done(self, outcome: Outcome) -> Path:
-        """Keep a stage's outcome, report its findings, and return its path."""
+        """Keep a stage's outcome, report findings of a new kind, and return its path."""
         self.outcomes.append(outcome)
-        warn(outcome, self.reporter)
+        new = tuple(one for one in outcome.findings if one.name not in self.told)
+        self.told.update(one.name for one in new)
+        warn(replace(outcome, findings=new), self.reporter)
         return outcome.path
 
     def _record(self, model: Path, evaluation: Path, rounds: list[Path]) -> RunRecord:

@@ -5,10 +5,15 @@ The artifacts equal those of the chain of commands in `pipelines/`, bit for bit.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ectool.artifacts import files
-from ectool.config import ReportConfig, RunConfig
+from ectool.config import EvaluateConfig, ReportConfig, RunConfig
 from ectool.stages import report
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord, RunRecord
+from ectool.stages.common.outcomes import gathered
+from ectool.stages.evaluate.lacks import check_suites
+from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.stages.run.processes import run_ahead
@@ -18,7 +23,8 @@ from ectool.types import SILENT, Outcome, Reporter, merged
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     """Run an experiment file and write its folder.
 
-    The findings of each stage are reported when it ends, and are in the outcome as well.
+    A finding is reported when a stage first has it. In the outcome, one that repeats is one
+    sentence, with the arms and rounds.
 
     Raises:
         InputError: The file or an input of a stage is missing or invalid.
@@ -27,20 +33,30 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     """
     experiment = open_experiment(config)
     table = experiment.config
-    runs, outcomes = list[RunRecord](), list[Outcome]()
+    if not (experiment.folder / EXPERIMENT_FILE).exists():
+        _check_evaluation(experiment, reporter)
+    runs, outcomes, told = list[RunRecord](), list[Outcome](), set[str]()
     if config.processes > 1:
         outcomes += run_ahead(config, experiment, reporter)
     with reporter.task("run", len(table.seeds) * len(table.arms)) as advance:
         for seed in table.seeds:
             for name, arm in table.arms.items():
-                chain = Chain(experiment, seed, name, arm, reporter)
+                chain = Chain(experiment, seed, name, arm, reporter, told)
                 runs.append(chain.run())
                 outcomes += chain.outcomes
                 advance(1)
     outcomes.append(_record(experiment, runs))
     if config.report:
         outcomes.append(report.run(ReportConfig(paths=(experiment.folder,)), reporter))
-    return merged(experiment.folder, outcomes)
+    whole = merged(experiment.folder, outcomes)
+    return replace(whole, findings=gathered(whole.findings, experiment.folder))
+
+
+def _check_evaluation(experiment: Experiment, reporter: Reporter) -> None:
+    """Check before the first training that the evaluation can give metrics on the data."""
+    given = {"model": "-", "output": experiment.folder}
+    config = experiment.stage(EvaluateConfig, "evaluate", **given)
+    check_suites(config, open_variants(config, reporter), reporter)
 
 
 def _record(experiment: Experiment, runs: list[RunRecord]) -> Outcome:

@@ -34,6 +34,7 @@ class Listener:
     def __init__(self) -> None:
         self.tasks: list[tuple[str, int]] = []
         self.notes: list[str] = []
+        self.warnings: list[str] = []
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
@@ -42,6 +43,9 @@ class Listener:
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 @pytest.fixture

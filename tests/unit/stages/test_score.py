@@ -212,7 +212,9 @@ class TestParts:
         wrong = np.where(np.arange(10) == (arrays["label"][:, None] + 1) % 10, 60, 0)
         arrays["logits_adversarial"] = wrong.astype(np.float32)
         found = outcome(heatmaps=write(tmp_path / "cams.zarr", "heatmaps", arrays))
-        (text,) = found.findings
+        (one,) = found.findings
+        text = str(one)
+        assert one.name == "no-spread"
         assert text.startswith(f"{found.path}: explanation consistency has no spread")
         assert "200 of 200 samples are misclassified after the attack; lower --eps" in text
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from ectool.config import EvaluateConfig
+from ectool.datasets.base import Dataset
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.types import Estimate
@@ -49,6 +51,23 @@ def no_draws(evaluated: Evaluated) -> dict[str, Int64[np.ndarray, "n"]]:  # noqa
 
 
 @dataclass(frozen=True)
+class Lack:
+    """Metrics that a suite cannot give on some data.
+
+    Attributes:
+        reason: Why, as a clause, e.g. `the images have no object masks`.
+        metrics: What is missing; empty for all metrics of the suite.
+    """
+
+    reason: str
+    metrics: str = ""
+
+
+Variants = Mapping[str, Dataset]
+"""The data set in every available background variant."""
+
+
+@dataclass(frozen=True)
 class Suite:
     """Metrics that belong together. All functions except `parts` use existing parts.
 
@@ -61,6 +80,8 @@ class Suite:
             draws.
         conditions: Returns the change of the images, for metrics on changed images.
         upper_bounds: Returns the reason, for metrics that are only upper bounds.
+        lack: Returns what the suite cannot give on data, before anything is computed; None if it
+            gives all.
     """
 
     parts: Callable[[Subject], tuple[Part, ...]]
@@ -70,3 +91,4 @@ class Suite:
     draws: Callable[[Evaluated], dict[str, Int64[np.ndarray, "n"]]] = no_draws
     conditions: Callable[[Evaluated], Conditions] = lambda _: {}
     upper_bounds: Callable[[Evaluated], dict[str, str]] = lambda _: {}
+    lack: Callable[[EvaluateConfig, Variants], Lack | None] = lambda *_: None

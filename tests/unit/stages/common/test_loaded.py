@@ -301,7 +301,15 @@ class TestPrograms:
             "robust_area@linf",
             *("balanced_accuracy", "nll", "brier", "ece"),
         }
-        assert "without localization, stability, because a program" in listener.notes[0]
+        for suite in ("localization", "stability"):
+            text = f"without {suite}, because a program has no layers"
+            assert any(text in warning for warning in listener.warnings)
+
+    def test_without_any_metric_are_refused(self, options, tmp_path):
+        config = EvaluateConfig(**options, suite="stability,sanity", output=tmp_path / "e")
+        with pytest.raises(InputError, match=r"--suite sanity,stability: .*has no layers"):
+            evaluate.run(config)
+        assert not (tmp_path / "e").exists()
 
     def test_cannot_be_trained(self, program, few, tmp_path):
         config = TrainConfig(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
-from ectool.stages.common.outcomes import of_samples, outcome_of
+from ectool.stages.common.outcomes import gathered, outcome_of
+from ectool.types import Finding
 
 N = 4
 
@@ -38,37 +41,40 @@ def test_findings_are_those_of_all_shards_whether_they_are_new_or_not(made, is_n
     outcome = outcome_of(path, is_new=is_new)
     assert (outcome.path, outcome.is_new) == (path, is_new)
     unaltered, constant = outcome.findings
-    assert unaltered.startswith(f"{path}: 6 logits did not change under random weights")
-    assert constant.startswith(f"{path}: 2 heatmaps are constant (or zero)")
-
-
-def test_zero_maps_are_a_finding_only_where_all_are_zero(made, tmp_path):
-    assert outcome_of(made({"zero_maps_clean": 1}), is_new=True).findings == ()
-    (tmp_path / "a.zarr").rename(tmp_path / "b.zarr")
-    (text,) = outcome_of(made({"zero_maps_clean": 2}), is_new=True).findings
-    assert "all heatmaps are zero" in text
+    assert str(unaltered).startswith(f"{path}: 6 logits did not change under random weights")
+    assert str(constant).startswith(f"{path}: 2 heatmaps are constant (or zero)")
 
 
 def test_unmoved_samples_are_a_finding_of_samples_alone(made):
     assert outcome_of(made({"unmoved_samples": 2}), is_new=True).findings == ()
 
 
-@pytest.mark.parametrize(
-    ("radius", "text"),
-    [
-        ((1 / 255, 200, 0.97), "the smallest radius, 0.003922, changes 97 % of 200 correct"),
-        ((1.0, 200, 0.31), "the largest radius, 1, changes 31 % of 200 correct predictions"),
-        ((1 / 255, 0, 1.0), "no prediction is correct, so eps is the smallest radius"),
-    ],
-)
-def test_a_radius_at_the_end_of_the_search_is_a_finding(radius, text):
-    names = ("eps", "eps_correct_predictions", "eps_changed_predictions")
-    found = {**dict(zip(names, radius, strict=True)), "eps_at_end": 1.0}
-    (sentence,) = of_samples(found, N)
-    assert sentence.startswith(f"--eps auto: {text}")
-    del found["eps_at_end"]
-    assert list(of_samples(found, N)) == []
-
-
 def test_a_path_without_a_manifest_has_no_findings(tmp_path):
     assert outcome_of(tmp_path, is_new=False).findings == ()
+
+
+def found(name, path, text="4 of 8 heatmaps are zero"):
+    return Finding(name, Path("out") / path, text, "heatmaps are zero")
+
+
+def test_findings_that_repeat_are_one_with_their_arms_and_rounds():
+    rounds = [f"seed-{seed}/ec/{n}" for seed in (1, 0) for n in (1, 2, 3, 10, 12)]
+    places = ["seed-0/eval", "seed-0/plain/eval", *rounds]
+    every = [found("zero-heatmaps", f"{place}/cams.zarr") for place in places]
+    alone = found("huge-logits", "seed-0/ec/eval/predictions.zarr")
+    first, second = gathered([*every, alone, *every], Path("out"))
+    assert second == alone
+    assert str(first) == (
+        "out: heatmaps are zero in 12 places (seed-0 eval, seed-0/ec 1-3, 10, 12, seed-0/plain "
+        "eval, seed-1/ec 1-3, 10, 12); the first: 4 of 8 heatmaps are zero"
+    )
+
+
+def test_two_artifacts_of_a_round_are_one_place():
+    both = [found("huge-logits", f"seed-0/ec/1/{name}.zarr") for name in ("adv", "cams")]
+    (one,) = gathered(both, Path("out"))
+    assert "in 1 place (seed-0/ec 1); the first: " in one.text
+
+
+def test_without_findings_nothing_is_gathered():
+    assert gathered([], Path("out")) == ()

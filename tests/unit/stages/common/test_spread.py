@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ectool.stages.common.spread import findings, sentences, summary
+from ectool.stages.common.spread import findings, stability_alone, summary, without_spread
 
 N = 200
 
@@ -28,7 +28,11 @@ def uniform(low, high, *shape, seed=0):
 
 def told(similarity, stability, misclassified=0):
     found = findings(arrays(similarity, stability), misclassified)
-    return list(sentences(found, len(similarity)))
+    return sentences(found, len(similarity))
+
+
+def sentences(found, length):
+    return [text for tell in (without_spread, stability_alone) if (text := tell(found, length))]
 
 
 def test_each_score_has_mean_and_standard_deviation():
@@ -82,5 +86,5 @@ def test_undefined_scores_and_earlier_findings_are_not_warned_about():
     values = arrays(undefined, np.ones(4, np.float32)) | {"weight": np.ones(4, np.float32)}
     found = findings(values, 0)
     assert "similarity_mean" not in found
-    assert list(sentences(found, 4)) == []
-    assert list(sentences({"effective_sample_size": 3.0}, 4)) == []
+    assert sentences(found, 4) == []
+    assert sentences({"effective_sample_size": 3.0}, 4) == []

@@ -14,6 +14,7 @@ from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import explain, perturb
 from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.outcomes import outcome_of
 from ectool.types import SILENT
 
 N = 30
@@ -155,9 +156,14 @@ class TestFindings:
             "saturated_maps_adversarial": 0,
         }
 
-    def test_saturated_maps_are_counted(self, make, scaled, pairs, read, tmp_path):
+    def test_saturated_maps_are_counted_and_found(self, make, scaled, pairs, read, tmp_path):
         path = make(tmp_path / "a.zarr", samples=pairs, shard_size=8, **scaled(1e6))
         found, arrays = read_manifest(path).all_findings(), read(path)
+        logits = np.stack([arrays["logits_clean"], arrays["logits_adversarial"]])
+        huge = (np.abs(logits).max(axis=(0, 2)) > 1e4).sum()
+        assert found["samples_with_huge_logits"] == huge > 0
+        names = ["huge-logits", "saturated-heatmaps"]
+        assert sorted(one.name for one in outcome_of(path, is_new=True).findings) == names
         for name in ("clean", "adversarial"):
             saturated = sum(HALF_MAX in heatmap for heatmap in arrays[name])
             assert found[f"saturated_maps_{name}"] == saturated > 0

@@ -137,8 +137,10 @@ class TestDefinition:
         flipped = 0
         for before, after in zip(arrays["logits_clean"], arrays["logits_adversarial"], strict=True):
             flipped += before.argmax() != after.argmax()
+        wrong = (arrays["logits_adversarial"].argmax(axis=1) != arrays["label"]).sum()
         found = read_manifest(path).all_findings()
         assert found == {
+            "misclassified_samples": wrong,
             "whole_picture_background": N,
             "flipped_predictions": flipped,
             "unmoved_samples": 0,
@@ -153,7 +155,7 @@ class TestDefinition:
             found = outcome(path, **given)
             assert (found.path, found.is_new) == (path, is_new)
             (finding,) = found.findings
-            assert finding.startswith(f"{path}: {N} of {N} samples are unchanged")
+            assert str(finding).startswith(f"{path}: {N} of {N} samples are unchanged")
         assert read_manifest(path).all_findings()["unmoved_samples"] == N
 
 

@@ -12,6 +12,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.outputs.probabilities import gives_probabilities
 from ectool.stages.common.batches import Images, Samples
+from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.common.layout import PROBABILITIES
 from ectool.stages.common.loaded import check_finite
 
@@ -56,6 +57,8 @@ class PredictWork:
         return arrays
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count the samples, where the model returns probabilities in place of logits."""
-        is_probability = gives_probabilities(self.model)
-        return {PROBABILITIES: len(arrays["sample_id"])} if is_probability else {}
+        """Count huge logits; and all samples, where the model returns probabilities instead."""
+        found = huge_logits(arrays)
+        if gives_probabilities(self.model):
+            found[PROBABILITIES] = len(arrays["sample_id"])
+        return found

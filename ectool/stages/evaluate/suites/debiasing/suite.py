@@ -6,13 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import InputError
 from ectool.metrics.debiasing import background_gaps
 from ectool.stages.common.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import Columns, Conditions, Resampling, Suite, Table
+from ectool.stages.evaluate.suites.base import (
+    Columns,
+    Conditions,
+    Lack,
+    Resampling,
+    Suite,
+    Table,
+    Variants,
+)
 from ectool.stages.evaluate.suites.classification.metrics import ACCURACIES
 from ectool.stages.evaluate.suites.classification.suite import accuracies, mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
@@ -37,13 +46,22 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     if others:
         options = {"variants": fingerprints(others)}
         found.append(mapped(BACKGROUNDS, "predictions", _predict, options=options))
-    if OTHER_BACKGROUND in others and _has_masks(subject):
+    if OTHER_BACKGROUND in others and _has_masks(subject.original):
         found += [_replaced_part(subject, share) for share in subject.config.replaced]
     if subject.config.challenge:
         _check_challenge(subject)
         options = {"variants": fingerprints({BARE_BACKGROUND: others[BARE_BACKGROUND]})}
         found.append(mapped(CHALLENGE, "challenge", _paste, options=options))
     return tuple(found)
+
+
+def lack(config: EvaluateConfig, variants: Variants) -> Lack | None:
+    """Return what is missing without other backgrounds and object masks."""
+    if set(variants) <= {ORIGINAL}:
+        return Lack("the data have no images on other backgrounds")
+    if not config.replaced or (OTHER_BACKGROUND in variants and _has_masks(variants[ORIGINAL])):
+        return None
+    return Lack(f"it needs object masks and the variant {OTHER_BACKGROUND}", "replaced shares")
 
 
 def _other_variants(subject: Subject) -> dict[str, Dataset]:
@@ -56,8 +74,8 @@ def _predict(subject: Subject) -> Work[Any]:
     return PredictWork(subject.model, _other_variants(subject))
 
 
-def _has_masks(subject: Subject) -> bool:
-    return subject.original.annotations(np.arange(1)).masks is not None
+def _has_masks(dataset: Dataset) -> bool:
+    return dataset.annotations(np.arange(1)).masks is not None
 
 
 def _replaced_part(subject: Subject, share: float) -> Part:
@@ -91,7 +109,7 @@ def file_of(share: float) -> str:
 
 
 def _check_challenge(subject: Subject) -> None:
-    if not _has_masks(subject) or BARE_BACKGROUND not in subject.variants:
+    if not _has_masks(subject.original) or BARE_BACKGROUND not in subject.variants:
         raise InputError(
             "--challenge",
             expected=f"a data set with object masks and the variant {BARE_BACKGROUND}",
@@ -171,4 +189,4 @@ def conditions(evaluated: Evaluated) -> Conditions:
     }
 
 
-SUITE = Suite(parts, columns, estimates, tables, conditions=conditions)
+SUITE = Suite(parts, columns, estimates, tables, conditions=conditions, lack=lack)

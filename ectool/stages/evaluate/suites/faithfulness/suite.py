@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from ectool.config import EvaluateConfig
+from ectool.datasets.base import is_multilabel
 from ectool.metrics.curves import area_over_curve, area_under_curve, mean_of_curve
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import Resampling, Suite, Table, Values
+from ectool.stages.evaluate.suites.base import Lack, Resampling, Suite, Table, Values, Variants
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
-from ectool.stages.evaluate.suites.parts import Part, Subject, heatmap_key, mapped
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, heatmap_key, mapped
 from ectool.stages.evaluate.suites.tables import mean_lines
 
 FAITHFULNESS = "faithfulness.zarr"
@@ -33,10 +35,15 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     if subject.reference.is_program:
         return ()
     if subject.is_multilabel:
-        subject.reporter.note("without faithfulness: it is defined for one label a sample")
         return ()
     options = {**heatmap_key(subject.config), **asdict(PROTOCOL), "seed": subject.config.seed}
     return (mapped(FAITHFULNESS, "faithfulness", _work, options=options, only_subset=True),)
+
+
+def lack(config: EvaluateConfig, variants: Variants) -> Lack | None:  # noqa: ARG001 (protocol)
+    """Return that multi-label data have no faithfulness."""
+    is_defined = not is_multilabel(variants[ORIGINAL].labels)
+    return None if is_defined else Lack("it is defined for one label a sample")
 
 
 def _work(subject: Subject) -> Work[Any]:
@@ -105,4 +112,4 @@ def _thinned(points: int) -> list[int]:
     return [int(point) for point in chosen]
 
 
-SUITE = Suite(parts, columns, tables=tables)
+SUITE = Suite(parts, columns, tables=tables, lack=lack)

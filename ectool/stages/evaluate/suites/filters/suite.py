@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.metrics.filters.groups import (
     filter_covariance,
@@ -25,9 +26,9 @@ from ectool.metrics.filters.instability import (
 )
 from ectool.metrics.statistics import without_interval
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite
+from ectool.stages.evaluate.suites.base import Columns, Lack, Resampling, Suite, Variants
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.parts import Part, Subject, mapped
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
 from ectool.types import Estimate
 
 FILTERS = "filters.zarr"
@@ -40,6 +41,17 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     if subject.reference.is_program:
         return ()
     return (mapped(FILTERS, "filters", _work, only_subset=True),)
+
+
+def lack(config: EvaluateConfig, variants: Variants) -> Lack | None:  # noqa: ARG001 (protocol)
+    """Return that location instability needs annotated objects of one class."""
+    dataset = variants[ORIGINAL]
+    if is_multilabel(dataset.labels):
+        return Lack("it is defined for one label a sample", "filter_instability")
+    found = dataset.annotations(np.arange(1))
+    if found.parts is None and found.boxes is None and found.masks is None:
+        return Lack("the images have no object masks, boxes or parts", "filter_instability")
+    return None
 
 
 def _work(subject: Subject) -> Work[Any]:
@@ -97,4 +109,4 @@ def _landmarks(dataset: Dataset, sample_ids: list[str]) -> Float[np.ndarray, "n 
     return None if found.masks is None else mask_landmarks(found.masks)
 
 
-SUITE = Suite(parts, columns, estimates)
+SUITE = Suite(parts, columns, estimates, lack=lack)

@@ -18,7 +18,7 @@ from ectool.stages.common.layout import HEATMAPS, VALIDATION_HEATMAPS
 from ectool.stages.evaluate.growth import keep_or_set_aside
 from ectool.stages.evaluate.suites.base import Columns
 from ectool.stages.evaluate.suites.evaluated import Evaluated
-from ectool.stages.evaluate.suites.localization.objects import blocks
+from ectool.stages.evaluate.suites.localization.objects import blocks, first_annotations
 from ectool.stages.evaluate.suites.parts import Part, Subject
 from ectool.stages.evaluate.suites.rounds import stage_options
 from ectool.stages.explain import command as explain
@@ -35,7 +35,7 @@ def validation_parts(subject: Subject) -> tuple[Part, ...]:
         return ()
     fault = _why_untuned(subject)
     if fault:
-        subject.reporter.note(
+        subject.reporter.warn(
             f"without MaxBoxAcc, because its threshold needs other images: {fault}"
         )
         return ()
@@ -71,9 +71,7 @@ def _why_untuned(subject: Subject) -> str:
 
 
 def _has_boxes(dataset: Dataset) -> bool:
-    first = np.arange(1)
-    targets = None if dataset.labels.ndim == 1 else dataset.labels[first].argmax(axis=1)
-    return dataset.annotations(first, targets).boxes is not None
+    return first_annotations(dataset).boxes is not None
 
 
 def _explain_validation(subject: Subject, path: Path) -> Outcome:

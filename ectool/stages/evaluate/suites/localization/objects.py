@@ -57,6 +57,13 @@ class HeatmapBlock:
         return None if self.boxes is None else filled_boxes(self.boxes, self.size)
 
 
+def first_annotations(dataset: Dataset) -> Annotations:
+    """Return the annotations of the first sample, which tell which kinds the data set has."""
+    first = np.arange(1)
+    targets = None if dataset.labels.ndim == 1 else dataset.labels[first].argmax(axis=1)
+    return dataset.annotations(first, targets)
+
+
 def blocks(heatmaps: Artifact, dataset: Dataset) -> Iterator[HeatmapBlock]:
     """Yield all heatmaps of the clean images with the annotations of their objects.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ectool.config import EvaluateConfig
 from ectool.metrics.heatmaps import is_zero_map
 from ectool.metrics.localization import (
     energy_inside,
@@ -15,11 +16,15 @@ from ectool.metrics.localization import (
 from ectool.metrics.parts import location_instability_interval, part_distances
 from ectool.metrics.statistics import mean_per_sample
 from ectool.stages.common.layout import HEATMAPS
-from ectool.stages.evaluate.suites.base import Columns, Resampling, Suite
+from ectool.stages.evaluate.suites.base import Columns, Lack, Resampling, Suite, Variants
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.localization.found_boxes import box_accuracies, validation_parts
-from ectool.stages.evaluate.suites.localization.objects import HeatmapBlock, blocks
-from ectool.stages.evaluate.suites.parts import Part, Subject
+from ectool.stages.evaluate.suites.localization.objects import (
+    HeatmapBlock,
+    blocks,
+    first_annotations,
+)
+from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject
 from ectool.stages.evaluate.suites.rounds import heatmap_parts
 from ectool.types import Estimate
 
@@ -34,6 +39,16 @@ def parts(subject: Subject) -> tuple[Part, ...]:
     """Return the parts with heatmaps, and with heatmaps of validation images for MaxBoxAcc."""
     heatmaps = heatmap_parts(subject)
     return (*heatmaps, *validation_parts(subject)) if heatmaps else ()
+
+
+def lack(config: EvaluateConfig, variants: Variants) -> Lack | None:  # noqa: ARG001 (protocol)
+    """Return what is missing without masks, boxes and parts of the objects."""
+    found = first_annotations(variants[ORIGINAL])
+    if found.masks is None and found.boxes is None:
+        if found.parts is None:
+            return Lack("the images have no object masks, boxes or parts")
+        return Lack("the images have no object masks or boxes", "all but location_instability")
+    return None
 
 
 def columns(evaluated: Evaluated) -> Columns:
@@ -88,4 +103,4 @@ def estimates(evaluated: Evaluated, resampling: Resampling) -> dict[str, Estimat
     return {"location_instability": instability}
 
 
-SUITE = Suite(parts, columns, estimates)
+SUITE = Suite(parts, columns, estimates, lack=lack)

@@ -43,7 +43,6 @@ def corruption_parts(subject: Subject) -> tuple[Part, ...]:
     """
     config = subject.config
     if config.corruptions and subject.is_multilabel:
-        subject.reporter.note("without corruptions: they are measured of one label a sample")
         return ()
     if config.corruption_baseline is not None:
         _check_baseline(config.corruption_baseline, subject)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from ectool.artifacts.artifact import Artifact
-from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
-from ectool.datasets.base import Dataset
-from ectool.errors import InputError
 from ectool.metrics.robustness import area_under_robustness_curve
 from ectool.stages.common.layout import PREDICTIONS
 from ectool.stages.common.shards import Work
-from ectool.stages.evaluate.suites.base import Conditions, Resampling, Suite, Table, Values
+from ectool.stages.evaluate.suites.base import (
+    Conditions,
+    Resampling,
+    Suite,
+    Table,
+    Values,
+)
 from ectool.stages.evaluate.suites.classification.suite import mean_average_precisions
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject, mapped
+from ectool.stages.evaluate.suites.robustness.applicable import applicable, lack, package_key
 from ectool.stages.evaluate.suites.robustness.conditions import (
     Check,
     Condition,
@@ -58,61 +59,11 @@ def parts(subject: Subject) -> tuple[Part, ...]:
         InputError: The package of an attack is not installed, or the baseline of mCE lacks a
             corruption.
     """
-    possible = tuple(_possible(subject))
+    possible = tuple(applicable(subject))
     attacks = tuple(_attack_part(subject, condition) for condition in possible)
     checks = () if subject.is_multilabel else checks_of(possible)
     checked = tuple(_check_part(subject, check) for check in checks)
     return (*attacks, *checked, *corruption_parts(subject))
-
-
-def _possible(subject: Subject) -> Iterator[Condition]:
-    """Yield the attacks that apply to the data; report why others are left out."""
-    left_out = set()
-    for condition in conditions(subject.config.keyed()):
-        if condition.only_background and not _has_objects(subject.original):
-            continue
-        reason = _obstacle(subject, condition)
-        if reason is None:
-            yield condition
-        elif condition.attack not in left_out:
-            left_out.add(condition.attack)
-            subject.reporter.note(f"without {condition.attack}: {reason}")
-
-
-def _obstacle(subject: Subject, condition: Condition) -> str | None:
-    """Return why an attack is left out, or None.
-
-    Raises:
-        InputError: Its package is not installed.
-    """
-    row = condition.row
-    if subject.is_multilabel and not row.supports_multilabel:
-        return "it does not support multi-label data"
-    if len(subject.original.classes) < row.min_classes:
-        return f"it needs {row.min_classes} classes"
-    if row.package is not None and find_spec(row.package) is None:
-        raise InputError(
-            f"--attacks {condition.attack}",
-            expected=f"the package {row.package}",
-            got="none installed",
-            fix=f"pip install --no-deps {row.package}, or leave it out",
-        )
-    return None
-
-
-def package_key(attacks: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the packages that run attacks; not of missing ones."""
-    rows = (EVALUATION_ATTACKS[name] for name in attacks)
-    found = {}
-    for package in (row.package for row in rows if row.package is not None):
-        with suppress(PackageNotFoundError):  # computing the part raises
-            found[package] = version(package)
-    return found
-
-
-def _has_objects(dataset: Dataset) -> bool:
-    found = dataset.annotations(np.arange(1))
-    return found.masks is not None or found.boxes is not None
 
 
 def _attack_part(subject: Subject, condition: Condition) -> Part:
@@ -280,4 +231,5 @@ SUITE = Suite(
     tables,
     conditions=metric_conditions,
     upper_bounds=_upper_bounds,
+    lack=lack,
 )

@@ -99,7 +99,7 @@ def test_missing_variants_are_left_out(root, model, tmp_path, monkeypatch, liste
     found = open_variants(config, listener)
     assert "mixed_rand" not in found
     assert "mixed_same" in found
-    assert listener.notes[0].startswith("without the variant mixed_rand: ")
+    assert listener.warnings[0].startswith("without the variant mixed_rand: ")
     for path in sorted((folder / "no_fg" / "val" / "00_dog").iterdir())[:1]:
         path.unlink()
     with pytest.raises(InputError, match="expected the samples of imagenet9/test"):

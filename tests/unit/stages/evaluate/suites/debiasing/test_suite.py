@@ -22,7 +22,8 @@ VARIANTS = ("mixed_same", "mixed_rand", "mixed_next", "only_fg", "only_bg_t", "o
 
 def measured(**options):
     """Evaluate and return what `results.json` says."""
-    config = EvaluateConfig(suite=("debiasing",), bootstrap=100, device="cpu", **options)
+    given = {"suite": ("debiasing",), "bootstrap": 100, "device": "cpu", **options}
+    config = EvaluateConfig(**given)
     return json.loads((evaluate.run(config).path / "results.json").read_text())
 
 
@@ -133,6 +134,7 @@ def test_another_share_leaves_the_others_unchanged(measured_digits):
 
 def test_without_masks_or_other_backgrounds_nothing_is_replaced(bare, model, tmp_path):
     data = {"data": f"imagefolder:{bare}", "split": "all", "size": 32}
-    results = measured(model=str(model), **data, output=tmp_path / "e")
-    assert results["metrics"] == {}
+    suites = ("classification", "debiasing")
+    results = measured(model=str(model), suite=suites, **data, output=tmp_path / "e")
+    assert {one["suite"] for one in results["metrics"].values()} == {"classification"}
     assert "curves" not in results

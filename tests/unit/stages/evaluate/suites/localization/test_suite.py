@@ -214,7 +214,7 @@ def test_validation_images_are_explained_like_the_others(model, listener, tmp_pa
         assert heatmaps.manifest.recipe.source.split == "validation"
         assert heatmaps.manifest.recipe.config["method"] == "gradcam++"
         assert len(heatmaps) == LIMIT
-    assert listener.notes == []
+    assert listener.notes == listener.warnings == []
 
 
 def test_without_other_images_no_threshold_is_tuned(model, listener, data_root):
@@ -222,7 +222,7 @@ def test_without_other_images_no_threshold_is_tuned(model, listener, data_root):
     assert VALIDATION_HEATMAPS not in [part.file for part in SUITE.parts(subject)]
     subject = subject_of(model, listener, validation_split="holdout")
     assert VALIDATION_HEATMAPS not in [part.file for part in SUITE.parts(subject)]
-    shared, missing = listener.notes
+    shared, missing = listener.warnings
     assert shared.startswith(
         "without MaxBoxAcc, because its threshold needs other images: digits/validation/"
     )

@@ -14,7 +14,7 @@ from ectool.corruptions import corrupt
 from ectool.errors import InputError
 from ectool.models.classifier import to_pixels
 from ectool.stages import evaluate
-from ectool.stages.evaluate.suites.robustness import suite as robustness
+from ectool.stages.evaluate.suites.robustness import applicable
 
 CPU = torch.device("cpu")
 LINF, L2 = (1 / 255, 4 / 255), (0.5,)
@@ -216,7 +216,7 @@ def test_data_without_objects_have_no_background_to_attack(config, bare, tmp_pat
 
 
 def test_a_missing_package_is_reported_before_anything_is_computed(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(robustness, "find_spec", lambda _: None)
+    monkeypatch.setattr(applicable, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="the package torchattacks, got none installed"):
         evaluate.run(config(tmp_path / "eval", attacks=("autoattack",)))
     assert not (tmp_path / "eval").exists()
