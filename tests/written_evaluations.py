@@ -54,13 +54,13 @@ def write_array_artifact(path, kind, stage, arrays, source, findings=None) -> No
         partial.publish(findings)
 
 
-def write_round(path: Path, options: DataOptions, number: int) -> None:
+def write_round(path: Path, options: DataOptions, number: int, columns: int = 2) -> None:
     dataset = open_data(options, "train")
     source = data_source(options, "train", dataset)
     generator = np.random.default_rng(number)
     images = dataset.images(np.arange(N))
     moved = images.astype(int) + generator.integers(-2, 3, images.shape)
-    logits = generator.normal(size=(N, 2)).astype(np.float32)
+    logits = generator.normal(size=(N, columns)).astype(np.float32)
     common = {"sample_id": np.array(dataset.sample_ids), "label": dataset.labels}
     samples = {
         **common,

@@ -22,6 +22,8 @@ from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS
 from ectool.stages.report.runs import FinishedExperiment
 
 CHOICE_SEED = 0
+OTHER_CLASS = "another class"
+"""Prediction of a model that knows more classes than the data have."""
 RUN_AGAIN = "run the experiment again"
 
 
@@ -180,9 +182,12 @@ def _is_correct(logits: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> bo
 
 
 def _predicted(logits: np.ndarray[Any, Any], classes: Sequence[str], *, multilabel: bool) -> str:
-    """Return the predicted class; multi-label: all predicted classes, or `none`."""
+    """Return the predicted class; multi-label: all predicted classes, or `none`.
+
+    The column after the classes of the data is that of all other classes of the model.
+    """
     if not multilabel:
-        return classes[int(logits.argmax())]
+        return [*classes, OTHER_CLASS][int(logits.argmax())]
     return ", ".join(classes[found] for found in np.flatnonzero(logits > 0).tolist()) or "none"
 
 

@@ -19,9 +19,9 @@ def options(tmp_path_factory) -> DataOptions:
     return DataOptions(data=f"imagefolder:{images}", size=SIDE)
 
 
-def write_evaluated(path, options, number):
+def write_evaluated(path, options, number, columns=2):
     """Write the round of an evaluation, and results that were computed from it."""
-    write_round(path, options, number)
+    write_round(path, options, number, columns)
     found = {file: read_manifest(path / file).id for file in (SAMPLES, HEATMAPS, WEIGHTS)}
     write_evaluation(path, {"accuracy@original": 0.5}, parts=found)
 
@@ -65,6 +65,19 @@ def test_results_of_models_are_joined_on_the_sample_id(folders):
             with Artifact(folders[name] / "weights.zarr", "weights") as weights:
                 row = weights.sample_ids.index(sample.sample_id)
                 assert sample.weight == weights.read("weight")[row]
+
+
+def test_predictions_of_classes_that_the_data_do_not_have(options, tmp_path):
+    write_evaluated(tmp_path, options, 3, columns=len(CLASSES) + 1)
+    seen = set()
+    for one in read_gallery({"a": tmp_path}):
+        with Artifact(tmp_path / "cams.zarr", "heatmaps") as heatmaps:
+            row = heatmaps.sample_ids.index(one.first.sample_id)
+            columns = [heatmaps.read(f"logits_{name}")[row] for name in ("clean", "adversarial")]
+        names = [*CLASSES, "another class"]
+        assert one.first.predicted == tuple(names[logits.argmax()] for logits in columns)
+        seen |= set(one.first.predicted)
+    assert "another class" in seen
 
 
 def test_samples_run_from_the_least_to_the_most_consistent(folders):
