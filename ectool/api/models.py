@@ -106,11 +106,11 @@ def load(
     """Load a model as the command line does.
 
     Args:
-        model: A model artifact (a folder); or an architecture with ``checkpoint`` and ``classes``:
-            a name in torchvision, ``timm:NAME`` or ``import:package.module:factory``; or
+        model: A model artifact (a folder); or an architecture with ``checkpoint``: a name in
+            torchvision, ``timm:NAME`` or ``import:package.module:factory``; or
             ``torchscript:FILE`` or ``exported:FILE``.
         checkpoint: Weights from another program (.pth, .pt, .ckpt, .safetensors).
-        classes: Number of classes of the checkpoint or program.
+        classes: Number of classes of the checkpoint or program. Default: that of its head.
         layer: Target layer of the heatmaps, or several; ``auto`` finds it.
         size: Side of the images in pixels, or (height, width). Default: that of the model.
         mean: Mean of each channel for pixels in [0, 1]. Default: that of the public weights.

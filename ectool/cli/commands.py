@@ -84,6 +84,17 @@ COMMANDS = {
             "ectool evaluate --model run/ec --require 'accuracy>=90,bg_gap<=10' --output run/gate",
         ),
     ),
+    "adopt": Command(
+        config.AdoptConfig,
+        "adopt",
+        "Make a model artifact of a checkpoint and its architecture, once for all commands.",
+        SERVICES,
+        (
+            "ectool adopt --model resnet50 --checkpoint my.pth --names cat,dog --output mine",
+            "ectool adopt --model resnet50 --checkpoint my.pth --classes-from photos --output m",
+            "ectool adopt --model resnet18 --checkpoint s.pth --reset-head --classes 9 --output s",
+        ),
+    ),
     "run": Command(
         config.RunConfig,
         "run",

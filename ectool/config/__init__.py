@@ -6,6 +6,7 @@ against them, and the fields that can change a result (`keyed`) enter the artifa
 
 from __future__ import annotations
 
+from ectool.config.adopt import AdoptConfig
 from ectool.config.evaluate import (
     BENCHMARK_CORRUPTIONS,
     CORRUPTIONS,
@@ -76,6 +77,7 @@ __all__ = [
     "STUDY_TABLE",
     "SUITES",
     "WARMUP_FOLDER",
+    "AdoptConfig",
     "AgreeConfig",
     "ArmConfig",
     "Attack",

@@ -170,7 +170,11 @@ class ModelOptions(CheckpointOptions):
         metavar="MODEL",
     )
     classes: int | None = option(
-        None, "Number of classes of the checkpoint or program.", ge=2, keyed=False, main=True
+        None,
+        "Number of classes of the checkpoint or program. Default: that of its head.",
+        ge=2,
+        keyed=False,
+        main=True,
     )
     classes_by_position: bool = option(
         False, "Match the classes of model and data by position if their names differ."

@@ -152,7 +152,7 @@ class TrainConfig(
     model: str = option(
         "smallcnn",
         "Architecture: smallcnn, smallresnet, smallvit, a name in torchvision, timm:NAME or "
-        "import:package.module:factory.",
+        "import:package.module:factory; or a model artifact (a folder), which is fine-tuned.",
         main=True,
         metavar="MODEL",
     )
@@ -217,7 +217,13 @@ class TrainConfig(
         panel=AUGMENTATION,
     )
     optimizer: Literal["adamw", "sgd"] = option("sgd", "Optimizer; sgd uses Nesterov momentum 0.9.")
-    lr: Number = option(0.2, "Peak learning rate of the one-cycle schedule.", gt=0, main=True)
+    lr: Number = option(
+        0.2,
+        "Peak learning rate of the one-cycle schedule. With --checkpoint, or a model artifact as "
+        "--model, the default is 0.01, and 0.0003 for adamw.",
+        gt=0,
+        main=True,
+    )
     weight_decay: Number = option(5e-4, "Weight decay.", ge=0)
     lr_warmup: Number = option(
         0.2, "Share of the steps in which the learning rate rises.", ge=0, lt=1

@@ -22,6 +22,7 @@ from ectool.models.layers.template_masks import add_template_masks
 from ectool.models.names import IMPORT, check_architecture, program_file, split_architecture
 from ectool.models.sources import exported, imported, timm_zoo, torchscript, zoo
 from ectool.models.sources.base import Defaults, Size, Source, seeded
+from ectool.types import Unnamed
 
 SOURCES: dict[str, Source] = {
     "": zoo,
@@ -121,6 +122,28 @@ def defaults(architecture: str) -> Defaults:
     """
     source, name = _find_source(architecture)
     return source.defaults(name)
+
+
+def without_layer(architecture: str, classes: int, size: Size | None = None) -> Classifier:
+    """Make a classifier without a target layer, to look at its weights.
+
+    Args:
+        architecture: As for :func:`create`.
+        classes: Number of logits.
+        size: (height, width) of the images. Default: that of the architecture.
+
+    Raises:
+        HeadError: Its network is for another number of classes.
+        InputError: Unknown architecture, or an input size that is not accepted.
+    """
+    source, name = _find_source(architecture)
+    public = source.defaults(name)
+    size = size or public.input_size
+    network = _network(source, name, classes, size, seed=0)
+    names = Unnamed.of(classes)
+    return Classifier(
+        network, ModelSpec(architecture, names, size, public.mean, public.std, None, None)
+    )
 
 
 def _network(source: Source, name: str, classes: int, size: Size, seed: int) -> nn.Module:

@@ -24,10 +24,12 @@ class EpochResult:
         loss: Mean weighted loss over the samples.
         accuracy: Accuracy in [0, 1]; multi-label: share of labels, except ignored ones, whose logit
             has the correct sign (NaN if there are none).
+        max_logit: Largest absolute logit.
     """
 
     loss: float
     accuracy: float
+    max_logit: float = 0.0
 
 
 def make_optimizer(
@@ -78,10 +80,12 @@ def train_epoch(
         objective.after(model, batch, place)
         size = torch.tensor(float(len(batch.labels)), device=device)
         counts = (n.to(size.dtype) for n in _count_correct(logits.detach(), batch.labels))
-        sums.append(torch.stack([loss.detach() * size, size, *counts]))
+        largest = logits.detach().abs().amax().to(size.dtype)
+        sums.append(torch.stack([loss.detach() * size, size, *counts, largest]))
     # Summed on the host, because not every accelerator has double precision.
-    total, samples, correct, counted = map(math.fsum, zip(*torch.stack(sums).tolist(), strict=True))
-    return EpochResult(total / samples, correct / counted if counted else math.nan)
+    *columns, logit = zip(*torch.stack(sums).tolist(), strict=True)
+    total, samples, correct, counted = map(math.fsum, columns)
+    return EpochResult(total / samples, correct / counted if counted else math.nan, max(logit))
 
 
 def accuracy(

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 from ectool.errors import InputError, listed
-from ectool.models.checkpoints.containers import select_weights
+from ectool.models.checkpoints.backbones import is_below, is_self_supervised, select_backbone
+from ectool.models.checkpoints.containers import Selected, select_weights
+from ectool.models.checkpoints.fit import (
+    Weights,
+    check_classes,
+    check_finite,
+    check_numbers,
+    fix_of,
+    misfit,
+    misfit_error,
+)
+from ectool.models.checkpoints.positions import Grid, fit_positions
 from ectool.models.checkpoints.tensors import StateDict, read_tensors
 from ectool.models.classifier import Classifier
 from ectool.models.layers.head import head_layers
@@ -19,6 +31,32 @@ from ectool.models.layers.head import head_layers
 # Heads that googlenet and inception_v3 have only during training.
 _AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 _SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded, where that is not all of the file's weights as they are.
+
+    Attributes:
+        prefix: Beginning of the names of the weights in the file.
+        fresh: Layers of the head, which were not loaded.
+        ignored: Names of the other tensors of the file.
+        grids: Sides of both grids of position embeddings that were interpolated, by name.
+    """
+
+    prefix: str = ""
+    fresh: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    grids: Mapping[str, Grid] = field(default_factory=dict)
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a sentence for each difference that changes predictions."""
+        for name, (old, new) in self.grids.items():
+            yield f"{name} interpolated from {old}x{old} to {new}x{new} positions"
+        if self.fresh:
+            start = f"the weights in {self.prefix.rstrip('.')}" if self.prefix else "the weights"
+            beside = f", {len(self.ignored)} others ignored" if self.ignored else ""
+            yield f"{start}{beside}; the head is new: {listed(self.fresh, _SHOWN)}"
 
 
 def save_weights(model: Classifier, path: Path) -> None:
@@ -38,13 +76,14 @@ def save_weights(model: Classifier, path: Path) -> None:
 
 def load_weights(
     model: Classifier, path: Path, *, entry: str | None = None, reset_head: bool = False
-) -> None:
+) -> Loaded:
     """Load weights that fit the network of a model exactly; after an error it is unchanged.
 
     The file is a safetensors or torch file with a state dict, alone or in containers such as
     ``state_dict`` or ``model``, and with any prefix that wrappers put before every name. Ignored
     are other contents, such as the state of an optimizer or the buffers of a loss, and the weights
-    of auxiliary heads that the network does not have.
+    of auxiliary heads that the network does not have. Position embeddings of a square grid are
+    interpolated to that of the network.
 
     Args:
         model: Its device, type and memory format do not change.
@@ -53,7 +92,10 @@ def load_weights(
             moving average. Else the dotted name of the container, or of the part of a network, that
             contains the weights.
         reset_head: Keep the weights of the model's last layer and ignore those of the file: for
-            data of other classes.
+            data of other classes, and for backbones of self-supervised training.
+
+    Returns:
+        What differs from the file.
 
     Raises:
         InputError: The file is unreadable or contains other objects than tensors; has no such
@@ -63,93 +105,80 @@ def load_weights(
     Cost: none, or one forward pass of one image to find the head.
     """
     expected = model.network.state_dict()
-    state, others = select_weights(read_tensors(path), expected, entry, path)
-    state = {
-        name: value
-        for name, value in state.items()
-        if name in expected or not name.startswith(_AUXILIARY_HEADS)
-    }
-    if reset_head:
-        state = _with_own_head(state, model, expected)
-    _check_numbers(state, expected, path)
-    _check_classes(state, expected, len(model.class_names), path)
-    _check_finite(state, path)
+    head = head_layers(model) if reset_head else set()
+    found = find_weights(model, path, entry=entry, without=head)
+    state = {n: v for n, v in found.state.items() if not is_below(n, head)}
+    state |= {n: v for n, v in expected.items() if is_below(n, head)}
+    state, grids = fit_positions(state, expected)
+    check_numbers(state, expected, path)
+    check_classes(state, expected, len(model.class_names), path)
+    check_finite(state, path)
+    if got := misfit(state, expected, found.others):
+        raise misfit_error(path, got, fix_of(state, expected))
     trial = copy.deepcopy(model.network)
     try:
-        mismatch = trial.load_state_dict(state, strict=False)
+        trial.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise _misfit(path, str(error).splitlines()[-1].strip()) from error
-    missing, unexpected = mismatch.missing_keys, mismatch.unexpected_keys
-    if missing or unexpected:
-        elsewhere = f", {_some(others)} elsewhere in the file" if others else ""
-        raise _misfit(path, f"{_some(missing)} missing, {_some(unexpected)} unexpected{elsewhere}")
+        raise misfit_error(path, str(error).splitlines()[-1].strip()) from error
     model.network.load_state_dict(trial.state_dict())
+    return Loaded(found.prefix, tuple(sorted(head)), tuple(found.others) if head else (), grids)
 
 
-def _with_own_head(
-    state: StateDict, model: Classifier, expected: Mapping[str, Tensor]
-) -> StateDict:
-    layers = head_layers(model)
+def find_weights(
+    model: Classifier, path: Path, *, entry: str | None = None, without: Collection[str] = ()
+) -> Selected:
+    """Find the weights of a network in a file; whether they fit is not checked.
 
-    def is_head(name: str) -> bool:
-        return any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+    Args:
+        model: The model, which stays as it is.
+        path: The file, as for :func:`load_weights`.
+        entry: Part of the file to load, as for :func:`load_weights`.
+        without: Layers of the head, if that is not loaded.
 
-    return {
-        **{name: value for name, value in state.items() if not is_head(name)},
-        **{name: value for name, value in expected.items() if is_head(name)},
-    }
-
-
-def _check_classes(
-    state: StateDict, expected: Mapping[str, Tensor], classes: int, path: Path
-) -> None:
-    for name, own in expected.items():
-        other = state.get(name, own)
-        if other.ndim != own.ndim or other.shape[1:] != own.shape[1:]:
-            continue
-        if other.shape != own.shape and own.shape[0] == classes:
-            raise InputError(
-                f"weights {path}",
-                expected=f"a head for {classes} classes",
-                got=f"one for {other.shape[0]} classes ({name})",
-                fix="use weights for these classes, or fine-tune them (train --reset-head)",
-            )
+    Raises:
+        InputError: The file is unreadable; has no such entry, or several sets of weights; or has a
+            backbone, but no head, and `without` is empty.
+    """
+    expected = model.network.state_dict()
+    tensors = read_tensors(path)
+    if without and (found := select_backbone(tensors, expected, without, entry, path)):
+        return _without_auxiliary(found, expected)
+    found = _without_auxiliary(select_weights(tensors, expected, entry, path), expected)
+    if not without and is_self_supervised(found.prefix):
+        raise _headless(found, expected, path)
+    if not without and any(name not in found.state for name in expected):
+        _check_not_backbone(tensors, model, entry, path)
+    return found
 
 
-def _check_numbers(state: StateDict, expected: Mapping[str, Tensor], path: Path) -> None:
-    """Check that floating-point weights are neither quantised integers nor complex numbers."""
-    for name, own in expected.items():
-        other = state.get(name, own)
-        if own.is_floating_point() and not other.is_floating_point():
-            raise InputError(
-                f"weights {path}: {name}",
-                expected="floating-point numbers",
-                got=str(other.dtype).removeprefix("torch."),
-                fix="save the network in a floating-point type, before quantisation",
-            )
-
-
-def _check_finite(state: StateDict, path: Path) -> None:
-    for name, value in state.items():
-        if not torch.isfinite(value).all():
-            raise InputError(
-                f"weights {path}",
-                expected="finite numbers",
-                got=f"NaN or infinity in {name}",
-                fix="use a checkpoint from before the training diverged",
-            )
-
-
-def _some(names: list[str]) -> str:
-    if not names:
-        return "none"
-    return f"{len(names)} ({listed(names, _SHOWN)})"
-
-
-def _misfit(path: Path, got: str) -> InputError:
-    return InputError(
-        f"weights {path}",
-        expected="exactly the weights of this architecture",
-        got=got,
-        fix="name their architecture (--model), or the part of the file to load (--entry)",
+def _without_auxiliary(found: Selected, expected: Weights) -> Selected:
+    return found._replace(
+        state={
+            name: value
+            for name, value in found.state.items()
+            if name in expected or not name.startswith(_AUXILIARY_HEADS)
+        }
     )
+
+
+def _check_not_backbone(
+    tensors: StateDict, model: Classifier, entry: str | None, path: Path
+) -> None:
+    """Check that a file without all weights is not one with a whole backbone and no head.
+
+    Raises:
+        InputError: It is.
+    """
+    expected, found = model.network.state_dict(), None
+    with suppress(InputError):  # no head, or several backbones: the other error is more precise
+        head = head_layers(model)
+        found = select_backbone(tensors, expected, head, entry, path)
+    if found and any(is_below(n, head) and n not in found.state for n in expected):
+        raise _headless(found, expected, path)
+
+
+def _headless(found: Selected, expected: Weights, path: Path) -> InputError:
+    where = f" in {found.prefix.rstrip('.')}" if found.prefix else ""
+    got = misfit(found.state, expected, found.others) or "a projection in place of the head"
+    fix = "load it as a backbone with a new head: --reset-head of adopt and train"
+    return misfit_error(path, f"a backbone{where}: {got}", fix)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ectool.errors import InputError, listed
 from ectool.models.checkpoints.tensors import StateDict
@@ -17,11 +18,34 @@ CONTAINERS = frozenset(
 )
 """Keys of files and names of attributes that contain a whole network, in any nesting."""
 
+_COPIES = re.compile(r"(^|\.)(\w*momentum\w*|target\w*|encoder_k|key_encoder)\.")
+"""Prefixes of slowly moving copies, which are not evaluated."""
+
+COUNTER = "num_batches_tracked"
+"""Last part of the names of counters, which old files lack and predictions do not use."""
+
+
+class Selected(NamedTuple):
+    """Weights that were found in a file.
+
+    Attributes:
+        state: Tensors of one container by their names in the network.
+        others: Names of the other tensors of the file.
+        prefix: Beginning of their names in the file, which was removed.
+    """
+
+    state: StateDict
+    others: list[str]
+    prefix: str
+
 
 def select_weights(
     tensors: StateDict, expected: Iterable[str], entry: str | None, path: Path
-) -> tuple[StateDict, list[str]]:
+) -> Selected:
     """Find the container with most of the weights of a network, and remove it from their names.
+
+    If no container has all of them, but exactly one other beginning of names has, such as the
+    attribute of a Lightning module, that is used.
 
     Args:
         tensors: Result of :func:`~ectool.models.checkpoints.tensors.read_tensors`.
@@ -31,7 +55,7 @@ def select_weights(
         path: The file, for errors.
 
     Returns:
-        All tensors of this container by their names in the network; and the names of the others.
+        All tensors of this container by their names in the network.
 
     Raises:
         InputError: There is no such entry, or several containers have as many of the weights.
@@ -48,17 +72,61 @@ def select_weights(
             got=f"the entries {listed(sorted({name.partition('.')[0] for name in tensors}))}",
             fix="give one of them as --entry, or leave it out for the plain weights",
         )
-    best = [prefix for prefix, count in found.items() if count == max(found.values())]
-    if len(best) > 1 and max(found.values()) > 0:
-        raise InputError(
-            f"weights {path}",
-            expected="one set of weights",
-            got=f"{len(best)}: {', '.join(prefix.rstrip('.') or 'the file' for prefix in best)}",
-            fix="give one of them as --entry",
-        )
-    inside = {name: name.removeprefix(best[0]) for name in tensors if name.startswith(best[0])}
-    others = [name for name in tensors if name not in inside]
-    return {short: tensors[name] for name, short in inside.items()}, others
+    best = [prefix for prefix, count in found.items() if count == max(found.values()) > 0]
+    if entry != EMA and not (best and _is_complete(best[0], tensors, names)):
+        best = complete_prefixes(tensors, names, entry) or best
+    if len(best) > 1:
+        raise several_sets(best, path)
+    best = best or [next(iter(found))]
+    return Selected(*inside(tensors, best[0]), best[0])
+
+
+def inside(tensors: StateDict, prefix: str) -> tuple[StateDict, list[str]]:
+    """Return the tensors after a prefix by the rest of their names; and the names of the others."""
+    state = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+    return state, [name for name in tensors if not name.startswith(prefix)]
+
+
+def several_sets(prefixes: Sequence[str], path: Path) -> InputError:
+    """Return the error of a file with several sets of weights."""
+    names = ", ".join(prefix.rstrip(".") or "the file" for prefix in prefixes)
+    return InputError(
+        f"weights {path}",
+        expected="one set of weights",
+        got=f"{len(prefixes)}: {names}",
+        fix="give one of them as --entry",
+    )
+
+
+def complete_prefixes(tensors: StateDict, names: Sequence[str], entry: str | None) -> list[str]:
+    """Return the beginnings of names after which all weights of a network follow.
+
+    Args:
+        tensors: Tensors of a file by their names.
+        names: Names of the network's weights.
+        entry: Dotted name that they begin with; None for any. Moving averages are left out, and
+            slowly moving copies if there are other weights.
+
+    Returns:
+        They end with a dot, except the empty one; the shortest first.
+    """
+    start = "" if entry is None else f"{entry}."
+    anchor = next((name for name in names if not name.endswith(COUNTER)), None)
+    if anchor is None:
+        return []
+    prefixes = {n.removesuffix(anchor) for n in tensors if n == anchor or n.endswith(f".{anchor}")}
+    found = [
+        prefix
+        for prefix in sorted(prefixes, key=lambda prefix: (len(prefix), prefix))
+        if prefix.startswith(start)
+        and not any(map(_is_average, prefix.removeprefix(start).split(".")))
+        and _is_complete(prefix, tensors, names)
+    ]
+    return [prefix for prefix in found if not _COPIES.search(prefix)] or found
+
+
+def _is_complete(prefix: str, tensors: StateDict, names: Iterable[str]) -> bool:
+    return all(prefix + name in tensors for name in names if not name.endswith(COUNTER))
 
 
 def _prefixes(names: Iterable[str], entry: str | None) -> set[str]:

@@ -17,6 +17,16 @@ from ectool.models.modes import forward_hooks, frozen, graph_free
 _SEED = 0
 
 
+class HeadError(InputError):
+    """A network returns another number of logits than there are classes.
+
+    Attributes:
+        found: The number of logits.
+    """
+
+    found = 0
+
+
 @dataclass(frozen=True)
 class Probe:
     """One recorded forward pass.
@@ -102,8 +112,8 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
         model: Name of the network in the error.
 
     Raises:
-        InputError: It returns another number of logits, does not accept such images, or its output
-            is not logits.
+        HeadError: It returns another number of logits.
+        InputError: It does not accept such images, or its output is not logits.
 
     Cost: one forward pass of one image.
     """
@@ -112,12 +122,14 @@ def check_head(network: nn.Module, image_size: tuple[int, int], classes: int, mo
         generator = torch.Generator().manual_seed(_SEED)
         logits = network_logits(network, random_images(network, 1, image_size, generator))
     if logits.shape[1] != classes:
-        raise InputError(
+        error = HeadError(
             f"model {model}",
             expected=f"a head for {classes} classes",
             got=f"one for {logits.shape[1]} classes",
             fix=f"make it for {classes} classes, or use data of {logits.shape[1]} classes",
         )
+        error.found = logits.shape[1]
+        raise error
 
 
 def random_images(

@@ -20,6 +20,8 @@ from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
 
+AUTO = "auto"
+"""Stands for the number of classes in ids where it follows from the checkpoint."""
 CODE = "code"
 """Role and kind of a user's module as a parent, which holds its name instead of a path."""
 
@@ -55,7 +57,7 @@ class ModelReference:
         kind: `model` or `checkpoint`.
         id: Content id.
         architecture: Name of the architecture of a checkpoint or program; None for an artifact.
-        classes: Number of classes of a checkpoint or program; None for an artifact.
+        classes: Number of classes of a checkpoint or program, if it was given.
         is_program: Whether it is a program, which does not show its layers.
         module: The user's module that makes the network, if there is one.
     """
@@ -90,8 +92,8 @@ def find_model(options: ModelOptions) -> ModelReference:
 
     Raises:
         InputError: There is no such artifact or checkpoint.
-        UsageError: An architecture without --checkpoint or --classes, or an artifact with options
-            of a checkpoint.
+        UsageError: An architecture without --checkpoint, or an artifact with options of a
+            checkpoint.
     """
     path, program = Path(options.model), program_file(options.model)
     if program is not None and options.checkpoint is not None:
@@ -122,20 +124,18 @@ def _artifact(options: ModelOptions, path: Path) -> ModelReference:
 
 
 def _checkpoint(options: ModelOptions, source: Path | None, *, is_program: bool) -> ModelReference:
-    if source is None or options.classes is None:
-        missing = "--checkpoint" if source is None else "--classes"
-        near = "" if is_program else hint(options.model, plain_architectures())
+    if source is None:
         raise UsageError(
             f"--model {options.model}",
-            expected="a model artifact, or an architecture with --checkpoint and --classes",
-            got=f"no {missing}" if is_program else f"no such artifact and no {missing}",
-            fix=near + (f"add {missing}" if is_program else f"check the path or add {missing}"),
+            expected="a model artifact, or an architecture with --checkpoint",
+            got="no such artifact and no --checkpoint",
+            fix=hint(options.model, plain_architectures()) + "check the path or add --checkpoint",
         )
     check_architecture(options.model)
     return ModelReference(
         path=source,
         kind="checkpoint",
-        id=f"{options.model}:{options.classes}:{checkpoint_digest(source)}",
+        id=f"{options.model}:{options.classes or AUTO}:{checkpoint_digest(source)}",
         architecture=options.model,
         classes=options.classes,
         is_program=is_program,

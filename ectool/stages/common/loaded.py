@@ -18,7 +18,8 @@ from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, UsageError, listed
-from ectool.models.checkpoints.checkpoint import load_weights
+from ectool.models.checkpoints.checkpoint import load_weights, save_weights
+from ectool.models.class_count import class_count
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.folding import fold_batch_norm
 from ectool.models.layers.target_layer import named_target_layer
@@ -100,7 +101,7 @@ def loaded_model(
     Raises:
         InputError: The weights do not fit, or the model does not fit the data set.
     """
-    model = _with_logits(load(reference, options, dataset.size), dataset, reporter)
+    model = _with_logits(load(reference, options, dataset.size, reporter), dataset, reporter)
     model = _with_data_classes(model, reference, options, dataset, data, reporter)
     example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
@@ -138,18 +139,17 @@ def _with_data_classes(
         mapping = groups()
         if len(mapping) == len(model.class_names):
             return group_classes(model, torch.tensor(mapping), class_names)
+    has_names = reference.architecture is None and model.spec.has_names
     found = match_classes(
         model,
         class_names,
         f"classes of {dataset.name}",
-        has_names=reference.architecture is None and model.spec.has_names,
+        has_names=has_names,
         by_position=options.classes_by_position,
         others=not is_multilabel(dataset.labels),
     )
-    if found.way == "subset" and reference.architecture is not None:
-        reporter.note(
-            f"{dataset.name}: the checkpoint has no class names; assumed those of ImageNet"
-        )
+    if found.way == "subset" and not has_names:
+        reporter.note(f"{dataset.name}: the model has no class names; assumed those of ImageNet")
     elif found.way == "order":
         reporter.note(
             f"{dataset.name}: the model has these classes in another order; matched by name"
@@ -175,7 +175,10 @@ def may_be_imagenet(model: Classifier, reference: ModelReference) -> bool:
 
 
 def load(
-    reference: ModelReference, options: ModelOptions, size: tuple[int, int] | None = None
+    reference: ModelReference,
+    options: ModelOptions,
+    size: tuple[int, int] | None = None,
+    reporter: Reporter = SILENT,
 ) -> Classifier:
     """Load a model artifact, or a checkpoint from another program into its architecture.
 
@@ -183,13 +186,14 @@ def load(
         reference: The model.
         options: Target layer, and how to read a checkpoint from another program.
         size: (height, width) of the images; layers are searched and checked at this size.
+        reporter: Receives a note if weights were interpolated.
 
     Raises:
-        InputError: The weights do not fit.
+        InputError: The weights do not fit, or their number of classes is not found.
         IntegrityError: The artifact's files have changed since they were written.
     """
     first, *further = options.layer or (None,)
-    model = _load(reference, options, first, size)
+    model = _load(reference, options, first, size, reporter)
     model.further_layers = tuple(
         named_target_layer(model.network, size or model.input_size, layer) for layer in further
     )
@@ -201,21 +205,34 @@ def _load(
     options: ModelOptions,
     layer: str | None,
     size: tuple[int, int] | None,
+    reporter: Reporter,
 ) -> Classifier:
     if reference.architecture is None:
         return _load_artifact(reference.path, layer, size)
+    path = None if reference.is_program else reference.path
     model = create(
         reference.architecture,
-        Unnamed.of(reference.classes or 0),
+        Unnamed.of(
+            reference.classes
+            or class_count(reference.architecture, path, entry=options.entry, size=size)
+        ),
         seed=0,
         input_size=size,
         layer=layer,
         mean=options.mean,
         std=options.std,
     )
-    if not reference.is_program:
-        load_weights(model, reference.path, entry=options.entry)
+    if path is not None:
+        for remark in load_weights(model, path, entry=options.entry).remarks():
+            reporter.note(f"{path}: {remark}")
     return model
+
+
+def save_folder(model: Classifier, path: Path) -> None:
+    """Write the folder of a model: its description and its weights; equal models, equal bytes."""
+    save_weights(model, path / WEIGHTS_FILE)
+    text = json.dumps(model.spec.to_json(), indent=1) + "\n"
+    (path / SPEC_FILE).write_text(text, encoding="utf-8")
 
 
 def load_folder(path: Path) -> Classifier:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from ectool.artifacts.store import read_manifest
+from ectool.stages.common.layout import SPEC_FILE
 
 
 def artifact(path: Path) -> dict[str, Any]:
-    """Return path, kind, key, id, number of samples and findings."""
+    """Return path, kind, key, id, number of samples and findings; the description of a model."""
     manifest = read_manifest(path)
     if manifest is None:
         return {"artifact": str(path)}
+    described = {}
+    if SPEC_FILE in manifest.files:
+        described["model"] = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
     return {
         "artifact": str(path),
         "kind": manifest.kind,
@@ -20,4 +25,5 @@ def artifact(path: Path) -> dict[str, Any]:
         "id": manifest.id,
         "samples": manifest.length,
         "findings": manifest.all_findings(),
+        **described,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,6 +13,15 @@ from ectool.models.classifier import Classifier
 from ectool.stages.common.inputs import split_name
 from ectool.stages.train.feed import Feed
 from ectool.training.loop import EpochResult
+from ectool.types import Reporter
+
+LOSS_FACTOR = 10
+"""A loss above this multiple of that of equal probabilities has exploded."""
+MAX_LOGIT = 1e4
+"""Logits beyond this are those of a training that diverged, or of pixels that are not normalised.
+
+Probabilities are exactly 0 and 1 there, so attacks and heatmaps have no gradient.
+"""
 
 
 def check_batches(model: Classifier, feed: Feed) -> None:
@@ -52,3 +63,32 @@ def check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
             got=f"{result.loss}" + ("" if whole else " and infinite weights or NaN"),
             fix="lower --lr, or check the data and the weights",
         )
+
+
+class Explosion:
+    """Warn once if the loss or the logits of a training explode.
+
+    Args:
+        classes: Number of classes.
+        is_multilabel: Whether the loss is that of each label.
+        reporter: Receives the warning.
+    """
+
+    def __init__(self, classes: int, is_multilabel: bool, reporter: Reporter) -> None:
+        self.limit = LOSS_FACTOR * math.log(2 if is_multilabel else max(classes, 2))
+        self.reporter = reporter
+        self.has_warned = False
+
+    def check(self, result: EpochResult, epoch: int) -> None:
+        """Check the result of an epoch, from 0."""
+        parts = []
+        if result.loss > self.limit:
+            parts.append(f"the loss is {result.loss:.3g}, above {self.limit:.3g}")
+        if result.max_logit > MAX_LOGIT:
+            parts.append(f"logits reach {result.max_logit:.3g}, beyond {MAX_LOGIT:.0e}")
+        if parts and not self.has_warned:
+            self.has_warned = True
+            self.reporter.note(
+                f"warning: epoch {epoch + 1}: {' and '.join(parts)}, so training may have "
+                "diverged; lower --lr, or check --mean and --std"
+            )

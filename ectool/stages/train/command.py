@@ -22,6 +22,7 @@ from ectool.stages.common.shards import machine_of, note_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
 from ectool.stages.train.inputs import CURVES_KEY, TrainInputs, open_inputs
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
+from ectool.stages.train.origin import check_trained, with_origin, with_rate
 from ectool.types import SILENT, Outcome, Reporter
 
 FREE = ("until_epoch", "mix")
@@ -45,10 +46,11 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
         InputError: Data, weights or the resumed model are missing or do not fit each other.
         OutputExistsError: The output exists with another key and `force` is off.
     """
+    config, origin = with_origin(config)
     _check_network(config)
-    resumed = folder.open_folder(config.resume, "model") if config.resume else None
-    config = _resolved(config, resumed)
-    inputs = open_inputs(config, resumed)
+    resumed = _resumed(config)
+    config = with_rate(_resolved(config, resumed))
+    inputs = open_inputs(config, resumed, origin)
     recipe = make_recipe(config, inputs)
     if inputs.values is not None and needs_scaling(inputs.values):
         reporter.note(f"{config.weights}: mean {inputs.values.mean():.3g}; scaled to mean 1")
@@ -92,6 +94,15 @@ def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: R
         output = partial.publish()
         log.artifact = folder.open_folder(output, "model").id
         return outcome_of(output, is_new=True)
+
+
+def _resumed(config: TrainConfig) -> Manifest | None:
+    """Return the manifest of the model to resume; None if there is none."""
+    if config.resume is None:
+        return None
+    manifest = folder.open_folder(config.resume, "model")
+    check_trained(config.resume, manifest)
+    return manifest
 
 
 def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
@@ -193,7 +204,9 @@ def make_recipe(config: TrainConfig, inputs: TrainInputs) -> Recipe:
         if artifact is not None:
             parents.append(artifact_parent(role, artifact, config.output))
     parents += code_parents(imported_module(config.model))
-    if config.checkpoint is not None and config.resume is None:
+    if inputs.origin is not None and config.resume is None:
+        parents.append(inputs.origin.parent(config.output))
+    elif config.checkpoint is not None and config.resume is None:
         digest = checkpoint_digest(config.checkpoint)
         parents.append(
             parent_of("checkpoint", config.checkpoint, "checkpoint", digest, config.output)

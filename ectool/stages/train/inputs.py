@@ -23,6 +23,7 @@ from ectool.stages.common.inputs import data_source, open_data, short
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
 from ectool.stages.common.weighting import joined_weights
+from ectool.stages.train.origin import Origin, check_classes
 
 CURVES = ("original", "mixed_rand")
 """Variants of the validation images that have a learning curve, where the data set has them."""
@@ -43,6 +44,7 @@ class TrainInputs:
         samples: Artifact of the perturbed images.
         validation: Validation images by variant; those of the learning curves.
         values: The sample weights in the order of `dataset`, not scaled.
+        origin: Model artifact that the training starts from.
     """
 
     dataset: Dataset
@@ -51,9 +53,12 @@ class TrainInputs:
     samples: Artifact | None
     validation: Mapping[str, Dataset]
     values: Float64[np.ndarray, "n"] | None
+    origin: Origin | None = None
 
 
-def open_inputs(config: TrainConfig, resumed: Manifest | None) -> TrainInputs:
+def open_inputs(
+    config: TrainConfig, resumed: Manifest | None, origin: Origin | None = None
+) -> TrainInputs:
     """Open the inputs of a training and check that they belong together.
 
     Raises:
@@ -63,6 +68,8 @@ def open_inputs(config: TrainConfig, resumed: Manifest | None) -> TrainInputs:
     dataset = open_data(config, config.split)
     check_labelled(dataset, "train on a labelled split")
     _check_data(config, dataset, resumed)
+    if origin is not None and resumed is None and not config.reset_head:
+        check_classes(origin, dataset)
     _check_objective(config, dataset)
     weights = Artifact(config.weights, "weights") if config.weights else None
     samples = Artifact(config.samples, "samples") if config.samples else None
@@ -70,7 +77,7 @@ def open_inputs(config: TrainConfig, resumed: Manifest | None) -> TrainInputs:
     validation = validation_sets(config)
     _check_validation(config, validation, resumed)
     values = None if weights is None else _weights(weights, dataset)
-    return TrainInputs(dataset, resumed, weights, samples, validation, values)
+    return TrainInputs(dataset, resumed, weights, samples, validation, values, origin)
 
 
 def _check_data(config: TrainConfig, dataset: Dataset, resumed: Manifest | None) -> None:

@@ -22,7 +22,7 @@ from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_of
 from ectool.metrics.multilabel import mean_average_precision
-from ectool.models.checkpoints.checkpoint import load_weights, save_weights
+from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
 from ectool.options import rounded_up
@@ -35,8 +35,8 @@ from ectool.stages.common.layout import (
     TRAINER_FILE,
     WEIGHTS_FILE,
 )
-from ectool.stages.common.loaded import load_folder
-from ectool.stages.train.checks import check_batches, check_finite
+from ectool.stages.common.loaded import load_folder, save_folder
+from ectool.stages.train.checks import Explosion, check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
 from ectool.stages.train.objective import make_objectives, seeded
@@ -75,15 +75,15 @@ class Trainer:
         temporary = target.with_name(target.name + ".tmp")
         files.remove(temporary)
         temporary.mkdir(parents=True)
-        save_weights(self.model, temporary / WEIGHTS_FILE)
+        save_folder(self.model, temporary)
         save_optimizer(self.optimizer, temporary / TRAINER_FILE)
         if self.objective.state_dict():
             state = {
                 name: value.contiguous() for name, value in self.objective.state_dict().items()
             }
             save_file(state, temporary / OBJECTIVE_FILE)
-        for name, value in ((SPEC_FILE, self.model.spec.to_json()), (HISTORY_FILE, self.history)):
-            (temporary / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        history = json.dumps(self.history, indent=1) + "\n"
+        (temporary / HISTORY_FILE).write_text(history, encoding="utf-8")
         files.remove(target)
         files.publish(temporary, target)
 
@@ -97,8 +97,9 @@ def train(
     log: Log,
 ) -> None:
     """Train the missing epochs and write the model into the store of the partial folder."""
-    trainer = _start(config, feed, partial)
+    trainer = _start(config, feed, partial, reporter)
     check_batches(trainer.model, feed)
+    explosion = Explosion(len(trainer.model.class_names), feed.labels.ndim > 1, reporter)
     schedule = schedule_of(config, feed.steps)
     start, until = len(trainer.history), config.until_epoch or config.epochs
     with reporter.task("train", (until - start) * feed.samples) as advance:
@@ -107,6 +108,7 @@ def train(
             with _timed(feed, epoch, reporter), seeded(config.seed, epoch):
                 result = _train_epoch(trainer, config, feed, schedule, epoch)
             check_finite(result, trainer.model, epoch)
+            explosion.check(result, epoch)
             point = _record(epoch, result, trainer.model, validation, feed.device)
             trainer.history.append(point | _statistics(trainer, config, epoch))
             if epoch + 1 < until:
@@ -187,12 +189,12 @@ def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
     return partial.scratch / f"epoch-{epoch:05d}"
 
 
-def _start(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Trainer:
+def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Reporter) -> Trainer:
     """Start from the last checkpoint of an interrupted run, the resumed model, or a new model."""
     checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
     source = checkpoints[-1] if checkpoints else config.resume
     if source is None:
-        return _trainer(config, feed, _create(config, feed.dataset).to(feed.device))
+        return _trainer(config, feed, _create(config, feed.dataset, reporter).to(feed.device))
     if source == config.resume:
         manifest = open_folder(source, "model")
         for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE, OBJECTIVE_FILE):
@@ -219,7 +221,7 @@ def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
     return Trainer(model, objective, plain, optimizer, [])
 
 
-def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
+def _create(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Classifier:
     """Create the model, with the weights of the checkpoint if one is given."""
     model = create(
         config.model,
@@ -236,7 +238,11 @@ def _create(config: TrainConfig, dataset: Dataset) -> Classifier:
         class_order=order_of(dataset.classes),
     )
     if config.checkpoint is not None:
-        load_weights(model, config.checkpoint, entry=config.entry, reset_head=config.reset_head)
+        loaded = load_weights(
+            model, config.checkpoint, entry=config.entry, reset_head=config.reset_head
+        )
+        for remark in loaded.remarks():
+            reporter.note(f"{config.checkpoint}: {remark}")
     return model
 
 

@@ -28,7 +28,7 @@ def prefixed(prefix: str, factor: float = 1) -> dict[str, Tensor]:
 def found(content: object, path, entry: str | None = None) -> tuple[dict[str, Tensor], list[str]]:
     """Write a file and find the weights in it."""
     (save_file if path.suffix == ".safetensors" else torch.save)(content, path)
-    return select_weights(read_tensors(path), STATE, entry, path)
+    return select_weights(read_tensors(path), STATE, entry, path)[:2]
 
 
 def assert_found(content: object, path, entry: str | None = None, factor: float = 1) -> None:
@@ -98,7 +98,7 @@ def test_an_averaged_model_of_torch(tmp_path):
     path = tmp_path / "averaged.pth"
     for content, entry in ((averaged, None), ({"model": {}, "model_ema": averaged}, "ema")):
         torch.save(content, path)
-        state, beside = select_weights(read_tensors(path), network.state_dict(), entry, path)
+        state, beside, _ = select_weights(read_tensors(path), network.state_dict(), entry, path)
         assert state.keys() == network.state_dict().keys()
         assert [name.rpartition(".")[2] for name in beside] == ["n_averaged"]
 
@@ -120,6 +120,23 @@ def test_unknown_entries_are_refused_with_the_known_ones(tmp_path, entry):
     message = f"an entry '{entry}', got the entries model, swa; give one of them"
     with pytest.raises(InputError, match=message):
         found(content, tmp_path / "some.pth", entry)
+
+
+@pytest.mark.parametrize("prefix", ["classifier.", "lit.resnet.", "momentum_encoder."])
+def test_any_other_prefix_of_all_weights_is_dropped(tmp_path, prefix):
+    content = prefixed(prefix) | prefixed("model.ema.", 3) | {f"{prefix}2.weight": torch.ones(1)}
+    path = tmp_path / "lit.ckpt"
+    torch.save({"state_dict": content}, path)
+    state, _, found = select_weights(read_tensors(path), STATE, None, path)
+    assert found == f"state_dict.{prefix}"
+    assert all(torch.equal(state[name], value) for name, value in STATE.items())
+
+
+def test_slowly_moving_copies_are_left_out(tmp_path):
+    content = prefixed("encoder_q.") | prefixed("encoder_k.", 2)
+    assert_found(content, tmp_path / "moco.pth")
+    with pytest.raises(InputError, match="one set of weights, got 2: student, teacher"):
+        found(prefixed("student.") | prefixed("teacher."), tmp_path / "two.pth")
 
 
 def test_two_sets_of_weights_need_a_choice(tmp_path):

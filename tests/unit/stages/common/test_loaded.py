@@ -110,9 +110,11 @@ class TestRefusals:
             refused(checkpoint=None, classes=None)
         assert stop.value.exit_code == 2
 
-    def test_checkpoint_without_classes(self, refused):
-        with pytest.raises(UsageError, match="no --classes"):
-            refused(classes=None)
+    def test_checkpoint_without_head(self, refused, foreign, tmp_path):
+        state = {n: v for n, v in foreign.state_dict().items() if not n.startswith("fc")}
+        torch.save(state, tmp_path / "backbone.pth")
+        with pytest.raises(InputError, match=r"2 \(fc.weight, fc.bias\) missing.*--reset-head of"):
+            refused(classes=None, checkpoint=tmp_path / "backbone.pth")
 
     def test_another_number_of_classes(self, refused):
         with pytest.raises(InputError, match=r"a head for 7 classes, got one for 10 classes"):

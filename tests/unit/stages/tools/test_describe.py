@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ectool.artifacts.store import read_manifest
 from ectool.stages.tools import describe
 
@@ -9,6 +11,8 @@ from ectool.stages.tools import describe
 def test_array_artifacts_and_folders(heatmaps, model):
     for path, kind, samples in ((heatmaps, "heatmaps", 200), (model, "model", 0)):
         manifest = read_manifest(path)
+        is_model = kind == "model"
+        described = {"model": json.loads((path / "model.json").read_text())} if is_model else {}
         assert describe.artifact(path) == {
             "artifact": str(path),
             "kind": kind,
@@ -16,6 +20,7 @@ def test_array_artifacts_and_folders(heatmaps, model):
             "id": manifest.id,
             "samples": samples,
             "findings": manifest.all_findings(),
+            **described,
         }
     assert "zero_maps_clean" in describe.artifact(heatmaps)["findings"]
 
