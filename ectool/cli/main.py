@@ -84,7 +84,6 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
         reporter.note(message)
     options = resolved(name, values)
     with remarks_as(reporter.note), _document_of_faults(as_json=values["json_"]):
-        importlib.import_module("ectool.stages.common.preflight").check_early(options)
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         result = stage.run(options, reporter)
         if isinstance(result, Outcome):

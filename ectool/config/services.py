@@ -88,6 +88,7 @@ class RunConfig(ForceOptions, DeviceOptions):
     file: Path = argument(
         f"Experiment file (TOML), or the name of a shipped one: {', '.join(EXPERIMENTS)}.",
         choices=EXPERIMENTS,
+        role="input",
     )
     output: Path | None = option(
         None,

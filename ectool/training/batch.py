@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ectool.models.objective import Labels
+from ectool.seeding import stream
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Position:
     step: int
     progress: float
     generator: torch.Generator
+
+
+def step_generator(seed: int, epoch: int, step: int) -> torch.Generator:
+    """Return the random numbers of a step, on the CPU."""
+    key = int(stream(seed, epoch, step, "objective").integers(2**63))
+    return torch.Generator().manual_seed(key)
 
 
 class BatchLoss(NamedTuple):

@@ -17,7 +17,7 @@ from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.stages.run.processes import run_ahead
-from ectool.types import SILENT, Outcome, Reporter, merged, within
+from ectool.types import SILENT, Outcome, Reporter, merged
 
 
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -41,8 +41,7 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     with reporter.task("run", len(table.seeds) * len(table.arms)) as advance:
         for seed in table.seeds:
             for name, arm in table.arms.items():
-                own = within(reporter, f"seed {seed}, {name}")
-                chain = Chain(experiment, seed, name, arm, own, told)
+                chain = Chain(experiment, seed, name, arm, reporter, told)
                 runs.append(chain.run())
                 outcomes += chain.outcomes
                 advance(1)

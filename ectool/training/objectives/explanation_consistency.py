@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn, optim
 
 from ectool.attacks.ball import LinfBall, Pixels, Weight, enter
@@ -26,6 +28,20 @@ SCORED = frozenset({"consistency", "permuted", "rate"})
 """Weightings that need explanation consistency; the others are `uniform` and `random`."""
 SUMS = ("similarity", "stability", "consistency", "weight", "square", "labelled", "compared")
 """Sums over the samples of an epoch; compared are those whose heatmaps were compared."""
+
+
+class LearnedImages(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        pixels: The images of the batch, some of them perturbed, in [0, 1].
+        weights: Weight of each image in the loss.
+        chosen: Positions of the perturbed images.
+    """
+
+    pixels: Pixels
+    weights: Float[Tensor, "n"]
+    chosen: Int64[Tensor, "m"]
 
 
 class ExplanationConsistency(Objective):
@@ -86,6 +102,10 @@ class ExplanationConsistency(Objective):
         position: Position,  # noqa: ARG002
     ) -> None:
         """Decide whether samples are scored in this epoch."""
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Do what :meth:`begin` does, which needs none of its arguments."""
         self.heatmaps.begin()
         self.gradient.begin()
         self.sums = []
@@ -100,15 +120,24 @@ class ExplanationConsistency(Objective):
 
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean weighted loss of the clean and the perturbed images."""
+        images = self.prepare(batch, position)
+        logits = model(images.pixels)
+        losses = batch.weights * sample_losses(logits, batch.labels)
+        return BatchLoss(self._combine(model, losses, images.weights), logits)
+
+    def prepare(self, batch: TrainingBatch, position: Position) -> LearnedImages:
+        """Return the images to learn from, and their weights, for any loss.
+
+        The weighting `rate` also needs the loss, so its weights are not complete.
+        """
         draw, mix = position.generator, self.settings["mix"]
         perturbed, background, seen = self._attack(batch, position)
         weights = self._weigh(batch, seen, draw)
         self.sums.append(_sums(seen, weights))
         perturbed = self._swap(batch.pixels, perturbed, background, draw)
         chosen = draw_images(len(weights), mix, draw, weights.device)
-        logits = model(batch.pixels.index_copy(0, chosen, perturbed[chosen]))
-        losses = batch.weights * sample_losses(logits, batch.labels)
-        return BatchLoss(self._combine(model, losses, weights), logits)
+        pixels = batch.pixels.index_copy(0, chosen, perturbed[chosen])
+        return LearnedImages(pixels, weights, chosen)
 
     def statistics(self) -> dict[str, float]:
         """Return means of E and its factors over the epoch, and the effective sample size."""

@@ -39,8 +39,7 @@ def validation_parts(subject: Subject) -> tuple[Part, ...]:
             f"without MaxBoxAcc, because its threshold needs other images: {fault}"
         )
         return ()
-    title = "heatmaps of validation images"
-    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation, title),)
+    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation),)
 
 
 def validation_key(subject: Subject) -> dict[str, str]:
