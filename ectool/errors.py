@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 MIN_BEGINNING = 2
 """Minimum number of letters of a beginning that stands for a whole name."""
@@ -19,9 +18,15 @@ class EctoolError(Exception):
         expected: What is accepted.
         got: What was found instead.
         fix: What to do, as an imperative.
+
+    Attributes:
+        result: Result that the command has nevertheless, which is printed before the error.
+        only_json: Whether it is printed with ``--json`` alone.
     """
 
     exit_code = 1
+    result: object = None
+    only_json = False
 
     def __init__(self, subject: str, *, expected: str, got: str, fix: str) -> None:
         self.subject = subject
@@ -82,23 +87,9 @@ class IntegrityError(EctoolError):
 
 
 class FaultyDataError(IntegrityError):
-    """A data set with faults.
+    """A data set with faults; its result is JSON values that describe all faults."""
 
-    Attributes:
-        document: JSON values that describe all faults; printed with ``--json``.
-    """
-
-    def __init__(
-        self,
-        subject: str,
-        *,
-        expected: str,
-        got: str,
-        fix: str,
-        document: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(subject, expected=expected, got=got, fix=fix)
-        self.document = dict(document or {})
+    only_json = True
 
 
 class QualityGateError(EctoolError):

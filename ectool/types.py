@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Advance = Callable[[int], None]
 """Called with the number of further items that are done."""
@@ -110,6 +110,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """What a stage tells of its result, besides the path.
+
+    Attributes:
+        tables: Cells by row and column, for people.
+        document: JSON values, for programs.
+        text: Text that replaces the path on stdout; None for the path.
+    """
+
+    tables: tuple[Mapping[str, Mapping[str, object]], ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Result of a stage that writes files.
 
@@ -118,11 +133,13 @@ class Outcome:
         is_new: Whether anything was computed or written; False where everything was up to date.
         findings: Problems of the artifacts, such as heatmaps that are all zero; also of artifacts
             that were up to date.
+        summary: What the stage tells of the content; None if that is nothing.
     """
 
     path: Path
     is_new: bool
     findings: tuple[Finding, ...] = ()
+    summary: Summary | None = None
 
 
 def merged(path: Path, outcomes: Iterable[Outcome]) -> Outcome:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,13 +19,13 @@ from ectool.cli import signals, streams
 from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
+from ectool.cli.results import check_stdout, told, with_stdout
 from ectool.cli.signature import with_signature
-from ectool.cli.text import examples_text, nested_lines, table_lines
+from ectool.cli.text import examples_text
 from ectool.cli.usage import usage_error
-from ectool.errors import FaultyDataError, UsageError
+from ectool.errors import EctoolError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
-from ectool.types import Outcome, Reporter, warn
 
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
@@ -82,13 +79,17 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     models = {name: command.model for name, command in COMMANDS.items()}
     for message in settings.check_variables(models, os.environ):
         reporter.note(message)
-    options = resolved(name, values)
-    with remarks_as(reporter.note), _document_of_faults(as_json=values["json_"]):
+    options, as_json = resolved(name, values), bool(values["json_"])
+    check_stdout(options, as_json=as_json)
+    with remarks_as(reporter.note):
         stage = importlib.import_module(f"ectool.stages.{command.module}")
-        result = stage.run(options, reporter)
-        if isinstance(result, Outcome):
-            result = _reported(result, reporter)
-    return _output(result, as_json=values["json_"], table=command.table) + b"\n"
+        try:
+            result = stage.run(options, reporter)
+        except EctoolError as error:
+            if (found := error.result) is not None and (as_json or not error.only_json):
+                streams.write(told(found, reporter, as_json=as_json, table=command.table))
+            raise
+        return told(result, reporter, as_json=as_json, table=command.table)
 
 
 def resolved(name: str, values: Mapping[str, Any]) -> Options:
@@ -104,47 +105,11 @@ def resolved(name: str, values: Mapping[str, Any]) -> Options:
     )
 
 
-@contextmanager
-def _document_of_faults(*, as_json: bool) -> Iterator[None]:
-    """Print the document of a data set with faults, where JSON is required, before the error."""
-    try:
-        yield
-    except FaultyDataError as error:
-        if as_json:
-            streams.write(_output(error.document, as_json=True) + b"\n")
-        raise
-
-
-def _reported(outcome: Outcome, reporter: Reporter) -> Path:
-    """Print `up to date` and the findings of a stage on stderr; return its path."""
-    if not outcome.is_new:
-        reporter.note(f"{outcome.path}: up to date")
-    warn(outcome, reporter)
-    return outcome.path
-
-
 def _flag(model: type[Options], name: str, value: object) -> object:
     """Return the value of a flag; a repeated flag equals one with commas."""
     if isinstance(value, list) and not is_argument(model, name):
         return ",".join(value)
     return value
-
-
-def _output(result: Path | dict[str, Any], *, as_json: bool, table: str | None = None) -> bytes:
-    """Return a result as bytes: a path, or a mapping as lines of text; either as JSON.
-
-    The bytes of a path are those of the file system, in any encoding of stdout.
-    """
-    if isinstance(result, Path):
-        if not as_json:
-            return os.fsencode(result)
-        describe = importlib.import_module("ectool.stages.tools.describe")
-        result = dict(describe.artifact(result))
-    if as_json:
-        return json.dumps(result, indent=1).encode()
-    rows = [] if table is None else table_lines(result[table])
-    lines = nested_lines({n: v for n, v in result.items() if n != table}) + rows
-    return streams.encode("\n".join(lines))
 
 
 _groups = {
@@ -186,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     """Run the command line, print its result or one line of error, and return the exit code."""
     try:
-        parsed = app(args=list(arguments), standalone_mode=False)
+        parsed = app(args=with_stdout(arguments), standalone_mode=False)
         if callable(parsed):
             streams.write(parsed())
             return 0

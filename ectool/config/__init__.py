@@ -13,6 +13,7 @@ from ectool.config.evaluate import (
     SUITES,
     EvaluateConfig,
 )
+from ectool.config.gates import STDOUT, GateOptions
 from ectool.config.groups import (
     DataOptions,
     DeviceOptions,
@@ -74,6 +75,7 @@ __all__ = [
     "REMOVAL_BASELINES",
     "SHARED_TABLE",
     "STAGES",
+    "STDOUT",
     "STUDY_TABLE",
     "SUITES",
     "WARMUP_FOLDER",
@@ -92,6 +94,7 @@ __all__ = [
     "EvaluateConfig",
     "ExperimentConfig",
     "ExplainConfig",
+    "GateOptions",
     "HeatmapOptions",
     "InspectConfig",
     "MapOptions",

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ectool.config.evaluation_attacks import EVALUATION_ATTACKS, attacks_help
+from ectool.config.gates import GateOptions
 from ectool.config.groups import (
     RADIUS,
     DataOptions,
@@ -98,7 +99,9 @@ Shares = Annotated[
 Distances = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], BeforeValidator(parse_list)]
 
 
-class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions):
+class EvaluateConfig(
+    ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions, GateOptions
+):
     """Options of `evaluate`."""
 
     PANEL = "robustness"
@@ -194,12 +197,12 @@ class EvaluateConfig(ModelOptions, DataOptions, HeatmapOptions, MapOptions, Devi
     seed: int = option(
         0, "Seed of all random numbers, including the bootstrap.", ge=0, panel=STATISTICS
     )
-    require: TextList = option(
-        (),
-        "Bounds that metrics must meet, in percent, e.g. 'bg_gap<=10,robust@2/255>=30'.",
+    baseline: Path | None = option(
+        None,
+        "Evaluation of the same images that bounds such as 'accuracy>=baseline-1' refer to.",
+        panel="gates",
         keyed=False,
-        main=True,
-        metavar="BOUND,...",
+        role="input",
     )
 
     @model_validator(mode="after")

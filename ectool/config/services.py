@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from ectool.config.gates import GateOptions
 from ectool.config.groups import (
     DATA_SETS,
     DATA_URI,
@@ -143,10 +144,12 @@ class ReportConfig(Options):
     )
 
 
-class CompareConfig(Options):
+class CompareConfig(GateOptions):
     """Options of `compare`."""
 
-    a: Path = argument("Evaluation folder A, the reference.", role="input")
+    a: Path = argument(
+        "Evaluation folder A, the reference and the baseline of bounds.", role="input"
+    )
     b: Path = argument("Evaluation folder B, of another model on the same images.", role="input")
     bootstrap: int = option(10_000, UNUSED, ge=100)
     seed: int = option(0, UNUSED, ge=0)

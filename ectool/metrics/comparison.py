@@ -109,6 +109,29 @@ def paired_comparison(
     return PairedDifference(found, "t", zero_mean_p_value(b - a))
 
 
+def interval_difference(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate ``second - first`` of metrics that have an interval, but no values of samples.
+
+    ``low = second.low - first.high, high = second.high - first.low``: 0 lies outside only where
+    both intervals are apart. That covers more than each interval does, also where both are of the
+    same samples and rise and fall together.
+
+    Args:
+        first: A value with its interval.
+        second: Another one.
+
+    Returns:
+        The difference; ends NaN where one has no interval, a spread where one is a spread.
+    """
+    return Estimate(
+        second.value - first.value,
+        second.low - first.high,
+        second.high - first.low,
+        min(first.n, second.n),
+        "spread" if "spread" in (first.kind, second.kind) else "interval",
+    )
+
+
 def _by_draws(
     differences: Float64[np.ndarray, "n"], draws: Integer[np.ndarray, "n"], confidence: float
 ) -> PairedDifference:

@@ -110,13 +110,14 @@ def _document(
 
 def _faulty(document: Mapping[str, Any]) -> FaultyDataError:
     count = document["bad"]
-    return FaultyDataError(
+    error = FaultyDataError(
         document["data"],
         expected=f"{sum(document['read'].values())} readable samples",
         got=f"{count} {'fault' if count == 1 else 'faults'}, named above",
         fix="restore these files, or make the artifact again with --resume",
-        document=document,
     )
+    error.result = document
+    return error
 
 
 def _splits(config: DataCheckConfig, faults: Faults) -> tuple[str, ...]:

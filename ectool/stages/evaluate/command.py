@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ectool.config import EvaluateConfig
-from ectool.stages.common.layout import RESULTS_FILE
+from ectool.datasets.fingerprint import fingerprints
 from ectool.stages.evaluate import many_models as audit
-from ectool.stages.evaluate.gates import check_bounds, parse_bounds
+from ectool.stages.evaluate.conclusion import conclude
+from ectool.stages.evaluate.gates.baseline import check_baseline
+from ectool.stages.evaluate.gates.parse import parse_bounds
+from ectool.stages.evaluate.leaderboard import Standing
 from ectool.stages.evaluate.one_model import evaluate, open_variants
 from ectool.stages.evaluate.results import read_metrics
-from ectool.types import SILENT, Outcome, Reporter, warn
+from ectool.types import SILENT, Outcome, Reporter
 
 
 def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -18,16 +21,16 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
 
     Raises:
         UsageError: A bound of `require` is not valid, or of a suite that is not measured.
-        InputError: Model or data are missing or do not fit each other.
+        InputError: Model, data or baseline are missing or do not fit each other.
         OutputExistsError: The output exists, is of something else, and `force` is off.
         FailedModelsError: Some of several models failed; the others have been evaluated.
         QualityGateError: A metric misses a bound of `require`; everything has been written.
     """
     if config.models:
         return audit.run(config, reporter)
-    bounds = parse_bounds(config.require, config.suite)
-    outcome = evaluate(config, open_variants(config, reporter), reporter)
-    if bounds:
-        warn(outcome, reporter)  # before an error, with which no outcome is returned
-        check_bounds(read_metrics(config.output), bounds, config.output / RESULTS_FILE)
-    return outcome
+    bounds = parse_bounds(config.require, config.suite, has_baseline=config.baseline is not None)
+    variants = open_variants(config, reporter)
+    check_baseline(config.baseline, config.output, bounds, fingerprints(variants))
+    outcome = evaluate(config, variants, reporter)
+    metrics = read_metrics(config.output)
+    return conclude(config, outcome, bounds, [Standing("", config.model, "ok", None, "", metrics)])

@@ -16,11 +16,14 @@ from ectool.artifacts import files
 from ectool.artifacts.manifest import FILE_NAME, library_versions
 from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset
+from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.shared import shared
-from ectool.errors import EctoolError, FailedModelsError, OutputExistsError
+from ectool.errors import EctoolError, OutputExistsError
 from ectool.machine import is_of_disk
 from ectool.stages.common.layout import RESULTS_FILE
-from ectool.stages.evaluate.gates import check_bounds, parse_bounds
+from ectool.stages.evaluate.conclusion import conclude
+from ectool.stages.evaluate.gates.baseline import check_baseline
+from ectool.stages.evaluate.gates.parse import parse_bounds
 from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE, Standing, leaderboard, results
 from ectool.stages.evaluate.model_list import ListedModel, listed_models
@@ -43,18 +46,15 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
         FailedModelsError: Models failed; the others have been evaluated.
         QualityGateError: A model misses a bound of `require`; everything has been written.
     """
-    bounds = parse_bounds(config.require, config.suite)
+    bounds = parse_bounds(config.require, config.suite, has_baseline=config.baseline is not None)
     models = listed_models(config.models)
     with _held(config.output) as scratch:
         opened = open_variants(config, reporter)
         check_suites(config, opened, reporter)
+        check_baseline(config.baseline, config.output, bounds, fingerprints(opened))
         with shared(opened, scratch) as variants:
             standings, outcome = _evaluate_all(config, models, variants, reporter)
-    _check_failures(config.output, standings)
-    for one in standings:
-        where = config.output / one.name / RESULTS_FILE
-        check_bounds(one.metrics, bounds, where, model=one.name)
-    return outcome
+    return conclude(config, outcome, bounds, standings)
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _evaluated(
 ) -> tuple[Standing, Outcome]:
     """Evaluate one model as if it were the only one; return its standing and the outcome."""
     output = config.output / model.name
-    update = {**model.options, "models": (), "require": (), "output": output}
+    update = {**model.options, "models": (), "output": output}
     try:
         outcome = evaluate(config.model_copy(update=update), variants, reporter)
         metrics = read_metrics(output)
@@ -164,19 +164,3 @@ def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]
 
 def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.read_bytes() == data
-
-
-def _check_failures(output: Path, standings: Sequence[Standing]) -> None:
-    """Check that every model has been evaluated.
-
-    Raises:
-        FailedModelsError: Some models failed.
-    """
-    failed = [one.name for one in standings if one.status == "failed"]
-    if failed:
-        raise FailedModelsError(
-            str(output),
-            expected=f"all {len(standings)} models to be evaluated",
-            got=f"{len(failed)} that failed: {', '.join(failed)}",
-            fix=f"see their errors in {output / RESULTS_FILE}",
-        )

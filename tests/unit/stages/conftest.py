@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,26 @@ import pytest
 import torch
 from PIL import Image
 
+from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.artifacts.schema import Arrays
-from ectool.config import DataOptions, ModelOptions
+from ectool.artifacts.store import read_manifest
+from ectool.config import DataOptions, EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.models.classifier import Classifier
+from ectool.reports.evaluation import RESULTS_VERSION
 from ectool.stages.common.found_models import find_model
-from ectool.stages.common.inputs import open_data
+from ectool.stages.common.inputs import data_source, open_data
 from ectool.stages.common.loaded import loaded_model
+from ectool.stages.evaluate.metrics import metrics
+from ectool.stages.evaluate.suites.base import Resampling
+from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.types import Advance
 
 PER_CLASS, SIDE = 3, 32
+LENGTH, CLASSES, MAP = 30, 10, 4
 
 
 class Listener:
@@ -63,12 +71,12 @@ def few(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         masks = digits.annotations(rows).masks
         assert masks is not None
         for number, (image, mask) in enumerate(zip(digits.images(rows), masks, strict=True)):
-            for folder, pixels in (
+            for place, pixels in (
                 (root / name, image.transpose(1, 2, 0)),
                 (root / "masks" / name, mask.astype(np.uint8) * 255),
             ):
-                folder.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(folder / f"{number}.png")
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(place / f"{number}.png")
     return root
 
 
@@ -135,3 +143,87 @@ def write() -> Callable[..., Path]:
             return partial.publish()
 
     return write_all
+
+
+@pytest.fixture(scope="session")
+def make_evaluation(
+    write: Callable[..., Path], few: Path, few_digits: Dataset
+) -> Callable[..., Path]:
+    """Return a function that writes an evaluation of `few` by a model of a certain skill."""
+    options = DataOptions(data=f"imagefolder:{few}", size=SIDE)
+    source = data_source(options, "all", few_digits)
+
+    def evaluation(
+        path: Path,
+        skill: float,
+        seed: int,
+        *,
+        reverse: bool = False,
+        known: Sequence[str] | None = None,
+        arrays: tuple[str, ...] = (),
+        data: str | None = None,
+        fingerprint: str | None = None,
+        radii: tuple[str, ...] = ("2/255", "8/255"),
+        steps: int = 5,
+        **attack: int,
+    ) -> Path:
+        generator = np.random.default_rng(seed)
+        order = slice(None, None, -1) if reverse else slice(None)
+        names = np.array(known or few_digits.sample_ids, np.dtypes.StringDType())
+        ids, labels = {"sample_id": names[order]}, few_digits.labels[order]
+        right = np.eye(CLASSES)[few_digits.labels]
+
+        def predictions(name: str) -> Arrays:
+            noise = generator.normal(size=(LENGTH, CLASSES))
+            logits = (noise + skill * right)[order].astype("f")
+            return {**ids, "label": labels, f"{name}/logits": logits}
+
+        original = predictions("original")
+        kinds = {"predictions.zarr": "predictions"}
+        write(path / "predictions.zarr", "predictions", original)
+        for radius in radii:
+            name = f"pgd{steps}-linf-{radius.replace('/', '_')}"
+            kinds[f"attacks/{name}.zarr"] = "predictions"
+            attacked = predictions(name)
+            write(path / f"attacks/{name}.zarr", "predictions", attacked, steps=steps, **attack)
+        maps = generator.random((LENGTH, MAP, MAP)).astype(np.float16)[order]
+        consistency = (generator.random(LENGTH) * skill / 4).astype("f")
+        consistency[3] = np.nan
+        own = {
+            "cams.zarr": {
+                "label": labels,
+                "target": labels,
+                "clean": maps,
+                "logits_clean": original["original/logits"],
+            },
+            "weights.zarr": {
+                "similarity": consistency[order],
+                "stability": consistency[order],
+                "explanation_consistency": consistency[order],
+                "weight": np.ones(LENGTH, "f"),
+            },
+        }
+        for file in arrays:
+            kinds[file] = {"cams.zarr": "heatmaps", "weights.zarr": "weights"}[file]
+            write(path / file, kinds[file], ids | own[file])
+        with Artifact(path / "predictions.zarr") as found:
+            evaluated = Evaluated(("original",), {"predictions.zarr": found}, config={}, classes=())
+            measured = metrics(evaluated, ("classification",), Resampling(100, 0))
+        results = {
+            "version": RESULTS_VERSION,
+            "metrics": measured,
+            "tables": {},
+            "data": {"variants": {"original": fingerprint or source.fingerprint}},
+            "suites": ["classification", "robustness", "localization", "stability"],
+            "parts": {file: read_manifest(path / file).id for file in kinds},
+            "configuration": EvaluateConfig(
+                model="-", output=path, eps=radii, steps=steps, attacks="pgd", corruptions=()
+            ).keyed(),
+        }
+        (path / "results.json").write_text(json.dumps(results))
+        own_source = source.model_copy(update={"data": data or source.data})
+        recipe = Recipe(kind="evaluation", stage="evaluate", config={}, source=own_source)
+        folder.seal(path, recipe, length=LENGTH)
+        return path
+
+    return evaluation

@@ -195,7 +195,7 @@ def test_the_error_holds_what_the_document_of_good_data_holds(own):
     (folder / "train" / "cat" / "1.png").write_bytes(b"no image")
     with pytest.raises(FaultyDataError, match="got 1 fault, named above") as raised:
         checked(uri.format(folder))
-    document = raised.value.document
+    document = raised.value.result
     assert document.keys() == good.keys()
     assert (good["bad"], good["faults"]) == (0, [])
     assert document["bad"] == len(document["faults"]) == 1

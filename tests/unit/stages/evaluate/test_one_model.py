@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from written_evaluations import write_as_version_2
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
+from ectool.cli.main import main
 from ectool.config import CompareConfig, DataOptions, EvaluateConfig
 from ectool.datasets.base import VARIANTS
 from ectool.errors import (
@@ -193,6 +195,62 @@ class TestGate:
     def test_a_metric_that_was_not_measured(self, config, evaluation):
         with pytest.raises(UsageError, match=r"--require: expected a metric of .* got 'beauty'"):
             evaluate.run(config(evaluation, require=("beauty>=1",)))
+
+    @pytest.fixture
+    def call(self, config, own, capsys, tmp_path):
+        """Return a function that evaluates again on the command line: code, stdout, stderr."""
+        values = config(own).model_dump(mode="json", exclude_defaults=True)
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        file = tmp_path / "options.toml"
+        file.write_text("\n".join(["[evaluate]", *lines]))
+
+        def run(*arguments):
+            with pytest.raises(SystemExit) as stop:
+                main(["evaluate", "--config", str(file), *map(str, arguments)])
+            return stop.value.code, *capsys.readouterr()
+
+        return run
+
+    def test_json_holds_metrics_and_every_gate_also_of_a_missed_one(self, call, own):
+        code, out, err = call("--require", "accuracy>=0,accuracy.low>=101,nll>=0", "--json")
+        document = json.loads(out)
+        assert code == 6
+        assert document["metrics"] == read_metrics(own)
+        assert [gate["passed"] for gate in document["gates"]] == [True, False, True]
+        assert document["kind"] == "evaluation"
+        assert err.splitlines()[0].endswith("up to date")
+        assert err.splitlines()[-1].startswith("error: accuracy@original.low: expected >= 101 %")
+
+    def test_people_read_tables_on_stderr_and_the_path_is_data(self, call, own):
+        code, out, err = call("--require", "accuracy>=0")
+        assert (code, out) == (0, f"{own}\n")
+        names = [line.split()[0] for line in err.splitlines()]
+        assert set(read_metrics(own)) <= set(names)
+        assert "accuracy@original >= 0 %  passed" in err
+        code, out, err = call("--require", "accuracy>=101", "--quiet")
+        assert (code, out) == (6, f"{own}\n")
+        assert len(err.splitlines()) == 1
+
+    def test_markdown_is_data_where_it_has_no_file(self, call, own, tmp_path):
+        code, out, err = call("--require", "accuracy>=101", "--md", "--junit", tmp_path / "j.xml")
+        assert code == 6
+        assert out.startswith("### ❌ ectool evaluate: 1 of 1 gate missed\n")
+        assert "accuracy@original" in err.splitlines()[-1]
+        assert len(ET.parse(tmp_path / "j.xml").findall("testsuite/testcase/failure")) == 1
+
+    def test_noise_against_a_baseline_fails_nothing(self, call, own, evaluation, tmp_path):
+        code, out, _ = call("--baseline", evaluation, "--require", "accuracy>=baseline", "--json")
+        assert code == 0
+        assert json.loads(out)["gates"][0]["baseline"]["difference"] == 0
+        assert call("--baseline", evaluation, "--require", "accuracy>=baseline+1")[0] == 0
+        assert call("--baseline", evaluation, "--require", "accuracy>=baseline+50")[0] == 6
+
+    def test_a_baseline_of_other_images_is_exit_3(self, call, config, tmp_path):
+        options = {"limit": 20, "suite": "classification"}
+        other = evaluate.run(config(tmp_path / "other", **options)).path
+        code, out, err = call("--baseline", other, "--require", "accuracy>=baseline")
+        assert (code, out) == (3, "")
+        assert len(err.splitlines()) == 1
 
     def test_a_bound_of_a_suite_that_is_not_measured_is_refused_at_once(self, config, tmp_path):
         with pytest.raises(UsageError, match=r"of faithfulness; add faithfulness to --suite$"):

@@ -3,110 +3,29 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap
 
-from ectool.artifacts import folder
-from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.store import read_manifest
+from ectool.artifacts.artifact import Artifact
 from ectool.cli.main import main
-from ectool.config import CompareConfig, DataOptions, EvaluateConfig
+from ectool.config import CompareConfig
 from ectool.errors import InputError
-from ectool.stages.common.inputs import data_source
 from ectool.stages.evaluate.metrics import columns
 from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.stages.tools import compare
 
-N, CLASSES, SIDE, MAP = 30, 10, 32, 4
-RADII = ("2/255", "8/255")
-
-
-@pytest.fixture(scope="module")
-def make(write, few, few_digits):
-    """Return a function that writes an evaluation of `few` by a model of a certain skill."""
-    options = DataOptions(data=f"imagefolder:{few}", size=SIDE)
-    source = data_source(options, "all", few_digits)
-
-    def evaluation(
-        path,
-        skill,
-        seed,
-        *,
-        reverse=False,
-        known=None,
-        arrays=(),
-        data=None,
-        fingerprint=None,
-        radii=RADII,
-        steps=5,
-        **attack,
-    ):
-        generator = np.random.default_rng(seed)
-        order = slice(None, None, -1) if reverse else slice(None)
-        names = np.array(known or few_digits.sample_ids, np.dtypes.StringDType())
-        ids, labels = {"sample_id": names[order]}, few_digits.labels[order]
-        right = np.eye(CLASSES)[few_digits.labels]
-
-        def predictions(name):
-            noise = generator.normal(size=(N, CLASSES))
-            logits = (noise + skill * right)[order].astype("f")
-            return {**ids, "label": labels, f"{name}/logits": logits}
-
-        original = predictions("original")
-        kinds = {"predictions.zarr": "predictions"}
-        write(path / "predictions.zarr", "predictions", original)
-        for radius in radii:
-            name = f"pgd{steps}-linf-{radius.replace('/', '_')}"
-            kinds[f"attacks/{name}.zarr"] = "predictions"
-            attacked = predictions(name)
-            write(path / f"attacks/{name}.zarr", "predictions", attacked, steps=steps, **attack)
-        maps = generator.random((N, MAP, MAP)).astype(np.float16)[order]
-        consistency = (generator.random(N) * skill / 4).astype("f")
-        consistency[3] = np.nan
-        own = {
-            "cams.zarr": {
-                "label": labels,
-                "target": labels,
-                "clean": maps,
-                "logits_clean": original["original/logits"],
-            },
-            "weights.zarr": {
-                "similarity": consistency[order],
-                "stability": consistency[order],
-                "explanation_consistency": consistency[order],
-                "weight": np.ones(N, "f"),
-            },
-        }
-        for file in arrays:
-            kinds[file] = {"cams.zarr": "heatmaps", "weights.zarr": "weights"}[file]
-            write(path / file, kinds[file], ids | own[file])
-        results = {
-            "data": {"variants": {"original": fingerprint or source.fingerprint}},
-            "suites": ["classification", "robustness", "localization", "stability"],
-            "parts": {file: read_manifest(path / file).id for file in kinds},
-            "configuration": EvaluateConfig(
-                model="-", output=path, eps=radii, steps=steps, attacks="pgd", corruptions=()
-            ).keyed(),
-        }
-        (path / "results.json").write_text(json.dumps(results))
-        own_source = source.model_copy(update={"data": data or source.data})
-        recipe = Recipe(kind="evaluation", stage="evaluate", config={}, source=own_source)
-        folder.seal(path, recipe, length=N)
-        return path
-
-    return evaluation
-
-
+N = 30
 BOTH = ("cams.zarr", "weights.zarr")
 
 
 @pytest.fixture(scope="module")
-def pair(make, tmp_path_factory):
+def pair(make_evaluation, tmp_path_factory):
     root = tmp_path_factory.mktemp("pair")
-    a = make(root / "a", skill=1, seed=0, arrays=BOTH)
-    return a, make(root / "b", skill=4, seed=1, arrays=BOTH)
+    a = make_evaluation(root / "a", skill=1, seed=0, arrays=BOTH)
+    return a, make_evaluation(root / "b", skill=4, seed=1, arrays=BOTH)
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +105,10 @@ def test_an_evaluation_does_not_differ_from_itself(pair):
         assert (entry["p_holm"], entry["better"]) == (1, None)
 
 
-def test_samples_are_joined_on_their_ids(make, found, pair, tmp_path):
-    turned = make(tmp_path / "b", skill=4, seed=1, arrays=("weights.zarr",), reverse=True)
+def test_samples_are_joined_on_their_ids(make_evaluation, found, pair, tmp_path):
+    turned = make_evaluation(
+        tmp_path / "b", skill=4, seed=1, arrays=("weights.zarr",), reverse=True
+    )
     again = compare.run(CompareConfig(a=pair[0], b=turned))
     for name, entry in again["metrics"].items():
         assert {**entry, "p_holm": 0, "better": 0} == {
@@ -200,38 +121,38 @@ def test_samples_are_joined_on_their_ids(make, found, pair, tmp_path):
 
 
 @pytest.mark.parametrize("only", ["a", "b"])
-def test_a_sample_that_only_one_has_is_named(make, pair, few_digits, tmp_path, only):
+def test_a_sample_that_only_one_has_is_named(make_evaluation, pair, few_digits, tmp_path, only):
     other = [*few_digits.sample_ids[:-1], "stranger"]
-    strange = make(tmp_path / "x", skill=1, seed=2, known=other)
+    strange = make_evaluation(tmp_path / "x", skill=1, seed=2, known=other)
     config = {"a": strange, "b": pair[0]} if only == "a" else {"a": pair[0], "b": strange}
     with pytest.raises(InputError, match=r"1 missing, the first .*; evaluate both models on the"):
         compare.run(CompareConfig(**config))
 
 
-def test_other_images_are_refused(make, pair, tmp_path):
-    other = make(tmp_path / "x", skill=1, seed=2, fingerprint="f" * 64)
+def test_other_images_are_refused(make_evaluation, pair, tmp_path):
+    other = make_evaluation(tmp_path / "x", skill=1, seed=2, fingerprint="f" * 64)
     with pytest.raises(InputError, match=r"expected the original images of .*got ffffffffffff;"):
         compare.run(CompareConfig(a=pair[0], b=other))
 
 
-def test_unequal_attacks_are_not_compared(make, pair, tmp_path, listener):
-    other = make(tmp_path / "x", skill=1, seed=2, restarts=2)
+def test_unequal_attacks_are_not_compared(make_evaluation, pair, tmp_path, listener):
+    other = make_evaluation(tmp_path / "x", skill=1, seed=2, restarts=2)
     metrics = compare.run(CompareConfig(a=pair[0], b=other), listener)["metrics"]
     assert not any(name.startswith("robust") for name in metrics)
     assert listener.notes[0].startswith("without attacks/pgd5-linf-2_255.zarr: made with other")
 
 
-def test_attacks_of_one_are_left_out(make, pair, tmp_path):
-    stronger = make(tmp_path / "x", skill=1, seed=2, steps=7)
+def test_attacks_of_one_are_left_out(make_evaluation, pair, tmp_path):
+    stronger = make_evaluation(tmp_path / "x", skill=1, seed=2, steps=7)
     assert "robust@2/255" not in compare.run(CompareConfig(a=pair[0], b=stronger))["metrics"]
-    other = make(tmp_path / "y", skill=1, seed=2, radii=("8/255", "0.3"))
+    other = make_evaluation(tmp_path / "y", skill=1, seed=2, radii=("8/255", "0.3"))
     names = compare.run(CompareConfig(a=pair[0], b=other))["metrics"]
     assert [name for name in names if name.startswith("robust")] == ["robust@8/255"]
 
 
-def test_without_the_images_there_is_no_localization(make, pair, tmp_path, listener):
+def test_without_the_images_there_is_no_localization(make_evaluation, pair, tmp_path, listener):
     gone = f"imagefolder:{tmp_path / 'gone'}"
-    moved = make(tmp_path / "x", skill=1, seed=2, arrays=BOTH, data=gone)
+    moved = make_evaluation(tmp_path / "x", skill=1, seed=2, arrays=BOTH, data=gone)
     names = compare.run(CompareConfig(a=moved, b=pair[1]), listener)["metrics"]
     assert "mask_iou" not in names
     assert "explanation_consistency" in names
@@ -243,13 +164,13 @@ def test_no_evaluation(tmp_path, pair):
         compare.run(CompareConfig(a=pair[0], b=tmp_path / "nothing"))
 
 
-def test_columns_follow_the_predictions(write, make, read, tmp_path):
-    path = make(tmp_path / "e", skill=2, seed=3, arrays=("weights.zarr",))
+def test_columns_follow_the_predictions(write, make_evaluation, read, tmp_path):
+    path = make_evaluation(tmp_path / "e", skill=2, seed=3, arrays=("weights.zarr",))
     weights = {name: values[::-1] for name, values in read(path / "weights.zarr").items()}
     turned = write(tmp_path / "turned.zarr", "weights", weights)
     with (
-        compare.Artifact(path / "predictions.zarr") as predictions,
-        compare.Artifact(turned) as other,
+        Artifact(path / "predictions.zarr") as predictions,
+        Artifact(turned) as other,
     ):
         parts = {"predictions.zarr": predictions, "weights.zarr": other}
         evaluated = Evaluated(("original",), parts, config={}, classes=())
@@ -282,6 +203,21 @@ class TestCommandLine:
         assert rows["accuracy@original"][0] == f"{found['metrics']['accuracy@original']['a']:.4f}"
         assert rows["nll"][-1] == "b"
         assert len({len(line) for line in lines[3:]}) == 1
+
+    def test_a_missed_bound_is_exit_6_and_hides_nothing(self, capsys, pair, found, tmp_path):
+        files = ("--md", tmp_path / "a.md", "--junit", tmp_path / "a.xml")
+        bounds = ("--require", "accuracy>=baseline,nll<=baseline,accuracy.low>=baseline")
+        code, out = self.call(capsys, *pair, "--json", *bounds, *files)
+        assert code == 0
+        code, out = self.call(capsys, *reversed(pair), "--json", *bounds, *files)
+        document = json.loads(out)
+        assert code == 6
+        assert document["metrics"].keys() == found["metrics"].keys()
+        assert [gate["passed"] for gate in document["gates"]] == [False] * 3
+        assert len(ET.parse(tmp_path / "a.xml").findall("testsuite/testcase/failure")) == 3
+        text = (tmp_path / "a.md").read_text()
+        assert text.startswith("### ❌ ectool compare: 3 of 3 gates missed")
+        assert all(f"`{name}`" in text for name in found["metrics"])
 
     def test_a_missing_evaluation_is_exit_3(self, capsys, pair, tmp_path):
         assert self.call(capsys, pair[0], tmp_path / "nothing")[0] == 3

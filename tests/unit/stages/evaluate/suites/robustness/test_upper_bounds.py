@@ -11,7 +11,8 @@ from ectool.config import EvaluateConfig
 from ectool.errors import QualityGateError
 from ectool.stages import evaluate
 from ectool.stages.common.loaded import load_folder
-from ectool.stages.evaluate.gates import check_bounds, parse_bound
+from ectool.stages.evaluate.gates.check import check_bounds
+from ectool.stages.evaluate.gates.parse import parse_bound
 
 OPTIONS = {
     **{"suite": ("robustness",), "steps": 4, "bootstrap": 100, "corruptions": ()},
@@ -80,12 +81,14 @@ def test_a_gate_is_not_passed_by_an_upper_bound(results):
 
 
 def test_bounds_of_marked_values(tmp_path):
-    metrics = {"robust@2/255": {"value": 0.8, "upper_bound": "why"}}
-    check_bounds(metrics, [parse_bound("robust@2/255<=90")], tmp_path)
-    with pytest.raises(QualityGateError, match="upper bound, 80 %: why; see"):
-        check_bounds(metrics, [parse_bound("robust@2/255>=30")], tmp_path)
-    with pytest.raises(QualityGateError, match="got 80 %;"):
-        check_bounds(metrics, [parse_bound("robust@2/255>=90")], tmp_path)
+    entry = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 9, "upper_bound": "why"}
+    bounds = [parse_bound(f"robust@2/255{end}") for end in ("<=90", ">=30", ">=90")]
+    gates = check_bounds({"robust@2/255": entry}, bounds, tmp_path)
+    assert [gate.missed for gate in gates] == [
+        None,
+        "no more than an upper bound, 80 %: why",
+        "80 %",
+    ]
 
 
 def test_probabilities_are_measured_as_the_logits_behind_them(results):

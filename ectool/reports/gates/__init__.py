@@ -1,0 +1,1 @@
+"""Outcome of gates for pull requests and CI systems: Markdown and JUnit XML."""

@@ -1,0 +1,1 @@
+"""Gates: bounds that evaluations must meet, e.g. in continuous integration."""
