@@ -36,7 +36,7 @@ printed once.
 permission, too many open files, a missing package, stdout closed or full |
 | 4 | the output exists with another key; the error names what differs; `--force` moves it aside |
 | 5 | integrity failure: bytes differ from those that were written |
-| 6 | a bound of `evaluate --require` was missed |
+| 6 | a bound of `--require` was missed |
 | 130 | interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command continues |
 | 141 | the reader of stdout or stderr has closed it |
 

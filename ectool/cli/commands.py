@@ -81,7 +81,9 @@ COMMANDS = {
         (
             "ectool evaluate --model run/plain --data digits --output run/eval",
             "ectool evaluate --models 'run/*/model' --data digits --output run/audit",
-            "ectool evaluate --model run/ec --require 'accuracy>=90,bg_gap<=10' --output run/gate",
+            "ectool evaluate --model run/ec --require 'accuracy.low>=90,bg_gap<=9' --output gate",
+            "ectool evaluate --model run/ec --output run/new --baseline run/eval "
+            "--require 'accuracy>=baseline-1' --md gates.md",
         ),
     ),
     "adopt": Command(
@@ -127,7 +129,10 @@ COMMANDS = {
         "tools.compare",
         "Test which metrics differ between two evaluations of the same images.",
         SERVICES,
-        ("ectool compare run/eval/plain run/eval/ec",),
+        (
+            "ectool compare run/eval/plain run/eval/ec",
+            "ectool compare run/eval/plain run/eval/ec --require 'accuracy>=baseline-1' --json",
+        ),
         table="metrics",
     ),
     "agree": Command(

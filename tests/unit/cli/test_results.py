@@ -8,9 +8,10 @@ import pytest
 from ectool.cli.results import check_stdout, told, with_stdout
 from ectool.config import CompareConfig, EvaluateConfig
 from ectool.errors import UsageError
-from ectool.types import Outcome, Summary
+from ectool.types import Finding, Outcome, Summary
 
 TABLE = {"nll": {"value": "1.5"}}
+ODD = Finding("odd", Path("nowhere"), "odd", "odd")
 GATE = {"gate": "nll <= 1", "passed": False, "found": "1.5"}
 
 
@@ -20,6 +21,9 @@ class Notes:
 
     def note(self, message):
         self.notes.append(message)
+
+    def warn(self, message):
+        self.notes.append(f"warning: {message}")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +52,9 @@ def test_stdout_gets_one_document():
 
 def test_people_read_tables_on_stderr_and_programs_json():
     summary, notes = Summary(({}, TABLE), {"gates": [GATE]}), Notes()
-    outcome = Outcome(Path("nowhere"), is_new=False, findings=("odd",), summary=summary)
+    outcome = Outcome(Path("nowhere"), is_new=False, findings=(ODD,), summary=summary)
     assert told(outcome, notes, as_json=False) == b"nowhere\n"
-    assert notes.notes == ["nowhere: up to date", "warning: odd", "     value\nnll    1.5"]
+    assert notes.notes == ["nowhere: up to date", "warning: nowhere: odd", "     value\nnll    1.5"]
     assert json.loads(told(outcome, notes, as_json=True)) == {
         "artifact": "nowhere",
         "gates": [GATE],
