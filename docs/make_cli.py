@@ -25,7 +25,8 @@ table per command; `[defaults]` holds what several share. stdout carries the art
 JSON document with `--json`; everything else goes to stderr: progress, notes, `PATH: up to date`
 where nothing had to be computed, and each finding of an artifact that can spoil results, such as
 heatmaps that are all zero, as `warning: PATH: …`, also where it was up to date. Each line is
-printed once.
+printed once. On a terminal, bars show the progress; otherwise each step that lasts a second has a
+line, and one more every ten seconds, with rate and time left, and no control characters.
 
 | exit code | meaning |
 | --- | --- |

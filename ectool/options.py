@@ -208,6 +208,11 @@ def is_argument(model: type[BaseModel], name: str) -> bool:
     return bool(_extra(model, name).get("argument", False))
 
 
+def flag_of(model: type[BaseModel], name: str) -> str:
+    """Return the flag of a field; of an argument its name in capitals."""
+    return name.upper() if is_argument(model, name) else "--" + name.replace("_", "-")
+
+
 def role_of(model: type[BaseModel], name: str) -> Role:
     """Return what the command does with the path that a field names."""
     role: Role = _extra(model, name).get("role", "")

@@ -90,6 +90,36 @@ SILENT = SilentReporter()
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """A reporter whose tasks have other names.
+
+    Attributes:
+        reporter: Receives everything.
+        rename: Maps the description of a task to its new one.
+    """
+
+    reporter: Reporter
+    rename: Callable[[str], str]
+
+    def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a progress display under the new name."""
+        return self.reporter.task(self.rename(description), total)
+
+    def note(self, message: str) -> None:
+        """Show one line of text."""
+        self.reporter.note(message)
+
+    def warn(self, message: str) -> None:
+        """Show a warning."""
+        self.reporter.warn(message)
+
+
+def within(reporter: Reporter, place: str) -> Renamed:
+    """Return a reporter whose tasks begin with the place that they belong to."""
+    return Renamed(reporter, lambda description: f"{place}: {description}")
+
+
+@dataclass(frozen=True)
 class Finding:
     """A problem of an artifact that can spoil results.
 

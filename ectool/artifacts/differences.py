@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ectool.artifacts.manifest import Manifest, Parent, Recipe
+from ectool.errors import OutputExistsError
 from ectool.options import format_value
 
 SHOWN = 4
 """Maximum number of differences in a message."""
+WITHOUT = "something without a manifest"
 LONGEST = 40
 """Maximum number of characters of a value in a message."""
 NONE = "none"
@@ -23,12 +26,22 @@ def described(found: Manifest | None, wanted: Recipe) -> str:
         wanted: Recipe of the output that a command would write.
     """
     if found is None:
-        return "something without a manifest"
+        return WITHOUT
     if found.kind != wanted.kind:
         return f"an artifact of kind {found.kind}, not {wanted.kind}"
     differs = list(differences(found.recipe, wanted)) or [f"key {found.key[:12]}"]
     more = f", and {len(differs) - SHOWN} more" if len(differs) > SHOWN else ""
     return f"another one ({', '.join(differs[:SHOWN])}{more})"
+
+
+def in_the_way(output: Path, got: str) -> OutputExistsError:
+    """Return the error for an existing output that is another one."""
+    return OutputExistsError(
+        str(output),
+        expected="no output, or one of the same inputs and options",
+        got=got,
+        fix="choose another --output, or --force to move it aside",
+    )
 
 
 def differences(before: Recipe, after: Recipe) -> Iterator[str]:

@@ -18,13 +18,13 @@ from typing import Any
 from ectool.artifacts import files, versions, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
-from ectool.artifacts.differences import described
+from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.own import restore_own, save_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
-from ectool.errors import InputError, IntegrityError, OutputExistsError
+from ectool.errors import InputError, IntegrityError
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
@@ -40,12 +40,7 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
         files.remove(partial_folder(output, recipe))
         return True
     if not force:
-        raise OutputExistsError(
-            str(output),
-            expected="no output, or one of the same inputs and options",
-            got=described(manifest, recipe),
-            fix="choose another --output, or --force to move it aside",
-        )
+        raise in_the_way(output, described(manifest, recipe))
     files.move_aside(output, manifest.key if manifest else "unknown")
     return False
 

@@ -21,8 +21,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ectool.cli.lines import Lines
 from ectool.cli.streams import ClosedPipeError
-from ectool.types import Advance
+from ectool.types import SILENT, Advance
 
 
 class Tolerant:
@@ -75,7 +76,7 @@ class RateColumn(ProgressColumn):
 
 
 class ConsoleReporter:
-    """Reporter to stderr, animated on terminals only. Nested tasks have one bar each.
+    """Reporter to stderr: bars on terminals, one for each nested task; otherwise lines.
 
     Each line is printed once: several stages of one command may report the same.
 
@@ -94,14 +95,19 @@ class ConsoleReporter:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=quiet or not self.console.is_terminal,
         )
+        self.lines = Lines(self._line)
         self.depth = 0
         self.printed: set[str] = set()
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a bar while the block runs."""
+        """Show a bar while the block runs; off a terminal, lines."""
+        if self.quiet or not self.console.is_terminal:
+            lines = SILENT if self.quiet else self.lines
+            with lines.task(description, total) as advance:
+                yield advance
+            return
         if self.depth == 0:
             self.progress.start()
         self.depth += 1
@@ -126,7 +132,10 @@ class ConsoleReporter:
     def _print(self, message: str) -> None:
         if message not in self.printed:
             self.printed.add(message)
-            self.console.print(message, markup=False)
+            self._line(message)
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False)
 
 
 def print_error(message: str) -> None:

@@ -82,6 +82,7 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     options, as_json = resolved(name, values), bool(values["json_"])
     check_stdout(options, as_json=as_json)
     with remarks_as(reporter.note):
+        importlib.import_module("ectool.stages.common.preflight").check_early(options)
         stage = importlib.import_module(f"ectool.stages.{command.module}")
         try:
             result = stage.run(options, reporter)

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from ectool.options import (
     Options,
+    flag_of,
     format_value,
     in_order_of_help,
     is_argument,
@@ -70,8 +71,8 @@ def describe_option(model: type[Options], name: str) -> tuple[str, str, str]:
     """Return flag (or argument), form of the value, and help of a field."""
     field = model.model_fields[name]
     kind = plain_type(field.annotation)
-    flag = name.upper() if is_argument(model, name) else "--" + name.replace("_", "-")
-    return flag, metavar_of(model, name) or _metavar(field.annotation, kind), _help(field, kind)
+    form = metavar_of(model, name) or _metavar(field.annotation, kind)
+    return flag_of(model, name), form, _help(field, kind)
 
 
 def panel_title(model: type[Options], name: str) -> str | None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import typer
 
 from ectool.cli.commands import COMMANDS, GROUPS
-from ectool.cli.signature import COMMON, describe_option
+from ectool.cli.signature import COMMON
 from ectool.errors import UsageError, hint
+from ectool.options import flag_of
 
 NO_COMMAND = "No such command"
 """Beginning of the parser's message."""
@@ -43,5 +44,5 @@ def usage_error(error: typer.TyperException, arguments: Sequence[str]) -> UsageE
 def _flags(names: Sequence[str]) -> list[str]:
     """Return the flags of the first of some commands."""
     models = [COMMANDS[name].model for name in names if name in COMMANDS]
-    own = [describe_option(model, field)[0] for model in models[:1] for field in model.model_fields]
+    own = [flag_of(model, field) for model in models[:1] for field in model.model_fields]
     return [*own, *(f"--{kind.value}" for kind in COMMON), HELP]

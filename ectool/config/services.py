@@ -89,7 +89,6 @@ class RunConfig(ForceOptions, DeviceOptions):
     file: Path = argument(
         f"Experiment file (TOML), or the name of a shipped one: {', '.join(EXPERIMENTS)}.",
         choices=EXPERIMENTS,
-        role="input",
     )
     output: Path | None = option(
         None,

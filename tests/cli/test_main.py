@@ -94,7 +94,7 @@ class TestUsage:
             (["train", "--output", "m", "--epochs", "0"], "--epochs: expected"),
             (["train", "--output", "m", "--device", "abacus"], "--device: expected a device"),
             (
-                ["evaluate", "--model", "m", "--output", "o", "--require", "robust"],
+                ["evaluate", "--models", "m", "--output", "o", "--require", "robust"],
                 "--require: expected METRIC",
             ),
             (["convert", "a.zarr"], "Missing argument"),

@@ -95,6 +95,30 @@ def find_model(options: ModelOptions) -> ModelReference:
         UsageError: An architecture without --checkpoint, or an artifact with options of a
             checkpoint.
     """
+    source = check_model(options)
+    if source is None:
+        return _artifact(Path(options.model))
+    return ModelReference(
+        path=source,
+        kind="checkpoint",
+        id=f"{options.model}:{options.classes or AUTO}:{checkpoint_digest(source)}",
+        architecture=options.model,
+        classes=options.classes,
+        is_program=program_file(options.model) is not None,
+        module=imported_module(options.model),
+    )
+
+
+def check_model(options: ModelOptions) -> Path | None:
+    """Check the model that the options name; its weights are not read.
+
+    Returns:
+        The file of a checkpoint or a program; None for a model artifact.
+
+    Raises:
+        InputError: There is no such artifact, file or architecture.
+        UsageError: As in :func:`find_model`.
+    """
     path, program = Path(options.model), program_file(options.model)
     if program is not None and options.checkpoint is not None:
         raise UsageError(
@@ -112,18 +136,20 @@ def find_model(options: ModelOptions) -> ModelReference:
             fix="give its architecture as --model, and the file as --checkpoint",
         )
     if source is None and (path.exists() or os.sep in options.model):
-        return _artifact(options, path)
-    return _checkpoint(options, source, is_program=program is not None)
+        _check_plain(options)
+        folder.open_folder(path, "model")
+        return None
+    return _checkpoint_file(options, source)
 
 
-def _artifact(options: ModelOptions, path: Path) -> ModelReference:
-    _check_plain(options)
+def _artifact(path: Path) -> ModelReference:
     manifest = folder.open_folder(path, "model")
     module = imported_module(_architecture_in(path))
     return ModelReference(path=path, kind="model", id=manifest.id, module=module)
 
 
-def _checkpoint(options: ModelOptions, source: Path | None, *, is_program: bool) -> ModelReference:
+def _checkpoint_file(options: ModelOptions, source: Path | None) -> Path:
+    """Return the file of a checkpoint or a program, after checking what comes with it."""
     if source is None:
         raise UsageError(
             f"--model {options.model}",
@@ -132,15 +158,7 @@ def _checkpoint(options: ModelOptions, source: Path | None, *, is_program: bool)
             fix=hint(options.model, plain_architectures()) + "check the path or add --checkpoint",
         )
     check_architecture(options.model)
-    return ModelReference(
-        path=source,
-        kind="checkpoint",
-        id=f"{options.model}:{options.classes or AUTO}:{checkpoint_digest(source)}",
-        architecture=options.model,
-        classes=options.classes,
-        is_program=is_program,
-        module=imported_module(options.model),
-    )
+    return source
 
 
 def _architecture_in(path: Path) -> str:

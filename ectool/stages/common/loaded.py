@@ -17,7 +17,7 @@ from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
-from ectool.errors import InputError, UsageError, listed
+from ectool.errors import InputError, listed
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.class_count import class_count
 from ectool.models.classifier import Classifier, ModelSpec
@@ -30,11 +30,11 @@ from ectool.models.outputs.grouping import group_classes
 from ectool.models.outputs.probabilities import with_logits
 from ectool.models.registry import build, create
 from ectool.models.sources.zoo import imagenet_class_names
+from ectool.stages.common.devices import AUTO, check_device, no_device
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import SILENT, Reporter, Unnamed
 
-AUTO = "auto"
 _SHOWN = 12
 
 
@@ -59,16 +59,12 @@ def find_device(name: str) -> torch.device:
     if name == AUTO:
         accelerator = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
         return accelerator or torch.device("cpu")
+    check_device(name)
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            "--device",
-            expected="a device of this machine",
-            got=f"{name!r} ({str(error).splitlines()[0]})",
-            fix="see `ectool doctor`",
-        ) from None
+        raise no_device(name, str(error).splitlines()[0]) from None
     return device
 
 

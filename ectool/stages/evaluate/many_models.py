@@ -29,7 +29,7 @@ from ectool.stages.evaluate.leaderboard import LEADERBOARD_FILE, Standing, leade
 from ectool.stages.evaluate.model_list import ListedModel, listed_models
 from ectool.stages.evaluate.one_model import data_facts, evaluate, open_variants
 from ectool.stages.evaluate.results import read_metrics
-from ectool.types import SILENT, Outcome, Reporter, merged, warn
+from ectool.types import SILENT, Outcome, Reporter, merged, warn, within
 
 
 def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -122,7 +122,8 @@ def _evaluated(
     output = config.output / model.name
     update = {**model.options, "models": (), "output": output}
     try:
-        outcome = evaluate(config.model_copy(update=update), variants, reporter)
+        own = within(reporter, model.name)
+        outcome = evaluate(config.model_copy(update=update), variants, own)
         metrics = read_metrics(output)
     except Exception as error:
         if _concerns_all(error):

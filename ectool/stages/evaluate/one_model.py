@@ -132,7 +132,10 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
     output = subject.config.output
     before = _identity(output)
     files.make_folder(output)
-    made = {file: part.make(subject, subject.path(file)) for file, part in parts.items()}
+    made = dict[str, Outcome]()
+    for number, (file, part) in enumerate(parts.items(), 1):
+        with subject.reporting(f"part {number} of {len(parts)}: {part.name}"):
+            made[file] = part.make(subject, subject.path(file))
     with ExitStack() as stack:
         artifacts = {
             file: stack.enter_context(Artifact(one.path, parts[file].kind))

@@ -19,7 +19,7 @@ from ectool.stages import evaluate, explain, perturb, score, train
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
 from ectool.stages.perturb import joint as one_pass
 from ectool.stages.run.plan import Experiment
-from ectool.types import Outcome, Reporter, warn
+from ectool.types import Outcome, Reporter, warn, within
 
 MODEL = "model"
 EVALUATION = "eval"
@@ -53,9 +53,11 @@ class Chain:
         epochs, rounds = self.experiment.schedule[0], list[Path]()
         if self.arm.reweight == "consistency":
             model = self._warmup(base)
-            for number, until in enumerate(self.experiment.stops, 1):
+            stops, whole = self.experiment.stops, self.reporter
+            for number, until in enumerate(stops, 1):
                 folder = base / self.name / str(number)
-                model = self._round(model, folder, rounds[-1] if rounds else None, until)
+                own = replace(self, reporter=within(whole, f"round {number} of {len(stops)}"))
+                model = own._round(model, folder, rounds[-1] if rounds else None, until)
                 rounds.append(folder)
         elif self.arm.train:
             model = self._train(base / self.name / MODEL, until_epoch=epochs)

@@ -17,7 +17,7 @@ from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.stages.run.processes import run_ahead
-from ectool.types import SILENT, Outcome, Reporter, merged
+from ectool.types import SILENT, Outcome, Reporter, merged, within
 
 
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -41,7 +41,8 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     with reporter.task("run", len(table.seeds) * len(table.arms)) as advance:
         for seed in table.seeds:
             for name, arm in table.arms.items():
-                chain = Chain(experiment, seed, name, arm, reporter, told)
+                own = within(reporter, f"seed {seed}, {name}")
+                chain = Chain(experiment, seed, name, arm, own, told)
                 runs.append(chain.run())
                 outcomes += chain.outcomes
                 advance(1)

@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+from typing import TypeAlias
 
 from ectool.config import RunConfig
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
-from ectool.types import SILENT, Outcome, Reporter
+from ectool.types import SILENT, Outcome, Reporter, SilentReporter
 
+Messages: TypeAlias = "SimpleQueue[tuple[str, str] | None]"
+"""Queue of messages: their kind, and the text; None at the end."""
 Task = tuple[int, tuple[str, ...]]
 """A seed, and arms that one process runs one after the other."""
 
@@ -33,7 +37,7 @@ def run_ahead(config: RunConfig, experiment: Experiment, reporter: Reporter) -> 
     share = max(1, (os.cpu_count() or 1) // config.processes)
     config = config.model_copy(update={"threads": config.threads or share})
     outcomes, left = list[Outcome](), tasks_of(experiment)
-    with workers(min(config.processes, len(left))) as pool:
+    with workers(min(config.processes, len(left)), reporter=reporter) as pool:
         futures = {pool.submit(_run_task, config, task): task for task in left}
         with reporter.task("run", len(left)) as advance:
             for future in as_completed(futures):
@@ -65,16 +69,59 @@ def _run_task(config: RunConfig, task: Task) -> list[Outcome]:
     warnings.simplefilter("ignore")
     experiment = open_experiment(config)
     seed, arms = task
-    outcomes = list[Outcome]()
+    outcomes, told = list[Outcome](), set[str]()
     for name in arms:
-        chain = Chain(experiment, seed, name, experiment.config.arms[name], SILENT)
+        chain = Chain(experiment, seed, name, experiment.config.arms[name], _reporters[-1], told)
         chain.run()
         outcomes += chain.outcomes
     return outcomes
 
 
+class Sender(SilentReporter):
+    """Reporter of a process that sends notes and warnings to the first process.
+
+    Args:
+        queue: Takes the kind of each message, and the message.
+    """
+
+    def __init__(self, queue: Messages) -> None:
+        self.queue = queue
+
+    def note(self, message: str) -> None:
+        """Send a note."""
+        self.queue.put(("note", message))
+
+    def warn(self, message: str) -> None:
+        """Send a warning."""
+        self.queue.put(("warning", message))
+
+
+_reporters: list[Reporter] = [SILENT]
+"""Reporters of this process; the last one counts."""
+
+
 @contextmanager
-def workers(count: int, *, tasks_per_process: int | None = None) -> Iterator[ProcessPoolExecutor]:
+def _told_to(reporter: Reporter, queue: Messages) -> Iterator[None]:
+    """Report the messages of other processes while the block runs."""
+
+    def tell() -> None:
+        while (found := queue.get()) is not None:
+            kind, message = found
+            (reporter.warn if kind == "warning" else reporter.note)(message)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        queue.put(None)
+        thread.join()
+
+
+@contextmanager
+def workers(
+    count: int, *, tasks_per_process: int | None = None, reporter: Reporter = SILENT
+) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of new Python processes, which end with the block and with this process.
 
     Processes of a pool outlive one that was killed. Here, each waits for the end of a pipe, which
@@ -83,12 +130,17 @@ def workers(count: int, *, tasks_per_process: int | None = None) -> Iterator[Pro
     Args:
         count: Number of processes.
         tasks_per_process: Tasks after which a process is replaced by a new one.
+        reporter: Receives the notes and warnings of all processes.
     """
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(
-        count, context, _begin, (reader,), max_tasks_per_child=tasks_per_process
-    ) as pool:
+    queue: Messages = context.SimpleQueue()
+    with (
+        _told_to(reporter, queue),
+        ProcessPoolExecutor(
+            count, context, _begin, (reader, queue), max_tasks_per_child=tasks_per_process
+        ) as pool,
+    ):
         try:
             yield pool
         except BaseException:
@@ -98,8 +150,9 @@ def workers(count: int, *, tasks_per_process: int | None = None) -> Iterator[Pro
     reader.close()
 
 
-def _begin(reader: Connection) -> None:
-    """Leave interrupts to the first process, and end with it."""
+def _begin(reader: Connection, queue: Messages) -> None:
+    """Leave interrupts to the first process, tell it messages, and end with it."""
+    _reporters.append(Sender(queue))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(reader,), daemon=True).start()
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,12 +37,13 @@ from ectool.stages.train.checks import Explosion, check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
 from ectool.stages.train.objective import make_objectives, seeded
+from ectool.stages.train.watch import Watch, counted, described
 from ectool.training.batch import Position, step_generator
 from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
 from ectool.training.objectives import Objective
 from ectool.training.schedule import Schedule
-from ectool.types import Reporter, Unnamed
+from ectool.types import Advance, Reporter, Unnamed
 
 EVALUATION_BATCH = 256
 
@@ -104,22 +103,29 @@ def train(
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
-            with _timed(feed, epoch, reporter), seeded(config.seed, epoch):
-                result = _train_epoch(trainer, config, feed, schedule, epoch)
+            watch = Watch(feed)
+            with seeded(config.seed, epoch):
+                result = _train_epoch(trainer, config, feed, schedule, epoch, advance)
+            speed = watch.speed()
             check_finite(result, trainer.model, epoch)
             explosion.check(result, epoch)
             point = _record(epoch, result, trainer.model, validation, feed.device)
+            reporter.note(f"{config.output}: {described(point, config.epochs, speed)}")
             trainer.history.append(point | _statistics(trainer, config, epoch))
             if epoch + 1 < until:
                 trainer.save(_checkpoint(partial, epoch + 1))
                 files.remove(_checkpoint(partial, epoch))
-            advance(feed.samples)
     trainer.save(partial.store)
     log.record(_measures(trainer.history, schedule, feed))
 
 
 def _train_epoch(
-    trainer: Trainer, config: TrainConfig, feed: Feed, schedule: Schedule, epoch: int
+    trainer: Trainer,
+    config: TrainConfig,
+    feed: Feed,
+    schedule: Schedule,
+    epoch: int,
+    advance: Advance,
 ) -> EpochResult:
     """Train one epoch, plainly before the objective begins."""
     begins = begin_of(config)
@@ -134,7 +140,7 @@ def _train_epoch(
     return train_epoch(
         trainer.model,
         trainer.optimizer,
-        feed.epoch(epoch),
+        counted(feed.epoch(epoch), advance),
         functools.partial(schedule.rate, epoch),
         objective,
         position,
@@ -171,16 +177,6 @@ def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
         }
         for entry in history
     ]
-
-
-@contextmanager
-def _timed(feed: Feed, epoch: int, reporter: Reporter) -> Iterator[None]:
-    """Report the speed of an epoch, and the share of it that the model waited for data."""
-    start, waited = time.perf_counter(), feed.waited
-    yield
-    seconds = time.perf_counter() - start
-    rate, share = feed.samples / seconds, (feed.waited - waited) / seconds
-    reporter.note(f"epoch {epoch + 1}: {rate:.0f} images/s, waiting for data {share:.1%}")
 
 
 def _checkpoint(partial: PartialFolder, epoch: int) -> Path:

@@ -43,11 +43,15 @@ class Listener:
         self.tasks: list[tuple[str, int]] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
+        self.done = 0
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
         self.tasks.append((description, total))
-        yield lambda _: None
+        yield self._advance
+
+    def _advance(self, items: int) -> None:
+        self.done += items
 
     def note(self, message: str) -> None:
         self.notes.append(message)

@@ -6,11 +6,11 @@ further metric, attack or suite computes what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from ectool.stages.common.inputs import artifact_parent, data_source
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import Work, is_done, map_shards
 from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
-from ectool.types import Outcome, Reporter
+from ectool.types import Outcome, Renamed, Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
     from ectool.models.classifier import Classifier
@@ -84,6 +84,16 @@ class Subject:
             loaded_model(self.reference, config, device, self.original, config.data, self.reporter)
         )
 
+    @contextmanager
+    def reporting(self, step: str) -> Iterator[None]:
+        """Report the tasks of the block under the name of a step."""
+        whole = self.reporter
+        self.reporter = Renamed(whole, lambda _: step)
+        try:
+            yield
+        finally:
+            self.reporter = whole
+
     def path(self, file: str) -> Path:
         """Return the path of a part."""
         return self.config.output / file
@@ -128,11 +138,18 @@ class Part:
         file: Its path inside the evaluation's folder.
         kind: Its schema.
         make: Computes its missing shards at a path.
+        title: Its name in progress displays. Default: its file without suffix.
     """
 
     file: str
     kind: str
     make: Callable[[Subject, Path], Outcome]
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return its name in progress displays: the title, or else the file."""
+        return self.title or PurePosixPath(self.file).with_suffix("").as_posix().replace("_", " ")
 
 
 def mapped(
@@ -144,6 +161,7 @@ def mapped(
     parents: tuple[str, ...] = (),
     only_subset: bool = False,
     chosen: Callable[[Subject], Dataset] | None = None,
+    title: str = "",
 ) -> Part:
     """Return a part that is computed from images batch by batch.
 
@@ -155,6 +173,7 @@ def mapped(
         parents: Files of the parts that it depends on, which come before it.
         only_subset: Whether it uses only the samples of costly suites.
         chosen: Returns its samples, if these depend on its parents.
+        title: Its name in progress displays. Default: its file without suffix.
     """
 
     def make(subject: Subject, path: Path) -> Outcome:
@@ -170,7 +189,7 @@ def mapped(
         length = len(dataset.sample_ids)
         return map_shards(work(subject), stage, recipe, length, subject.reporter)
 
-    return Part(file, kind, make)
+    return Part(file, kind, make, title)
 
 
 def heatmap_key(options: HeatmapOptions) -> dict[str, Any]:

@@ -86,10 +86,14 @@ def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
     """Return the parts with perturbed samples and heatmaps; none for a model without layers."""
     if subject.reference.is_program:
         return ()
-    return Part(SAMPLES, "samples", _perturb), Part(HEATMAPS, "heatmaps", _explain)
+    return (
+        Part(SAMPLES, "samples", _perturb, "perturbed samples"),
+        Part(HEATMAPS, "heatmaps", _explain, "heatmaps"),
+    )
 
 
 def consistency_parts(subject: Subject) -> tuple[Part, ...]:
     """Return the parts of `heatmap_parts`, and the explanation consistency of every pair."""
     heatmaps = heatmap_parts(subject)
-    return (*heatmaps, Part(WEIGHTS, "weights", _score)) if heatmaps else ()
+    scored = Part(WEIGHTS, "weights", _score, "explanation consistency")
+    return (*heatmaps, scored) if heatmaps else ()

@@ -303,7 +303,7 @@ class TestOutput:
         shutil.rmtree(own / "weights.zarr")
         evaluate.run(config(own), listener)
         assert tree(own) == before
-        assert [name for name, _ in listener.tasks] == ["score"]
+        assert [name for name, _ in listener.tasks] == ["part 9 of 10: explanation consistency"]
 
     def test_damage_inside_is_repaired_with_resume(self, config, own, tree, flip, listener):
         before = tree(own)

@@ -43,7 +43,7 @@ def interrupted(fit, tmp_path):
 
     class Stopping(SilentReporter):
         def note(self, message):
-            if message.startswith("epoch 2"):
+            if ": epoch 2 of " in message:
                 raise KeyboardInterrupt
 
     def run(logger):

@@ -39,7 +39,8 @@ def validation_parts(subject: Subject) -> tuple[Part, ...]:
             f"without MaxBoxAcc, because its threshold needs other images: {fault}"
         )
         return ()
-    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation),)
+    title = "heatmaps of validation images"
+    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation, title),)
 
 
 def validation_key(subject: Subject) -> dict[str, str]:

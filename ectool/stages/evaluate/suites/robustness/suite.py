@@ -75,6 +75,7 @@ def _attack_part(subject: Subject, condition: Condition) -> Part:
         partial(_attack, condition),
         options=key | package_key([condition.attack]),
         parents=(PREDICTIONS,),
+        title=f"{condition.row.label} {condition.radius}",
     )
 
 
@@ -116,6 +117,7 @@ def _check_part(subject: Subject, check: Check) -> Part:
         options=check.key(subject.config.seed),
         parents=tuple(condition.file for condition in check.conditions),
         chosen=lambda subject: survivors_first(subject, check)[0],
+        title=f"random search {check.conditions[0].radius}",
     )
 
 
