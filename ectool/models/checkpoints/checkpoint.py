@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from ectool.errors import InputError, listed
 from ectool.models.checkpoints.backbones import is_below, is_self_supervised, select_backbone
-from ectool.models.checkpoints.containers import Selected, select_weights
+from ectool.models.checkpoints.containers import COUNTER, Selected, select_weights
 from ectool.models.checkpoints.fit import (
     Weights,
     check_classes,
@@ -23,6 +23,7 @@ from ectool.models.checkpoints.fit import (
     misfit,
     misfit_error,
 )
+from ectool.models.checkpoints.plain_heads import plain_head
 from ectool.models.checkpoints.positions import Grid, fit_positions
 from ectool.models.checkpoints.tensors import StateDict, read_tensors
 from ectool.models.classifier import Classifier
@@ -42,15 +43,19 @@ class Loaded:
         fresh: Layers of the head, which were not loaded.
         ignored: Names of the other tensors of the file.
         grids: Sides of both grids of position embeddings that were interpolated, by name.
+        renamed: Names in the file by the names in the network, where they differ.
     """
 
     prefix: str = ""
     fresh: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     grids: Mapping[str, Grid] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def remarks(self) -> Iterator[str]:
         """Yield a sentence for each difference that changes predictions."""
+        if self.renamed:
+            yield f"{listed(list(self.renamed.values()))} loaded as {listed(list(self.renamed))}"
         for name, (old, new) in self.grids.items():
             yield f"{name} interpolated from {old}x{old} to {new}x{new} positions"
         if self.fresh:
@@ -121,7 +126,8 @@ def load_weights(
     except RuntimeError as error:
         raise misfit_error(path, str(error).splitlines()[-1].strip()) from error
     model.network.load_state_dict(trial.state_dict())
-    return Loaded(found.prefix, tuple(sorted(head)), tuple(found.others) if head else (), grids)
+    ignored = tuple(found.others) if head else ()
+    return Loaded(found.prefix, tuple(sorted(head)), ignored, grids, found.renamed)
 
 
 def find_weights(
@@ -146,8 +152,8 @@ def find_weights(
     found = _without_auxiliary(select_weights(tensors, expected, entry, path), expected)
     if not without and is_self_supervised(found.prefix):
         raise _headless(found, expected, path)
-    if not without and any(name not in found.state for name in expected):
-        _check_not_backbone(tensors, model, entry, path)
+    if not without and any(n not in found.state for n in expected if not n.endswith(COUNTER)):
+        return _with_head(found, tensors, model, entry, path)
     return found
 
 
@@ -161,20 +167,26 @@ def _without_auxiliary(found: Selected, expected: Weights) -> Selected:
     )
 
 
-def _check_not_backbone(
-    tensors: StateDict, model: Classifier, entry: str | None, path: Path
-) -> None:
-    """Check that a file without all weights is not one with a whole backbone and no head.
+def _with_head(
+    found: Selected, tensors: StateDict, model: Classifier, entry: str | None, path: Path
+) -> Selected:
+    """Return the weights of a file that lacks some, with its head under the name of the network's.
 
     Raises:
-        InputError: It is.
+        InputError: The file has a whole backbone and no such head.
     """
-    expected, found = model.network.state_dict(), None
+    expected, backbone = model.network.state_dict(), None
     with suppress(InputError):  # no head, or several backbones: the other error is more precise
         head = head_layers(model)
-        found = select_backbone(tensors, expected, head, entry, path)
-    if found and any(is_below(n, head) and n not in found.state for n in expected):
-        raise _headless(found, expected, path)
+        backbone = select_backbone(tensors, expected, head, entry, path)
+    if backbone is None or not any(is_below(n, head) and n not in backbone.state for n in expected):
+        return found
+    names = plain_head(backbone.state, expected, head)
+    if not names or is_self_supervised(backbone.prefix):
+        raise _headless(backbone, expected, path)
+    state = {n: v for n, v in backbone.state.items() if n not in names.values()}
+    state |= {own: backbone.state[name] for own, name in names.items()}
+    return backbone._replace(state=state, renamed=names)
 
 
 def _headless(found: Selected, expected: Weights, path: Path) -> InputError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ectool.errors import InputError, listed
@@ -32,11 +33,13 @@ class Selected(NamedTuple):
         state: Tensors of one container by their names in the network.
         others: Names of the other tensors of the file.
         prefix: Beginning of their names in the file, which was removed.
+        renamed: Names in the file by the names in the network, where they differ otherwise.
     """
 
     state: StateDict
     others: list[str]
     prefix: str
+    renamed: Mapping[str, str] = MappingProxyType({})
 
 
 def select_weights(

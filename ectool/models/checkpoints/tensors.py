@@ -36,6 +36,8 @@ StateDict = dict[str, Tensor]
 _INDEX_SUFFIX = ".json"
 # torchvision's public DenseNet weights have old names, in which module names contain a dot.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+_WRAPPERS = re.compile(rf"({COMPILED}|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""Modules that wrap parts of a network, anywhere in it."""
 _MIN_BYTES = 2
 """Bytes of float16; smaller floating-point types support little more than conversion."""
 
@@ -81,7 +83,7 @@ def read_tensors(path: Path) -> StateDict:
             or a folder of Hugging Face's libraries: one such file, or an index and shards.
 
     Returns:
-        The tensors on the CPU; ``_orig_mod.`` is removed from their names.
+        The tensors on the CPU; names of wrappers, such as ``_orig_mod.``, are removed from theirs.
 
     Raises:
         InputError: A file is unreadable, or contains other pickled objects or no tensors.
@@ -96,7 +98,7 @@ def read_tensors(path: Path) -> StateDict:
 
 
 def _current_name(name: str) -> str:
-    return _OLD_DENSENET.sub(r"\1\2", name.replace(f"{COMPILED}.", ""))
+    return _OLD_DENSENET.sub(r"\1\2", _WRAPPERS.sub("", name))
 
 
 def _read_file(path: Path) -> StateDict:

@@ -145,8 +145,8 @@ def _note_origin(config: AdoptConfig, beside: Preprocessing | None, reporter: Re
             "and --std if the checkpoint was trained with others"
         )
     else:
-        reporter.note(
-            f"warning: {config.output}: the normalisation of {config.model} is unknown, so it is "
+        reporter.warn(
+            f"{config.output}: the normalisation of {config.model} is unknown, so it is "
             "assumed to be ImageNet's; give --mean and --std of its training"
         )
 

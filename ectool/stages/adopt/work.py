@@ -20,6 +20,7 @@ from ectool.models.classifier import Channels, Classifier
 from ectool.models.layers.probe import format_size
 from ectool.models.modes import frozen
 from ectool.models.registry import create
+from ectool.stages.common.huge_logits import LIMIT
 from ectool.stages.common.loaded import check_finite, save_folder
 from ectool.types import Reporter, Unnamed
 
@@ -63,11 +64,16 @@ def adopted(
     for remark in loaded.remarks():
         reporter.note(f"{config.output}: {remark}")
     if loaded.fresh:
-        reporter.note(
-            f"warning: {config.output}: the head is drawn from seed {config.seed}, so predictions "
+        reporter.warn(
+            f"{config.output}: the head is drawn from seed {config.seed}, so predictions "
             "mean nothing yet; train it: train --model"
         )
-    check_logits(model)
+    largest = check_logits(model)
+    if largest > LIMIT:
+        reporter.warn(
+            f"{config.output}: logits of noise reach {largest:.3g}, beyond {LIMIT:g}; check the "
+            "normalisation (--mean, --std)"
+        )
     return model
 
 
@@ -88,8 +94,11 @@ def _classes(
     return found
 
 
-def check_logits(model: Classifier) -> None:
+def check_logits(model: Classifier) -> float:
     """Check on a batch that the logits are finite, and differ between images.
+
+    Returns:
+        The largest absolute logit.
 
     Raises:
         InputError: They do not.
@@ -101,13 +110,15 @@ def check_logits(model: Classifier) -> None:
         logits = model(images).float()
     check_finite(logits, [f"image {number} of the check" for number in range(len(images))])
     spread = (logits.amax(dim=0) - logits.amin(dim=0)).max()
-    if spread <= MIN_SPREAD * logits.abs().max():
+    largest = float(logits.abs().max())
+    if spread <= MIN_SPREAD * largest:
         raise InputError(
             f"logits of {model.architecture}",
             expected="others for other images",
             got=f"the same for {len(images)} images",
             fix="check the checkpoint (--entry), and the normalisation (--mean, --std)",
         )
+    return largest
 
 
 def probe_images(size: tuple[int, int]) -> Float[Tensor, "n 3 h w"]:

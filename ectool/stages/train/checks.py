@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ectool.errors import InputError, UsageError
 from ectool.models.classifier import Classifier
+from ectool.stages.common.huge_logits import LIMIT
 from ectool.stages.common.inputs import split_name
 from ectool.stages.train.feed import Feed
 from ectool.training.loop import EpochResult
@@ -17,11 +18,6 @@ from ectool.types import Reporter
 
 LOSS_FACTOR = 10
 """A loss above this multiple of that of equal probabilities has exploded."""
-MAX_LOGIT = 1e4
-"""Logits beyond this are those of a training that diverged, or of pixels that are not normalised.
-
-Probabilities are exactly 0 and 1 there, so attacks and heatmaps have no gradient.
-"""
 
 
 def check_batches(model: Classifier, feed: Feed) -> None:
@@ -84,11 +80,11 @@ class Explosion:
         parts = []
         if result.loss > self.limit:
             parts.append(f"the loss is {result.loss:.3g}, above {self.limit:.3g}")
-        if result.max_logit > MAX_LOGIT:
-            parts.append(f"logits reach {result.max_logit:.3g}, beyond {MAX_LOGIT:.0e}")
+        if result.max_logit > LIMIT:
+            parts.append(f"logits reach {result.max_logit:.3g}, beyond {LIMIT:g}")
         if parts and not self.has_warned:
             self.has_warned = True
-            self.reporter.note(
-                f"warning: epoch {epoch + 1}: {' and '.join(parts)}, so training may have "
+            self.reporter.warn(
+                f"epoch {epoch + 1}: {' and '.join(parts)}, so training may have "
                 "diverged; lower --lr, or check --mean and --std"
             )

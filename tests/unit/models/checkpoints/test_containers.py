@@ -56,8 +56,11 @@ def test_prefixes_of_wrappers_are_dropped(tmp_path, prefix):
     assert_found(prefixed(prefix), tmp_path / "foreign.safetensors")
 
 
-def test_parts_that_were_compiled_on_their_own(tmp_path):
-    content = {name.replace("layers.0.", "layers.0._orig_mod."): v for name, v in STATE.items()}
+@pytest.mark.parametrize(
+    "wrapper", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]
+)
+def test_parts_that_were_wrapped_on_their_own(tmp_path, wrapper):
+    content = {name.replace("layers.0.", f"layers.0.{wrapper}."): v for name, v in STATE.items()}
     assert_found(content, tmp_path / "compiled.pth")
 
 
@@ -98,7 +101,7 @@ def test_an_averaged_model_of_torch(tmp_path):
     path = tmp_path / "averaged.pth"
     for content, entry in ((averaged, None), ({"model": {}, "model_ema": averaged}, "ema")):
         torch.save(content, path)
-        state, beside, _ = select_weights(read_tensors(path), network.state_dict(), entry, path)
+        state, beside, *_ = select_weights(read_tensors(path), network.state_dict(), entry, path)
         assert state.keys() == network.state_dict().keys()
         assert [name.rpartition(".")[2] for name in beside] == ["n_averaged"]
 
@@ -127,7 +130,7 @@ def test_any_other_prefix_of_all_weights_is_dropped(tmp_path, prefix):
     content = prefixed(prefix) | prefixed("model.ema.", 3) | {f"{prefix}2.weight": torch.ones(1)}
     path = tmp_path / "lit.ckpt"
     torch.save({"state_dict": content}, path)
-    state, _, found = select_weights(read_tensors(path), STATE, None, path)
+    state, _, found, _ = select_weights(read_tensors(path), STATE, None, path)
     assert found == f"state_dict.{prefix}"
     assert all(torch.equal(state[name], value) for name, value in STATE.items())
 
