@@ -7,6 +7,7 @@ from pathlib import Path
 from ectool.errors import InputError
 from ectool.models.checkpoints.backbones import is_below
 from ectool.models.checkpoints.checkpoint import find_weights
+from ectool.models.checkpoints.fit import fix_of, misfit, misfit_error
 from ectool.models.layers.head import head_layers
 from ectool.models.layers.probe import HeadError
 from ectool.models.registry import without_layer
@@ -41,7 +42,8 @@ def class_count(
     if path is None:
         return _TRIED
     head, expected = head_layers(model), model.network.state_dict()
-    state = find_weights(model, path, entry=entry).state
+    found = find_weights(model, path, entry=entry)
+    state = found.state
     counts = {
         int(state[name].shape[0])
         for name, own in expected.items()
@@ -50,9 +52,12 @@ def class_count(
     }
     if len(counts) == 1:
         return counts.pop()
-    raise InputError(
-        f"weights {path}",
-        expected=f"a head whose rows are the classes ({', '.join(sorted(head))})",
-        got="heads of several sizes" if counts else "none that fits this architecture",
-        fix="give --classes, or check --model and --entry",
-    )
+    if counts:
+        raise InputError(
+            f"weights {path}",
+            expected=f"one number of rows in the head ({', '.join(sorted(head))})",
+            got=", ".join(map(str, sorted(counts))),
+            fix="give --classes",
+        )
+    got = misfit(state, expected, found.others) or "no head"
+    raise misfit_error(path, got, fix_of(state, expected))

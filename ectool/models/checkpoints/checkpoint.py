@@ -191,6 +191,7 @@ def _with_head(
 
 def _headless(found: Selected, expected: Weights, path: Path) -> InputError:
     where = f" in {found.prefix.rstrip('.')}" if found.prefix else ""
-    got = misfit(found.state, expected, found.others) or "a projection in place of the head"
+    state, _ = fit_positions(found.state, expected)
+    got = misfit(state, expected, found.others) or "a projection in place of the head"
     fix = "load it as a backbone with a new head: --reset-head of adopt and train"
     return misfit_error(path, f"a backbone{where}: {got}", fix)

@@ -83,6 +83,13 @@ def _checkpoint(config: AdoptConfig) -> Path:
             got="a program, which contains its weights and does not show its layers",
             fix="give the program as --model of the other commands, or its architecture here",
         )
+    if Path(config.model).exists():
+        raise UsageError(
+            f"--model {config.model}",
+            expected="the name of an architecture",
+            got="a folder" if Path(config.model).is_dir() else "a file",
+            fix="a model artifact needs no adopt; give a checkpoint as --checkpoint",
+        )
     if config.checkpoint is None:
         raise UsageError(
             "--checkpoint", expected="the weights of the model", got="none", fix="add it"

@@ -190,6 +190,14 @@ class TestRefusals:
             run(**{**given, "checkpoint": None})
         with pytest.raises(UsageError, match="a program, which contains its weights"):
             run(**{**given, "model": "torchscript:net.pt"})
+        for path, kind in (
+            (given["checkpoint"], "a file"),
+            (given["checkpoint"].parent, "a folder"),
+        ):
+            with pytest.raises(
+                UsageError, match=f"the name of an architecture, got {kind}; a model"
+            ):
+                run(**{**given, "model": str(path)})
 
     @pytest.mark.parametrize(
         ("change", "message"),
