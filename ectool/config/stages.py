@@ -220,7 +220,7 @@ class TrainConfig(
     lr: Number = option(
         0.2,
         "Peak learning rate of the one-cycle schedule. With --checkpoint, or a model artifact as "
-        "--model, the default is 0.01, and 0.0003 for adamw.",
+        "--model, the default is 0.01, and 0.001 for adamw.",
         gt=0,
         main=True,
     )

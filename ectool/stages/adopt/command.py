@@ -11,7 +11,12 @@ from ectool.artifacts.partial import up_to_date
 from ectool.config import AdoptConfig
 from ectool.datasets.class_order import order_of
 from ectool.errors import InputError, UsageError, listed
-from ectool.models.names import program_file, split_architecture
+from ectool.models.names import (
+    check_architecture,
+    plain_architectures,
+    program_file,
+    split_architecture,
+)
 from ectool.stages.adopt.names import class_names
 from ectool.stages.adopt.preprocessing import Preprocessing, find_preprocessing
 from ectool.stages.common.code import imported_module
@@ -74,7 +79,8 @@ def _checkpoint(config: AdoptConfig) -> Path:
     """Return the checkpoint.
 
     Raises:
-        UsageError: There is none, or the model is a program or an artifact.
+        InputError: There is no such architecture.
+        UsageError: There is no checkpoint, or the model is a program, a folder or a file.
     """
     if program_file(config.model) is not None:
         raise UsageError(
@@ -83,13 +89,14 @@ def _checkpoint(config: AdoptConfig) -> Path:
             got="a program, which contains its weights and does not show its layers",
             fix="give the program as --model of the other commands, or its architecture here",
         )
-    if Path(config.model).exists():
+    if Path(config.model).exists() and config.model not in plain_architectures():
         raise UsageError(
             f"--model {config.model}",
             expected="the name of an architecture",
             got="a folder" if Path(config.model).is_dir() else "a file",
             fix="a model artifact needs no adopt; give a checkpoint as --checkpoint",
         )
+    check_architecture(config.model)
     if config.checkpoint is None:
         raise UsageError(
             "--checkpoint", expected="the weights of the model", got="none", fix="add it"

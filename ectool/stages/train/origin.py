@@ -17,7 +17,7 @@ from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import Unnamed
 
-FINE_TUNING_LR = {"sgd": 0.01, "adamw": 3e-4}
+FINE_TUNING_LR = {"sgd": 0.01, "adamw": 1e-3}
 """Default of `--lr` for a training that starts from trained weights."""
 _SHOWN = 12
 

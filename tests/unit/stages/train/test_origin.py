@@ -145,7 +145,7 @@ def test_networks_with_masks_are_refused(adopted, config):
         ({}, 0.2),
         ({"optimizer": "adamw"}, 0.2),
         ({"checkpoint": "w.pth"}, 0.01),
-        ({"checkpoint": "w.pth", "optimizer": "adamw"}, 3e-4),
+        ({"checkpoint": "w.pth", "optimizer": "adamw"}, 1e-3),
         ({"checkpoint": "w.pth", "lr": 0.2}, 0.2),
         ({"checkpoint": "w.pth", "resume": "run/0/model"}, 0.2),
     ],
