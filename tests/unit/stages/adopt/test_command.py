@@ -190,14 +190,13 @@ class TestRefusals:
             run(**{**given, "checkpoint": None})
         with pytest.raises(UsageError, match="a program, which contains its weights"):
             run(**{**given, "model": "torchscript:net.pt"})
-        for path, kind in (
-            (given["checkpoint"], "a file"),
-            (given["checkpoint"].parent, "a folder"),
-        ):
-            with pytest.raises(
-                UsageError, match=f"the name of an architecture, got {kind}; a model"
-            ):
+
+    def test_paths_as_architecture(self, given, tmp_path):
+        for path, kind in ((given["checkpoint"], "a file"), (tmp_path, "a folder")):
+            with pytest.raises(UsageError, match=f"name of an architecture, got {kind}; a model"):
                 run(**{**given, "model": str(path)})
+        with pytest.raises(InputError, match="got 'resnet81'; try resnet"):
+            run(**{**given, "model": "resnet81"})
 
     @pytest.mark.parametrize(
         ("change", "message"),
