@@ -8,7 +8,7 @@ DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser test-install test-oldest site lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-oldest site lint docs bench bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -19,6 +19,7 @@ help:
 	@echo "make test-slow  run the long checks as well"
 	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
 	@echo "make test-install  install the wheel in a new environment, and use it in an empty folder"
+	@echo "make test-tutorials  run the commands of docs/tutorials: some minutes"
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make site       build the site of the documents into site/; broken links are errors"
@@ -67,7 +68,7 @@ demo: $(VENV)/installed
 
 # Compiled tests and modules are kept, whatever the environment says: every process that a test starts
 # would compile them again. Worksteal gives each worker whole files, so that few fixtures are made twice.
-test coverage test-slow test-browser: export PYTHONDONTWRITEBYTECODE =
+test coverage test-slow test-browser test-install test-tutorials: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -81,6 +82,9 @@ test-slow: $(VENV)/installed-test
 
 test-browser: $(VENV)/installed-browser
 	$(BIN)/pytest -m browser tests/browser
+
+test-tutorials: $(VENV)/installed-test
+	$(BIN)/pytest -m "slow or not slow" tests/tutorials
 
 test-install: $(VENV)/installed-test
 	$(BIN)/pytest -m "slow or not slow" tests/packaging
