@@ -34,7 +34,7 @@ DEBUG = "--debug"
 
 app = typer.Typer(
     name="ectool",
-    help="Image classifiers that look at the object, and the tool that proves it.",
+    help="Train image classifiers that look at the object, and measure whether a model does.",
     no_args_is_help=True,
     suggest_commands=False,
     add_completion=False,
