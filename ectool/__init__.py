@@ -10,9 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ectool.api.evaluating import evaluate
+    from ectool.api.evaluation import Evaluation
     from ectool.api.explaining import explain
     from ectool.api.measuring import consistency
     from ectool.api.models import Model, load, wrap
+    from ectool.api.opening import Opened, open
     from ectool.api.perturbing import perturb
     from ectool.api.results import Consistency, Explanation, Samples
     from ectool.api.weighting import weights
@@ -23,12 +26,16 @@ if TYPE_CHECKING:
 _PLACES = {
     "Consistency": "api.results",
     "EctoolError": "errors",
+    "Evaluation": "api.evaluation",
     "Explanation": "api.results",
     "Model": "api.models",
+    "Opened": "api.opening",
     "Samples": "api.results",
     "consistency": "api.measuring",
+    "evaluate": "api.evaluating",
     "explain": "api.explaining",
     "load": "api.models",
+    "open": "api.opening",
     "perturb": "api.perturbing",
     "weights": "api.weighting",
     "wrap": "api.models",
@@ -38,13 +45,17 @@ _PLACES = {
 __all__ = [
     "Consistency",
     "EctoolError",
+    "Evaluation",
     "Explanation",
     "Model",
+    "Opened",
     "Samples",
     "__version__",
     "consistency",
+    "evaluate",
     "explain",
     "load",
+    "open",
     "perturb",
     "weights",
     "wrap",

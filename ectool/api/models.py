@@ -28,7 +28,7 @@ from ectool.models.outputs.probabilities import with_logits
 from ectool.models.wrappers import inside
 from ectool.settings import validate
 from ectool.stages.common import loaded
-from ectool.stages.common.found_models import find_model
+from ectool.stages.common.found_models import ModelReference, find_model
 
 
 @dataclass(eq=False, repr=False)
@@ -44,8 +44,10 @@ class Model:
     """
 
     module: nn.Module
-    _make: Callable[[Size], Classifier]
+    _make: Callable[[Size | None], Classifier]
     _output: str | int = AUTO
+    _reference: ModelReference | None = None
+    _settings: str = ""
     _made: dict[tuple[Size, bool], Classifier] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
@@ -131,9 +133,16 @@ def load(
     }
     options = validate(ModelOptions, {"model": str(model), **given}, "explain")
     place = loaded.find_device(str(device))
-    made = loaded.load(find_model(options), options, None if size is None else _pair(size))
+    reference = find_model(options)
+    made = loaded.load(reference, options, None if size is None else _pair(size))
     classifier = made.to(place).eval()
-    return Model(classifier.network, lambda _: classifier)
+
+    def make(_size: Size | None) -> Classifier:
+        return Classifier(classifier.network, classifier.spec, classifier.further_layers).to(place)
+
+    return Model(
+        classifier.network, make, AUTO, reference, f"{classifier.spec} {classifier.further_layers}"
+    )
 
 
 @named_as_arguments
@@ -179,10 +188,13 @@ def wrap(
     channels = _channels("mean", mean), _channels("std", std)
     layers = _layers(layer)
 
-    def make(size: Size) -> Classifier:
+    def make(size: Size | None) -> Classifier:
+        if size is None:
+            raise ValueError("the size of the images")
         return classifier_around(network, channels, layers, class_names, size)
 
-    return Model(network, make, output)
+    settings = f"{type(network).__qualname__} {channels} {layers} {class_names} {output}"
+    return Model(network, make, output, _settings=settings)
 
 
 @contextmanager
@@ -214,10 +226,26 @@ def opened(model: Model, images: ImageArrays) -> Iterator[tuple[Classifier, Imag
 def classifier_of(model: Model, size: Size, *, multilabel: bool = False) -> Iterator[Classifier]:
     """Keep the classifier of a model, for images of a size, frozen in evaluation mode.
 
-    The gradient mode, inference mode and autocast of the caller have no effect inside.
-
     Raises:
         InputError: ``model`` is no model, or the network does not accept images of this size.
+    """
+    with held(model):
+        classifier = model._classifier(size, multilabel=multilabel)
+        with frozen(classifier):  # making it may change modes
+            yield classifier
+
+
+@contextmanager
+def held(model: Model) -> Iterator[Callable[[Size | None], Classifier]]:
+    """Keep a model frozen in evaluation mode, its output reduced to logits.
+
+    The gradient mode, inference mode and autocast of the caller have no effect inside.
+
+    Yields:
+        A function that returns a new classifier for images of a size.
+
+    Raises:
+        InputError: ``model`` is no model.
     """
     if not isinstance(model, Model):
         raise InputError(
@@ -231,10 +259,8 @@ def classifier_of(model: Model, size: Size, *, multilabel: bool = False) -> Iter
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(model.device.type, enabled=False))
         stack.enter_context(forward_hooks([model.module], to_logits(model._output)))
-        with frozen(model.module):  # making it may change modes
-            classifier = model._classifier(size, multilabel=multilabel)
-        stack.enter_context(frozen(classifier))
-        yield classifier
+        stack.enter_context(frozen(model.module))
+        yield model._make
 
 
 def _layers(layer: str | Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
@@ -60,6 +61,36 @@ class AttackOptions(MethodOptions, total=False):
     mask_smooth: float
     dilate: int
     soft: int
+
+
+class EvaluationOptions(MethodOptions, total=False):
+    """Options of evaluations and of data sets; see `ectool evaluate --help`."""
+
+    method: str
+    attacks: Sequence[str]
+    eps: Sequence[float | str]
+    eps_l2: Sequence[float]
+    steps: int
+    restarts: int
+    corruptions: Sequence[str]
+    corruption_baseline: str | PathLike[str] | None
+    replaced: Sequence[float]
+    challenge: bool
+    validation_split: str
+    explainers: Sequence[str]
+    subset: int
+    draws: int
+    bootstrap: int
+    seed: int
+    classes_by_position: bool
+    size: int
+    view: Literal["crop", "squash"]
+    fraction: float
+    limit: int | None
+    fold: int | None
+    rho: float
+    data_seed: int
+    class_order: Literal["natural", "text"] | None
 
 
 class WeightOptions(TypedDict, total=False):

@@ -31,7 +31,7 @@ def weights(
     """Return weights of mean 1: ``(1 - E)**gamma``, scaled, capped, and flattened if too unequal.
 
     Args:
-        consistency: Result of :func:`ectool.scores`, or E of each sample in [0, 1]; NaN where
+        consistency: Result of :func:`ectool.consistency`, or E of each sample in [0, 1]; NaN where
             it is undefined, which gives the weight 1 before scaling.
         previous: Weights of the last round for the same samples, for ``momentum``.
         options: ``gamma``, ``momentum``, ``cap`` and ``floor``, as of `ectool score`.
@@ -51,7 +51,7 @@ def weights(
             "consistency",
             expected="explanation consistency in [0, 1], or NaN where it is undefined",
             got=f"{values[outside][0]:g}",
-            fix="give the result of ectool.scores",
+            fix="give the result of ectool.consistency",
         )
     last = None if previous is None else _values(previous, "previous")
     if last is not None and last.shape != values.shape:

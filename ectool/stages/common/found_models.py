@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ectool.artifacts import folder
 from ectool.artifacts.hashing import digest_file, digest_json
@@ -19,6 +21,9 @@ from ectool.models.names import check_architecture, plain_architectures, program
 from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
+
+if TYPE_CHECKING:  # importing torch takes seconds
+    from ectool.models.classifier import Classifier
 
 AUTO = "auto"
 """Stands for the number of classes in ids where it follows from the checkpoint."""
@@ -60,6 +65,7 @@ class ModelReference:
         classes: Number of classes of a checkpoint or program, if it was given.
         is_program: Whether it is a program, which does not show its layers.
         module: The user's module that makes the network, if there is one.
+        held: Returns a new classifier of a network in memory, for images of a size; None for files.
     """
 
     path: Path
@@ -69,6 +75,7 @@ class ModelReference:
     classes: int | None = None
     is_program: bool = False
     module: str | None = None
+    held: Callable[[tuple[int, int] | None], Classifier] | None = field(default=None, compare=False)
 
     def parents(self, output: Path) -> list[Parent]:
         """Return the model, and the user's module that makes its network, as parents."""

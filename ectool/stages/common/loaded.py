@@ -21,7 +21,7 @@ from ectool.errors import InputError, listed
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.class_count import class_count
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.models.folding import fold_batch_norm
+from ectool.models.folding import folded
 from ectool.models.layers.target_layer import named_target_layer
 from ectool.models.memory import keep_freed_memory
 from ectool.models.modes import frozen
@@ -79,9 +79,9 @@ def loaded_model(
 ) -> Iterator[Classifier]:
     """Load a model, and keep it frozen in evaluation mode while the block runs.
 
-    Batch normalisations are folded into the convolutions before them, because the weights no longer
-    change. The classes of the model become those of the data set: by name, by position if the model
-    has no names, or by the groups of classes that the data set defines.
+    Batch normalisations are folded into the convolutions before them while the block runs, because
+    the weights do not change. The classes of the model become those of the data set: by name, by
+    position if the model has no names, or by the groups of classes that the data set defines.
 
     Args:
         reference: The model.
@@ -105,8 +105,8 @@ def loaded_model(
     model = model.to(device)
     with frozen(model):
         check_data(model, dataset)
-        fold_batch_norm(model, example.to(device), keep=keep)
-        yield model
+        with folded(model, example.to(device), keep=keep):
+            yield model
 
 
 def _with_logits(model: Classifier, dataset: Dataset, reporter: Reporter) -> Classifier:
@@ -188,6 +188,8 @@ def load(
         InputError: The weights do not fit, or their number of classes is not found.
         IntegrityError: The artifact's files have changed since they were written.
     """
+    if reference.held is not None:
+        return reference.held(size)
     first, *further = options.layer or (None,)
     model = _load(reference, options, first, size, reporter)
     model.further_layers = tuple(

@@ -24,7 +24,7 @@ from ectool.datasets.registry import find_entry
 from ectool.errors import EctoolError, InputError
 from ectool.reports.evaluation import RESULTS_VERSION
 from ectool.stages.common.findings import findings_of
-from ectool.stages.common.found_models import find_model, method_key
+from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.evaluate.growth import manifest_of, may_grow
@@ -48,9 +48,18 @@ BASELINE = "corruption_baseline"
 
 
 def evaluate(
-    config: EvaluateConfig, variants: Mapping[str, Dataset], reporter: Reporter
+    config: EvaluateConfig,
+    variants: Mapping[str, Dataset],
+    reporter: Reporter,
+    reference: ModelReference | None = None,
 ) -> Outcome:
     """Evaluate a model on the open variants of a data set.
+
+    Args:
+        config: Options of the stage.
+        variants: The images.
+        reporter: Receives progress and notes.
+        reference: The model. Default: the one that the options name.
 
     An existing evaluation of the same model on the same images keeps its parts; only missing parts
     are computed.
@@ -59,7 +68,7 @@ def evaluate(
         InputError: The model is missing, does not fit the data, or no suite can give a metric.
         OutputExistsError: The output exists, is of something else, and `force` is off.
     """
-    with Subject(config, find_model(config), variants, reporter) as subject:
+    with Subject(config, reference or find_model(config), variants, reporter) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
         check_suites(config, variants, reporter, is_program=subject.reference.is_program)
         recipe = recipe_of(subject)

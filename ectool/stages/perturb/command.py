@@ -33,9 +33,14 @@ def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Outcome:
     return perturb(config, open_data(config, config.split), reporter)
 
 
-def perturb(config: PerturbConfig, dataset: Dataset, reporter: Reporter) -> Outcome:
-    """Perturb the images of an open data set."""
-    reference = find_model(config)
+def perturb(
+    config: PerturbConfig,
+    dataset: Dataset,
+    reporter: Reporter,
+    reference: ModelReference | None = None,
+) -> Outcome:
+    """Perturb the images of an open data set; by default with the model that the options name."""
+    reference = reference or find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
     recipe = describe(config, reference, dataset, initial)
     joint = None

@@ -50,5 +50,5 @@ def test_another_name_is_an_attribute_error() -> None:
 def test_subpackages_do_not_hide_functions() -> None:
     import ectool.scores.weights
 
-    assert callable(ectool.scores)
+    assert callable(ectool.consistency)
     assert callable(ectool.weights)

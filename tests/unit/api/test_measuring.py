@@ -57,7 +57,7 @@ class TestCommandLine:
         explain.run(ExplainConfig(**shared, samples=samples, output=heatmaps))
         done = score.run(ScoreConfig(heatmaps=heatmaps, gamma=2)).path
         images, labels, ids = digits
-        found = ectool.scores(loaded, images, labels, ids=ids, batch_size=16)
+        found = ectool.consistency(loaded, images, labels, ids=ids, batch_size=16)
         with Artifact(done) as stored:
             assert np.array_equal(stored.read("similarity"), found.heatmap_similarity)
             assert np.array_equal(stored.read("stability"), found.prediction_stability)
@@ -81,8 +81,8 @@ def test_the_batch_size_changes_nothing_but_rounding(loaded, digits) -> None:
     whole = ectool.perturb(loaded, images, labels, ids=ids)
     small = ectool.perturb(loaded, images, labels, ids=ids, batch_size=7)
     assert (whole.images != small.images).float().mean() < 1e-3
-    one = ectool.scores(loaded, images, labels, ids=ids)
-    two = ectool.scores(loaded, images, labels, ids=ids, batch_size=7)
+    one = ectool.consistency(loaded, images, labels, ids=ids)
+    two = ectool.consistency(loaded, images, labels, ids=ids, batch_size=7)
     np.testing.assert_allclose(one.explanation_consistency, two.explanation_consistency, atol=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_consistency_is_the_product_of_its_definition(wrapped, photos, classes) 
     Stored heatmaps are float16, so their cosine is rounded.
     """
     samples = ectool.perturb(wrapped, photos, classes, eps=8 / 255)
-    found = ectool.scores(wrapped, photos, classes, perturbed=samples)
+    found = ectool.consistency(wrapped, photos, classes, perturbed=samples)
     clean = ectool.explain(wrapped, photos, classes)
     other = ectool.explain(wrapped, samples.images, classes)
     for row in range(12):
@@ -138,19 +138,19 @@ def test_consistency_is_the_product_of_its_definition(wrapped, photos, classes) 
 
 
 def test_other_measures_and_versions_can_be_given(wrapped, photos, classes) -> None:
-    same = ectool.scores(wrapped, photos, classes, perturbed=photos, stability="none")
+    same = ectool.consistency(wrapped, photos, classes, perturbed=photos, stability="none")
     zero = ~ectool.explain(wrapped, photos, classes).heatmaps.flatten(1).any(1).numpy()
     expected = np.where(zero, np.nan, 1)
     np.testing.assert_allclose(same.explanation_consistency, expected, rtol=1e-6)
     with pytest.raises(ectool.EctoolError, match=r"perturbed: expected a version of each image"):
-        ectool.scores(wrapped, photos, classes, perturbed=photos[:3])
+        ectool.consistency(wrapped, photos, classes, perturbed=photos[:3])
     with pytest.raises(ectool.EctoolError, match="similarity: expected 'cosine', 'pearson'"):
-        ectool.scores(wrapped, photos, classes, similarity="dice")
+        ectool.consistency(wrapped, photos, classes, similarity="dice")
 
 
 def test_multi_label_images_have_a_value_for_each_present_class(wrapped, photos) -> None:
     labels = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1], [1, 1, 1, -1]] * 4)
-    found = ectool.scores(wrapped, photos, labels)
+    found = ectool.consistency(wrapped, photos, labels)
     assert found.heatmap_similarity.shape == (12, 3)
     assert np.isnan(found.heatmap_similarity[1]).tolist() == [False, True, True]
     product = np.nanmean(found.heatmap_similarity * found.prediction_stability, axis=1)
@@ -159,7 +159,7 @@ def test_multi_label_images_have_a_value_for_each_present_class(wrapped, photos)
 
 def test_one_image_has_no_other_background(wrapped, photos) -> None:
     with pytest.raises(ectool.EctoolError, match="attack swap: expected at least two images"):
-        ectool.scores(wrapped, photos[:1], [0])
+        ectool.consistency(wrapped, photos[:1], [0])
 
 
 class TestTargets:

@@ -58,8 +58,8 @@ def test_outputs_of_any_kind_give_the_same_values(kind, net, wrapped, photos, cl
     assert torch.equal(other(photos), wrapped(photos))
     assert other.layer(16) == "net.features"
     pairs = zip(
-        ectool.scores(other, photos, classes).__dict__.values(),
-        ectool.scores(wrapped, photos, classes).__dict__.values(),
+        ectool.consistency(other, photos, classes).__dict__.values(),
+        ectool.consistency(wrapped, photos, classes).__dict__.values(),
         strict=True,
     )
     assert all(np.array_equal(one, two) for one, two in pairs)
@@ -137,13 +137,13 @@ def test_modules_are_left_as_they_were(fails, net, wrapped, photos, classes) -> 
     before, weights = state(net), {n: t.clone() for n, t in net.state_dict().items()}
     if fails:
         with pytest.raises(ectool.EctoolError, match="labels of images"):
-            ectool.scores(wrapped, photos, classes + 1)
+            ectool.consistency(wrapped, photos, classes + 1)
         with pytest.raises(ectool.EctoolError, match="method gradcam"):
             ectool.explain(wrapped, photos, window=3)
     else:
         ectool.explain(wrapped, photos)
         ectool.perturb(wrapped, photos, classes)
-        ectool.scores(wrapped, photos, classes)
+        ectool.consistency(wrapped, photos, classes)
     assert state(net) == before
     assert all(torch.equal(net.state_dict()[name], value) for name, value in weights.items())
 

@@ -46,8 +46,8 @@ def test_no_option_is_missing() -> None:
     [
         (ectool.explain, ExplainConfig),
         (ectool.perturb, PerturbConfig),
-        (ectool.scores, ScoreConfig),
-        (ectool.scores, PerturbConfig),
+        (ectool.consistency, ScoreConfig),
+        (ectool.consistency, PerturbConfig),
         (ectool.explain, PerturbConfig),
     ],
 )

@@ -49,7 +49,7 @@ def _perturb(subject: Subject, path: Path) -> Outcome:
     )
     recipe = perturb.describe(perturbing, subject.reference, subject.original)
     keep_or_set_aside(subject, path, recipe, config.shard_size)
-    return perturb.perturb(perturbing, subject.original, subject.reporter)
+    return perturb.perturb(perturbing, subject.original, subject.reporter, subject.reference)
 
 
 def _explain(subject: Subject, path: Path) -> Outcome:

@@ -1,0 +1,105 @@
+"""Results of an evaluation: as a table, for pandas, as JSON; without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ectool.api.opening import METRIC, Opened, Table, imported
+from ectool.reports.evaluation import from_results
+from ectool.reports.numbers import bounds, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERS = ("value", "low", "high", "n")
+FACTS = ("suite", *NUMBERS, "label", "definition", "higher_is_better", "is_share")
+"""Columns for pandas, in this order."""
+
+
+class Evaluation(Opened):
+    """Metrics of a model with their intervals.
+
+    A mapping of columns (``metric``, ``value``, ``low``, ``high``, ``n``); shares lie in [0, 1].
+
+    Attributes:
+        path: Folder of the evaluation; the current folder if it was not stored.
+        results: Content of `results.json`; docs/evaluation.md describes it.
+        notes: What was left out and why, and findings such as zero heatmaps.
+    """
+
+    def __init__(
+        self, results: Mapping[str, Any], path: Path = Path(), notes: tuple[str, ...] = ()
+    ) -> None:
+        entries: Mapping[str, Mapping[str, Any]] = results["metrics"]
+        columns = {METRIC: np.array(list(entries), object)} | {
+            name: np.array([entry[name] for entry in entries.values()], np.float64)
+            for name in NUMBERS
+        }
+        super().__init__(path, "evaluation", results, Table(columns, METRIC))
+        self.notes = notes
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """Return the content of `results.json`."""
+        return self.attributes
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return value, interval, definition and unit of every metric by name."""
+        found: Mapping[str, Mapping[str, Any]] = self.results["metrics"]
+        return found
+
+    def value(self, metric: str) -> float:
+        """Return the value of a metric; NaN where it is undefined.
+
+        Raises:
+            KeyError: It was not measured.
+        """
+        found = self.metrics[metric]["value"]
+        return float("nan") if found is None else float(found)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each metric: suite, value, interval, number of samples, definition.
+
+        Raises:
+            MachineError: pandas is not installed.
+        """
+        rows = [[entry.get(name) for name in FACTS] for entry in self.metrics.values()]
+        index = imported("pandas").Index(list(self.metrics), name=METRIC)
+        frame: pd.DataFrame = imported("pandas").DataFrame(rows, index=index, columns=list(FACTS))
+        return frame.astype(dict.fromkeys(("value", "low", "high"), float))
+
+    def table(self) -> str:
+        """Return metrics, values and 95 % intervals as text; shares in percent."""
+        found = from_results(str(self.path), self.results)
+        rows = [("metric", "value", "interval", "n")]
+        for name, estimate in found.values.items():
+            is_share = found.metrics[name].is_share
+            shown = quantity(estimate.value, is_share), bounds(estimate, is_share)
+            rows.append((name, *shown, str(estimate.n)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+            for name, *cells in rows
+        )
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """Return `results.json` as text.
+
+        Args:
+            path: File that is written, too.
+        """
+        text = json.dumps(dict(self.results), indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def __repr__(self) -> str:
+        suites = ", ".join(self.results["suites"])
+        return f"ectool.Evaluation({len(self.metrics)} metrics of {suites})"
