@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ectool.reports.paper.curves import learning_curves, table_curves
+from ectool.reports.paper.differences import difference_figures
 from ectool.reports.paper.matrices import confusion_matrices, reliability_diagrams
 from ectool.reports.paper.metrics import experiment_metrics, suite_metrics, trade_offs
 from ectool.reports.paper.strengths import corruption_bars, strength_curves
@@ -21,6 +22,7 @@ FIGURES: tuple[Callable[[Report], Iterator[PaperFigure]], ...] = (
     reliability_diagrams,
     confusion_matrices,
     experiment_metrics,
+    difference_figures,
     learning_curves,
 )
 """Functions that draw figures, in the order of the captions. Without results they yield nothing."""

@@ -113,11 +113,11 @@ def _dots(axes: Axes, report: Report, found: Sequence[Column]) -> None:
             elinewidth=0.9,
             **style | {"linestyle": "none"},
         )
-    axes.set_yticks(range(len(found)), [_label(column.metric) for column in found])
+    axes.set_yticks(range(len(found)), [metric_label(column.metric) for column in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    _scale(axes, is_share)
+    set_scale(axes, is_share)
 
 
 def _by_model(report: Report, found: Sequence[Column]) -> Figure:
@@ -129,20 +129,20 @@ def _by_model(report: Report, found: Sequence[Column]) -> Figure:
         is_share = column.metric.is_share
         value, low, high = percents([cell.value for cell in column.cells], is_share)
         axes.errorbar(value, models, xerr=whiskers(value, low, high), color=INK, fmt="o", ms=2.5)
-        axes.set_title(_label(column.metric))
-        _scale(axes, is_share)
+        axes.set_title(metric_label(column.metric))
+        set_scale(axes, is_share)
     grid[0, 0].set_yticks(models, [shortened(entry.name) for entry in report.entries])
     grid[0, 0].set_ylim(len(models) - 0.5, -0.5)
     return figure
 
 
-def _label(metric: Metric) -> str:
+def metric_label(metric: Metric) -> str:
     """Return a metric's label with the direction that is better."""
     arrow = "↑" if metric.higher_is_better else "↓"
     return textwrap.fill(f"{metric.label}{NO_BREAK}{arrow}", LABEL_WIDTH)
 
 
-def _scale(axes: Axes, is_share: bool) -> None:
+def set_scale(axes: Axes, is_share: bool) -> None:
     """Label the unit, and limit the axis of percentages."""
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("%" if is_share else "value")

@@ -1,4 +1,4 @@
-"""Tables for papers: leaderboards of models and of arms, and classes."""
+"""Tables for papers: leaderboards of models, arms with their differences, and classes."""
 
 from __future__ import annotations
 
@@ -7,30 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from ectool.reports.classes import ClassLine, ClassTable, class_tables
-from ectool.reports.content import Metric
 from ectool.reports.evaluation import Row
 from ectool.reports.leaderboard import Column, by_suite, columns
 from ectool.reports.numbers import UPPER_BOUND_SIGN, bounds, quantity
-from ectool.reports.paper.text import IMAGES, SEEDS, over_seeds, prefixes, sizes
+from ectool.reports.paper.differences import arm_differences
+from ectool.reports.paper.text import IMAGES, sizes, title
 from ectool.reports.paper.typesetting import PaperTable, TableCell, to_latex, to_markdown
 from ectool.reports.report import Report
 from ectool.types import Estimate
 
 T = TypeVar("T")
-WIDTH = 5
+WIDTH = 4
 """Maximum number of columns of numbers in one table."""
-DIRECTION = {True: "↑", False: "↓"}
-
-
-def model_leaderboards(report: Report) -> Iterator[PaperTable]:
-    """Yield the leaderboard of the models for each suite."""
-    yield from _leaderboards(report, "", IMAGES)
-
-
-def arm_leaderboards(report: Report) -> Iterator[PaperTable]:
-    """Yield the leaderboard of the arms of each experiment for each suite."""
-    for prefix, experiment in zip(prefixes(report), report.experiments, strict=True):
-        yield from _leaderboards(over_seeds(report, experiment), f"{prefix}arms-", SEEDS)
 
 
 def classes(report: Report) -> Iterator[PaperTable]:
@@ -39,7 +27,8 @@ def classes(report: Report) -> Iterator[PaperTable]:
         yield from _classes(report, table)
 
 
-def _leaderboards(report: Report, prefix: str, intervals: str) -> Iterator[PaperTable]:
+def model_leaderboards(report: Report) -> Iterator[PaperTable]:
+    """Yield the leaderboard of the models for each suite; nothing is tested or marked."""
     for suite, found in by_suite(columns(report)).items():
         for number, part in _parts(found):
             rows = [
@@ -47,10 +36,10 @@ def _leaderboards(report: Report, prefix: str, intervals: str) -> Iterator[Paper
                 for row, entry in enumerate(report.entries)
             ]
             yield PaperTable(
-                name=f"{prefix}leaderboard-{suite}{number}",
-                caption=f"{suite.capitalize()}. In brackets: {intervals.format(_counts(part))}. "
-                "Bold: best value; its lead can be due to chance.",
-                head=("model", *(_title(column.metric) for column in part)),
+                name=f"leaderboard-{suite}{number}",
+                caption=f"{suite.capitalize()}. In brackets: {IMAGES.format(_counts(part))}. "
+                "Differences between the models are not tested.",
+                head=("model", *(title(column.metric) for column in part)),
                 rows=tuple(rows),
             )
 
@@ -66,16 +55,11 @@ def _counts(part: Sequence[Column]) -> str:
     return sizes([cell.value.n for column in part for cell in column.cells if cell.value.n])
 
 
-def _title(metric: Metric) -> str:
-    unit = ", %" if metric.is_share else ""
-    return f"{metric.label}{unit} {DIRECTION[metric.higher_is_better]}"
-
-
 def _cell(column: Column, row: int) -> TableCell:
     cell, is_share = column.cells[row], column.metric.is_share
     interval = bounds(cell.value, is_share) if cell.value.bounded else ""
     sign = UPPER_BOUND_SIGN if cell.upper_bound else ""
-    return TableCell(sign + quantity(cell.value.value, is_share), interval, cell.is_best)
+    return TableCell(sign + quantity(cell.value.value, is_share), interval)
 
 
 def _classes(report: Report, table: ClassTable) -> Iterator[PaperTable]:
@@ -114,7 +98,7 @@ def _class_cell(row: Row, line: ClassLine, model: str) -> TableCell:
 
 TABLES: tuple[Callable[[Report], Iterator[PaperTable]], ...] = (
     model_leaderboards,
-    arm_leaderboards,
+    arm_differences,
     classes,
 )
 """Functions that make tables. Without results they yield nothing."""
@@ -124,8 +108,8 @@ def paper_tables(report: Report) -> dict[str, bytes]:
     """Return every table of a report in both formats.
 
     Returns:
-        Files by name: `leaderboard-SUITE`, `arms-leaderboard-SUITE` for arms of experiments, and
-        `classes-MEASURE`. Wide tables are split into numbered parts.
+        Files by name: `leaderboard-SUITE`, `arms-SUITE` for arms of experiments, and
+        `classes-MEASURE`. Wide and long tables are split into numbered parts.
     """
     files = {}
     for table in (table for make in TABLES for table in make(report)):

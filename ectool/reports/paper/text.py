@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ectool.reports.content import ExperimentResults
+from ectool.reports.content import ExperimentResults, Metric
 from ectool.reports.evaluation import Evaluation
 from ectool.reports.report import EvaluatedModel, Report
 
 IMAGES = "95 % intervals (mAP, location instability: spreads over resamples) over {} images"
 SEEDS = "95 % t intervals over {} seeds"
 """Kind of the intervals: of single models, and of arms."""
+DIRECTION = {True: "↑", False: "↓"}
 
 
 def over_seeds(report: Report, experiment: ExperimentResults) -> Report:
@@ -40,6 +41,12 @@ def over_seeds(report: Report, experiment: ExperimentResults) -> Report:
         gallery=(),
         provenance=report.provenance,
     )
+
+
+def title(metric: Metric) -> str:
+    """Return the name of a metric with its unit and direction."""
+    unit = ", %" if metric.is_share else ""
+    return f"{metric.label}{unit} {DIRECTION[metric.higher_is_better]}"
 
 
 def prefixes(report: Report) -> list[str]:

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ectool.reports.paper.typesetting import (
+    HEAD,
     LATEX,
     PaperTable,
     TableCell,
+    _short_lines,
     latex,
     markdown,
     to_latex,
@@ -40,3 +42,12 @@ def test_markdown_can_be_read_back(text):
     found = markdown(text)
     assert re.sub(r"\\(.)", r"\1", found) == " ".join(text.split())
     assert re.search(r"(?<!\\)(\\\\)*[|*_`<\[]", found) is None
+
+
+@settings(max_examples=40)
+@given(st.text("ab /-_", max_size=60))
+def test_heads_are_broken_between_their_parts_and_lose_nothing(text):
+    lines = _short_lines(text)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    for line in lines:
+        assert len(line) <= HEAD or not re.search(r"[\s/_-].", line)
