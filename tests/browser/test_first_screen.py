@@ -22,11 +22,12 @@ ARMS = ("plain", "weighted")
 
 BROKEN_WORDS = """() => {
     const found = [];
-    for (const root of document.querySelectorAll("th, h2, h3, nav a, summary, .label, dt, label")) {
+    const names = "th, td, h2, h3, nav a, summary, .label, dt, .scores dd, label";
+    for (const root of document.querySelectorAll(names)) {
         const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
         while (walker.nextNode()) {
             const text = walker.currentNode;
-            for (const match of text.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+            for (const match of text.data.matchAll(/[\\p{L}\\p{N}]+(?:\\.\\p{N}+)*/gu)) {
                 const range = document.createRange();
                 range.setStart(text, match.index);
                 range.setEnd(text, match.index + match[0].length);

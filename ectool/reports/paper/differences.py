@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -154,7 +155,11 @@ def _dots(
         found = [_difference_of(arm, name) for name in names]
         value, low, high = percents(found, metrics[0].is_share)
         places = np.arange(len(names)) + (number - (len(arms) - 1) / 2) * 0.8 / len(arms)
-        style = {"color": COLOURS[number + 1], "marker": MARKERS[number + 1], "linestyle": "none"}
+        style: dict[str, Any] = {
+            "color": COLOURS[number + 1],
+            "marker": MARKERS[number + 1],
+            "linestyle": "none",
+        }
         axes.errorbar(
             value,
             places,
