@@ -94,7 +94,7 @@ def _checkpoint(config: AdoptConfig) -> Path:
             f"--model {config.model}",
             expected="the name of an architecture",
             got="a folder" if Path(config.model).is_dir() else "a file",
-            fix="a model artifact needs no adopt; give a checkpoint as --checkpoint",
+            fix="give a checkpoint as --checkpoint; a model artifact needs no adopt",
         )
     check_architecture(config.model)
     if config.checkpoint is None:

@@ -193,7 +193,7 @@ class TestRefusals:
 
     def test_paths_as_architecture(self, given, tmp_path):
         for path, kind in ((given["checkpoint"], "a file"), (tmp_path, "a folder")):
-            with pytest.raises(UsageError, match=f"name of an architecture, got {kind}; a model"):
+            with pytest.raises(UsageError, match=f"name of an architecture, got {kind}; give a"):
                 run(**{**given, "model": str(path)})
         with pytest.raises(InputError, match="got 'resnet81'; try resnet"):
             run(**{**given, "model": "resnet81"})
