@@ -170,6 +170,13 @@ def test_self_supervised_backbones_get_a_new_head(moco, given, tmp_path, listene
         run(**given, reset_head=True, seed=1)
 
 
+def test_huge_logits_are_a_warning(given, network, listener):
+    state = network.state_dict()
+    torch.save(state | {"head.weight": state["head.weight"] * 1e6}, given["checkpoint"])
+    run(listener, **given)
+    assert any("beyond 10000" in text for text in listener.warnings)
+
+
 class TestRefusals:
     def test_another_number_of_names(self, given):
         with pytest.raises(InputError, match=r"class names: expected 10, as the head of .*, got 2"):

@@ -23,8 +23,10 @@ NAMES = ("dark", "light")
 def adopted(tmp_path):
     """Return a function that adopts a network of two classes."""
 
-    def make(names=NAMES, **options):
+    def make(names=NAMES, scale=1, **options):
         network = create("smallcnn", ("a", "b"), seed=7).network
+        with torch.no_grad():
+            network.head.weight.mul_(scale)
         torch.save(network.state_dict(), tmp_path / "w.pth")
         config = AdoptConfig(
             **{"model": "smallcnn", "mean": "0,0,0", "image_size": 16, **options},
@@ -79,6 +81,13 @@ def test_training_starts_from_its_weights(adopted, config, listener):
     (parent,) = manifest["recipe"]["parents"]
     assert (parent["role"], parent["kind"], parent["path"]) == ("model", "model", "mine")
     assert train.run(config(model=str(path), lr=1e-12)).is_new is False
+
+
+def test_huge_logits_are_warned_of_once(adopted, config, listener):
+    train.run(config(model=str(adopted(scale=1e6)), lr=1e-12), listener)
+    (warning,) = listener.warnings
+    assert warning.startswith("epoch 1: the loss is")
+    assert "logits reach" in warning
 
 
 def test_it_resumes_with_and_without_the_folder(adopted, config, tmp_path):
