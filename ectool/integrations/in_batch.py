@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ectool.api.models import Model, classifier_of
 from ectool.api.options import configured, named_as_arguments
-from ectool.config.objectives import ONLINE, REPLACING, START, ObjectiveOptions
+from ectool.config.objectives import OBJECTIVE_OPTIONS, ONLINE, REPLACING, START, ObjectiveOptions
 from ectool.errors import InputError, UsageError
 from ectool.integrations.batches import missing_rows, to_unit
 from ectool.models.classifier import Classifier
@@ -21,11 +21,16 @@ from ectool.training.batch import Position, TrainingBatch, step_generator
 from ectool.training.objectives import OBJECTIVES, Setup
 from ectool.training.objectives.explanation_consistency import ExplanationConsistency
 
-NAMES = tuple(name for name, made in OBJECTIVES.items() if made is ExplanationConsistency)
 MAX_BATCH = 65536
 """Largest batch without numbers of samples."""
 _BY_LOSS = "rate"
 """Weighting that needs the loss, and so cannot be prepared before it."""
+NAMES = tuple(
+    name
+    for name, made in OBJECTIVES.items()
+    if made is ExplanationConsistency and OBJECTIVE_OPTIONS[name]["weighting"] != _BY_LOSS
+)
+"""Objectives that can be prepared before the loss."""
 
 
 class Settings(TypedDict, total=False):
@@ -257,15 +262,19 @@ class InBatch:
 
 def _check_choice(objective: str, options: Mapping[str, object]) -> None:
     """Check that the objective can be prepared before the loss."""
-    allowed = [name for name in NAMES if name != f"{ONLINE}-{_BY_LOSS}"]
-    if objective not in allowed or options.get("weighting") == _BY_LOSS:
+    if objective not in NAMES:
         raise UsageError(
-            "objective" if objective not in allowed else "weighting",
-            expected=f"one of {', '.join(allowed)}"
-            if objective not in allowed
-            else "weights that do not depend on the loss",
-            got=repr(objective if objective not in allowed else _BY_LOSS),
-            fix="choose one of them" if objective not in allowed else "leave it out",
+            "objective",
+            expected=f"one of {', '.join(NAMES)}",
+            got=repr(objective),
+            fix="choose one of them",
+        )
+    if options.get("weighting") == _BY_LOSS:
+        raise UsageError(
+            "weighting",
+            expected="weights that do not depend on the loss",
+            got=repr(_BY_LOSS),
+            fix="choose another",
         )
 
 

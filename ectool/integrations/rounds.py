@@ -116,7 +116,18 @@ class Rounds:
 
         Args:
             rows: Numbers of the samples in the data set.
+
+        Raises:
+            InputError: A number is not one of the data set.
         """
+        low, high = (int(row) for row in rows.aminmax())
+        if low < 0 or high >= len(self.weights):
+            raise InputError(
+                "rows",
+                expected=f"numbers of samples from 0 to {len(self.weights) - 1}",
+                got=f"{low} to {high}",
+                fix="train on ectool.integrations.batches.Rows of the same data set",
+            )
         return self.weights.to(rows.device)[rows]
 
     def state_dict(self) -> dict[str, Tensor]:

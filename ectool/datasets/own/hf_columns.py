@@ -92,6 +92,13 @@ def find_columns(where: str, rows: Rows) -> Columns:
         f'ds.cast_column("{IMAGE}", datasets.Image())',
     )
     has_boxes = _has_boxes(where, features)
+    if MASK in features and MASK not in pictures:
+        raise InputError(
+            f"{where}: column {MASK}",
+            expected="images (datasets.Image)",
+            got=str(features[MASK]),
+            fix=f'ds.cast_column("{MASK}", datasets.Image()), or rename it, then save it again',
+        )
     return Columns(
         image=image,
         label=_column(datasets, where, label, features[label]),

@@ -119,7 +119,7 @@ def _chosen(
 
 def _splits(tables: Sequence[Table]) -> tuple[str, ...]:
     named = [table.split for table in tables if table.split]
-    return (*(named or SPLITS), ALL)
+    return tuple(dict.fromkeys((*(named or SPLITS), ALL)))
 
 
 def _complete_groups(samples: list[Sample], request: DataRequest) -> list[Sample]:
@@ -204,7 +204,7 @@ def hf_splits(path: str) -> tuple[str, ...]:
 HUGGING_FACE = DataSetEntry(
     open=open_hf,
     summary="Data sets of Hugging Face `datasets`, saved in a folder, or Parquet files.",
-    uri="hf:FOLDER",
+    uri="hf:PATH",
     splits=(*SPLITS, ALL),
     splits_at=hf_splits,
 )

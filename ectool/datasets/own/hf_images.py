@@ -49,8 +49,7 @@ class OpenTable:
         An empty cell has an empty path.
         """
         cells = self.rows.data.column(column)
-        struct = cells.combine_chunks() if cells.num_chunks == 1 else None
-        if struct is not None and struct.field("bytes").null_count == 0 and not struct.null_count:
+        if not any(part.null_count or part.field("bytes").null_count for part in cells.chunks):
             return [None] * len(cells)
         found: list[str | None] = []
         for cell in cells:

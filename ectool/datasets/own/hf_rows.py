@@ -16,7 +16,7 @@ from ectool.datasets.own.hf_tables import Rows
 from ectool.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One row.
 

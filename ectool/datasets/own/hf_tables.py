@@ -17,6 +17,7 @@ from ectool.datasets.fingerprint import content_digest
 from ectool.errors import AbsentError, InputError
 
 DICTIONARY, STATE = "dataset_dict.json", "state.json"
+PARQUET = ".parquet"
 CACHE = ".huggingface"
 """Folder below ``ECTOOL_DATA`` for the rows of Parquet files, in a form that is read by index."""
 _BATCH = 100
@@ -57,19 +58,21 @@ def find_tables(path: str) -> list[Table]:
 
     Args:
         path: A folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote, or one that
-            contains Parquet files. Parquet files belong to the split that a word of their name
-            names, or of the folders below `path`.
+            contains Parquet files, or one such file. Parquet files belong to the split that a word
+            of their name names, or of the folders below `path`.
 
     Raises:
         InputError: There is no such folder, or a description of it is missing or damaged.
     """
     folder = Path(path).expanduser()
+    if folder.is_file() and folder.suffix == PARQUET:
+        return _of_parquet(folder.parent, [Path(folder.name)])
     if not path or not folder.is_dir():
         raise AbsentError(
             f"hf:{path}",
             expected="an existing folder of Dataset.save_to_disk, or with Parquet files",
-            got="no such folder" if path else "no path",
-            fix="write hf:FOLDER; nothing is downloaded: save data sets of a hub with save_to_disk",
+            got="a file" if folder.is_file() else "no such folder" if path else "no path",
+            fix="write hf:PATH; nothing is downloaded: save data sets of a hub with save_to_disk",
         )
     if (folder / DICTIONARY).exists():
         keys = _field(folder / DICTIONARY, "splits")
@@ -230,7 +233,7 @@ def _damaged(file: Path, got: str) -> InputError:
 
 def _parquet(folder: Path) -> list[Table]:
     """Return the tables of the Parquet files in a folder: one for each split, or one of all."""
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*.parquet"))
+    found = sorted(path.relative_to(folder) for path in folder.rglob(f"*{PARQUET}"))
     files = [path for path in found if not any(part.startswith(".") for part in path.parts)]
     if not files:
         raise AbsentError(
@@ -240,6 +243,11 @@ def _parquet(folder: Path) -> list[Table]:
             fix="save the data set there with save_to_disk; for image files, write "
             f"imagefolder:{folder}",
         )
+    return _of_parquet(folder, files)
+
+
+def _of_parquet(folder: Path, files: Sequence[Path]) -> list[Table]:
+    """Return the tables of some Parquet files, by paths relative to a folder."""
     splits: dict[str, list[str]] = {}
     for path in files:
         splits.setdefault(_split_of(folder, path), []).append(path.as_posix())

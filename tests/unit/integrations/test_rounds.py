@@ -96,6 +96,14 @@ def test_a_resumed_training_has_the_weights_of_its_round():
         third.load_state_dict(first.state_dict())
 
 
+def test_numbers_of_other_data_are_one_line():
+    ours = rounds_of(make_network(), make_samples())
+    with pytest.raises(
+        InputError, match="rows: expected numbers of samples from 0 to 15, got 3 to"
+    ):
+        ours(torch.tensor([3, 16]))
+
+
 def test_samples_may_be_dicts():
     model, samples = make_network(), make_samples()
     named = [{"pixel_values": image, "labels": int(label)} for image, label in samples]

@@ -272,6 +272,10 @@ MALFORMED = {
         lambda: table({**ONE, "mask": [None]}, {"label": TEXT, "mask": PHOTO}),
         "row 0: expected an encoded image.*an empty cell",
     ),
+    "mask of text": (
+        lambda: table({**ONE, "mask": ["a.png"]}),
+        r"column mask: expected images \(datasets\.Image\), got Value\('string'\)",
+    ),
     "masks and several labels": (
         lambda: table({"label": [["x"]], "mask": [RED]}, {"label": List(TEXT), "mask": PHOTO}),
         "expected neither masks nor boxes in a multi-label data set, got mask",
@@ -427,6 +431,28 @@ def test_folders_of_wrong_files_are_one_line(tmp_path, names, match):
     with pytest.raises(InputError, match=match) as error:
         open_hf(ask(tmp_path / "data"))
     assert "\n" not in str(error.value)
+
+
+def test_the_path_may_be_one_parquet_file(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("train", "others"):
+        table({"label": [name]}).to_parquet(str(tmp_path / f"data/{name}.parquet"))
+    path = tmp_path / "data/train.parquet"
+    assert open_hf(ask(path, "train")).classes == ("train",)
+    assert hf_splits(str(path)) == ("train", "all")
+    (tmp_path / "data/rows.csv").write_text("label")
+    with pytest.raises(AbsentError, match=r"rows\.csv: expected an existing folder.*got a file"):
+        open_hf(ask(tmp_path / "data/rows.csv"))
+
+
+def test_numbers_beyond_the_classes_name_their_row(tmp_path):
+    data = table({"label": [0, 5]}, {"label": Value("int64")})
+    features = Features({**data.features, "label": X})
+    data = datasets.Dataset(data.data, info=datasets.DatasetInfo(features=features))
+    (tmp_path / "data").mkdir()
+    data.to_parquet(str(tmp_path / "data/rows.parquet"))
+    with pytest.raises(InputError, match="row 1: expected a class from 0 to 0 in label, got 5"):
+        open_hf(ask(tmp_path / "data"))
 
 
 def test_folders_name_the_split_of_parquet_files(tmp_path):
