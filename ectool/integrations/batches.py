@@ -102,6 +102,72 @@ def missing_rows() -> InputError:
     )
 
 
+def check_images(images: Tensor) -> None:
+    """Check the shape of the images of a batch.
+
+    Raises:
+        InputError: They are no batch of RGB images.
+    """
+    if images.ndim == 4 and images.shape[1] == 3 and len(images):
+        return
+    raise InputError(
+        "images",
+        expected="a batch of RGB images (n, 3, height, width)",
+        got=f"shape {tuple(images.shape)}",
+        fix="give what the network takes",
+    )
+
+
+def check_labels(labels: Tensor, count: int, classes: int) -> None:
+    """Check shape and range of the labels of a batch, which synchronizes with the device.
+
+    Args:
+        labels: Labels of a caller.
+        count: Number of images.
+        classes: Number of classes.
+
+    Raises:
+        InputError: They are no labels of these images.
+    """
+    is_multi = labels.ndim == 2
+    shape = (count, classes) if is_multi else (count,)
+    low, high = (-1, 1) if is_multi else (0, classes - 1)
+    fits = tuple(labels.shape) == shape and not (labels.is_floating_point() and not is_multi)
+    if fits and low <= int(labels.min()) <= int(labels.max()) <= high:
+        return
+    kind = str(labels.dtype).removeprefix("torch.")
+    raise InputError(
+        "labels",
+        expected=f"classes from 0 to {classes - 1}, or multi-label rows of 1, 0 and -1",
+        got=f"{kind} of shape {tuple(labels.shape)}"
+        + (f" from {labels.min():g} to {labels.max():g}" if labels.numel() else ""),
+        fix="give one label for each image",
+    )
+
+
+def check_rows(rows: Tensor | None, samples: int) -> Tensor:
+    """Return the numbers of the samples of a batch.
+
+    Args:
+        rows: The numbers, or None if the batch has none.
+        samples: Number of samples in the data set.
+
+    Raises:
+        InputError: There are none, or one is not of the data set.
+    """
+    if rows is None:
+        raise missing_rows()
+    low, high = (int(row) for row in rows.aminmax())
+    if low >= 0 and high < samples:
+        return rows
+    raise InputError(
+        "rows",
+        expected=f"numbers of samples from 0 to {samples - 1}",
+        got=f"{low} to {high}",
+        fix="train on ectool.integrations.batches.Rows of the same data set",
+    )
+
+
 def to_unit(
     images: Float[Tensor, "n 3 h w"], mean: Tensor, std: Tensor, *, check: bool
 ) -> Float[Tensor, "n 3 h w"]:

@@ -13,7 +13,7 @@ from ectool.api.models import Model, classifier_of
 from ectool.api.options import configured, named_as_arguments
 from ectool.config.objectives import OBJECTIVE_OPTIONS, ONLINE, REPLACING, START, ObjectiveOptions
 from ectool.errors import InputError, UsageError
-from ectool.integrations.batches import missing_rows, to_unit
+from ectool.integrations.batches import check_images, check_labels, check_rows, to_unit
 from ectool.models.classifier import Classifier
 from ectool.options import rounded_up
 from ectool.stages.train.objective import seeded
@@ -120,6 +120,9 @@ class InBatch:
         **options: Unpack[Settings],
     ) -> None:
         _check_choice(objective, options)
+        if epochs < 1:
+            fix = "give that of the whole training"
+            raise UsageError("epochs", expected="at least 1", got=str(epochs), fix=fix)
         chosen = configured(ObjectiveOptions, "train", options, Settings, objective=objective)
         self.settings: dict[str, Any] = chosen.settings()
         self.settings["mix"] = _checked_share("mix", REPLACING[objective] if mix is None else mix)
@@ -172,6 +175,7 @@ class InBatch:
                 got="no epoch",
                 fix="call begin(epoch) at the start of each epoch",
             )
+        check_images(images)
         self._step += 1
         ones = torch.ones(len(images), device=images.device)
         if self._epoch < self.begins:
@@ -211,21 +215,19 @@ class InBatch:
         self, classifier: Classifier, images: Tensor, labels: Tensor, rows: Tensor | None
     ) -> TrainingBatch:
         """Return the batch of a training step."""
-        if self.samples is None:
-            rows = torch.arange(len(images))
-        elif rows is None:
-            raise missing_rows()
+        count = self.samples
+        known = torch.arange(len(images)) if count is None else check_rows(rows, count)
         is_first = self._begun != self._epoch
         pixels = to_unit(images, classifier.mean, classifier.std, check=is_first)
         if is_first:
-            _check_labels(labels, len(images), len(classifier.class_names))
+            check_labels(labels, len(images), len(classifier.class_names))
         weights = torch.ones(len(images), device=images.device)
         kind = torch.int64 if labels.ndim == 1 else torch.int8
         return TrainingBatch(
             pixels.contiguous(memory_format=torch.channels_last),
-            labels.to(kind),
+            labels.to(images.device, kind),
             weights,
-            rows.to(images.device),
+            known.to(images.device),
         )
 
     def _prepared(self, classifier: Classifier, batch: TrainingBatch) -> ExplanationConsistency:
@@ -282,21 +284,3 @@ def _checked_share(name: str, value: float) -> float:
     if 0 <= value <= 1:
         return value
     raise UsageError(name, expected="a share in [0, 1]", got=str(value), fix="change it")
-
-
-def _check_labels(labels: Tensor, count: int, classes: int) -> None:
-    """Check shape and range of the labels of a batch."""
-    is_multi = labels.ndim == 2
-    shape = (count, classes) if is_multi else (count,)
-    low, high = (-1, 1) if is_multi else (0, classes - 1)
-    fits = tuple(labels.shape) == shape and not (labels.is_floating_point() and not is_multi)
-    if fits and low <= int(labels.min()) <= int(labels.max()) <= high:
-        return
-    kind = str(labels.dtype).removeprefix("torch.")
-    raise InputError(
-        "labels",
-        expected=f"classes from 0 to {classes - 1}, or multi-label rows of 1, 0 and -1",
-        got=f"{kind} of shape {tuple(labels.shape)}"
-        + (f" from {labels.min():g} to {labels.max():g}" if labels.numel() else ""),
-        fix="give one label for each image",
-    )

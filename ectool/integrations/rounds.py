@@ -16,7 +16,7 @@ from ectool.api.options import WeightOptions, named_as_arguments
 from ectool.api.perturbing import perturb
 from ectool.api.weighting import weights
 from ectool.errors import InputError, UsageError
-from ectool.integrations.batches import Samples, keys_of, to_unit
+from ectool.integrations.batches import Samples, check_rows, keys_of, to_unit
 from ectool.options import rounded_up
 
 CHUNK = 1024
@@ -120,14 +120,7 @@ class Rounds:
         Raises:
             InputError: A number is not one of the data set.
         """
-        low, high = (int(row) for row in rows.aminmax())
-        if low < 0 or high >= len(self.weights):
-            raise InputError(
-                "rows",
-                expected=f"numbers of samples from 0 to {len(self.weights) - 1}",
-                got=f"{low} to {high}",
-                fix="train on ectool.integrations.batches.Rows of the same data set",
-            )
+        check_rows(rows, len(self.weights))
         return self.weights.to(rows.device)[rows]
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -188,6 +188,7 @@ def test_settings_are_those_of_train():
         ({"weighting": "rate"}, "weighting: expected weights that do not depend on the loss"),
         ({"ep": 0.1}, "option ep: expected one of .*got 'ep'; use eps"),
         ({"eps": 2}, "eps.*got 2"),
+        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"mix": 1.5}, r"mix: expected a share in \[0, 1\], got 1.5"),
         ({"objective": "ec-cam"}, "samples: expected the number of samples, because each keeps"),
     ],
@@ -202,6 +203,10 @@ def test_wrong_options_are_one_line(options, match):
     ("change", "match"),
     [
         (lambda x, y: (x * 3, y), r"images: expected pixels in \[0, 1\] after mean and std"),
+        (
+            lambda x, y: (x[0], y),
+            r"images: expected a batch of RGB images .*got shape \(3, 16, 16\)",
+        ),
         (lambda x, y: (x, y + 1), r"labels: expected classes from 0 to 2, .*from 1 to 3"),
         (lambda x, y: (x, y[:3]), r"labels: expected classes .*got int64 of shape \(3,\)"),
         (lambda x, y: (x, y.float()), "labels: expected classes .*got float32"),
@@ -224,3 +229,5 @@ def test_a_batch_needs_an_epoch_and_with_samples_its_rows():
     ours.begin(0)
     with pytest.raises(InputError, match=r"batch: expected the number of each sample"):
         ours(images, labels)
+    with pytest.raises(InputError, match="rows: expected numbers of samples from 0 to 15, got 16"):
+        ours(images, labels, torch.arange(COUNT, COUNT + BATCH))
