@@ -139,6 +139,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.robustness
 	$(BIN)/python -m benchmarks.faithfulness
 	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.verification
 
 bench-memory: $(VENV)/installed-bench

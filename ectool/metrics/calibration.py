@@ -104,11 +104,14 @@ def expected_calibration_error(
       ``E|N(d, s)|`` with the bin's standard error s, is the observed one.
     - Its standard error is that of the mean over samples of the parts
       ``sign(bin's mean of correct - confidence) * (correct - confidence)``, whose mean is the ECE.
+    - Its lower end counts only bins whose gap exceeds the normal quantile times s. The gaps that
+      remain by chance in calibrated bins would add up, and the end would be too high where the
+      error lies in few bins.
     - Its lower end is 0 where a calibrated model can have gaps of this size, by a simulated
       one-sided test with half of the error probability.
     - Its upper end is at least the value.
 
-    Its coverage in simulations of 100 to 1000 samples is 0.93 to 0.98.
+    Its coverage in simulations of 100 to 1000 samples is 0.93 to 1.00.
 
     Args:
         logits: Finite logit of every class.
@@ -134,13 +137,15 @@ def expected_calibration_error(
     gap = np.sign(held)[number] * (correct - sure)
     squares = np.bincount(number, weights=gap**2, minlength=bins)
     errors = np.sqrt(np.maximum(squares / n - (held / n) ** 2, 0) / n)
-    centre = float(_without_noise(np.abs(held) / n, errors).sum())
-    half = normal_quantile(confidence) * float(gap.std() / np.sqrt(n))
+    z, seen = normal_quantile(confidence), np.abs(held) / n
+    gaps = _without_noise(seen, errors)
+    centre, clear = float(gaps.sum()), float(gaps[seen > z * errors].sum())
+    half = z * float(gap.std() / np.sqrt(n))
     chance = np.sqrt(np.bincount(number, weights=sure * (1 - sure), minlength=bins)) / n
     noise = np.random.default_rng(seed).standard_normal((resamples, bins))
     by_chance = np.abs(noise * chance).sum(axis=1)
     is_significant = (by_chance >= value).mean() <= (1 - confidence) / 2
-    low = max(0.0, centre - half) if is_significant else 0.0
+    low = max(0.0, clear - half) if is_significant else 0.0
     return Estimate(value, min(low, value), max(value, centre + half), n)
 
 

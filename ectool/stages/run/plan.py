@@ -14,6 +14,7 @@ from ectool.config import (
     STUDY_TABLE,
     ArmConfig,
     ExperimentConfig,
+    GateOptions,
     RunConfig,
     TrainConfig,
     inapplicable_options,
@@ -165,4 +166,18 @@ def _check_arm(experiment: Experiment, name: str, arm: ArmConfig) -> None:
         fill = {key: value for key, value in required.items() if key in model.model_fields}
         if stage == "train":
             del fill["model"]
-        experiment.stage(model, stage, **changed, **fill)
+        options = experiment.stage(model, stage, **changed, **fill)
+        if isinstance(options, GateOptions):
+            _check_files_of_gates(options, stage)
+
+
+def _check_files_of_gates(options: GateOptions, stage: str) -> None:
+    """Check that no file of gates is named, which every evaluation would write again."""
+    for name in ("md", "junit"):
+        if (path := getattr(options, name)) is not None:
+            raise UsageError(
+                f"[{stage}] {name}",
+                expected="no file, because an experiment has several evaluations",
+                got=str(path),
+                fix="remove it, and call `ectool compare` on two of the evaluations",
+            )

@@ -111,6 +111,18 @@ def test_interval_is_of_the_gaps_resampled():
     assert expected_calibration_error(logits, labels).value == pytest.approx(gaps.mean())
     means = [gaps[generator.integers(500, size=500)].mean() for _ in range(4000)]
     found = expected_calibration_error(logits, labels)
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert found.high == pytest.approx(high, abs=0.005)
+    assert low - 0.03 < found.low < low  # without the bins whose gap may be chance
+
+
+def test_lower_end_of_a_clear_gap_is_of_the_gaps_resampled():
+    generator = np.random.default_rng(4)
+    logits = np.tile(np.log([0.95, 0.05]), (500, 1))  # all in one bin
+    labels = (generator.random(500) > 0.6).astype(int)
+    gaps = gaps_by_hand(logits, labels, 15)
+    means = [gaps[generator.integers(500, size=500)].mean() for _ in range(4000)]
+    found = expected_calibration_error(logits, labels)
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.005)
 
 

@@ -43,7 +43,7 @@ def check_baseline(
 
     Raises:
         UsageError: The baseline is the output, or no bound needs one.
-        InputError: It is missing, or of other images.
+        InputError: It is missing, of other images, or lacks the metric of a bound.
     """
     if baseline is None:
         return
@@ -61,8 +61,13 @@ def check_baseline(
             got=str(baseline),
             fix="keep the baseline in a folder of its own",
         )
-    if output.resolve() not in baseline.resolve().parents or baseline.exists():
-        check_same_images(read_evaluation(baseline), prints, output)
+    if output.resolve() in baseline.resolve().parents and not baseline.exists():
+        return
+    found = read_evaluation(baseline)
+    check_same_images(found, prints, output)
+    for bound in bounds:
+        if bound.is_relative and bound.metric not in found.results["metrics"]:
+            raise _not_comparable(bound, found, output)
 
 
 def comparisons(
@@ -99,7 +104,7 @@ def comparisons(
         elif bound.metric in others:
             found[bound] = _unpaired(*others[bound.metric])
         else:
-            raise _not_comparable(bound, baseline, own)
+            raise _not_comparable(bound, baseline, own.path)
     return found
 
 
@@ -138,13 +143,11 @@ def _estimated(
     return {name: (first[name], second[name]) for name in names if name in first.keys() & second}
 
 
-def _not_comparable(
-    bound: Bound, baseline: FinishedEvaluation, own: FinishedEvaluation
-) -> InputError:
+def _not_comparable(bound: Bound, baseline: FinishedEvaluation, own: Path) -> InputError:
     """Return the error for a metric that the baseline lacks, or measured with other options."""
     return InputError(
         str(baseline.path),
-        expected=f"{bound.metric} with the options of {own.path}",
+        expected=f"{bound.metric} with the options of {own}",
         got="none" if bound.metric not in baseline.results["metrics"] else "other options",
         fix="evaluate the baseline with the same --suite and options",
     )

@@ -222,6 +222,7 @@ class TestRefused:
             (MINIMAL + "perturb = { seed = 2 }\n", r"arms.weighted.perturb\] seed: expected opt"),
             (MINIMAL + "score = { output = 'x' }\n", r"weighted.score\] output: expected options"),
             (MINIMAL + "[evaluate]\nsteps = 0\n", "--steps: expected greater than or equal to 1"),
+            (MINIMAL + "[evaluate]\nmd = 'a.md'\n", r"\[evaluate\] md: expected no file, because"),
             (MINIMAL + "[train]\nepoch = 3\n", "epoch: expected one of"),
             (MINIMAL + "[defaults]\nepoch = 3\n", r"\[defaults\] epoch: expected an option"),
             (MINIMAL + "[train]\nepochs = 1\n", r"\[experiment\] warmup: expected at least one of"),

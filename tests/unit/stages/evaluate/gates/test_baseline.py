@@ -130,6 +130,11 @@ class TestBeforehand:
         with pytest.raises(InputError, match=r"expected the original images of .*got eeeeeeeeeeee"):
             check_baseline(pair[0].path, tmp_path / "eval", bounds, {"original": "e" * 64})
 
+    def test_a_metric_that_it_lacks(self, pair, tmp_path):
+        bounds = [parse_bound("nll<=1"), parse_bound("mask_iou>=baseline")]
+        with pytest.raises(InputError, match=r"expected mask_iou with the options of .*got none; "):
+            check_baseline(pair[0].path, tmp_path / "eval", bounds, self.prints(pair))
+
     def test_a_baseline_without_use(self, pair, tmp_path):
         with pytest.raises(UsageError, match="expected a bound that needs it, got none; add one"):
             check_baseline(pair[0].path, tmp_path, [parse_bound("nll<=1")], self.prints(pair))
