@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ectool.api.opening import METRIC, Opened, Table, imported
+from ectool.reports.columns import table_lines
 from ectool.reports.evaluation import from_results
-from ectool.reports.numbers import bounds, quantity
+from ectool.reports.gates.content import metric_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,17 +78,7 @@ class Evaluation(Opened):
 
     def table(self) -> str:
         """Return metrics, values and 95 % intervals as text; shares in percent."""
-        found = from_results(str(self.path), self.results)
-        rows = [("metric", "value", "interval", "n")]
-        for name, estimate in found.values.items():
-            is_share = found.metrics[name].is_share
-            shown = quantity(estimate.value, is_share), bounds(estimate, is_share)
-            rows.append((name, *shown, str(estimate.n)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
-            for name, *cells in rows
-        )
+        return "\n".join(table_lines(metric_table(from_results(str(self.path), self.results))))
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """Return `results.json` as text.

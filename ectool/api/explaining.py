@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ectool.api.images import (
     BATCH_SIZE,
     Array,
+    as_array,
     as_pixels,
     batches,
     check_images,
@@ -22,9 +24,10 @@ from ectool.api.options import (
 )
 from ectool.api.results import Explanation
 from ectool.config import ExplainConfig
-from ectool.errors import InputError
+from ectool.errors import InputError, UsageError
 from ectool.explainers import upsample
 from ectool.models.precision import in_precision
+from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.explainer import explainer_of
 
 
@@ -60,6 +63,9 @@ def explain(
         UsageError: There is no such method, or it does not have an option.
     """
     config = configured(ExplainConfig, "explain", options, MethodOptions, model="", method=method)
+    if resolution not in ("layer", "pixels"):
+        expected, fix = "'layer' or 'pixels'", "choose one of them"
+        raise UsageError("resolution", expected=expected, got=repr(resolution), fix=fix)
     checked = check_images(images)
     size = checked.shape[2], checked.shape[3]
     with classifier_of(model, size) as classifier:
@@ -72,6 +78,7 @@ def explain(
             made = explainer(pixels, wanted)
             maps = upsample(made.heatmaps, size) if resolution == "pixels" else made.heatmaps
             shown = made.logits.argmax(1) if wanted is None else wanted
+            check_finite(made.logits, [f"image {row}" for row in rows])
             found.append(Explanation(maps, shown, made.logits.float()))
     return Explanation(
         *(
@@ -89,17 +96,16 @@ def _check_targets(targets: object, count: int, classes: int) -> Tensor | None:
     """
     if targets is None:
         return None
-    found = torch.as_tensor(targets)
-    is_whole = not found.is_floating_point() and found.dtype != torch.bool
-    found = found.expand(count) if found.ndim == 0 else found
+    found = as_array(targets)
+    found = np.repeat(found, count) if found.ndim == 0 else found
     lowest = 0 if found.ndim == 1 else -1
-    fits = is_whole and found.ndim in (1, 2) and len(found) == count
-    if fits and bool(((found >= lowest) & (found < classes)).all()):
-        return found.to(torch.int64)
-    outside = fits and found[(found < lowest) | (found >= classes)][0].item()
+    fits = found.dtype.kind in "iu" and found.ndim in (1, 2) and len(found) == count
+    outside = (found < lowest) | (found >= classes) if fits else np.ones(1, bool)
+    if not outside.any():
+        return torch.tensor(found.astype(np.int64))
     raise InputError(
         "targets",
         expected=f"classes from {lowest} to {classes - 1}, one per image",
-        got=str(outside) if fits else f"{found.dtype} of shape {tuple(found.shape)}",
+        got=str(found[outside][0]) if fits else f"{found.dtype} of shape {found.shape}",
         fix="give the class to explain of each image, or None for the predicted ones",
     )

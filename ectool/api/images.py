@@ -13,7 +13,7 @@ from torch import Tensor
 from ectool.datasets.base import Annotations, Indices, Labels
 from ectool.datasets.image_arrays import ImageArrays, no_annotations
 from ectool.datasets.sample_ids import repeated
-from ectool.errors import InputError
+from ectool.errors import InputError, UsageError
 from ectool.models.classifier import to_pixels
 
 Array = Tensor | np.ndarray[Any, Any]
@@ -112,7 +112,7 @@ def check_labels(labels: object, count: int, name: str = "labels") -> Labels:
     Raises:
         InputError: They are no integers, or have another shape.
     """
-    array = _as_array(labels)
+    array = as_array(labels)
     expected = f"{count} integers, one class per image, or a row of 0 and 1 per image"
     if array.ndim not in (1, 2) or len(array) != count:
         got = f"shape {tuple(array.shape)}"
@@ -136,7 +136,7 @@ def check_ids(ids: Ids | None, count: int) -> list[str]:
     """
     if ids is None:
         return [str(number) for number in range(count)]
-    found = [str(name) for name in _as_array(ids).tolist()]
+    found = [str(name) for name in as_array(ids).reshape(-1).tolist()]
     twice = next(iter(repeated(found)), None)
     if len(found) != count or twice is not None:
         raise InputError(
@@ -198,7 +198,7 @@ def in_memory(
 def _check_objects(
     objects: object, images: UInt8[np.ndarray, "n 3 h w"]
 ) -> Bool[np.ndarray, "n h w"]:
-    array, shape = _as_array(objects), (len(images), *images.shape[2:])
+    array, shape = as_array(objects), (len(images), *images.shape[2:])
     if array.shape != shape or array.dtype != np.bool_:
         raise InputError(
             "objects",
@@ -209,11 +209,20 @@ def _check_objects(
     return array
 
 
-def _as_array(values: object) -> np.ndarray[Any, Any]:
+def as_array(values: object) -> np.ndarray[Any, Any]:
+    """Return numbers of a caller as an array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def batches(count: int, batch_size: int) -> Iterator[Indices]:
-    """Yield the rows of each batch."""
+    """Yield the rows of each batch.
+
+    Raises:
+        UsageError: The batches are empty.
+    """
+    if batch_size < 1:
+        raise UsageError(
+            "batch_size", expected="at least 1", got=str(batch_size), fix="give a positive number"
+        )
     for first in range(0, count, batch_size):
         yield np.arange(first, min(first + batch_size, count))

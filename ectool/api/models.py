@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.api.classifiers import Size, classifier_around, device_of
-from ectool.api.images import Array, as_pixels, check_images
+from ectool.api.images import Array, as_pixels, batches, check_images
 from ectool.api.options import named_as_arguments
 from ectool.api.outputs import AUTO, to_logits
 from ectool.config import ModelOptions
@@ -71,12 +72,8 @@ class Model:
         """
         checked = check_images(images)
         with classifier_of(self, _size(checked)) as classifier, torch.no_grad():
-            return torch.cat(
-                [
-                    classifier(as_pixels(part, self.device)).float()
-                    for part in torch.split(checked, batch_size)
-                ]
-            )
+            parts = (checked[rows] for rows in batches(len(checked), batch_size))
+            return torch.cat([classifier(as_pixels(part, self.device)).float() for part in parts])
 
     @named_as_arguments
     def layer(self, size: int | Size) -> str | None:
@@ -127,6 +124,13 @@ def load(
         InputError: Model or weights do not exist or do not fit.
         UsageError: An argument is out of bounds, or ``device`` does not exist.
     """
+    if isinstance(model, nn.Module | Model):
+        raise InputError(
+            "model",
+            expected="a path or a name",
+            got=f"a {type(model).__name__}",
+            fix="wrap a module by ectool.wrap",
+        )
     given: Mapping[str, Any] = {
         **{"checkpoint": checkpoint, "classes": classes, "entry": entry},
         **{"mean": _listed(mean), "std": _listed(std), "layer": _layers(layer)},
@@ -264,8 +268,8 @@ def held(model: Model) -> Iterator[Callable[[Size | None], Classifier]]:
 
 
 def _layers(layer: str | Sequence[str]) -> tuple[str, ...]:
-    if isinstance(layer, str):
-        return () if layer == AUTO else (layer,)
+    if layer is None or isinstance(layer, str):
+        return () if layer in (None, AUTO) else (layer,)
     return tuple(layer)
 
 
@@ -282,7 +286,7 @@ def _channels(name: str, values: Sequence[float]) -> Channels:
 
 
 def _listed(values: Sequence[float] | None) -> Channels | None:
-    return None if values is None else tuple(float(value) for value in values)
+    return None if values is None else tuple(float(value) for value in np.atleast_1d(values))
 
 
 def _pair(size: int | Size) -> Size:

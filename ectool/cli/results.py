@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from ectool.cli import streams
-from ectool.cli.text import nested_lines, table_lines
+from ectool.cli.text import nested_lines
 from ectool.config import STDOUT, GateOptions
 from ectool.errors import UsageError
 from ectool.options import Options
+from ectool.reports.columns import table_lines
 from ectool.types import Outcome, Reporter, Summary, warn
 
 MARKDOWN = "--md"

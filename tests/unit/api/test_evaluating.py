@@ -137,7 +137,7 @@ class TestResult:
 
     def test_table(self, found) -> None:
         head, *lines = found.table().splitlines()
-        assert head.split() == ["metric", "value", "interval", "n"]
+        assert head.split() == ["value", "95", "%", "interval", "n"]
         assert len(lines) == len(found.metrics)
         share = 100 * found.value("accuracy@original")
         (line,) = (line for line in lines if line.startswith("accuracy@original"))

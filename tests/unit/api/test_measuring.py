@@ -181,6 +181,31 @@ class TestTargets:
             ectool.explain(wrapped, photos, targets)
 
 
+@pytest.mark.parametrize("targets", [["cat"] * 12, torch.rand(12), np.zeros((12, 1, 1), int)])
+def test_targets_that_are_no_classes_are_refused(targets, wrapped, photos) -> None:
+    with pytest.raises(ectool.EctoolError, match=r"^targets: .* of shape \(12"):
+        ectool.explain(wrapped, photos, targets)
+
+
+def test_arguments_out_of_bounds_are_refused(wrapped, photos, classes) -> None:
+    with pytest.raises(ectool.EctoolError, match="resolution: expected 'layer' or 'pixels'"):
+        ectool.explain(wrapped, photos, resolution="image")
+    for call in (
+        lambda: wrapped(photos, batch_size=0),
+        lambda: ectool.explain(wrapped, photos, batch_size=0),
+        lambda: ectool.perturb(wrapped, photos, classes, batch_size=0),
+        lambda: ectool.consistency(wrapped, photos, classes, batch_size=0),
+    ):
+        with pytest.raises(ectool.EctoolError, match=r"batch_size: expected .*1, got '?0"):
+            call()
+
+
+def test_logits_that_are_not_finite_are_refused(net, wrapped, photos) -> None:
+    net.head.bias.data[1] = torch.nan
+    with pytest.raises(ectool.EctoolError, match="NaN or infinity for 'image 0'"):
+        ectool.explain(wrapped, photos)
+
+
 def test_heatmaps_can_have_the_size_of_the_images(wrapped, photos) -> None:
     assert ectool.explain(wrapped, photos).heatmaps.shape == (12, 8, 8)
     assert ectool.explain(wrapped, photos, resolution="pixels").heatmaps.shape == (12, 16, 16)

@@ -163,6 +163,12 @@ class TestRefused:
         with pytest.raises(ectool.EctoolError, match=r"module: expected .*, got a str"):
             ectool.wrap("resnet18", MEAN, STD)
 
+    def test_what_is_no_path(self, net) -> None:
+        with pytest.raises(
+            ectool.EctoolError, match=r"model: expected a path or a name, got a Net"
+        ):
+            ectool.load(net)
+
     def test_what_is_no_model(self, net, photos) -> None:
         with pytest.raises(ectool.EctoolError, match=r"model: .*got a Net; wrap it: ectool.wrap"):
             ectool.explain(net, photos)
@@ -171,7 +177,7 @@ class TestRefused:
         with pytest.raises(ectool.EctoolError, match=r"model's std: .*divide mean and std by 255"):
             ectool.wrap(net, MEAN, (58.0, 57.0, 57.0))
         with pytest.raises(ectool.EctoolError, match=r"mean: expected three numbers"):
-            ectool.wrap(net, (0.5,), STD)
+            ectool.wrap(net, 0.5, STD)
 
     def test_names_for_other_classes(self, net, photos) -> None:
         with pytest.raises(ectool.EctoolError, match="class_names: expected 4 names"):
@@ -193,7 +199,7 @@ class TestRefused:
         ("arguments", "message"),
         [
             ({"model": "resnet18"}, "got no such artifact and no checkpoint; .*add checkpoint"),
-            ({"model": "resnet18", "checkpoint": "x.pth"}, "no such artifact and no classes"),
+            ({"model": "resnet18", "checkpoint": "x.pth"}, "weights x.pth: .*got no such file"),
             ({"model": "none/model"}, "none/model: expected model artifact, got no folder"),
             ({"model": "smallcnn", "std": (0, 1, 1)}, "std: expected standard deviations"),
         ],

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ectool.cli.text import table_lines
+from ectool.reports.columns import table_lines
 
 
 def test_columns_are_aligned_under_their_keys():
