@@ -28,6 +28,12 @@ heatmaps that are all zero, as `warning: PATH: …`, also where it was up to dat
 printed once. On a terminal, bars show the progress; otherwise each step that lasts a second has a
 line, and one more every ten seconds, with rate and time left, and no control characters.
 
+`--dry-run` prints the parts of a command: what is left of each, where its result would go, and the
+estimated time. The command runs on three small batches in a temporary folder, which is removed;
+nothing else is written. A training is timed from its start without weights, an arm of `run` with
+its first seed and two rounds, in one process. `random search` and attacks stop early at
+misclassified images, so their time depends on the model. With `--json` it is one document.
+
 | exit code | meaning |
 | --- | --- |
 | 0 | done, or already up to date |

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+TENTHS, MINUTE, HOUR = 10, 60, 3600
+"""Seconds: below the first, tenths are written."""
 MAX_PIXEL = 255
 CHANNELS = 3
 MIN_STD = 1 / 256
@@ -117,6 +119,18 @@ def format_value(value: object) -> str:
 def format_radius(eps: float, norm: str) -> str:
     """Format a radius: as grey levels for `linf`, as a decimal number for other norms."""
     return format_eps(eps) if norm == "linf" else f"{eps:g}"
+
+
+def duration(seconds: float) -> str:
+    """Format a time: `0.4 s`, `35 s`, `4 min 10 s` or `2 h 05 min`."""
+    if seconds < TENTHS:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"
 
 
 Number = Annotated[float, BeforeValidator(parse_number)]

@@ -197,3 +197,8 @@ COMMANDS = {
 
 GROUPS = {"data": "List, describe, check and decode data sets."}
 """Help of the first words of two-word commands."""
+
+DRY = ("perturb", "explain", "train", "evaluate", "run")
+"""Commands with `--dry-run`."""
+DRY_TABLE = "parts"
+"""Key of the result of a dry run that is printed as a table."""

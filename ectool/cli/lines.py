@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ectool.options import duration
 from ectool.types import Advance
 
 INTERVAL = 10.0
 """Seconds between two lines of a step."""
 PATIENCE = 1.0
 """Seconds before the first line of a step."""
-MINUTE, HOUR = 60, 3600
 FAST = 10
 """Items per second above which decimals are left out."""
 
@@ -72,15 +72,3 @@ class Lines:
 
 def _rate(rate: float) -> str:
     return f"{rate:,.0f}/s" if rate >= FAST else f"{rate:.2g}/s"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text: `0.4 s`, `35 s`, `4 min 10 s` or `2 h 05 min`."""
-    if seconds < FAST:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"

@@ -16,7 +16,7 @@ import typer
 
 from ectool import config, settings
 from ectool.cli import signals, streams
-from ectool.cli.commands import COMMANDS, GROUPS, SERVICES
+from ectool.cli.commands import COMMANDS, DRY, DRY_TABLE, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
 from ectool.cli.results import check_stdout, told, with_stdout
@@ -83,14 +83,16 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     check_stdout(options, as_json=as_json)
     with remarks_as(reporter.note):
         importlib.import_module("ectool.stages.common.preflight").check_early(options)
-        stage = importlib.import_module(f"ectool.stages.{command.module}")
+        is_dry = values.get("dry_run_", False)
+        module, table = ("dry_run", DRY_TABLE) if is_dry else (command.module, command.table)
+        stage = importlib.import_module(f"ectool.stages.{module}")
         try:
             result = stage.run(options, reporter)
         except EctoolError as error:
             if (found := error.result) is not None and (as_json or not error.only_json):
                 streams.write(told(found, reporter, as_json=as_json, table=command.table))
             raise
-        return told(result, reporter, as_json=as_json, table=command.table)
+        return told(result, reporter, as_json=as_json, table=table)
 
 
 def resolved(name: str, values: Mapping[str, Any]) -> Options:
@@ -132,6 +134,7 @@ for _name, _command in COMMANDS.items():
             _command.model,
             functools.partial(_call, _name),
             takes_config=_name in config.STAGES,
+            takes_dry_run=_name in DRY,
         )
     )
 

@@ -39,6 +39,7 @@ class Output(Enum):
     JSON = "json"
     QUIET = "quiet"
     DEBUG = "debug"
+    DRY_RUN = "dry-run"
 
 
 COMMON = {
@@ -46,11 +47,20 @@ COMMON = {
     Output.JSON: (bool, False, "Print one JSON document on stdout."),
     Output.QUIET: (bool, False, "Print neither progress nor notes; warnings and errors remain."),
     Output.DEBUG: (bool, False, "Show the traceback of an error."),
+    Output.DRY_RUN: (
+        bool,
+        False,
+        "Print parts, outputs and estimated time, from a few timed batches; write nothing.",
+    ),
 }
 
 
 def with_signature(
-    model: type[Options], call: Callable[..., Result], *, takes_config: bool
+    model: type[Options],
+    call: Callable[..., Result],
+    *,
+    takes_config: bool,
+    takes_dry_run: bool = False,
 ) -> Callable[..., Result]:
     """Return a function with the flags of a configuration model and the common flags.
 
@@ -58,7 +68,8 @@ def with_signature(
     repeated, None for flags that were not given. Only the model parses and checks the values.
     """
     parameters = [_parameter(model, name) for name in in_order_of_help(model)]
-    parameters += [_common(kind) for kind in COMMON if takes_config or kind is not Output.CONFIG]
+    left_out = {Output.CONFIG: not takes_config, Output.DRY_RUN: not takes_dry_run}
+    parameters += [_common(kind) for kind in COMMON if not left_out.get(kind)]
 
     def command(**values: Any) -> Result:  # noqa: ANN401 (typer fills them)
         return call(**values)
@@ -112,11 +123,16 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
 def _common(kind: Output) -> inspect.Parameter:
     """Return the parameter of a flag that all commands share."""
     annotation, default, help_text = COMMON[kind]
+    short = ("-q",) if kind is Output.QUIET else ()
     info = typer.Option(
-        f"--{kind.value}", help=help_text, show_default=False, rich_help_panel="Command line"
+        f"--{kind.value}",
+        *short,
+        help=help_text,
+        show_default=False,
+        rich_help_panel="Command line",
     )
     return inspect.Parameter(
-        f"{kind.value}_",
+        f"{kind.name.lower()}_",
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
         annotation=Annotated[annotation, info],

@@ -77,10 +77,10 @@ def evaluate(
             if results["version"] == RESULTS_VERSION:
                 return _outcome(config.output, results, is_new=False)
         with _nothing_left(config.output):
-            return _compute(subject, _parts(subject), recipe)
+            return _compute(subject, parts_of(subject), recipe)
 
 
-def _parts(subject: Subject) -> dict[str, Part]:
+def parts_of(subject: Subject) -> dict[str, Part]:
     """Return the parts of all suites by file, each once, the predictions first."""
     found = {PREDICTED.file: PREDICTED}
     for suite in subject.config.suite:

@@ -46,15 +46,8 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
         InputError: Data, weights or the resumed model are missing or do not fit each other.
         OutputExistsError: The output exists with another key and `force` is off.
     """
-    config, origin = with_origin(config)
-    _check_network(config)
-    resumed = _resumed(config)
-    config = with_rate(_resolved(config, resumed))
-    inputs = open_inputs(config, resumed, origin)
-    recipe = make_recipe(config, inputs)
-    if inputs.values is not None and needs_scaling(inputs.values):
-        reporter.note(f"{config.weights}: mean {inputs.values.mean():.3g}; scaled to mean 1")
-        recipe = recipe.model_copy(update={"config": {**recipe.config, SCALED: "mean 1"}})
+    config, inputs, recipe = prepared(config, reporter)
+    resumed = inputs.resumed
     if up_to_date(config.output, recipe, force=config.force):
         return outcome_of(config.output, is_new=False)
     check_installed(config.log)
@@ -66,6 +59,20 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     return _train(config, inputs, recipe, reporter)
 
 
+def prepared(config: TrainConfig, reporter: Reporter) -> tuple[TrainConfig, TrainInputs, Recipe]:
+    """Return the complete options, the open inputs, and the recipe of the model."""
+    config, origin = with_origin(config)
+    _check_network(config)
+    resumed = _resumed(config)
+    config = with_rate(_resolved(config, resumed))
+    inputs = open_inputs(config, resumed, origin)
+    recipe = make_recipe(config, inputs)
+    if inputs.values is not None and needs_scaling(inputs.values):
+        reporter.note(f"{config.weights}: mean {inputs.values.mean():.3g}; scaled to mean 1")
+        recipe = recipe.model_copy(update={"config": {**recipe.config, SCALED: "mean 1"}})
+    return config, inputs, recipe
+
+
 def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: Reporter) -> Outcome:
     """Train and publish the model."""
     from ectool.stages.common.loaded import pick_device
@@ -75,7 +82,7 @@ def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: R
     logged = LoggedRun(config.output, recipe.key, config.model_dump(mode="json"))
     with (
         folder.building(config.output, recipe) as partial,
-        logging(config.log, logged, _start(inputs.resumed)) as log,
+        logging(config.log, logged, start_of(inputs.resumed)) as log,
     ):
         samples, values = inputs.samples, inputs.values
         feed = Feed(
@@ -178,7 +185,7 @@ def _check_network(config: TrainConfig) -> None:
 
 
 def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
-    start = _start(resumed)
+    start = start_of(resumed)
     until = config.until_epoch or config.epochs
     if not start < until <= config.epochs:
         raise UsageError(
@@ -189,7 +196,7 @@ def _check_schedule(config: TrainConfig, resumed: Manifest | None) -> None:
         )
 
 
-def _start(resumed: Manifest | None) -> int:
+def start_of(resumed: Manifest | None) -> int:
     """Return the number of finished epochs of the schedule."""
     return int(resumed.recipe.config["until_epoch"]) if resumed else 0
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from ectool.cli.console import ConsoleReporter
-from ectool.cli.lines import INTERVAL, Lines, duration
+from ectool.cli.lines import INTERVAL, Lines
+from ectool.options import duration
 
 
 class Clock:

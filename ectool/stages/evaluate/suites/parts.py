@@ -139,12 +139,14 @@ class Part:
         kind: Its schema.
         make: Computes its missing shards at a path.
         title: Its name in progress displays. Default: its file without suffix.
+        length: Returns its number of samples, or an upper bound.
     """
 
     file: str
     kind: str
     make: Callable[[Subject, Path], Outcome]
     title: str = ""
+    length: Callable[[Subject], int] = lambda subject: len(subject.original.sample_ids)
 
     @property
     def name(self) -> str:
@@ -162,6 +164,7 @@ def mapped(
     only_subset: bool = False,
     chosen: Callable[[Subject], Dataset] | None = None,
     title: str = "",
+    most: int | None = None,
 ) -> Part:
     """Return a part that is computed from images batch by batch.
 
@@ -174,6 +177,7 @@ def mapped(
         only_subset: Whether it uses only the samples of costly suites.
         chosen: Returns its samples, if these depend on its parents.
         title: Its name in progress displays. Default: its file without suffix.
+        most: Maximum number of its samples, if these depend on its parents.
     """
 
     def make(subject: Subject, path: Path) -> Outcome:
@@ -189,7 +193,11 @@ def mapped(
         length = len(dataset.sample_ids)
         return map_shards(work(subject), stage, recipe, length, subject.reporter)
 
-    return Part(file, kind, make, title)
+    def length(subject: Subject) -> int:
+        count = len((subject.subset if only_subset else subject.original).sample_ids)
+        return count if most is None else min(most, count)
+
+    return Part(file, kind, make, title, length)
 
 
 def heatmap_key(options: HeatmapOptions) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from ectool.stages.evaluate.suites.robustness.corruption import (
 )
 from ectool.stages.evaluate.suites.robustness.metrics import WORST
 from ectool.stages.evaluate.suites.robustness.upper_bounds import (
+    SAMPLES,
     checks_of,
     survivors_first,
     upper_bounds,
@@ -118,6 +119,7 @@ def _check_part(subject: Subject, check: Check) -> Part:
         parents=tuple(condition.file for condition in check.conditions),
         chosen=lambda subject: survivors_first(subject, check)[0],
         title=f"random search {check.conditions[0].radius}",
+        most=SAMPLES,
     )
 
 
