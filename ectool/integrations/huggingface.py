@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from transformers import TrainerCallback
 
 from ectool.api.models import Model, wrap
 from ectool.errors import InputError
@@ -15,6 +14,13 @@ from ectool.integrations.batches import ROW, keys_of, missing_rows
 from ectool.integrations.in_batch import InBatch
 from ectool.integrations.rounds import Rounds
 from ectool.models.objective import sample_losses
+
+try:
+    from transformers import TrainerCallback
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "transformers is not installed; pip install 'ectool[integrations]'", name=error.name
+    ) from error
 
 Inputs = dict[str, Any]
 Learn = Callable[[Inputs], Tensor | None]

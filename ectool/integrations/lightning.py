@@ -6,7 +6,6 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from ectool.api.models import Model, wrap
@@ -14,6 +13,13 @@ from ectool.errors import InputError
 from ectool.integrations.batches import Batch, Key, keys_of, missing_rows, rows_of
 from ectool.integrations.in_batch import InBatch
 from ectool.integrations.rounds import Rounds
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "lightning is not installed; pip install 'ectool[integrations]'", name=error.name
+    ) from error
 
 WEIGHTS = "sample_weights"
 """Attribute of the module with the weights of the present batch."""

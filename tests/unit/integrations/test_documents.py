@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -137,3 +139,16 @@ def test_lightning(tmp_path, monkeypatch):
     exec(program, names)  # noqa: S102
     assert names["module"].sample_weights.tolist() == [1.0] * BATCH
     assert names["callback"].in_batch.statistics()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "package"), [("huggingface", "transformers"), ("lightning",) * 2]
+)
+def test_a_missing_package_is_named_with_its_extra(module, package):
+    program = f"import sys; sys.modules[{package!r}] = None; import ectool.integrations.{module}"
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    last = found.stderr.splitlines()[-1]
+    assert last.endswith(f"{package} is not installed; pip install 'ectool[integrations]'")
