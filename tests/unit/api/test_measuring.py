@@ -76,13 +76,12 @@ class TestCommandLine:
         np.testing.assert_allclose(found.logits.numpy(), logits, rtol=1e-5, atol=1e-5)
 
 
-def test_the_batch_size_changes_nothing_but_rounding(loaded, digits) -> None:
-    images, labels, ids = digits
-    whole = ectool.perturb(loaded, images, labels, ids=ids)
-    small = ectool.perturb(loaded, images, labels, ids=ids, batch_size=7)
+def test_the_batch_size_changes_nothing_but_rounding(wrapped, photos, classes) -> None:
+    whole = ectool.perturb(wrapped, photos, classes)
+    small = ectool.perturb(wrapped, photos, classes, batch_size=5)
     assert (whole.images != small.images).float().mean() < 1e-3
-    one = ectool.consistency(loaded, images, labels, ids=ids)
-    two = ectool.consistency(loaded, images, labels, ids=ids, batch_size=7)
+    one = ectool.consistency(wrapped, photos, classes)
+    two = ectool.consistency(wrapped, photos, classes, batch_size=5)
     np.testing.assert_allclose(one.explanation_consistency, two.explanation_consistency, atol=1e-3)
 
 
