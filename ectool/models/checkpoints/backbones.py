@@ -25,7 +25,13 @@ _STUDENT = "student"
 _SELF_SUPERVISED = re.compile(r"(^|\.)(encoder_q|base_encoder|online_\w+)\.")
 """Prefixes of networks whose last layer is a projection, even if its shape is that of a head."""
 _BESIDE = (
-    *("projection", "projector", "prototypes", "predictor", "decoder", "mask_token", "queue"),
+    "projection",
+    "projector",
+    "prototypes",
+    "predictor",
+    "decoder",
+    "mask_token",
+    "queue",
 )
 """Beginnings of names of weights that only the self-supervised training uses."""
 
