@@ -14,6 +14,7 @@ DATA_SETS = (
     "csv",
     "cub200",
     "digits",
+    "hf",
     "imagefolder",
     "imagenet9",
     "letters",
