@@ -17,7 +17,10 @@ from ectool.errors import EctoolError, InputError
 from ectool.stages.run.processes import workers
 
 JOBS_OF_A_PROCESS = 40
-"""A process is replaced after this many jobs, so that no memory is lost for hours."""
+"""Processes are replaced after about this many jobs, so that no memory is lost for hours.
+
+Not by `max_tasks_per_child` of the pool, which waits for ever once all its processes have ended.
+"""
 
 
 def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool, device: str) -> int:
@@ -38,9 +41,13 @@ def run_all(jobs: Sequence[Job], root: Path, *, processes: int, replace: bool, d
         _log(f"{len(jobs) - len(left)} of {len(jobs)} jobs are finished, {len(left)} are left")
         if not left:
             return 0
-        with workers(processes, tasks_per_process=JOBS_OF_A_PROCESS) as pool:
-            tasks = {pool.submit(attempt, job, root, device): job for job in left}
-            return _watch(tasks)
+        failed, start = 0, time.monotonic()
+        for first in range(0, len(left), processes * JOBS_OF_A_PROCESS):
+            some = left[first : first + processes * JOBS_OF_A_PROCESS]
+            with workers(processes) as pool:
+                tasks = {pool.submit(attempt, job, root, device): job for job in some}
+                failed += _watch(tasks, first, len(left), start)
+        return failed
 
 
 def unfinished(jobs: Sequence[Job], root: Path, *, replace: bool) -> list[Job]:
@@ -90,14 +97,14 @@ def _failed(file: Path, error: str) -> dict[str, Any]:
     return {"error": error}
 
 
-def _watch(tasks: dict[Future[dict[str, Any]], Job]) -> int:
+def _watch(tasks: dict[Future[dict[str, Any]], Job], before: int, total: int, start: float) -> int:
     """Log every job when it ends; return the number of failed ones."""
-    start, failed = time.monotonic(), 0
-    for done, task in enumerate(as_completed(tasks), 1):
+    failed = 0
+    for done, task in enumerate(as_completed(tasks), before + 1):
         job, result = tasks[task], task.result()
         failed += "error" in result
-        left = (time.monotonic() - start) / done * (len(tasks) - done) / 3600
-        _log(f"{done}/{len(tasks)} {job.folder}: {_summary(result)}; left {left:.1f} h")
+        left = (time.monotonic() - start) / done * (total - done) / 3600
+        _log(f"{done}/{total} {job.folder}: {_summary(result)}; left {left:.1f} h")
     return failed
 
 

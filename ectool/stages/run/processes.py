@@ -119,9 +119,7 @@ def _told_to(reporter: Reporter, queue: Messages) -> Iterator[None]:
 
 
 @contextmanager
-def workers(
-    count: int, *, tasks_per_process: int | None = None, reporter: Reporter = SILENT
-) -> Iterator[ProcessPoolExecutor]:
+def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of new Python processes, which end with the block and with this process.
 
     Processes of a pool outlive one that was killed. Here, each waits for the end of a pipe, which
@@ -129,7 +127,6 @@ def workers(
 
     Args:
         count: Number of processes.
-        tasks_per_process: Tasks after which a process is replaced by a new one.
         reporter: Receives the notes and warnings of all processes.
     """
     context = multiprocessing.get_context("spawn")
@@ -137,9 +134,7 @@ def workers(
     queue: Messages = context.SimpleQueue()
     with (
         _told_to(reporter, queue),
-        ProcessPoolExecutor(
-            count, context, _begin, (reader, queue), max_tasks_per_child=tasks_per_process
-        ) as pool,
+        ProcessPoolExecutor(count, context, _begin, (reader, queue)) as pool,
     ):
         try:
             yield pool
