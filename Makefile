@@ -141,6 +141,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.verification
+	$(BIN)/python -m benchmarks.first_result
 
 bench-memory: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.loading --only memory

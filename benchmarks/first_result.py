@@ -2,9 +2,9 @@
 
     python -m benchmarks.first_result [--images N]
 
-The first result is that of a folder of photographs and a checkpoint of ResNet-18 at 224 pixels: the
-commands of docs/tutorials/audit.md, each in its own process, on all cores. The photographs are crops
-of scikit-image's, and the weights are random: neither changes the time.
+The first result is that of a folder of photographs and a checkpoint of ResNet-18 at 224 pixels;
+each command is a process of its own, on all cores. The photographs are crops of scikit-image's,
+and the weights are random: neither changes the time.
 
 Prints a table and writes benchmarks/first_result.json.
 """
