@@ -53,6 +53,10 @@ folder for temporary files. Only the user can read the file; it holds the comman
 traceback, and no environment variables. Warnings of libraries are notes on stderr; with `-W` or
 `PYTHONWARNINGS`, Python prints them.
 
+`ectool --install-completion` installs the completion of commands, flags and known names for bash,
+zsh or fish, whichever calls it; `ectool --show-completion` prints it. `ectool --version` prints the
+version. A misspelt name gets a hint. Errors that need neither torch nor data come first.
+
 `ECTOOL_DATA` names the folder of the data sets. A variable that begins with `ECTOOL_` and the
 name of a command, or is spelled nearly like one of ectool's, is refused unless it is one of them.
 Other variables with this beginning are noted.

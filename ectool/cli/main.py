@@ -30,14 +30,14 @@ from ectool.options import Options, is_argument
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
 DEBUG = "--debug"
+NAME = "ectool"
 
 
 app = typer.Typer(
-    name="ectool",
+    name=NAME,
     help="Train image classifiers that look at the object, and measure whether a model does.",
     no_args_is_help=True,
     suggest_commands=False,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     """Run the command line, print its result or one line of error, and return the exit code."""
     try:
-        parsed = app(args=with_stdout(arguments), standalone_mode=False)
+        parsed = _parse(with_stdout(arguments))
         if callable(parsed):
             streams.write(parsed())
             return 0
@@ -170,6 +170,16 @@ def _run(arguments: Sequence[str]) -> int:
         raise
     except BaseException as error:  # every error is printed in one line
         return _fail(error, arguments)
+
+
+def _parse(arguments: Sequence[str]) -> Any:  # noqa: ANN401 (a call, or an exit code)
+    """Return the call of a command; or the exit code, if the parser has done all, as completion."""
+    try:
+        return app(args=list(arguments), prog_name=NAME, standalone_mode=False)
+    except SystemExit as end:
+        if any(isinstance(error, BrokenPipeError) for error in chain(end)):
+            raise
+        return end.code
 
 
 def _fail(error: BaseException, arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ectool.cli.completion import completer
 from ectool.options import (
     Options,
     flag_of,
@@ -101,7 +102,12 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
     info: Any
     if is_argument(model, name):
         taken = {Path: Path, tuple: list[Path]}.get(get_origin(kind) or kind, str)
-        info = typer.Argument(help=help_text, metavar=flag, show_default=False)
+        info = typer.Argument(
+            help=help_text,
+            metavar=flag,
+            show_default=False,
+            autocompletion=completer(model, name),
+        )
         return inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[taken, info]
         )
@@ -111,6 +117,7 @@ def _parameter(model: type[Options], name: str) -> inspect.Parameter:
         metavar=None if is_switch else metavar,
         show_default=False,
         rich_help_panel=panel_title(model, name),
+        autocompletion=completer(model, name),
     )
     return inspect.Parameter(
         name,
