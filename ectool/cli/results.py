@@ -25,7 +25,7 @@ GATES = ("passed", "gates")
 def with_stdout(arguments: Sequence[str]) -> list[str]:
     """Return arguments with the name of stdout after each `--md` without a file."""
     found = []
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in zip(arguments, [*arguments, "--"][1:], strict=True):
         is_bare = argument == MARKDOWN and following.startswith("--")
         found += [argument, str(STDOUT)] if is_bare else [argument]
     return found

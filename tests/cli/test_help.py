@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ectool.cli.commands import COMMANDS
-from ectool.cli.main import app, resolved
+from ectool.cli.main import app, main, resolved
 from ectool.cli.signature import describe_option
 from ectool.options import in_order_of_help, is_argument, panel_of
 
@@ -117,3 +117,11 @@ def test_version():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"ectool \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    out, err = capsys.readouterr()
+    assert (stop.value.code, err) == (2, "")
+    assert all(name.split()[0] in out for name in COMMANDS)
