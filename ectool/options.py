@@ -198,7 +198,7 @@ class Options(BaseModel):
     PANEL: ClassVar[str] = ""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, defer_build=True
     )
 
     def filled(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
