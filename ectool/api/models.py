@@ -49,7 +49,7 @@ class Model:
     _output: str | int = AUTO
     _reference: ModelReference | None = None
     _settings: str = ""
-    _made: dict[tuple[Size, bool], Classifier] = field(default_factory=dict, init=False)
+    _made: dict[object, Classifier] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"ectool.Model({type(self.module).__name__}, {self.device})"
@@ -82,8 +82,8 @@ class Model:
             return classifier.spec.target_layer
 
     def _classifier(self, size: Size, *, multilabel: bool) -> Classifier:
-        """Return the classifier for images of a size, made at its first use."""
-        key = size, multilabel
+        """Return the classifier for images of a size, made at its first use on each device."""
+        key = size, multilabel, self.device
         if key not in self._made:
             self._made[key] = with_logits(self._make(size), size, multilabel=multilabel)
         return self._made[key]
@@ -142,7 +142,9 @@ def load(
     classifier = made.to(place).eval()
 
     def make(_size: Size | None) -> Classifier:
-        return Classifier(classifier.network, classifier.spec, classifier.further_layers).to(place)
+        network = classifier.network
+        present = device_of(network)  # the user may have moved it
+        return Classifier(network, classifier.spec, classifier.further_layers).to(present)
 
     return Model(
         classifier.network, make, AUTO, reference, f"{classifier.spec} {classifier.further_layers}"
