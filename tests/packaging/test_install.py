@@ -45,7 +45,8 @@ def test_the_wheel_holds_the_package_and_the_pipelines(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         assert names >= files("ectool")
         assert names - files("ectool") >= {f"ectool/{name}" for name in files("pipelines")}
-        assert {name.partition("/")[0] for name in names} == {"ectool"}
+        shared = {name for name in names if not name.startswith("ectool/")}
+        assert {name.rpartition("/")[2] for name in shared} == {"ectool.1"}
         [file] = [name for name in archive.namelist() if name.endswith("dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(file).decode())
     links = dict(text.split(", ") for text in metadata.get_all("Project-URL"))

@@ -20,8 +20,8 @@ COMPUTING = (
     *("attacks", "consistency", "corruptions", "datasets", "explainers", "faithfulness"),
     *("metrics", "models", "sanity", "stability", "training"),
 )
-DESCRIBING = {"jaxtyping", "safetensors", "pydantic", "matplotlib"}
-"""Packages that report or store the results of others, or whose files are checked by digest."""
+DESCRIBING = {"jaxtyping", "safetensors", "pydantic", "matplotlib", "datasets", "pyarrow"}
+"""Packages that report or store the results of others, or read files that have a fingerprint."""
 OPTIONAL = {"pytorch-lightning", "lightning", "lpips"}
 RECIPE = Recipe(kind="weights", stage="test", config={})
 

@@ -73,7 +73,8 @@ OF_METHODS = {
 OTHER_IMAGES = {"limit": 5, "rho": 0.25, "data_seed": 1, "split": "validation"}
 OF_CHECKPOINTS = {"entry", "mean", "std", "classes", "checkpoint", "corruption_baseline", "fold"}
 """Tried below, or refused by `digits`."""
-UNKEYED = {"batch_size", "device", "threads", "resume", "force", "require", "output"}
+UNKEYED = {"batch_size", "device", "threads", "resume", "force", "output"}
+UNKEYED |= {"require", "baseline", "md", "junit"}
 NAMES = {"model", "models", "data"}
 QUICKLY = {"restarts", "method", "limit"}
 """Options that are tried whenever tests run; the others go the same ways, with the slow tests."""

@@ -256,7 +256,8 @@ class TestFailures:
         shutil.copy(zoo.parent / "0.safetensors", late)
         audit.run(config(own, models=models), listener)
         assert [status for _, status in statuses(own)] == ["ok"] * 4
-        assert [name for name, _ in listener.tasks] == ["models", "evaluate"]
+        names = [name for name, _ in listener.tasks]
+        assert names == ["models", "late: part 1 of 1: predictions"]
 
     def test_a_full_disk_goes_through_as_it_is(self, config, broken, zoo, tmp_path, monkeypatch):
         self.write_broken_network(tmp_path, monkeypatch, "OSError(errno.ENOSPC, 'No space left')")
@@ -277,7 +278,8 @@ class TestFailures:
         before = tree(tmp_path / "audit" / "net 0")
         audit.run(config(tmp_path / "audit"), listener)
         assert tree(tmp_path / "audit" / "net 0") == before
-        assert [name for name, _ in listener.tasks] == ["models", "evaluate", "evaluate"]
+        parts = [f"net {number}: part 1 of 1: predictions" for number in (1, 2)]
+        assert [name for name, _ in listener.tasks] == ["models", *parts]
 
     def test_an_evaluation_in_the_way_goes_through_as_it_is(self, config, own):
         shutil.rmtree(own / "net 1")
