@@ -167,6 +167,8 @@ def _written_number(text: str) -> int | None:
 
 
 def _is_about_memory(error: BaseException) -> bool:
+    if isinstance(error, SystemError):  # of an extension in C that does not check its allocation
+        return "without exception set" in str(error) or "without setting an exc" in str(error)
     is_of_torch = isinstance(error, RuntimeError) or type(error).__name__ == "OutOfMemoryError"
     return is_of_torch and _OUT_OF_MEMORY.search(str(error)) is not None
 

@@ -44,6 +44,7 @@ def state(tmp_path, monkeypatch):
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "x"), "x: expected a folder"),
         (MemoryError(), "expected enough memory for a batch, got none left"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), "CUDA out of memory"),
+        (SystemError("error return without exception set"), "expected enough memory for a batch"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "expected enough memory"),
         (RuntimeError("can't start new thread"), "expected to start a thread"),
         (RuntimeError("unable to open <a> in mode: Too many open files (24)"), "open another"),
