@@ -24,6 +24,8 @@ OUTPUTS = {
     "evaluate": ("eval",),
 }
 CASES = [(stage, name) for stage, names in OUTPUTS.items() for name in names]
+QUICKLY = {"adv.zarr", "model", "eval"}
+"""Outputs in the default suite: heatmaps and weights are written as samples are."""
 LONGER = ("perturb longer", "longer.zarr")
 """The same with more steps, so that a signal arrives before the end."""
 CRASHES = 3
@@ -79,7 +81,7 @@ def assert_finishes(zygote, command, output, tree, reference):
 @pytest.mark.parametrize(
     ("stage", "name"),
     [
-        pytest.param(*case, marks=[pytest.mark.slow] if case[1].endswith(".h5") else [], id=case[1])
+        pytest.param(*case, marks=[] if case[1] in QUICKLY else [pytest.mark.slow], id=case[1])
         for case in CASES
     ],
 )

@@ -58,6 +58,7 @@ def run_both(folder, name):
     return notes, calls, [" ".join(line.split()) for line in planned.splitlines()]
 
 
+@pytest.mark.slow
 def test_roar_trains_on_what_is_left(place):
     _, calls, planned = run_both(place, "roar")
     assert sorted(set(calls)) == sorted(planned)
