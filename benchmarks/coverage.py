@@ -83,13 +83,13 @@ def mean(
     return Population(draw, low=low)
 
 
-def classes(accuracies: np.ndarray) -> Population:
+def classes(accuracies: np.ndarray, high: float = NOMINAL[1]) -> Population:
     def draw(generator: np.random.Generator, n: int) -> bool:
         labels = np.arange(n) % len(accuracies)
         correct = generator.random(n) < accuracies[labels]
         return contains(balanced_accuracy(correct, labels), float(accuracies.mean()))
 
-    return Population(draw)
+    return Population(draw, high=high)
 
 
 def worst(accuracies: list[float], sizes: tuple[int, ...], high: float) -> Population:
@@ -248,6 +248,7 @@ INTERVALS: Mapping[str, Population] = {
     "energy inside (beta)": mean(beta(2, 5), 2 / 7),
     "NLL (exponential)": mean(lambda generator, n: generator.exponential(0.7, n), 0.7, low=0.92),
     "balanced accuracy, 10 classes": classes(np.linspace(0.5, 0.98, 10)),
+    "balanced accuracy, one prediction": classes(np.array([0.99, 0.01, 0.01, 0.01]), high=1),
     "worst of 10 equal groups": worst([0.8] * 10, (10, 20, 50), high=0.985),
     "worst of 4 groups": worst([0.7, 0.75, 0.95, 0.97], (10, 20, 50), high=0.985),
     "one bad group of 10": worst([0.5, *[0.95] * 9], (10, 20, 50), high=0.98),

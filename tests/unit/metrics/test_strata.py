@@ -37,7 +37,8 @@ class TestBalanced:
         labels = np.array([0] * 10 + [1] * 40)
         correct = np.array([True] * 6 + [False] * 4 + [True] * 36 + [False] * 4)
         found = balanced_accuracy(correct, labels)
-        variance = (0.6 * 0.4 / 9 + 0.9 * 0.1 / 39) / 4
+        expected = (beta(6.5, 4.5).mean(), beta(36.5, 4.5).mean())  # of Jeffreys' posteriors
+        variance = sum(p * (1 - p) / m for p, m in zip(expected, (10, 40), strict=True)) / 4
         for end in (found.low, found.high):  # Wilson: |value - p| = z sqrt(p (1 - p) / n)
             n = 0.75 * 0.25 / variance
             assert abs(0.75 - end) == pytest.approx(norm.ppf(0.975) * np.sqrt(end * (1 - end) / n))
@@ -48,6 +49,15 @@ class TestBalanced:
         found = balanced_accuracy(correct, labels)
         plain = binomtest(320, 400).proportion_ci(0.95, method="wilson")
         assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-3)
+
+    @pytest.mark.parametrize("classes", [4, 10])
+    def test_a_model_that_predicts_one_class_is_uncertain(self, classes):
+        labels = np.arange(100) % classes
+        found = balanced_accuracy(labels == 0, labels)
+        assert found.value == pytest.approx(1 / classes)
+        # A class with 0 of n right may have a share of 3 / n: Wilson's or Jeffreys' upper end.
+        assert found.high - found.value > 0.1 / classes
+        assert found.value - found.low > 0.1 / classes
 
     def test_classes_of_one_sample_have_a_variance(self):
         found = balanced_accuracy(np.ones(5, np.bool_), np.arange(5))
