@@ -12,12 +12,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 from typing import TypeAlias
 
 from ectool.config import RunConfig
+from ectool.errors import MachineError
 from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.types import SILENT, Outcome, Reporter, SilentReporter
@@ -128,6 +130,9 @@ def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolE
     Args:
         count: Number of processes.
         reporter: Receives the notes and warnings of all processes.
+
+    Raises:
+        MachineError: One of the processes was killed.
     """
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
@@ -138,6 +143,13 @@ def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolE
     ):
         try:
             yield pool
+        except BrokenProcessPool as error:
+            raise MachineError(
+                "a process of this command",
+                expected="one that ends by itself",
+                got="one that was killed, often for its memory",
+                fix="run the same command again, with fewer --processes if memory is short",
+            ) from error
         except BaseException:
             writer.close()  # at an interrupt or error, no task is finished first
             raise

@@ -1,12 +1,13 @@
 """Arms and seeds in several processes: the division of the work, its end, and the same bytes."""
 
 import os
+import signal
 import time
 
 import pytest
 
 from ectool.config import RunConfig
-from ectool.errors import InputError
+from ectool.errors import InputError, MachineError
 from ectool.stages import run as experiment
 from ectool.stages.run import plan
 from ectool.stages.run.processes import tasks_of, workers
@@ -68,6 +69,17 @@ def test_an_error_ends_the_processes_at_once():
         fail()
     assert time.monotonic() - start < 60
     assert not alive(int(str(caught.value)))
+
+
+def be_killed():
+    """Begin a process that kills itself."""
+    with workers(1) as pool:
+        pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
+
+
+def test_a_killed_process_is_one_line():
+    with pytest.raises(MachineError, match="got one that was killed"):
+        be_killed()
 
 
 @pytest.mark.slow
