@@ -15,7 +15,7 @@ from ectool.api.options import named_as_arguments
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME
-from ectool.artifacts.schema import SAMPLE, spec_of
+from ectool.artifacts.schema import SAMPLE, as_objects, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
 from ectool.errors import InputError, MachineError
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
@@ -86,7 +86,7 @@ class Opened(Mapping[str, Values]):
         dims = {name: self._source.dims(name, values.ndim) for name, values in arrays.items()}
         labels = self._labels(arrays, dims)
         variables = {
-            name: (dims[name], _plain(values))
+            name: (dims[name], as_objects(values))
             for name, values in arrays.items()
             if name not in ("sample_id", METRIC)
         }
@@ -97,9 +97,9 @@ class Opened(Mapping[str, Values]):
         self, arrays: Mapping[str, Values], dims: Mapping[str, tuple[str, ...]]
     ) -> dict[str, Values]:
         """Return the coordinates: sample ids, names of the classes, names of metrics."""
-        found = {SAMPLE: _plain(arrays["sample_id"])} if "sample_id" in arrays else {}
+        found = {SAMPLE: as_objects(arrays["sample_id"])} if "sample_id" in arrays else {}
         if METRIC in arrays:
-            found[METRIC] = _plain(arrays[METRIC])
+            found[METRIC] = as_objects(arrays[METRIC])
         classes = self.attributes.get("classes", ())
         lengths = {
             length
@@ -161,7 +161,7 @@ class Columns:
 
     def read(self, name: str) -> Values:
         """Return an array; text as Python strings."""
-        return _plain(self.artifact.read(name))
+        return as_objects(self.artifact.read(name))
 
     def dims(self, name: str, ndim: int) -> tuple[str, ...]:
         """Return the dimensions of the schema; numbered ones for other arrays."""
@@ -217,11 +217,6 @@ def _description(path: Path) -> dict[str, Any]:
 
 def _numbered(name: str, ndim: int) -> tuple[str, ...]:
     return tuple(f"{name}_{axis}" for axis in range(ndim))
-
-
-def _plain(values: Values) -> Values:
-    """Return text as Python strings, which every library reads; other arrays unchanged."""
-    return values.astype(object) if values.dtype.kind == "T" else values
 
 
 def imported(package: str) -> Any:  # noqa: ANN401 (a module)

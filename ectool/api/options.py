@@ -6,7 +6,6 @@ meaning are in `ectool.config`; tests compare both.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
-from ectool.errors import EctoolError, UsageError
+from ectool.errors import EctoolError, UsageError, nearest
 from ectool.options import Options
 from ectool.settings import validate
 
@@ -120,12 +119,12 @@ def configured(
     names = sorted(getattr(known, "__annotations__", ()))
     for name in options:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+            near = nearest(name, names)
             raise UsageError(
                 f"option {name}",
                 expected=f"one of {', '.join(names)}",
                 got=repr(name),
-                fix=f"use {near[0]}" if near else "leave it out",
+                fix=f"use {near}" if near else "leave it out",
             )
     # Paths are required by the stages that write files; nothing is written here.
     paths = {name: Path() for name in ("output", "heatmaps") if _is_required(model, name)}

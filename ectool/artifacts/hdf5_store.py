@@ -13,7 +13,15 @@ import numpy as np
 from ectool.artifacts.hdf5_nodes import nodes_of
 from ectool.artifacts.hdf5_sink import Sink
 from ectool.artifacts.raw_rows import Seals
-from ectool.artifacts.schema import ArrayInfo, Arrays, ArraySpec, as_text, kind_of, native
+from ectool.artifacts.schema import (
+    ArrayInfo,
+    Arrays,
+    ArraySpec,
+    as_objects,
+    as_text,
+    kind_of,
+    native,
+)
 from ectool.errors import InputError
 
 MANIFEST = "manifest"
@@ -135,10 +143,10 @@ def write_file(
                 for name in sorted(arrays):
                     if name not in file:
                         _create(file, name, arrays[name], length, rows, dims[name])
-                    file[name][start : start + len(arrays[name])] = _stored(arrays[name])
+                    file[name][start : start + len(arrays[name])] = as_objects(arrays[name])
                     sink.check()
             for name, values in others.items():
-                file.create_dataset(name, data=_stored(values), dtype=_type(values))
+                file.create_dataset(name, data=as_objects(values), dtype=_type(values))
                 sink.check()
         sink.check()
 
@@ -150,10 +158,6 @@ def _manifest(manifest: bytes | None) -> dict[str, str]:
 def _type(values: np.ndarray[Any, Any]) -> np.dtype[Any]:
     text: np.dtype[Any] = h5py.string_dtype()
     return text if values.dtype.kind == "T" else values.dtype
-
-
-def _stored(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return values.astype(object) if values.dtype.kind == "T" else values
 
 
 def _set_attribute(file: h5py.File, name: str, value: object) -> None:

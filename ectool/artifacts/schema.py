@@ -259,6 +259,11 @@ def native(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
+def as_objects(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return text as Python strings, which every library reads; other arrays unchanged."""
+    return values.astype(object) if values.dtype.kind == "T" else values
+
+
 def as_text(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return text of any of numpy's kinds as numpy strings.
 

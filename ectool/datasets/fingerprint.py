@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from ectool.artifacts.hashing import digest_file
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 
@@ -97,13 +98,8 @@ def _list(folder: Path, paths: Sequence[str]) -> FileStats:
 
 def _hash_contents(folder: Path, paths: Sequence[str]) -> str:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        digests = list(pool.map(lambda path: _hash_file(folder / path), paths))
+        digests = list(pool.map(lambda path: digest_file(folder / path), paths))
     return digest_of({"files": list(zip(paths, digests, strict=True))})
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _recall(note: Path) -> str | None:

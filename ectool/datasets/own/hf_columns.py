@@ -75,7 +75,7 @@ def find_columns(where: str, rows: Rows) -> Columns:
     import datasets
 
     features = rows.features
-    pictures = [name for name, one in features.items() if isinstance(one, datasets.Image)]
+    images = [name for name, one in features.items() if isinstance(one, datasets.Image)]
     classes = [name for name, one in features.items() if _is_class(datasets, one)]
     label = _only(
         where,
@@ -86,13 +86,13 @@ def find_columns(where: str, rows: Rows) -> Columns:
     )
     image = _only(
         where,
-        [name for name in IMAGES if name in pictures] or [n for n in pictures if n != MASK],
+        [name for name in IMAGES if name in images] or [n for n in images if n != MASK],
         "one column of images (datasets.Image)",
         features,
         f'ds.cast_column("{IMAGE}", datasets.Image())',
     )
     has_boxes = _has_boxes(where, features)
-    if MASK in features and MASK not in pictures:
+    if MASK in features and MASK not in images:
         raise InputError(
             f"{where}: column {MASK}",
             expected="images (datasets.Image)",
@@ -102,7 +102,7 @@ def find_columns(where: str, rows: Rows) -> Columns:
     return Columns(
         image=image,
         label=_column(datasets, where, label, features[label]),
-        mask=MASK if MASK in pictures else None,
+        mask=MASK if MASK in images else None,
         group=_column(datasets, where, GROUP, features[GROUP]) if GROUP in features else None,
         sample_id=next((name for name in IDS if _is_name(features.get(name))), None),
         has_boxes=has_boxes,

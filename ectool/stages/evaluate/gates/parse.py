@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
-from ectool.errors import UsageError
+from ectool.errors import UsageError, nearest
 from ectool.metrics.bounds import PERCENT, Bound, End
 from ectool.stages.evaluate.definitions import FAMILIES, METRICS, MetricInfo, describe, suite_of
 
@@ -113,12 +112,12 @@ def _known(metric: str) -> MetricInfo:
     except (KeyError, ValueError):  # no such metric, or an invalid detail
         pass
     known = {alias: alias for alias in ALIASES} | _names_by_base()
-    close = get_close_matches(metric.partition("@")[0], known, n=1)
+    near = nearest(metric.partition("@")[0], known)
     raise UsageError(
         "--require",
         expected="a metric of docs/evaluation.md",
         got=repr(metric),
-        fix=f"write {known[close[0]]!r}" if close else "name one of them",
+        fix=f"write {known[near]!r}" if near else "name one of them",
     )
 
 
