@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,7 +16,8 @@ from pydantic_core import ErrorDetails
 from ectool import shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
 from ectool.errors import InputError, UsageError, hint
-from ectool.options import Options, choices_of, parse_list
+from ectool.options import Options, choices_of, flag_of, parse_list
+from ectool.urls import scheme_of
 
 Config = TypeVar("Config", bound=Options)
 
@@ -116,10 +117,36 @@ def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Conf
     Raises:
         UsageError: A value does not fit; the message is about the first.
     """
+    for name in values.keys() & model.model_fields.keys():
+        _check_address(model, name, values[name])
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise _usage_error(error.errors()[0], stage, model) from None
+
+
+def _check_address(model: type[Options], name: str, value: object) -> None:
+    """Check that the value of an option is no address, which would become a folder named `s3:`.
+
+    Raises:
+        UsageError: It is one.
+    """
+    kinds = _kinds(model.model_fields[name].annotation)
+    parts = parse_list(value) if tuple in kinds else value
+    for one in parts if isinstance(parts, list | tuple) else (parts,):
+        scheme = scheme_of(Path(one) if Path in kinds and isinstance(one, str) else one)
+        if scheme is not None:
+            raise UsageError(
+                f"{flag_of(model, name)} {one}",
+                expected="a path in the file system",
+                got=f"an address with the unknown scheme {scheme!r}",
+                fix="give a local path",
+            )
+
+
+def _kinds(annotation: Any) -> set[Any]:  # noqa: ANN401 (any annotation)
+    """Return the types of a value and of its parts."""
+    return {get_origin(annotation) or annotation}.union(*map(_kinds, get_args(annotation)))
 
 
 def _usage_error(detail: ErrorDetails, stage: str, model: type[BaseModel]) -> UsageError:
