@@ -8,7 +8,7 @@ DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-oldest site lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest site lint docs bench bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -20,6 +20,7 @@ help:
 	@echo "make test-browser  drive the report page in a headless Chromium (of the system)"
 	@echo "make test-install  install the wheel in a new environment, and use it in an empty folder"
 	@echo "make test-tutorials  run the commands of docs/tutorials: some minutes"
+	@echo "make test-workflows  run the digits by Snakemake and DVC, in an environment of their own"
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make site       build the site of the documents into site/; broken links are errors"
@@ -68,7 +69,7 @@ demo: $(VENV)/installed
 
 # Compiled tests and modules are kept, whatever the environment says: every process that a test starts
 # would compile them again. Worksteal gives each worker whole files, so that few fixtures are made twice.
-test coverage test-slow test-browser test-install test-tutorials: export PYTHONDONTWRITEBYTECODE =
+test coverage test-slow test-browser test-install test-tutorials test-workflows: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -89,6 +90,16 @@ test-tutorials: $(VENV)/installed-test
 test-install: $(VENV)/installed-test
 	$(BIN)/pytest -m "slow or not slow" tests/packaging
 
+# Snakemake and DVC need other versions of our packages.
+$(VENV)-workflows/installed:
+	$(PYTHON) -m venv $(VENV)-workflows
+	$(VENV)-workflows/bin/pip install --quiet --disable-pip-version-check "snakemake>=9" "dvc>=3.60"
+	@touch $@
+
+test-workflows: $(VENV)/installed-test $(VENV)-workflows/installed
+	PATH="$(abspath $(VENV)-workflows)/bin:$$PATH" $(BIN)/pytest -m "slow or not slow" \
+		tests/pipelines/test_workflows.py
+
 # In an environment of its own.
 test-oldest:
 	$(MAKE) test VENV=$(VENV)-oldest CONSTRAINTS=constraints-oldest.txt
@@ -99,6 +110,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Containerfile
+	$(BIN)/shellcheck pipelines/*.sh
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
 	$(BIN)/python -m docs.make_study --check
