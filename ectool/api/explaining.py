@@ -24,10 +24,13 @@ from ectool.api.options import (
 )
 from ectool.api.results import Explanation
 from ectool.config import ExplainConfig
+from ectool.config.heatmaps import AUTO
 from ectool.errors import InputError, UsageError
 from ectool.explainers import upsample
-from ectool.models.precision import in_precision
+from ectool.models.classifier import Classifier
+from ectool.models.precision import Precision, in_precision
 from ectool.stages.common.loaded import check_finite
+from ectool.stages.explain.agreement import SAMPLES, choose_for
 from ectool.stages.explain.explainer import explainer_of
 
 
@@ -70,7 +73,9 @@ def explain(
     size = checked.shape[2], checked.shape[3]
     with classifier_of(model, size) as classifier:
         classes = _check_targets(targets, len(checked), len(classifier.class_names))
-        explainer = explainer_of(config, in_precision(classifier, config.precision))
+        first = as_pixels(checked[:SAMPLES], model.device)
+        precision = _precision(config, classifier, first, classes)
+        explainer = explainer_of(config, in_precision(classifier, precision))
         found: list[Explanation] = []
         for rows in batches(len(checked), batch_size):
             pixels = as_pixels(checked[rows], model.device)
@@ -86,6 +91,16 @@ def explain(
             for name in ("heatmaps", "targets", "logits")
         )
     )
+
+
+def _precision(
+    config: ExplainConfig, classifier: Classifier, pixels: Tensor, classes: Tensor | None
+) -> Precision:
+    """Return the precision; `auto` is chosen by the first images."""
+    if config.precision != AUTO:
+        return config.decided_precision
+    targets = None if classes is None else classes[: len(pixels)].to(pixels.device)
+    return choose_for(config, classifier, pixels, targets, "heatmaps").precision
 
 
 def _check_targets(targets: object, count: int, classes: int) -> Tensor | None:

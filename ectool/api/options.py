@@ -36,7 +36,7 @@ class MethodOptions(TypedDict, total=False):
     window: int | None
     stride: int | None
     draw_seed: int
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "auto"]
 
 
 class AttackOptions(MethodOptions, total=False):

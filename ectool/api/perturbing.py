@@ -19,9 +19,11 @@ from ectool.api.options import AttackOptions, configured, named_as_arguments
 from ectool.api.results import Samples
 from ectool.artifacts.schema import Arrays
 from ectool.config import PerturbConfig
+from ectool.config.heatmaps import AUTO
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.models.classifier import Classifier
 from ectool.stages.common.layout import AUTO_EPS
+from ectool.stages.explain.agreement import choose
 from ectool.stages.perturb.radius import RadiusSearch
 from ectool.stages.perturb.work import PerturbWork
 
@@ -93,6 +95,9 @@ def attacked(
     config: PerturbConfig, classifier: Classifier, dataset: ImageArrays
 ) -> tuple[Arrays, float]:
     """Return the arrays of the samples artifact, and the radius."""
+    if config.precision == AUTO:
+        found_precision = choose(config, classifier, dataset, "attack").precision
+        config = config.model_copy(update={"precision": found_precision})
     if config.eps == "auto":
         found = RadiusSearch(config, classifier, dataset, None).find()
         config = config.model_copy(update={"eps": found[AUTO_EPS]})

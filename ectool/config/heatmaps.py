@@ -36,6 +36,8 @@ METHODS = (
 
 A new explainer needs a name here: options are checked without importing torch. A test compares.
 """
+AUTO = "auto"
+"""Value of `precision` that each stage replaces by fp32 or bf16."""
 METHOD_GROUP = "ectool.explainers"
 """Group of entry points through which installed packages provide further methods."""
 
@@ -80,6 +82,19 @@ class HeatmapOptions(Options):
     window: int | None = option(None, "occlusion: side of the window in pixels.", ge=1)
     stride: int | None = option(None, "occlusion: stride of the window in pixels.", ge=1)
     draw_seed: int = option(0, "rise, smoothgrad: seed of the masks or the noise.", ge=0)
-    precision: Literal["fp32", "bf16"] = option(
-        "fp32", "Precision of the network; in perturb, of the attack's steps only."
+    precision: Literal["fp32", "bf16", "auto"] = option(
+        "fp32",
+        "Precision of the network; in perturb, of the attack's steps only. auto: bf16 where it is "
+        "faster and agrees with fp32, else fp32.",
     )
+
+    @property
+    def decided_precision(self) -> Literal["fp32", "bf16"]:
+        """Return the precision to compute in.
+
+        Raises:
+            ValueError: It is auto, which every stage replaces before it computes.
+        """
+        if self.precision == "auto":
+            raise ValueError("--precision auto: expected a decision")
+        return self.precision

@@ -18,6 +18,7 @@ from ectool.stages.evaluate.growth import manifest_of
 from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.model_list import listed_models
 from ectool.stages.evaluate.one_model import evaluate, open_variants, parts_of, recipe_of
+from ectool.stages.evaluate.precision import settle_precision
 from ectool.stages.evaluate.suites.parts import ORIGINAL, Subject
 from ectool.types import SILENT
 
@@ -47,6 +48,8 @@ def steps_of(
         prefix: Beginning of the name of each part.
     """
     with Subject(config, find_model(config), variants, SILENT) as subject:
+        settle_precision(subject)
+        config = subject.config
         found = manifest_of(config.output)
         is_done = found is not None and found.key == recipe_of(subject).key
         watch = Stopwatch()

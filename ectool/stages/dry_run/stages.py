@@ -32,7 +32,9 @@ def plan_perturb(config: PerturbConfig) -> dict[str, Any]:
     """Return the plan of `perturb`."""
     dataset = open_data(config, config.split)
     initial = Artifact(config.init, "samples") if config.init else None
-    recipe = perturbing.describe(config, find_model(config), dataset, initial)
+    reference = find_model(config)
+    config = perturbing.with_precision(config, reference, dataset, initial)
+    recipe = perturbing.describe(config, reference, dataset, initial)
     length = len(dataset.sample_ids)
     state, left = state_of(config.output, recipe, length, config.shard_size)
     sample, watch = Sample.of(dataset, config.batch_size), Stopwatch()
@@ -71,6 +73,7 @@ def plan_explain(config: ExplainConfig) -> dict[str, Any]:
     inputs = explaining.ExplainInputs(find_model(config), options, split, dataset)
     parent = artifact_parent("samples", samples, config.output) if samples else None
     length = len(dataset.sample_ids if samples is None else samples.sample_ids)
+    config = explaining.with_precision(config, inputs, samples, parent)
     recipe = explaining.describe(config, inputs, parent)
     state, left = state_of(config.output, recipe, length, config.shard_size)
     sample, watch = Sample.of(dataset, config.batch_size), Stopwatch()

@@ -30,6 +30,7 @@ from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
 from ectool.stages.evaluate.growth import manifest_of, may_grow
 from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.metrics import metrics, tables
+from ectool.stages.evaluate.precision import settle_precision
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites import SUITES
 from ectool.stages.evaluate.suites.base import Resampling
@@ -71,6 +72,8 @@ def evaluate(
     with Subject(config, reference or find_model(config), variants, reporter) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
         check_suites(config, variants, reporter, is_program=subject.reference.is_program)
+        settle_precision(subject)
+        config = subject.config
         recipe = recipe_of(subject)
         if _is_finished(config, recipe):
             results = read_results(config.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Parent, Recipe
@@ -14,7 +15,11 @@ from ectool.stages.common.inputs import artifact_parent, data_source, open_data,
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
+from ectool.stages.explain.precision import settled
 from ectool.types import SILENT, Outcome, Reporter
+
+if TYPE_CHECKING:  # importing torch takes seconds
+    from ectool.stages.explain.agreement import Choice
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ def explain(
 ) -> Outcome:
     """Explain the images of an open data set, and the perturbed ones of samples made from them."""
     parent = artifact_parent("samples", samples, config.output) if samples else None
+    config = with_precision(config, inputs, samples, parent, reporter)
     recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):
         return outcome_of(config.output, is_new=False)
@@ -105,6 +111,35 @@ def find_data(config: ExplainConfig, samples: Artifact | None) -> tuple[DataOpti
         known = source_options(source)
     split = config.split or (source.split if source else "train")
     return config.data_options(known), split
+
+
+def with_precision(
+    config: ExplainConfig,
+    inputs: ExplainInputs,
+    samples: Artifact | None,
+    parent: Parent | None,
+    reporter: Reporter = SILENT,
+) -> ExplainConfig:
+    """Return the options with fp32 or bf16 in place of `--precision auto`."""
+    return settled(
+        config,
+        lambda some: describe(some, inputs, parent),
+        lambda: _choose(config, inputs, samples),
+        reporter,
+    )
+
+
+def _choose(config: ExplainConfig, inputs: ExplainInputs, samples: Artifact | None) -> Choice:
+    """Choose the precision that `auto` stands for."""
+    from ectool.stages.common.loaded import loaded_model, pick_device
+    from ectool.stages.explain.agreement import choose
+    from ectool.stages.explain.work import ExplainWork
+
+    config, device = config.model_copy(update={"precision": "fp32"}), pick_device(config)
+    data = inputs.options.data
+    with loaded_model(inputs.reference, config, device, inputs.dataset, data) as model:
+        ExplainWork(config, model, inputs.dataset, samples)  # checks its inputs
+        return choose(config, model, inputs.dataset, "heatmaps")
 
 
 def _compute(

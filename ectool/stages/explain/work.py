@@ -43,7 +43,7 @@ class ExplainWork:
         self, config: ExplainConfig, model: Classifier, dataset: Dataset, samples: Artifact | None
     ) -> None:
         self.config = config
-        self.model = in_precision(model, config.precision)
+        self.model = in_precision(model, config.decided_precision)
         self.dataset = dataset
         self.samples = samples
         self.explainer = explainer_of(config, self.model)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
+from ectool.datasets.labels import check_labelled
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_into
+from ectool.stages.explain.precision import settled
 from ectool.stages.perturb.joint import JointPass
 from ectool.types import SILENT, Outcome, Reporter, merged
+
+if TYPE_CHECKING:  # importing torch takes seconds
+    from ectool.stages.explain.agreement import Choice
 
 
 def run(config: PerturbConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -42,6 +49,7 @@ def perturb(
     """Perturb the images of an open data set; by default with the model that the options name."""
     reference = reference or find_model(config)
     initial = Artifact(config.init, "samples") if config.init else None
+    config = with_precision(config, reference, dataset, initial, reporter)
     recipe = describe(config, reference, dataset, initial)
     joint = None
     if config.heatmaps is not None:
@@ -85,6 +93,36 @@ def describe(
         parents=tuple(parents),
         source=source,
     )
+
+
+def with_precision(
+    config: PerturbConfig,
+    reference: ModelReference,
+    dataset: Dataset,
+    initial: Artifact | None = None,
+    reporter: Reporter = SILENT,
+) -> PerturbConfig:
+    """Return the options with fp32 or bf16 in place of `--precision auto`."""
+    return settled(
+        config,
+        lambda some: describe(some, reference, dataset, initial),
+        lambda: _choose(config, reference, dataset),
+        reporter,
+    )
+
+
+def _choose(config: PerturbConfig, reference: ModelReference, dataset: Dataset) -> Choice:
+    """Choose the precision that `auto` stands for."""
+    from ectool.attacks import ATTACKS
+    from ectool.stages.common.loaded import loaded_model, pick_device
+    from ectool.stages.explain.agreement import Choice, choose
+
+    check_labelled(dataset, "perturb a labelled split")
+    if ATTACKS[config.attack].maximizes is None:
+        return Choice("fp32", "the attack computes no gradients")
+    device = pick_device(config)
+    with loaded_model(reference, config, device, dataset, config.data) as model:
+        return choose(config, model, dataset, "attack")
 
 
 def _compute(

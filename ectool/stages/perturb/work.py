@@ -114,7 +114,8 @@ class PerturbWork:
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
         self.width = self.images.width
-        self.attacker = Attacker(config, in_precision(model, config.precision), model, self.width)
+        stepped = in_precision(model, config.decided_precision)
+        self.attacker = Attacker(config, stepped, model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
         self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
 

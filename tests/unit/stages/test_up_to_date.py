@@ -17,6 +17,9 @@ model, samples, heatmaps, weights = sys.argv[1:]
 shared = {"model": model, "shard_size": 64}
 perturb.run(PerturbConfig(**shared, split="validation", output=samples, batch_size=3))
 explain.run(ExplainConfig(**shared, samples=samples, output=heatmaps, threads=1))
+shared["precision"] = "auto"
+perturb.run(PerturbConfig(**shared, split="validation", output=samples))
+explain.run(ExplainConfig(**shared, samples=samples, output=heatmaps))
 score.run(ScoreConfig(heatmaps=heatmaps, output=weights))
 train.run(TrainConfig(epochs=2, output=model))
 inspect.run(inspect.InspectConfig(artifact=weights, verify=True))

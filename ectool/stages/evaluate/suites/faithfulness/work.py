@@ -49,7 +49,7 @@ class FaithfulnessWork:
         protocol: FaithfulnessProtocol,
     ) -> None:
         self.seed = config.seed
-        self.model = in_precision(model, config.precision)
+        self.model = in_precision(model, config.decided_precision)
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
         self.explainer = explainer_of(config, self.model)

@@ -90,7 +90,7 @@ class SanityWork:
         draws: int = 1,
     ) -> None:
         self.options = options
-        self.model = in_precision(model, options.precision)
+        self.model = in_precision(model, options.decided_precision)
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
         self.explainer = explainer_of(options, self.model)

@@ -41,7 +41,7 @@ class AgreementWork:
     ) -> None:
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
-        model = in_precision(model, options.precision)
+        model = in_precision(model, options.decided_precision)
         self.explainer = explainer_of(options, model)
         self.other = None if other is None else explainer_of(other, model)
 

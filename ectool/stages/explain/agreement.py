@@ -1,0 +1,200 @@
+"""Decision of `--precision auto`: the heatmaps and the speed of both precisions on some images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ectool.config import HeatmapOptions
+from ectool.datasets.base import Dataset
+from ectool.datasets.subset import limited
+from ectool.explainers.base import Explanation
+from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.precision import Precision, has_bf16, in_precision, multiply_adds
+from ectool.scores.similarity import Scores, cosine
+from ectool.stages.common.batches import LabelledImages
+from ectool.stages.explain.explainer import explainer_of
+
+SAMPLES, COSTLY_SAMPLES, BATCH = 64, 4, 16
+"""Maximum number of compared images, that of methods with many passes, and images of a batch."""
+TIMED = 2
+"""Number of batches that are timed, twice each."""
+COSTLY = frozenset(
+    {"scorecam", "ablationcam", "integrated-gradients", "smoothgrad", "occlusion", "rise"}
+)
+MIN_COSINE, MIN_SAME = 0.995, 0.995
+"""Mean cosine of the heatmaps, and share of equal predictions, from which bf16 agrees."""
+MIN_SPEED = 1.2
+"""Speed over that of fp32 from which bf16 is chosen."""
+MIN_MULTIPLY_ADDS = 1e8
+"""Of a forward pass of one image; smaller networks take milliseconds, and stay in fp32."""
+
+Pixels = Float[Tensor, "n ch h w"]
+Purpose = Literal["heatmaps", "attack"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A precision, and why it was chosen."""
+
+    precision: Precision
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both precisions on the same images.
+
+    Attributes:
+        cosine: Mean cosine of the heatmaps; pairs of two zero maps are left out.
+        same: Share of equal predictions; of multi-label data, of equal signs of logits.
+        speed: Speed of bf16 over that of fp32.
+        images: Number of images.
+    """
+
+    cosine: float
+    same: float
+    speed: float
+    images: int
+
+    def choice(self) -> Choice:
+        """Return bf16 if it agrees and is faster, else fp32."""
+        agrees = self.cosine >= MIN_COSINE and self.same >= MIN_SAME
+        is_chosen = agrees and self.speed >= MIN_SPEED
+        found = (
+            f"on {self.images} images bf16 has {100 * self.same:.1f} % of the predictions of fp32, "
+            f"heatmaps with cosine {self.cosine:.4f}, and {self.speed:.1f} times its speed"
+        )
+        return Choice("bf16" if is_chosen else "fp32", found)
+
+
+def choose(
+    options: HeatmapOptions, model: Classifier, dataset: Dataset, purpose: Purpose
+) -> Choice:
+    """Choose the precision for a model, data and a method.
+
+    bf16 needs a device with instructions for it, a network of `MIN_MULTIPLY_ADDS`, heatmaps and
+    predictions that agree with those of fp32, and `MIN_SPEED`. At most `SAMPLES` images are
+    compared, selected by a hash of their ids.
+
+    Args:
+        options: The method of the heatmaps.
+        model: A frozen classifier in float32.
+        dataset: The images.
+        purpose: What is timed: the heatmaps, or an input gradient of an attack.
+
+    Cost: one forward pass of one image; if bf16 may be chosen, the heatmaps of 64 images in each
+    precision, and 64 timed heatmaps or gradients.
+    """
+    subset = limited(dataset, COSTLY_SAMPLES if options.method in COSTLY else SAMPLES, 0)
+    device = next(model.parameters()).device
+    images = LabelledImages(subset, device)
+    batch = images.load(np.arange(len(subset.sample_ids)))
+    is_given = getattr(options, "targets", "label") == "label"
+    targets = images.targets(batch) if is_given else None
+    return choose_for(options, model, to_pixels(batch.images, device), targets, purpose)
+
+
+def choose_for(
+    options: HeatmapOptions,
+    model: Classifier,
+    pixels: Pixels,
+    targets: Tensor | None,
+    purpose: Purpose,
+) -> Choice:
+    """Choose the precision by images in memory, as :func:`choose` does.
+
+    Args:
+        options: The method of the heatmaps.
+        model: A frozen classifier in float32.
+        pixels: Images in [0, 1], on its device.
+        targets: Classes to explain; None for the predictions in float32.
+        purpose: What is timed.
+    """
+    device = pixels.device
+    if model.spec.target_layer is None:
+        return Choice("fp32", "the model is a program, or has no target layer")
+    if not has_bf16(device):
+        return Choice("fp32", f"the device ({device.type}) has no instructions for bf16")
+    size = pixels.shape[2], pixels.shape[3]
+    operations = multiply_adds(model, size)
+    if operations < MIN_MULTIPLY_ADDS:
+        reason = f"the network is small ({operations / 1e6:.0f} million multiply-adds for an image)"
+        return Choice("fp32", reason)
+    return compare(options, model, pixels, targets, purpose).choice()
+
+
+def compare(
+    options: HeatmapOptions,
+    model: Classifier,
+    pixels: Pixels,
+    targets: Tensor | None,
+    purpose: Purpose,
+) -> Comparison:
+    """Compare heatmaps, predictions and speed of both precisions; see :func:`choose_for`."""
+    models = model, in_precision(model, "bf16")
+    full, half = (explainer_of(options, one) for one in models)
+    cosines, same, seconds = list[Scores](), list[Tensor](), list[list[float]]()
+    for number, part in enumerate(torch.split(pixels, BATCH)):
+        rows = slice(number * BATCH, (number + 1) * BATCH)
+        chosen = full(part).logits.argmax(1) if targets is None else targets[rows]
+        calls = [partial(explainer, part, chosen) for explainer in (full, half)]
+        pair = [call() for call in calls]
+        cosines.append(_cosines(*pair))
+        same.append(_same(*pair, is_multilabel=chosen.ndim > 1))
+        if number < TIMED:
+            timed = [partial(_gradient, one, part) for one in models]
+            seconds.append([_seconds(call) for call in (calls if purpose == "heatmaps" else timed)])
+    fastest = np.min(seconds, axis=0)
+    return Comparison(
+        _mean(np.concatenate(cosines)),
+        torch.cat(same).float().mean().item(),
+        float(fastest[0] / fastest[1]),
+        len(pixels),
+    )
+
+
+def _cosines(full: Explanation, half: Explanation) -> Scores:
+    """Return the cosine of each pair of heatmaps; NaN for two zero maps."""
+    maps = (one.heatmaps.flatten(0, -3).float().cpu().numpy() for one in (full, half))
+    return cosine(*maps)
+
+
+def _mean(cosines: Scores) -> float:
+    """Return the mean of the defined cosines; 1 if there are none."""
+    defined = cosines[~np.isnan(cosines)]
+    return float(defined.mean()) if len(defined) else 1.0
+
+
+def _same(full: Explanation, half: Explanation, *, is_multilabel: bool) -> Tensor:
+    """Return which predictions are equal."""
+    logits = full.logits, half.logits
+    first, second = ((one > 0) if is_multilabel else one.argmax(1) for one in logits)
+    return (first == second).flatten().cpu()
+
+
+def _gradient(model: Classifier, pixels: Pixels) -> float:
+    """Compute a gradient with respect to the pixels; return its first value, when it is known."""
+    leaf = pixels.detach().requires_grad_()
+    loss = model(leaf).float().logsumexp(1).sum()
+    return float(torch.autograd.grad(loss, leaf)[0].flatten()[0])
+
+
+def _seconds(call: Callable[[], Explanation | float]) -> float:
+    """Return the least time of two calls."""
+    found = []
+    for _ in range(2):
+        start = time.perf_counter()
+        made = call()
+        if isinstance(made, Explanation):
+            made.logits.flatten()[0].item()  # waits for the device
+        found.append(time.perf_counter() - start)
+    return min(found)
