@@ -68,6 +68,10 @@ class MachineError(EctoolError):
     exit_code = 3
 
 
+class PeerError(MachineError):
+    """Another process of the same job that has ended, or does not answer."""
+
+
 class FailedModelsError(EctoolError):
     """Some of several models could not be evaluated; the others were."""
 

@@ -4,7 +4,8 @@ A request arrives at its socket: one line of JSON (`argv`, `cwd`, `environment`)
 descriptors of the command's stdout and stderr. Optional entries: with `folder` and `crash_at` the
 command kills itself (SIGKILL) before its Nth change of a file below `folder`; with `errno` that
 change and all later ones fail instead, as on a full disk. `limits` are resource limits by name.
-`close` lists descriptors that are closed first. Two lines are sent back: the process id, then the
+`close` lists descriptors that are closed first. `module` is one with a `main` that runs in place
+of ectool. Two lines are sent back: the process id, then the
 exit code.
 """
 
@@ -112,7 +113,7 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
         os.close(descriptor)
     code: object = 1
     try:
-        importlib.import_module("ectool.__main__").main(request["argv"])
+        importlib.import_module(request.get("module", "ectool.__main__")).main(request["argv"])
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ectool import config, settings
-from ectool.cli import signals, streams
+from ectool.cli import ranks, signals, streams
 from ectool.cli.commands import COMMANDS, DRY, DRY_TABLE, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
@@ -23,6 +23,7 @@ from ectool.cli.results import check_stdout, told, with_stdout
 from ectool.cli.signature import with_signature
 from ectool.cli.text import examples_text
 from ectool.cli.usage import usage_error
+from ectool.distributed.launch import RanksNeededError, launch
 from ectool.errors import EctoolError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
@@ -75,22 +76,24 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     """Run a command and return the bytes for stdout."""
     from ectool.cli.console import ConsoleReporter
 
-    command, reporter = COMMANDS[name], ConsoleReporter(quiet=values["quiet_"])
+    command, as_json, is_dry = COMMANDS[name], bool(values["json_"]), values.get("dry_run_", False)
     models = {name: command.model for name, command in COMMANDS.items()}
-    for message in settings.check_variables(models, os.environ):
-        reporter.note(message)
-    options, as_json = resolved(name, values), bool(values["json_"])
+    messages = settings.check_variables(models, os.environ)
+    options = resolved(name, values)
+    ranks.check(name, options, is_dry=is_dry)
     check_stdout(options, as_json=as_json)
-    with remarks_as(reporter.note):
+    console = ConsoleReporter(quiet=values["quiet_"])
+    with ranks.reporting(console, options) as reporter, remarks_as(reporter.note):
+        for message in messages:
+            reporter.note(message)
         importlib.import_module("ectool.stages.common.preflight").check_early(options)
-        is_dry = values.get("dry_run_", False)
         module, table = ("dry_run", DRY_TABLE) if is_dry else (command.module, command.table)
         stage = importlib.import_module(f"ectool.stages.{module}")
         try:
             result = stage.run(options, reporter)
         except EctoolError as error:
             if (found := error.result) is not None and (as_json or not error.only_json):
-                streams.write(told(found, reporter, as_json=as_json, table=command.table))
+                ranks.write(told(found, reporter, as_json=as_json, table=command.table))
             raise
         return told(result, reporter, as_json=as_json, table=table)
 
@@ -144,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
     signals.install()
+    ranks.begin()
     try:
         code = _run(arguments)
     except streams.ClosedPipeError:
@@ -157,8 +161,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         parsed = _parse(with_stdout(arguments))
         if callable(parsed):
-            streams.write(parsed())
-            return 0
+            return _called(parsed, arguments)
         if parsed == EXIT_INTERRUPT:  # the parser returns it for a KeyboardInterrupt
             raise KeyboardInterrupt
         return int(parsed or 0)
@@ -170,6 +173,15 @@ def _run(arguments: Sequence[str]) -> int:
         raise
     except BaseException as error:  # every error is printed in one line
         return _fail(error, arguments)
+
+
+def _called(call: Callable[[], bytes], arguments: Sequence[str]) -> int:
+    """Run a command, here or in several processes, and return its exit code."""
+    try:
+        ranks.write(call())
+    except RanksNeededError as needed:
+        return launch(needed.count, arguments)
+    return 0
 
 
 def _parse(arguments: Sequence[str]) -> Any:  # noqa: ANN401 (a call, or an exit code)
@@ -193,8 +205,10 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):
         raise streams.ClosedPipeError from error  # raised by the parser while it shows the help
     if is_interrupt(error):
-        print_error("interrupted; what is finished stays, the same command goes on from there")
+        if ranks.prints_interrupt():
+            print_error("interrupted; what is finished stays, the same command goes on from there")
         return EXIT_INTERRUPT
     fault = fault_of(error, arguments)
-    print_error(str(fault))
+    if ranks.prints_error(fault):
+        print_error(str(fault))
     return fault.exit_code

@@ -19,6 +19,7 @@ from ectool.config.groups import (
     DeviceOptions,
     MapOptions,
     ModelOptions,
+    RankOptions,
     ShardOptions,
     ViewOptions,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "MaterializeConfig",
     "ModelOptions",
     "PerturbConfig",
+    "RankOptions",
     "ReportConfig",
     "RunConfig",
     "ScoreConfig",

@@ -64,6 +64,20 @@ class DeviceOptions(Options):
     threads: int = option(0, "Number of CPU threads; 0: all cores.", ge=0, keyed=False)
 
 
+class RankOptions(Options):
+    """How many processes share the work of a stage."""
+
+    PANEL = DeviceOptions.PANEL
+
+    nproc: int = option(
+        1,
+        "Processes of this machine that share the work; they share its cores. For several "
+        "machines, see docs/distributed.md.",
+        ge=1,
+        keyed=False,
+    )
+
+
 class ViewOptions(Options):
     """Images and classes of a data set."""
 

@@ -1,0 +1,124 @@
+"""The command line in several processes: rank 0 alone prints, `--nproc` starts them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from ectool.cli import streams
+from ectool.config import RankOptions
+from ectool.distributed import failures, launch
+from ectool.distributed.launch import RanksNeededError
+from ectool.distributed.world import world
+from ectool.errors import EctoolError, UsageError
+from ectool.options import Options
+from ectool.types import SILENT, Advance, Reporter
+
+
+def check(name: str, options: Options, *, is_dry: bool) -> None:
+    """Check that a command can share its work, if this is one of several processes.
+
+    Args:
+        name: Name of the command.
+        options: Its options.
+        is_dry: Whether it is only planned.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    here = world()
+    if here.is_alone or (isinstance(options, RankOptions) and not is_dry):
+        return
+    raise UsageError(
+        f"{name} --dry-run" if is_dry else name,
+        expected="one process, because its work is not shared",
+        got=f"{here.size} processes (WORLD_SIZE)",
+        fix="start it without torchrun",
+    )
+
+
+def begin() -> None:
+    """End this process with its launcher, if it has one."""
+    if failures.RUN in os.environ:
+        launch.end_with_launcher()
+
+
+def write(data: bytes) -> None:
+    """Write data to stdout, unless another process does.
+
+    Raises:
+        ClosedPipeError: The reader has closed it.
+        MachineError: Stdout is closed or full.
+    """
+    if world().is_first:
+        streams.write(data)
+
+
+def prints_error(error: EctoolError) -> bool:
+    """Leave an error to the launcher; return whether this process prints it itself."""
+    return failures.record(error)
+
+
+def prints_interrupt() -> bool:
+    """Return whether this process prints that it was interrupted: no launcher and no rank 0 do."""
+    return not failures.is_own_job() and world().is_first
+
+
+class Waiting:
+    """A reporter that keeps notes and warnings until it is known who prints them.
+
+    Args:
+        reporter: Shows progress at once, and the rest later.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.kept: list[tuple[bool, str]] = []
+
+    def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a progress display."""
+        return self.reporter.task(description, total)
+
+    def note(self, message: str) -> None:
+        """Keep one line."""
+        self.kept.append((False, message))
+
+    def warn(self, message: str) -> None:
+        """Keep a warning."""
+        self.kept.append((True, message))
+
+    def tell(self) -> None:
+        """Show everything that was kept."""
+        for is_warning, message in self.kept:
+            (self.reporter.warn if is_warning else self.reporter.note)(message)
+
+
+@contextmanager
+def reporting(reporter: Reporter, options: Options) -> Iterator[Reporter]:
+    """Yield the reporter of this process: silent except in rank 0.
+
+    Notes of a process that starts others wait: they are dropped if rank 0 prints them again.
+
+    Args:
+        reporter: The reporter of rank 0.
+        options: Options of the command.
+
+    Raises:
+        RanksNeededError: As the block.
+    """
+    if not world().is_first:
+        yield SILENT
+        return
+    if not (world().is_alone and isinstance(options, RankOptions) and options.nproc > 1):
+        yield reporter
+        return
+    waiting = Waiting(reporter)
+    try:
+        yield waiting
+    except RanksNeededError:
+        raise
+    except BaseException:
+        waiting.tell()
+        raise
+    waiting.tell()

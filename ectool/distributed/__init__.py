@@ -1,0 +1,1 @@
+"""One command in several processes (ranks), on one or several machines, with torch.distributed."""

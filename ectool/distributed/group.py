@@ -1,0 +1,219 @@
+"""The process group of a job: barriers, small values, sums. Alone, it does nothing.
+
+Waiting polls: a process that waits inside torch would not notice Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ectool.distributed.world import World, is_store_held, meeting_point, world
+from ectool.errors import PeerError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.distributed import Store  # type: ignore[attr-defined]  # listed in no __all__
+
+ARRIVAL = timedelta(minutes=10)
+"""Maximum time between the first and the last process that joins."""
+TIMEOUT = timedelta(hours=2)
+"""Maximum time to wait for the others, e.g. for their last shard. A dead one is noticed at once."""
+ATTEMPT = timedelta(seconds=3)
+"""Time of one attempt to reach the store of the job, which no signal interrupts."""
+GRACE = 2.0
+"""Seconds until a process that lost another one fails too: the launcher sees the cause first."""
+SHORTEST, LONGEST = 1e-4, 0.02
+"""Seconds between two looks."""
+_joins = itertools.count()
+"""Number of the next group: the keys of an earlier one would look like arrivals."""
+
+
+class Group:
+    """The processes of a job; all of them must call every method, in the same order.
+
+    Args:
+        world: This process among them.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def barrier(self) -> None:
+        """Wait until all processes are here.
+
+        Raises:
+            PeerError: One has ended, or did not come in time.
+        """
+        if not self.world.is_alone:
+            import torch
+
+            self.all_reduce(torch.zeros(1))
+
+    def broadcast(self, value: Any) -> Any:  # noqa: ANN401 (of any type)
+        """Return the value of rank 0, in every process.
+
+        Args:
+            value: A small value, such as a number or a list; only that of rank 0 is used.
+
+        Raises:
+            PeerError: A process has ended, or did not come in time.
+        """
+        if self.world.is_alone:
+            return value
+        import torch
+
+        self.barrier()
+        values = [value]
+        with _noticing_loss():
+            torch.distributed.broadcast_object_list(values, device=torch.device("cpu"))
+        return values[0]
+
+    def gather(self, value: Any) -> list[Any]:  # noqa: ANN401 (of any type)
+        """Return the values of all processes in the order of their ranks, in every process.
+
+        Args:
+            value: A small value.
+
+        Raises:
+            PeerError: A process has ended, or did not come in time.
+        """
+        if self.world.is_alone:
+            return [value]
+        from torch import distributed
+
+        self.barrier()
+        values = [None] * self.world.size
+        with _noticing_loss():
+            distributed.all_gather_object(values, value)
+        return values
+
+    def all_reduce(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor by its sum over all processes, in place.
+
+        Raises:
+            PeerError: A process has ended, or did not come in time.
+        """
+        if self.world.is_alone:
+            return
+        from torch import distributed
+
+        with _noticing_loss():
+            work = distributed.all_reduce(tensor, async_op=True)
+            if work is not None:
+                _wait_until(work.is_completed, TIMEOUT)
+                work.wait()
+
+
+@contextmanager
+def joined(device: torch.device | str = "cpu") -> Iterator[Group]:
+    """Join the other processes of this job while the block runs; inside another block, share it.
+
+    Args:
+        device: Device that computes: NCCL connects GPUs, and Gloo everything else.
+
+    Raises:
+        PeerError: A process did not come in time.
+    """
+    here = world()
+    if here.is_alone:
+        yield Group(here)
+        return
+    import torch
+
+    if torch.distributed.is_initialized():
+        yield Group(here)
+        return
+    with _noticing_loss():
+        _join(here, torch.device(device).type)
+    try:
+        yield Group(here)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _join(here: World, kind: str) -> None:
+    from torch import distributed
+
+    name = f"ectool-{here.restart}-{next(_joins)}"
+    store = distributed.PrefixStore(name, _store(here))  # type: ignore[attr-defined]
+    store.set(_arrival(here.rank), "here")
+    _wait_until(lambda: _are_here(store, here.size), ARRIVAL)
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",
+        store=store,
+        rank=here.rank,
+        world_size=here.size,
+        timeout=TIMEOUT,
+    )
+
+
+def _store(here: World) -> Store:
+    """Return the store of the job, which torchrun holds; without torchrun, rank 0 does."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    host, port = meeting_point()
+    opened: list[TCPStore] = []
+
+    def is_open() -> bool:
+        with suppress(RuntimeError):  # nobody listens there yet
+            opened.append(
+                TCPStore(
+                    host,
+                    port,
+                    is_master=here.is_first and not is_store_held(),
+                    timeout=ATTEMPT,
+                    wait_for_workers=False,
+                    multi_tenant=True,
+                )
+            )
+        return bool(opened)
+
+    _wait_until(is_open, ARRIVAL)
+    opened[0].set_timeout(TIMEOUT)
+    return opened[0]
+
+
+def _arrival(rank: int) -> str:
+    return f"arrival-{rank}"
+
+
+def _are_here(store: Store, size: int) -> bool:
+    return bool(store.check([_arrival(rank) for rank in range(size)]))
+
+
+def _wait_until(is_time: Callable[[], bool], limit: timedelta) -> None:
+    """Look often at first, then less often.
+
+    Raises:
+        PeerError: The time is over.
+    """
+    end, pause = time.monotonic() + limit.total_seconds(), SHORTEST
+    while not is_time():
+        if time.monotonic() > end:
+            raise _lost(f"none after {limit}")
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST)
+
+
+@contextmanager
+def _noticing_loss() -> Iterator[None]:
+    """Turn the errors of torch for a connection that ended into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        time.sleep(GRACE)
+        raise _lost(str(error).strip().partition("\n")[0]) from error
+
+
+def _lost(got: str) -> PeerError:
+    return PeerError(
+        "another process of this job",
+        expected="an answer",
+        got=got,
+        fix="see its error, then run the same command again: it continues from what is finished",
+    )

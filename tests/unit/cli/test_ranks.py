@@ -1,0 +1,93 @@
+"""Who prints, among several processes of one command."""
+
+import pytest
+
+from ectool.cli import ranks
+from ectool.config import DoctorConfig, RankOptions
+from ectool.distributed.launch import RanksNeededError
+from ectool.errors import InputError, UsageError
+from ectool.types import SILENT, SilentReporter
+
+
+class Kept(SilentReporter):
+    """A reporter that keeps what it gets."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
+
+    def warn(self, message):
+        self.lines.append(f"warning: {message}")
+
+
+@pytest.fixture
+def second(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+
+def tell(reporter):
+    reporter.note("a")
+    reporter.warn("b")
+    with reporter.task("c", 1) as advance:
+        advance(1)
+
+
+def test_one_process_prints_at_once():
+    kept = Kept()
+    with ranks.reporting(kept, RankOptions()) as reporter:
+        assert reporter is kept
+    with ranks.reporting(kept, DoctorConfig()) as reporter:
+        assert reporter is kept
+
+
+@pytest.mark.usefixtures("second")
+def test_a_second_process_prints_nothing(capsys):
+    with ranks.reporting(Kept(), RankOptions()) as reporter:
+        assert reporter is SILENT
+    ranks.write(b"data")
+    assert not ranks.prints_interrupt()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_notes_of_a_launcher_wait_until_nothing_is_launched():
+    kept = Kept()
+    with ranks.reporting(kept, RankOptions(nproc=2)) as reporter:
+        tell(reporter)
+        assert kept.lines == []
+    assert kept.lines == ["a", "warning: b"]
+
+
+def fail(kept, error):
+    with ranks.reporting(kept, RankOptions(nproc=2)) as reporter:
+        tell(reporter)
+        raise error
+
+
+def test_notes_of_a_launcher_are_left_to_rank_0():
+    kept = Kept()
+    with pytest.raises(RanksNeededError, match="2"):
+        fail(kept, RanksNeededError(2))
+    assert kept.lines == []
+
+
+def test_notes_come_before_an_error():
+    kept = Kept()
+    with pytest.raises(InputError, match="a: expected b"):
+        fail(kept, InputError("a", expected="b", got="c", fix="d"))
+    assert kept.lines == ["a", "warning: b"]
+
+
+@pytest.mark.usefixtures("second")
+def test_commands_that_cannot_share_their_work_are_refused():
+    ranks.check("perturb", RankOptions(), is_dry=False)
+    with pytest.raises(UsageError, match=r"doctor: expected one process, .* got 2 processes"):
+        ranks.check("doctor", DoctorConfig(), is_dry=False)
+    with pytest.raises(UsageError, match="perturb --dry-run: expected one process"):
+        ranks.check("perturb", RankOptions(), is_dry=True)
+
+
+def test_one_process_may_run_everything():
+    ranks.check("doctor", DoctorConfig(), is_dry=False)

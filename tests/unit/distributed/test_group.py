@@ -1,0 +1,73 @@
+"""Barriers, small values and sums between real processes, with Gloo."""
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+import torch
+from forked import Command
+
+from ectool.distributed.group import Group, joined
+from ectool.distributed.world import World
+
+
+@pytest.fixture
+def start(zygote_socket, tmp_path, monkeypatch):
+    """Return a function that starts the processes of a job; each writes its own file."""
+
+    def started(function, size, ranks=None):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        monkeypatch.setenv("MASTER_ADDR", "localhost")
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        monkeypatch.setenv("WORLD_SIZE", str(size))
+        found = []
+        for rank in range(size) if ranks is None else ranks:
+            monkeypatch.setenv("RANK", str(rank))
+            with (tmp_path / str(rank)).open("wb") as file:
+                streams = (file.fileno(), file.fileno())
+                found.append(Command(zygote_socket, [function], streams, module="gloo_processes"))
+        return found
+
+    return started
+
+
+def results(folder, processes):
+    codes = [process.wait() for process in processes]
+    texts = [(folder / str(rank)).read_text() for rank in range(len(processes))]
+    assert codes == [0] * len(processes), texts
+    return [json.loads(text) if text else None for text in texts]
+
+
+def test_a_process_alone_has_its_own_values():
+    tensor = torch.ones(2)
+    with joined() as group:
+        group.barrier()
+        group.all_reduce(tensor)
+        assert (group.broadcast("a"), group.gather(1)) == ("a", [1])
+    assert tensor.tolist() == [1, 1]
+    assert Group(World()).world.is_alone
+    assert not torch.distributed.is_initialized()
+
+
+def test_processes_exchange_values(start, tmp_path):
+    once = [[6.0, 6.0], [0, "a"], [0, 1, 2]]
+    assert results(tmp_path, start("exchange", 3)) == [[once, False, once, False]] * 3
+
+
+def test_a_process_that_ends_is_noticed(start, tmp_path):
+    start_time = time.monotonic()
+    found = results(tmp_path, start("lose", 2))
+    assert found[0].startswith("another process of this job: expected an answer, got ")
+    assert time.monotonic() - start_time < 30
+
+
+def test_waiting_for_others_can_be_interrupted(start):
+    (process,) = start("wait", 2, ranks=[0])
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait() == 130
