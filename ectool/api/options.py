@@ -78,6 +78,7 @@ class EvaluationOptions(MethodOptions, total=False):
     validation_split: str
     explainers: Sequence[str]
     subset: int
+    curve_tolerance: float | None
     draws: int
     bootstrap: int
     seed: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -181,6 +181,14 @@ class EvaluateConfig(
         ge=1,
         panel="explanations",
     )
+    curve_tolerance: Number | None = option(
+        None,
+        "faithfulness: tolerance of the area of insertion, deletion and pixel flipping, such as "
+        "0.01; only points that may change it by more are predicted. Default: every point.",
+        gt=0,
+        lt=1,
+        panel="explanations",
+    )
     draws: int = option(
         8,
         "sanity: number of draws of random weights, each for a part of the samples; with two or "
@@ -204,6 +212,16 @@ class EvaluateConfig(
         keyed=False,
         role="input",
     )
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result.
+
+        Without an option of later versions that has no effect, so that earlier keys stay valid.
+        """
+        keyed = super().keyed()
+        if self.curve_tolerance is None:
+            del keyed["curve_tolerance"]
+        return keyed
 
     @model_validator(mode="after")
     def _check(self) -> EvaluateConfig:

@@ -3,7 +3,9 @@
 All measures take the explained images, and heatmaps on any scale and at any resolution: only the
 order of the upsampled pixels matters. `steps` is the number of times that pixels or patches change,
 and `substrate` the images that replace or precede the explained ones. Both ends of a curve are
-predicted once for all heatmaps. Further cost: one forward pass for each image and point between.
+predicted once for all heatmaps. Further cost: one forward pass for each image and point between;
+with a `tolerance`, only those by which the area may change by more
+(:func:`~ectool.faithfulness.adaptive.adaptive`), and straight lines between them.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ectool.errors import InputError
-from ectool.faithfulness.predictions import Explained, Version
+from ectool.faithfulness.adaptive import adaptive
+from ectool.faithfulness.predictions import Explained, Predictions, Version
 from ectool.faithfulness.regions import Heatmaps, patch_ranks, pixel_ranks
 from ectool.faithfulness.substrates import Images
 
@@ -47,6 +50,7 @@ def deletion(
     *,
     steps: int = PIXEL_STEPS,
     substrate: Images | None = None,
+    tolerance: float | None = None,
 ) -> Curves:
     """Delete the most relevant pixels first (Petsiuk et al. 2018, RISE, arXiv 1806.07421).
 
@@ -61,12 +65,13 @@ def deletion(
         heatmaps: One for each image.
         steps: Default: 28, those of 224 x 8 pixels in the authors' evaluation of ImageNet.
         substrate: Default: the model's mean colour, as in the paper.
+        tolerance: Of the area under each curve. Default: every point is predicted.
 
     Returns:
         Curves; the lower the area under them, the better.
     """
     finish = explained.mean_coloured if substrate is None else explained.version(substrate)
-    return _replace(explained, explained.clean, finish, heatmaps, steps)
+    return _replace(explained, (explained.clean, finish), heatmaps, steps, tolerance)
 
 
 def insertion(
@@ -75,6 +80,7 @@ def insertion(
     *,
     steps: int = PIXEL_STEPS,
     substrate: Images | None = None,
+    tolerance: float | None = None,
 ) -> Curves:
     """Insert the most relevant pixels first into a blurred image (Petsiuk et al. 2018).
 
@@ -86,12 +92,13 @@ def insertion(
         heatmaps: One for each image.
         steps: Default: 28, those of 224 x 8 pixels in the authors' evaluation of ImageNet.
         substrate: Default: :func:`~ectool.faithfulness.substrates.blurred`, as in the paper.
+        tolerance: Of the area under each curve. Default: every point is predicted.
 
     Returns:
         Curves; the higher the area under them, the better.
     """
     start = explained.blurred if substrate is None else explained.version(substrate)
-    return _replace(explained, start, explained.clean, heatmaps, steps)
+    return _replace(explained, (start, explained.clean), heatmaps, steps, tolerance)
 
 
 def pixel_flipping(
@@ -101,6 +108,7 @@ def pixel_flipping(
     patch: int = PATCH,
     steps: int = PATCH_STEPS,
     substrate: Images | None = None,
+    tolerance: float | None = None,
 ) -> Curves:
     """Replace the most relevant patches one by one (Bach et al. 2015; Samek et al. 2017).
 
@@ -115,6 +123,7 @@ def pixel_flipping(
         patch: Side of the patches in pixels.
         steps: Number of patches that are replaced; at most all of them.
         substrate: Default: the model's mean colour.
+        tolerance: Of the area over each curve. Default: every point is predicted.
 
     Returns:
         Curves; the larger the area over them (AOPC), the better.
@@ -134,44 +143,48 @@ def pixel_flipping(
     ranks = patch_ranks(heatmaps, explained.size, patch)
     patches = math.prod(-(-side // patch) for side in explained.size)
     counts = torch.arange(min(steps, patches) + 1, device=ranks.device)
-    return _follow(explained, explained.clean, finish, ranks, counts, patches)
+    ends = explained.clean, finish
+    return _follow(explained, ends, ranks, counts, patches, tolerance)
+
+
+Ends = tuple[Version, Version]
+"""The images with which a curve starts, and those with which it finishes."""
 
 
 def _replace(
-    explained: Explained, start: Version, finish: Version, heatmaps: Heatmaps, steps: int
+    explained: Explained, ends: Ends, heatmaps: Heatmaps, steps: int, tolerance: float | None
 ) -> Curves:
-    """Return the curves from ``start`` to ``finish``, in steps of the same number of pixels."""
+    """Return the curves between two versions, in steps of the same number of pixels."""
     ranks = pixel_ranks(heatmaps, explained.size)
     pixels = math.prod(explained.size)
     points = torch.arange(steps + 1, device=ranks.device)
-    curves = _follow(explained, start, finish, ranks, points * pixels // steps, pixels)
+    curves = _follow(explained, ends, ranks, points * pixels // steps, pixels, tolerance)
     # The authors integrate over steps, whose numbers of pixels differ by one at most.
     return replace(curves, shares=points / steps)
 
 
 def _follow(
     explained: Explained,
-    start: Version,
-    finish: Version,
+    ends: Ends,
     ranks: Int[Tensor, "n h w"],
     counts: Int[Tensor, "points"],
     regions: int,
+    tolerance: float | None,
 ) -> Curves:
     """Predict the images in which the first ``counts`` of all ``regions`` are replaced.
 
-    ``counts`` ascend from 0. The predictions of ``start`` and ``finish`` are reused.
+    ``counts`` ascend from 0. The predictions of both ends are reused.
     """
-    is_between = (counts > 0) & (counts < regions)
-    between = counts[is_between]
+    start, finish = ends
+    known = {int(p): start.predictions for p in (counts == 0).nonzero()[:, 0]}
+    known |= {int(p): finish.predictions for p in (counts == regions).nonzero()[:, 0]}
 
     def draw(rows: Int[Tensor, "m"], points: Int[Tensor, "m"]) -> Float[Tensor, "m ch h w"]:
-        is_replaced = ranks[rows] < between[points, None, None]
+        is_replaced = ranks[rows] < counts[points, None, None]
         return torch.where(is_replaced[:, None], finish.images[rows], start.images[rows])
 
-    parts = (start.predictions, explained.predict(len(between), draw), finish.predictions)
-    columns = is_between.cumsum(0) + (counts == regions)
-    return Curves(
-        counts / regions,
-        torch.cat([part.probabilities for part in parts], 1)[:, columns],
-        torch.cat([part.correct for part in parts], 1)[:, columns],
-    )
+    def predict(rows: Int[Tensor, "m"], points: Int[Tensor, "m"]) -> Predictions:
+        return explained.predict_some(rows, points, draw)
+
+    made = adaptive(known, len(counts), predict, tolerance)
+    return Curves(counts / regions, made.probabilities, made.correct)

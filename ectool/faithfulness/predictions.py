@@ -93,19 +93,38 @@ class Explained:
         Cost: ``n * versions`` forward passes, :func:`~ectool.models.memory.pass_size` at a time;
         only the last batch may have another shape. Memory: that of one batch.
         """
+        pairs = torch.arange(len(self.images) * versions, device=self.images.device)
+        found = self.predict_some(pairs // versions, pairs % versions, draw)
+        shape = len(self.images), versions
+        return Predictions(found.probabilities.view(shape), found.correct.view(shape))
+
+    def predict_some(
+        self, rows: Int[Tensor, "m"], versions: Int[Tensor, "m"], draw: Draw
+    ) -> Predictions:
+        """Predict some versions of some images, in batches.
+
+        Args:
+            rows: Indices of the images.
+            versions: Index of a version for each.
+            draw: Makes the versions.
+
+        Returns:
+            The predictions, of shape (m, 1), on the device of the images.
+
+        Cost: m forward passes, as of :meth:`predict`.
+        """
         images = self.images
-        count, size = len(images) * versions, pass_size(images)
+        count, size = len(rows), pass_size(images)
         classes = self.targets.to(images.device, torch.int64)
-        probabilities = torch.empty(count, device=images.device)
-        correct = torch.empty(count, dtype=torch.bool, device=images.device)
+        probabilities = torch.empty(count, 1, device=images.device)
+        correct = torch.empty(count, 1, dtype=torch.bool, device=images.device)
         with graph_free(), frozen(self.model):
             for start in range(0, count, size):
-                pairs = torch.arange(start, min(start + size, count), device=images.device)
-                rows = pairs // versions
-                drawn = draw(rows, pairs % versions).contiguous(memory_format=torch.channels_last)
+                part = slice(start, start + size)
+                drawn = draw(rows[part], versions[part])
+                drawn = drawn.contiguous(memory_format=torch.channels_last)
                 predicted = self.model(drawn).float().softmax(1)
-                targets = classes[rows]
-                probabilities[pairs] = predicted.gather(1, targets[:, None])[:, 0]
-                correct[pairs] = predicted.argmax(1) == targets
-        shape = len(images), versions
-        return Predictions(probabilities.view(shape), correct.view(shape))
+                targets = classes[rows[part]][:, None]
+                probabilities[part] = predicted.gather(1, targets)
+                correct[part] = predicted.argmax(1, keepdim=True) == targets
+        return Predictions(probabilities, correct)

@@ -83,6 +83,7 @@ OF_EVALUATION = {
     "validation_split": "train",
     "explainers": ("cam",),
     "subset": 5,
+    "curve_tolerance": 0.01,
 }
 """The same of those of an evaluation that others do not have, or of another type."""
 UNKEYED = {"batch_size": 5, "device": "cpu", "threads": 3, "resume": False, "force": False}

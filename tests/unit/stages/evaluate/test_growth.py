@@ -58,6 +58,7 @@ CASES = {
     "view": ("squash", OPENED, "localization"),
     "fraction": (0.5, OPENED, "localization"),
     "draws": (2, ("sanity.zarr",), "sanity"),
+    "curve_tolerance": (0.01, ("faithfulness.zarr",), "faithfulness"),
     "class_order": ("text", EVERYTHING, "classification"),
     "classes_by_position": (True, EVERYTHING, "classification"),
 }

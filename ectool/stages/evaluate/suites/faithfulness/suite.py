@@ -36,7 +36,10 @@ def parts(subject: Subject) -> tuple[Part, ...]:
         return ()
     if subject.is_multilabel:
         return ()
-    options = {**heatmap_key(subject.config), **asdict(PROTOCOL), "seed": subject.config.seed}
+    config = subject.config
+    options = {**heatmap_key(config), **asdict(PROTOCOL), "seed": config.seed}
+    if config.curve_tolerance is not None:
+        options["curve_tolerance"] = config.curve_tolerance
     return (mapped(FAITHFULNESS, "faithfulness", _work, options=options, only_subset=True),)
 
 

@@ -48,7 +48,7 @@ class FaithfulnessWork:
         dataset: Dataset,
         protocol: FaithfulnessProtocol,
     ) -> None:
-        self.seed = config.seed
+        self.seed, self.tolerance = config.seed, config.curve_tolerance
         self.model = in_precision(model, config.decided_precision)
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
@@ -86,13 +86,14 @@ class FaithfulnessWork:
         """Return every curve of one kind of heatmaps, with drop and increase in confidence."""
         patch, patches = self.protocol.patch_in(explained.size), self.protocol.patches
         shares, steps, seed = self.protocol.shares, self.protocol.steps, self.seed
+        tolerance = self.tolerance
         morf = road(explained, maps, sample_ids, order="morf", shares=shares, seed=seed)
         lerf = road(explained, maps, sample_ids, order="lerf", shares=shares, seed=seed)
-        flips = pixel_flipping(explained, maps, patch=patch, steps=patches)
+        flips = pixel_flipping(explained, maps, patch=patch, steps=patches, tolerance=tolerance)
         changes = confidence_changes(explained, maps)
         return {
-            "deletion": deletion(explained, maps, steps=steps).probabilities,
-            "insertion": insertion(explained, maps, steps=steps).probabilities,
+            "deletion": deletion(explained, maps, steps=steps, tolerance=tolerance).probabilities,
+            "insertion": insertion(explained, maps, steps=steps, tolerance=tolerance).probabilities,
             "pixel_flipping": flips.probabilities,
             "road_morf": morf.correct,
             "road_lerf": lerf.correct,

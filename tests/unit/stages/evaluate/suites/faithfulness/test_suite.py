@@ -189,7 +189,14 @@ def stop(*_):
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "gradcam"}, {"seed": 4}, {"precision": "bf16"}, {"subset": 6}]
+    "options",
+    [
+        {"method": "gradcam"},
+        {"seed": 4},
+        {"precision": "bf16"},
+        {"subset": 6},
+        {"curve_tolerance": 0.01},
+    ],
 )
 @pytest.mark.usefixtures("part")
 def test_options_that_change_the_result_are_in_the_key(
