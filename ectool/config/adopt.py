@@ -19,7 +19,7 @@ class AdoptConfig(CheckpointOptions, OutputOptions):
 
     model: str = option(
         ...,
-        "Architecture of the checkpoint: a name in torchvision, timm:NAME or "
+        "Architecture of the checkpoint: a name in torchvision, timm:NAME, openclip:ARCH or "
         "import:package.module:factory.",
         main=True,
         metavar="MODEL",

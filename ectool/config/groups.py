@@ -145,6 +145,13 @@ class CheckpointOptions(Options):
     entry: str | None = option(
         None, "Part of the checkpoint to load: ema, or a dotted name. Default: found automatically."
     )
+    prompts: Path | None = option(
+        None,
+        "openclip: TOML file with the templates of the prompts, the names of the classes, or both. "
+        "Default: 'a photo of a {}.' with the class names of the data.",
+        keyed=False,
+        role="input",
+    )
     mean: Channels | None = option(
         None,
         "Mean of each channel, for pixels in [0, 1]. Default: that of the public weights.",
@@ -179,7 +186,8 @@ class ModelOptions(CheckpointOptions):
     model: str = option(
         ...,
         "Model artifact (a folder); or an architecture, with --checkpoint: a name in torchvision, "
-        "timm:NAME or import:package.module:factory; or torchscript:FILE or exported:FILE.",
+        "timm:NAME, openclip:ARCH (zero-shot) or import:package.module:factory; or "
+        "torchscript:FILE or exported:FILE.",
         keyed=False,
         main=True,
         metavar="MODEL",

@@ -151,8 +151,9 @@ class TrainConfig(
 
     model: str = option(
         "smallcnn",
-        "Architecture: smallcnn, smallresnet, smallvit, a name in torchvision, timm:NAME or "
-        "import:package.module:factory; or a model artifact (a folder), which is fine-tuned.",
+        "Architecture: smallcnn, smallresnet, smallvit, a name in torchvision, timm:NAME, "
+        "openclip:ARCH or import:package.module:factory; or a model artifact (a folder), which is "
+        "fine-tuned.",
         main=True,
         metavar="MODEL",
     )

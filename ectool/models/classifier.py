@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ectool.errors import InputError
 from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_layer
+from ectool.models.names import shown_architecture
+from ectool.models.zero_shot.prompts import Prompts
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]
@@ -37,6 +39,7 @@ class ModelSpec:
             ``natural`` or ``text``; None if both are the same, and for other names.
         masked_layer: Name of the layer whose maps are masked by templates
             (:mod:`ectool.models.layers.template_masks`); None for other networks.
+        prompts: Those of a zero-shot classifier, for its classes; None for other networks.
     """
 
     architecture: str
@@ -49,15 +52,18 @@ class ModelSpec:
     has_names: bool = True
     class_order: str | None = None
     masked_layer: str | None = None
+    prompts: Prompts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as lists, strings and numbers, without those at their default."""
-        defaults = {"has_names": True, "class_order": None, "masked_layer": None}
-        return {
+        absent = {"class_order": None, "masked_layer": None, "prompts": None}
+        defaults = {"has_names": True, **absent}
+        fields = {
             key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self).items()
+            for key, value in asdict(replace(self, prompts=None)).items()
             if key not in defaults or value != defaults[key]
         }
+        return fields if self.prompts is None else {**fields, "prompts": self.prompts.to_json()}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
@@ -75,6 +81,7 @@ class ModelSpec:
         try:
             height, width = (int(side) for side in fields["input_size"])
             class_order, masked = fields.get("class_order"), fields.get("masked_layer")
+            prompts = fields.get("prompts")
             return cls(
                 architecture=str(fields["architecture"]),
                 class_names=tuple(str(name) for name in fields["class_names"]),
@@ -88,6 +95,7 @@ class ModelSpec:
                 has_names=bool(fields.get("has_names", True)),
                 class_order=None if class_order is None else str(class_order),
                 masked_layer=None if masked is None else str(masked),
+                prompts=None if prompts is None else Prompts.from_json(prompts),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -142,8 +150,8 @@ class Classifier(nn.Module):
 
     @property
     def architecture(self) -> str:
-        """Return the name of the network's architecture."""
-        return self.spec.architecture
+        """Return the name of the network's architecture for messages."""
+        return shown_architecture(self.spec.architecture)
 
     @property
     def class_names(self) -> tuple[str, ...]:

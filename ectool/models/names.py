@@ -1,8 +1,8 @@
 """Names of architectures: ``NAME`` of a network, or ``SOURCE:NAME``.
 
 ``resnet18`` is a network of this package or of torchvision. ``timm:NAME``,
-``import:package.module:factory``, ``torchscript:FILE`` and ``exported:FILE`` begin with the source
-of the network. This module does not import torch.
+``openclip:ARCH``, ``import:package.module:factory``, ``torchscript:FILE`` and ``exported:FILE``
+begin with the source of the network. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ectool.errors import InputError, hint
+from ectool.models.zero_shot import configurations
 
 SMALL = ("smallcnn", "smallresnet", "smallvit")
 """Networks of ectool."""
 IMPORT = "import"
+OPENCLIP = "openclip"
 PROGRAMS = ("torchscript", "exported")
 """Sources of programs: files that contain network and weights, and do not show their layers."""
 
-SOURCES = ("", "timm", IMPORT, *PROGRAMS)
+SOURCES = ("", "timm", OPENCLIP, IMPORT, *PROGRAMS)
 """Sources of networks; the first stands for names without a source."""
 _SEPARATOR = ":"
 _REGISTERED = re.compile(
@@ -53,6 +55,27 @@ def program_file(architecture: str) -> Path | None:
     return Path(name) if source in PROGRAMS else None
 
 
+def is_zero_shot(architecture: str) -> bool:
+    """Return whether the classes of a network follow from texts, and not from its weights."""
+    return split_architecture(architecture)[0] == OPENCLIP
+
+
+def resolved_architecture(architecture: str) -> str:
+    """Return an architecture without the path of a file: with its content instead.
+
+    Raises:
+        InputError: It is one of open_clip that does not exist or cannot be used.
+    """
+    source, name = split_architecture(architecture)
+    return f"{source}:{configurations.resolved(name)}" if source == OPENCLIP else architecture
+
+
+def shown_architecture(architecture: str) -> str:
+    """Return an architecture for messages: without the content of a configuration."""
+    source, name = split_architecture(architecture)
+    return f"{source}:{configurations.shown(name)}" if source == OPENCLIP else architecture
+
+
 @cache
 def plain_architectures() -> tuple[str, ...]:
     """Return the names of networks that need no source, without importing torchvision."""
@@ -78,6 +101,8 @@ def check_architecture(architecture: str) -> None:
             got=f"the source {source!r}",
             fix=hint(source, SOURCES) + f"use one of the sources {', '.join(SOURCES[1:])}",
         )
+    if source == OPENCLIP:
+        configurations.read(name)
     known = plain_architectures()
     if source == "" and name not in known and known != SMALL:
         raise unknown_architecture(name, known)

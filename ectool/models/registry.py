@@ -19,14 +19,22 @@ from ectool.models.layers.target_layer import (
     no_target_layer,
 )
 from ectool.models.layers.template_masks import add_template_masks
-from ectool.models.names import IMPORT, check_architecture, program_file, split_architecture
-from ectool.models.sources import exported, imported, timm_zoo, torchscript, zoo
+from ectool.models.names import (
+    IMPORT,
+    OPENCLIP,
+    check_architecture,
+    program_file,
+    resolved_architecture,
+    split_architecture,
+)
+from ectool.models.sources import exported, imported, openclip, timm_zoo, torchscript, zoo
 from ectool.models.sources.base import Defaults, Size, Source, seeded
 from ectool.types import Unnamed
 
 SOURCES: dict[str, Source] = {
     "": zoo,
     "timm": timm_zoo,
+    OPENCLIP: openclip,
     IMPORT: imported,
     "torchscript": torchscript,
     "exported": exported,
@@ -48,9 +56,10 @@ def create(
 
     Args:
         architecture: One of :func:`ectool.models.sources.zoo.architectures`; ``timm:NAME`` for a
-            network of timm; ``import:package.module:factory`` for one of the user's code (see
-            :func:`ectool.models.sources.imported.network`); ``torchscript:FILE`` or
-            ``exported:FILE`` for a program with its weights (see
+            network of timm; ``openclip:ARCH`` for a zero-shot classifier, whose head is computed by
+            :func:`ectool.models.zero_shot.towers.fill`; ``import:package.module:factory`` for one
+            of the user's code (see :func:`ectool.models.sources.imported.network`);
+            ``torchscript:FILE`` or ``exported:FILE`` for a program with its weights (see
             :mod:`ectool.models.sources.program`).
         class_names: Names of the classes, in the order of the logits.
         seed: Seed of the initial weights; torch's global generator does not change.
@@ -70,6 +79,7 @@ def create(
 
     Cost: one forward pass of one image to find the layer, and the checks of the source.
     """
+    architecture = resolved_architecture(architecture)
     source, name = _find_source(architecture)
     public = source.defaults(name)
     size = input_size or public.input_size

@@ -35,11 +35,15 @@ class EpochResult:
 def make_optimizer(
     model: nn.Module, name: str, *, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Make an optimizer by its name: `adamw`, or `sgd` with Nesterov momentum 0.9."""
+    """Make an optimizer by its name: `adamw`, or `sgd` with Nesterov momentum 0.9.
+
+    Frozen parameters are left out, such as the text features of a zero-shot classifier.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if name == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
     return torch.optim.SGD(
-        model.parameters(), lr=lr, weight_decay=weight_decay, momentum=0.9, nesterov=True
+        parameters, lr=lr, weight_decay=weight_decay, momentum=0.9, nesterov=True
     )
 
 

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 _NAMES = ("pos_embed", "pos_embedding", "position_embeddings")
 """Last parts of the names that timm, torchvision and transformers give to these weights."""
+_IMAGE_TOWER = ("visual.positional_embedding", "attnpool.positional_embedding")
+"""Last parts of their names in open_clip, which has no axis for the image; texts have others."""
 _MAX_PREFIX = 16
 """Maximum number of tokens before the grid: class token, distillation token, registers."""
 
@@ -32,13 +34,16 @@ def fit_positions(
     """
     fitted, changed = dict(state), {}
     for name, own in expected.items():
-        other = state.get(name, own)
-        if name.rpartition(".")[2] not in _NAMES or not _differ_in_tokens(other, own):
+        other, is_flat = state.get(name, own), name.endswith(_IMAGE_TOWER)
+        if is_flat and other.ndim == own.ndim == 2:
+            other, own = other[None], own[None]
+        if not (is_flat or name.rpartition(".")[2] in _NAMES) or not _differ_in_tokens(other, own):
             continue
         prefix = _prefix_tokens(other.shape[1], own.shape[1])
         if prefix is not None:
             sides = math.isqrt(other.shape[1] - prefix), math.isqrt(own.shape[1] - prefix)
-            fitted[name] = resample_positions(other, sides[1], prefix)
+            positions = resample_positions(other, sides[1], prefix)
+            fitted[name] = positions[0] if is_flat else positions
             changed[name] = sides
     return fitted, changed
 

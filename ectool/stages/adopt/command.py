@@ -12,7 +12,9 @@ from ectool.config import AdoptConfig
 from ectool.datasets.class_order import order_of
 from ectool.errors import InputError, UsageError, listed
 from ectool.models.names import (
+    OPENCLIP,
     check_architecture,
+    is_zero_shot,
     plain_architectures,
     program_file,
     split_architecture,
@@ -23,6 +25,7 @@ from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.outcomes import outcome_of
+from ectool.stages.common.zero_shot import prompts_key, prompts_of, trained_head, with_configuration
 from ectool.types import SILENT, Outcome, Reporter
 
 _SHOWN = 3
@@ -38,7 +41,8 @@ def run(config: AdoptConfig, reporter: Reporter = SILENT) -> Outcome | dict[str,
         OutputExistsError: The output exists with another key and `force` is off.
     """
     checkpoint = _checkpoint(config)
-    names = class_names(config)
+    config = with_configuration(config)
+    names = class_names(config) or _prompted(config)
     _check_count(config, names)
     beside = find_preprocessing(checkpoint)
     resolved = _resolved(config, beside)
@@ -70,7 +74,13 @@ def make_recipe(config: AdoptConfig, checkpoint: Path, names: tuple[str, ...]) -
     return Recipe(
         kind="model",
         stage="adopt",
-        config={**config.keyed(), "names": list(names), **classes, **order},
+        config={
+            **config.keyed(),
+            "names": list(names),
+            **classes,
+            **order,
+            **prompts_key(config.model, config, names),
+        },
         parents=tuple(parents),
     )
 
@@ -104,6 +114,17 @@ def _checkpoint(config: AdoptConfig) -> Path:
     return config.checkpoint
 
 
+def _prompted(config: AdoptConfig) -> tuple[str, ...]:
+    """Return the classes of the prompts of a zero-shot classifier; none for other networks.
+
+    Raises:
+        InputError: The prompts cannot be read.
+        UsageError: There are prompts for another network, or options of a trained head.
+    """
+    prompts = prompts_of(config.model, config)
+    return () if prompts is None else prompts.classes
+
+
 def _check_count(config: AdoptConfig, names: tuple[str, ...]) -> None:
     """Check that the number of classes is that of the names, and is known for a new head.
 
@@ -117,6 +138,8 @@ def _check_count(config: AdoptConfig, names: tuple[str, ...]) -> None:
             got=f"{config.classes}, but the names {listed(names, _SHOWN)}",
             fix="leave it out, or give all names in the order of the logits",
         )
+    if config.reset_head and is_zero_shot(config.model):
+        raise trained_head(config.model)
     if config.reset_head and not names and config.classes is None:
         raise UsageError(
             "--reset-head",
@@ -165,5 +188,5 @@ def _note_origin(config: AdoptConfig, beside: Preprocessing | None, reporter: Re
         )
 
 
-KNOWN_NORMALISATION = ("", "timm")
+KNOWN_NORMALISATION = ("", "timm", OPENCLIP)
 """Sources of networks whose public weights tell their normalisation."""

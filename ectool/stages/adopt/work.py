@@ -21,7 +21,9 @@ from ectool.models.layers.probe import format_size
 from ectool.models.modes import frozen
 from ectool.models.registry import create
 from ectool.stages.common.huge_logits import LIMIT
-from ectool.stages.common.loaded import check_finite, save_folder
+from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.model_folder import save_folder
+from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
 from ectool.types import Reporter, Unnamed
 
 GREYS, NOISES, GRID = (0.0, 0.5, 1.0), 3, 4
@@ -49,6 +51,37 @@ def adopted(
     Cost: the network is made twice, and runs on a few images.
     """
     size = None if config.image_size is None else (config.image_size, config.image_size)
+    prompts = prompts_of(config.model, config)
+    if prompts is None:
+        model = _loaded(config, checkpoint, names, size, reporter)
+    else:
+        model = zero_shot_model(
+            config.model,
+            prompts,
+            names,
+            checkpoint,
+            options=config,
+            size=size,
+            layer=config.layer,
+            reporter=reporter,
+        )
+    largest = check_logits(model)
+    if largest > LIMIT:
+        reporter.warn(
+            f"{config.output}: logits of noise reach {largest:.3g}, beyond {LIMIT:g}; check the "
+            "normalisation (--mean, --std)"
+        )
+    return model
+
+
+def _loaded(
+    config: AdoptConfig,
+    checkpoint: Path,
+    names: tuple[str, ...],
+    size: tuple[int, int] | None,
+    reporter: Reporter,
+) -> Classifier:
+    """Return a model with the weights of the checkpoint, or with a new head."""
     classes = _classes(config, checkpoint, names, size)
     model = create(
         config.model,
@@ -67,12 +100,6 @@ def adopted(
         reporter.warn(
             f"{config.output}: the head is drawn from seed {config.seed}, so predictions "
             "mean nothing yet; train it: train --model"
-        )
-    largest = check_logits(model)
-    if largest > LIMIT:
-        reporter.warn(
-            f"{config.output}: logits of noise reach {largest:.3g}, beyond {LIMIT:g}; check the "
-            "normalisation (--mean, --std)"
         )
     return model
 

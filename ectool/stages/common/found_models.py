@@ -17,10 +17,18 @@ from ectool.artifacts.manifest import Parent
 from ectool.config import METHOD_GROUP, METHODS, ModelOptions
 from ectool.errors import UsageError, hint
 from ectool.models.checkpoints.files import files_of
-from ectool.models.names import check_architecture, plain_architectures, program_file
+from ectool.models.names import (
+    check_architecture,
+    is_zero_shot,
+    plain_architectures,
+    program_file,
+    shown_architecture,
+)
+from ectool.models.zero_shot.prompts import Prompts
 from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
+from ectool.stages.common.zero_shot import prompts_of, with_configuration
 
 if TYPE_CHECKING:  # importing torch takes seconds
     from ectool.models.classifier import Classifier
@@ -65,6 +73,7 @@ class ModelReference:
         classes: Number of classes of a checkpoint or program, if it was given.
         is_program: Whether it is a program, which does not show its layers.
         module: The user's module that makes the network, if there is one.
+        prompts: Those of a zero-shot classifier; None for other networks.
         held: Returns a new classifier of a network in memory, for images of a size; None for files.
     """
 
@@ -75,6 +84,7 @@ class ModelReference:
     classes: int | None = None
     is_program: bool = False
     module: str | None = None
+    prompts: Prompts | None = None
     held: Callable[[tuple[int, int] | None], Classifier] | None = field(default=None, compare=False)
 
     def parents(self, output: Path) -> list[Parent]:
@@ -105,15 +115,28 @@ def find_model(options: ModelOptions) -> ModelReference:
     source = check_model(options)
     if source is None:
         return _artifact(Path(options.model))
+    options = with_configuration(options)
+    prompts = prompts_of(options.model, options)
     return ModelReference(
         path=source,
         kind="checkpoint",
-        id=f"{options.model}:{options.classes or AUTO}:{checkpoint_digest(source)}",
+        id=":".join(_parts_of_id(options, checkpoint_digest(source), prompts)),
         architecture=options.model,
         classes=options.classes,
         is_program=program_file(options.model) is not None,
         module=imported_module(options.model),
+        prompts=prompts,
     )
+
+
+def _parts_of_id(options: ModelOptions, digest: str, prompts: Prompts | None) -> list[str]:
+    """Return what identifies a model of a checkpoint: all that its logits depend on."""
+    parts = [options.model, str(options.classes or AUTO), digest]
+    if prompts is None:
+        return parts
+    if shown_architecture(options.model) != options.model:
+        parts[0] = f"openclip:{digest_json(options.model)}"
+    return [*parts, digest_json(prompts.to_json())]
 
 
 def check_model(options: ModelOptions) -> Path | None:
@@ -127,6 +150,8 @@ def check_model(options: ModelOptions) -> Path | None:
         UsageError: As in :func:`find_model`.
     """
     path, program = Path(options.model), program_file(options.model)
+    if is_zero_shot(options.model):
+        _check_zero_shot(options)
     if program is not None and options.checkpoint is not None:
         raise UsageError(
             "--checkpoint",
@@ -142,7 +167,8 @@ def check_model(options: ModelOptions) -> Path | None:
             got="a file",
             fix="give its architecture as --model, and the file as --checkpoint",
         )
-    if source is None and (path.exists() or os.sep in options.model):
+    is_path = path.exists() or os.sep in options.model
+    if source is None and is_path and not is_zero_shot(options.model):
         _check_plain(options)
         folder.open_folder(path, "model")
         return None
@@ -168,6 +194,23 @@ def _checkpoint_file(options: ModelOptions, source: Path | None) -> Path:
     return source
 
 
+def _check_zero_shot(options: ModelOptions) -> None:
+    """Check the architecture first, and that the number of classes is not given.
+
+    Raises:
+        InputError: There is no such architecture.
+        UsageError: The number of classes is given.
+    """
+    check_architecture(options.model)
+    if options.classes is not None:
+        raise UsageError(
+            f"--classes {options.classes}",
+            expected="none with a zero-shot classifier, which has the classes of its prompts",
+            got=f"--model {shown_architecture(options.model)}",
+            fix="leave it out",
+        )
+
+
 def _architecture_in(path: Path) -> str:
     """Return the architecture of a model artifact; empty if its description is damaged."""
     with suppress(OSError, ValueError):  # loading it reports the damage
@@ -189,7 +232,7 @@ def checkpoint_digest(path: Path) -> str:
 
 def _check_plain(options: ModelOptions) -> None:
     """Check that a model artifact comes without options of a checkpoint."""
-    for name in ("entry", "mean", "std", "classes"):
+    for name in ("entry", "mean", "std", "classes", "prompts"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"--{name}",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ectool.artifacts import folder
 from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
 from ectool.errors import InputError, listed
-from ectool.models.checkpoints.checkpoint import load_weights, save_weights
+from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.class_count import class_count
-from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.classifier import Classifier
 from ectool.models.folding import folded
 from ectool.models.layers.target_layer import named_target_layer
 from ectool.models.memory import keep_freed_memory
@@ -28,11 +24,12 @@ from ectool.models.modes import frozen
 from ectool.models.outputs.class_matching import match_classes
 from ectool.models.outputs.grouping import group_classes
 from ectool.models.outputs.probabilities import with_logits
-from ectool.models.registry import build, create
+from ectool.models.registry import create
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.stages.common.devices import AUTO, check_device, no_device
 from ectool.stages.common.found_models import ModelReference
-from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.common.model_folder import load_artifact
+from ectool.stages.common.zero_shot import zero_shot_model
 from ectool.types import SILENT, Reporter, Unnamed
 
 _SHOWN = 12
@@ -97,7 +94,8 @@ def loaded_model(
     Raises:
         InputError: The weights do not fit, or the model does not fit the data set.
     """
-    model = _with_logits(load(reference, options, dataset.size, reporter), dataset, reporter)
+    found = load(reference, options, dataset.size, reporter, dataset.classes)
+    model = _with_logits(found, dataset, reporter)
     model = _with_data_classes(model, reference, options, dataset, data, reporter)
     example = torch.rand(1, 3, *dataset.size, generator=torch.Generator().manual_seed(0))
     has_layers = model.spec.target_layer is not None
@@ -135,7 +133,8 @@ def _with_data_classes(
         mapping = groups()
         if len(mapping) == len(model.class_names):
             return group_classes(model, torch.tensor(mapping), class_names)
-    has_names = reference.architecture is None and model.spec.has_names
+    is_named = reference.architecture is None or model.spec.prompts is not None
+    has_names = is_named and model.spec.has_names
     found = match_classes(
         model,
         class_names,
@@ -175,6 +174,7 @@ def load(
     options: ModelOptions,
     size: tuple[int, int] | None = None,
     reporter: Reporter = SILENT,
+    class_names: Sequence[str] | None = None,
 ) -> Classifier:
     """Load a model artifact, or a checkpoint from another program into its architecture.
 
@@ -183,6 +183,7 @@ def load(
         options: Target layer, and how to read a checkpoint from another program.
         size: (height, width) of the images; layers are searched and checked at this size.
         reporter: Receives a note if weights were interpolated.
+        class_names: Classes of a zero-shot classifier. Default: those of its prompts.
 
     Raises:
         InputError: The weights do not fit, or their number of classes is not found.
@@ -191,7 +192,7 @@ def load(
     if reference.held is not None:
         return reference.held(size)
     first, *further = options.layer or (None,)
-    model = _load(reference, options, first, size, reporter)
+    model = _load(reference, options, first, size, reporter, class_names)
     model.further_layers = tuple(
         named_target_layer(model.network, size or model.input_size, layer) for layer in further
     )
@@ -204,9 +205,21 @@ def _load(
     layer: str | None,
     size: tuple[int, int] | None,
     reporter: Reporter,
+    class_names: Sequence[str] | None,
 ) -> Classifier:
     if reference.architecture is None:
-        return _load_artifact(reference.path, layer, size)
+        return load_artifact(reference.path, layer, size)
+    if reference.prompts is not None:
+        return zero_shot_model(
+            reference.architecture,
+            reference.prompts,
+            class_names,
+            reference.path,
+            options=options,
+            size=size,
+            layer=layer,
+            reporter=reporter,
+        )
     path = None if reference.is_program else reference.path
     model = create(
         reference.architecture,
@@ -223,31 +236,6 @@ def _load(
     if path is not None:
         for remark in load_weights(model, path, entry=options.entry).remarks():
             reporter.note(f"{path}: {remark}")
-    return model
-
-
-def save_folder(model: Classifier, path: Path) -> None:
-    """Write the folder of a model: its description and its weights; equal models, equal bytes."""
-    save_weights(model, path / WEIGHTS_FILE)
-    text = json.dumps(model.spec.to_json(), indent=1) + "\n"
-    (path / SPEC_FILE).write_text(text, encoding="utf-8")
-
-
-def load_folder(path: Path) -> Classifier:
-    """Load the folder of a model: its description and its weights."""
-    model = build(ModelSpec.from_json(json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))))
-    load_weights(model, path / WEIGHTS_FILE)
-    return model
-
-
-def _load_artifact(path: Path, layer: str | None, size: tuple[int, int] | None) -> Classifier:
-    manifest = folder.open_folder(path, "model")
-    for name in (SPEC_FILE, WEIGHTS_FILE):
-        folder.verify_file(path / name, manifest)
-    model = load_folder(path)
-    if layer is not None and layer != model.spec.target_layer:
-        target = named_target_layer(model.network, size or model.input_size, layer)
-        model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
     return model
 
 

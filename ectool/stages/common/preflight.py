@@ -17,6 +17,7 @@ from ectool.errors import InputError
 from ectool.options import Options, Role, flag_of, role_of
 from ectool.stages.common.devices import AUTO, CPU, check_device
 from ectool.stages.common.found_models import check_model
+from ectool.stages.common.zero_shot import with_configuration
 
 RESOLVED = ("mix", "batches")
 """Options that a stage may replace, so that the recipe may have another value."""
@@ -98,7 +99,8 @@ def _check_same_options(output: Path, options: Options) -> None:
     if manifest is None:
         raise in_the_way(output, WITHOUT)
     recipe = manifest.recipe
-    given = {n: v for n, v in options.keyed().items() if v is not None and n not in RESOLVED}
+    known = with_configuration(options) if hasattr(options, "model") else options
+    given = {n: v for n, v in known.keyed().items() if v is not None and n not in RESOLVED}
     shared = {name: value for name, value in given.items() if name in recipe.config}
     wanted = recipe.model_copy(update={"config": {**recipe.config, **shared}})
     if wanted.key != recipe.key:

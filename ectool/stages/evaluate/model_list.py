@@ -16,7 +16,7 @@ from typing import Any
 from ectool.config import ModelOptions
 from ectool.datasets.own.table_rows import read_rows
 from ectool.errors import InputError, UsageError
-from ectool.models.names import program_file, split_architecture
+from ectool.models.names import is_zero_shot, program_file, split_architecture
 from ectool.options import option
 from ectool.settings import validate
 from ectool.stages.common.layout import RESULTS_FILE
@@ -189,13 +189,22 @@ def _row(values: Mapping[str, Any], where: str, folder: Path) -> ListedModel:
 def _places(row: ModelRow, folder: Path) -> dict[str, Any]:
     """Return the paths in a row, relative to the working directory."""
     if row.checkpoint is not None:
-        return {"checkpoint": folder / row.checkpoint.expanduser()}
+        files = {"checkpoint": row.checkpoint, "prompts": row.prompts}
+        found = {n: folder / path.expanduser() for n, path in files.items() if path is not None}
+        return {**found, **_configuration(row.model, folder)}
     program = program_file(row.model)
     if program is not None:
         place, _ = split_architecture(row.model)
         return {"model": f"{place}:{folder / program.expanduser()}"}
     artifact = folder / Path(row.model).expanduser()
     return {"model": str(artifact)} if artifact.exists() else {}
+
+
+def _configuration(model: str, folder: Path) -> dict[str, str]:
+    """Return a model of open_clip with the path of its configuration, if it is a file."""
+    place, name = split_architecture(model)
+    is_file = is_zero_shot(model) and name.endswith(".json")
+    return {"model": f"{place}:{folder / Path(name).expanduser()}"} if is_file else {}
 
 
 def _check_names(models: Sequence[ListedModel]) -> None:

@@ -36,6 +36,7 @@ MINIATURE: Mapping[str, Mapping[str, Any]] = {
         "model": "smallcnn",
         "layer": None,
         "checkpoint": None,
+        "prompts": None,
         "reset_head": False,
         "epochs": 2,
         "batch_size": 8,

@@ -13,13 +13,14 @@ from ectool.config.objectives import REPLACING
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import UsageError
-from ectool.models.names import check_architecture, program_file
+from ectool.models.names import check_architecture, is_zero_shot, program_file
 from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import machine_of, note_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
+from ectool.stages.common.zero_shot import prompts_key, prompts_of, trained_head, with_configuration
 from ectool.stages.train.inputs import CURVES_KEY, TrainInputs, open_inputs
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
 from ectool.stages.train.origin import check_trained, with_origin, with_rate
@@ -62,6 +63,7 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
 def prepared(config: TrainConfig, reporter: Reporter) -> tuple[TrainConfig, TrainInputs, Recipe]:
     """Return the complete options, the open inputs, and the recipe of the model."""
     config, origin = with_origin(config)
+    config = with_configuration(config)
     _check_network(config)
     resumed = _resumed(config)
     config = with_rate(_resolved(config, resumed))
@@ -174,6 +176,9 @@ def _check_network(config: TrainConfig) -> None:
         )
     if config.resume is None:
         check_architecture(config.model)
+        prompts_of(config.model, config)
+    if config.reset_head and is_zero_shot(config.model):
+        raise trained_head(config.model)
     for name in ("reset_head", "entry"):
         if getattr(config, name) and config.checkpoint is None and config.resume is None:
             raise UsageError(
@@ -223,6 +228,7 @@ def make_recipe(config: TrainConfig, inputs: TrainInputs) -> Recipe:
         stage="train",
         config={
             **config.keyed(),
+            **({} if config.resume else prompts_key(config.model, config, inputs.dataset.classes)),
             **_cut(config, len(inputs.dataset.sample_ids)),
             **_curves_key(inputs.validation),
         },

@@ -58,7 +58,7 @@ def with_origin(config: TrainConfig) -> tuple[TrainConfig, Origin | None]:
     ):
         return config, None
     manifest = folder.open_folder(path, "model")
-    for name in ("checkpoint", "entry", "mean", "std"):
+    for name in ("checkpoint", "entry", "mean", "std", "prompts"):
         if getattr(config, name) is not None:
             raise UsageError(
                 f"--{name}",

@@ -32,7 +32,8 @@ from ectool.stages.common.layout import (
     TRAINER_FILE,
     WEIGHTS_FILE,
 )
-from ectool.stages.common.loaded import load_folder, save_folder
+from ectool.stages.common.model_folder import load_folder, save_folder
+from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
 from ectool.stages.train.checks import Explosion, check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
@@ -217,6 +218,19 @@ def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
 
 def _create(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Classifier:
     """Create the model, with the weights of the checkpoint if one is given."""
+    prompts = prompts_of(config.model, config)
+    if prompts is not None:
+        return zero_shot_model(
+            config.model,
+            prompts,
+            dataset.classes,
+            config.checkpoint,
+            options=config,
+            size=dataset.size,
+            layer=config.layer,
+            seed=config.seed,
+            reporter=reporter,
+        )
     model = create(
         config.model,
         dataset.classes,

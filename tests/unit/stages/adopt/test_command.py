@@ -14,7 +14,7 @@ from ectool.config import AdoptConfig, EvaluateConfig, ExplainConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.models.registry import create
 from ectool.stages import adopt, evaluate, explain
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.evaluate.results import read_metrics
 from ectool.types import Outcome
 

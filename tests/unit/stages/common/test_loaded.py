@@ -20,7 +20,8 @@ from ectool.models.sources.zoo import imagenet_class_names
 from ectool.stages import evaluate, explain, perturb, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
-from ectool.stages.common.loaded import check_data, load_folder
+from ectool.stages.common.loaded import check_data
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.evaluate.results import read_metrics
 
 N = 30

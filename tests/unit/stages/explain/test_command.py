@@ -13,7 +13,7 @@ from ectool.errors import InputError, OutputExistsError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import explain, perturb
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.common.outcomes import outcome_of
 from ectool.types import SILENT
 

@@ -13,7 +13,7 @@ from ectool.config import DataOptions, TrainConfig
 from ectool.errors import InputError, UsageError
 from ectool.models.registry import create
 from ectool.stages.common.inputs import open_data
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.train import command as train
 from ectool.stages.train.inputs import open_inputs
 from ectool.training.schedule import epoch_order

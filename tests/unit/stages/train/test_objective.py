@@ -12,7 +12,7 @@ from ectool.config import TrainConfig
 from ectool.errors import UsageError
 from ectool.models.layers.template_masks import mask_maps
 from ectool.stages import train
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 
 SIDE = 16
 

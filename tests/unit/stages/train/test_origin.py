@@ -13,7 +13,7 @@ from ectool.config import AdoptConfig, TrainConfig
 from ectool.errors import InputError, IntegrityError, UsageError
 from ectool.models.registry import create
 from ectool.stages import adopt, train
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.train.origin import with_origin, with_rate
 
 NAMES = ("dark", "light")

@@ -10,7 +10,7 @@ import torch
 from ectool.config import EvaluateConfig
 from ectool.errors import QualityGateError
 from ectool.stages import evaluate
-from ectool.stages.common.loaded import load_folder
+from ectool.stages.common.model_folder import load_folder
 from ectool.stages.evaluate.gates.check import check_bounds
 from ectool.stages.evaluate.gates.parse import parse_bound
 

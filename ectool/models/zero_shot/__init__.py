@@ -1,0 +1,1 @@
+"""Zero-shot classifiers of open_clip: configurations, prompts, text features and weights."""

@@ -1,0 +1,52 @@
+"""The folder of a model: its description and its weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from ectool.artifacts import folder
+from ectool.models.checkpoints.checkpoint import load_weights, save_weights
+from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.layers.target_layer import named_target_layer
+from ectool.models.registry import build
+from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
+
+
+def save_folder(model: Classifier, path: Path) -> None:
+    """Write the folder of a model: its description and its weights; equal models, equal bytes."""
+    save_weights(model, path / WEIGHTS_FILE)
+    text = json.dumps(model.spec.to_json(), indent=1) + "\n"
+    (path / SPEC_FILE).write_text(text, encoding="utf-8")
+
+
+def load_folder(path: Path) -> Classifier:
+    """Load the folder of a model: its description and its weights."""
+    model = build(ModelSpec.from_json(json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))))
+    load_weights(model, path / WEIGHTS_FILE)
+    return model
+
+
+def load_artifact(
+    path: Path, layer: str | None = None, size: tuple[int, int] | None = None
+) -> Classifier:
+    """Load a model artifact.
+
+    Args:
+        path: Its folder.
+        layer: Target layer. Default: that of the artifact.
+        size: (height, width) of the images, at which the layer is checked. Default: its own.
+
+    Raises:
+        InputError: It is no model, or the layer cannot be a target layer.
+        IntegrityError: Its files have changed since they were written.
+    """
+    manifest = folder.open_folder(path, "model")
+    for name in (SPEC_FILE, WEIGHTS_FILE):
+        folder.verify_file(path / name, manifest)
+    model = load_folder(path)
+    if layer is not None and layer != model.spec.target_layer:
+        target = named_target_layer(model.network, size or model.input_size, layer)
+        model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
+    return model
