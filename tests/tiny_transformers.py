@@ -1,4 +1,4 @@
-"""Tiny vision transformers of several kinds, and a slow pass through those of two libraries."""
+"""Tiny vision transformers of several kinds, and a slow pass through those of three libraries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torchvision.models import VisionTransformer
 
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.layers.target_layer import find_target_layer
+from ectool.models.sources.openclip import ZeroShot
 
 SIZE, PATCH, WIDTH, HEADS, CLASSES = (32, 32), 8, 16, 2, 5
 GRID = (SIZE[0] // PATCH, SIZE[1] // PATCH)
@@ -93,6 +94,13 @@ def timm_network(
     return make(**sizes, depth=2, num_heads=HEADS, **options)
 
 
+def openclip_network() -> nn.Module:
+    from small_clips import zero_shot_network  # imports open_clip, which takes seconds
+
+    vision = {"image_size": SIZE[0], "patch_size": PATCH, "width": WIDTH, "layers": 2}
+    return zero_shot_network({**vision, "head_width": WIDTH // HEADS}, CLASSES)
+
+
 def encoder_layer() -> nn.Module:
     return nn.TransformerEncoderLayer(WIDTH, HEADS, WIDTH, batch_first=True)
 
@@ -100,6 +108,7 @@ def encoder_layer() -> nn.Module:
 TRANSFORMERS: dict[str, Callable[[], nn.Module]] = {
     "torchvision": torchvision_vit,
     "timm": timm_network,
+    "openclip": openclip_network,
     "distilled": lambda: timm_network(VisionTransformerDistilled),
     "registers": lambda: timm_network(reg_tokens=4),
     "average": lambda: timm_network(class_token=False, global_pool="avg"),
@@ -158,8 +167,14 @@ def timm_blocks(network: nn.Module) -> Iterator[Block]:
         yield Block(layer.norm1, to_all, attention.proj, layer.norm2, layer.mlp)
 
 
+def openclip_blocks(network: nn.Module) -> Iterator[Block]:
+    for layer in network.visual.transformer.resblocks:
+        to_all = layer.attn.in_proj_weight, layer.attn.in_proj_bias
+        yield Block(layer.ln_1, to_all, layer.attn.out_proj, layer.ln_2, layer.mlp)
+
+
 def slowly(model: Classifier, image: Tensor) -> tuple[list[list[Tensor]], Tensor]:
-    """Run one image through a ViT of torchvision or timm, one head at a time.
+    """Run one image through a ViT of torchvision, timm or open_clip, one head at a time.
 
     Returns:
         The probabilities of every layer's heads, which gradients can be taken of, and the logits.
@@ -170,6 +185,16 @@ def slowly(model: Classifier, image: Tensor) -> tuple[list[list[Tensor]], Tensor
         patches = network.conv_proj(pixels).flatten(2)[0].T
         tokens = torch.cat([network.class_token[0], patches]) + network.encoder.pos_embedding[0]
         blocks, last, head = torchvision_blocks(network), network.encoder.ln, network.heads
+    elif isinstance(network, ZeroShot):
+        tower = network.visual
+        patches = tower.conv1(pixels).flatten(2)[0].T
+        tokens = torch.cat([tower.class_embedding[None], patches]) + tower.positional_embedding
+        tokens, blocks, last = tower.ln_pre(tokens), openclip_blocks(network), tower.ln_post
+        scale, texts = network.head.logit_scale.exp(), network.head.weight
+
+        def head(token: Tensor) -> Tensor:
+            features = token @ tower.proj
+            return scale * (features / features.square().sum().sqrt()) @ texts.T
     else:
         patches = network.patch_embed.proj(pixels).flatten(2)[0].T
         tokens = torch.cat([network.cls_token[0], patches]) + network.pos_embed[0]

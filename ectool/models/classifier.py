@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ectool.errors import InputError
 from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_layer
 from ectool.models.names import shown_architecture
-from ectool.models.zero_shot.prompts import Prompts
+from ectool.models.zeroshot.prompts import Prompts
 from ectool.options import misfit_of_channels
 
 Channels = tuple[float, ...]

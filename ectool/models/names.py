@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ectool.errors import InputError, hint
-from ectool.models.zero_shot import configurations
+from ectool.models.zeroshot import configurations
 
 SMALL = ("smallcnn", "smallresnet", "smallvit")
 """Networks of ectool."""

@@ -57,7 +57,7 @@ def create(
     Args:
         architecture: One of :func:`ectool.models.sources.zoo.architectures`; ``timm:NAME`` for a
             network of timm; ``openclip:ARCH`` for a zero-shot classifier, whose head is computed by
-            :func:`ectool.models.zero_shot.towers.fill`; ``import:package.module:factory`` for one
+            :func:`ectool.models.zeroshot.towers.fill`; ``import:package.module:factory`` for one
             of the user's code (see :func:`ectool.models.sources.imported.network`);
             ``torchscript:FILE`` or ``exported:FILE`` for a program with its weights (see
             :mod:`ectool.models.sources.program`).

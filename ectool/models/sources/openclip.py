@@ -17,7 +17,7 @@ from ectool.errors import InputError
 from ectool.models.classifier import Channels
 from ectool.models.layers.probe import check_head, first_line, format_size
 from ectool.models.sources.base import Defaults, Size
-from ectool.models.zero_shot.configurations import EXTRA, read, shown
+from ectool.models.zeroshot.configurations import EXTRA, read, shown
 
 MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
 STD: Channels = (0.26862954, 0.26130258, 0.27577711)

@@ -17,6 +17,7 @@ from ectool.models.names import (
     is_zero_shot,
     plain_architectures,
     program_file,
+    shown_architecture,
     split_architecture,
 )
 from ectool.stages.adopt.names import class_names
@@ -178,8 +179,9 @@ def _note_origin(config: AdoptConfig, beside: Preprocessing | None, reporter: Re
         reporter.note(f"{config.output}: normalisation of {beside.file}")
     elif split_architecture(config.model)[0] in KNOWN_NORMALISATION:
         reporter.note(
-            f"{config.output}: normalisation of the public weights of {config.model}; give --mean "
-            "and --std if the checkpoint was trained with others"
+            f"{config.output}: normalisation of the public weights of "
+            f"{shown_architecture(config.model)}; give --mean and --std if the checkpoint was "
+            "trained with others"
         )
     else:
         reporter.warn(

@@ -170,7 +170,7 @@ def described(model: Classifier) -> str:
     names = f" ({listed(spec.class_names, _SHOWN)})" if spec.has_names else " without names"
     layer = f"{spec.target_layer} ({spec.layout})" if spec.target_layer else "none"
     return (
-        f"{spec.architecture}, {len(spec.class_names)} classes{names}, images of "
+        f"{model.architecture}, {len(spec.class_names)} classes{names}, images of "
         f"{format_size(spec.input_size)}, target layer {layer}, mean {_numbers(spec.mean)}, "
         f"std {_numbers(spec.std)}"
     )

@@ -24,7 +24,7 @@ from ectool.models.names import (
     program_file,
     shown_architecture,
 )
-from ectool.models.zero_shot.prompts import Prompts
+from ectool.models.zeroshot.prompts import Prompts
 from ectool.stages.common.code import code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE

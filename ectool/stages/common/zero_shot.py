@@ -15,7 +15,7 @@ from ectool.datasets.class_order import order_of
 from ectool.errors import InputError, UsageError
 from ectool.models.checkpoints.files import is_safetensors
 from ectool.models.names import is_zero_shot, resolved_architecture, shown_architecture
-from ectool.models.zero_shot.prompts import Prompts, read_prompts
+from ectool.models.zeroshot.prompts import Prompts, read_prompts
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.types import SILENT, Reporter, Unnamed
 
@@ -98,7 +98,7 @@ def zero_shot_model(
     """
     from ectool.models.checkpoints.checkpoint import load_weights
     from ectool.models.registry import create
-    from ectool.models.zero_shot.towers import fill
+    from ectool.models.zeroshot.towers import fill
 
     stored = checkpoint if _has_text_features(checkpoint) else None
     if stored is not None:

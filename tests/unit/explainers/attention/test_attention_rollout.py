@@ -16,7 +16,7 @@ def rollout(layers: list[list[torch.Tensor]]) -> torch.Tensor:
     return joint
 
 
-@pytest.mark.parametrize("kind", ["torchvision", "timm"])
+@pytest.mark.parametrize("kind", ["torchvision", "timm", "openclip"])
 def test_agrees_with_the_definition(kind):
     model = transformer(TRANSFORMERS[kind]).eval()
     images = torch.rand(3, 3, *SIZE, generator=torch.Generator().manual_seed(1))

@@ -24,7 +24,7 @@ def images():
     return torch.rand(3, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("kind", ["torchvision", "timm"])
+@pytest.mark.parametrize("kind", ["torchvision", "timm", "openclip"])
 def test_records_every_layer_as_defined(kind, images):
     model = transformer(TRANSFORMERS[kind]).eval()
     with torch.no_grad(), AttentionRecorder() as recorder:

@@ -14,6 +14,7 @@ from ectool.models.classifier import Classifier
 READ = {
     "torchvision": (1, range(1)),
     "timm": (1, range(1)),
+    "openclip": (1, range(1)),
     "distilled": (2, range(2)),
     "registers": (5, range(1)),
     "average": (0, range(16)),

@@ -24,7 +24,7 @@ def relevance(layers: list[list[torch.Tensor]], logit: torch.Tensor) -> torch.Te
     return result
 
 
-@pytest.mark.parametrize("kind", ["torchvision", "timm"])
+@pytest.mark.parametrize("kind", ["torchvision", "timm", "openclip"])
 def test_agrees_with_the_definition(kind):
     model = transformer(TRANSFORMERS[kind]).eval()
     images = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))

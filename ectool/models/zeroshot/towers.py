@@ -20,9 +20,9 @@ from ectool.models.classifier import Classifier
 from ectool.models.names import split_architecture
 from ectool.models.sources.base import seeded
 from ectool.models.sources.openclip import ZeroShot, open_clip, towers
-from ectool.models.zero_shot.configurations import read, shown
-from ectool.models.zero_shot.prompts import Prompts
-from ectool.models.zero_shot.text_features import text_features
+from ectool.models.zeroshot.configurations import read, shown
+from ectool.models.zeroshot.prompts import Prompts
+from ectool.models.zeroshot.text_features import text_features
 
 _SCALARS = ("logit_scale", "logit_bias")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Prompts:
         missing = [name for name in class_names if name not in given]
         if unknown or missing:
             raise self._misfit(class_names, unknown, missing)
-        return Prompts(self.templates, tuple((name, given[name]) for name in class_names))
+        return replace(self, names=tuple((name, given[name]) for name in class_names))
 
     def texts(self) -> Iterator[list[str]]:
         """Yield all sentences of each class: each of its names in each template."""
