@@ -116,7 +116,7 @@ def test_unknown_sources_name_the_known_ones(make):
 
 
 def test_defaults_are_those_of_the_source():
-    assert set(SOURCES) == {"", "timm", "import", "torchscript", "exported"}
+    assert set(SOURCES) == {"", "timm", "openclip", "import", "torchscript", "exported"}
     assert defaults("efficientnet_b7").input_size == (600, 600)
     assert defaults("import:nowhere:make") == Defaults((224, 224), IMAGENET_MEAN)
 
