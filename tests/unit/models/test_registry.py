@@ -110,7 +110,7 @@ def test_sizes_the_architecture_refuses(architecture, size, reason):
 @pytest.mark.parametrize("make", [defaults, lambda name: create(name, CLASSES, seed=0)])
 def test_unknown_sources_name_the_known_ones(make):
     with pytest.raises(
-        InputError, match="got the source 'keras'; use one of the sources timm, import"
+        InputError, match="got the source 'keras'; use one of the sources timm, openclip"
     ):
         make("keras:resnet18")
 
