@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from ectool.artifacts.manifest import library_versions
 
 
@@ -54,6 +52,12 @@ finally:
 """
 
 
+def peak_memory() -> float:
+    """Return the peak memory of this process in MB; not ru_maxrss, which a fork inherits."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def measure_process(arguments: list[str]) -> tuple[float, float]:
     """Run a command of ectool; return its seconds and its peak memory in MB."""
     start = time.perf_counter()
@@ -91,6 +95,8 @@ def show(rows: list[Row]) -> None:
 def save(rows: list[Row], record: Path | None) -> None:
     if record is None:
         return
+    import torch  # not above: parts without it are measured too
+
     document = {
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

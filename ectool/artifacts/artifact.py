@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -260,10 +261,16 @@ class Artifact:
         names = self._checked.changed_names(self.store.arrays)
         attributes = self._checked.changed_attributes(self.store.attributes)
         found = {0: [*names, *(f"attribute {name}" for name in attributes)]}
-        for number, shard in enumerate(self.manifest.shards):
-            arrays = [name for name in shard.arrays or ("",) if name not in names]
-            changed = [name for name in arrays if not self._is_whole(name, number)]
-            found[number] = found.get(number, []) + changed
+        parts = [
+            (number, name)
+            for number, shard in enumerate(self.manifest.shards)
+            for name in shard.arrays or ("",)
+            if name not in names
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as workers:
+            whole = workers.map(lambda part: self._is_whole(part[1], part[0]), parts)
+            for (number, name), is_whole in zip(parts, whole, strict=True):
+                found.setdefault(number, []).extend([] if is_whole else [name])
         return {number: changed for number, changed in found.items() if changed}
 
     def intact_attributes(self) -> dict[str, Any]:

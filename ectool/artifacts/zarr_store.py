@@ -13,6 +13,7 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore
 
+from ectool.artifacts.chunks.whole import Chunks
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
@@ -28,6 +29,7 @@ class ZarrStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._is_ours = (path / FILE_NAME).exists()
+        self._known: dict[str, Chunks | None] = {}
         with _refusing(path):
             # Consolidated metadata may be older than the arrays, and save no time here.
             self._group = zarr.open_group(
@@ -75,9 +77,17 @@ class ZarrStore:
         """
         array = self._arrays[name]
         if self._is_ours:
+            if array.ndim and (chunks := self._chunks(name)) is not None:
+                return chunks.read(start, min(stop, array.shape[0]))
             self._check_chunks(name, array, start, stop)
         values = np.asarray(array[start:stop] if array.ndim else array[...])
         return as_text(values) if kind_of(values.dtype) == "T" else native(values)
+
+    def _chunks(self, name: str) -> Chunks | None:
+        """Return the chunks of an array in the form that this package writes."""
+        if name not in self._known:
+            self._known[name] = Chunks.of(self.path / name)
+        return self._known[name]
 
     def _check_chunks(self, name: str, array: zarr.Array[Any], start: int, stop: int) -> None:
         """Check that chunks exist; Zarr reads a missing one as zeros without an error."""
@@ -217,6 +227,10 @@ def write_whole(path: Path, name: str, values: np.ndarray[Any, Any], spec: Array
 
 def write_rows(path: Path, name: str, start: int, values: np.ndarray[Any, Any]) -> None:
     """Write whole chunks of rows that begin at `start`."""
+    chunks = Chunks.of(path / name)
+    if chunks is not None:
+        chunks.write(start, values)
+        return
     array = zarr.open_array(LocalStore(path / name), mode="r+")
     # An all-zero chunk that is not written would look like a missing one.
     array = array.with_config({"write_empty_chunks": True})

@@ -35,7 +35,7 @@ def probability(adversarial: Logits, labels: Labels) -> Scores:
         InputError: If a label is not a column of the logits.
     """
     _check_labels(labels, adversarial.shape[1])
-    return blockwise(lambda b, y: _at(softmax(b), y), adversarial, labels)
+    return blockwise(_probability_at, adversarial, labels)
 
 
 def softened(adversarial: Logits, labels: Labels) -> Scores:
@@ -112,14 +112,30 @@ STABILITIES: dict[str, Stability] = {
     "total-variation": lambda clean, adversarial, _: total_variation(clean, adversarial),
     "none": lambda _clean, _adversarial, labels: none(labels),
 }
+OF_BOTH = frozenset({"correct", "total-variation"})
+"""Stabilities that also depend on the clean logits."""
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities in float64; a row with NaN or +inf, or only -inf, becomes NaN."""
+    powers = _powers(logits)
+    probabilities: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _powers(logits: np.ndarray) -> np.ndarray:
+    """Return ``exp(logits - max(logits))`` of each row in float64, computed in place."""
     wide = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        powers = np.exp(wide - wide.max(axis=1, keepdims=True))
-    probabilities: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+        wide -= wide.max(axis=1, keepdims=True)
+        powers: np.ndarray = np.exp(wide, out=wide)
+    return powers
+
+
+def _probability_at(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return one column of the softmax for each row; the others are not divided."""
+    powers = _powers(logits)
+    probabilities: np.ndarray = _at(powers, labels) / powers.sum(axis=1)
     return probabilities
 
 

@@ -22,7 +22,7 @@ from ectool.scores.multilabel import (
     label_similarity,
 )
 from ectool.scores.similarity import SIMILARITIES
-from ectool.scores.stability import STABILITIES
+from ectool.scores.stability import OF_BOTH, STABILITIES
 from ectool.scores.summary import is_misclassified
 from ectool.scores.weights import Weights, explanation_consistency, sample_weights
 from ectool.stages.common import spread
@@ -35,12 +35,8 @@ from ectool.types import SILENT, Outcome, Reporter
 
 Scores = Float32[np.ndarray, "n"] | Float32[np.ndarray, "n k"]
 Pair = tuple[np.ndarray, np.ndarray]
-COLUMNS = (
-    ("clean", "adversarial"),
-    ("logits_clean", "logits_adversarial"),
-    ("label", "target"),
-)
-"""Pairs of arrays that are read: maps, logits, labels."""
+COLUMNS = ("clean", "adversarial", "logits_adversarial", "label", "target")
+"""Arrays that are read: maps, logits, labels."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +134,15 @@ def measure(heatmaps: Artifact, config: ScoreConfig, reporter: Reporter) -> Cons
     """Score every pair of a heatmaps artifact, shard by shard."""
     parts = []
     with reporter.task("score", len(heatmaps)) as advance:
-        for _, arrays in heatmaps.iterate([name for pair in COLUMNS for name in pair]):
+        for _, arrays in heatmaps.iterate(_columns(config)):
             parts.append(measure_pairs(config, arrays))
             advance(len(arrays["label"]))
     return joined(parts)
+
+
+def _columns(config: ScoreConfig) -> list[str]:
+    """Return the arrays that are read; clean logits, most of the bytes, only where they count."""
+    return [*COLUMNS, *(["logits_clean"] if config.stability in OF_BOTH else [])]
 
 
 def measure_pairs(config: ScoreConfig, arrays: Arrays) -> Consistency:
@@ -150,7 +151,9 @@ def measure_pairs(config: ScoreConfig, arrays: Arrays) -> Consistency:
     Raises:
         InputError: An explained class has no logit.
     """
-    maps, logits, labels = ((arrays[first], arrays[second]) for first, second in COLUMNS)
+    adversarial = arrays["logits_adversarial"]
+    maps, labels = (arrays["clean"], arrays["adversarial"]), (arrays["label"], arrays["target"])
+    logits = arrays.get("logits_clean", adversarial), adversarial
     similar, stable = _score(config, maps, logits, labels)
     consistency = explanation_consistency(similar, stable)
     if consistency.ndim == 2:

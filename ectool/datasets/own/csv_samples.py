@@ -16,7 +16,7 @@ SEPARATOR = ";"
 LABELS = "labels"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CsvSample:
     """One row.
 

@@ -165,12 +165,14 @@ def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
     """Return minimum, mean and maximum of the finite values, and the number of others."""
     low, high, total, count, other = np.inf, -np.inf, 0.0, 0, 0
     for start, stop in artifact.shards:
-        values = artifact.read(name, start, stop).astype(np.float64)
-        finite = values[np.isfinite(values)]
-        other += values.size - finite.size
-        if finite.size:
-            low, high = min(low, finite.min()), max(high, finite.max())
-            total, count = total + float(finite.sum()), count + finite.size
+        values = artifact.read(name, start, stop)
+        if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+            other += values.size - int(finite.sum())
+            values = values[finite]
+        if values.size:
+            low, high = min(low, values.min()), max(high, values.max())
+            total += float(values.sum(dtype=np.float64))
+            count += values.size
     known = count > 0
     return {
         "min": float(low) if known else None,

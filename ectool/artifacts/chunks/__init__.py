@@ -1,0 +1,1 @@
+"""Chunks of Zarr arrays as files, read and written without zarr."""
