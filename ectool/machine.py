@@ -22,7 +22,7 @@ _SPACE = "free some, then run the same command again: it continues from finished
 _PATH = "check the path"
 _MEMORY = Refusal(
     "enough memory for a batch",
-    "lower --batch-size, --shard-size or --size, or use a machine with more memory",
+    "lower --batch-size (or auto), --shard-size or --size, or use a machine with more memory",
 )
 _THREADS = Refusal("to start a thread", "raise `ulimit -u`, or stop other programs")
 _FILES = Refusal("to open another file", "raise `ulimit -n`, then run the same command again")
@@ -100,6 +100,14 @@ def exhausted(error: BaseException) -> MachineError | None:
 def is_of_disk(error: BaseException) -> bool:
     """Return whether the disk caused an error: full, broken or read-only."""
     return any(_number(one) in DISK for one in chain(error))
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Return whether an error was caused by too little memory, of the machine or of a device."""
+    return any(
+        isinstance(one, MemoryError) or _number(one) == errno.ENOMEM or _is_about_memory(one)
+        for one in chain(error)
+    )
 
 
 def refused(error: BaseException) -> MachineError | None:

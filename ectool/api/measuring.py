@@ -31,6 +31,7 @@ from ectool.datasets.base import Indices
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.errors import InputError
 from ectool.stages import score
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.explain.work import ExplainBatch, ExplainWork
 
 
@@ -89,9 +90,10 @@ def consistency(
             others = attacked(attack, classifier, known)[0]["image"]
         work = ExplainWork(explaining, classifier, known, None)
         parts = [
-            score.measure_pairs(scoring, work.compute(_pairs(known, others, rows)))
+            score.measure_pairs(scoring, fetched(work.compute(_pairs(known, others, rows))))
             for rows in batches(len(others), batch_size)
         ]
+        work.tally.take()
     found = score.joined(parts)
     return Consistency(
         heatmap_similarity=found.similarity,

@@ -23,6 +23,7 @@ from ectool.config.heatmaps import AUTO
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.models.classifier import Classifier
 from ectool.stages.common.layout import AUTO_EPS
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.explain.agreement import choose
 from ectool.stages.perturb.radius import RadiusSearch
 from ectool.stages.perturb.work import PerturbWork
@@ -102,8 +103,9 @@ def attacked(
         found = RadiusSearch(config, classifier, dataset, None).find()
         config = config.model_copy(update={"eps": found[AUTO_EPS]})
     work = PerturbWork(config, classifier, dataset, None)
-    rows = batches(len(dataset.sample_ids), config.batch_size)
-    parts = [work.compute(work.load(part)) for part in rows]
+    rows = batches(len(dataset.sample_ids), config.batch)
+    parts = [fetched(work.compute(work.load(part))) for part in rows]
+    work.tally.take()
     names = ("image", "background", "logits_clean", "logits_adversarial")
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in names}
     return arrays, config.radius if work.attacker.kind.bounded else float("nan")

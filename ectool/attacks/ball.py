@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from ectool.attacks.random_start import Stream, exponential, normal, uniform
+from ectool.models.transfer import to_device
 from ectool.options import whole_levels
 
 Weight = Bool[Tensor, "n h w"] | Float[Tensor, "n h w"]
@@ -68,7 +69,7 @@ class LinfBall:
             streams: One generator per image.
             surface: Divide u by its maximum magnitude over the pixels with nonzero weight.
         """
-        noise = uniform(streams, self.clean.shape[1:]).to(self.clean)
+        noise = _like(uniform(streams, self.clean.shape[1:]), self.clean)
         if surface:
             noise = noise * (self.weight[:, None] > 0)
             noise = noise / noise.abs().amax((1, 2, 3), keepdim=True).clamp(min=_TINY)
@@ -152,10 +153,10 @@ class L2Ball:
             streams: One generator per image.
             surface: Omit e, so that u lies on the sphere.
         """
-        z = normal(streams, self.clean.shape[1:]).to(self.clean) * (self.scale > 0)
+        z = _like(normal(streams, self.clean.shape[1:]), self.clean) * (self.scale > 0)
         square = z.square().sum((1, 2, 3), keepdim=True)
         if not surface:
-            square = square + 2 * exponential(streams).to(z)[:, None, None, None]
+            square = square + 2 * _like(exponential(streams), z)[:, None, None, None]
         u = z * (self.eps / square.clamp(min=_TINY).sqrt())
         return self.project_(self.clean + self.scale * u)
 
@@ -201,6 +202,11 @@ def enter(ball: Ball, start: Pixels) -> Pixels:
 def levels(pixels: Pixels) -> Pixels:
     """Return the nearest grey level of every pixel, 0 to 255, in the same dtype."""
     return pixels.mul(WHITE).round_()
+
+
+def _like(draws: Tensor, pixels: Pixels) -> Tensor:
+    """Return random numbers in the type of the pixels and on their device."""
+    return to_device(draws, pixels.device).to(pixels.dtype)
 
 
 def _length(values: Pixels) -> Float[Tensor, "n 1 1 1"]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
@@ -62,6 +62,13 @@ class DeviceOptions(Options):
         choices=("auto", "cpu", "cuda", "mps"),
     )
     threads: int = option(0, "Number of CPU threads; 0: all cores.", ge=0, keyed=False)
+    workers: int = option(
+        0,
+        "Number of threads that read batches ahead; 0: one on a CPU, up to eight beside an "
+        "accelerator.",
+        ge=0,
+        keyed=False,
+    )
 
 
 class RankOptions(Options):
@@ -225,14 +232,37 @@ class ShardOptions(ForceOptions):
     )
 
 
+AUTO_SIZE = "auto"
+"""Batch size that the stage chooses."""
+
+
+class AutomaticSize(int):
+    """A batch size that a stage has chosen, and halves where memory runs out."""
+
+
 class MapOptions(ShardOptions, OutputOptions):
     """Options of stages that process a data set shard by shard."""
 
     PANEL = "machine"
 
-    batch_size: int = option(
-        64, "Number of samples that are read and computed at once.", ge=1, keyed=False
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = option(
+        64,
+        "Number of samples that are read and computed at once; auto: as many as the memory of the "
+        "device allows.",
+        keyed=False,
+        metavar="N|auto",
     )
+
+    @property
+    def batch(self) -> int:
+        """Return the batch size as a number.
+
+        Raises:
+            ValueError: It is auto, which the stage replaces before it computes.
+        """
+        if isinstance(self.batch_size, str):
+            raise ValueError("the batch size has not been chosen yet")
+        return self.batch_size
 
 
 class ArrayOptions(MapOptions):

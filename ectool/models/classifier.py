@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ectool.errors import InputError
 from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_layer
 from ectool.models.names import shown_architecture
+from ectool.models.transfer import to_device
 from ectool.models.zeroshot.prompts import Prompts
 from ectool.options import misfit_of_channels
 
@@ -238,8 +239,7 @@ def to_pixels(
     Returns:
         ``images / 255``, correctly rounded; times 255 and rounded gives ``images`` again.
     """
-    bytes_ = images if isinstance(images, Tensor) else torch.tensor(images)
-    pixels = bytes_.to(device).to(torch.float32, memory_format=torch.channels_last)
+    pixels = to_device(images, device).to(torch.float32, memory_format=torch.channels_last)
     return pixels.div_(255)
 
 

@@ -106,8 +106,16 @@ def is_constant(maps: Float[np.ndarray, "*n h w"]) -> Bool[np.ndarray, "*n"]:
     Returns:
         True for constant heatmaps, also for those that are zero everywhere.
     """
-    low, high = (getattr(maps, side)(axis=(-2, -1)).astype(np.float64) for side in ("min", "max"))
-    rounding = max(ROUNDING, float(np.finfo(maps.dtype).eps))
+    return is_flat(maps.min(axis=(-2, -1)), maps.max(axis=(-2, -1)))
+
+
+def is_flat(low: Float[np.ndarray, "*n"], high: Float[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
+    """Return which heatmaps are constant, given the minimum and the maximum of each.
+
+    ``high - low <= r * max(|low|, |high|)``, with r the rounding of the numbers' type.
+    """
+    rounding = max(ROUNDING, float(np.finfo(low.dtype).eps))
+    low, high = low.astype(np.float64), high.astype(np.float64)
     return np.asarray(high - low <= rounding * np.maximum(np.abs(low), np.abs(high)))
 
 

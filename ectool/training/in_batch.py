@@ -18,6 +18,7 @@ from ectool.explainers import Explanation, GradCAM, upsample
 from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels
+from ectool.models.transfer import to_device
 from ectool.training.losses import attack_loss
 
 BACKGROUND_SHARE = 0.5
@@ -117,7 +118,8 @@ class PerturbationMemory(nn.Module):
             Points that may lie outside the ball; attacks project their start.
         """
         if self.levels is None:
-            return clean + _uniform(clean.shape, self.eps, generator).to(clean)
+            start = to_device(_uniform(clean.shape, self.eps, generator), clean.device)
+            return clean + start.to(clean.dtype)
         # Channels last as the images, because sums of both memory formats are slow.
         last = self.levels[rows].to(clean.dtype, memory_format=torch.channels_last)
         return last.div_(WHITE).add_(clean)
@@ -206,7 +208,7 @@ def draw_images(
         generator: Random numbers of the step.
         device: Device of the result.
     """
-    return (torch.rand(count, generator=generator) < share).nonzero()[:, 0].to(device)
+    return to_device((torch.rand(count, generator=generator) < share).nonzero()[:, 0], device)
 
 
 def _uniform(

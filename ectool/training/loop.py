@@ -82,7 +82,7 @@ def train_epoch(
         torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
         optimizer.step()
         objective.after(model, batch, place)
-        size = torch.tensor(float(len(batch.labels)), device=device)
+        size = torch.full((), float(len(batch.labels)), device=device)
         counts = (n.to(size.dtype) for n in _count_correct(logits.detach(), batch.labels))
         largest = logits.detach().abs().amax().to(size.dtype)
         sums.append(torch.stack([loss.detach() * size, size, *counts, largest]))

@@ -14,6 +14,7 @@ from ectool.attacks.ball import BALLS, Ball, take
 from ectool.attacks.monitor import AttackMonitor
 from ectool.datasets.base import Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.labels import most_positives, positives
+from ectool.models.transfer import pinned, to_device
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -77,7 +78,7 @@ class AttackBatch:
         start: Tensor | None = None,
     ) -> AttackBatch:
         """Return the batch of some samples, with a new monitor."""
-        labels = torch.from_numpy(samples.labels).to(pixels.device)
+        labels = to_device(samples.labels, pixels.device)
         monitor = AttackMonitor.of(len(pixels), pixels.device)
         return cls(samples.sample_ids, pixels, labels, weight, logits, monitor, start)
 
@@ -117,10 +118,10 @@ class LabelledImages:
         return ImageBatch(
             sample_ids=[self.dataset.sample_ids[row] for row in rows],
             labels=self.dataset.labels[rows],
-            images=self.dataset.images(rows),
+            images=pinned(self.dataset.images(rows), self.device),
         )
 
     def targets(self, batch: Samples) -> Tensor:
         """Return the true classes: one per image, or a row per image of multi-label data."""
         rows = batch.labels if self.width is None else positives(batch.labels, self.width)
-        return torch.from_numpy(rows).to(self.device)
+        return to_device(rows, self.device)

@@ -28,6 +28,7 @@ from ectool.models.registry import create
 from ectool.models.sources.zoo import imagenet_class_names
 from ectool.stages.common.devices import AUTO, check_device, no_device
 from ectool.stages.common.found_models import ModelReference
+from ectool.stages.common.loop.tally import refuse_unless_finite
 from ectool.stages.common.model_folder import load_artifact
 from ectool.stages.common.zero_shot import zero_shot_model
 from ectool.types import SILENT, Reporter, Unnamed
@@ -266,16 +267,9 @@ def _check_size(model: Classifier, dataset: Dataset) -> None:
 
 
 def check_finite(logits: Tensor, sample_ids: list[str]) -> None:
-    """Check that the logits of a model are finite.
+    """Check that the logits of a model are finite; this waits for the device.
 
     Raises:
         InputError: They are not; the message names the first sample.
     """
-    finite = torch.isfinite(logits).all(dim=1)
-    if not finite.all():
-        raise InputError(
-            "model output",
-            expected="finite logits",
-            got=f"NaN or infinity for {sample_ids[int((~finite).nonzero()[0])]!r}",
-            fix="check the checkpoint and its normalisation",
-        )
+    refuse_unless_finite(logits.isfinite().all(dim=1).cpu().numpy(), sample_ids)

@@ -1,6 +1,6 @@
 """The loop of every map stage: shard by shard, batch by batch, reading ahead.
 
-A reader thread loads the next batch and a writer thread stores the last shard while the model
+Reader threads load the next batches and a writer thread stores the last shard while the model
 computes. Batches never cross shards, so a resumed run computes the same batches as a run without
 interruption.
 """
@@ -8,16 +8,13 @@ interruption.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
@@ -27,43 +24,31 @@ from ectool.artifacts.versions import described, record_machine
 from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
 from ectool.errors import InputError, IntegrityError
+from ectool.stages.common.devices import CPU
+from ectool.stages.common.loop.computing import Counting, JointWork, Pace, computed
+from ectool.stages.common.loop.read_ahead import workers_of
 from ectool.stages.common.outcomes import outcome_of
-from ectool.types import Advance, Outcome, Reporter
+from ectool.types import Outcome, Reporter
+
+if TYPE_CHECKING:
+    from ectool.models.transfer import Columns
 
 Batch = TypeVar("Batch")
-READ_AHEAD = 2
-"""Number of batches that are read ahead."""
 
 
 class Work(Protocol[Batch]):
     """Computation of a stage on one batch of rows."""
 
     def load(self, rows: Indices) -> Batch:
-        """Read the inputs of the batch; called in a reader thread."""
+        """Read the inputs of the batch; called in reader threads, several at once."""
         ...
 
-    def compute(self, batch: Batch) -> Arrays:
+    def compute(self, batch: Batch) -> Columns:
         """Return the rows of the batch of every array of the artifact."""
         ...
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count the findings in a finished shard."""
-        ...
-
-
-class JointWork(Protocol[Batch]):
-    """Computation of a stage on one batch of rows that makes several artifacts."""
-
-    def load(self, rows: Indices) -> Batch:
-        """Read the inputs of the batch; called in a reader thread."""
-        ...
-
-    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
-        """Return the rows of the batch of every array, for each artifact."""
-        ...
-
-    def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
-        """Count the findings in a finished shard, for each artifact."""
         ...
 
 
@@ -77,9 +62,14 @@ class SingleWork(Generic[Batch]):
         """Read the inputs of the batch."""
         return self.work.load(rows)
 
-    def compute(self, batch: Batch) -> tuple[Arrays, ...]:
+    def compute(self, batch: Batch) -> tuple[Columns, ...]:
         """Return the rows of the batch."""
         return (self.work.compute(batch),)
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        if isinstance(self.work, Counting):
+            self.work.discard()
 
     def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
         """Count the findings."""
@@ -156,37 +146,37 @@ def map_into(
     partial: PartialArtifact, work: Work[Batch], options: MapOptions, reporter: Reporter
 ) -> Outcome:
     """Compute the missing shards of an unfinished artifact, whose lock is held, and publish it."""
-    record_machine(partial.folder, machine_of(options))
-    fill(SingleWork(work), (partial,), options.batch_size, reporter)
+    fill(SingleWork(work), (partial,), options, reporter)
     return outcome_of(partial.publish(), is_new=True)
 
 
 def fill(
     work: JointWork[Batch],
     partials: tuple[PartialArtifact, ...],
-    batch_size: int,
+    options: MapOptions,
     reporter: Reporter,
 ) -> None:
     """Compute the shards that are missing in any of several unfinished artifacts.
 
-    Memory: two shards and three batches.
-
     Args:
         work: Computation on a batch.
         partials: The artifacts, of the same samples in shards of the same size.
-        batch_size: Samples per batch.
+        options: Batch size, device and number of readers.
         reporter: Receives notes and progress.
     """
-    first = partials[0]
+    first, machine = partials[0], machine_of(options)
+    for partial in partials:
+        record_machine(partial.folder, machine)
+    pace = Pace(options.batch, workers_of(options, str(machine.get("device", CPU))))
     missing = sorted({number for partial in partials for number in partial.missing()})
-    plan = _plan([(number, *first.ranges[number]) for number in missing], batch_size)
-    rows = sum(len(batch) for _, batch in plan)
+    shards = [(number, *first.ranges[number]) for number in missing]
+    rows = sum(stop - start for _, start, stop in shards)
     if rows < first.length:
         reporter.note(f"{first.output}: continuing, {rows} of {first.length} samples left")
         _note_begun(partials, reporter)
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
-        for number, arrays in _computed(work, plan, advance):
+        for number, arrays in computed(work, shards, pace, advance, reporter):
             if written is not None:
                 written.result()
             written = writer.submit(_write, partials, number, arrays, work.findings(arrays))
@@ -210,37 +200,3 @@ def _write(
     for partial, part, found in zip(partials, arrays, findings, strict=True):
         if partial.is_missing(number):
             partial.write(number, part, found)
-
-
-def _plan(shards: list[tuple[int, int, int]], batch_size: int) -> list[tuple[int, Indices]]:
-    """Return (shard number, rows) of every batch of the shards (number, first row, end).
-
-    No batch crosses a shard.
-    """
-    return [
-        (number, np.arange(first, min(first + batch_size, stop)))
-        for number, start, stop in shards
-        for first in range(start, stop, batch_size)
-    ]
-
-
-def _computed(
-    work: JointWork[Batch], plan: list[tuple[int, Indices]], advance: Advance
-) -> Iterator[tuple[int, tuple[Arrays, ...]]]:
-    """Yield (shard number, arrays) of every finished shard, loading batches ahead."""
-    with ThreadPoolExecutor(1) as reader:
-        ahead = deque(reader.submit(work.load, rows) for _, rows in plan[:READ_AHEAD])
-        parts: list[tuple[Arrays, ...]] = []
-        for position, (number, rows) in enumerate(plan):
-            batch = ahead.popleft().result()
-            for _, later in plan[position + READ_AHEAD : position + READ_AHEAD + 1]:
-                ahead.append(reader.submit(work.load, later))
-            parts.append(work.compute(batch))
-            advance(len(rows))
-            if position + 1 == len(plan) or plan[position + 1][0] != number:
-                yield number, tuple(_joined(batches) for batches in zip(*parts, strict=True))
-                parts = []
-
-
-def _joined(batches: Sequence[Arrays]) -> Arrays:
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -17,6 +17,7 @@ from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multi
 from ectool.datasets.image_arrays import Reader
 from ectool.errors import UsageError
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, view_options
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, check_same_images
 from ectool.stages.common.shards import is_done, map_shards
@@ -56,6 +57,7 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
     length = len(dataset.sample_ids)
     attributes = {"classes": list(dataset.classes)}
     work = CopyWork(dataset, _reader(config, dataset))
+    config = sized(config, dataset.size)
     return map_shards(work, config, recipe, length, reporter, attributes)
 
 

@@ -11,6 +11,7 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.stages.common.found_models import find_model
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.dry_run.plan import DONE, START, Step, batches_of, document
 from ectool.stages.dry_run.sample import Sample, scratch
 from ectool.stages.dry_run.stopwatch import Stopwatch
@@ -47,6 +48,7 @@ def steps_of(
         variants: The open data set in every available background variant.
         prefix: Beginning of the name of each part.
     """
+    config = sized(config, variants[ORIGINAL].size)
     with Subject(config, find_model(config), variants, SILENT) as subject:
         settle_precision(subject)
         config = subject.config
@@ -58,7 +60,7 @@ def steps_of(
             state = DONE if is_done else _state(subject.path(file))
             left = part.length(subject) if state != DONE else 0
             seconds = left * times.get(part.name, 0.0)
-            batches = batches_of(left, config.batch_size)
+            batches = batches_of(left, config.batch)
             yield Step(prefix + part.name, subject.path(file), state, left, batches, seconds)
         state = DONE if is_done else "new"
         rest = 0.0 if is_done else watch.rest()
@@ -75,7 +77,7 @@ def _state(path: Path) -> str:
 
 def time_parts(config: EvaluateConfig, dataset: Dataset, watch: Stopwatch) -> dict[str, float]:
     """Evaluate a sample; return the seconds of an image by the name of the part."""
-    sample = Sample.of(dataset, config.batch_size)
+    sample = Sample.of(dataset, config.batch)
     with scratch() as place:
         given = {
             **sample.options,

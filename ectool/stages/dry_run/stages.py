@@ -10,6 +10,7 @@ from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
 from ectool.stages import explain, perturb, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import artifact_parent, open_data
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.dry_run.plan import DONE, REPLACED, START, Step, batches_of, document, state_of
 from ectool.stages.dry_run.sample import Sample, scratch
 from ectool.stages.dry_run.stopwatch import Stopwatch
@@ -31,13 +32,14 @@ FORWARD = 1 / 3
 def plan_perturb(config: PerturbConfig) -> dict[str, Any]:
     """Return the plan of `perturb`."""
     dataset = open_data(config, config.split)
+    config = sized(config, dataset.size)
     initial = Artifact(config.init, "samples") if config.init else None
     reference = find_model(config)
     config = perturbing.with_precision(config, reference, dataset, initial)
     recipe = perturbing.describe(config, reference, dataset, initial)
     length = len(dataset.sample_ids)
     state, left = state_of(config.output, recipe, length, config.shard_size)
-    sample, watch = Sample.of(dataset, config.batch_size), Stopwatch()
+    sample, watch = Sample.of(dataset, config.batch), Stopwatch()
     per_item = 0.0
     if left:
         with scratch() as place:
@@ -49,11 +51,11 @@ def plan_perturb(config: PerturbConfig) -> dict[str, Any]:
                 changed["eps"] = TIMED_EPS
             perturb.run(config.model_copy(update={**sample.options, **changed}), watch)
             per_item = watch.tasks[-1].per_item
-    batches = batches_of(left, config.batch_size)
+    batches = batches_of(left, config.batch)
     steps = [Step("samples", config.output, state, left, batches, left * per_item)]
     if config.eps == "auto" and left:
         count = min(SAMPLES, length)
-        number = batches_of(count, config.batch_size) * RADII
+        number = batches_of(count, config.batch) * RADII
         steps.append(Step("radius", config.output, state, count, number, RADII * count * per_item))
     return document(config.output, [*steps, *_start(steps[0], watch)])
 
@@ -76,7 +78,8 @@ def plan_explain(config: ExplainConfig) -> dict[str, Any]:
     config = explaining.with_precision(config, inputs, samples, parent)
     recipe = explaining.describe(config, inputs, parent)
     state, left = state_of(config.output, recipe, length, config.shard_size)
-    sample, watch = Sample.of(dataset, config.batch_size), Stopwatch()
+    config = sized(config, dataset.size)
+    sample, watch = Sample.of(dataset, config.batch), Stopwatch()
     per_item, images = 0.0, 1 if samples is None else 2
     if left:
         with scratch() as place:
@@ -84,7 +87,7 @@ def plan_explain(config: ExplainConfig) -> dict[str, Any]:
             changed = config.model_copy(update={**given, "output": place / "cams.zarr"})
             explain.run(changed.model_copy(), watch)
             per_item = images * watch.tasks[-1].per_item
-    batches = batches_of(left, config.batch_size)
+    batches = batches_of(left, config.batch)
     step = Step("heatmaps", config.output, state, left, batches, left * per_item)
     return document(config.output, [step, *_start(step, watch)])
 

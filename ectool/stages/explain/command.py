@@ -12,6 +12,7 @@ from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, source_options
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
@@ -153,6 +154,7 @@ def _compute(
     from ectool.stages.explain.work import ExplainWork
 
     device, data = pick_device(config), inputs.options.data
+    config = sized(config, inputs.dataset.size)
     with loaded_model(inputs.reference, config, device, inputs.dataset, data, reporter) as model:
         work = ExplainWork(config, model, inputs.dataset, samples)
         return map_shards(work, config, recipe, len(work.ids), reporter)

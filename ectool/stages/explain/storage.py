@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,7 +17,6 @@ from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.explain.explainer import find_method
 
 HALF_MAX = float(np.finfo(np.float16).max)
-Maps = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 class MapStorage:
@@ -39,13 +36,12 @@ class MapStorage:
         self.is_half = find_method(config.method).grid == "layer"
         self.layer_size: tuple[int, int] | None = None
 
-    def pack(self, maps: Tensor, pixels: Tensor) -> Maps:
-        """Return heatmaps as stored."""
+    def pack(self, maps: Tensor, pixels: Tensor) -> Tensor:
+        """Return heatmaps as stored, on their device."""
         maps = self._resized(maps, pixels)
         if self.is_half:
             maps = maps.clamp(max=HALF_MAX).to(torch.float16)
-        packed: Maps = maps.cpu().numpy()
-        return packed
+        return maps
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count maps that are zero, constant, or too large for float16, and huge logits.

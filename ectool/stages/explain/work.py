@@ -14,11 +14,12 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
+from ectool.models.transfer import Column, Columns, pinned
 from ectool.stages.common.batches import Images, LabelledImages, Samples
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
-from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 from ectool.stages.explain.explainer import explainer_of
-from ectool.stages.explain.storage import Maps, MapStorage
+from ectool.stages.explain.storage import MapStorage
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ExplainWork:
         self.samples = samples
         self.explainer = explainer_of(config, self.model)
         self.storage = MapStorage(config, self.model)
-        self.findings = self.storage.findings
+        self.tally = Tally()
         self.device = next(model.parameters()).device
         self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
         if samples is not None:
@@ -68,7 +69,7 @@ class ExplainWork:
         return ExplainBatch(
             sample_ids=[self.ids[row] for row in rows],
             labels=self.dataset.labels[data_rows],
-            clean=self.dataset.images(data_rows),
+            clean=pinned(self.dataset.images(data_rows), self.device),
             adversarial=self._adversarial(rows),
         )
 
@@ -76,9 +77,9 @@ class ExplainWork:
         if self.samples is None:
             return None
         images: Images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
-        return images
+        return pinned(images, self.device)
 
-    def compute(self, batch: ExplainBatch) -> Arrays:
+    def compute(self, batch: ExplainBatch) -> Columns:
         """Explain the clean images, and the perturbed images for the same classes."""
         targets = self.images.targets(batch) if self.config.targets == "label" else None
         maps, logits = self._explain(batch.clean, targets, batch.sample_ids)
@@ -86,22 +87,35 @@ class ExplainWork:
             targets = logits.argmax(dim=1)
             if self.images.width is not None:  # one predicted label per row, like true labels
                 targets, maps = targets[:, None], maps[:, None]
-        arrays = {
+        arrays: dict[str, Column] = {
             **batch.columns,
-            "target": targets.cpu().numpy(),
+            "target": targets,
             "clean": maps,
-            "logits_clean": logits.cpu().numpy(),
+            "logits_clean": logits,
         }
         if batch.adversarial is not None:
             maps, logits = self._explain(batch.adversarial, targets, batch.sample_ids)
-            arrays |= {"adversarial": maps, "logits_adversarial": logits.cpu().numpy()}
+            arrays |= {"adversarial": maps, "logits_adversarial": logits}
         return arrays
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()
+
+    def findings(self, arrays: Arrays) -> dict[str, int]:
+        """Check the logits, and count the findings in the heatmaps; see `MapStorage`.
+
+        Raises:
+            InputError: Logits are not finite.
+        """
+        self.tally.take()
+        return self.storage.findings(arrays)
 
     def _explain(
         self, images: Images, targets: Tensor | None, sample_ids: list[str]
-    ) -> tuple[Maps, Tensor]:
-        """Return stored maps and float32 logits."""
+    ) -> tuple[Tensor, Tensor]:
+        """Return maps as stored, and float32 logits."""
         pixels = to_pixels(images, self.device)
         explanation = self.explainer(pixels, targets)
-        check_finite(explanation.logits, sample_ids)
+        self.tally.check_finite(explanation.logits, sample_ids)
         return self.storage.pack(explanation.heatmaps, pixels), explanation.logits.float()

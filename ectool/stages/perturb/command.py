@@ -14,6 +14,7 @@ from ectool.datasets.labels import check_labelled
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_into
@@ -137,7 +138,7 @@ def _compute(
     from ectool.stages.perturb.radius import with_radius
     from ectool.stages.perturb.work import PerturbWork
 
-    device = pick_device(config)
+    device, config = pick_device(config), sized(config, dataset.size)
     length, attributes = len(dataset.sample_ids), {"classes": list(dataset.classes)}
     size = config.shard_size
     with (

@@ -19,13 +19,13 @@ from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
-from ectool.artifacts.versions import record_machine
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, parent_of
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import fill, machine_of
+from ectool.stages.common.shards import fill
 from ectool.stages.explain import command as explain
 from ectool.types import Outcome, Reporter, merged
 
@@ -83,7 +83,8 @@ class JointPass:
         from ectool.stages.perturb.radius import with_radius
         from ectool.stages.perturb.work import PerturbWork
 
-        config, dataset = self.config, self.inputs.dataset
+        dataset = self.inputs.dataset
+        config = sized(self.config, dataset.size)
         attributes = {"classes": list(dataset.classes)}
         reference, device = self.inputs.reference, pick_device(config)
         with (
@@ -93,9 +94,7 @@ class JointPass:
         ):
             config = with_radius(config, model, dataset, initial, samples, reporter)
             work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
-            for partial in (samples, heatmaps):
-                record_machine(partial.folder, machine_of(config))
-            fill(work, (samples, heatmaps), config.batch_size, reporter)
+            fill(work, (samples, heatmaps), config, reporter)
             published = samples.publish(), heatmaps.publish(recipe=self.final())
         return merged(config.output, (outcome_of(path, is_new=True) for path in published))
 

@@ -9,8 +9,10 @@ from ectool.config import ExplainConfig
 from ectool.datasets.base import Indices
 from ectool.explainers import Explanation
 from ectool.models.classifier import to_pixels
+from ectool.models.transfer import Columns
 from ectool.stages.explain.storage import MapStorage
-from ectool.stages.perturb.work import Attacked, PerturbBatch, PerturbWork
+from ectool.stages.perturb.batch import Attacked, PerturbBatch
+from ectool.stages.perturb.work import PerturbWork
 
 
 class OnePassWork:
@@ -33,7 +35,7 @@ class OnePassWork:
         """Read the inputs of the attack."""
         return self.perturb.load(rows)
 
-    def compute(self, batch: PerturbBatch) -> tuple[Arrays, ...]:
+    def compute(self, batch: PerturbBatch) -> tuple[Columns, ...]:
         """Return the rows of the samples artifact and of the heatmaps artifact."""
         drawn: list[Explanation] = []
 
@@ -46,21 +48,25 @@ class OnePassWork:
         # With restarts, or after clean images were restored, these are not the maps of the result.
         if len(drawn) != 1:
             drawn = [self.perturb.explainer(pixels, attacked.targets)]
-        return attacked.arrays, self._heatmaps(attacked, drawn[0], pixels)
+        return attacked.columns, self._heatmaps(attacked, drawn[0], pixels)
 
-    def _heatmaps(self, attacked: Attacked, adversarial: Explanation, pixels: Tensor) -> Arrays:
-        samples, clean = attacked.arrays, attacked.clean
+    def _heatmaps(self, attacked: Attacked, adversarial: Explanation, pixels: Tensor) -> Columns:
+        samples, clean = attacked.columns, attacked.clean
         if clean is None:
             raise ValueError("the attack did not explain the clean images")
         return {
             "sample_id": samples["sample_id"],
             "label": samples["label"],
-            "target": attacked.targets.cpu().numpy(),
+            "target": attacked.targets,
             "clean": self.storage.pack(clean.heatmaps, pixels),
             "logits_clean": samples["logits_clean"],
             "adversarial": self.storage.pack(adversarial.heatmaps, pixels),
             "logits_adversarial": samples["logits_adversarial"],
         }
+
+    def discard(self) -> None:
+        """Forget the findings in the batches since the last finished shard."""
+        self.perturb.discard()
 
     def findings(self, arrays: tuple[Arrays, ...]) -> tuple[dict[str, int], ...]:
         """Count the findings of both stages in a finished shard."""

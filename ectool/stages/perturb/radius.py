@@ -100,6 +100,7 @@ class RadiusSearch:
         self.subset = limited(dataset, SAMPLES, config.seed)
         self.work = PerturbWork(self._at(FIRST[config.norm]), model, self.subset, initial)
         self.batches = [batch for batch in map(self._correct, self._rows()) if batch.sample_ids]
+        self.work.tally.take()
         self.correct = sum(_kept(batch, batch.logits) for batch in self.batches)
 
     def find(self) -> dict[str, float]:
@@ -126,7 +127,7 @@ class RadiusSearch:
         return self.config.model_copy(update={"eps": eps_of(level, self.config.norm)})
 
     def _rows(self) -> list[Indices]:
-        count, size = len(self.subset.sample_ids), self.config.batch_size
+        count, size = len(self.subset.sample_ids), self.config.batch
         return [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
 
     def _correct(self, rows: Indices) -> AttackBatch:

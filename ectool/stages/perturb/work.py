@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,69 +24,20 @@ from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
+from ectool.models.transfer import Columns, pinned, to_device
 from ectool.scores.summary import is_misclassified
-from ectool.stages.common.batches import AttackBatch, ImageBatch, Images, LabelledImages
-from ectool.stages.common.constant_maps import ConstantMaps
+from ectool.stages.common.batches import AttackBatch, Images, LabelledImages
+from ectool.stages.common.constant_maps import FINDING
 from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.stages.common.layout import MISCLASSIFIED, NO_GRADIENT, UNMOVED
-from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 from ectool.stages.explain.explainer import explainer_of
 from ectool.stages.perturb.attacker import Attacker
+from ectool.stages.perturb.batch import Attacked, PerturbBatch, Prepared
 
 TargetedForward = Callable[[Tensor, Tensor], Tensor]
 """Maps the true classes and the pixels of images to logits."""
-
-
-@dataclass(frozen=True)
-class PerturbBatch(ImageBatch):
-    """Some samples with the inputs of the attack.
-
-    Attributes:
-        objects: Object masks, for rules that use them.
-        start: Perturbed images of an earlier round.
-        others: Another sample for each sample, for attacks that start from it.
-    """
-
-    objects: np.ndarray[Any, np.dtype[np.bool_]] | None
-    start: Images | None = None
-    others: PerturbBatch | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A batch before the attack.
-
-    Attributes:
-        batch: What the attack takes.
-        images: The clean uint8 images, on the device.
-        targets: The true classes (n,); multi-label (n, k), padded with -1.
-        background: Pixels that may change.
-        clean: Heatmaps of the clean images for these classes, if they were computed.
-    """
-
-    batch: AttackBatch
-    images: Tensor
-    targets: Tensor
-    background: Tensor
-    clean: Explanation | None
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """A batch after the attack.
-
-    Attributes:
-        arrays: Rows of the samples artifact.
-        images: The perturbed uint8 images, on the device.
-        targets: The true classes (n,); multi-label (n, k), padded with -1.
-        clean: Heatmaps of the clean images for these classes, if they were computed.
-    """
-
-    arrays: Arrays
-    images: Tensor
-    targets: Tensor
-    clean: Explanation | None
 
 
 class PerturbWork:
@@ -108,7 +58,6 @@ class PerturbWork:
         self.dataset = dataset
         self.initial = initial
         check_labelled(dataset, "perturb a labelled split")
-        self.constant = ConstantMaps()
         self.rule = BACKGROUND_RULES[config.mask]
         self.explainer = explainer_of(config, model)
         self.device = next(model.parameters()).device
@@ -117,7 +66,7 @@ class PerturbWork:
         stepped = in_precision(model, config.decided_precision)
         self.attacker = Attacker(config, stepped, model, self.width)
         self.start_rows = None if initial is None else self._rows_of(initial)
-        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
+        self.tally = Tally()
 
     def _rows_of(self, initial: Artifact) -> Indices:
         """Return the row of each sample in the earlier round, after checking its images."""
@@ -162,11 +111,15 @@ class PerturbWork:
         if self.initial is None or self.start_rows is None:
             return None
         images: Images = self.initial.take("image", self.start_rows[rows])
-        return images
+        return pinned(images, self.device)
 
-    def compute(self, batch: PerturbBatch) -> Arrays:
+    def compute(self, batch: PerturbBatch) -> Columns:
         """Attack a batch."""
-        return self.attack(batch).arrays
+        return self.attack(batch).columns
+
+    def discard(self) -> None:
+        """Forget the findings in the batches since the last finished shard."""
+        self.tally.discard()
 
     def attack(
         self,
@@ -185,16 +138,16 @@ class PerturbWork:
         before = self.prepare(batch, explain=explain)
         evaluation_model = None if forward is None else partial(forward, before.targets)
         result = self.attacker(before.batch, evaluation_model)
-        check_finite(result.logits, batch.sample_ids)
+        self.tally.check_finite(result.logits, batch.sample_ids)
         self._count(before.batch, result.images, before.images)
-        arrays = {
+        columns: Columns = {
             **batch.columns,
-            "image": result.images.contiguous().cpu().numpy(),
-            "background": before.background.cpu().numpy(),
-            "logits_clean": before.batch.logits.float().cpu().numpy(),
-            "logits_adversarial": result.logits.cpu().numpy(),
+            "image": result.images,
+            "background": before.background,
+            "logits_clean": before.batch.logits.float(),
+            "logits_adversarial": result.logits,
         }
-        return Attacked(arrays, result.images, before.targets, before.clean)
+        return Attacked(columns, result.images, before.targets, before.clean)
 
     def prepare(self, batch: PerturbBatch, *, explain: bool = False) -> Prepared:
         """Compute what the attack takes: logits, heatmaps and background of the clean images.
@@ -208,11 +161,11 @@ class PerturbWork:
         explanation = None
         if explain or self.rule.source == "heatmap":
             explanation = self.explainer(pixels, targets)
-            self.constant.note(explanation.heatmaps, targets)
+            self.tally.note_maps(explanation.heatmaps, targets)
         logits = self._logits(pixels) if explanation is None else explanation.logits
-        check_finite(logits, batch.sample_ids)
+        self.tally.check_finite(logits, batch.sample_ids)
         background = self._background(pixels, targets, explanation, batch)
-        start = None if batch.start is None else torch.from_numpy(batch.start).to(self.device)
+        start = None if batch.start is None else to_device(batch.start, self.device)
         if batch.others is not None:
             start = self._without_object(batch.others)
         weight = soften(background, self.config.soft) if self.config.soft else background
@@ -222,8 +175,8 @@ class PerturbWork:
         return Prepared(attacked, images, targets, background, explanation)
 
     def _images(self, batch: PerturbBatch) -> Tensor:
-        images = torch.from_numpy(batch.images)
-        return images.to(self.device, memory_format=torch.channels_last)
+        images = to_device(batch.images, self.device)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _without_object(self, others: PerturbBatch) -> Tensor:
         """Fill the object of other images, by the same rule, with the mean of their background."""
@@ -244,7 +197,7 @@ class PerturbWork:
         if self.attacker.takes_steps:
             found[NO_GRADIENT] = batch.monitor.without_gradient()
         for name, mask in found.items():
-            self.counts[name] += int((mask & may_change).sum())
+            self.tally.count(name, mask & may_change)
 
     def _logits(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
@@ -263,31 +216,34 @@ class PerturbWork:
         """Return the pixels that the rule selects."""
         level = self.config.mask_level
         if batch.objects is not None:
-            return self.rule.compute(torch.from_numpy(batch.objects).to(self.device), level)
+            return self.rule.compute(to_device(batch.objects, self.device), level)
         if explanation is None or self.rule.source != "heatmap":
             return self.rule.compute(pixels[:, 0], level)
         pairs = targets >= 0
-        maps = upsample(explanation.heatmaps[pairs], self.dataset.size)
+        # An index by a mask waits for the device; with one label per image, all are chosen.
+        chosen = explanation.heatmaps if self.width is None else explanation.heatmaps[pairs]
+        maps = upsample(chosen, self.dataset.size)
         maps = smooth(maps, self.config.mask_smooth * maps.shape[1])
         masks = self.rule.compute(maps, level)
         return masks if self.width is None else intersect(masks, pairs.nonzero()[:, 0], len(pairs))
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count backgrounds of the whole image, predictions after the attack, huge logits."""
+        counts = self.tally.take()
         predictions = (
             self._predictions(arrays[f"logits_{name}"]) for name in ("clean", "adversarial")
         )
         flipped = np.not_equal(*predictions).any(axis=1)
         whole = arrays["background"].all(axis=(1, 2))
         misclassified = is_misclassified(arrays["logits_adversarial"], arrays["label"])
-        counts, self.counts = self.counts, Counter()
+        constant = {FINDING: counts[FINDING]} if FINDING in counts else {}
         return {
             **{name: counts[name] for name in self._counted()},
             "whole_picture_background": int(whole.sum()),
             "flipped_predictions": int(flipped.sum()),
             MISCLASSIFIED: int(misclassified.sum()),
             **huge_logits(arrays),
-            **self.constant.take(),
+            **constant,
         }
 
     def _predictions(self, logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

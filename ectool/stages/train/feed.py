@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,9 @@ from ectool.datasets.image_arrays import Reader, framed
 from ectool.datasets.labels import shuffled
 from ectool.datasets.views import Box
 from ectool.models.classifier import to_pixels
+from ectool.models.transfer import to_device
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.stages.common.loop.read_ahead import read_ahead, workers_of
 from ectool.training.augmentation import Augmentation
 from ectool.training.batch import TrainingBatch
 from ectool.training.schedule import (
@@ -93,15 +93,13 @@ class Feed:
         swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
         parts = split_evenly(order, self.config.batch_size)
         read = functools.partial(self._read, swap=swap, epoch=epoch)
-        with ThreadPoolExecutor(1) as reader:
-            ahead = deque(reader.submit(read, rows) for rows in parts[:READ_AHEAD])
-            for following in [*parts[READ_AHEAD:], *[None] * min(READ_AHEAD, len(parts))]:
-                start = time.perf_counter()
-                batch = ahead.popleft().result()
-                self.waited += time.perf_counter() - start
-                if following is not None:
-                    ahead.append(reader.submit(read, following))
-                yield batch
+        workers = workers_of(self.config, self.device.type)
+        batches = read_ahead(read, parts, workers=workers, ahead=READ_AHEAD)
+        start = time.perf_counter()
+        for batch in batches:
+            self.waited += time.perf_counter() - start
+            yield batch
+            start = time.perf_counter()
 
     def in_order(self) -> Iterator[TrainingBatch]:
         """Yield the clean images in the order of the data set, not augmented."""
@@ -124,9 +122,9 @@ class Feed:
     def _batch(self, rows: Indices, images: UInt8[np.ndarray, "n 3 h w"]) -> TrainingBatch:
         return TrainingBatch(
             pixels=to_pixels(images, self.device),
-            labels=self.labels[rows].to(self.device),
-            weights=self.weights[rows].to(self.device),
-            rows=torch.from_numpy(rows).to(self.device),
+            labels=to_device(self.labels[rows], self.device),
+            weights=to_device(self.weights[rows], self.device),
+            rows=to_device(rows, self.device),
             share=len(rows) * self.steps / self.samples,
         )
 

@@ -23,6 +23,7 @@ from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.registry import create
+from ectool.models.transfer import to_device
 from ectool.options import rounded_up
 from ectool.scores.weights import effective_sample_size
 from ectool.stages.common.layout import (
@@ -276,5 +277,5 @@ def _record(
 def _batches(dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     for first in range(0, len(dataset.sample_ids), EVALUATION_BATCH):
         rows = np.arange(first, min(first + EVALUATION_BATCH, len(dataset.sample_ids)))
-        labels = torch.from_numpy(np.asarray(dataset.labels)[rows]).to(device)
+        labels = to_device(np.asarray(dataset.labels)[rows], device)
         yield to_pixels(dataset.images(rows), device), labels

@@ -10,6 +10,7 @@ from torch import Tensor, nn, optim
 
 from ectool.attacks.ball import LinfBall, Pixels, Weight, enter
 from ectool.models.objective import sample_losses
+from ectool.models.transfer import to_device
 from ectool.training.backgrounds import gradient_background, swap_backgrounds
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.consistency import Consistency, consistency
@@ -206,7 +207,7 @@ class ExplanationConsistency(Objective):
         count, share = len(pixels), self.settings["swap"]
         if share == 0:
             return perturbed
-        order = torch.randperm(count, generator=draw).to(pixels.device)
+        order = to_device(torch.randperm(count, generator=draw), pixels.device)
         chosen = draw_images(count, share, draw, pixels.device)
         swapped = swap_backgrounds(pixels, background, order) + (perturbed - pixels)
         return perturbed.index_copy(0, chosen, swapped.clamp_(0, 1)[chosen])
@@ -217,7 +218,7 @@ class ExplanationConsistency(Objective):
         """Return the weights of the samples."""
         uniform = torch.ones_like(batch.weights)
         if self.settings["weighting"] == "random":
-            return random_weights(len(uniform), generator).to(uniform)
+            return to_device(random_weights(len(uniform), generator), uniform.device)
         if self.weights is None:
             return uniform
         weights = self.weights.read(batch.rows)
@@ -226,7 +227,7 @@ class ExplanationConsistency(Objective):
             weights = self.weights.update(batch.rows, product, first=self.is_first)
         if self.settings["weighting"] == "permuted":
             order = torch.randperm(len(weights), generator=generator)
-            return weights[order.to(weights.device)]
+            return weights[to_device(order, weights.device)]
         return weights
 
     def _combine(

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ectool.models.objective import sample_losses
+from ectool.models.transfer import to_device
 from ectool.seeding import stream
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.objectives.base import Objective, Setup
@@ -51,7 +52,7 @@ def draw_share(strength: float, generator: torch.Generator) -> float:
 
 def draw_others(batch: TrainingBatch, generator: torch.Generator) -> Int64[Tensor, "n"]:
     """Draw the second image of each mixture: a permutation of the batch."""
-    return torch.randperm(len(batch.rows), generator=generator).to(batch.rows.device)
+    return to_device(torch.randperm(len(batch.rows), generator=generator), batch.rows.device)
 
 
 def mixed_loss(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ectool.attacks.ball import Pixels
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels, sample_losses
+from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.losses import divergence
 from ectool.training.objectives.base import Objective, Setup
@@ -67,5 +68,5 @@ def _saliency(model: nn.Module, pixels: Pixels, labels: Labels) -> Float[Tensor,
 def _fill(pixels: Pixels, mask: Bool[Tensor, "n h w"], draw: torch.Generator) -> Pixels:
     """Replace pixels by values uniform between the minimum and the maximum of each channel."""
     low, high = pixels.amin((2, 3), keepdim=True), pixels.amax((2, 3), keepdim=True)
-    values = low + (high - low) * torch.rand(pixels.shape, generator=draw).to(pixels)
+    values = low + (high - low) * to_device(torch.rand(pixels.shape, generator=draw), pixels.device)
     return torch.where(mask[:, None], values, pixels)

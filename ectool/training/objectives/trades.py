@@ -14,6 +14,7 @@ from ectool.attacks.masks import full
 from ectool.attacks.objectives import Value
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels, sample_losses
+from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.in_batch import InBatchAttack
 from ectool.training.losses import divergence
@@ -69,6 +70,8 @@ class Trades(Objective):
         clean = batch.pixels
         with frozen(model), torch.no_grad():
             logits = model(clean)
-        start = clean + START_DEVIATION * torch.randn(clean.shape, generator=draw).to(clean)
+        start = clean + START_DEVIATION * to_device(
+            torch.randn(clean.shape, generator=draw), clean.device
+        )
         objective = _Divergence(model, logits, batch.labels)
         return self.attack.maximize(model, objective, clean, full(clean[:, 0]), start)

@@ -21,6 +21,7 @@ from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.subset import limited
 from ectool.stages.common.found_models import ModelReference, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import Work, is_done, map_shards
 from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
@@ -191,6 +192,7 @@ def mapped(
         if is_done(path, stage, recipe, subject.reporter):
             return outcome_of(path, is_new=False)
         length = len(dataset.sample_ids)
+        stage = sized(stage, dataset.size)
         return map_shards(work(subject), stage, recipe, length, subject.reporter)
 
     def length(subject: Subject) -> int:

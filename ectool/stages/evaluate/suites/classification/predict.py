@@ -11,10 +11,11 @@ from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.outputs.probabilities import gives_probabilities
+from ectool.models.transfer import Column, Columns, pinned
 from ectool.stages.common.batches import Images, Samples
 from ectool.stages.common.huge_logits import huge_logits
 from ectool.stages.common.layout import PROBABILITIES
-from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -37,27 +38,40 @@ class PredictWork:
         self.variants = variants
         self.any = next(iter(variants.values()))
         self.device = next(model.parameters()).device
+        self.tally = Tally()
 
     def load(self, rows: Indices) -> VariantBatch:
         """Read the samples in every variant."""
         return VariantBatch(
             sample_ids=[self.any.sample_ids[row] for row in rows],
             labels=self.any.labels[rows],
-            variants={name: dataset.images(rows) for name, dataset in self.variants.items()},
+            variants={
+                name: pinned(dataset.images(rows), self.device)
+                for name, dataset in self.variants.items()
+            },
         )
 
-    def compute(self, batch: VariantBatch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Columns:
         """Return the logits of every variant."""
-        arrays = dict(batch.columns)
+        arrays: dict[str, Column] = dict(batch.columns)
         for name, images in batch.variants.items():
             with torch.no_grad():
                 logits = self.model(to_pixels(images, self.device))
-            check_finite(logits, batch.sample_ids)
-            arrays[f"{name}/logits"] = logits.float().cpu().numpy()
+            self.tally.check_finite(logits, batch.sample_ids)
+            arrays[f"{name}/logits"] = logits.float()
         return arrays
 
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()
+
     def findings(self, arrays: Arrays) -> dict[str, int]:
-        """Count huge logits; and all samples, where the model returns probabilities instead."""
+        """Count huge logits; and all samples, where the model returns probabilities instead.
+
+        Raises:
+            InputError: Logits are not finite.
+        """
+        self.tally.take()
         found = huge_logits(arrays)
         if gives_probabilities(self.model):
             found[PROBABILITIES] = len(arrays["sample_id"])

@@ -10,6 +10,7 @@ from ectool.artifacts.schema import Arrays
 from ectool.corruptions.backgrounds import replaced_share
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier
+from ectool.models.transfer import Columns
 from ectool.stages.evaluate.suites.classification.predict import PredictWork, VariantBatch
 
 
@@ -51,10 +52,14 @@ class ReplacedWork:
         images = np.where(replaced, batch.variants["other"], batch.variants["original"])
         return replace(batch, variants={self.condition: images})
 
-    def compute(self, batch: VariantBatch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Columns:
         """Return the logits."""
         return self.predictions.compute(batch)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Return the findings of `PredictWork`."""
         return self.predictions.findings(arrays)
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.predictions.discard()

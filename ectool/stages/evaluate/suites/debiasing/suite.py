@@ -12,6 +12,7 @@ from ectool.datasets.fingerprint import fingerprints
 from ectool.errors import InputError
 from ectool.metrics.debiasing import background_gaps
 from ectool.stages.common.layout import BACKGROUNDS, CHALLENGE, PREDICTIONS, REPLACED
+from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.shards import Work
 from ectool.stages.evaluate.suites.base import (
     Columns,
@@ -122,7 +123,8 @@ def _paste(subject: Subject) -> Work[Any]:
     from ectool.stages.evaluate.suites.debiasing.challenge import ChallengeWork
 
     backgrounds = subject.variants[BARE_BACKGROUND]
-    return ChallengeWork(subject.model, subject.original, backgrounds, subject.config.batch_size)
+    block = sized(subject.config, backgrounds.size).batch
+    return ChallengeWork(subject.model, subject.original, backgrounds, block)
 
 
 def columns(evaluated: Evaluated) -> Columns:

@@ -21,9 +21,9 @@ from ectool.faithfulness import (
 )
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
+from ectool.models.transfer import Column, Columns
 from ectool.stages.common.batches import ImageBatch, LabelledImages
-from ectool.stages.common.constant_maps import ConstantMaps
-from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 from ectool.stages.evaluate.suites.faithfulness.protocol import FaithfulnessProtocol
 from ectool.stages.explain.explainer import explainer_of
 
@@ -54,23 +54,23 @@ class FaithfulnessWork:
         self.images = LabelledImages(dataset, self.device)
         self.explainer = explainer_of(config, self.model)
         self.protocol = protocol
-        self.constant = ConstantMaps()
+        self.tally = Tally()
 
     def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
         return self.images.load(rows)
 
-    def compute(self, batch: ImageBatch) -> Arrays:
+    def compute(self, batch: ImageBatch) -> Columns:
         """Return every curve of every kind of maps."""
         pixels, targets = to_pixels(batch.images, self.device), self.images.targets(batch)
         explanation = self.explainer(pixels, targets)
-        check_finite(explanation.logits, batch.sample_ids)
-        self.constant.note(explanation.heatmaps, targets)
+        self.tally.check_finite(explanation.logits, batch.sample_ids)
+        self.tally.note_maps(explanation.heatmaps, targets)
         explained = Explained(self.model, pixels, targets)
-        arrays = dict(batch.columns)
+        arrays: dict[str, Column] = dict(batch.columns)
         for kind, maps in self._kinds(explanation.heatmaps, batch.sample_ids):
             found = self._measure(explained, maps, batch.sample_ids)
-            arrays |= {f"{kind}/{name}": values.cpu().numpy() for name, values in found.items()}
+            arrays |= {f"{kind}/{name}": values for name, values in found.items()}
         return arrays
 
     def _kinds(self, maps: Tensor, sample_ids: list[str]) -> Iterator[tuple[str, Tensor]]:
@@ -103,4 +103,8 @@ class FaithfulnessWork:
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
         """Return the number of constant heatmaps."""
-        return self.constant.take()
+        return dict(self.tally.take())
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()

@@ -6,8 +6,9 @@ from ectool.artifacts.schema import Arrays
 from ectool.datasets.base import Dataset, Indices
 from ectool.explainers.cut import run_forward
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.transfer import Columns
 from ectool.stages.common.batches import ImageBatch, LabelledImages
-from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 
 
 class FilterWork:
@@ -24,17 +25,26 @@ class FilterWork:
         self.model = model
         self.device = next(model.parameters()).device
         self.images = LabelledImages(dataset, self.device)
+        self.tally = Tally()
 
     def load(self, rows: Indices) -> ImageBatch:
         """Read samples."""
         return self.images.load(rows)
 
-    def compute(self, batch: ImageBatch) -> Arrays:
+    def compute(self, batch: ImageBatch) -> Columns:
         """Return the maps of every filter."""
         maps, logits = run_forward(self.model, to_pixels(batch.images, self.device))
-        check_finite(logits, batch.sample_ids)
-        return {**batch.columns, "maps": maps.relu().float().contiguous().cpu().numpy()}
+        self.tally.check_finite(logits, batch.sample_ids)
+        return {**batch.columns, "maps": maps.relu().float()}
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
-        """Return no findings."""
-        return {}
+        """Check the logits, and return no findings.
+
+        Raises:
+            InputError: Logits are not finite.
+        """
+        return dict(self.tally.take())
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()

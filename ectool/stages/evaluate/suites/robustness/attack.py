@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +28,7 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.stages.common.batches import AttackBatch, ImageBatch, LabelledImages
 from ectool.stages.common.layout import FLAT, NO_GRADIENT
 from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 from ectool.stages.evaluate.suites.robustness.conditions import Condition
 from ectool.stages.perturb.attacker import STEP_SHARE
 
@@ -170,7 +170,7 @@ class AttackWork:
         self.condition = condition
         self.clean = clean
         self.attack = attack
-        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
+        self.tally = Tally()
 
     def load(self, rows: Indices) -> PredictedBatch:
         """Read the samples."""
@@ -208,11 +208,14 @@ class AttackWork:
 
     def _count(self, monitor: AttackMonitor, robust: Tensor) -> None:
         """Count robust images whose gradients or losses were not usable."""
-        self.counts[NO_GRADIENT] += int((monitor.without_gradient() & robust).sum())
+        self.tally.count(NO_GRADIENT, monitor.without_gradient() & robust)
         if self.condition.row.takes_steps:  # a single step evaluates the loss only once
-            self.counts[FLAT] += int((monitor.with_constant_loss() & robust).sum())
+            self.tally.count(FLAT, monitor.with_constant_loss() & robust)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
         """Count images on which an attack by gradients is no evidence of robustness."""
-        counts, self.counts = self.counts, Counter()
-        return {name: count for name, count in counts.items() if count}
+        return {name: count for name, count in self.tally.take().items() if count}
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +18,7 @@ from ectool.seeding import stream
 from ectool.stages.common.batches import AttackBatch, ImageBatch, LabelledImages
 from ectool.stages.common.layout import RANDOM
 from ectool.stages.common.loaded import check_finite
+from ectool.stages.common.loop.tally import Tally
 from ectool.stages.evaluate.suites.robustness.conditions import Check
 
 TOLERANCE = 0.01
@@ -50,7 +49,7 @@ class CheckWork:
         self.check = check
         self.attacked = attacked
         self.seed = seed
-        self.counts: Counter[str] = Counter()  # findings in the batches of the current shard
+        self.tally = Tally()
 
     def load(self, rows: Indices) -> tuple[Indices, ImageBatch]:
         """Read the samples."""
@@ -81,7 +80,7 @@ class CheckWork:
         """Return the logits, and count images whose logits differ between two passes."""
         first, second = self._logits(pixels), self._logits(pixels)
         difference = (first - second).abs().amax(1) * scale_of(first)
-        self.counts[RANDOM] += int((difference > TOLERANCE).sum())
+        self.tally.count(RANDOM, difference > TOLERANCE)
         return first
 
     def _logits(self, pixels: Tensor) -> Tensor:
@@ -91,5 +90,8 @@ class CheckWork:
 
     def findings(self, arrays: Arrays) -> dict[str, int]:  # noqa: ARG002 (protocol)
         """Count the images with random logits."""
-        counts, self.counts = self.counts, Counter()
-        return {RANDOM: counts[RANDOM]}
+        return {RANDOM: self.tally.take()[RANDOM]}
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.tally.discard()

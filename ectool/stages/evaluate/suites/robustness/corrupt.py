@@ -8,6 +8,7 @@ from ectool.artifacts.schema import Arrays
 from ectool.corruptions import SEVERITIES, corrupt
 from ectool.datasets.base import Dataset, Indices
 from ectool.models.classifier import Classifier
+from ectool.models.transfer import Columns
 from ectool.stages.evaluate.suites.classification.predict import PredictWork, VariantBatch
 from ectool.stages.evaluate.suites.robustness.conditions import severity_name
 
@@ -41,10 +42,14 @@ class CorruptionWork:
         }
         return replace(batch, variants=corrupted)
 
-    def compute(self, batch: VariantBatch) -> Arrays:
+    def compute(self, batch: VariantBatch) -> Columns:
         """Return the logits at every severity."""
         return self.predictions.compute(batch)
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Return the findings of `PredictWork`."""
         return self.predictions.findings(arrays)
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.predictions.discard()

@@ -29,7 +29,8 @@ from ectool.scores.weights import explanation_consistency
 from ectool.seeding import stream
 from ectool.stability import sensitivity_max
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
-from ectool.stages.perturb.work import Attacked, PerturbBatch, PerturbWork
+from ectool.stages.perturb.batch import Attacked, PerturbBatch
+from ectool.stages.perturb.work import PerturbWork
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -88,7 +89,7 @@ class StabilityWork:
             f"consistency_{name}": self._consistency(attacked, images)
             for name, images in others.items()
         }
-        samples = {name: attacked.arrays[name] for name in ("sample_id", "label")}
+        samples = batch.clean.columns
         return {**samples, **found, "sensitivity_max": self._sensitivity(attacked, batch.clean)}
 
     def _explain(self, pixels: Tensor, targets: Tensor) -> Explanation:
@@ -131,7 +132,12 @@ class StabilityWork:
 
     def findings(self, arrays: Arrays) -> dict[str, int]:
         """Count the samples with a zero heatmap."""
+        self.perturb.tally.take()  # its counts are those of `perturb`; its check holds here, too
         return {"undefined_heatmaps": int(np.isnan(arrays["sensitivity_max"]).sum())}
+
+    def discard(self) -> None:
+        """Forget the batches since the last finished shard."""
+        self.perturb.discard()
 
 
 def _clean(attacked: Attacked) -> Explanation:

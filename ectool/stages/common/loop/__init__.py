@@ -1,0 +1,1 @@
+"""The loop over batches of the stages that compute with a model."""
