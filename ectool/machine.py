@@ -65,6 +65,8 @@ _OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 _NO_THREAD = "can't start new thread"
+_NOT_DETERMINISTIC = re.compile(r"^(\S+) does not have a deterministic implementation")
+"""Form of torch, with the name of the operation."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -111,12 +113,19 @@ def is_of_memory(error: BaseException) -> bool:
 
 
 def refused(error: BaseException) -> MachineError | None:
-    """Return the error in one line if the operating system or the installation caused it.
+    """Return the error in one line if the system, the installation or the device caused it.
 
     None if neither did: then it is a bug.
     """
     if isinstance(error, ImportError):
         return _not_importable(error)
+    if isinstance(error, RuntimeError) and (found := _NOT_DETERMINISTIC.match(str(error))):
+        return MachineError(
+            "--deterministic",
+            expected="operations with a deterministic algorithm on this device",
+            got=found[1],
+            fix="leave it out, or use --device cpu",
+        )
     number = _number(error)
     if number is None and not isinstance(error, OSError):
         return None

@@ -41,7 +41,15 @@ def quantile(heatmaps: Float[Tensor, "n h w"], q: float = 0.5) -> Bool[Tensor, "
     heatmaps = _precise(heatmaps)
     values = heatmaps.flatten(1)
     rank = max(1, rounded_up(q, values.shape[1]))
-    return heatmaps <= values.kthvalue(rank, dim=1).values[:, None, None]
+    return heatmaps <= _smallest(values, rank)[:, None, None]
+
+
+def _smallest(values: Float[Tensor, "n m"], rank: int) -> Float[Tensor, "n"]:
+    """Return the value of a rank, from 1, in each row."""
+    if torch.are_deterministic_algorithms_enabled():
+        # On GPUs `kthvalue` is refused then, because of its second result, the index.
+        return values.sort(dim=1).values[:, rank - 1]
+    return values.kthvalue(rank, dim=1).values
 
 
 def fraction(heatmaps: Float[Tensor, "n h w"], share: float = 0.2) -> Bool[Tensor, "n h w"]:

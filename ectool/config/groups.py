@@ -62,6 +62,12 @@ class DeviceOptions(Options):
         choices=("auto", "cpu", "cuda", "mps"),
     )
     threads: int = option(0, "Number of CPU threads; 0: all cores.", ge=0, keyed=False)
+    deterministic: bool = option(
+        False,
+        "Compute with deterministic algorithms of the device only, so that a GPU gives the same "
+        "bytes again; slower. CPUs do without.",
+        keyed=False,
+    )
     workers: int = option(
         0,
         "Number of threads that read batches ahead; 0: one on a CPU, up to eight beside an "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, model_validator
 
@@ -235,6 +235,10 @@ class TrainConfig(
         ge=1,
         main=True,
     )
+    precision: Literal["fp32", "bf16"] = option(
+        "fp32",
+        "Precision of the network in a training step; weights, optimizer and loss stay in fp32.",
+    )
     seed: int = option(
         0, "Seed of the initial weights, the order of the samples and the augmentation.", ge=0
     )
@@ -244,6 +248,13 @@ class TrainConfig(
         keyed=False,
         choices=LOGGERS,
     )
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result; earlier versions had one precision."""
+        keyed = super().keyed()
+        if self.precision == "fp32":
+            del keyed["precision"]
+        return keyed
 
     @model_validator(mode="after")
     def _check_samples(self) -> TrainConfig:

@@ -243,7 +243,7 @@ class InBatch:
                 (channels, height, width),
                 moves=self.moves or self.samples is None,
             )
-            with seeded(self.seed, 0):
+            with seeded(self.seed, 0, batch.pixels.device):
                 objective = ExplanationConsistency(setup)
             self._objective = objective.to(batch.pixels.device)
             if self._state:

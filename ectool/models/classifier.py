@@ -140,14 +140,15 @@ class Classifier(nn.Module):
                 another type, because half precision cannot represent all grey levels.
 
         Returns:
-            Logits, one column per class name.
+            Logits, one column per class name; under autocast in float32, for the losses.
 
         Cost: one forward pass.
         """
         normalised = (pixels - self.mean) / self.std
         weights = (p for p in self.network.parameters() if p.is_floating_point())
         like = next(weights, normalised)
-        return cast(Tensor, self.network(normalised.to(like.dtype)))
+        logits = cast(Tensor, self.network(normalised.to(like.dtype)))
+        return logits.float() if torch.is_autocast_enabled(pixels.device.type) else logits
 
     @property
     def architecture(self) -> str:

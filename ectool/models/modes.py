@@ -1,9 +1,11 @@
-"""Temporary states of a model: evaluation mode, frozen parameters, hooks and no graph."""
+"""States of a model: evaluation mode, frozen parameters, hooks, no graph; and of this process."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -71,3 +73,15 @@ def graph_free() -> Iterator[None]:
     """
     with torch.inference_mode(False), torch.no_grad():
         yield
+
+
+def use_deterministic_algorithms() -> None:
+    """Let this process use deterministic algorithms only; torch refuses operations without one.
+
+    cuBLAS reads the size of its workspace when it is used first, so this comes before.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # Filling new memory only makes mistakes visible.
+    cast(Any, torch.utils.deterministic).fill_uninitialized_memory = False

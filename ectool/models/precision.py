@@ -1,15 +1,16 @@
-"""Copies of a classifier in another floating-point type, and what that type may gain."""
+"""Floating-point types of networks: copies, blocks of computation, and what a type may gain."""
 
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ectool.errors import UsageError
 from ectool.models.classifier import Classifier
 
 Precision = Literal["fp32", "bf16"]
@@ -71,3 +72,36 @@ def multiply_adds(model: Classifier, size: tuple[int, int]) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(model.mean.new_zeros(1, 3, *size))
     return float(counter.get_total_flops()) / 2
+
+
+def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Let networks compute in a type inside a block, while their weights stay in float32.
+
+    With `bf16`, convolutions and matrix products take bfloat16 and add in float32; so do those of
+    attacks and heatmaps inside the block. Weights, their gradients and the optimizer are float32,
+    and so are the logits of a classifier, and the losses that are computed from them. Cast weights
+    are not kept from one pass to the next: a pass without gradients would leave a copy without
+    gradients to the pass that learns.
+
+    Args:
+        precision: `fp32` changes nothing.
+        device: Where the block computes.
+
+    Raises:
+        UsageError: The device has no such block.
+    """
+    if precision == "fp32":
+        return nullcontext()
+    if not torch.amp.autocast_mode.is_autocast_available(device.type):
+        raise UsageError(
+            f"--precision {precision}",
+            expected="a device with mixed precision, such as cpu or cuda",
+            got=device.type,
+            fix="leave it out, or choose another --device",
+        )
+    return torch.autocast(device.type, DTYPES[precision], cache_enabled=False)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Let a block inside that of :func:`mixed` compute in the types of its tensors."""
+    return torch.autocast(device.type, enabled=False)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor, nn
 
 from ectool.models.objective import Labels
+from ectool.models.precision import Precision, mixed
 from ectool.training.batch import Position, TrainingBatch
 from ectool.training.objectives import Objective
 
@@ -54,6 +55,7 @@ def train_epoch(
     rate: Callable[[int], float],
     objective: Objective,
     position: Callable[[int], Position],
+    precision: Precision = "fp32",
 ) -> EpochResult:
     """Take one optimizer step per batch with the loss ``share * objective``.
 
@@ -64,6 +66,7 @@ def train_epoch(
         rate: Maps the step, from 0, to the learning rate.
         objective: Loss of a batch.
         position: Maps the step, from 0, to its position in the training.
+        precision: Precision of the networks in the objective; the weights stay in float32.
 
     Returns:
         Mean loss and accuracy; the accuracy is that of the images the objective learns from.
@@ -77,7 +80,8 @@ def train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         place = position(step)
-        loss, logits = objective(model, batch, place)
+        with mixed(precision, device):
+            loss, logits = objective(model, batch, place)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
         optimizer.step()

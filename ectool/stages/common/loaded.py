@@ -20,7 +20,7 @@ from ectool.models.classifier import Classifier
 from ectool.models.folding import folded
 from ectool.models.layers.target_layer import named_target_layer
 from ectool.models.memory import keep_freed_memory
-from ectool.models.modes import frozen
+from ectool.models.modes import frozen, use_deterministic_algorithms
 from ectool.models.outputs.class_matching import match_classes
 from ectool.models.outputs.grouping import group_classes
 from ectool.models.outputs.probabilities import with_logits
@@ -37,7 +37,7 @@ _SHOWN = 12
 
 
 def pick_device(options: DeviceOptions) -> torch.device:
-    """Return the device to compute on, and set the threads and the allocator of the CPU.
+    """Return the device to compute on, and set threads, allocator and algorithms.
 
     Raises:
         UsageError: This machine has no such device.
@@ -45,6 +45,8 @@ def pick_device(options: DeviceOptions) -> torch.device:
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.deterministic:
+        use_deterministic_algorithms()
     return find_device(options.device)
 
 

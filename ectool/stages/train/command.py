@@ -144,6 +144,7 @@ def inherit(config: TrainConfig, resumed: Manifest) -> TrainConfig:
     """
     recorded = resumed.recipe.config.items()
     fixed = {n: v for n, v in recorded if n in TrainConfig.model_fields and n not in FREE}
+    fixed.setdefault("precision", "fp32")  # in the key only where it is another one
     before = TrainConfig.model_validate({**fixed, "output": config.output})
     if ORDER in config.model_fields_set:  # only the resulting order of the classes counts
         fixed.pop(ORDER, None)

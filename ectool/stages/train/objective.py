@@ -35,7 +35,7 @@ def make_objectives(
         (3, height, width),
         moves=feed.augmentation.moves,
     )
-    with seeded(config.seed, 0):
+    with seeded(config.seed, 0, feed.device):
         objective = OBJECTIVES[config.objective](setup)
     first, second = with_filters(objective), with_filters(ERM(setup))
     return first.to(feed.device), second.to(feed.device)
@@ -54,8 +54,15 @@ def _beside_filters(config: TrainConfig, model: Classifier) -> Callable[[Objecti
 
 
 @contextmanager
-def seeded(seed: int, epoch: int) -> Iterator[None]:
-    """Draw dropout from (seed, epoch), the same after resuming; restore the random state."""
-    with torch.random.fork_rng():
+def seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Draw dropout from (seed, epoch), the same after resuming; restore the random state.
+
+    Args:
+        seed: Seed of the training.
+        epoch: Epoch, from 0.
+        device: The device that draws; the state of other GPUs is not read, which would claim memory
+            on each of them.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(stream(seed, epoch, "dropout").integers(2**63)))
         yield

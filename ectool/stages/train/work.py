@@ -106,7 +106,7 @@ def train(
         for epoch in range(start, until):
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs
             watch = Watch(feed)
-            with seeded(config.seed, epoch):
+            with seeded(config.seed, epoch, feed.device):
                 result = _train_epoch(trainer, config, feed, schedule, epoch, advance)
             speed = watch.speed()
             check_finite(result, trainer.model, epoch)
@@ -146,6 +146,7 @@ def _train_epoch(
         functools.partial(schedule.rate, epoch),
         objective,
         position,
+        config.precision,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ectool.models.classifier import Classifier
 from ectool.models.modes import frozen, graph_free
 from ectool.models.objective import Labels
+from ectool.models.precision import full_precision
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.interpretable.base import FilterLoss
 from ectool.training.objectives.base import Batches, Objective
@@ -64,7 +65,8 @@ class BesideFilters(Objective):
             if not own:
                 model(batch.pixels)
                 own = outputs
-        term: Tensor = self.filters(own[-1], batch.labels)
+        with full_precision(batch.pixels.device):
+            term: Tensor = self.filters(own[-1].float(), batch.labels)
         return BatchLoss(loss + self.strength * term, logits)
 
     def after(self, model: nn.Module, batch: TrainingBatch, position: Position) -> None:

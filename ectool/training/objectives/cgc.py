@@ -16,6 +16,7 @@ from ectool.explainers.cut import only_output
 from ectool.models.classifier import Classifier
 from ectool.models.modes import forward_hooks
 from ectool.models.objective import sample_losses
+from ectool.models.precision import full_precision
 from ectool.training.augmentation import random_box
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.objectives.base import Objective, Setup
@@ -99,7 +100,8 @@ def contrast(
         temperature: Divisor of the cosines.
     """
     ours, goal = (F.normalize(maps.flatten(1), eps=_TINY) for maps in (moved, expected))
-    similar = ours @ ours.T
+    with full_precision(ours.device):
+        similar = ours @ ours.T
     # The similarity with itself makes room for that with the expected heatmap.
     similar = similar.where(~torch.eye(len(ours), dtype=torch.bool, device=ours.device), 0)
     scores = (similar + (ours * goal).sum(1).diag()) / temperature

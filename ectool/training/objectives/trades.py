@@ -14,6 +14,7 @@ from ectool.attacks.masks import full
 from ectool.attacks.objectives import Value
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels, sample_losses
+from ectool.models.precision import full_precision
 from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.in_batch import InBatchAttack
@@ -46,7 +47,8 @@ class Trades(Objective):
 
     Zhang et al. 2019 (arXiv 1901.08573), with delta_i from an attack on the divergence that starts
     near the clean image; beta is ``strength``, 1/lambda in the paper. Deviations: the attack uses
-    the model in evaluation mode, and takes 5 steps by default instead of 10.
+    the model in evaluation mode, and takes 5 steps by default instead of 10; it computes in the
+    precision of the weights.
 
     Cost: 3 forward and 2 backward passes + steps × (forward + input-gradient pass).
     """
@@ -58,7 +60,9 @@ class Trades(Objective):
 
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean weighted loss; the logits are those of the clean images."""
-        attacked = self._attacked(model, batch, position.generator)
+        # In bfloat16 the start would be rounded to the clean image, which has no gradient.
+        with full_precision(batch.pixels.device):
+            attacked = self._attacked(model, batch, position.generator)
         logits = model(batch.pixels)
         change = divergence(logits, model(attacked), batch.labels)
         losses = sample_losses(logits, batch.labels) + self.beta * change
@@ -70,8 +74,7 @@ class Trades(Objective):
         clean = batch.pixels
         with frozen(model), torch.no_grad():
             logits = model(clean)
-        start = clean + START_DEVIATION * to_device(
-            torch.randn(clean.shape, generator=draw), clean.device
-        )
+        noise = to_device(torch.randn(clean.shape, generator=draw), clean.device)
+        start = clean + START_DEVIATION * noise
         objective = _Divergence(model, logits, batch.labels)
         return self.attack.maximize(model, objective, clean, full(clean[:, 0]), start)

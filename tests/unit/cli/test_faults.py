@@ -48,6 +48,7 @@ def state(tmp_path, monkeypatch):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "expected enough memory"),
         (RuntimeError("can't start new thread"), "expected to start a thread"),
         (RuntimeError("unable to open <a> in mode: Too many open files (24)"), "open another"),
+        (RuntimeError("put_ does not have a deterministic implementation, but"), "got put_; leave"),
         (ModuleNotFoundError("No module named 'timm.x'", name="timm.x"), "package timm: "),
         (ImportError("libGL.so.1: cannot open", name="cv2"), "cv2: expected a package"),
     ],

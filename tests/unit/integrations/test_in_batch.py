@@ -53,7 +53,7 @@ def as_train(samples, epochs, settings, name, *, moves):
     spec = ModelSpec("x", classes, (16, 16), MEAN, STD, layer.name, layer.layout)
     model = Classifier(network, spec)
     labels = torch.stack([label for _, label in samples])
-    with seeded(0, 0):
+    with seeded(0, 0, torch.device("cpu")):
         objective = OBJECTIVES[name](Setup(settings, model, labels, None, (3, 16, 16), moves=moves))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     steps = -(-len(samples) // BATCH)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
-from ectool.models.modes import forward_hooks, frozen, graph_free
+from ectool.models.modes import forward_hooks, frozen, graph_free, use_deterministic_algorithms
 
 
 @pytest.fixture
@@ -107,3 +109,16 @@ def test_graph_free_keeps_the_callers_mode():
         with graph_free():
             assert not torch.ones(1).is_inference()
         assert torch.is_inference_mode_enabled()
+
+
+def test_operations_without_a_deterministic_algorithm_are_refused(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # restored afterwards, also if it was unset
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    try:
+        use_deterministic_algorithms()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+            torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from ectool.errors import UsageError
 from ectool.models import precision
 from ectool.models.classifier import Classifier, ModelSpec
-from ectool.models.precision import has_bf16, in_precision, multiply_adds
+from ectool.models.precision import full_precision, has_bf16, in_precision, mixed, multiply_adds
 from ectool.models.registry import create
 
 
@@ -70,3 +71,46 @@ def test_instructions_are_those_of_the_kernel(monkeypatch, tmp_path):
     (tmp_path / "cpuinfo").unlink()
     assert not has_bf16(cpu)
     assert not has_bf16(torch.device("meta"))
+
+
+class TestMixed:
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    cpu = torch.device("cpu")
+
+    def test_logits_are_float32_and_near_those_of_float32(self, model):
+        with mixed("bf16", self.cpu):
+            found = model(self.images)
+        assert found.dtype == torch.float32
+        assert not torch.equal(found, model(self.images))
+        torch.testing.assert_close(found, model(self.images), rtol=0, atol=0.05)
+
+    def test_fp32_changes_nothing(self, model):
+        with mixed("fp32", self.cpu):
+            assert torch.equal(model(self.images), model(self.images))
+
+    def test_a_pass_without_gradients_leaves_those_of_the_next(self, model):
+        """Autocast with a cache keeps the weights that it cast without a graph."""
+        gradients = []
+        for before in (False, True):
+            with mixed("bf16", self.cpu):
+                if before:
+                    with torch.no_grad():
+                        model(self.images)
+                loss = model(self.images).square().mean()
+            gradients.append(torch.autograd.grad(loss, list(model.parameters())))
+        assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+        assert {gradient.dtype for gradient in gradients[0]} == {torch.float32}
+        assert all(gradient.any() for gradient in gradients[0][:1])
+
+    def test_a_part_of_it_can_be_exact(self):
+        rows = self.images.flatten(1)
+        with mixed("bf16", self.cpu):
+            rounded = rows @ rows.T
+            with full_precision(self.cpu):
+                exact = rows @ rows.T
+        assert (rounded.dtype, exact.dtype) == (torch.bfloat16, torch.float32)
+        assert torch.equal(exact, rows @ rows.T)
+
+    def test_a_device_without_it_is_refused(self):
+        with pytest.raises(UsageError, match="--precision bf16: expected a device with mixed"):
+            mixed("bf16", torch.device("meta"))

@@ -21,6 +21,7 @@ from ectool.explainers.gradient.input_gradient import InputXGradient
 from ectool.models.classifier import to_pixels
 from ectool.models.objective import sample_losses
 from ectool.stages.common.batches import AttackBatch, Samples
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.perturb.attacker import Attacker
 from ectool.stages.perturb.work import PerturbWork
 
@@ -35,7 +36,7 @@ def work(few_digits, network, tmp_path):
     def run(rows=ROWS, **given):
         config = PerturbConfig(model="unused", output=tmp_path / "adv.zarr", **given)
         work = PerturbWork(config, network, few_digits, None)
-        return work.compute(work.load(rows))
+        return fetched(work.compute(work.load(rows)))
 
     return run
 

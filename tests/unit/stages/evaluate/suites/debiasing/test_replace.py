@@ -9,6 +9,7 @@ from ectool.corruptions.backgrounds import replacement_order
 from ectool.models.classifier import to_pixels
 from ectool.seeding import stream
 from ectool.stages.common.inputs import open_data
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.evaluate.suites.debiasing.replace import ReplacedWork
 
 ROWS = np.array([7, 0, 3])
@@ -41,7 +42,7 @@ def test_with_share_one_the_background_is_that_of_the_other_image(network, varia
 
 def test_predictions_are_those_of_images_combined_pixel_by_pixel(network, variants):
     work = work_of(network, variants, 0.4, seed=2)
-    found = work.compute(work.load(ROWS))
+    found = fetched(work.compute(work.load(ROWS)))
     images = variants["original"].images(ROWS).copy()
     other, masks = variants["mixed_rand"].images(ROWS), variants["original"].annotations(ROWS).masks
     for row, sample_id in enumerate(found["sample_id"]):

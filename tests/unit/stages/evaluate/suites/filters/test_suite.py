@@ -17,6 +17,7 @@ from ectool.models.classifier import to_pixels
 from ectool.models.layers.template_masks import add_template_masks, mask_maps
 from ectool.models.registry import create
 from ectool.stages.common.found_models import find_model
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.evaluate.one_model import open_variants
 from ectool.stages.evaluate.suites.base import Resampling
 from ectool.stages.evaluate.suites.classification.suite import PREDICTED
@@ -94,7 +95,7 @@ def test_maps_are_those_after_relu_and_mask(few_digits):
     model = create("smallcnn", few_digits.classes, seed=0, input_size=few_digits.size, layer=layer)
     add_template_masks(model.eval().network, layer)
     work = FilterWork(model, few_digits)
-    found = work.compute(work.load(rows))
+    found = fetched(work.compute(work.load(rows)))
     values = (to_pixels(few_digits.images(rows)) - model.mean) / model.std
     with torch.no_grad():
         for module in list(model.network.features)[:11]:

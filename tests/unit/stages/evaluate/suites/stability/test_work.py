@@ -14,6 +14,7 @@ from ectool.errors import InputError
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import to_pixels
 from ectool.seeding import stream
+from ectool.stages.common.loop.computing import fetched
 from ectool.stages.evaluate.suites.stability.agreement import AgreementWork, check_fits
 from ectool.stages.evaluate.suites.stability.protocol import StabilityProtocol
 from ectool.stages.evaluate.suites.stability.work import StabilityWork
@@ -30,7 +31,7 @@ def attack(restarts=2, **options):
 
 
 def run(work, rows):
-    return work.compute(work.load(rows))
+    return fetched(work.compute(work.load(rows)))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_consistency_under_corruption_equals_its_definition(name, kind, arrays, 
 
 def test_consistency_under_attack_is_that_of_perturb(arrays, network, few_digits, images):
     perturb = PerturbWork(attack(), network, few_digits, None)
-    other = perturb.compute(perturb.load(ROWS))["image"]
+    other = fetched(perturb.compute(perturb.load(ROWS)))["image"]
     _, images, labels = images
     expected = consistency(network, labels, images, other)
     np.testing.assert_allclose(arrays["consistency_attack"][ROWS], expected, atol=1e-4)
@@ -90,7 +91,7 @@ def test_more_starts_find_no_smaller_change(network, few_digits, images):
     explainer = EXPLAINERS["gradcam"].make(network)
 
     def similarity(work):
-        other = to_pixels(work.compute(work.load(ROWS))["image"])
+        other = to_pixels(fetched(work.compute(work.load(ROWS)))["image"])
         maps = [explainer(one, labels).heatmaps.flatten(1) for one in (to_pixels(images), other)]
         return torch.nn.functional.cosine_similarity(*maps)
 
