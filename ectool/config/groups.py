@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
@@ -246,12 +246,28 @@ class AutomaticSize(int):
     """A batch size that a stage has chosen, and halves where memory runs out."""
 
 
+def check_batch_size(value: object) -> object:
+    """Return a positive integer or `auto`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value == AUTO_SIZE or (isinstance(value, int) and value >= 1 and value is not True):
+        return value
+    if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
+        return int(value)
+    raise ValueError(f"a positive integer, or {AUTO_SIZE}")
+
+
+BatchSize = Annotated[int | Literal["auto"], BeforeValidator(check_batch_size)]
+
+
 class MapOptions(ShardOptions, OutputOptions):
     """Options of stages that process a data set shard by shard."""
 
     PANEL = "machine"
 
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = option(
+    batch_size: BatchSize = option(
         64,
         "Number of samples that are read and computed at once; auto: as many as the memory of the "
         "device allows.",

@@ -98,7 +98,7 @@ def test_files_that_are_not_toml(toml, tmp_path):
         ({"steps": "-1"}, "--steps: expected greater than or equal to 0, got '-1'"),
         ({"steps": "1.5"}, "--steps: expected a valid integer"),
         ({"mask": "median"}, "--mask: expected 'quantile', 'fraction', .* got 'median'"),
-        ({"batch_size": "0"}, "--batch-size: expected greater than or equal to 1"),
+        ({"batch_size": "0"}, "--batch-size: expected a positive integer, or auto"),
         ({"nothing": "1"}, "nothing: expected one of .* got 'nothing'"),
         ({"model": None}, "--model: expected a value, got none; see `ectool perturb --help`"),
     ],
@@ -191,6 +191,7 @@ def test_methods_are_the_registrys():
 NOT_KEYED = {
     *("output", "force", "resume", "device", "threads", "data", "model", "checkpoint", "classes"),
     *("init", "samples", "heatmaps", "previous", "weights", "require", "batch_size", "log"),
+    *("workers", "deterministic"),
     *("models", "corruption_baseline", "online", "baseline", "md", "junit"),
 }
 
