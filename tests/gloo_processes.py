@@ -59,3 +59,21 @@ def wait() -> None:
             pass
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def decide() -> list[object]:
+    """Rank 0 alone calls, as a single process; its errors end the call in every process."""
+    from ectool.distributed.group import joined
+    from ectool.distributed.world import world
+    from ectool.errors import UsageError
+
+    def refuse() -> None:
+        raise UsageError("--a", expected="b", got="c", fix="d")
+
+    with joined() as group:
+        found: list[object] = [group.from_first(lambda: [os.environ["RANK"], world().size])]
+        try:
+            group.from_first(refuse)
+        except UsageError as error:
+            found.append(str(error))
+        return [*found, world().size]

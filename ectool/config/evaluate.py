@@ -15,6 +15,7 @@ from ectool.config.groups import (
     DeviceOptions,
     MapOptions,
     ModelOptions,
+    RankOptions,
 )
 from ectool.config.heatmaps import METHODS, HeatmapOptions, check_method
 from ectool.config.splits import Split, split_option
@@ -100,7 +101,7 @@ Distances = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], BeforeValidato
 
 
 class EvaluateConfig(
-    ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions, GateOptions
+    ModelOptions, DataOptions, HeatmapOptions, MapOptions, DeviceOptions, RankOptions, GateOptions
 ):
     """Options of `evaluate`."""
 

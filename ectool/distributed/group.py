@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ectool.distributed.world import World, is_store_held, meeting_point, world
-from ectool.errors import PeerError
+from ectool.distributed.world import World, apart, is_store_held, meeting_point, world
+from ectool.errors import EctoolError, PeerError
 
 if TYPE_CHECKING:
     import torch
     from torch.distributed import Store  # type: ignore[attr-defined]  # listed in no __all__
+
+Result = TypeVar("Result")
 
 ARRIVAL = timedelta(minutes=10)
 """Maximum time between the first and the last process that joins."""
@@ -73,6 +75,24 @@ class Group:
             torch.distributed.broadcast_object_list(values, device=torch.device("cpu"))
         return values[0]
 
+    def from_first(self, call: Callable[[], Result]) -> Result:
+        """Return what rank 0 gets from a call that it alone makes, as a single process.
+
+        Raises:
+            EctoolError: That of the call, in every process.
+            PeerError: A process has ended, or did not come in time.
+        """
+        if self.world.is_alone:
+            return call()
+        result: Result | EctoolError | None = None
+        if self.world.is_first:
+            with apart():
+                result = _result_of(call)
+        found: Result | EctoolError = self.broadcast(result)
+        if isinstance(found, EctoolError):
+            raise result if isinstance(result, EctoolError) else found
+        return found
+
     def gather(self, value: Any) -> list[Any]:  # noqa: ANN401 (of any type)
         """Return the values of all processes in the order of their ranks, in every process.
 
@@ -107,6 +127,17 @@ class Group:
             if work is not None:
                 _wait_until(work.is_completed, TIMEOUT)
                 work.wait()
+
+
+ALONE = Group(World())
+"""The group of a single process."""
+
+
+def _result_of(call: Callable[[], Result]) -> Result | EctoolError:
+    try:
+        return call()
+    except EctoolError as error:
+        return error
 
 
 @contextmanager

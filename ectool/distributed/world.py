@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ectool.errors import UsageError
@@ -12,6 +14,8 @@ RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 RESTART = "TORCHELASTIC_RESTART_COUNT"
 HOST, PORT, STORE_HELD = "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE"
 """Variables that torchrun sets in every process that it starts."""
+_is_apart = ContextVar("_is_apart", default=False)
+"""Whether this process computes something without the others."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,20 @@ def world(environ: Mapping[str, str] = os.environ) -> World:
     rank = _number(environ, RANK, 0)
     if rank >= size:
         raise _unusable(RANK, f"a number below {SIZE}, {size}", str(rank))
-    return World(rank, size, _number(environ, LOCAL_RANK, 0), _number(environ, RESTART, 0))
+    local_rank, restart = _number(environ, LOCAL_RANK, 0), _number(environ, RESTART, 0)
+    if _is_apart.get():
+        return World(local_rank=local_rank, restart=restart)
+    return World(rank, size, local_rank, restart)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Make this process a single one while the block runs: it shares nothing with the others."""
+    before = _is_apart.set(True)
+    try:
+        yield
+    finally:
+        _is_apart.reset(before)
 
 
 def meeting_point(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.shared import shared
+from ectool.distributed.group import ALONE, Group
+from ectool.distributed.launch import RanksNeededError
+from ectool.distributed.world import apart
 from ectool.errors import EctoolError, OutputExistsError
 from ectool.machine import is_of_disk
 from ectool.stages.common.layout import RESULTS_FILE
@@ -32,11 +35,16 @@ from ectool.stages.evaluate.results import read_metrics
 from ectool.types import SILENT, Outcome, Reporter, merged, warn, within
 
 
-def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
+def run(config: EvaluateConfig, reporter: Reporter = SILENT, group: Group = ALONE) -> Outcome:
     """Evaluate many models and write the audit: a folder per model, the leaderboard, the results.
 
     Leaderboard and results are written after every new evaluation. Cost: the sum of the single
     evaluations; images are decoded once. Memory: that of the largest model.
+
+    Args:
+        config: Options of the command.
+        reporter: Receives progress and notes.
+        group: The processes; each evaluates every so many-th model, and decodes the images.
 
     Raises:
         InputError: A list of models or the data are missing or invalid.
@@ -48,18 +56,18 @@ def run(config: EvaluateConfig, reporter: Reporter = SILENT) -> Outcome:
     """
     bounds = parse_bounds(config.require, config.suite, has_baseline=config.baseline is not None)
     models = listed_models(config.models)
-    with _held(config.output) as scratch:
+    with _held(config.output, group) as scratch:
         opened = open_variants(config, reporter)
         check_suites(config, opened, reporter)
         check_baseline(config.baseline, config.output, bounds, fingerprints(opened))
         with shared(opened, scratch) as variants:
-            standings, outcome = _evaluate_all(config, models, variants, reporter)
-    return conclude(config, outcome, bounds, standings)
+            standings, outcome = _evaluate_all(config, models, variants, reporter, group)
+    return group.from_first(lambda: conclude(config, outcome, bounds, standings))
 
 
 @contextmanager
-def _held(output: Path) -> Iterator[Path]:
-    """Lock the output; yield a folder for scratch files.
+def _held(output: Path, group: Group) -> Iterator[Path]:
+    """Lock the output in rank 0; yield a folder for scratch files.
 
     Raises:
         OutputExistsError: The output is another artifact.
@@ -72,9 +80,12 @@ def _held(output: Path) -> Iterator[Path]:
             fix="choose another --output",
         )
     scratch = output.with_name(f"{output.name}.partial-audit")
-    with files.exclusive(scratch, output):
+    with files.exclusive(scratch, output) if group.world.is_first else nullcontext():
+        group.barrier()
         yield scratch
-        files.remove(scratch)
+        group.barrier()
+        if group.world.is_first:
+            files.remove(scratch)
 
 
 def _evaluate_all(
@@ -82,19 +93,27 @@ def _evaluate_all(
     models: Sequence[ListedModel],
     variants: Mapping[str, Dataset],
     reporter: Reporter,
+    group: Group,
 ) -> tuple[list[Standing], Outcome]:
     """Evaluate the models in order; return their standings and the merged outcome."""
     standings = [Standing(model.name, model.path) for model in models]
     facts, outcomes = _facts(config, variants), list[Outcome]()
-    with reporter.task("models", len(models)) as advance, _collecting() as collect:
-        for place, model in enumerate(models):
-            standings[place], outcome = _evaluated(config, model, variants, reporter)
+    own = range(group.world.rank, len(models), group.world.size)
+    if not group.world.is_alone:
+        config = config.model_copy(update={"nproc": 1})
+    with reporter.task("models", len(own)) as advance, _collecting() as collect, apart():
+        for place in own:
+            standings[place], outcome = _evaluated(config, models[place], variants, reporter)
             outcomes.append(outcome)
             if outcome.is_new or standings[place].status == "failed":
                 collect()
-                outcomes.append(_write(config.output, standings, facts))
+                if group.world.is_first:
+                    outcomes.append(_write(config.output, standings, facts))
             advance(1)
-    outcomes.append(_write(config.output, standings, facts))
+    for rank, (found, others) in enumerate(group.gather((standings, outcomes))):
+        standings[rank :: group.world.size] = found[rank :: group.world.size]
+        outcomes += others if rank != group.world.rank else []
+    outcomes.append(group.from_first(lambda: _write(config.output, standings, facts)))
     return standings, merged(config.output, outcomes)
 
 
@@ -139,7 +158,7 @@ def _evaluated(
 
 def _concerns_all(error: Exception) -> bool:
     """Return whether an error is independent of the model, so that the others would fail too."""
-    return is_of_disk(error) or isinstance(error, OutputExistsError)
+    return is_of_disk(error) or isinstance(error, OutputExistsError | RanksNeededError)
 
 
 def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str, Any]:

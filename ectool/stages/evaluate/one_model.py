@@ -21,6 +21,8 @@ from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
 from ectool.datasets.labels import check_labelled
 from ectool.datasets.registry import find_entry
+from ectool.distributed.group import ALONE, Group
+from ectool.distributed.launch import need_ranks
 from ectool.errors import EctoolError, InputError
 from ectool.reports.evaluation import RESULTS_VERSION
 from ectool.stages.common.findings import findings_of
@@ -53,6 +55,7 @@ def evaluate(
     variants: Mapping[str, Dataset],
     reporter: Reporter,
     reference: ModelReference | None = None,
+    group: Group = ALONE,
 ) -> Outcome:
     """Evaluate a model on the open variants of a data set.
 
@@ -61,6 +64,7 @@ def evaluate(
         variants: The images.
         reporter: Receives progress and notes.
         reference: The model. Default: the one that the options name.
+        group: The processes that share the work. Default: this one.
 
     An existing evaluation of the same model on the same images keeps its parts; only missing parts
     are computed.
@@ -69,16 +73,15 @@ def evaluate(
         InputError: The model is missing, does not fit the data, or no suite can give a metric.
         OutputExistsError: The output exists, is of something else, and `force` is off.
     """
-    with Subject(config, reference or find_model(config), variants, reporter) as subject:
+    with Subject(config, reference or find_model(config), variants, reporter, group) as subject:
         check_labelled(subject.original, "evaluate a labelled split")
         check_suites(config, variants, reporter, is_program=subject.reference.is_program)
         settle_precision(subject)
         config = subject.config
         recipe = recipe_of(subject)
-        if _is_finished(config, recipe):
-            results = read_results(config.output)
-            if results["version"] == RESULTS_VERSION:
-                return _outcome(config.output, results, is_new=False)
+        if group.from_first(lambda: _is_finished(config, recipe)):
+            return _outcome(config.output, read_results(config.output), is_new=False)
+        need_ranks(config.nproc)
         with _nothing_left(config.output):
             return _compute(subject, parts_of(subject), recipe)
 
@@ -136,18 +139,30 @@ def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
     """Return whether nothing is left to compute; `--resume` checks the parts in any case."""
     if may_grow(config.output, recipe) and not config.force:
         return False
-    return up_to_date(config.output, recipe, force=config.force) and not config.resume
+    if not up_to_date(config.output, recipe, force=config.force) or config.resume:
+        return False
+    return bool(read_results(config.output)["version"] == RESULTS_VERSION)
 
 
 def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Outcome:
     """Make the artifacts that are missing, then the results."""
-    output = subject.config.output
+    output, group = subject.config.output, subject.group
     before = _identity(output)
-    files.make_folder(output)
+    group.from_first(lambda: files.make_folder(output))
     made = dict[str, Outcome]()
     for number, (file, part) in enumerate(parts.items(), 1):
         with subject.reporting(f"part {number} of {len(parts)}: {part.name}"):
-            made[file] = part.make(subject, subject.path(file))
+            made[file] = part.made(subject)
+    results = group.from_first(lambda: _write_results(subject, parts, made, recipe))
+    is_new = before != _identity(output) or any(one.is_new for one in made.values())
+    return _outcome(output, results, is_new=is_new)
+
+
+def _write_results(
+    subject: Subject, parts: Mapping[str, Part], made: Mapping[str, Outcome], recipe: Recipe
+) -> dict[str, object]:
+    """Compute the results from the parts, and write them and the manifest."""
+    output = subject.config.output
     with ExitStack() as stack:
         artifacts = {
             file: stack.enter_context(Artifact(one.path, parts[file].kind))
@@ -163,8 +178,7 @@ def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Out
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
     folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # not a report
-    is_new = before != _identity(output) or any(one.is_new for one in made.values())
-    return _outcome(output, results, is_new=is_new)
+    return results
 
 
 def _identity(output: Path) -> tuple[str, str] | None:

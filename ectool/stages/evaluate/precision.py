@@ -24,7 +24,7 @@ def settle_precision(subject: Subject) -> None:
     """
     if subject.config.precision != AUTO:
         return
-    precision = next(recorded(subject), None) or _chosen(subject)
+    precision = subject.group.from_first(lambda: next(recorded(subject), None) or _chosen(subject))
     subject.config = subject.config.model_copy(update={"precision": precision})
 
 

@@ -59,6 +59,11 @@ def test_processes_exchange_values(start, tmp_path):
     assert results(tmp_path, start("exchange", 3)) == [[once, False, once, False]] * 3
 
 
+def test_rank_0_decides_for_all(start, tmp_path):
+    decided = [["0", 1], "--a: expected b, got c; d", 3]
+    assert results(tmp_path, start("decide", 3)) == [decided] * 3
+
+
 def test_a_process_that_ends_is_noticed(start, tmp_path):
     start_time = time.monotonic()
     found = results(tmp_path, start("lose", 2))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ectool.distributed.world import World, is_store_held, meeting_point, world
+from ectool.distributed.world import World, apart, is_store_held, meeting_point, world
 from ectool.errors import UsageError
 
 
@@ -26,6 +26,13 @@ def test_the_variables_of_torchrun():
     assert found == World(rank=5, size=8, local_rank=1, restart=2)
     assert not found.is_first
     assert not found.is_alone
+
+
+def test_a_process_apart_is_alone_on_its_own_device():
+    environ = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
+    with apart():
+        assert world(environ) == World(local_rank=1)
+    assert world(environ).rank == 5
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _in_order(
         progress(len(rows))
         if rows[-1] + 1 == ends[number]:
             parts.append(behind.arrays())
-            yield number, tuple(_joined(batches) for batches in zip(*parts, strict=True))
+            yield number, tuple(joined_rows(batches) for batches in zip(*parts, strict=True))
             behind, parts = None, []
             progress.end_shard()
 
@@ -208,5 +208,6 @@ def _release(work: object) -> None:
     release()
 
 
-def _joined(batches: Sequence[Arrays]) -> Arrays:
+def joined_rows(batches: Sequence[Arrays]) -> Arrays:
+    """Return the arrays of several batches as those of one."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -19,12 +19,14 @@ from ectool.artifacts.manifest import Recipe
 from ectool.config import EvaluateConfig, HeatmapOptions, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.subset import limited
+from ectool.distributed.group import ALONE, Group
 from ectool.stages.common.found_models import ModelReference, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source
 from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import Work, is_done, map_shards
+from ectool.stages.common.shards import Work, is_done
 from ectool.stages.evaluate.growth import keep_or_set_aside, shard_key
+from ectool.stages.evaluate.suites.batches import map_batches
 from ectool.types import Outcome, Renamed, Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and metrics do not need it
@@ -45,12 +47,14 @@ class Subject:
         reference: The model.
         variants: The data set in every available background variant.
         reporter: Receives notes.
+        group: The processes that share the work.
     """
 
     config: EvaluateConfig
     reference: ModelReference
     variants: Mapping[str, Dataset]
     reporter: Reporter
+    group: Group = ALONE
     _held: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Subject:
@@ -141,6 +145,7 @@ class Part:
         make: Computes its missing shards at a path.
         title: Its name in progress displays. Default: its file without suffix.
         length: Returns its number of samples, or an upper bound.
+        is_shared: Whether `make` is called in every process; otherwise in rank 0 alone.
     """
 
     file: str
@@ -148,6 +153,14 @@ class Part:
     make: Callable[[Subject, Path], Outcome]
     title: str = ""
     length: Callable[[Subject], int] = lambda subject: len(subject.original.sample_ids)
+    is_shared: bool = False
+
+    def made(self, subject: Subject) -> Outcome:
+        """Compute what is missing: all processes together, or rank 0 while the others wait."""
+        path = subject.path(self.file)
+        if self.is_shared:
+            return self.make(subject, path)
+        return subject.group.from_first(lambda: self.make(subject, path))
 
     @property
     def name(self) -> str:
@@ -187,19 +200,23 @@ def mapped(
             dataset = chosen(subject)
         keyed = {**options, **shard_key(subject.config.shard_size)}
         recipe = subject.recipe(kind, path, keyed, dataset=dataset, parents=parents)
-        keep_or_set_aside(subject, path, recipe, subject.config.shard_size)
         stage = subject.config.model_copy(update={"output": path})
-        if is_done(path, stage, recipe, subject.reporter):
+
+        def is_made() -> bool:
+            keep_or_set_aside(subject, path, recipe, stage.shard_size)
+            return is_done(path, stage, recipe, subject.reporter)
+
+        if subject.group.from_first(is_made):
             return outcome_of(path, is_new=False)
-        length = len(dataset.sample_ids)
         stage = sized(stage, dataset.size)
-        return map_shards(work(subject), stage, recipe, length, subject.reporter)
+        length, group = len(dataset.sample_ids), subject.group
+        return map_batches(work(subject), stage, recipe, length, subject.reporter, group)
 
     def length(subject: Subject) -> int:
         count = len((subject.subset if only_subset else subject.original).sample_ids)
         return count if most is None else min(most, count)
 
-    return Part(file, kind, make, title, length)
+    return Part(file, kind, make, title, length, is_shared=True)
 
 
 def heatmap_key(options: HeatmapOptions) -> dict[str, Any]:

@@ -72,10 +72,11 @@ OF_METHODS = {
 }
 """Options that some methods alone listen to: such a method, and another value."""
 OTHER_IMAGES = {"limit": 5, "rho": 0.25, "data_seed": 1, "split": "validation"}
-OF_CHECKPOINTS = {"entry", "mean", "std", "classes", "checkpoint", "corruption_baseline", "fold"}
+OF_CHECKPOINTS = {"entry", "mean", "std", "classes", "checkpoint", "fold", "prompts"}
+OF_CHECKPOINTS |= {"corruption_baseline"}
 """Tried below, or refused by `digits`."""
 UNKEYED = {"batch_size", "device", "threads", "resume", "force", "output"}
-UNKEYED |= {"require", "baseline", "md", "junit"}
+UNKEYED |= {"require", "baseline", "md", "junit", "nproc", "workers", "deterministic"}
 NAMES = {"model", "models", "data"}
 QUICKLY = {"restarts", "method", "limit"}
 """Options that are tried whenever tests run; the others go the same ways, with the slow tests."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import ranked
 
 from ectool.artifacts import files
 from ectool.config import EvaluateConfig
@@ -342,3 +343,17 @@ class TestGates:
         with pytest.raises(UsageError, match="--require: expected a metric of"):
             audit.run(config(tmp_path / "audit", require=(bound,)))
         assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_share_the_models(config, audited, zygote_socket, tmp_path, tree):
+    options = config(tmp_path / "audit").model_dump(exclude_unset=True)
+    argv = [
+        word
+        for name, value in options.items()
+        for word in (f"--{name}", value[0] if isinstance(value, tuple) else str(value))
+    ]
+    job = ranked.start(zygote_socket, ["evaluate", *argv, "--quiet"], 2, tmp_path)
+    assert ranked.finish(job, tmp_path) == f"{tmp_path / 'audit'}\n"
+    found, expected = tree(tmp_path / "audit"), tree(audited)
+    assert sorted(found) == sorted(expected)
+    assert [name for name in found if found[name] != expected[name]] == []
