@@ -100,13 +100,14 @@ def load(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     entry: str | None = None,
+    prompts: str | PathLike[str] | None = None,
     device: str | torch.device = AUTO,
 ) -> Model:
     """Load a model as the command line does.
 
     Args:
         model: A model artifact (a folder); or an architecture with ``checkpoint``: a name in
-            torchvision, ``timm:NAME`` or ``import:package.module:factory``; or
+            torchvision, ``timm:NAME``, ``openclip:ARCH`` or ``import:package.module:factory``; or
             ``torchscript:FILE`` or ``exported:FILE``.
         checkpoint: Weights from another program (.pth, .pt, .ckpt, .safetensors).
         classes: Number of classes of the checkpoint or program. Default: that of its head.
@@ -115,6 +116,7 @@ def load(
         mean: Mean of each channel for pixels in [0, 1]. Default: that of the public weights.
         std: Standard deviation of each channel. Default: that of the public weights.
         entry: Part of the checkpoint to load: ``ema``, or a dotted name.
+        prompts: openclip: TOML file with a table ``[classes]``, which names the classes.
         device: ``auto`` takes an accelerator if there is one.
 
     Returns:
@@ -132,7 +134,7 @@ def load(
             fix="wrap a module by ectool.wrap",
         )
     given: Mapping[str, Any] = {
-        **{"checkpoint": checkpoint, "classes": classes, "entry": entry},
+        **{"checkpoint": checkpoint, "classes": classes, "entry": entry, "prompts": prompts},
         **{"mean": _listed(mean), "std": _listed(std), "layer": _layers(layer)},
     }
     options = validate(ModelOptions, {"model": str(model), **given}, "explain")

@@ -15,7 +15,7 @@ from ectool.models.checkpoints.checkpoint import Loaded
 from ectool.models.checkpoints.containers import select_weights
 from ectool.models.checkpoints.fit import check_finite, check_numbers, misfit, misfit_error
 from ectool.models.checkpoints.positions import fit_positions
-from ectool.models.checkpoints.tensors import read_tensors
+from ectool.models.checkpoints.tensors import StateDict, read_tensors
 from ectool.models.classifier import Classifier
 from ectool.models.names import split_architecture
 from ectool.models.sources.base import seeded
@@ -25,6 +25,9 @@ from ectool.models.zeroshot.prompts import Prompts
 from ectool.models.zeroshot.text_features import text_features
 
 _SCALARS = ("logit_scale", "logit_bias")
+_RECORDED = ("input_resolution", "context_length", "vocab_size")
+"""Numbers beside the weights in files of OpenAI, which the configuration has too."""
+_CONVERT = "convert it once: torch.save(torch.jit.load(FILE).state_dict(), 'clip.pt')"
 
 
 def fill(
@@ -66,7 +69,7 @@ def fill(
 def _load(both: nn.Module, path: Path, entry: str | None) -> Loaded:
     """Load weights that fit both towers exactly."""
     expected = both.state_dict()
-    found = select_weights(read_tensors(path), expected, entry, path)
+    found = select_weights(_tensors(path), expected, entry, path)
     state, grids = fit_positions(_scalars_as(found.state, expected), expected)
     check_numbers(state, expected, path)
     check_finite(state, path)
@@ -75,6 +78,23 @@ def _load(both: nn.Module, path: Path, entry: str | None) -> Loaded:
         raise misfit_error(path, got, fix)
     both.load_state_dict(state, strict=False)
     return Loaded(found.prefix, grids=grids)
+
+
+def _tensors(path: Path) -> StateDict:
+    """Return the tensors of a file.
+
+    Raises:
+        InputError: It is unreadable, or a program, as OpenAI publishes its networks.
+    """
+    try:
+        found = read_tensors(path)
+    except InputError as error:
+        if "TorchScript" not in error.got:
+            raise
+        raise InputError(
+            error.subject, expected=error.expected, got=error.got, fix=_CONVERT
+        ) from error
+    return {name: value for name, value in found.items() if name not in _RECORDED}
 
 
 def _scalars_as(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

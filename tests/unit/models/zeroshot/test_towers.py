@@ -109,6 +109,26 @@ def test_a_text_tower_of_its_own_is_used(tmp_path):
         torch.testing.assert_close(model(images), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_weights_of_openai_have_numbers_beside_them(tmp_path):
+    both = both_towers(TOWERS["vit"]).half()
+    numbers = {"input_resolution": 32, "context_length": 16, "vocab_size": 49408}
+    tensors = {name: torch.tensor(number) for name, number in numbers.items()}
+    torch.save({**both.state_dict(), **tensors}, tmp_path / "openai.pt")
+    model, _ = filled(tmp_path, checkpoint=tmp_path / "openai.pt")
+    images = torch.rand(2, 3, 32, 32)
+    expected = own_logits(both.float(), (images - model.mean) / model.std)
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_program_is_converted_first(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "program.pt")
+    with pytest.raises(InputError, match="got a TorchScript program; convert it once: "):
+        filled(tmp_path, checkpoint=tmp_path / "program.pt")
+
+
 def without_text(state):
     return {name: value for name, value in state.items() if name.startswith("visual.")}
 

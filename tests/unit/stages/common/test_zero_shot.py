@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_clips import TOWERS, both_towers, own_logits, written
 
+import ectool
 from ectool.artifacts.store import read_manifest
 from ectool.config import AdoptConfig, EvaluateConfig, ExplainConfig, ModelOptions, TrainConfig
 from ectool.config.groups import CheckpointOptions
@@ -17,6 +18,7 @@ from ectool.errors import InputError, UsageError
 from ectool.stages import adopt, evaluate, explain, train
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.inputs import open_data
+from ectool.stages.common.loaded import load
 from ectool.stages.common.model_folder import load_folder
 from ectool.stages.common.preflight import check_early
 from ectool.stages.common.zero_shot import prompts_of
@@ -104,6 +106,19 @@ def test_a_folder_is_enough_and_is_the_same(given, few_options, read, tmp_path):
         np.testing.assert_array_equal(maps[0][name], maps[1][name])
     with pytest.raises(UsageError, match="--prompts: expected an architecture with --checkpoint"):
         find_model(ModelOptions(model=str(path), prompts=given["prompts"]))
+
+
+@pytest.mark.slow
+def test_the_functions_load_it_with_the_classes_of_the_prompts(given):
+    model = ectool.load(**given, device="cpu")
+    images = np.random.default_rng(0).random((3, 3, 32, 32), dtype=np.float32)
+    reference = find_model(ModelOptions(**given))
+    same = load(reference, ModelOptions(**given)).eval()
+    assert same.class_names == tuple("0123456789")
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), same(torch.from_numpy(images)))
+    with pytest.raises(InputError, match="names of at least two, got none; give a file with a tab"):
+        ectool.load(**{**given, "prompts": None}, device="cpu")
 
 
 @pytest.mark.slow
