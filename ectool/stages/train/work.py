@@ -163,10 +163,11 @@ def _statistics(trainer: Trainer, config: TrainConfig, epoch: int) -> dict[str, 
 
 
 def begin_of(config: TrainConfig) -> int:
-    """Return the first epoch of the objective, from 0."""
+    """Return the first epoch of the objective, from 0: the last one at the latest."""
     if config.objective in LAST_EPOCH:
         return config.epochs - 1
-    return rounded_up(float(config.settings().get(START, 0.0)), config.epochs)
+    begin = rounded_up(float(config.settings().get(START, 0.0)), config.epochs)
+    return min(begin, config.epochs - 1)
 
 
 def _measures(history: History, schedule: Schedule, feed: Feed) -> History:

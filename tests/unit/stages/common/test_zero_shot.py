@@ -159,6 +159,8 @@ class TestTraining:
         whole = self.trained(tmp_path, few_options, "whole", **given)
         half = self.trained(tmp_path, few_options, "half", **given, until_epoch=1)
         rest = self.trained(tmp_path, few_options, "rest", resume=half, epochs=2)
+        with pytest.raises(UsageError, match="--prompts: expected an architecture as --mod"):
+            self.trained(tmp_path, few_options, resume=half, epochs=2, prompts=given["prompts"])
         for name in ("model.safetensors", "model.json", "trainer.safetensors"):
             assert (whole / name).read_bytes() == (rest / name).read_bytes()
 
@@ -201,4 +203,4 @@ def test_an_evaluation_predicts_as_open_clip(tower, few_options, quick_evaluatio
     )
     order = [list(dataset.sample_ids).index(str(name)) for name in found["sample_id"]]
     logits = next(v for k, v in found.items() if k.endswith("logits"))
-    torch.testing.assert_close(torch.from_numpy(logits), expected[order], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(torch.tensor(logits), expected[order], atol=1e-5, rtol=1e-5)

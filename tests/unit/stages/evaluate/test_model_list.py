@@ -51,6 +51,25 @@ def test_names_are_the_parts_that_differ(paths, names):
     assert path_names(paths) == names
 
 
+def test_files_of_zero_shot_classifiers_are_relative_to_the_list(tmp_path):
+    text = """
+    [[models]]
+    model = "openclip:nets/tiny.json"
+    checkpoint = "tiny.pt"
+    prompts = "p.toml"
+
+    [[models]]
+    model = "openclip:ViT-B-32"
+    checkpoint = "b.pt"
+    """
+    first, second = listed_models([write(tmp_path / "models.toml", text)])
+    assert first.options == {
+        "model": f"openclip:{tmp_path}/nets/tiny.json",
+        **{"checkpoint": tmp_path / "tiny.pt", "prompts": tmp_path / "p.toml"},
+    }
+    assert second.options == {"model": "openclip:ViT-B-32", "checkpoint": tmp_path / "b.pt"}
+
+
 def test_a_table_of_models_in_toml(tmp_path):
     (tmp_path / "mine").mkdir()
     text = """

@@ -95,6 +95,12 @@ def test_the_last_epoch_of_masktune_has_another_learning_rate():
     assert schedule.rate(9, 0) == schedule.rate(9, 6) == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize(("epochs", "start", "begin"), [(1, 0.2, 0), (2, 0.9, 1), (10, 0.2, 2)])
+def test_an_objective_begins_in_the_last_epoch_at_the_latest(epochs, start, begin):
+    config = TrainConfig(output="m", objective="ec", epochs=epochs, objective_start=start)
+    assert begin_of(config) == begin
+
+
 def test_the_learning_rate_of_jtt_starts_again_with_the_second_training():
     config = TrainConfig(output="m", objective="jtt", epochs=10, objective_start=0.3)
     schedule = schedule_of(config, 7)
