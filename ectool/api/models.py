@@ -127,12 +127,8 @@ def load(
         UsageError: An argument is out of bounds, or ``device`` does not exist.
     """
     if isinstance(model, nn.Module | Model):
-        raise InputError(
-            "model",
-            expected="a path or a name",
-            got=f"a {type(model).__name__}",
-            fix="wrap a module by ectool.wrap",
-        )
+        got, fix = f"a {type(model).__name__}", "wrap a module by ectool.wrap"
+        raise InputError("model", expected="a path or a name", got=got, fix=fix)
     given: Mapping[str, Any] = {
         **{"checkpoint": checkpoint, "classes": classes, "entry": entry, "prompts": prompts},
         **{"mean": _listed(mean), "std": _listed(std), "layer": _layers(layer)},
