@@ -16,6 +16,7 @@ from ectool.config.groups import (
     DeviceOptions,
     ModelOptions,
     OutputOptions,
+    RankOptions,
     ShardOptions,
     ViewOptions,
 )
@@ -142,6 +143,7 @@ class TrainConfig(
     DataOptions,
     OutputOptions,
     DeviceOptions,
+    RankOptions,
     ObjectiveOptions,
     InterpretableOptions,
 ):

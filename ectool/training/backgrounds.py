@@ -8,6 +8,7 @@ from torch import Tensor
 from ectool.attacks.ball import Pixels
 from ectool.attacks.masks import quantile, smooth
 from ectool.attacks.replacement import replaced, without_object
+from ectool.training.ranks.part import WHOLE, Part
 
 
 def gradient_background(
@@ -31,7 +32,10 @@ def gradient_background(
 
 
 def swap_backgrounds(
-    pixels: Pixels, background: Bool[Tensor, "n h w"], order: Int64[Tensor, "n"]
+    pixels: Pixels,
+    background: Bool[Tensor, "n h w"],
+    order: Int64[Tensor, "m"],
+    part: Part = WHOLE,
 ) -> Pixels:
     """Replace the background of each image with that of another image of the batch.
 
@@ -41,7 +45,9 @@ def swap_backgrounds(
     Args:
         pixels: Images in [0, 1].
         background: True on the background.
-        order: The other image for each image.
+        order: The other image for each image of the whole batch.
+        part: Which part of the batch of all ranks these are.
     """
     whole = background.all((1, 2))[:, None, None]
-    return replaced(pixels, background & ~whole, without_object(pixels, background)[order])
+    others = part.whole(without_object(pixels, background))[part.own(order)]
+    return replaced(pixels, background & ~whole, others)

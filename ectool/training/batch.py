@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ectool.models.objective import Labels
 from ectool.seeding import stream
+from ectool.training.ranks.part import WHOLE, Part
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class TrainingBatch:
         weights: Sample weights.
         rows: Rows of the samples in the data set.
         share: Size of the batch divided by the mean batch size of the epoch; a factor on the loss,
-            so that all samples of the epoch have the same influence.
+            so that all samples of the epoch have the same influence. For the part of a rank, the
+            size of the part.
+        part: Which part of the batch of all ranks this is.
     """
 
     pixels: Float[Tensor, "n 3 h w"]
@@ -31,6 +34,7 @@ class TrainingBatch:
     weights: Float[Tensor, "n"]
     rows: Int64[Tensor, "n"]
     share: float = 1.0
+    part: Part = WHOLE
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class BatchLoss(NamedTuple):
     """Loss of a batch, and the predictions that it comes from.
 
     Attributes:
-        loss: Scalar to minimize, before the factor ``share`` of the batch.
+        loss: Scalar to minimize, before the factor ``share`` of the batch: the mean over its
+            samples; of a part, either the mean over its own samples, or the same mean over the
+            whole batch on every rank.
         logits: Logits of the images of the batch, or of the changed images the model learns from.
     """
 

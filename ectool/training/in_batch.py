@@ -20,6 +20,7 @@ from ectool.models.modes import frozen
 from ectool.models.objective import Labels
 from ectool.models.transfer import to_device
 from ectool.training.losses import attack_loss
+from ectool.training.ranks.part import WHOLE, Part
 
 BACKGROUND_SHARE = 0.5
 """Quantile of the background mask, the default of `perturb`."""
@@ -106,34 +107,48 @@ class PerturbationMemory(nn.Module):
         first = None if moves else _rounded(_uniform((samples, *shape), eps, None))
         self.register_buffer("levels", first)
 
-    def start(self, clean: Pixels, rows: Int64[Tensor, "n"], generator: torch.Generator) -> Pixels:
+    def start(
+        self,
+        clean: Pixels,
+        rows: Int64[Tensor, "n"],
+        generator: torch.Generator,
+        part: Part = WHOLE,
+    ) -> Pixels:
         """Return the start of an attack: the clean images with their last perturbations.
 
         Args:
             clean: Clean pixels.
             rows: Rows of the samples in the data set.
             generator: Random numbers of the step, drawn only where there is no memory.
+            part: Which part of the batch of all ranks these are.
 
         Returns:
             Points that may lie outside the ball; attacks project their start.
         """
         if self.levels is None:
-            start = to_device(_uniform(clean.shape, self.eps, generator), clean.device)
-            return clean + start.to(clean.dtype)
+            noise = part.draw(
+                len(clean),
+                lambda count: _uniform((count, *clean.shape[1:]), self.eps, generator),
+                clean.device,
+            )
+            return clean + noise.to(clean.dtype)
         # Channels last as the images, because sums of both memory formats are slow.
         last = self.levels[rows].to(clean.dtype, memory_format=torch.channels_last)
         return last.div_(WHITE).add_(clean)
 
-    def keep(self, clean: Pixels, perturbed: Pixels, rows: Int64[Tensor, "n"]) -> None:
-        """Store the perturbations of some samples.
+    def keep(
+        self, clean: Pixels, perturbed: Pixels, rows: Int64[Tensor, "n"], part: Part = WHOLE
+    ) -> None:
+        """Store the perturbations of some samples, on every rank those of all.
 
         Args:
             clean: Clean pixels.
             perturbed: Perturbed pixels.
             rows: Rows of the samples in the data set.
+            part: Which part of the batch of all ranks these are.
         """
         if self.levels is not None:
-            self.levels[rows] = _rounded(perturbed - clean)
+            self.levels[part.whole(rows)] = part.whole(_rounded(perturbed - clean))
 
 
 class BatchHeatmaps:
@@ -198,7 +213,11 @@ def background_of(
 
 
 def draw_images(
-    count: int, share: float, generator: torch.Generator, device: torch.device
+    count: int,
+    share: float,
+    generator: torch.Generator,
+    device: torch.device,
+    part: Part = WHOLE,
 ) -> Int64[Tensor, "m"]:
     """Draw the images of a batch to replace, each with probability `share`.
 
@@ -207,8 +226,21 @@ def draw_images(
         share: Probability, in [0, 1].
         generator: Random numbers of the step.
         device: Device of the result.
+        part: Which part of the batch of all ranks these are.
     """
-    return to_device((torch.rand(count, generator=generator) < share).nonzero()[:, 0], device)
+    mask = draw_mask(part.count(count), share, generator)
+    return to_device(part.own(mask).nonzero()[:, 0], device)
+
+
+def draw_mask(count: int, share: float, generator: torch.Generator) -> Bool[Tensor, "n"]:
+    """Return True for each image with probability `share`, on the CPU.
+
+    Args:
+        count: Number of images.
+        share: Probability, in [0, 1].
+        generator: Random numbers of the step.
+    """
+    return torch.rand(count, generator=generator) < share
 
 
 def _uniform(

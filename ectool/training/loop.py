@@ -15,6 +15,8 @@ from ectool.models.objective import Labels
 from ectool.models.precision import Precision, mixed
 from ectool.training.batch import Position, TrainingBatch
 from ectool.training.objectives import Objective
+from ectool.training.ranks.part import WHOLE, Part
+from ectool.training.ranks.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,12 @@ def train_epoch(
     objective: Objective,
     position: Callable[[int], Position],
     precision: Precision = "fp32",
+    ranks: Ranks = ALONE,
 ) -> EpochResult:
     """Take one optimizer step per batch with the loss ``share * objective``.
+
+    On several ranks the loss is the sum of this over the parts of the batch, which is that of the
+    whole batch: the shares of the parts add up to that of the batch.
 
     Args:
         model: Maps pixels in [0, 1] to logits; remains in training mode.
@@ -67,6 +73,7 @@ def train_epoch(
         objective: Loss of a batch.
         position: Maps the step, from 0, to its position in the training.
         precision: Precision of the networks in the objective; the weights stay in float32.
+        ranks: The processes that train the model; each gets its parts of the batches.
 
     Returns:
         Mean loss and accuracy; the accuracy is that of the images the objective learns from.
@@ -80,34 +87,53 @@ def train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         place = position(step)
-        with mixed(precision, device):
-            loss, logits = objective(model, batch, place)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
+        with ranks.step(batch.part, place):
+            with mixed(precision, device):
+                loss, logits = objective(model, batch, place)
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss if batch.share == 1 else loss * batch.share)
+        ranks.add_gradients(_parameters(optimizer), batch.part)
         optimizer.step()
         objective.after(model, batch, place)
         size = torch.full((), float(len(batch.labels)), device=device)
         counts = (n.to(size.dtype) for n in _count_correct(logits.detach(), batch.labels))
         largest = logits.detach().abs().amax().to(size.dtype)
-        sums.append(torch.stack([loss.detach() * size, size, *counts, largest]))
+        row = torch.stack([loss.detach() * size, size, *counts, largest])
+        sums.append(row if ranks.counts(batch.part) else torch.zeros_like(row))
     # Summed on the host, because not every accelerator has double precision.
-    *columns, logit = zip(*torch.stack(sums).tolist(), strict=True)
+    rows = ranks.gather(torch.stack(sums)).flatten(0, 1).tolist()
+    *columns, logit = zip(*rows, strict=True)
     total, samples, correct, counted = map(math.fsum, columns)
     return EpochResult(total / samples, correct / counted if counted else math.nan, max(logit))
 
 
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def accuracy(
-    model: nn.Module, batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, "n"]]]
+    model: nn.Module,
+    batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, "n"]]],
+    part: Part = WHOLE,
 ) -> float:
     """Return the accuracy in evaluation mode.
 
-    The model remains in evaluation mode. Cost: 1 forward pass per batch.
+    The model remains in evaluation mode.
+
+    Args:
+        model: Maps pixels in [0, 1] to logits.
+        batches: Pixels and labels, at least one batch.
+        part: Which part of the images of all ranks these are; the accuracy is that of all images.
+
+    Cost: 1 forward pass per batch.
     """
     correct = total = 0
     for logits, labels in _predictions(model, batches):
         correct += int((logits.argmax(dim=1) == labels).sum())
         total += len(labels)
-    return correct / total
+    device = next(model.parameters()).device
+    counts = part.total(torch.tensor([correct, total], device=device)).tolist()
+    return float(counts[0] / counts[1])
 
 
 def predict(

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from ectool.training.ranks.part import WHOLE, Part
+
 MEMORY = 0.95
 """Share of the running mean that remains in each step."""
 _TINY = 1e-6
@@ -36,7 +38,12 @@ class SampleWeights(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
 
     def update(
-        self, rows: Int64[Tensor, "n"], explanation_consistency: Float[Tensor, "n"], *, first: bool
+        self,
+        rows: Int64[Tensor, "n"],
+        explanation_consistency: Float[Tensor, "n"],
+        *,
+        first: bool,
+        part: Part = WHOLE,
     ) -> Float[Tensor, "n"]:
         """Score the samples of a batch, store their weights and return them.
 
@@ -44,8 +51,10 @@ class SampleWeights(nn.Module):
             rows: Rows of the samples in the data set.
             explanation_consistency: E in [0, 1]; NaN gives the weight 1.
             first: Whether the samples have no weight yet, so that momentum has no effect.
+            part: Which part of the batch of all ranks these are.
         """
-        lack = (1 - explanation_consistency).clamp(min=0) ** self.gamma
+        rows = part.whole(rows)
+        lack = (1 - part.whole(explanation_consistency)).clamp(min=0) ** self.gamma
         now = lack.nanmean().nan_to_num(1.0)
         self.mean.copy_(torch.where(self.mean == 0, now, MEMORY * self.mean + (1 - MEMORY) * now))
         # The small term gives equal weights where E is 1 for all samples.
@@ -54,7 +63,7 @@ class SampleWeights(nn.Module):
             weights = torch.lerp(weights, self.weight[rows], self.momentum)
         weights = weights.clamp(max=self.cap)
         self.weight[rows] = weights
-        return weights
+        return part.own(weights)
 
     def read(self, rows: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return the last weights of some samples."""

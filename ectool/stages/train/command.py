@@ -12,6 +12,8 @@ from ectool.config import TrainConfig
 from ectool.config.objectives import REPLACING
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
+from ectool.distributed.group import Group
+from ectool.distributed.launch import need_ranks
 from ectool.errors import UsageError
 from ectool.models.names import check_architecture, is_zero_shot, program_file
 from ectool.stages.common.code import imported_module
@@ -22,6 +24,7 @@ from ectool.stages.common.shards import machine_of, note_versions
 from ectool.stages.common.weighting import needs_scaling, scaled
 from ectool.stages.common.zero_shot import prompts_key, prompts_of, trained_head, with_configuration
 from ectool.stages.train.inputs import CURVES_KEY, TrainInputs, open_inputs
+from ectool.stages.train.joining import building, joined_for, ranks_of, ranks_used
 from ectool.stages.train.loggers import LoggedRun, check_installed, logging
 from ectool.stages.train.origin import check_trained, with_origin, with_rate
 from ectool.types import SILENT, Outcome, Reporter
@@ -49,15 +52,18 @@ def run(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
     """
     config, inputs, recipe = prepared(config, reporter)
     resumed = inputs.resumed
-    if up_to_date(config.output, recipe, force=config.force):
-        return outcome_of(config.output, is_new=False)
-    check_installed(config.log)
-    note_versions(config.output, recipe, reporter)
-    if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
-        reporter.note(
-            f"{config.resume}: trained with a short last batch; from here on all are even"
-        )
-    return _train(config, inputs, recipe, reporter)
+    with joined_for(config) as group:
+        is_done = group.world.is_first and up_to_date(config.output, recipe, force=config.force)
+        if group.broadcast(is_done):
+            return outcome_of(config.output, is_new=False)
+        need_ranks(config.nproc)
+        check_installed(config.log)
+        note_versions(config.output, recipe, reporter)
+        if resumed is not None and CUT in set(recipe.config) - set(resumed.recipe.config):
+            reporter.note(
+                f"{config.resume}: trained with a short last batch; from here on all are even"
+            )
+        return _train(config, inputs, recipe, reporter, group)
 
 
 def prepared(config: TrainConfig, reporter: Reporter) -> tuple[TrainConfig, TrainInputs, Recipe]:
@@ -75,16 +81,19 @@ def prepared(config: TrainConfig, reporter: Reporter) -> tuple[TrainConfig, Trai
     return config, inputs, recipe
 
 
-def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: Reporter) -> Outcome:
+def _train(
+    config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: Reporter, group: Group
+) -> Outcome:
     """Train and publish the model."""
     from ectool.stages.common.loaded import pick_device
     from ectool.stages.train.feed import Feed, perturbed_images
     from ectool.stages.train.work import train
 
     logged = LoggedRun(config.output, recipe.key, config.model_dump(mode="json"))
+    names = config.log if group.world.is_first else ()
     with (
-        folder.building(config.output, recipe) as partial,
-        logging(config.log, logged, start_of(inputs.resumed)) as log,
+        building(config.output, recipe, group) as partial,
+        logging(names, logged, start_of(inputs.resumed)) as log,
     ):
         samples, values = inputs.samples, inputs.values
         feed = Feed(
@@ -93,16 +102,20 @@ def _train(config: TrainConfig, inputs: TrainInputs, recipe: Recipe, reporter: R
             weights=None if values is None else scaled(values).tolist(),
             perturbed=None
             if samples is None
-            else perturbed_images(samples, inputs.dataset, partial.scratch),
+            else perturbed_images(samples, inputs.dataset, partial.scratch, group),
             device=pick_device(config),
+            ranks=ranks_of(group),
         )
-        record_machine(partial.scratch, machine_of(config))
+        if group.world.is_first:
+            record_machine(partial.scratch, machine_of(config) | ranks_used(group.world))
         if partial.other_versions:
             reporter.note(f"{config.output}: begun with {partial.other_versions}")
         train(config, feed, inputs.validation, partial, reporter, log)
-        output = partial.publish()
-        log.artifact = folder.open_folder(output, "model").id
-        return outcome_of(output, is_new=True)
+        if group.world.is_first:
+            partial.publish()
+            log.artifact = folder.open_folder(config.output, "model").id
+        group.barrier()
+        return outcome_of(config.output, is_new=True)
 
 
 def _resumed(config: TrainConfig) -> Manifest | None:

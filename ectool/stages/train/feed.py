@@ -21,12 +21,15 @@ from ectool.datasets.base import Dataset, Framing, Indices
 from ectool.datasets.image_arrays import Reader, framed
 from ectool.datasets.labels import shuffled
 from ectool.datasets.views import Box
+from ectool.distributed.group import Group
 from ectool.models.classifier import to_pixels
 from ectool.models.transfer import to_device
 from ectool.stages.common.inputs import check_images, check_same_labels, positions
 from ectool.stages.common.loop.read_ahead import read_ahead, workers_of
 from ectool.training.augmentation import Augmentation
 from ectool.training.batch import TrainingBatch
+from ectool.training.ranks.part import Part
+from ectool.training.ranks.ranks import ALONE, Ranks
 from ectool.training.schedule import (
     batch_count,
     epoch_order,
@@ -48,6 +51,7 @@ class Feed:
         weights: A weight per sample, in the order of the data set; 1 each where None.
         perturbed: Reader of perturbed images by rows of the data set; None for clean images only.
         device: Device of the batches.
+        ranks: The processes that train together; this one gets its part of each batch.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class Feed:
         weights: list[float] | None,
         perturbed: Reader | None,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.dataset = dataset
+        self.ranks = ranks
         self.config = config
         self.samples = len(dataset.sample_ids)
         self.weights = torch.ones(self.samples) if weights is None else torch.tensor(weights)
@@ -87,7 +93,10 @@ class Feed:
         return None if groups is None else torch.from_numpy(groups.of_samples).to(self.device)
 
     def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
-        """Yield the batches of an epoch; they depend on inputs, seed and epoch only."""
+        """Yield the batches of an epoch, or this rank's parts of them.
+
+        The batches of all ranks together depend on inputs, seed and epoch only.
+        """
         seed = self.config.seed
         order = epoch_order(self.samples, seed, epoch)
         swap = shown_perturbed(self.samples, seed, epoch, self.config.mix)
@@ -103,12 +112,14 @@ class Feed:
 
     def in_order(self) -> Iterator[TrainingBatch]:
         """Yield the clean images in the order of the data set, not augmented."""
-        for rows in split_evenly(np.arange(self.samples), self.config.batch_size):
-            yield self._batch(rows, self.dataset.images(rows))
+        for batch in split_evenly(np.arange(self.samples), self.config.batch_size):
+            rows, part = self.ranks.part_of(batch)
+            yield self._batch(rows, self.dataset.images(rows), part)
 
     def _read(
-        self, rows: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]], epoch: int
+        self, batch: Indices, swap: np.ndarray[Any, np.dtype[np.bool_]], epoch: int
     ) -> TrainingBatch:
+        rows, part = self.ranks.part_of(batch)
         framing = self._framing(epoch)
         images = self.dataset.images(rows, framing)
         if self.perturbed is not None:
@@ -117,15 +128,18 @@ class Feed:
             views = self.perturbed(rows[chosen])
             images[chosen] = views if framing is None else framed(views, rows[chosen], framing)
         ids = [self.dataset.sample_ids[row] for row in rows]
-        return self._batch(rows, self.augmentation.alter(images, ids, epoch))
+        return self._batch(rows, self.augmentation.alter(images, ids, epoch), part)
 
-    def _batch(self, rows: Indices, images: UInt8[np.ndarray, "n 3 h w"]) -> TrainingBatch:
+    def _batch(
+        self, rows: Indices, images: UInt8[np.ndarray, "n 3 h w"], part: Part
+    ) -> TrainingBatch:
         return TrainingBatch(
             pixels=to_pixels(images, self.device),
             labels=to_device(self.labels[rows], self.device),
             weights=to_device(self.weights[rows], self.device),
             rows=to_device(rows, self.device),
             share=len(rows) * self.steps / self.samples,
+            part=part,
         )
 
     def _framing(self, epoch: int) -> Framing | None:
@@ -147,11 +161,11 @@ def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
     return images
 
 
-def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reader:
+def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path, group: Group) -> Reader:
     """Return a reader of the images of samples by rows of the data set.
 
     Compressed images are copied to a memory-mapped scratch file first: otherwise training would
-    decompress a whole shard for each image.
+    decompress a whole shard for each image. The first process copies them for all.
 
     Raises:
         InputError: The samples miss a training sample, or have images of another kind.
@@ -167,8 +181,17 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path) -> Reade
     check_same_labels(samples, dataset, (there, np.arange(len(there))))
     if samples.is_raw("image"):
         return lambda rows: samples.take("image", there[rows])
-    images = _laid_out(folder / SCRATCH_FILE, (len(there), *samples.arrays["image"].shape[1:]))
+    if group.world.is_first:
+        _lay_out(samples, there, folder / SCRATCH_FILE)
+    group.barrier()
+    images = np.load(folder / SCRATCH_FILE, mmap_mode="r")
+    return lambda rows: images[rows]
+
+
+def _lay_out(samples: Artifact, there: Indices, path: Path) -> None:
+    """Copy the images of some rows into a file."""
+    images = _laid_out(path, (len(there), *samples.arrays["image"].shape[1:]))
     for start, stop in samples.shards:
         inside = (start <= there) & (there < stop)
         images[inside] = samples.read("image", start, stop)[there[inside] - start]
-    return lambda rows: images[rows]
+    images.flush()

@@ -35,7 +35,7 @@ def counted(batches: Iterable[TrainingBatch], advance: Advance) -> Iterator[Trai
     """Yield batches, and advance the progress by the images of each one that is done."""
     for batch in batches:
         yield batch
-        advance(len(batch.labels))
+        advance(batch.part.count(len(batch.labels)))
 
 
 def described(point: Mapping[str, float], epochs: int, speed: str) -> str:

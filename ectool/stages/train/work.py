@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
 from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
-from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.base import Dataset
 from ectool.datasets.class_order import order_of
-from ectool.metrics.multilabel import mean_average_precision
 from ectool.models.checkpoints.checkpoint import load_weights
-from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.classifier import Classifier
 from ectool.models.registry import create
-from ectool.models.transfer import to_device
 from ectool.options import rounded_up
 from ectool.scores.weights import effective_sample_size
 from ectool.stages.common.layout import (
@@ -39,15 +36,16 @@ from ectool.stages.train.checks import Explosion, check_batches, check_finite
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
 from ectool.stages.train.objective import make_objectives, seeded
+from ectool.stages.train.validation import point_of
 from ectool.stages.train.watch import Watch, counted, described
 from ectool.training.batch import Position, step_generator
 from ectool.training.checkpoint import load_optimizer, save_optimizer
-from ectool.training.loop import EpochResult, accuracy, make_optimizer, predict, train_epoch
+from ectool.training.loop import EpochResult, make_optimizer, train_epoch
 from ectool.training.objectives import Objective
 from ectool.training.schedule import Schedule
 from ectool.types import Advance, Reporter, Unnamed
 
-EVALUATION_BATCH = 256
+_CHECKPOINT = "epoch-"
 
 History = list[dict[str, float]]
 
@@ -97,6 +95,7 @@ def train(
     log: Log,
 ) -> None:
     """Train the missing epochs and write the model into the store of the partial folder."""
+    is_first = feed.ranks.is_first
     trainer = _start(config, feed, partial, reporter)
     check_batches(trainer.model, feed)
     explosion = Explosion(len(trainer.model.class_names), feed.labels.ndim > 1, reporter)
@@ -111,13 +110,14 @@ def train(
             speed = watch.speed()
             check_finite(result, trainer.model, epoch)
             explosion.check(result, epoch)
-            point = _record(epoch, result, trainer.model, validation, feed.device)
+            point = point_of(epoch, result, trainer.model, validation, feed)
             reporter.note(f"{config.output}: {described(point, config.epochs, speed)}")
             trainer.history.append(point | _statistics(trainer, config, epoch))
-            if epoch + 1 < until:
+            if epoch + 1 < until and is_first:
                 trainer.save(_checkpoint(partial, epoch + 1))
                 files.remove(_checkpoint(partial, epoch))
-    trainer.save(partial.store)
+    if is_first:
+        trainer.save(partial.store)
     log.record(_measures(trainer.history, schedule, feed))
 
 
@@ -147,6 +147,7 @@ def _train_epoch(
         objective,
         position,
         config.precision,
+        feed.ranks,
     )
 
 
@@ -184,15 +185,15 @@ def _measures(history: History, schedule: Schedule, feed: Feed) -> History:
 
 
 def _checkpoint(partial: PartialFolder, epoch: int) -> Path:
-    return partial.scratch / f"epoch-{epoch:05d}"
+    return partial.scratch / f"{_CHECKPOINT}{epoch:05d}"
 
 
 def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Reporter) -> Trainer:
     """Start from the last checkpoint of an interrupted run, the resumed model, or a new model."""
-    checkpoints = sorted(p for p in partial.scratch.glob("epoch-*") if p.suffix != ".tmp")
-    source = checkpoints[-1] if checkpoints else config.resume
+    source = _source(config, feed, partial)
     if source is None:
-        return _trainer(config, feed, _create(config, feed.dataset, reporter).to(feed.device))
+        created = _create(config, feed.dataset, reporter).to(feed.device)
+        return _trainer(config, feed, feed.ranks.agreed(created))
     if source == config.resume:
         manifest = open_folder(source, "model")
         for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE, OBJECTIVE_FILE):
@@ -205,6 +206,14 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Re
     if trainer.objective.state_dict() and (source / OBJECTIVE_FILE).exists():
         trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE), strict=False)
     return trainer
+
+
+def _source(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Path | None:
+    """Return the folder to start from, on every rank the one that the first has found."""
+    checkpoints = sorted(p for p in partial.scratch.glob(f"{_CHECKPOINT}*") if p.suffix != ".tmp")
+    epoch = int(checkpoints[-1].name.removeprefix(_CHECKPOINT)) if checkpoints else 0
+    epoch = feed.ranks.first(epoch)
+    return _checkpoint(partial, epoch) if epoch else config.resume
 
 
 def _trainer(config: TrainConfig, feed: Feed, model: Classifier) -> Trainer:
@@ -255,29 +264,3 @@ def _create(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Classi
         for remark in loaded.remarks():
             reporter.note(f"{config.checkpoint}: {remark}")
     return model
-
-
-def _record(
-    epoch: int,
-    result: EpochResult,
-    model: Classifier,
-    validation: Mapping[str, Dataset],
-    device: torch.device,
-) -> dict[str, float]:
-    """Return the point of an epoch on the learning curves."""
-    record = {"epoch": epoch + 1, "loss": result.loss, "accuracy": result.accuracy}
-    for variant, dataset in validation.items():
-        batches = _batches(dataset, device)
-        if is_multilabel(dataset.labels):
-            score = mean_average_precision(*predict(model, batches))
-            record[f"validation_map_{variant}"] = score
-        else:
-            record[f"validation_{variant}"] = accuracy(model, batches)
-    return record
-
-
-def _batches(dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    for first in range(0, len(dataset.sample_ids), EVALUATION_BATCH):
-        rows = np.arange(first, min(first + EVALUATION_BATCH, len(dataset.sample_ids)))
-        labels = to_device(np.asarray(dataset.labels)[rows], device)
-        yield to_pixels(dataset.images(rows), device), labels

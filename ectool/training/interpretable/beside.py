@@ -53,7 +53,7 @@ class BesideFilters(Objective):
             for batch in batches():
                 with graph_free(), frozen(model), recorded(model, self.layer) as outputs:
                     model(batch.pixels)
-                yield outputs[-1], batch.labels
+                yield batch.part.whole(outputs[-1]), batch.part.whole(batch.labels)
 
         self.filters.begin(maps, position)
 
@@ -65,8 +65,10 @@ class BesideFilters(Objective):
             if not own:
                 model(batch.pixels)
                 own = outputs
+        part = batch.part
         with full_precision(batch.pixels.device):
-            term: Tensor = self.filters(own[-1].float(), batch.labels)
+            maps = part.whole(own[-1].float())
+            term: Tensor = self.filters(maps, part.whole(batch.labels))
         return BatchLoss(loss + self.strength * term, logits)
 
     def after(self, model: nn.Module, batch: TrainingBatch, position: Position) -> None:

@@ -9,7 +9,7 @@ from ectool.attacks.ball import Pixels, Weight, take
 from ectool.attacks.masks import full
 from ectool.models.objective import Labels
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
-from ectool.training.in_batch import InBatchAttack, PerturbationMemory, draw_images
+from ectool.training.in_batch import InBatchAttack, PerturbationMemory, draw_mask
 from ectool.training.losses import weighted_loss
 from ectool.training.objectives.base import Objective, Setup
 
@@ -44,11 +44,14 @@ class Adversarial(Objective):
 
     def _replaced(self, model: nn.Module, batch: TrainingBatch, draw: torch.Generator) -> Tensor:
         """Return the images of the batch, some of them attacked."""
-        chosen = draw_images(len(batch.pixels), self.mix, draw, batch.pixels.device)
-        if len(chosen) == 0:
+        mask = draw_mask(batch.part.count(len(batch.pixels)), self.mix, draw)
+        if not mask.any():
             return batch.pixels
+        part, chosen = batch.part.among(mask), batch.part.own(mask).nonzero()[:, 0]
+        chosen = chosen.to(batch.pixels.device)
         clean, labels, rows = take(batch.pixels, chosen), batch.labels[chosen], batch.rows[chosen]
-        start = self.memory.start(clean, rows, draw)
-        attacked = self.attack(model, clean, labels, self.weight(clean, labels), start)
-        self.memory.keep(clean, attacked, rows)
+        attacked = self.memory.start(clean, rows, draw, part)
+        if len(chosen) > 0:
+            attacked = self.attack(model, clean, labels, self.weight(clean, labels), attacked)
+        self.memory.keep(clean, attacked, rows, part)
         return batch.pixels.index_copy(0, chosen, attacked)

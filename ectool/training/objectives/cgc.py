@@ -20,6 +20,7 @@ from ectool.models.precision import full_precision
 from ectool.training.augmentation import random_box
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.objectives.base import Objective, Setup
+from ectool.training.ranks.part import WHOLE, Part
 
 _TINY = 1e-8
 
@@ -48,14 +49,15 @@ class CGC(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the loss; the logits are those of the whole images."""
         network = cast(Classifier, model)
-        moves = draw_moves(batch.pixels, self.share, position.generator)
+        moves = draw_moves(batch.pixels, self.share, position.generator, batch.part)
         logits, heatmaps = _explain(network, batch.pixels, None)
         classes = logits.detach().argmax(1)
         others, moved = _explain(network, move(batch.pixels, moves), classes)
         losses = [sample_losses(one, batch.labels) for one in (logits, others)]
         loss = (batch.weights * (losses[0] + losses[1])).mean() / 2
         expected = move(heatmaps[:, None], moves)[:, 0]
-        return BatchLoss(loss + self.strength * contrast(moved, expected, self.temperature), logits)
+        apart = contrast(moved, expected, self.temperature, batch.part)
+        return BatchLoss(loss + self.strength * apart, logits)
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,19 @@ class Move:
 
 
 def draw_moves(
-    pixels: Float[Tensor, "n c h w"], min_share: float, draw: torch.Generator
+    pixels: Float[Tensor, "n c h w"],
+    min_share: float,
+    draw: torch.Generator,
+    part: Part = WHOLE,
 ) -> list[Move]:
-    """Draw a random resized crop and a flip for each image."""
+    """Draw a random resized crop and a flip for each image, a part of the batch of all ranks."""
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=draw)))
     height, width = pixels.shape[2:]
-    return [
+    moves = [
         Move(random_box(draws, width, height, min_share), bool(draws.random() < 1 / 2))
-        for _ in range(len(pixels))
+        for _ in range(part.count(len(pixels)))
     ]
+    return part.own(moves)
 
 
 def move(images: Float[Tensor, "n c h w"], moves: list[Move]) -> Float[Tensor, "n c h w"]:
@@ -90,7 +96,10 @@ def move(images: Float[Tensor, "n c h w"], moves: list[Move]) -> Float[Tensor, "
 
 
 def contrast(
-    moved: Float[Tensor, "n h w"], expected: Float[Tensor, "n h w"], temperature: float
+    moved: Float[Tensor, "n h w"],
+    expected: Float[Tensor, "n h w"],
+    temperature: float,
+    part: Part = WHOLE,
 ) -> Float[Tensor, ""]:
     """Return the contrastive loss of heatmaps, ``NCE`` of `CGC`.
 
@@ -98,7 +107,9 @@ def contrast(
         moved: Heatmaps of the moved images; those of other samples are the negatives.
         expected: Moved heatmaps of the images.
         temperature: Divisor of the cosines.
+        part: Which part of the batch of all ranks these are; the loss is that of the whole batch.
     """
+    moved, expected = part.whole(moved), part.whole(expected)
     ours, goal = (F.normalize(maps.flatten(1), eps=_TINY) for maps in (moved, expected))
     with full_precision(ours.device):
         similar = ours @ ours.T

@@ -41,7 +41,8 @@ class CutMix(Objective):
         left, top, right, bottom = draw_box(width, height, draw_share(self.strength, draws), draws)
         others = draw_others(batch, draws)
         pixels = batch.pixels.clone()
-        pixels[:, :, top:bottom, left:right] = batch.pixels[others, :, top:bottom, left:right]
+        boxes = batch.part.whole(batch.pixels[:, :, top:bottom, left:right])
+        pixels[:, :, top:bottom, left:right] = boxes[others]
         share = 1 - (right - left) * (bottom - top) / (width * height)
         logits = model(pixels)
         return BatchLoss(mixed_loss(logits, batch, others, share), logits)

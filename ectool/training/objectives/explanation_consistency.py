@@ -23,6 +23,7 @@ from ectool.training.in_batch import (
     true_classes,
 )
 from ectool.training.objectives.base import Batches, Objective, Setup
+from ectool.training.ranks.part import Part
 from ectool.training.sample_weights import SampleWeights, random_weights
 
 SCORED = frozenset({"consistency", "permuted", "rate"})
@@ -124,7 +125,7 @@ class ExplanationConsistency(Objective):
         images = self.prepare(batch, position)
         logits = model(images.pixels)
         losses = batch.weights * sample_losses(logits, batch.labels)
-        return BatchLoss(self._combine(model, losses, images.weights), logits)
+        return BatchLoss(self._combine(model, losses, images.weights, batch.part), logits)
 
     def prepare(self, batch: TrainingBatch, position: Position) -> LearnedImages:
         """Return the images to learn from, and their weights, for any loss.
@@ -134,9 +135,9 @@ class ExplanationConsistency(Objective):
         draw, mix = position.generator, self.settings["mix"]
         perturbed, background, seen = self._attack(batch, position)
         weights = self._weigh(batch, seen, draw)
-        self.sums.append(_sums(seen, weights))
-        perturbed = self._swap(batch.pixels, perturbed, background, draw)
-        chosen = draw_images(len(weights), mix, draw, weights.device)
+        self.sums.append(batch.part.total(_sums(seen, weights)))
+        perturbed = self._swap(batch, perturbed, background, draw)
+        chosen = draw_images(len(weights), mix, draw, weights.device, batch.part)
         pixels = batch.pixels.index_copy(0, chosen, perturbed[chosen])
         return LearnedImages(pixels, weights, chosen)
 
@@ -172,7 +173,8 @@ class ExplanationConsistency(Objective):
         settings, size = self.settings, (batch.pixels.shape[2], batch.pixels.shape[3])
         level, steps = settings["mask_level"], int(settings["attack_steps"])
         by_gradient = settings["mask_source"] != "heatmap"
-        perturbed, clean = self.memory.start(pixels, batch.rows, position.generator), None
+        perturbed = self.memory.start(pixels, batch.rows, position.generator, batch.part)
+        clean = None
         if self.is_scored or not by_gradient:
             clean = self.heatmaps(pixels, labels).heatmaps
         if clean is not None and not by_gradient:
@@ -184,12 +186,12 @@ class ExplanationConsistency(Objective):
                 sigma = settings["mask_sigma"]
                 background = gradient_background(pixels, seen.gradient, level, sigma)
                 if settings["mask_source"] == "other":
-                    background = background.roll(1, 0)
+                    background = batch.part.own(batch.part.whole(background).roll(1, 0))
             ball = self._ball(pixels, background, position)
             length = ball.weight[:, None] * (ball.eps if steps == 1 else ball.eps / 2)
             moved = torch.addcmul(perturbed, length, ball.steepest(seen.gradient))
             perturbed = ball.project_(moved)
-        self.memory.keep(pixels, perturbed, batch.rows)
+        self.memory.keep(pixels, perturbed, batch.rows, batch.part)
         return perturbed, background, consistency(clean, seen.heatmaps, seen.logits, classes)
 
     def _ball(self, pixels: Pixels, background: Bool[Tensor, "n h w"], at: Position) -> LinfBall:
@@ -198,54 +200,69 @@ class ExplanationConsistency(Objective):
 
     def _swap(
         self,
-        pixels: Pixels,
+        batch: TrainingBatch,
         perturbed: Pixels,
         background: Bool[Tensor, "n h w"],
         draw: torch.Generator,
     ) -> Pixels:
         """Swap the backgrounds of a share of the perturbed images."""
-        count, share = len(pixels), self.settings["swap"]
+        pixels, part, share = batch.pixels, batch.part, self.settings["swap"]
         if share == 0:
             return perturbed
+        count = part.count(len(pixels))
         order = to_device(torch.randperm(count, generator=draw), pixels.device)
-        chosen = draw_images(count, share, draw, pixels.device)
-        swapped = swap_backgrounds(pixels, background, order) + (perturbed - pixels)
+        chosen = draw_images(len(pixels), share, draw, pixels.device, part)
+        swapped = swap_backgrounds(pixels, background, order, part) + (perturbed - pixels)
         return perturbed.index_copy(0, chosen, swapped.clamp_(0, 1)[chosen])
 
     def _weigh(
         self, batch: TrainingBatch, seen: Consistency, generator: torch.Generator
     ) -> Float[Tensor, "n"]:
         """Return the weights of the samples."""
-        uniform = torch.ones_like(batch.weights)
+        uniform, part = torch.ones_like(batch.weights), batch.part
         if self.settings["weighting"] == "random":
-            return to_device(random_weights(len(uniform), generator), uniform.device)
+            return part.draw(
+                len(uniform), lambda count: random_weights(count, generator), uniform.device
+            )
         if self.weights is None:
             return uniform
         weights = self.weights.read(batch.rows)
         if self.is_scored:
             product = seen.explanation_consistency
-            weights = self.weights.update(batch.rows, product, first=self.is_first)
+            weights = self.weights.update(batch.rows, product, first=self.is_first, part=part)
         if self.settings["weighting"] == "permuted":
-            order = torch.randperm(len(weights), generator=generator)
-            return weights[to_device(order, weights.device)]
+            order = part.draw(
+                len(weights),
+                lambda count: torch.randperm(count, generator=generator),
+                weights.device,
+            )
+            return part.whole(weights)[order]
         return weights
 
     def _combine(
-        self, model: nn.Module, losses: Float[Tensor, "n"], weights: Float[Tensor, "n"]
+        self,
+        model: nn.Module,
+        losses: Float[Tensor, "n"],
+        weights: Float[Tensor, "n"],
+        part: Part,
     ) -> Float[Tensor, ""]:
         """Return the mean weighted loss; `rate`: the mean loss with the same length of gradient."""
         weighted, plain = (weights * losses).mean(), losses.mean()
         if self.settings["weighting"] != "rate":
             return weighted
         parameters = [p for p in model.parameters() if p.requires_grad]
-        lengths = [_gradient_length(loss, parameters) for loss in (weighted, plain)]
+        lengths = [_gradient_length(loss, parameters, part) for loss in (weighted, plain)]
         scaled: Tensor = plain * (lengths[0] / lengths[1].clamp(min=1e-12))
         return scaled
 
 
-def _gradient_length(loss: Tensor, parameters: list[nn.Parameter]) -> Float[Tensor, ""]:
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    norms = [gradient.norm() for gradient in gradients if gradient is not None]
+def _gradient_length(loss: Tensor, parameters: list[nn.Parameter], part: Part) -> Float[Tensor, ""]:
+    """Return the length of the gradient of the mean loss over the whole batch."""
+    gradients = torch.autograd.grad(
+        part.weigh(loss), parameters, retain_graph=True, allow_unused=True
+    )
+    found = part.totals([gradient for gradient in gradients if gradient is not None])
+    norms = [gradient.norm() for gradient in found]
     length: Tensor = torch.stack(norms).norm()
     return length
 

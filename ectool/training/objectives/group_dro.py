@@ -46,8 +46,8 @@ class GroupDRO(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:  # noqa: ARG002 (one signature for all)
         """Update q, and return the loss of the groups weighted with it."""
         logits = model(batch.pixels)
-        losses = batch.weights * sample_losses(logits, batch.labels)
-        groups = self.groups[batch.rows]
+        losses = batch.part.whole(batch.weights * sample_losses(logits, batch.labels))
+        groups = self.groups[batch.part.whole(batch.rows)]
         # One row per group and no scatter, whose sums are not reproducible on accelerators.
         members = groups == torch.arange(len(self.q), device=groups.device)[:, None]
         sums = losses.where(members, 0).sum(1)

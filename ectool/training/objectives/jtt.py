@@ -59,7 +59,8 @@ class JustTrainTwice(Objective):
         with frozen(model), torch.no_grad():
             for batch in batches():
                 errors = is_misclassified(model(batch.pixels), batch.labels)
-                self.factors[batch.rows] = torch.where(errors, self.strength, 1.0)
+                factors = torch.where(errors, self.strength, 1.0)
+                self.factors[batch.part.whole(batch.rows)] = batch.part.whole(factors)
         self.factors /= self.factors.mean()
         self.identified.fill_(True)
         self.first.restore(model)

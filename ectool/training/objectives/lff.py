@@ -54,8 +54,9 @@ class LearningFromFailure(Objective):
         self, batch: TrainingBatch, biased: Float[Tensor, "n"], losses: Float[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
         """Return the relative difficulty of the samples, in [0, 1]."""
-        self.of_biased.update(biased, batch.rows)
-        self.of_model.update(losses, batch.rows)
+        rows = batch.part.whole(batch.rows)
+        self.of_biased.update(batch.part.whole(biased), rows)
+        self.of_model.update(batch.part.whole(losses), rows)
         of_biased = self.of_biased.relative(batch.rows, self.labels)
         return of_biased / (of_biased + self.of_model.relative(batch.rows, self.labels) + _TINY)
 

@@ -7,7 +7,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ectool.models.objective import sample_losses
-from ectool.models.transfer import to_device
 from ectool.seeding import stream
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.objectives.base import Objective, Setup
@@ -34,7 +33,8 @@ class Mixup(Objective):
         share = draw_share(self.strength, position.generator)
         share = max(share, 1 - share)
         others = draw_others(batch, position.generator)
-        pixels = share * batch.pixels + (1 - share) * batch.pixels[others]
+        other = batch.part.whole(batch.pixels)[others]
+        pixels = share * batch.pixels + (1 - share) * other
         logits = model(pixels)
         return BatchLoss(mixed_loss(logits, batch, others, share), logits)
 
@@ -51,8 +51,11 @@ def draw_share(strength: float, generator: torch.Generator) -> float:
 
 
 def draw_others(batch: TrainingBatch, generator: torch.Generator) -> Int64[Tensor, "n"]:
-    """Draw the second image of each mixture: a permutation of the batch."""
-    return to_device(torch.randperm(len(batch.rows), generator=generator), batch.rows.device)
+    """Draw the second image of each mixture: a permutation of the whole batch of all ranks."""
+    rows = batch.rows
+    return batch.part.draw(
+        len(rows), lambda count: torch.randperm(count, generator=generator), rows.device
+    )
 
 
 def mixed_loss(
@@ -63,9 +66,10 @@ def mixed_loss(
     Args:
         logits: Of the mixed images.
         batch: Labels and sample weights.
-        others: The second image of each mixture.
+        others: The second image of each mixture, in the whole batch of all ranks.
         share: Share of the first image, in [0, 1].
     """
+    labels = batch.part.whole(batch.labels)[others]
     own = batch.weights * sample_losses(logits, batch.labels)
-    other = batch.weights[others] * sample_losses(logits, batch.labels[others])
+    other = batch.part.whole(batch.weights)[others] * sample_losses(logits, labels)
     return (share * own + (1 - share) * other).mean()

@@ -30,9 +30,9 @@ class OHEM(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:  # noqa: ARG002 (one signature for all)
         """Return the mean weighted loss of the hardest samples."""
         logits = model(batch.pixels)
-        losses = sample_losses(logits, batch.labels)
+        losses = batch.part.whole(sample_losses(logits, batch.labels))
         chosen = lowest(-losses, self.share)
-        return BatchLoss((batch.weights * losses)[chosen].mean(), logits)
+        return BatchLoss((batch.part.whole(batch.weights) * losses)[chosen].mean(), logits)
 
 
 def lowest(values: Float[Tensor, "n"], share: float) -> Int64[Tensor, "k"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.losses import weighted_loss
 from ectool.training.objectives.base import Objective, Setup
@@ -27,7 +26,9 @@ class RandomWeights(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean randomly weighted loss."""
         logits = model(batch.pixels)
-        weights = to_device(
-            random_weights(len(batch.rows), position.generator), batch.weights.device
+        weights = batch.part.draw(
+            len(batch.rows),
+            lambda count: random_weights(count, position.generator),
+            batch.weights.device,
         )
         return BatchLoss(weighted_loss(logits, batch.labels, batch.weights * weights), logits)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ectool.attacks.ball import Pixels
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels, sample_losses
-from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.losses import divergence
 from ectool.training.objectives.base import Objective, Setup
@@ -36,7 +35,7 @@ class SaliencyGuided(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean weighted loss; the logits are those of the clean images."""
         gradients = _saliency(model, batch.pixels, batch.labels)
-        masked = _fill(batch.pixels, lowest(gradients, self.share), position.generator)
+        masked = _fill(batch, lowest(gradients, self.share), position.generator)
         logits = model(batch.pixels)
         change = divergence(logits, model(masked), batch.labels)
         losses = sample_losses(logits, batch.labels) + self.strength * change
@@ -65,8 +64,14 @@ def _saliency(model: nn.Module, pixels: Pixels, labels: Labels) -> Float[Tensor,
     return gradient.mean(1).abs()
 
 
-def _fill(pixels: Pixels, mask: Bool[Tensor, "n h w"], draw: torch.Generator) -> Pixels:
+def _fill(batch: TrainingBatch, mask: Bool[Tensor, "n h w"], draw: torch.Generator) -> Pixels:
     """Replace pixels by values uniform between the minimum and the maximum of each channel."""
+    pixels = batch.pixels
     low, high = pixels.amin((2, 3), keepdim=True), pixels.amax((2, 3), keepdim=True)
-    values = low + (high - low) * to_device(torch.rand(pixels.shape, generator=draw), pixels.device)
+    shares = batch.part.draw(
+        len(pixels),
+        lambda count: torch.rand((count, *pixels.shape[1:]), generator=draw),
+        pixels.device,
+    )
+    values = low + (high - low) * shares
     return torch.where(mask[:, None], values, pixels)

@@ -29,6 +29,7 @@ class SelfPaced(Objective):
     def forward(self, model: nn.Module, batch: TrainingBatch, position: Position) -> BatchLoss:
         """Return the mean weighted loss of the easiest samples."""
         logits = model(batch.pixels)
-        losses = sample_losses(logits, batch.labels)
+        losses = batch.part.whole(sample_losses(logits, batch.labels))
         share = self.share + (1 - self.share) * position.progress
-        return BatchLoss((batch.weights * losses)[lowest(losses, share)].mean(), logits)
+        weighted = batch.part.whole(batch.weights) * losses
+        return BatchLoss(weighted[lowest(losses, share)].mean(), logits)

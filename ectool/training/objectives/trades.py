@@ -15,7 +15,6 @@ from ectool.attacks.objectives import Value
 from ectool.models.modes import frozen
 from ectool.models.objective import Labels, sample_losses
 from ectool.models.precision import full_precision
-from ectool.models.transfer import to_device
 from ectool.training.batch import BatchLoss, Position, TrainingBatch
 from ectool.training.in_batch import InBatchAttack
 from ectool.training.losses import divergence
@@ -74,7 +73,11 @@ class Trades(Objective):
         clean = batch.pixels
         with frozen(model), torch.no_grad():
             logits = model(clean)
-        noise = to_device(torch.randn(clean.shape, generator=draw), clean.device)
+        noise = batch.part.draw(
+            len(clean),
+            lambda count: torch.randn((count, *clean.shape[1:]), generator=draw),
+            clean.device,
+        )
         start = clean + START_DEVIATION * noise
         objective = _Divergence(model, logits, batch.labels)
         return self.attack.maximize(model, objective, clean, full(clean[:, 0]), start)

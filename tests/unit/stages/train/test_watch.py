@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from ectool.config import TrainConfig
 from ectool.stages import train
 from ectool.stages.train.watch import counted, described
+from ectool.training.ranks.part import WHOLE, Part
 
 
 @dataclass
 class Batch:
     labels: list[int]
+    part: Part = WHOLE
 
 
 def test_an_epoch_is_one_line_with_loss_and_accuracies():
