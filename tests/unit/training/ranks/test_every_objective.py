@@ -52,7 +52,7 @@ class Training:
         setup = Setup(settings, self.model, self.labels, groups, (3, SIDE, SIDE), moves=moves)
         torch.manual_seed(0)  # as `train` does before it makes an objective
         self.objective = wrapped(OBJECTIVES[name](setup))
-        if name == "lff" or filters is not None:  # their states are in the precision of the model
+        if name == "lff":  # its state is in the precision of the model
             self.objective.double()
         self.weights = torch.linspace(0.5, 1.5, SAMPLES, dtype=torch.float64)
 
@@ -75,7 +75,9 @@ class Training:
             )
             order = torch.randperm(SAMPLES, generator=place(9).generator).numpy()
             batches = own.batches(ranks, order)
-            result = train_epoch(model, optimizer, batches, lambda _: 0.02, objective, place, ranks)
+            result = train_epoch(
+                model, optimizer, batches, lambda _: 0.02, objective, place, ranks=ranks
+            )
             numbers = objective.statistics()
             results.append([result.loss, result.accuracy, result.max_logit, *numbers.values()])
         return {**model.state_dict(), **objective.state_dict()}, results
@@ -101,13 +103,13 @@ def with_filters(name, model):
     return beside(name, model, layer=None, settings=settings)
 
 
-def check(training, size=2):
+def check(training, size=2, tolerance=1e-6):
     """Compare every rank with one process."""
     state, results = training.run(ALONE)
     for found, numbers in on_ranks(size, training.run):
-        torch.testing.assert_close(found, state, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(found, state, rtol=tolerance, atol=tolerance / 100)
         for own, whole in zip(numbers, results, strict=True):
-            np.testing.assert_allclose(own, whole, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(own, whole, rtol=tolerance, atol=tolerance / 100)
 
 
 def rows(names, fast):
@@ -133,7 +135,7 @@ def test_multilabel_data(name):
 
 @pytest.mark.parametrize("filters", rows(INTERPRETABLE, {"icnn"}))
 def test_interpretable_filters(filters):
-    check(Training("erm", filters=filters))
+    check(Training("erm", filters=filters), tolerance=1e-4)  # they compute in single precision
 
 
 @pytest.mark.slow
