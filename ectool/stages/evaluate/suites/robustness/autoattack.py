@@ -54,7 +54,8 @@ class AutoAttack:
         """Return the logits of attacked images; over 5,000 passes for a robust image."""
         eps, norm = self.condition.eps, self.condition.norm
         attack = importlib.import_module("torchattacks").AutoAttack(
-            Contiguous(self.model),
+            # A new module is in training mode, and torchattacks would put the model into it, too.
+            Contiguous(self.model).eval(),
             norm=NORMS[norm],
             eps=eps,
             version="standard",

@@ -186,6 +186,19 @@ def test_autoattack_finds_what_ours_finds(norm, eps, network, few_digits, clean)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_autoattack_leaves_the_model_in_evaluation_mode():
+    pytest.importorskip("torchattacks")
+    model = create("smallresnet", list("abcde"), seed=0, input_size=(16, 16))
+    model = model.eval().requires_grad_(False)
+    pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    logits = model(pixels)
+    samples = Samples(["a", "b"], logits.argmax(1).numpy())
+    batch = AttackBatch.of(samples, pixels, torch.ones(2, 16, 16, dtype=torch.bool), logits)
+    AutoAttack(model, Condition("autoattack", "linf", 0.5, 1), 0)(batch)
+    assert not any(module.training for module in model.modules())
+    assert torch.equal(model(pixels), logits)
+
+
 class TestNames:
     def test_every_attack_has_every_radius(self):
         options = {**OPTIONS, "attacks": ["pgd", "fgsm"]}

@@ -1,0 +1,1 @@
+"""Check every method on an accelerator against the CPU, and measure its rates there."""
