@@ -8,7 +8,7 @@ DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest site lint docs bench bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest site lint docs bench bench-gpu bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -26,6 +26,7 @@ help:
 	@echo "make site       build the site of the documents into site/; broken links are errors"
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
 	@echo "make bench      measure speed and memory against bare passes and other packages"
+	@echo "make bench-gpu  check every method on a GPU against the CPU, and measure rates there: 5 minutes"
 	@echo "make bench-memory  100,000 images through perturb, explain and score: half an hour"
 	@echo "make study      the comparison of all objectives: many hours; the same command continues it"
 	@echo "make study-quick  a small part of it, in minutes"
@@ -154,6 +155,9 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.verification
 	$(BIN)/python -m benchmarks.first_result
+
+bench-gpu: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.gpu
 
 bench-memory: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.loading --only memory
