@@ -24,11 +24,11 @@ from ectool.api.options import (
 )
 from ectool.api.results import Explanation
 from ectool.config import ExplainConfig
-from ectool.config.heatmaps import AUTO
+from ectool.config.heatmaps import AUTO, Precision
 from ectool.errors import InputError, UsageError
 from ectool.explainers import upsample
 from ectool.models.classifier import Classifier
-from ectool.models.precision import Precision, in_precision
+from ectool.models.precision import in_precision
 from ectool.stages.common.loaded import check_finite
 from ectool.stages.explain.agreement import SAMPLES, choose_for
 from ectool.stages.explain.explainer import explainer_of

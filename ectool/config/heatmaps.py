@@ -36,6 +36,7 @@ METHODS = (
 
 A new explainer needs a name here: options are checked without importing torch. A test compares.
 """
+Precision = Literal["fp32", "bf16"]
 AUTO = "auto"
 """Value of `precision` that each stage replaces by fp32 or bf16."""
 METHOD_GROUP = "ectool.explainers"
@@ -89,7 +90,7 @@ class HeatmapOptions(Options):
     )
 
     @property
-    def decided_precision(self) -> Literal["fp32", "bf16"]:
+    def decided_precision(self) -> Precision:
         """Return the precision to compute in.
 
         Raises:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ectool.config.heatmaps import Precision
 from ectool.errors import UsageError
 from ectool.models.classifier import Classifier
 
-Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PROCESSOR_FLAGS = Path("/proc/cpuinfo")
 NATIVE = ("avx512_bf16", "amx_bf16", "bf16")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
-from ectool.config.heatmaps import AUTO
+from ectool.config.heatmaps import AUTO, Precision
 from ectool.stages.evaluate.growth import manifest_of
 from ectool.stages.evaluate.suites.parts import Subject
 
@@ -28,7 +27,7 @@ def settle_precision(subject: Subject) -> None:
     subject.config = subject.config.model_copy(update={"precision": precision})
 
 
-def recorded(subject: Subject) -> Iterator[Literal["fp32", "bf16"]]:
+def recorded(subject: Subject) -> Iterator[Precision]:
     """Yield the precisions of the results and the parts that exist."""
     output = subject.config.output
     for path in (output, *sorted(output.glob("**/*.zarr"))):
@@ -38,7 +37,7 @@ def recorded(subject: Subject) -> Iterator[Literal["fp32", "bf16"]]:
             yield found.recipe.config["precision"]
 
 
-def _chosen(subject: Subject) -> Literal["fp32", "bf16"]:
+def _chosen(subject: Subject) -> Precision:
     """Return the precision for model and data, after a note."""
     if subject.reference.is_program or not OF_HEATMAPS & set(subject.config.suite):
         return "fp32"

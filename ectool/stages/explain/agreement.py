@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ectool.config import HeatmapOptions
+from ectool.config.heatmaps import Precision
 from ectool.datasets.base import Dataset
 from ectool.datasets.subset import limited
 from ectool.explainers.base import Explanation
 from ectool.models.classifier import Classifier, to_pixels
-from ectool.models.precision import Precision, has_bf16, in_precision, multiply_adds
+from ectool.models.precision import has_bf16, in_precision, multiply_adds
 from ectool.scores.similarity import Scores, cosine
 from ectool.stages.common.batches import LabelledImages
 from ectool.stages.explain.explainer import explainer_of

@@ -2,7 +2,8 @@
 
 An artifact of `auto` has the key and the bytes that the chosen precision gives by its name. What
 exists decides first, so that an interrupted command continues alike on every machine, and a
-finished one is up to date everywhere. Otherwise the machine, the network and some images decide.
+finished one is up to date everywhere. Otherwise the machine, the network and some images decide,
+in the first process of several.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import partial_folder
 from ectool.artifacts.store import read_manifest
 from ectool.config import ExplainConfig, PerturbConfig
-from ectool.config.heatmaps import AUTO
+from ectool.config.heatmaps import AUTO, Precision
+from ectool.distributed.group import joined
 from ectool.types import Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and what exists needs none
@@ -39,15 +41,29 @@ def settled(
     """
     if config.precision != AUTO:
         return config
+
+    def choose() -> Precision:
+        kept = _kept(config, recipe_of)
+        if kept is not None:
+            return kept
+        choice = decide()
+        reporter.note(f"{config.output}: --precision auto: {choice.precision}; {choice.reason}")
+        return choice.precision
+
+    with joined() as group:
+        return config.model_copy(update={"precision": group.from_first(choose)})
+
+
+def _kept(config: Config, recipe_of: Callable[[Config], Recipe]) -> Precision | None:
+    """Return the precision of what exists; None if nothing has begun.
+
+    An output with other options counts as fp32, for the error that refuses it.
+    """
     either = [config.model_copy(update={"precision": one}) for one in ("fp32", "bf16")]
     for one in either:
         if _has_begun(one, recipe_of(one)):
-            return one
-    if config.output.exists() and not config.force:
-        return either[0]  # refused, as it has other options
-    choice = decide()
-    reporter.note(f"{config.output}: --precision auto: {choice.precision}; {choice.reason}")
-    return config.model_copy(update={"precision": choice.precision})
+            return one.decided_precision
+    return "fp32" if config.output.exists() and not config.force else None
 
 
 def _has_begun(config: ExplainConfig | PerturbConfig, recipe: Recipe) -> bool:
