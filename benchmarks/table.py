@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,13 +31,30 @@ class Row:
 def paired(ours: Callable[[], None], reference: Callable[[], None], runs: int) -> tuple[float, ...]:
     """Return the median seconds of each, run in turn after a warm-up."""
     reference()
-    seconds: tuple[list[float], list[float]] = ([], [])
+    return tuple(_medians((ours, reference), runs, time.perf_counter))
+
+
+def in_turn(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, float]:
+    """Return the median seconds of several calls in one thread, in turn after a warm-up of each.
+
+    They are the processor time of the thread, which other programs hardly change.
+    """
+    torch.set_num_threads(1)
+    for call in calls.values():
+        call()
+    return dict(zip(calls, _medians(tuple(calls.values()), runs, time.thread_time), strict=True))
+
+
+def _medians(
+    calls: Sequence[Callable[[], object]], runs: int, clock: Callable[[], float]
+) -> list[float]:
+    seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(runs):
-        for call, column in zip((ours, reference), seconds, strict=True):
-            start = time.perf_counter()
+        for call, column in zip(calls, seconds, strict=True):
+            start = clock()
             call()
-            column.append(time.perf_counter() - start)
-    return tuple(statistics.median(column) for column in seconds)
+            column.append(clock() - start)
+    return [statistics.median(column) for column in seconds]
 
 
 MEASURED = """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -17,7 +18,7 @@ from ectool.config import HeatmapOptions
 from ectool.config.heatmaps import Precision
 from ectool.datasets.base import Dataset
 from ectool.datasets.subset import limited
-from ectool.explainers.base import Explanation
+from ectool.explainers.base import Explainer, Explanation
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import has_bf16, in_precision, multiply_adds
 from ectool.scores.similarity import Scores, cosine
@@ -26,8 +27,8 @@ from ectool.stages.explain.explainer import explainer_of
 
 SAMPLES, COSTLY_SAMPLES, BATCH = 64, 4, 16
 """Maximum number of compared images, that of methods with many passes, and images of a batch."""
-TIMED = 2
-"""Number of batches that are timed, twice each."""
+TIMED, RUNS = 8, 3
+"""Number of images that are timed on a processor, and how often."""
 COSTLY = frozenset(
     {"scorecam", "ablationcam", "integrated-gradients", "smoothgrad", "occlusion", "rise"}
 )
@@ -93,7 +94,7 @@ def choose(
         purpose: What is timed: the heatmaps, or an input gradient of an attack.
 
     Cost: one forward pass of one image; if bf16 may be chosen, the heatmaps of 64 images in each
-    precision, and 64 timed heatmaps or gradients.
+    precision, and 32 timed heatmaps or gradients in one thread.
     """
     subset = limited(dataset, COSTLY_SAMPLES if options.method in COSTLY else SAMPLES, 0)
     device = next(model.parameters()).device
@@ -143,22 +144,17 @@ def compare(
     """Compare heatmaps, predictions and speed of both precisions; see :func:`choose_for`."""
     models = model, in_precision(model, "bf16")
     full, half = (explainer_of(options, one) for one in models)
-    cosines, same, seconds = list[Scores](), list[Tensor](), list[list[float]]()
+    cosines, same = list[Scores](), list[Tensor]()
     for number, part in enumerate(torch.split(pixels, BATCH)):
         rows = slice(number * BATCH, (number + 1) * BATCH)
-        chosen = full(part).logits.argmax(1) if targets is None else targets[rows]
-        calls = [partial(explainer, part, chosen) for explainer in (full, half)]
-        pair = [call() for call in calls]
+        classes = full(part).logits.argmax(1) if targets is None else targets[rows]
+        pair = full(part, classes), half(part, classes)
         cosines.append(_cosines(*pair))
-        same.append(_same(*pair, is_multilabel=chosen.ndim > 1))
-        if number < TIMED:
-            timed = [partial(_gradient, one, part) for one in models]
-            seconds.append([_seconds(call) for call in (calls if purpose == "heatmaps" else timed)])
-    fastest = np.min(seconds, axis=0)
+        same.append(_same(*pair, is_multilabel=classes.ndim > 1))
     return Comparison(
         _mean(np.concatenate(cosines)),
         torch.cat(same).float().mean().item(),
-        float(fastest[0] / fastest[1]),
+        _speed(models, (full, half), pixels, targets, purpose),
         len(pixels),
     )
 
@@ -182,20 +178,55 @@ def _same(full: Explanation, half: Explanation, *, is_multilabel: bool) -> Tenso
     return (first == second).flatten().cpu()
 
 
-def _gradient(model: Classifier, pixels: Pixels) -> float:
-    """Compute a gradient with respect to the pixels; return its first value, when it is known."""
+def _gradient(model: Classifier, pixels: Pixels) -> Pixels:
+    """Return a gradient with respect to the pixels."""
     leaf = pixels.detach().requires_grad_()
     loss = model(leaf).float().logsumexp(1).sum()
-    return float(torch.autograd.grad(loss, leaf)[0].flatten()[0])
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient
 
 
-def _seconds(call: Callable[[], Explanation | float]) -> float:
-    """Return the least time of two calls."""
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        made = call()
-        if isinstance(made, Explanation):
-            made.logits.flatten()[0].item()  # waits for the device
-        found.append(time.perf_counter() - start)
-    return min(found)
+def _speed(
+    models: tuple[Classifier, Classifier],
+    explainers: tuple[Explainer, Explainer],
+    pixels: Pixels,
+    targets: Tensor | None,
+    purpose: Purpose,
+) -> float:
+    """Return the speed of bf16 over that of fp32.
+
+    On a processor it is the time of one thread, which other programs hardly change.
+    """
+    is_cpu = pixels.device.type == "cpu"
+    some = pixels[:TIMED] if is_cpu else pixels
+    classes = None if targets is None else targets[: len(some)]
+    calls: list[Callable[[], Explanation | Tensor]]
+    if purpose == "heatmaps":
+        calls = [partial(explainer, some, classes) for explainer in explainers]
+    else:
+        calls = [partial(_gradient, model, some) for model in models]
+    clock = time.thread_time if is_cpu else time.perf_counter
+    with _one_thread() if is_cpu else nullcontext():
+        seconds = [[_seconds(call, clock) for call in calls] for _ in range(1 + RUNS)]
+    fastest = np.min(seconds[1:], axis=0)  # the first run prepares
+    return float(fastest[0] / fastest[1])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread while the block runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _seconds(call: Callable[[], Explanation | Tensor], clock: Callable[[], float]) -> float:
+    """Return the time of a call, until the device has finished."""
+    start = clock()
+    made = call()
+    values = made.logits if isinstance(made, Explanation) else made
+    values.flatten()[0].item()
+    return clock() - start
