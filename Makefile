@@ -142,6 +142,7 @@ study-tuning: $(VENV)/installed-study
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.heatmaps
+	$(BIN)/python -m benchmarks.precision
 	$(BIN)/python -m benchmarks.perturbation_cams
 	$(BIN)/python -m benchmarks.attacks
 	$(BIN)/python -m benchmarks.warm_start
@@ -151,6 +152,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.robustness
 	$(BIN)/python -m benchmarks.faithfulness
+	$(BIN)/python -m benchmarks.curves
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.verification

@@ -117,7 +117,7 @@ def deletion_rows(setting: Setting) -> list[Row]:
         normalise=False,
         disable_warnings=True,
     )
-    theirs = _quantus_call(metric, networks, upsample(maps, size)[:, None])
+    theirs = quantus_call(metric, networks, upsample(maps, size)[:, None])
     half = in_precision(networks.ours, "bf16")
 
     def delete(model: Classifier) -> object:
@@ -152,7 +152,7 @@ def road_rows(setting: Setting) -> list[Row]:
         normalise=False,
         disable_warnings=True,
     )
-    theirs = _quantus_call(metric, networks, first)
+    theirs = quantus_call(metric, networks, first)
     ids = [str(number) for number in range(len(maps))]
     half = in_precision(networks.ours, "bf16")
 
@@ -167,7 +167,7 @@ def road_rows(setting: Setting) -> list[Row]:
     ]
 
 
-def _quantus_call(metric: object, networks: Networks, maps: torch.Tensor) -> Callable[[], object]:
+def quantus_call(metric: object, networks: Networks, maps: torch.Tensor) -> Callable[[], object]:
     given = {
         "model": networks.plain,
         "x_batch": networks.images.cpu().numpy(),
