@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Float32, Int8, Int64
 from torch import Tensor, nn
 
+from ectool.config.heatmaps import Precision
 from ectool.models.objective import Labels
-from ectool.models.precision import Precision, mixed
+from ectool.models.precision import mixed
 from ectool.training.batch import Position, TrainingBatch
 from ectool.training.objectives import Objective
 from ectool.training.ranks.part import WHOLE, Part
