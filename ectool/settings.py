@@ -17,13 +17,15 @@ from ectool import shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
 from ectool.errors import InputError, UsageError, hint
 from ectool.options import Options, choices_of, flag_of, parse_list
-from ectool.urls import scheme_of
+from ectool.urls import CACHE_VARIABLE, local_path, scheme_of
 
 Config = TypeVar("Config", bound=Options)
 
 DATA_VARIABLE = "ECTOOL_DATA"
 """Variable with the folder of the data sets, which is also the cache of generated ones."""
 PREFIX = "ECTOOL_"
+STORED = "zarr"
+"""Kind of data sets that may be remote."""
 NEAR = 0.75
 """Minimum similarity (ratio of difflib) of a misspelt variable to one of ectool."""
 FILE_TABLES = (EXPERIMENT_TABLE, STUDY_TABLE)
@@ -84,7 +86,7 @@ def check_variables(
     Raises:
         UsageError: A variable begins with the name of a command, or resembles one of ectool.
     """
-    known = {DATA_VARIABLE} | {
+    known = {DATA_VARIABLE, CACHE_VARIABLE} | {
         _variable(stage, option) for stage, model in models.items() for option in model.model_fields
     }
     notes = []
@@ -117,31 +119,49 @@ def validate(model: type[Config], values: Mapping[str, Any], stage: str) -> Conf
     Raises:
         UsageError: A value does not fit; the message is about the first.
     """
-    for name in values.keys() & model.model_fields.keys():
-        _check_address(model, name, values[name])
+    given = {
+        name: _with_paths(model, name, value) if name in model.model_fields else value
+        for name, value in values.items()
+    }
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(given)
     except ValidationError as error:
         raise _usage_error(error.errors()[0], stage, model) from None
 
 
-def _check_address(model: type[Options], name: str, value: object) -> None:
-    """Check that the value of an option is no address, which would become a folder named `s3:`.
+def _with_paths(model: type[Options], name: str, value: object) -> object:
+    """Return the value of an option with a path in place of every address.
 
     Raises:
-        UsageError: It is one.
+        UsageError: An address is not valid.
     """
     kinds = _kinds(model.model_fields[name].annotation)
     parts = parse_list(value) if tuple in kinds else value
-    for one in parts if isinstance(parts, list | tuple) else (parts,):
-        scheme = scheme_of(Path(one) if Path in kinds and isinstance(one, str) else one)
-        if scheme is not None:
-            raise UsageError(
-                f"{flag_of(model, name)} {one}",
-                expected="a path in the file system",
-                got=f"an address with the unknown scheme {scheme!r}",
-                fix="give a local path",
-            )
+    if not isinstance(parts, list | tuple):
+        return _with_path(flag_of(model, name), parts, is_path=Path in kinds)
+    if not any(scheme_of(Path(part) if Path in kinds else part) for part in parts):
+        return value
+    return [_with_path(flag_of(model, name), part, is_path=Path in kinds) for part in parts]
+
+
+def _with_path(flag: str, value: object, *, is_path: bool) -> object:
+    found = Path(value) if is_path and isinstance(value, str) else value
+    scheme = scheme_of(found)
+    if scheme is None or not isinstance(found, str | Path):
+        return value
+    if isinstance(found, str) and not found.lower().startswith(f"{scheme}:"):
+        kind, _, url = found.partition(":")
+        if kind == STORED:  # a data set, whose address is recorded
+            local_path(url, flag)
+            return value
+        raise UsageError(
+            f"{flag} {kind}:…",
+            expected=f"an address after {STORED}: only",
+            got=f"one after {kind}:",
+            fix="copy the files here",
+        )
+    path = local_path(found, flag)
+    return path if is_path else str(path)
 
 
 def _kinds(annotation: Any) -> set[Any]:  # noqa: ANN401 (any annotation)

@@ -13,6 +13,7 @@ from ectool.artifacts.raw_rows import ChunkError
 from ectool.artifacts.schema import check_finite, spec_of
 from ectool.artifacts.store import RowReader, Store
 from ectool.errors import InputError, IntegrityError
+from ectool.remote.reading import distrust
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Values = np.ndarray[Any, Any]
@@ -130,6 +131,7 @@ class Content:
             raise self._damaged(name, number, str(error)) from error
 
     def _damaged(self, name: str, number: int, detail: str) -> IntegrityError:
+        distrust(self.path)
         return unlike(
             self.path,
             f"shard {number}" + (f" of `{name}`" if name else ""),

@@ -12,6 +12,9 @@ from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
 from ectool.artifacts.partial import partial_folder
 from ectool.errors import InputError, IntegrityError
+from ectool.remote import outputs
+from ectool.remote.reading import look
+from ectool.remote.writing import Identity, Upload
 
 
 class PartialFolder:
@@ -24,6 +27,7 @@ class PartialFolder:
         self.store = self.scratch / "store"
         self.versions: dict[str, str] = {}
         self.other_versions = ""
+        self.upload: Upload | None = None
 
     def begin(self) -> None:
         """Record the installed versions; describe those at the beginning if they differ."""
@@ -36,11 +40,18 @@ class PartialFolder:
         """Return whether an earlier process left intermediate results."""
         return any(path.is_dir() for path in self.scratch.iterdir())
 
+    def save(self, state: Path) -> None:
+        """Keep a folder of intermediate results, of which the last one is enough to go on."""
+        if self.upload is not None:
+            self.upload.save(self.scratch, state.name)
+
     def publish(self) -> Path:
         """Write the manifest over the store's files, flush and rename."""
         machine = versions.recorded_machine(self.scratch)
-        seal(self.store, self.recipe, made_with=self.versions, machine=machine)
+        manifest = seal(self.store, self.recipe, made_with=self.versions, machine=machine)
         files.publish(self.store, self.output)
+        if self.upload is not None:
+            self.upload.publish(Identity(manifest.kind, manifest.key, manifest.id))
         files.remove(self.scratch)
         return self.output
 
@@ -49,7 +60,10 @@ class PartialFolder:
 def building(output: Path, recipe: Recipe) -> Iterator[PartialFolder]:
     """Hold the lock of an unfinished folder artifact; its files stay if the block fails."""
     partial = PartialFolder(output, recipe)
-    with files.exclusive(partial.scratch, output):
+    with files.exclusive(partial.scratch, output), outputs.uploading(output, recipe.key) as upload:
+        partial.upload = upload
+        if upload is not None:
+            upload.restore(partial.scratch)
         partial.begin()
         yield partial
 
@@ -90,12 +104,19 @@ def seal(
     return manifest
 
 
+def upload(folder: Path, manifest: Manifest) -> None:
+    """Write the files of a sealed folder to its address, if it has one."""
+    identity = Identity(manifest.kind, manifest.key, manifest.id)
+    outputs.publish(folder, identity, {*manifest.files, FILE_NAME})
+
+
 def open_folder(path: Path, kind: str | None) -> Manifest:
     """Return the manifest of a finished folder artifact of a kind, or of any kind if None.
 
     Raises:
         InputError: It is missing, unfinished, or of another kind.
     """
+    look(path)
     file = path / FILE_NAME
     if not file.exists():
         raise InputError(

@@ -9,7 +9,7 @@ the same command finds the same key and continues after the finished shards.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,9 @@ from ectool.artifacts.own import restore_own, save_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import InputError, IntegrityError
+from ectool.remote.outputs import uploading
+from ectool.remote.reading import look
+from ectool.remote.writing import Identity, Upload
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
@@ -33,6 +36,7 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
     Raises:
         OutputExistsError: Another output exists and `force` is off.
     """
+    look(output)
     if not output.exists():
         return False
     manifest = read_manifest(output)
@@ -71,6 +75,7 @@ class PartialArtifact:
         self.own = self.folder / "own"
         self.versions: dict[str, str] = {}
         self.other_versions = ""
+        self.upload: Upload | None = None
 
     def begin(self, before: Mapping[str, str]) -> str:
         """Record the installed versions; describe those at the beginning if they differ.
@@ -126,6 +131,15 @@ class PartialArtifact:
             findings=findings,
         )
         files.write_atomic(self._marker(number), shard.model_dump_json().encode())
+        if self.upload is not None:
+            self.upload.shard(number, self.folder, self._files(number, arrays))
+
+    def _files(self, number: int, names: Iterable[str]) -> list[str]:
+        """Return the files of a shard: its chunks, its marker, and those that describe all."""
+        found = [*zarr_store.files_of(self.store, names, number), self._marker(number)]
+        notes = [self.folder / name for name in sorted(files.NOTES - {files.LOCK_FILE})]
+        found += [path for path in notes if path.exists()]
+        return [path.relative_to(self.folder).as_posix() for path in found]
 
     def record_findings(self, findings: Mapping[str, float]) -> None:
         """Record findings of the whole that are known before the shards; `publish` adds them."""
@@ -158,6 +172,8 @@ class PartialArtifact:
         made = self._finished(manifest)
         restore_own(self.own, made)
         files.publish(made, self.output)
+        if self.upload is not None:
+            self.upload.publish(Identity(manifest.kind, manifest.key, manifest.id))
         files.remove(self.folder)
         return self.output
 
@@ -236,8 +252,11 @@ def growing(
             fix="check the input",
         )
     partial = PartialArtifact(output, recipe, length, shard_size, attributes)
-    with files.exclusive(partial.folder, output):
+    with files.exclusive(partial.folder, output), uploading(output, recipe.key) as upload:
+        partial.upload = upload
         files.make_folder(partial.folder / "shards")
+        if upload is not None:
+            upload.restore(partial.folder)
         zarr_store.remove_unfinished(partial.store)
         partial.other_versions = partial.begin(begun_with)
         yield partial

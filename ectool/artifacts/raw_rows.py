@@ -18,6 +18,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec
 
 from ectool.artifacts.hashing import array_header
 from ectool.artifacts.schema import ArraySpec
+from ectool.remote.reading import need
 
 CHECKSUM_BYTES = 4
 _PIECE = 2**24
@@ -109,10 +110,10 @@ class RawRows:
     def _chunk(self, number: int) -> Iterator[int]:
         """Open a chunk's file."""
         key = self.array.metadata.encode_chunk_key((number, *(0,) * (self.array.ndim - 1)))
-        try:
-            file = os.open(self.folder / key, os.O_RDONLY)
-        except FileNotFoundError:
-            raise ChunkError(number, "is missing") from None
+        path = self.folder / key
+        if not (path.exists() or need(path)):
+            raise ChunkError(number, "is missing")
+        file = os.open(path, os.O_RDONLY)
         try:
             yield file
         finally:

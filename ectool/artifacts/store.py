@@ -12,6 +12,7 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest
 from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import ArrayInfo, ArraySpec
 from ectool.errors import InputError
+from ectool.remote.reading import look
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 ZARR_SUFFIX = ".zarr"
@@ -61,6 +62,7 @@ def open_store(path: Path) -> Store:
     Raises:
         InputError: The path does not exist, or is neither Zarr nor HDF5.
     """
+    look(path)
     if not path.exists():
         raise InputError(
             str(path), expected="an artifact", got="no such file", fix="run the stage that makes it"
@@ -103,6 +105,7 @@ def read_manifest(path: Path) -> Manifest | None:
     Raises:
         InputError: The manifest cannot be read.
     """
+    look(path)
     if path.is_dir():
         file = path / FILE_NAME
         return parse_manifest(file.read_bytes(), file) if file.exists() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
 from ectool.errors import InputError
+from ectool.remote.reading import need
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
 """The default zstd has no checksum; crc32c detects damaged chunks."""
@@ -94,7 +95,8 @@ class ZarrStore:
         rows, others = array.chunks[0], (0,) * (array.ndim - 1)
         for number in range(start // rows, -(-stop // rows)):
             key = array.metadata.encode_chunk_key((number, *others))
-            if not (self.path / name / key).exists():
+            file = self.path / name / key
+            if not (file.exists() or need(file)):
                 raise FileNotFoundError(f"no chunk {key}")
 
     def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RawRows | None:
@@ -174,6 +176,17 @@ def remove_unfinished(path: Path) -> None:
     """Remove temporary files of a killed process: zarr writes them first, then renames them."""
     for leftover in path.rglob("*.partial"):
         leftover.unlink()
+
+
+def files_of(path: Path, names: Iterable[str], number: int) -> list[Path]:
+    """Return the files that hold a row of chunks of arrays, and those that describe the arrays."""
+    found = {path / "zarr.json"}
+    for name in names:
+        folder = path / name
+        found |= {one / "zarr.json" for one in (folder, *folder.parents) if path in one.parents}
+        found |= {one for one in (folder / "c" / str(number)).rglob("*") if one.is_file()}
+        found |= {one for one in (folder / "c" / str(number),) if one.is_file()}
+    return sorted(found)
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> None:

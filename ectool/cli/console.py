@@ -24,6 +24,7 @@ from rich.text import Text
 from ectool.cli.lines import Lines
 from ectool.cli.streams import ClosedPipeError
 from ectool.types import SILENT, Advance
+from ectool.urls import shown
 
 
 class Tolerant:
@@ -135,7 +136,7 @@ class ConsoleReporter:
             self._line(message)
 
     def _line(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(shown(text), markup=False)
 
 
 def print_error(message: str) -> None:

@@ -27,6 +27,7 @@ from ectool.distributed.launch import RanksNeededError, launch
 from ectool.errors import EctoolError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
+from ectool.urls import shown
 
 EXIT_INTERRUPT = 130
 EXIT_CLOSED_PIPE = 141
@@ -95,6 +96,7 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
             if (found := error.result) is not None and (as_json or not error.only_json):
                 ranks.write(told(found, reporter, as_json=as_json, table=command.table))
             raise
+        importlib.import_module("ectool.remote.commands").finish(options, result)
         return told(result, reporter, as_json=as_json, table=table)
 
 
@@ -210,5 +212,5 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
         return EXIT_INTERRUPT
     fault = fault_of(error, arguments)
     if ranks.prints_error(fault):
-        print_error(str(fault))
+        print_error(shown(str(fault)))
     return fault.exit_code

@@ -14,6 +14,7 @@ from ectool.distributed.world import world
 from ectool.errors import EctoolError, UsageError
 from ectool.options import Options
 from ectool.types import SILENT, Advance, Reporter
+from ectool.urls import shown
 
 
 def check(name: str, options: Options, *, is_dry: bool) -> None:
@@ -52,7 +53,12 @@ def write(data: bytes) -> None:
         MachineError: Stdout is closed or full.
     """
     if world().is_first:
-        streams.write(data)
+        streams.write(_public(data))
+
+
+def _public(data: bytes) -> bytes:
+    """Return the bytes for stdout, with addresses in place of their paths here."""
+    return shown(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def prints_error(error: EctoolError) -> bool:

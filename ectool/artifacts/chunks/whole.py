@@ -18,6 +18,7 @@ from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
 from ectool.artifacts.schema import as_text
+from ectool.remote.reading import need
 
 Values = np.ndarray[Any, Any]
 CHECKSUM_BYTES = 4
@@ -98,10 +99,10 @@ class Chunks:
             temporary.replace(file)
 
     def _bytes(self, number: int) -> bytes:
-        try:
-            return (self.folder / self._key(number)).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"no chunk {self._key(number)}") from None
+        file = self.folder / self._key(number)
+        if not (file.exists() or need(file)):
+            raise FileNotFoundError(f"no chunk {self._key(number)}")
+        return file.read_bytes()
 
     def _key(self, number: int) -> str:
         return "/".join(("c", str(number), *("0",) * (len(self.shape) - 1)))

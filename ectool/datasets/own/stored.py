@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from ectool import urls
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.datasets.base import (
@@ -24,6 +25,7 @@ from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.views import boxes_of
 from ectool.errors import AbsentError, InputError, IntegrityError
+from ectool.remote.reading import look
 from ectool.types import Unnamed
 
 KINDS = ("pictures", "samples")
@@ -104,10 +106,11 @@ def _as_bytes(images: UInt8[np.ndarray, "b ..."] | UInt16[np.ndarray, "b ..."]) 
 
 
 def _find(request: DataRequest) -> Path:
-    path = Path(request.path).expanduser()
-    if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES) or not request.path:
-        return path
-    return path / f"{request.split}{ZARR_SUFFIX}"
+    path = urls.place(Path(), request.path).expanduser()
+    if path.suffix not in (ZARR_SUFFIX, *HDF5_SUFFIXES) and request.path:
+        path = path / f"{request.split}{ZARR_SUFFIX}"
+    look(path)
+    return path
 
 
 def _check(artifact: Artifact, split: str) -> None:

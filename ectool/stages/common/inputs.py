@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ectool import urls
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import DataSource, Parent
 from ectool.config import DataOptions, ViewOptions
@@ -130,9 +131,20 @@ def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSourc
 
 
 def parent_of(role: str, path: Path, kind: str, id: str, output: Path) -> Parent:
-    """Describe an input for the manifest; its path is relative to the folder of the output."""
-    relative = os.path.relpath(path.absolute(), output.absolute().parent)
-    return Parent(role=role, kind=kind, id=id, path=Path(relative).as_posix())
+    """Describe an input for the manifest."""
+    return Parent(role=role, kind=kind, id=id, path=hint_of(path, output))
+
+
+def hint_of(path: Path, output: Path) -> str:
+    """Return how the manifest of an output names an input.
+
+    An address; or a path, which is relative to the folder of the output if both are here.
+    """
+    if (url := urls.url_of(path)) is not None:
+        return url
+    if urls.url_of(output) is not None:
+        return path.absolute().as_posix()
+    return Path(os.path.relpath(path.absolute(), output.absolute().parent)).as_posix()
 
 
 def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:

@@ -13,8 +13,10 @@ from pathlib import Path
 from ectool.artifacts.differences import WITHOUT, described, in_the_way
 from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import DeviceOptions, ModelOptions, TrainConfig
+from ectool.distributed.world import world
 from ectool.errors import InputError
 from ectool.options import Options, Role, flag_of, role_of
+from ectool.remote.commands import prepare
 from ectool.stages.common.devices import AUTO, CPU, check_device
 from ectool.stages.common.found_models import check_model
 from ectool.stages.common.zero_shot import with_configuration
@@ -31,6 +33,7 @@ def check_early(options: Options) -> None:
         UsageError: A suffix, the model or the device cannot be used.
         OutputExistsError: The output exists, was made with other options, and `force` is off.
     """
+    prepare(options, is_alone=world().is_alone)
     for name, path in _paths(options, "input"):
         _check_input(f"{name} {path}", path)
     outputs = [*_paths(options, "output"), *_paths(options, "arrays")]

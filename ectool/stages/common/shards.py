@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from ectool import urls
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
 from ectool.artifacts.schema import Arrays
@@ -97,7 +98,7 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
 def note_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
     """Report inputs that were made with other versions of libraries that can change results."""
     for parent in recipe.parents:
-        place = output.absolute().parent / parent.path
+        place = urls.place(output.absolute().parent, parent.path)
         with suppress(InputError, IntegrityError):  # the stage reports it when it reads the input
             found = read_manifest(place)
             if found is not None and (others := described(found.versions)):

@@ -177,7 +177,8 @@ def _write_results(
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     files.write_atomic(output / RESULTS_FILE, text.encode())
     length = len(subject.original.sample_ids)
-    folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # not a report
+    manifest = folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # not a report
+    folder.upload(output, manifest)
     return results
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
+from ectool import urls
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
@@ -14,7 +14,10 @@ from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
+from ectool.remote import outputs
+from ectool.remote.writing import Identity
 from ectool.stages.common.found_models import CODE
+from ectool.stages.common.inputs import hint_of
 from ectool.stages.common.outcomes import outcome_of
 from ectool.types import SILENT, Outcome, Reporter
 
@@ -53,6 +56,8 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         if config.force and target.exists():
             files.move_aside(target, "replaced")
         files.publish(made, target)
+        key = manifest.key if manifest else ""
+        outputs.publish(target, Identity(artifact.kind, key, artifact.id))
         files.remove(scratch)
     return outcome_of(target, is_new=True)
 
@@ -88,13 +93,11 @@ def _contents(target: Path, artifact: Artifact) -> str:
 
 def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:
     """Return the manifest with paths of parents relative to the folder of the target."""
-    old, new = source.absolute().parent, target.absolute().parent
+    old = source.absolute().parent
     parents = tuple(
         parent
         if parent.kind == CODE
-        else parent.model_copy(
-            update={"path": Path(os.path.relpath(old / parent.path, new)).as_posix()}
-        )
+        else parent.model_copy(update={"path": hint_of(urls.place(old, parent.path), target)})
         for parent in manifest.recipe.parents
     )
     recipe = manifest.recipe.model_copy(update={"parents": parents})

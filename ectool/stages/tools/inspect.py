@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ectool import urls
 from ectool.artifacts import folder, versions
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
+from ectool.remote.reading import look
 from ectool.stages.common.code import code_digest
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.inputs import split_name
@@ -92,7 +94,7 @@ def provenance(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
         if parent.id in seen:
             continue
         seen.add(parent.id)
-        where = child.absolute().parent / parent.path
+        where = urls.place(child.absolute().parent, parent.path)
         state, found = _state(parent, where)
         chain.append(_ancestor(parent, where, state, found))
         if found is not None:
@@ -104,9 +106,10 @@ def _state(parent: Parent, where: Path) -> tuple[str, Manifest | None]:
     """Return the state of a parent, and its manifest if it exists."""
     if parent.kind == CODE:
         return _state_of_code(parent), None
-    if not where.exists():
-        return "missing", None
     try:
+        look(where)
+        if not where.exists():
+            return "missing", None
         found = read_manifest(where)
     except (InputError, IntegrityError):
         return "changed", None

@@ -116,6 +116,7 @@ def train(
             if epoch + 1 < until and is_first:
                 trainer.save(_checkpoint(partial, epoch + 1))
                 files.remove(_checkpoint(partial, epoch))
+                partial.save(_checkpoint(partial, epoch + 1))
     if is_first:
         trainer.save(partial.store)
     log.record(_measures(trainer.history, schedule, feed))

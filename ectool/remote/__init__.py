@@ -1,0 +1,1 @@
+"""Artifacts in object stores: read on demand, written under a unique prefix, published last."""

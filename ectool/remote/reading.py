@@ -1,0 +1,255 @@
+"""Remote artifacts as local folders whose large files come when they are read.
+
+Looking at a path in the mirror asks the store once what is there: a published artifact, whose
+small files are then written; a single object; or objects of other programs below a prefix.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from secrets import token_hex
+
+from ectool import urls
+from ectool.errors import IntegrityError
+from ectool.remote import index, objects, session
+from ectool.remote.index import Index, Span
+
+WHOLE = 2**25
+"""Objects of at most so many bytes are read as a whole."""
+KEPT = 2**30
+"""Copies of artifacts of at most so many bytes stay for later processes."""
+AHEAD = 4
+"""Number of spans of an array that are read at the same time."""
+EVALUATION, ZARR = "evaluation", "zarr.json"
+PARTIAL, LOCK, SHARD, FILES = ".partial-", ".lock", ".shard", ".files"
+
+
+class Mirrored:
+    """A published artifact and its folder here.
+
+    Args:
+        url: Its address.
+        found: Its pointer.
+        folder: The folder, of which files may be missing.
+    """
+
+    def __init__(self, url: str, found: Index, folder: Path) -> None:
+        self.url = url
+        self.index = found
+        self.folder = folder
+        self.spans = {n: place for n, place in found.files.items() if isinstance(place, Span)}
+        self._sizes = found.sizes()
+        self._mates: dict[str, list[str]] = {}
+        for name, place in self.spans.items():
+            self._mates.setdefault(place.name, []).append(name)
+        self._names = list(self.spans)
+        self._position = {name: position for position, name in enumerate(self._names)}
+        self._lock = threading.Lock()
+
+    def fetch(self, name: str) -> bool:
+        """Read a missing file, and others that come with it; tell whether it is there.
+
+        Raises:
+            IntegrityError: Its object is missing or too short.
+        """
+        if name not in self.spans:
+            return False
+        with self._lock:
+            if not (self.folder / name).exists():
+                self._fetch(name)
+        return True
+
+    def _fetch(self, name: str) -> None:
+        source = self.spans[name].name
+        mates = self._mates[source]
+        if len(mates) == 1 and self._sizes[source] > WHOLE:
+            self._download(source, name)
+        elif self._sizes[source] <= WHOLE:
+            url = self._url(source)
+            data = _complete(url, objects.read(url), self._sizes[source])
+            for mate in mates:
+                _, start, size = self.spans[mate]
+                store(self.folder / mate, data[start : start + size])
+        else:
+            self._read_spans(self._following(name))
+
+    def _url(self, source: str) -> str:
+        return f"{self.index.base}/{source}"
+
+    def _download(self, source: str, name: str) -> None:
+        """Copy an object that is one file."""
+        place = self.folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(place)
+        try:
+            objects.download(self._url(source), temporary)
+        except FileNotFoundError:
+            _complete(self._url(source), None, 0)
+        temporary.replace(place)
+
+    def _read_spans(self, names: list[str]) -> None:
+        """Read files that are parts of large objects, at the same time."""
+        places = [self.spans[name] for name in names]
+        try:
+            found = objects.read_spans(
+                [(self._url(source), start, start + size) for source, start, size in places]
+            )
+        except FileNotFoundError:
+            _complete(self._url(places[0].name), None, 0)
+        for name, data, place in zip(names, found, places, strict=True):
+            store(self.folder / name, _complete(self._url(place.name), data, place.size))
+
+    def _following(self, name: str) -> list[str]:
+        """Return a file and the missing ones after it of the same array, a few."""
+        array, position = name.split("/")[0], self._position[name]
+        later = self._names[position : position + AHEAD]
+        return [n for n in later if n.split("/")[0] == array and not (self.folder / n).exists()]
+
+    def forget(self) -> None:
+        """Remove the copies of all large files."""
+        with self._lock:
+            for name in self.spans:
+                (self.folder / name).unlink(missing_ok=True)
+
+
+def _complete(url: str, data: bytes | None, size: int) -> bytes:
+    """Return the bytes of an object.
+
+    Raises:
+        IntegrityError: It is missing or too short.
+    """
+    if data is not None and len(data) >= size:
+        return data
+    raise IntegrityError(
+        url,
+        expected="the object that was written",
+        got="no object" if data is None else f"one of {len(data)} bytes",
+        fix="run the stage that made it again with --resume",
+    )
+
+
+_mirrored: dict[Path, Mirrored] = {}
+_looked: set[Path] = set()
+_fresh: set[Path] = set()
+_copies: dict[Path, tuple[int, int]] = {}
+"""State of the copies of objects that are no artifacts of ectool."""
+
+
+def fresh(path: Path) -> None:
+    """Read the artifact at a path without copies that earlier processes left."""
+    _fresh.add(path)
+
+
+def look(path: Path) -> None:
+    """Ask the store once what is at a path of the mirror; do nothing for other paths.
+
+    Raises:
+        InputError: The store refuses, or does not answer.
+    """
+    url = urls.url_of(path)
+    if url is None or path.exists() or _looked & {path, *path.parents}:
+        return
+    session.begin()
+    _looked.add(path)
+    data = objects.read(f"{url}/{index.NAME}")
+    if data is not None:
+        found = index.parse(data, url)
+        mirror(url, found, path)
+        if found.kind == EVALUATION:  # its parts are artifacts
+            _look_below(url, path)
+    elif objects.size(url) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        objects.download(url, path)
+        _copies[path] = _state(path)
+    else:
+        _look_below(url, path)
+
+
+def published(path: Path) -> Mirrored | None:
+    """Return the published artifact that was found at a path."""
+    return _mirrored.get(path)
+
+
+def mirror(url: str, found: Index, path: Path) -> None:
+    """Make the folder of a published artifact, with its small files."""
+    folder = path
+    is_small = sum(found.sizes().values()) <= KEPT
+    if found.kind != EVALUATION and is_small and path not in _fresh:
+        folder = session.kept(f"{found.id[:32]}-{found.generation[:24]}") / path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(folder)
+    mirrored = _mirrored[path] = Mirrored(url, found, folder)
+    for name, text in found.files.items():
+        if isinstance(text, str):
+            store(folder / name, text.encode())
+    if ZARR not in found.files:  # of a model, all files are read
+        for name in mirrored.spans:
+            mirrored.fetch(name)
+
+
+def distrust(path: Path) -> None:
+    """Remove the copies of an artifact that does not match its digests."""
+    if path in _mirrored:
+        _mirrored[path].forget()
+
+
+def _look_below(url: str, path: Path) -> None:
+    """Look at everything below an address: artifacts, and objects of other programs."""
+    sizes = objects.sizes(url)
+    nested = {name.removesuffix(f"/{index.NAME}") for name in sizes if _is_pointer(name)}
+    for name in sorted(nested):
+        place = path / name
+        if not any(str(parent) in nested for parent in Path(name).parents):
+            data = objects.read(f"{url}/{name}/{index.NAME}")
+            if data is not None:
+                mirror(f"{url}/{name}", index.parse(data, f"{url}/{name}"), place)
+    plain = [name for name in sizes if not _is_part(name, nested)]
+    for own, data in objects.read_all([f"{url}/{name}" for name in plain]).items():
+        place = path / own.removeprefix(f"{url}/")
+        store(place, data)
+        _copies[place] = _state(place)
+
+
+def _is_pointer(name: str) -> bool:
+    return name.endswith(f"/{index.NAME}")
+
+
+def _is_part(name: str, nested: set[str]) -> bool:
+    """Return whether an object belongs to an artifact, to an unfinished one, or to a lock."""
+    folders = [str(parent) for parent in Path(name).parents]
+    is_unfinished = any(PARTIAL in part for part in Path(name).parts)
+    is_own = name == index.NAME or name.endswith((LOCK, SHARD, FILES))
+    return is_own or is_unfinished or bool(nested.intersection(folders))
+
+
+def is_copy(file: Path) -> bool:
+    """Return whether a file is the unchanged copy of an object."""
+    return _copies.get(file) == _state(file)
+
+
+def _state(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def need(file: Path) -> bool:
+    """Read a missing file of a remote artifact; tell whether it is there."""
+    if urls.url_of(file) is None:
+        return False
+    for folder in file.parents:
+        if folder in _mirrored:
+            return _mirrored[folder].fetch(file.relative_to(folder).as_posix())
+    return False
+
+
+def store(path: Path, data: bytes) -> None:
+    """Write a file that is never seen incomplete, also not by another process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{token_hex(4)}.tmp")
