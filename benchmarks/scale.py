@@ -196,6 +196,8 @@ def measure_part(part: str, folder: Path) -> Measured:
 def join(folder: Path) -> None:
     """Open the inputs of a training: data, weights and samples, joined on the sample id."""
     from ectool.config import TrainConfig
+    from ectool.distributed.group import Group
+    from ectool.distributed.world import World
     from ectool.stages.train.feed import perturbed_images
     from ectool.stages.train.inputs import open_inputs
 
@@ -205,7 +207,7 @@ def join(folder: Path) -> None:
     inputs = open_inputs(config, None)
     assert inputs.samples is not None
     assert inputs.values is not None
-    perturbed_images(inputs.samples, inputs.dataset, folder)
+    perturbed_images(inputs.samples, inputs.dataset, folder, Group(World()))
 
 
 def table(folder: Path) -> None:

@@ -32,6 +32,8 @@ class ArraySpec:
         finite: Whether NaN and infinity are refused.
         negative: Whether numbers below zero are accepted.
         raw: Whether Zarr stores it uncompressed, so that single rows can be read.
+        by_row: Whether Zarr compresses its rows one by one, so that single rows can be read.
+        unless: Another array; an artifact that has it may lack this one.
     """
 
     kinds: str
@@ -40,6 +42,8 @@ class ArraySpec:
     finite: bool = True
     negative: bool = True
     raw: bool = False
+    by_row: bool = False
+    unless: str = ""
 
     def dims_of(self, ndim: int) -> tuple[str, ...] | None:
         """Return the names of the dimensions of an array, or None if their number is not valid."""
@@ -68,7 +72,8 @@ SCHEMAS: Mapping[str, Mapping[str, ArraySpec]] = {
     "samples": {
         "sample_id": ID,
         "label": LABEL,
-        "image": ArraySpec("u", (SAMPLE, *IMAGES), raw=True),
+        "image": ArraySpec("u", (SAMPLE, *IMAGES), raw=True, unless="difference"),
+        "difference": ArraySpec("u", (SAMPLE, "byte"), required=False, by_row=True),
         "background": ArraySpec("b", (SAMPLE, "height", "width")),
         "logits_clean": LOGITS,
         "logits_adversarial": LOGITS,
@@ -202,7 +207,7 @@ def check(schema: str, found: Mapping[str, ArrayInfo], where: str) -> None:
     """
     lengths: dict[str, tuple[int, str]] = {}
     for name, spec in SCHEMAS[schema].items():
-        if spec.required and "*" not in name and name not in found:
+        if spec.required and "*" not in name and not {name, spec.unless} & found.keys():
             raise InputError(
                 f"{where}: {name}",
                 expected=f"the array `{name}` of a {schema} artifact",

@@ -13,10 +13,12 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore
 
+from ectool.artifacts.chunks.single_rows import SingleRows
 from ectool.artifacts.chunks.whole import Chunks
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
+from ectool.artifacts.store import RowReader
 from ectool.errors import InputError
 from ectool.remote.reading import need
 
@@ -30,7 +32,7 @@ class ZarrStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._is_ours = (path / FILE_NAME).exists()
-        self._known: dict[str, Chunks | None] = {}
+        self._known: dict[str, Chunks | SingleRows | None] = {}
         with _refusing(path):
             # Consolidated metadata may be older than the arrays, and save no time here.
             self._group = zarr.open_group(
@@ -84,10 +86,11 @@ class ZarrStore:
         values = np.asarray(array[start:stop] if array.ndim else array[...])
         return as_text(values) if kind_of(values.dtype) == "T" else native(values)
 
-    def _chunks(self, name: str) -> Chunks | None:
+    def _chunks(self, name: str) -> Chunks | SingleRows | None:
         """Return the chunks of an array in the form that this package writes."""
         if name not in self._known:
-            self._known[name] = Chunks.of(self.path / name)
+            whole = Chunks.of(self.path / name)
+            self._known[name] = whole or SingleRows.of(self.path, name)
         return self._known[name]
 
     def _check_chunks(self, name: str, array: zarr.Array[Any], start: int, stop: int) -> None:
@@ -99,10 +102,13 @@ class ZarrStore:
             if not (file.exists() or need(file)):
                 raise FileNotFoundError(f"no chunk {key}")
 
-    def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RawRows | None:
-        """Return a reader of single rows, or None if the array is not stored raw."""
+    def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> RowReader | None:
+        """Return a reader of single rows, or None if they cannot be read without others."""
         array = self._arrays[name]
-        shards_are_chunks = seals is None or len(seals) == -(-array.shape[0] // array.chunks[0])
+        rows = (array.shards or array.chunks)[0]
+        shards_are_chunks = seals is None or len(seals) == -(-array.shape[0] // rows)
+        if spec is not None and spec.by_row and shards_are_chunks:
+            return SingleRows.of(self.path, name, seals)
         if not (is_raw(array, spec) and shards_are_chunks):
             return None
         return RawRows(self.path, name, array, seals)
@@ -209,7 +215,7 @@ def create_array(
 ) -> None:
     """Create an array with rows of the type and shape of `sample`, in chunks of `rows` rows.
 
-    A chunk is a whole shard, so that no two writers ever touch one file.
+    A file is a whole shard, so that no two writers ever touch one file.
     """
     text = sample.dtype.kind in "TUO"
     shape, chunk = (length, *sample.shape[1:]), (min(rows, length), *sample.shape[1:])
@@ -219,11 +225,13 @@ def create_array(
     if "/" in name:
         # First, so that a killed process leaves no array that no group lists.
         root.require_group(name.rpartition("/")[0])
+    sides = tuple(max(side, 1) for side in chunk)
     root.create_array(
         name,
         shape=shape,
         dtype="string" if text else sample.dtype,
-        chunks=tuple(max(side, 1) for side in chunk),
+        chunks=(1, *sides[1:]) if spec.by_row else sides,
+        shards=sides if spec.by_row else None,
         compressors=CODECS[-1:] if spec.raw else CODECS,
         dimension_names=spec.dims_of(sample.ndim),
         fill_value="" if text else 0,

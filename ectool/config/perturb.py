@@ -27,6 +27,8 @@ Attack = Literal["fgsm", "pgd", "mim", "apgd", "noise", "blur", "fill", "swap", 
 
 MASK = "mask"
 """Panel of the help."""
+IMAGES, DIFFERENCES = "images", "differences"
+"""Values of `--store`."""
 ROUNDING = 2e-7
 """Added to a share of eps, so that float32 does not round 7/10 of 10 levels to less than 7."""
 _BOUNDED = frozenset({"norm", "eps", "object_eps"})
@@ -128,6 +130,12 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, Dev
         0, "Pixels over which eps increases from 0 at the object's edge.", ge=0, panel=MASK
     )
     seed: int = option(0, "Seed of random starts, target classes, noise and other images.", ge=0)
+    store: Literal["images", "differences"] = option(
+        IMAGES,
+        "Perturbed images as they are, or as differences to the images of the data set: a fifth of "
+        "the size, and readers need the data set.",
+        panel="output",
+    )
     heatmaps: Path | None = option(
         None,
         "Heatmaps artifact to write in the same pass, equal to that of `explain --samples`.",
@@ -160,6 +168,8 @@ class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, Dev
         for name in ("object_eps", "mask_smooth"):
             if not keyed[name]:
                 del keyed[name]
+        if self.store == IMAGES:
+            del keyed["store"]
         return keyed
 
     @model_validator(mode="after")

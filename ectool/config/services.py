@@ -213,6 +213,11 @@ class ConvertConfig(ForceOptions):
 
     source: Path = argument("Artifact to read (.zarr or .h5).", role="input")
     target: Path = argument("Artifact to write (.zarr or .h5).", role="arrays")
+    store: Literal["images", "differences"] | None = option(
+        None,
+        "Of samples: write perturbed images as they are, or as differences to the images of the "
+        "data set, as `perturb --store`. Default: as in the source.",
+    )
 
 
 class DoctorConfig(Options):

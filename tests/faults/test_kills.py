@@ -18,6 +18,7 @@ SHARDS = 7  # of 32 samples, the last one smaller
 
 OUTPUTS = {
     "perturb": ("adv.zarr", "adv.h5"),
+    "perturb differences": ("differences.zarr", "differences.h5"),
     "explain": ("cams.zarr",),
     "score": ("weights.zarr", "weights.h5"),
     "train": ("model",),
@@ -30,7 +31,10 @@ LONGER = ("perturb longer", "longer.zarr")
 """The same with more steps, so that a signal arrives before the end."""
 CRASHES = 3
 """Number of crashes before the command may finish."""
-CHANGES = {"perturb": 210, "explain": 180, "score": 120, "train": 50, "evaluate": 300}
+CHANGES = {
+    **{"perturb": 210, "perturb differences": 210, "explain": 180, "score": 120, "train": 50},
+    "evaluate": 300,
+}
 """Approximate number of changes of files in an uninterrupted run."""
 
 
@@ -43,6 +47,7 @@ def commands(model, samples, heatmaps, images, tmp_path_factory):
     shape = ("--size", 16, "--device", "cpu")
     return {
         "perturb": [*perturb, "--steps", 1],
+        "perturb differences": [*perturb, "--steps", 1, "--store", "differences"],
         "perturb longer": [*perturb, "--steps", 5],
         "explain": ["explain", "--model", model, "--samples", samples, *SMALL],
         "score": ["score", "--heatmaps", heatmaps, "--shard-size", 32],

@@ -116,7 +116,7 @@ def _find(request: DataRequest) -> Path:
 def _check(artifact: Artifact, split: str) -> None:
     """Check that the artifact has square images of the split."""
     source = artifact.manifest.recipe.source if artifact.manifest else None
-    image = artifact.arrays["image"] if artifact.kind in KINDS else None
+    image = artifact.arrays.get("image") if artifact.kind in KINDS else None
     shape = () if image is None else image.shape
     if source is not None and source.split != split:
         raise InputError(
@@ -124,6 +124,13 @@ def _check(artifact: Artifact, split: str) -> None:
             expected=f"images of the split {split!r}",
             got=f"those of {source.split!r}",
             fix=f"give --split {source.split}, or the artifact of {split!r}",
+        )
+    if image is None and "difference" in artifact.arrays:
+        raise InputError(
+            str(artifact.path),
+            expected="whole images",
+            got="differences to the images of another data set",
+            fix="write whole images with `ectool convert --store images`",
         )
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
         raise InputError(

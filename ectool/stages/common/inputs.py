@@ -152,22 +152,6 @@ def artifact_parent(role: str, artifact: Artifact, output: Path) -> Parent:
     return parent_of(role, artifact.path, artifact.kind, artifact.id, output)
 
 
-def check_images(samples: Artifact, dataset: Dataset, where: str) -> None:
-    """Check that the images of samples can replace those of a data set.
-
-    Raises:
-        InputError: They have another type or size.
-    """
-    found, shape = samples.arrays["image"], (3, *dataset.size)
-    if found.dtype != "uint8" or found.shape[1:] != shape:
-        raise InputError(
-            where,
-            expected=f"uint8 images of shape {shape} as in {dataset.name}",
-            got=f"{found.dtype} of shape {found.shape[1:]}",
-            fix="give samples that were made from the same --data and --size",
-        )
-
-
 def check_same_labels(
     samples: Artifact, dataset: Dataset, rows: tuple[np.ndarray, np.ndarray]
 ) -> None:

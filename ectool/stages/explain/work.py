@@ -12,11 +12,12 @@ from ectool.artifacts.schema import Arrays
 from ectool.config import ExplainConfig
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
+from ectool.datasets.perturbed_images import PerturbedImages
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import in_precision
 from ectool.models.transfer import Column, Columns, pinned
 from ectool.stages.common.batches import Images, LabelledImages, Samples
-from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.stages.common.inputs import check_same_labels, positions
 from ectool.stages.common.loop.tally import Tally
 from ectool.stages.explain.explainer import explainer_of
 from ectool.stages.explain.storage import MapStorage
@@ -52,8 +53,9 @@ class ExplainWork:
         self.tally = Tally()
         self.device = next(model.parameters()).device
         self.ids = list(dataset.sample_ids) if samples is None else samples.sample_ids
+        self.perturbed = None
         if samples is not None:
-            check_images(samples, dataset, f"--samples {samples.path}")
+            self.perturbed = PerturbedImages(samples, dataset, f"--samples {samples.path}")
         fix = "give the --data and --split of the samples"
         where = f"{dataset.name} for {config.samples}"
         if config.targets == "label":
@@ -66,18 +68,14 @@ class ExplainWork:
     def load(self, rows: Indices) -> ExplainBatch:
         """Read the clean images by sample id, and the perturbed images."""
         data_rows = self.data_rows[rows]
+        clean = self.dataset.images(data_rows)
+        perturbed = None if self.perturbed is None else self.perturbed(rows, lambda: clean)
         return ExplainBatch(
             sample_ids=[self.ids[row] for row in rows],
             labels=self.dataset.labels[data_rows],
-            clean=pinned(self.dataset.images(data_rows), self.device),
-            adversarial=self._adversarial(rows),
+            clean=pinned(clean, self.device),
+            adversarial=None if perturbed is None else pinned(perturbed, self.device),
         )
-
-    def _adversarial(self, rows: Indices) -> Images | None:
-        if self.samples is None:
-            return None
-        images: Images = self.samples.read("image", int(rows[0]), int(rows[-1]) + 1)
-        return pinned(images, self.device)
 
     def compute(self, batch: ExplainBatch) -> Columns:
         """Explain the clean images, and the perturbed images for the same classes."""

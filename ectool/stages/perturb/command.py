@@ -11,6 +11,7 @@ from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
 from ectool.datasets.labels import check_labelled
+from ectool.datasets.perturbed_images import sample_attributes
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
@@ -139,7 +140,7 @@ def _compute(
     from ectool.stages.perturb.work import PerturbWork
 
     device, config = pick_device(config), sized(config, dataset.size)
-    length, attributes = len(dataset.sample_ids), {"classes": list(dataset.classes)}
+    length, attributes = len(dataset.sample_ids), sample_attributes(dataset, config.store)
     size = config.shard_size
     with (
         loaded_model(reference, config, device, dataset, config.data, reporter) as model,

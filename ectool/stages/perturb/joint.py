@@ -21,6 +21,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
+from ectool.datasets.perturbed_images import sample_attributes
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, parent_of
 from ectool.stages.common.loop.batch_size import sized
@@ -85,7 +86,7 @@ class JointPass:
 
         dataset = self.inputs.dataset
         config = sized(self.config, dataset.size)
-        attributes = {"classes": list(dataset.classes)}
+        attributes = sample_attributes(dataset, config.store)
         reference, device = self.inputs.reference, pick_device(config)
         with (
             loaded_model(reference, config, device, dataset, config.data, reporter) as model,

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.chunks.image_differences import encode
 from ectool.artifacts.schema import Arrays
 from ectool.attacks.ball import levels
 from ectool.attacks.masks import BACKGROUND_RULES, dilate, intersect, smooth, soften, split
 from ectool.attacks.random_start import other_rows
 from ectool.attacks.replacement import without_object
 from ectool.config import PerturbConfig
+from ectool.config.perturb import IMAGES
 from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
+from ectool.datasets.perturbed_images import DIFFERENCE, IMAGE, PerturbedImages
 from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
@@ -29,7 +32,7 @@ from ectool.scores.summary import is_misclassified
 from ectool.stages.common.batches import AttackBatch, Images, LabelledImages
 from ectool.stages.common.constant_maps import FINDING
 from ectool.stages.common.huge_logits import huge_logits
-from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.stages.common.inputs import check_same_labels, positions
 from ectool.stages.common.layout import MISCLASSIFIED, NO_GRADIENT, UNMOVED
 from ectool.stages.common.loop.tally import Tally
 from ectool.stages.explain.explainer import explainer_of
@@ -65,17 +68,20 @@ class PerturbWork:
         self.width = self.images.width
         stepped = in_precision(model, config.decided_precision)
         self.attacker = Attacker(config, stepped, model, self.width)
+        self.starts = None if initial is None else self._starts(initial)
         self.start_rows = None if initial is None else self._rows_of(initial)
         self.tally = Tally()
 
     def _rows_of(self, initial: Artifact) -> Indices:
-        """Return the row of each sample in the earlier round, after checking its images."""
+        """Return the row of each sample in the earlier round, after checking its labels."""
         where = f"--init {initial.path}"
-        check_images(initial, self.dataset, where)
         fix = "give samples of the same data and split"
         rows = positions(list(self.dataset.sample_ids), initial.sample_ids, where, fix)
         check_same_labels(initial, self.dataset, (rows, np.arange(len(rows))))
         return rows
+
+    def _starts(self, initial: Artifact) -> PerturbedImages:
+        return PerturbedImages(initial, self.dataset, f"--init {initial.path}")
 
     def load(self, rows: Indices) -> PerturbBatch:
         """Read images, labels, object masks, the earlier round's samples and other images."""
@@ -84,7 +90,7 @@ class PerturbWork:
             length = len(self.dataset.sample_ids)
             others = other_rows(batch.sample_ids, self.config.seed, rows, length)
             return replace(batch, others=self._read(others))
-        return replace(batch, start=self._start(rows))
+        return replace(batch, start=self._start(rows, batch.images))
 
     def _read(self, rows: Indices) -> PerturbBatch:
         batch = self.images.load(rows)
@@ -106,12 +112,11 @@ class PerturbWork:
             )
         return masks
 
-    def _start(self, rows: Indices) -> Images | None:
+    def _start(self, rows: Indices, originals: Images) -> Images | None:
         """Return the samples of the earlier round."""
-        if self.initial is None or self.start_rows is None:
+        if self.starts is None or self.start_rows is None:
             return None
-        images: Images = self.initial.take("image", self.start_rows[rows])
-        return pinned(images, self.device)
+        return pinned(self.starts(self.start_rows[rows], lambda: originals), self.device)
 
     def compute(self, batch: PerturbBatch) -> Columns:
         """Attack a batch."""
@@ -142,7 +147,7 @@ class PerturbWork:
         self._count(before.batch, result.images, before.images)
         columns: Columns = {
             **batch.columns,
-            "image": result.images,
+            **self._held(result.images, before.background, batch.images),
             "background": before.background,
             "logits_clean": before.batch.logits.float(),
             "logits_adversarial": result.logits,
@@ -173,6 +178,13 @@ class PerturbWork:
             weight = split(weight, self.config.object_share)
         attacked = AttackBatch.of(batch, pixels, weight, logits, start)
         return Prepared(attacked, images, targets, background, explanation)
+
+    def _held(self, images: Tensor, background: Tensor, originals: Images) -> Columns:
+        """Return the column of the perturbed images; differences are computed on the host."""
+        if self.config.store == IMAGES:
+            return {IMAGE: images}
+        arrays = images.contiguous().cpu().numpy(), background.cpu().numpy()
+        return {DIFFERENCE: encode(arrays[0], originals, arrays[1])}
 
     def _images(self, batch: PerturbBatch) -> Tensor:
         images = to_device(batch.images, self.device)

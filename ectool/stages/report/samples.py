@@ -14,6 +14,7 @@ import numpy as np
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import DataSource
 from ectool.datasets.base import Dataset, is_multilabel
+from ectool.datasets.perturbed_images import PerturbedImages
 from ectool.errors import InputError
 from ectool.reports.content import RoundSamples, Sample
 from ectool.reports.selection import choose
@@ -156,7 +157,8 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         for name in ("logits_clean", "logits_adversarial")
     ]
     before, after = (_predicted(one, dataset.classes, multilabel=multilabel) for one in logits)
-    label = dataset.labels[place.image]
+    label, image = dataset.labels[place.image], dataset.images(np.array([place.image]))
+    perturbed = PerturbedImages(round_.perturbed, dataset, str(round_.perturbed.path))
     return Sample(
         sample_id=round_.weights.sample_ids[place.weight],
         choice=choice,
@@ -167,8 +169,8 @@ def _read_sample(round_: RoundData, dataset: Dataset, place: Place, choice: str)
         similarity=_mean(_row(round_.weights, "similarity", place.weight)),
         stability=_mean(_row(round_.weights, "stability", place.weight)),
         weight=float(_row(round_.weights, "weight", place.weight)),
-        image=dataset.images(np.array([place.image]))[0],
-        perturbed=_row(round_.perturbed, "image", place.perturbed),
+        image=image[0],
+        perturbed=perturbed(np.array([place.perturbed]), lambda: image)[0],
         clean=clean,
         adversarial=adversarial,
     )

@@ -5,20 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ectool import urls
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described
-from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.remote import outputs
 from ectool.remote.writing import Identity
-from ectool.stages.common.found_models import CODE
-from ectool.stages.common.inputs import hint_of
 from ectool.stages.common.outcomes import outcome_of
+from ectool.stages.tools import restoring
+from ectool.stages.tools.restoring import moved
 from ectool.types import SILENT, Outcome, Reporter
 
 
@@ -26,7 +24,8 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
     """Copy an array artifact between Zarr and HDF5 without loss; key and id stay the same.
 
     Arrays that are not in the schema are copied too; links and types other than numbers and text
-    are left out, with a note.
+    are left out, with a note. With another `store`, the result is what `perturb` with this option
+    writes, of the same id.
 
     Raises:
         InputError: The source is missing or is not an artifact.
@@ -40,6 +39,8 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
             str(target), expected="another file than the source", got="the same", fix="rename it"
         )
     with Artifact(source) as artifact:
+        if config.store is not None and restoring.is_other(artifact, config.store):
+            return restoring.run(config, artifact, config.store, reporter)
         if target.exists():
             if _is_copy(target, artifact):
                 return outcome_of(target, is_new=False)
@@ -50,7 +51,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         if artifact.store.unreadable:
             names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
             reporter.note(f"{source}: left out, not arrays of numbers or text: {names}")
-        manifest = _moved(artifact.manifest, source, target) if artifact.manifest else None
+        manifest = moved(artifact.manifest, source, target) if artifact.manifest else None
         with reporter.task("convert", len(artifact)) as advance:
             made = copy(artifact, scratch / target.name, manifest, advance)
         if config.force and target.exists():
@@ -89,16 +90,3 @@ def _contents(target: Path, artifact: Artifact) -> str:
         if found is not None and made is not None and found.key != made.key:
             return described(found, made.recipe)
     return "other contents"
-
-
-def _moved(manifest: Manifest, source: Path, target: Path) -> Manifest:
-    """Return the manifest with paths of parents relative to the folder of the target."""
-    old = source.absolute().parent
-    parents = tuple(
-        parent
-        if parent.kind == CODE
-        else parent.model_copy(update={"path": hint_of(urls.place(old, parent.path), target)})
-        for parent in manifest.recipe.parents
-    )
-    recipe = manifest.recipe.model_copy(update={"parents": parents})
-    return manifest.model_copy(update={"recipe": recipe})

@@ -20,11 +20,12 @@ from ectool.config.objectives import NEEDS_GROUPS
 from ectool.datasets.base import Dataset, Framing, Indices
 from ectool.datasets.image_arrays import Reader, framed
 from ectool.datasets.labels import shuffled
+from ectool.datasets.perturbed_images import PerturbedImages
 from ectool.datasets.views import Box
 from ectool.distributed.group import Group
 from ectool.models.classifier import to_pixels
 from ectool.models.transfer import to_device
-from ectool.stages.common.inputs import check_images, check_same_labels, positions
+from ectool.stages.common.inputs import check_same_labels, positions
 from ectool.stages.common.loop.read_ahead import read_ahead, workers_of
 from ectool.training.augmentation import Augmentation
 from ectool.training.batch import TrainingBatch
@@ -164,14 +165,15 @@ def _laid_out(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
 def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path, group: Group) -> Reader:
     """Return a reader of the images of samples by rows of the data set.
 
-    Compressed images are copied to a memory-mapped scratch file first: otherwise training would
-    decompress a whole shard for each image. The first process copies them for all.
+    Images that are compressed in whole shards are copied to a memory-mapped scratch file first:
+    otherwise training would decompress a whole shard for each image. The first process copies them
+    for all.
 
     Raises:
         InputError: The samples miss a training sample, or have images of another kind.
     """
     where = f"--samples {samples.path}"
-    check_images(samples, dataset, where)
+    images = PerturbedImages(samples, dataset, where)
     there = positions(
         list(dataset.sample_ids),
         samples.sample_ids,
@@ -179,19 +181,18 @@ def perturbed_images(samples: Artifact, dataset: Dataset, folder: Path, group: G
         "perturb the whole training split",
     )
     check_same_labels(samples, dataset, (there, np.arange(len(there))))
-    if samples.is_raw("image"):
-        return lambda rows: samples.take("image", there[rows])
+
+    def read(rows: Indices) -> UInt8[np.ndarray, "n 3 h w"]:
+        return images(there[rows], lambda: dataset.images(rows))
+
+    if images.is_quick:
+        return read
     if group.world.is_first:
-        _lay_out(samples, there, folder / SCRATCH_FILE)
+        laid_out = _laid_out(folder / SCRATCH_FILE, (len(there), 3, *dataset.size))
+        for start, stop in samples.shards:
+            inside = np.flatnonzero((start <= there) & (there < stop))
+            laid_out[inside] = read(inside)
+        laid_out.flush()
     group.barrier()
-    images = np.load(folder / SCRATCH_FILE, mmap_mode="r")
-    return lambda rows: images[rows]
-
-
-def _lay_out(samples: Artifact, there: Indices, path: Path) -> None:
-    """Copy the images of some rows into a file."""
-    images = _laid_out(path, (len(there), *samples.arrays["image"].shape[1:]))
-    for start, stop in samples.shards:
-        inside = (start <= there) & (there < stop)
-        images[inside] = samples.read("image", start, stop)[there[inside] - start]
-    images.flush()
+    mapped = np.load(folder / SCRATCH_FILE, mmap_mode="r")
+    return lambda rows: mapped[rows]

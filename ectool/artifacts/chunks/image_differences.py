@@ -1,0 +1,145 @@
+"""Perturbed images as differences to their originals: one row of bytes for each image.
+
+A row holds, in this order:
+
+1. the CRC-32C of the perturbed image (4 bytes, little-endian), which tells whether the original is
+   the one that it was made from;
+2. the number n of differences that occur, less 1 (1 byte), and these differences modulo 256, sorted
+   by the grey levels they stand for (n bytes);
+3. the pixels that may differ (1 bit each, the first in the highest bit, filled up to a byte);
+4. the differences of these pixels, by channel, row and column, as places in the list of 2: k in a
+   byte, where k is the largest number with ``n**k <= 256``; the first is the lowest digit of base
+   n. There are none if n is 1;
+5. zeros up to the length of all rows.
+
+The store compresses rows one by one. All other pixels equal those of the original. Every uint8
+image can be stored, and nothing is lost: ``perturbed = (original + difference) mod 256``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+LEVELS = 256
+_SUM, _COUNT = 4, 1
+Table = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def row_length(shape: tuple[int, int, int]) -> int:
+    """Return the length of a row for images of a shape (channels, height, width)."""
+    channels, height, width = shape
+    return _SUM + _COUNT + LEVELS + -(-height * width // 8) + channels * height * width
+
+
+def encode(
+    images: UInt8[np.ndarray, "n c h w"],
+    originals: UInt8[np.ndarray, "n c h w"],
+    background: Bool[np.ndarray, "n h w"],
+) -> UInt8[np.ndarray, "n bytes"]:
+    """Return the rows of perturbed images.
+
+    Args:
+        images: The perturbed images.
+        originals: The images that they were made from.
+        background: Pixels that may differ. Smooth masks take little space. Where other pixels
+            differ too, those that do differ are stored in place of it.
+
+    Returns:
+        One row each, of `row_length` bytes.
+    """
+    rows = np.zeros((len(images), row_length(images.shape[1:])), np.uint8)
+    for row, image, original, mask in zip(rows, images, originals, background, strict=True):
+        parts = _parts(image, image - original, mask)  # unsigned: the difference is modulo 256
+        joined = np.concatenate(parts)
+        row[: len(joined)] = joined
+    return rows
+
+
+def decode(
+    rows: UInt8[np.ndarray, "n bytes"], originals: UInt8[np.ndarray, "n c h w"]
+) -> tuple[UInt8[np.ndarray, "n c h w"], Bool[np.ndarray, "n"]]:
+    """Return perturbed images, and which of them match their checksum.
+
+    An image does not match if its original has changed, or its row is not one of `encode`.
+
+    Args:
+        rows: Rows of `encode`.
+        originals: The images that they were made from, in the same order.
+    """
+    images = originals.copy()
+    matches = np.zeros(len(rows), bool)
+    for number, (row, image) in enumerate(zip(rows, images, strict=True)):
+        matches[number] = _add(row, image)
+    return images, matches
+
+
+def _parts(image: Table, difference: Table, mask: np.ndarray[Any, Any]) -> list[Table]:
+    if difference[:, ~mask].any():
+        mask = np.asarray(difference.any(axis=0))
+    values = difference[:, mask].reshape(-1)
+    # In the order of grey levels, from -128 to 127.
+    found = np.flatnonzero(np.roll(np.bincount(values, minlength=LEVELS), LEVELS // 2))
+    known = (found - LEVELS // 2).astype(np.uint8) if len(found) else np.zeros(1, np.uint8)
+    number = np.zeros(LEVELS, np.uint8)
+    number[known] = np.arange(len(known))
+    return [
+        np.frombuffer(_checksum(image), np.uint8),
+        np.array([len(known) - 1], np.uint8),
+        known,
+        np.packbits(mask),
+        _packed(number[values], len(known)),
+    ]
+
+
+def _packed(digits: Table, base: int) -> Table:
+    """Return several digits in a byte, the first as the lowest."""
+    if base == 1:
+        return digits[:0]
+    count = _digits(base)
+    filled = np.zeros(-(-len(digits) // count) * count, np.uint8)
+    filled[: len(digits)] = digits
+    packed = filled[::count].copy()
+    for place in range(1, count):
+        packed += filled[place::count] * np.uint8(base**place)
+    return packed
+
+
+def _digits(base: int) -> int:
+    """Return the largest k with ``base**k <= 256``."""
+    count = 1
+    while base ** (count + 1) <= LEVELS:
+        count += 1
+    return count
+
+
+@cache
+def _unpacking(base: int) -> Table:
+    """Return the digits of every byte, (256, k)."""
+    numbers = np.arange(LEVELS)[:, None] // base ** np.arange(_digits(base))
+    return (numbers % base).astype(np.uint8)
+
+
+def _add(row: Table, image: Table) -> bool:
+    """Add the differences of a row to an original in place; return whether the result matches."""
+    pixels = image[0].size
+    count = int(row[_SUM]) + 1
+    start = _SUM + _COUNT + count
+    known, bits = row[_SUM + _COUNT : start], row[start : start + -(-pixels // 8)]
+    mask = np.unpackbits(bits, count=pixels).astype(bool).reshape(image.shape[1:])
+    size = len(image) * int(mask.sum())
+    if count == 1:
+        image[:, mask] += known[0]
+    else:
+        table = known[np.minimum(_unpacking(count), count - 1)]
+        packed = row[start + len(bits) :][: -(-size // table.shape[1])]
+        image[:, mask] += table[packed].reshape(-1)[:size].reshape(len(image), -1)
+    return bool(_checksum(image) == row[:_SUM].tobytes())
+
+
+def _checksum(image: Table) -> bytes:
+    return int(google_crc32c.value(image.tobytes())).to_bytes(_SUM, "little")
