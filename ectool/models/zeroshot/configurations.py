@@ -101,6 +101,7 @@ def read(name: str) -> Configuration:
             else "other JSON",
             "give its open_clip_config.json, or the name of an architecture",
         )
+    _check_values(name, network["vision_cfg"], preprocessing)
     other = next((key for key in _OTHER_TOKENIZER if network["text_cfg"].get(key)), None)
     if other is not None:
         raise _unusable(
@@ -118,6 +119,35 @@ def _is_complete(network: Any) -> bool:  # noqa: ANN401 (JSON)
         and all(part in network for part in _PARTS)
         and isinstance(network["embed_dim"], int)
         and all(isinstance(network[part], dict) for part in _PARTS[1:])
+    )
+
+
+def _check_values(name: str, vision: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> None:
+    """Check what is read from a configuration before open_clip reads it.
+
+    Raises:
+        InputError: The size of the images is no size; mean or standard deviation are not three
+            numbers; or timm would download the image tower.
+    """
+    size = vision.get("image_size", 224)
+    fix = "correct the configuration"
+    if not (isinstance(size, int) or _are_numbers(size, 2)):
+        expected = "image_size, a number of pixels or two"
+        raise _unusable(name, expected, json.dumps(size), fix)
+    for key in ("mean", "std"):
+        if key in preprocessing and not _are_numbers(preprocessing[key], 3):
+            got = json.dumps(preprocessing[key])
+            raise _unusable(name, f"{key}, three numbers for pixels in [0, 1]", got, fix)
+    tower = str(vision.get("timm_model_name") or "")
+    if ":" in tower:
+        raise _unusable(name, "the name of a network of timm", f"{tower}, a place of one", fix)
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(value, int | float) for value in values)
     )
 
 

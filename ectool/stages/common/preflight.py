@@ -102,7 +102,7 @@ def _check_same_options(output: Path, options: Options) -> None:
     if manifest is None:
         raise in_the_way(output, WITHOUT)
     recipe = manifest.recipe
-    known = with_configuration(options) if hasattr(options, "model") else options
+    known = with_configuration(options) if getattr(options, "model", None) else options
     given = {n: v for n, v in known.keyed().items() if v is not None and n not in RESOLVED}
     shared = {name: value for name, value in given.items() if name in recipe.config}
     wanted = recipe.model_copy(update={"config": {**recipe.config, **shared}})

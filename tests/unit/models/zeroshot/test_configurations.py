@@ -95,6 +95,30 @@ def test_files_that_are_no_configuration(written, content):
         read(written(content))
 
 
+@pytest.mark.parametrize(
+    ("vision", "preprocessing", "message"),
+    [
+        (
+            {"image_size": "big"},
+            {},
+            'expected image_size, a number of pixels or two, got "big"; ',
+        ),
+        ({"image_size": [3, 4, 5]}, {}, r"a number of pixels or two, got \[3, 4, 5\]"),
+        ({}, {"mean": 0.5}, "expected mean, three numbers for pixels in .0, 1., got 0.5"),
+        ({}, {"std": [1, 1, "1"]}, "expected std, three numbers"),
+        (
+            {"timm_model_name": "hf-hub:a/b"},
+            {},
+            "name of a network of timm, got hf-hub:a/b, a p",
+        ),
+    ],
+)
+def test_values_that_are_refused(written, vision, preprocessing, message):
+    content = {"model_cfg": TINY | {"vision_cfg": vision}, "preprocess_cfg": preprocessing}
+    with pytest.raises(InputError, match=message):
+        read(written(content))
+
+
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     message = r"expected the package open_clip_torch, got none; pip install 'ectool\[openclip\]'"
