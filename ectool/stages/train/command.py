@@ -191,13 +191,6 @@ def _check_network(config: TrainConfig) -> None:
     if config.resume is None:
         check_architecture(config.model)
         prompts_of(config.model, config)
-    elif config.prompts is not None:
-        raise UsageError(
-            "--prompts",
-            expected="an architecture as --model",
-            got=f"--resume {config.resume}, which contains the text features of its prompts",
-            fix="leave it out",
-        )
     if config.reset_head and is_zero_shot(config.model):
         raise trained_head(config.model)
     for name in ("reset_head", "entry"):

@@ -158,9 +158,7 @@ class TestTraining:
         given |= {"epochs": 2}
         whole = self.trained(tmp_path, few_options, "whole", **given)
         half = self.trained(tmp_path, few_options, "half", **given, until_epoch=1)
-        rest = self.trained(tmp_path, few_options, "rest", resume=half, epochs=2)
-        with pytest.raises(UsageError, match="--prompts: expected an architecture as --mod"):
-            self.trained(tmp_path, few_options, resume=half, epochs=2, prompts=given["prompts"])
+        rest = self.trained(tmp_path, few_options, "rest", **given, resume=half)
         for name in ("model.safetensors", "model.json", "trainer.safetensors"):
             assert (whole / name).read_bytes() == (rest / name).read_bytes()
 
