@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="jobs whose name begins like this")
     options = parser.parse_args()
     jobs: dict[str, Callable[[], list[Row]]] = {
-        "efficientnet": lambda: speed_rows("EfficientNet-Lite0", efficientnet(4), options.runs),
-        "resnet50": lambda: speed_rows("ResNet-50", confident_resnet(4), options.runs),
+        "efficientnet": lambda: speed_rows("EfficientNet-Lite0", efficientnet(2), options.runs),
+        "resnet50": lambda: speed_rows("ResNet-50", confident_resnet(2), options.runs),
         "error": error_rows,
     }
     rows = run_jobs(jobs, options.only)
@@ -112,8 +112,8 @@ def area(curves: Curves) -> np.ndarray:
 
 
 def error_rows() -> list[Row]:
-    """Measure passes and error of each tolerance, in float32, on 12 photographs."""
-    networks = efficientnet(12)
+    """Measure passes and error of each tolerance, in float32, on 6 photographs."""
+    networks = efficientnet(6)
     maps = heatmaps(networks)
     explained = Explained(networks.ours, networks.pixels, networks.labels)
     for end in (explained.clean, explained.mean_coloured, explained.blurred):
@@ -134,7 +134,7 @@ def error_rows() -> list[Row]:
             passes.clear()
             errors = area(measure(tolerance=tolerance)) - area(full)
             largest, mean = float(np.abs(errors).max()), float(abs(errors.mean()))
-            job = f"{name}, EfficientNet-Lite0, 12 photographs, tolerance {tolerance}"
+            job = f"{name}, EfficientNet-Lite0, 6 photographs, tolerance {tolerance}"
             count = sum(passes) / len(maps)
             rows += [
                 Row(f"{job}: passes an image", count, between, "", count / between, ""),

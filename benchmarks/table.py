@@ -39,6 +39,8 @@ def in_turn(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, f
 
     They are the processor time of the thread, which other programs hardly change.
     """
+    import torch
+
     torch.set_num_threads(1)
     for call in calls.values():
         call()

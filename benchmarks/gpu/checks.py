@@ -22,13 +22,13 @@ from ectool.attacks import ATTACKS
 from ectool.config import PerturbConfig, TrainConfig
 from ectool.config.evaluation_attacks import EVALUATION_ATTACKS
 from ectool.config.groups import AutomaticSize
+from ectool.config.heatmaps import Precision
 from ectool.config.objectives import REPLACING
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.explainers import EXPLAINERS
 from ectool.metrics.classification import is_correct
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.modes import use_deterministic_algorithms
-from ectool.models.precision import Precision
 from ectool.models.transfer import pinned, to_device
 from ectool.stages.common.loop.computing import Pace, computed, fetched
 from ectool.stages.evaluate.suites.robustness.attack import AttackWork, GradientAttack

@@ -21,9 +21,10 @@ from ectool.attacks.objectives import LabelLoss
 from ectool.attacks.perturbation import run_model
 from ectool.attacks.pgd import Settings, pgd
 from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
+from ectool.config.heatmaps import Precision
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier
-from ectool.models.precision import Precision, in_precision, mixed
+from ectool.models.precision import in_precision, mixed
 from ectool.models.registry import create
 from ectool.stages import explain, perturb, train
 from ectool.stages.dry_run.stopwatch import Stopwatch
