@@ -100,10 +100,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+UNFINISHED = ".partial-"
+"""Before the beginning of the key, in the name of the folder of an unfinished output."""
 LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
 FINDINGS_FILE = "findings.json"
-NOTES = {LOCK_FILE, VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE}
-"""Files of an unfinished output that contain no results."""
+JOB_FILE = "job.json"
+NOTES = {VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE, JOB_FILE}
+"""Files of an unfinished output that contain no results, besides its locks."""
 
 
 @contextmanager
@@ -117,25 +120,41 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
     """
     make_folder(folder)
     with (folder / LOCK_FILE).open("w") as lock:
-        if not _is_held(lock):
-            raise InputError(
-                str(output),
-                expected="one process writing it",
-                got="another one at work",
-                fix="wait for it or choose another --output",
-            )
+        if not is_held(lock):
+            raise at_work(output)
         try:
             yield
         except EctoolError:
-            if not any(path.is_file() for path in folder.rglob("*") if path.name not in NOTES):
+            if not any(_has_results(path) for path in folder.rglob("*")):
                 remove(folder)
             raise
 
 
-def _is_held(lock: IO[str]) -> bool:
-    """Try to lock an open file; return False for one that its last owner has removed."""
+def _has_results(path: Path) -> bool:
+    """Return whether a file of an unfinished output contains results."""
+    return path.is_file() and path.name not in NOTES and not path.name.startswith(LOCK_FILE)
+
+
+def at_work(output: Path) -> InputError:
+    """Return the error for an output that another process writes."""
+    return InputError(
+        str(output),
+        expected="one process writing it",
+        got="another one at work",
+        fix="wait for it or choose another --output",
+    )
+
+
+def is_held(lock: IO[str], *, shared: bool = False) -> bool:
+    """Try to lock an open file; return False for one that its last owner has removed.
+
+    Args:
+        lock: The file.
+        shared: Whether others may hold it, too.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return os.fstat(lock.fileno()).st_nlink > 0

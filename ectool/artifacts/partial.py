@@ -20,8 +20,9 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
+from ectool.artifacts.jobs import locks
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
-from ectool.artifacts.own import restore_own, save_own
+from ectool.artifacts.own import restore_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import InputError, IntegrityError
@@ -36,22 +37,33 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
     Raises:
         OutputExistsError: Another output exists and `force` is off.
     """
-    look(output)
-    if not output.exists():
-        return False
-    manifest = read_manifest(output)
-    if manifest is not None and manifest.key == recipe.key:
+    if is_current(output, recipe, force=force):
         files.remove(partial_folder(output, recipe))
         return True
-    if not force:
+    if output.exists():
+        manifest = read_manifest(output)
+        files.move_aside(output, manifest.key if manifest else "unknown")
+    return False
+
+
+def is_current(output: Path, recipe: Recipe, *, force: bool) -> bool:
+    """Return whether an output with the key of the recipe exists; change nothing.
+
+    Raises:
+        OutputExistsError: Another output exists and `force` is off.
+    """
+    look(output)
+    manifest = read_manifest(output) if output.exists() else None
+    if manifest is not None and manifest.key == recipe.key:
+        return True
+    if output.exists() and not force:
         raise in_the_way(output, described(manifest, recipe))
-    files.move_aside(output, manifest.key if manifest else "unknown")
     return False
 
 
 def partial_folder(output: Path, recipe: Recipe) -> Path:
     """Return the temporary folder of an unfinished output."""
-    return output.with_name(f"{output.name}.partial-{recipe.key[:16]}")
+    return output.with_name(f"{output.name}{files.UNFINISHED}{recipe.key[:16]}")
 
 
 class PartialArtifact:
@@ -67,6 +79,8 @@ class PartialArtifact:
     ) -> None:
         self.output = check_suffix(output)
         self.recipe = recipe
+        if length == 0:
+            raise _without_samples(output)
         self.length = length
         self.shard_size = shard_size
         self.attributes = {**attributes, "schema": recipe.kind, "version": VERSION}
@@ -111,17 +125,9 @@ class PartialArtifact:
         start, stop = self.ranges[number]
         for name, values in arrays.items():
             check_finite(self.recipe.kind, name, values, f"{self.output}: {name}", start)
-        zarr_store.create_group(self.store, self.attributes)
+        with locks.creating(self.folder):
+            self._create(arrays)
         for name, values in arrays.items():
-            if not (self.store / name / "zarr.json").exists():
-                zarr_store.create_array(
-                    self.store,
-                    name,
-                    values,
-                    length=self.length,
-                    rows=self.shard_size,
-                    spec=self._spec(name),
-                )
             zarr_store.write_rows(self.store, name, start, values)
         shard = Shard(
             start=start,
@@ -141,10 +147,21 @@ class PartialArtifact:
         found += [path for path in notes if path.exists()]
         return [path.relative_to(self.folder).as_posix() for path in found]
 
+    def _create(self, arrays: Arrays) -> None:
+        """Create the group, and the arrays that do not exist."""
+        zarr_store.create_group(self.store, self.attributes)
+        for name, values in arrays.items():
+            if not (self.store / name / "zarr.json").exists():
+                length, rows, spec = self.length, self.shard_size, self._spec(name)
+                zarr_store.create_array(
+                    self.store, name, values, length=length, rows=rows, spec=spec
+                )
+
     def record_findings(self, findings: Mapping[str, float]) -> None:
         """Record findings of the whole that are known before the shards; `publish` adds them."""
         text = json.dumps(dict(findings), indent=1)
-        files.write_atomic(self.folder / files.FINDINGS_FILE, text.encode())
+        with locks.creating(self.folder):
+            files.write_atomic(self.folder / files.FINDINGS_FILE, text.encode())
 
     def recorded_findings(self) -> dict[str, float]:
         """Return the recorded findings; empty if there are none."""
@@ -221,6 +238,12 @@ class PartialArtifact:
         return spec
 
 
+def _without_samples(output: Path) -> InputError:
+    return InputError(
+        f"{output}: sample_id", expected="at least one sample", got="none", fix="check the input"
+    )
+
+
 @contextmanager
 def growing(
     output: Path,
@@ -244,54 +267,13 @@ def growing(
     Raises:
         InputError: It would have no samples, or another process holds the lock.
     """
-    if length == 0:
-        raise InputError(
-            f"{output}: sample_id",
-            expected="at least one sample",
-            got="none",
-            fix="check the input",
-        )
     partial = PartialArtifact(output, recipe, length, shard_size, attributes)
     with files.exclusive(partial.folder, output), uploading(output, recipe.key) as upload:
         partial.upload = upload
+        locks.wait_for_followers(partial.folder, output)
         files.make_folder(partial.folder / "shards")
         if upload is not None:
             upload.restore(partial.folder)
         zarr_store.remove_unfinished(partial.store)
         partial.other_versions = partial.begin(begun_with)
         yield partial
-
-
-def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
-    """Turn a finished output with damaged shards back into an unfinished one.
-
-    Arrays and files of users stay in it.
-
-    Returns:
-        The numbers of the damaged shards; empty (and the output unchanged) if none is damaged.
-    """
-    with Artifact(output, recipe.kind, repair=True) as artifact:
-        damaged, manifest = artifact.damage(), artifact.manifest
-        if not damaged or manifest is None:
-            return []
-        known = [name for name in artifact.columns if spec_of(recipe.kind, name) is not None]
-        with growing(
-            output,
-            recipe,
-            length=len(artifact),
-            shard_size=shard_size,
-            attributes=artifact.intact_attributes(),
-            begun_with=manifest.versions,
-        ) as partial:
-            save_own(output, known, partial.own)
-            if manifest.findings:
-                partial.record_findings(manifest.findings)
-            for number, shard in enumerate(manifest.shards):
-                if number not in damaged:
-                    arrays = {
-                        name: artifact.read(name, shard.start, shard.stop)
-                        for name in shard.arrays or known
-                    }
-                    partial.write(number, arrays, shard.findings)
-    files.move_aside(output, "damaged")
-    return list(damaged)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.artifacts import files
+from ectool.artifacts.jobs import locks
 from ectool.artifacts.manifest import ABSENT, STORING, library_versions
 
 FILE = files.VERSIONS_FILE
@@ -44,7 +45,9 @@ def recorded(folder: Path) -> dict[str, str]:
 def record_machine(folder: Path, machine: Mapping[str, str | int]) -> None:
     """Record device and threads of an unfinished artifact."""
     if machine:
-        files.write_atomic(folder / MACHINE, json.dumps(dict(machine), indent=1).encode())
+        text = json.dumps(dict(machine), indent=1)
+        with locks.creating(folder):
+            files.write_atomic(folder / MACHINE, text.encode())
 
 
 def recorded_machine(folder: Path) -> dict[str, str | int]:

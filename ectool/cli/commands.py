@@ -186,6 +186,16 @@ COMMANDS = {
         SERVICES,
         ("ectool convert cams.zarr cams.h5",),
     ),
+    "merge": Command(
+        config.MergeConfig,
+        "tools.merge",
+        "Publish what the jobs of an array have written with --shard.",
+        SERVICES,
+        (
+            "ectool merge run/1/adv.zarr",
+            "ectool merge run/1/adv.zarr run/1/cams.zarr",
+        ),
+    ),
     "doctor": Command(
         config.DoctorConfig,
         "tools.doctor",

@@ -24,6 +24,7 @@ from ectool.config.groups import (
     ViewOptions,
 )
 from ectool.config.heatmaps import METHOD_GROUP, METHODS, HeatmapOptions
+from ectool.config.parts import PartOptions
 from ectool.config.perturb import (
     ATTACK_OPTIONS,
     LEVELLESS_MASKS,
@@ -46,6 +47,7 @@ from ectool.config.services import (
     ExperimentConfig,
     InspectConfig,
     MaterializeConfig,
+    MergeConfig,
     ReportConfig,
     RunConfig,
 )
@@ -100,7 +102,9 @@ __all__ = [
     "InspectConfig",
     "MapOptions",
     "MaterializeConfig",
+    "MergeConfig",
     "ModelOptions",
+    "PartOptions",
     "PerturbConfig",
     "RankOptions",
     "ReportConfig",

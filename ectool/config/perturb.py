@@ -16,6 +16,7 @@ from ectool.config.groups import (
     ModelOptions,
 )
 from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.parts import PartOptions
 from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Positive, format_eps, option, whole_levels
@@ -54,7 +55,9 @@ def inapplicable_options(attack: str) -> frozenset[str]:
     return frozenset[str]().union(*ATTACK_OPTIONS.values()) - applicable
 
 
-class PerturbConfig(ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, DeviceOptions):
+class PerturbConfig(
+    ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, DeviceOptions, PartOptions
+):
     """Options of `perturb`."""
 
     PANEL = "attack"

@@ -220,5 +220,11 @@ class ConvertConfig(ForceOptions):
     )
 
 
+class MergeConfig(ForceOptions):
+    """Options of `merge`."""
+
+    paths: Paths = argument("Outputs of jobs with --shard, or their unfinished folders.")
+
+
 class DoctorConfig(Options):
     """Options of `doctor`: none."""

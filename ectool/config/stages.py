@@ -24,6 +24,7 @@ from ectool.config.heatmaps import HeatmapOptions
 from ectool.config.interpretable import InterpretableOptions
 from ectool.config.measure import SIMILARITY, STABILITY, Similarity, Stability
 from ectool.config.objectives import REPLACING, ObjectiveOptions
+from ectool.config.parts import PartOptions
 from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
 from ectool.options import Number, TextList, option
@@ -37,7 +38,7 @@ def _as_samples(name: str) -> str:
     return f"{help} Default: that of --samples{other}."
 
 
-class ExplainConfig(ModelOptions, HeatmapOptions, ArrayOptions, DeviceOptions):
+class ExplainConfig(ModelOptions, HeatmapOptions, ArrayOptions, DeviceOptions, PartOptions):
     """Options of `explain`."""
 
     PANEL = ViewOptions.PANEL

@@ -45,8 +45,11 @@ class Group:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def barrier(self) -> None:
+    def barrier(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Wait until all processes are here.
+
+        Args:
+            meanwhile: Called often while this process waits.
 
         Raises:
             PeerError: One has ended, or did not come in time.
@@ -54,7 +57,7 @@ class Group:
         if not self.world.is_alone:
             import torch
 
-            self.all_reduce(torch.zeros(1))
+            self._add(torch.zeros(1), meanwhile)
 
     def broadcast(self, value: Any) -> Any:  # noqa: ANN401 (of any type)
         """Return the value of rank 0, in every process.
@@ -118,14 +121,16 @@ class Group:
         Raises:
             PeerError: A process has ended, or did not come in time.
         """
-        if self.world.is_alone:
-            return
+        if not self.world.is_alone:
+            self._add(tensor, lambda: None)
+
+    def _add(self, tensor: torch.Tensor, meanwhile: Callable[[], None]) -> None:
         from torch import distributed
 
         with _noticing_loss():
             work = distributed.all_reduce(tensor, async_op=True)
             if work is not None:
-                _wait_until(work.is_completed, TIMEOUT)
+                _wait_until(work.is_completed, TIMEOUT, meanwhile)
                 work.wait()
 
 
@@ -217,7 +222,9 @@ def _are_here(store: Store, size: int) -> bool:
     return bool(store.check([_arrival(rank) for rank in range(size)]))
 
 
-def _wait_until(is_time: Callable[[], bool], limit: timedelta) -> None:
+def _wait_until(
+    is_time: Callable[[], bool], limit: timedelta, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Look often at first, then less often.
 
     Raises:
@@ -227,6 +234,7 @@ def _wait_until(is_time: Callable[[], bool], limit: timedelta) -> None:
     while not is_time():
         if time.monotonic() > end:
             raise _lost(f"none after {limit}")
+        meanwhile()
         time.sleep(pause)
         pause = min(2 * pause, LONGEST)
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ectool.distributed.failures import OWN, Failure, cause, parts_of
-from ectool.distributed.world import world
+from ectool.distributed.world import has_others
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -54,7 +54,7 @@ def need_ranks(count: int) -> None:
     Raises:
         RanksNeededError: Others shall do the work.
     """
-    if count > 1 and world().is_alone:
+    if count > 1 and not has_others():
         raise RanksNeededError(count)
 
 

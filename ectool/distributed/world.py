@@ -63,6 +63,11 @@ def world(environ: Mapping[str, str] = os.environ) -> World:
     return World(rank, size, local_rank, restart)
 
 
+def has_others(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this is one of several processes, also while it computes without them."""
+    return RANK in environ and SIZE in environ and _number(environ, SIZE, 1) > 1
+
+
 @contextmanager
 def apart() -> Iterator[None]:
     """Make this process a single one while the block runs: it shares nothing with the others."""

@@ -68,12 +68,12 @@ def _check_output(options: Options, name: str, path: Path, *, is_alone: bool) ->
             got=f"{scheme}://, which can only be read",
             fix="choose another output",
         )
-    if not is_alone or getattr(options, "nproc", 1) > 1:
+    if not is_alone or getattr(options, "nproc", 1) > 1 or getattr(options, "shard", None):
         raise UsageError(
             subject,
             expected="one process, for an output in a store",
             got="several",
-            fix="leave out --nproc, or write it here and copy it with `ectool convert`",
+            fix="leave out --nproc and --shard, or write it here and copy it with `ectool convert`",
         )
     if isinstance(options, RunConfig | ValidityConfig):
         raise UsageError(

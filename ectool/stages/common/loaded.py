@@ -13,6 +13,7 @@ from ectool.config import DeviceOptions, ModelOptions
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.class_order import order_matters
 from ectool.datasets.registry import find_entry
+from ectool.distributed.world import world
 from ectool.errors import InputError, listed
 from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.class_count import class_count
@@ -39,6 +40,8 @@ _SHOWN = 12
 def pick_device(options: DeviceOptions) -> torch.device:
     """Return the device to compute on, and set threads, allocator and algorithms.
 
+    Of several processes of a machine with GPUs, each has its own one.
+
     Raises:
         UsageError: This machine has no such device.
     """
@@ -47,7 +50,11 @@ def pick_device(options: DeviceOptions) -> torch.device:
         torch.set_num_threads(options.threads)
     if options.deterministic:
         use_deterministic_algorithms()
-    return find_device(options.device)
+    device = find_device(options.device)
+    local = world().local_rank
+    if str(device) == "cuda" and local:
+        return torch.device("cuda", local % torch.cuda.device_count())
+    return device
 
 
 def find_device(name: str) -> torch.device:

@@ -8,7 +8,7 @@ interruption.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,17 +17,22 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ectool import urls
+from ectool.artifacts.jobs.opening import Job
+from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import PartialArtifact, growing, reopen, up_to_date
+from ectool.artifacts.partial import PartialArtifact, is_current, up_to_date
 from ectool.artifacts.schema import Arrays
 from ectool.artifacts.store import read_manifest
 from ectool.artifacts.versions import described, record_machine
 from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
+from ectool.distributed.group import joined
+from ectool.distributed.world import world
 from ectool.errors import InputError, IntegrityError
 from ectool.stages.common.devices import CPU
 from ectool.stages.common.loop.computing import Counting, JointWork, Pace, computed
 from ectool.stages.common.loop.read_ahead import workers_of
+from ectool.stages.common.loop.sharing import Share, Watch, part_of, shared
 from ectool.stages.common.outcomes import outcome_of
 from ectool.types import Outcome, Reporter
 
@@ -81,11 +86,23 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
     """Return whether nothing has to be computed.
 
     With `--resume`, damaged shards of a finished output are removed, so that the loop computes
-    them again.
+    them again. Of several processes, rank 0 moves what is in the way; jobs of an array move
+    nothing.
 
     Raises:
         OutputExistsError: The output exists with another key and `--force` is off.
     """
+    is_alone, is_part = world().is_alone, part_of(options) is not None
+    if is_alone and not is_part:
+        return _is_done(output, options, recipe, reporter)
+    is_found = is_current(output, recipe, force=options.force)
+    if is_part or (is_found and not options.resume):
+        return is_found
+    with joined() as group:
+        return group.from_first(lambda: _is_done(output, options, recipe, reporter))
+
+
+def _is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
     if not up_to_date(output, recipe, force=options.force):
         note_versions(output, recipe, reporter)
         return False
@@ -137,18 +154,23 @@ def map_shards(
     Raises:
         InputError: There are no samples.
     """
-    with growing(
-        options.output, recipe, length=length, shard_size=options.shard_size, attributes=attributes
-    ) as partial:
-        return map_into(partial, work, options, reporter)
+    size = options.shard_size
+    job = Job(recipe=recipe, length=length, shard_size=size, attributes=dict(attributes))
+    with shared(options) as share, share.opened(options.output, job) as partial:
+        return map_into(partial, work, options, reporter, share)
 
 
 def map_into(
-    partial: PartialArtifact, work: Work[Batch], options: MapOptions, reporter: Reporter
+    partial: PartialArtifact,
+    work: Work[Batch],
+    options: MapOptions,
+    reporter: Reporter,
+    share: Share,
 ) -> Outcome:
     """Compute the missing shards of an unfinished artifact, whose lock is held, and publish it."""
-    fill(SingleWork(work), (partial,), options, reporter)
-    return outcome_of(partial.publish(), is_new=True)
+    fill(SingleWork(work), (partial,), options, reporter, share)
+    of_part = share.conclude((partial,), partial.publish)
+    return of_part or outcome_of(partial.output, is_new=True)
 
 
 def fill(
@@ -156,33 +178,46 @@ def fill(
     partials: tuple[PartialArtifact, ...],
     options: MapOptions,
     reporter: Reporter,
+    share: Share,
 ) -> None:
     """Compute the shards that are missing in any of several unfinished artifacts.
+
+    Return when all processes of the job have computed theirs.
 
     Args:
         work: Computation on a batch.
         partials: The artifacts, of the same samples in shards of the same size.
         options: Batch size, device and number of readers.
         reporter: Receives notes and progress.
+        share: Which shards this process computes.
     """
     first, machine = partials[0], machine_of(options)
-    for partial in partials:
-        record_machine(partial.folder, machine)
+    if share.group.world.is_first:
+        for partial in partials:
+            record_machine(partial.folder, machine)
     pace = Pace(options.batch, workers_of(options, str(machine.get("device", CPU))))
-    missing = sorted({number for partial in partials for number in partial.missing()})
-    shards = [(number, *first.ranges[number]) for number in missing]
-    rows = sum(stop - start for _, start, stop in shards)
-    if rows < first.length:
-        reporter.note(f"{first.output}: continuing, {rows} of {first.length} samples left")
+    missing = share.missing(partials)
+    own = share.own(missing)
+    shards = [(number, *first.ranges[number]) for number in own]
+    rows, total = _rows(first, missing), _rows(first, share.shards(first))
+    if rows < total:
+        reporter.note(f"{first.output}: continuing, {rows} of {total} samples left")
         _note_begun(partials, reporter)
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
-        for number, arrays in computed(work, shards, pace, advance, reporter):
+        watch = Watch(share.group.world, partials, set(missing) - set(own), advance)
+        for number, arrays in computed(work, shards, pace, watch.count, reporter):
             if written is not None:
                 written.result()
             written = writer.submit(_write, partials, number, arrays, work.findings(arrays))
         if written is not None:
             written.result()
+        share.group.barrier(watch.look)
+
+
+def _rows(partial: PartialArtifact, shards: Iterable[int]) -> int:
+    """Return the number of rows of some shards."""
+    return sum(stop - start for start, stop in (partial.ranges[number] for number in shards))
 
 
 def _note_begun(partials: tuple[PartialArtifact, ...], reporter: Reporter) -> None:

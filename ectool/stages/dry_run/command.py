@@ -39,6 +39,12 @@ def run(config: Options, reporter: Reporter) -> dict[str, Any]:
         EctoolError: The command itself would fail.
     """
     with reporter.task("dry run", 1) as advance:
-        found = PLANS[type(config)](config)
+        found = PLANS[type(config)](_alone(config))
         advance(1)
     return found
+
+
+def _alone(config: Options) -> Options:
+    """Return the options of one process that does everything, whose batches are timed."""
+    fields, one = type(config).model_fields, {"nproc": 1, "shard": None}
+    return config.model_copy(update={name: one[name] for name in one if name in fields})

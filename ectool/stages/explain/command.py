@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.manifest import Parent, Recipe
 from ectool.config import DataOptions, ExplainConfig
 from ectool.datasets.base import Dataset
@@ -13,6 +14,7 @@ from ectool.errors import InputError
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, source_options
 from ectool.stages.common.loop.batch_size import sized
+from ectool.stages.common.loop.sharing import finished_part
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_shards
@@ -71,6 +73,10 @@ def explain(
     recipe = describe(config, inputs, parent)
     if is_done(config.output, config, recipe, reporter):
         return outcome_of(config.output, is_new=False)
+    length = len(inputs.dataset.sample_ids if samples is None else samples)
+    job = Job(recipe=recipe, length=length, shard_size=config.shard_size)
+    if of_part := finished_part(config, (config.output, job)):
+        return of_part
     return _compute(config, inputs, samples, recipe, reporter)
 
 

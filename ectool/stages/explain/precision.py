@@ -17,6 +17,7 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import ExplainConfig, PerturbConfig
 from ectool.config.heatmaps import AUTO, Precision
 from ectool.distributed.group import joined
+from ectool.distributed.launch import need_ranks
 from ectool.types import Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds, and what exists needs none
@@ -46,6 +47,7 @@ def settled(
         kept = _kept(config, recipe_of)
         if kept is not None:
             return kept
+        need_ranks(config.nproc)
         choice = decide()
         reporter.note(f"{config.output}: --precision auto: {choice.precision}; {choice.reason}")
         return choice.precision

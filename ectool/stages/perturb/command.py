@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import growing
 from ectool.config import PerturbConfig
 from ectool.config.perturb import ATTACK_OPTIONS
 from ectool.datasets.base import Dataset
@@ -16,6 +18,7 @@ from ectool.stages.common.found_models import ModelReference, find_model, method
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
 from ectool.stages.common.loop.batch_size import sized
+from ectool.stages.common.loop.sharing import finished_part, shared
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_into
@@ -58,11 +61,25 @@ def perturb(
         joint = JointPass(config, config.heatmaps, reference, dataset, recipe)
     if is_done(config.output, config, recipe, reporter):
         samples = outcome_of(config.output, is_new=False)
+    elif of_part := finished_part(config, *_jobs(config, recipe, dataset, joint)):
+        return of_part
     elif joint is not None and joint.is_open():
         return joint.compute(initial, reporter)
     else:
         samples = _compute(config, reference, dataset, initial, recipe, reporter)
     return samples if joint is None else merged(samples.path, (samples, joint.complete(reporter)))
+
+
+def _jobs(
+    config: PerturbConfig, recipe: Recipe, dataset: Dataset, joint: JointPass | None
+) -> Iterator[tuple[Path, Job]]:
+    """Return what an array of jobs writes, with its outputs."""
+    if joint is not None:
+        return zip((config.output, joint.explain.output), joint.jobs, strict=True)
+    length, attributes = len(dataset.sample_ids), sample_attributes(dataset, config.store)
+    size = config.shard_size
+    job = Job(recipe=recipe, length=length, shard_size=size, attributes=attributes)
+    return iter([(config.output, job)])
 
 
 def _loss_key(config: PerturbConfig) -> dict[str, str]:
@@ -140,14 +157,15 @@ def _compute(
     from ectool.stages.perturb.work import PerturbWork
 
     device, config = pick_device(config), sized(config, dataset.size)
-    length, attributes = len(dataset.sample_ids), sample_attributes(dataset, config.store)
-    size = config.shard_size
+    ((_, job),) = _jobs(config, recipe, dataset, None)
     with (
         loaded_model(reference, config, device, dataset, config.data, reporter) as model,
-        growing(
-            config.output, recipe, length=length, shard_size=size, attributes=attributes
-        ) as partial,
+        shared(config) as share,
+        share.opened(config.output, job) as partial,
     ):
-        config = with_radius(config, model, dataset, initial, partial, reporter)
+        given = config
+        config = share.group.from_first(
+            lambda: with_radius(given, model, dataset, initial, partial, reporter)
+        )
         work = PerturbWork(config, model, dataset, initial)
-        return map_into(partial, work, config, reporter)
+        return map_into(partial, work, config, reporter, share)

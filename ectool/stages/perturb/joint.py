@@ -8,23 +8,22 @@ the samples instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import PartialArtifact, growing, partial_folder
+from ectool.artifacts.partial import PartialArtifact, partial_folder
 from ectool.config import DataOptions, ExplainConfig, PerturbConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.perturbed_images import sample_attributes
+from ectool.distributed.group import joined
 from ectool.stages.common.found_models import ModelReference
 from ectool.stages.common.inputs import artifact_parent, parent_of
 from ectool.stages.common.loop.batch_size import sized
+from ectool.stages.common.loop.sharing import shared
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import fill
 from ectool.stages.explain import command as explain
@@ -86,35 +85,57 @@ class JointPass:
 
         dataset = self.inputs.dataset
         config = sized(self.config, dataset.size)
-        attributes = sample_attributes(dataset, config.store)
+        jobs = self.jobs
         reference, device = self.inputs.reference, pick_device(config)
         with (
             loaded_model(reference, config, device, dataset, config.data, reporter) as model,
-            self._growing(config.output, self.recipe, attributes) as samples,
-            self._growing(self.explain.output, self.draft) as heatmaps,
+            shared(config) as share,
+            share.opened(config.output, jobs[0]) as samples,
+            share.opened(self.explain.output, jobs[1]) as heatmaps,
         ):
-            config = with_radius(config, model, dataset, initial, samples, reporter)
+            given = config
+            config = share.group.from_first(
+                lambda: with_radius(given, model, dataset, initial, samples, reporter)
+            )
             work = OnePassWork(PerturbWork(config, model, dataset, initial), self.explain)
-            fill(work, (samples, heatmaps), config, reporter)
-            published = samples.publish(), heatmaps.publish(recipe=self.final())
-        return merged(config.output, (outcome_of(path, is_new=True) for path in published))
+            fill(work, (samples, heatmaps), config, reporter, share)
+            of_part = share.conclude((samples, heatmaps), lambda: self._publish(samples, heatmaps))
+        outputs = config.output, self.explain.output
+        return of_part or merged(config.output, (outcome_of(one, is_new=True) for one in outputs))
+
+    def _publish(self, samples: PartialArtifact, heatmaps: PartialArtifact) -> None:
+        samples.publish()
+        heatmaps.publish(recipe=self.final())
 
     def complete(self, reporter: Reporter) -> Outcome:
         """Publish heatmaps that are complete but unpublished; otherwise explain the samples."""
         draft, was_open = partial_folder(self.explain.output, self.draft), self.is_open()
-        if draft.exists() and was_open:
-            with self._growing(self.explain.output, self.draft) as heatmaps:
-                if not heatmaps.missing():
-                    heatmaps.publish(recipe=self.final())
-        files.remove(draft)
+        if draft.exists() and self.config.part is None:
+            with joined() as group:
+                group.from_first(lambda: self._complete_draft(draft))
         outcome = explain.run(self.explain, reporter)
         return replace(outcome, is_new=outcome.is_new or was_open)
 
-    def _growing(
-        self, output: Path, recipe: Recipe, attributes: Mapping[str, Any] = MappingProxyType({})
-    ) -> AbstractContextManager[PartialArtifact]:
-        length, shard_size = len(self.inputs.dataset.sample_ids), self.config.shard_size
-        return growing(output, recipe, length=length, shard_size=shard_size, attributes=attributes)
+    def _complete_draft(self, draft: Path) -> None:
+        """Publish heatmaps that only lack this; remove unfinished ones."""
+        if self.is_open():
+            with self.jobs[1].growing(self.explain.output) as heatmaps:
+                if not heatmaps.missing():
+                    heatmaps.publish(recipe=self.final())
+        files.remove(draft)
+
+    @property
+    def jobs(self) -> tuple[Job, Job]:
+        """Return what is written: samples and heatmaps."""
+        dataset = self.inputs.dataset
+        job = Job(
+            recipe=self.recipe,
+            length=len(dataset.sample_ids),
+            shard_size=self.config.shard_size,
+            attributes=dict(sample_attributes(dataset, self.config.store)),
+        )
+        draft = {"recipe": self.draft, "attributes": {}, "is_draft": True}
+        return job, job.model_copy(update=draft)
 
     def final(self) -> Recipe:
         """Return the recipe of the heatmaps, once the samples exist."""

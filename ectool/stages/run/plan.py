@@ -113,6 +113,7 @@ def open_experiment(config: RunConfig) -> Experiment:
         document = miniature(document)
     names = {"device", "threads", "force", "data"}
     machine = config.model_dump(include=config.model_fields_set & names, exclude_none=True)
+    machine |= {"nproc": 1, "shard": None}  # each stage runs here, and as a whole
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)
     name = config.file.stem + ("-miniature" if config.miniature else "")
     folder = config.output or Path("run") / name

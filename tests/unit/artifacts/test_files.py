@@ -67,7 +67,7 @@ def test_only_one_holds_the_lock(tmp_path):
 def test_a_lock_that_was_removed_by_its_last_holder_does_not_count(tmp_path):
     with (tmp_path / "lock").open("w") as lock:
         (tmp_path / "lock").unlink()
-        assert not files._is_held(lock)
+        assert not files.is_held(lock)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.partial import growing, partial_folder, reopen, up_to_date
+from ectool.artifacts.jobs.reopening import reopen
+from ectool.artifacts.partial import growing, partial_folder, up_to_date
 from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 

@@ -10,8 +10,9 @@ import pytest
 import zarr
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import make_manifest
-from ectool.artifacts.partial import growing, reopen
+from ectool.artifacts.partial import growing
 from ectool.errors import IntegrityError
 
 SHARD = 8

@@ -9,6 +9,7 @@ import pytest
 
 from ectool.distributed.failures import RankError
 from ectool.distributed.launch import RanksNeededError, cores, launch, need_ranks
+from ectool.distributed.world import apart
 
 
 def test_ranks_are_needed_by_a_process_that_is_alone(monkeypatch):
@@ -19,6 +20,8 @@ def test_ranks_are_needed_by_a_process_that_is_alone(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     need_ranks(2)
+    with apart():
+        need_ranks(2)
 
 
 @pytest.mark.slow

@@ -12,8 +12,9 @@ import zarr
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import reopen, up_to_date
+from ectool.artifacts.partial import up_to_date
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.remote import outputs, reading
 

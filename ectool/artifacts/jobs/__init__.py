@@ -1,0 +1,1 @@
+"""One artifact, written by several processes or jobs."""
