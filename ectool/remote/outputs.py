@@ -52,7 +52,7 @@ def send(path: Path) -> None:
     url = urls.url_of(path)
     if url is None or path in _written or path.is_symlink() or not path.exists():
         return
-    if reading.PARTIAL in path.name:
+    if reading.PARTIAL in path.name or reading.published(path) is not None:
         return
     if path.is_dir():
         for one in sorted(path.iterdir()):
