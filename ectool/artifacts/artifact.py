@@ -30,6 +30,8 @@ from ectool.errors import InputError, IntegrityError
 
 FOREIGN_ROWS = 4096
 """Rows read at a time from an artifact without a manifest."""
+CHECKED_AT_ONCE = 8
+"""Maximum number of arrays of shards in memory while they are compared with their digests."""
 
 
 class Artifact:
@@ -267,7 +269,7 @@ class Artifact:
             for name in shard.arrays or ("",)
             if name not in names
         ]
-        with ThreadPoolExecutor(os.cpu_count()) as workers:
+        with ThreadPoolExecutor(min(CHECKED_AT_ONCE, os.cpu_count() or 1)) as workers:
             whole = workers.map(lambda part: self._is_whole(part[1], part[0]), parts)
             for (number, name), is_whole in zip(parts, whole, strict=True):
                 found.setdefault(number, []).extend([] if is_whole else [name])

@@ -9,12 +9,13 @@ from PIL import Image
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.chunks.image_differences import decode
 from ectool.artifacts.store import read_manifest
-from ectool.config import ConvertConfig, DataOptions, ExplainConfig, PerturbConfig
+from ectool.config import ConvertConfig, DataOptions, ExplainConfig, PerturbConfig, ScoreConfig
 from ectool.distributed.group import Group
 from ectool.distributed.world import World
 from ectool.errors import InputError, OutputExistsError
-from ectool.stages import explain, perturb
+from ectool.stages import explain, perturb, score
 from ectool.stages.common.inputs import open_data
+from ectool.stages.report.samples import open_round, read_samples
 from ectool.stages.tools import convert
 from ectool.stages.train.feed import perturbed_images
 
@@ -97,6 +98,18 @@ def test_train_reads_the_same_images(made, whole, few_digits, tmp_path, suffix):
         rows = np.array([29, 0, 8, 7, 7])
         np.testing.assert_array_equal(read(rows), whole["image"][rows])
     assert any(tmp_path.iterdir()) == (suffix == "h5"), "a scratch file only for HDF5"
+
+
+def test_the_report_shows_the_same_images(made, whole, options, tmp_path):
+    shutil.copytree(made["differences", "zarr"], tmp_path / "adv.zarr")
+    shared = {"samples": tmp_path / "adv.zarr", "output": tmp_path / "cams.zarr"}
+    explain.run(ExplainConfig(model=options["model"], device="cpu", **shared))
+    score.run(ScoreConfig(heatmaps=tmp_path / "cams.zarr"))
+    chosen = [str(whole["sample_id"][row]) for row in (17, 2)]
+    with open_round(tmp_path) as last:
+        samples = read_samples(last, last.open_dataset(), dict.fromkeys(chosen, "chosen"))
+    for row, sample in zip((17, 2), samples, strict=True):
+        np.testing.assert_array_equal(sample.perturbed, whole["image"][row])
 
 
 def test_a_warm_start(made, read, options, tmp_path):
