@@ -111,7 +111,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Containerfile
-	$(BIN)/shellcheck pipelines/*.sh
+	$(BIN)/shellcheck pipelines/*.sh pipelines/slurm/*
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
 	$(BIN)/python -m docs.make_study --check
@@ -148,6 +148,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.online
 	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.ranks
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.robustness

@@ -1,0 +1,1 @@
+"""Speed of several processes, and what limits many of them."""
