@@ -46,7 +46,7 @@ def test_two_hosts_give_the_bytes_of_one_process(hosts, model, tmp_path, tree):
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=200,
+                timeout=500,
                 env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             )
             assert done.returncode == 0, done.stderr

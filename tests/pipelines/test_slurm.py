@@ -32,7 +32,7 @@ def slurm(tmp_path, monkeypatch, data_root):
 
     def run(*command):
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

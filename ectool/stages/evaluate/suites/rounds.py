@@ -48,7 +48,7 @@ def _perturb(subject: Subject, path: Path) -> Outcome:
         **shared, **ATTACK, split=config.split, seed=config.seed, output=path
     )
     recipe = perturb.describe(perturbing, subject.reference, subject.original)
-    keep_or_set_aside(subject, path, recipe, config.shard_size)
+    subject.group.from_first(lambda: keep_or_set_aside(subject, path, recipe, config.shard_size))
     return perturb.perturb(perturbing, subject.original, subject.reporter, subject.reference)
 
 
@@ -62,7 +62,7 @@ def _explain(subject: Subject, path: Path) -> Outcome:
     data = DataOptions(**config.model_dump(include=set(DataOptions.model_fields)))
     inputs = explain.ExplainInputs(subject.reference, data, config.split, subject.original)
     recipe = explain.describe(explaining, inputs, artifact_parent("samples", samples, path))
-    keep_or_set_aside(subject, path, recipe, config.shard_size)
+    subject.group.from_first(lambda: keep_or_set_aside(subject, path, recipe, config.shard_size))
     return explain.explain(explaining, inputs, samples, subject.reporter)
 
 
@@ -87,8 +87,8 @@ def heatmap_parts(subject: Subject) -> tuple[Part, ...]:
     if subject.reference.is_program:
         return ()
     return (
-        Part(SAMPLES, "samples", _perturb, "perturbed samples"),
-        Part(HEATMAPS, "heatmaps", _explain, "heatmaps"),
+        Part(SAMPLES, "samples", _perturb, "perturbed samples", is_shared=True),
+        Part(HEATMAPS, "heatmaps", _explain, "heatmaps", is_shared=True),
     )
 
 

@@ -40,7 +40,7 @@ def validation_parts(subject: Subject) -> tuple[Part, ...]:
         )
         return ()
     title = "heatmaps of validation images"
-    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation, title),)
+    return (Part(VALIDATION_HEATMAPS, "heatmaps", _explain_validation, title, is_shared=True),)
 
 
 def validation_key(subject: Subject) -> dict[str, str]:
@@ -82,7 +82,8 @@ def _explain_validation(subject: Subject, path: Path) -> Outcome:
     options, split = explain.find_data(explaining, None)
     inputs = explain.ExplainInputs(subject.reference, options, split, open_data(options, split))
     recipe = explain.describe(explaining, inputs, None)
-    keep_or_set_aside(subject, path, recipe, explaining.shard_size)
+    size = explaining.shard_size
+    subject.group.from_first(lambda: keep_or_set_aside(subject, path, recipe, size))
     return explain.run(explaining, subject.reporter)
 
 
