@@ -45,6 +45,24 @@ def check_batches(model: Classifier, feed: Feed) -> None:
     )
 
 
+def check_ranks(model: Classifier, feed: Feed) -> None:
+    """Check that several ranks can share the batch normalisation of the model.
+
+    Raises:
+        UsageError: A layer has no running statistics, so that ranks would differ in evaluation.
+    """
+    if feed.ranks.sums is None:
+        return
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise UsageError(
+                f"--model {model.architecture} in {feed.ranks.size} processes",
+                expected="batch normalisation with running statistics",
+                got=f"layer {name} without",
+                fix="train in one process, or choose another network",
+            )
+
+
 def check_finite(result: EpochResult, model: Classifier, epoch: int) -> None:
     """Check that the loss of an epoch and the weights after it are finite.
 

@@ -32,7 +32,7 @@ from ectool.stages.common.layout import (
 )
 from ectool.stages.common.model_folder import load_folder, save_folder
 from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
-from ectool.stages.train.checks import Explosion, check_batches, check_finite
+from ectool.stages.train.checks import Explosion, check_batches, check_finite, check_ranks
 from ectool.stages.train.feed import Feed
 from ectool.stages.train.loggers import Log
 from ectool.stages.train.objective import make_objectives, seeded
@@ -98,6 +98,7 @@ def train(
     is_first = feed.ranks.is_first
     trainer = _start(config, feed, partial, reporter)
     check_batches(trainer.model, feed)
+    check_ranks(trainer.model, feed)
     explosion = Explosion(len(trainer.model.class_names), feed.labels.ndim > 1, reporter)
     schedule = schedule_of(config, feed.steps)
     start, until = len(trainer.history), config.until_epoch or config.epochs

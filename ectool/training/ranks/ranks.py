@@ -101,6 +101,7 @@ class Ranks:
             return model
         for value in (*model.parameters(), *model.buffers()):
             own = value.detach().contiguous()
+            own = own.byte() if own.dtype == torch.bool else own
             given = own if self.is_first else torch.zeros_like(own)
             value.detach().copy_(self.each.total(given))
         return model

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -70,18 +72,94 @@ def batch_norm(
     """
     if not training:
         return F.batch_norm(values, running_mean, running_var, weight, bias, False, momentum, eps)
-    exact = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-    mean, variance, count = moments(each, exact)
+    mean, variance, count = moments(each, values.detach())
     if running_mean is not None and running_var is not None:
-        with torch.no_grad():
-            running_mean.lerp_(mean.to(running_mean), momentum)
-            running_var.lerp_((variance * (count / (count - 1))).to(running_var), momentum)
-    shape = (1, -1, *[1] * (values.ndim - 2))
-    scale = (variance + eps).rsqrt()
-    scale = scale if weight is None else scale * weight
-    normalised = (exact - mean.view(shape)) * scale.view(shape)
-    shifted = normalised if bias is None else normalised + bias.view(shape)
-    return shifted.to(values.dtype)
+        running_mean.lerp_(mean.to(running_mean), momentum)
+        running_var.lerp_((variance * (count / (count - 1))).to(running_var), momentum)
+    known = _Known(each, mean, variance, count, eps)
+    normalised: Tensor = cast(Any, _Normalise).apply(values, weight, bias, known)
+    return normalised
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Statistics of the whole batch, without a graph."""
+
+    each: Part
+    mean: Float[Tensor, "c"]
+    variance: Float[Tensor, "c"]
+    count: Float[Tensor, ""]
+    eps: float
+
+
+class _Normalise(torch.autograd.Function):
+    """Normalise the own rows with the statistics of all, by the kernels of torch.
+
+    ``dx_i = w / s * (g_i - mean_j g_j - x^_i mean_j (g_j x^_j))`` with means over the whole batch.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: BackwardCFunction,
+        values: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        known: _Known,
+    ) -> Tensor:
+        context = cast(Any, ctx)  # torch's types know no missing tensors
+        context.known = known
+        context.save_for_backward(values, weight, bias)
+        return F.batch_norm(
+            values, known.mean, known.variance, weight, bias, training=False, eps=known.eps
+        )
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        context = cast(Any, ctx)
+        known: _Known = context.known
+        values, weight, bias = context.saved_tensors
+        if torch.is_grad_enabled():  # a graph of this gradient is wanted
+            return (*_differentiable(known, gradients[0], values, weight, bias), None)
+        own, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0],
+            values,
+            weight,
+            known.mean,
+            known.variance,
+            None,
+            None,
+            False,
+            known.eps,
+            [True, True, True],
+        )
+        sums = known.each.total(torch.cat([by_weight, by_bias])[None])[0] / known.count
+        through_spread, through_mean = sums.chunk(2)
+        inverse = (known.variance + known.eps).rsqrt()
+        scale = inverse if weight is None else inverse * weight
+        slope = -scale * inverse * through_spread
+        shift = -scale * through_mean - slope * known.mean
+        shape = (1, -1, *[1] * (values.ndim - 2))
+        own = torch.addcmul(own, values, slope.to(own).view(shape)).add_(shift.to(own).view(shape))
+        return own, None if weight is None else by_weight, None if bias is None else by_bias, None
+
+
+def _differentiable(
+    known: _Known, gradient: Tensor, values: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> list[Tensor | None]:
+    """Return the gradients of `_Normalise` with a graph."""
+    inputs = [values, weight, bias]
+    with torch.enable_grad():
+        mean, variance, _ = moments(known.each, values)
+        shape = (1, -1, *[1] * (values.ndim - 2))
+        scale = (variance + known.eps).rsqrt()
+        scale = scale if weight is None else scale * weight
+        normalised = (values - mean.view(shape)) * scale.view(shape)
+        normalised = normalised if bias is None else normalised + bias.view(shape)
+        wanted = [one for one in inputs if one is not None and one.requires_grad]
+        found = iter(
+            torch.autograd.grad(normalised.to(gradient), wanted, gradient, create_graph=True)
+        )
+    return [next(found) if one is not None and one.requires_grad else None for one in inputs]
 
 
 def moments(
@@ -93,8 +171,7 @@ def moments(
     mean is large.
     """
     channels = values.shape[1]
-    dims = [0, *range(2, values.ndim)]
-    variance, mean = torch.var_mean(values, dims, correction=0)
+    mean, variance = _own_moments(values)
     number = mean.new_full((1,), values.numel() / channels)
     table = each.whole(torch.cat([mean, variance, number])[None])
     means, variances, numbers = torch.split(table, [channels, channels, 1], 1)
@@ -103,3 +180,15 @@ def moments(
     overall = (shares * means).sum(0)
     spread = (shares * (variances + (means - overall).square())).sum(0)
     return overall, spread, count
+
+
+def _own_moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of each channel, by the kernel of batch normalisation if it can."""
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    if values.device.type in ("cpu", "cuda") and not values.requires_grad:
+        mean, variance = torch.batch_norm_update_stats(values, None, None, 0.0)
+        return mean, variance
+    dims = [0, *range(2, values.ndim)]
+    variance, mean = torch.var_mean(values, dims, correction=0)
+    return mean, variance

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from ectool.stages.train.checks import Explosion
+from ectool.errors import UsageError
+from ectool.models.registry import create
+from ectool.stages.train.checks import Explosion, check_ranks
 from ectool.training.loop import EpochResult
+from ectool.training.ranks.ranks import ALONE, Ranks
 
 
 @pytest.mark.parametrize(
@@ -31,3 +36,14 @@ def test_the_loss_of_labels_is_binary(listener):
     explosion = Explosion(1000, is_multilabel=True, reporter=listener)
     explosion.check(EpochResult(7.0, 0.5, 1.0), 0)
     assert "the loss is 7, above 6.93" in listener.warnings[0]
+
+
+def test_ranks_need_running_statistics():
+    model = create("smallcnn", ("a", "b"), seed=0, input_size=(16, 16))
+    several = SimpleNamespace(ranks=Ranks(2, 0, object()))
+    check_ranks(model, several)
+    layer = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    layer.running_mean = layer.running_var = None
+    check_ranks(model, SimpleNamespace(ranks=ALONE))
+    with pytest.raises(UsageError, match=r"smallcnn in 2 processes: expected .*, got layer"):
+        check_ranks(model, several)

@@ -33,52 +33,49 @@ def images():
     return 5 + torch.randn(sum(SIZES), 3, 6, 6, generator=draw, dtype=torch.float64)
 
 
-def penalty(model, pixels):
-    """A loss of the outputs and of their gradient, as objectives take it."""
+def state(model, pixels, order):
+    """Return outputs, a gradient of the pixels, gradients of the weights, and statistics.
+
+    With order 2 the loss also has the gradient of the pixels, as objectives take it.
+    """
     pixels = pixels.clone().requires_grad_()
     outputs = model(pixels)
     loss = outputs.square().sum() + (outputs[:, :4] ** 3).sum()
-    (slope,) = torch.autograd.grad(loss, pixels, create_graph=True)
-    return outputs, slope, loss + (slope.tanh() ** 2).sum()
-
-
-def state(model, outputs, slope, loss):
-    loss.backward()
+    (slope,) = torch.autograd.grad(loss, pixels, create_graph=order == 2, retain_graph=True)
+    (loss + (slope.tanh() ** 2).sum() if order == 2 else loss).backward()
     gradients = [p.grad for p in model.parameters()]
     return outputs.detach(), slope.detach(), gradients, dict(model.named_buffers())
 
 
-@pytest.fixture(scope="module")
-def found():
+@pytest.fixture(scope="module", params=[1, 2])
+def both(request):
+    """Return the states of three ranks, and that of one process."""
     models = [layers() for _ in SIZES]
 
     def work(ranks):
         model, part = models[ranks.rank], Part(SIZES, ranks.rank, ranks.sums)
         with WholeStatistics(ranks.each):
-            return state(model, *penalty(model, part.own(images())))
+            return state(model, part.own(images()), request.param)
 
-    return on_ranks(3, work)
-
-
-@pytest.fixture(scope="module")
-def expected():
-    model = layers()
-    return state(model, *penalty(model, images()))
+    return on_ranks(3, work), state(layers(), images(), request.param)
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["outputs", "gradients of pixels"])
-def test_rows_are_those_of_the_joined_batch(found, expected, kind):
+def test_rows_are_those_of_the_joined_batch(both, kind):
+    found, expected = both
     joined = torch.cat([one[kind] for one in found])
     torch.testing.assert_close(joined, expected[kind], rtol=1e-9, atol=1e-9)
 
 
-def test_gradients_of_weights_add_up_to_those_of_the_joined_batch(found, expected):
+def test_gradients_of_weights_add_up_to_those_of_the_joined_batch(both):
+    found, expected = both
     for number, gradient in enumerate(expected[2]):
         summed = sum(one[2][number] for one in found)
         torch.testing.assert_close(summed, gradient, rtol=1e-8, atol=1e-8)
 
 
-def test_running_statistics_are_those_of_the_joined_batch_on_every_rank(found, expected):
+def test_running_statistics_are_those_of_the_joined_batch_on_every_rank(both):
+    found, expected = both
     for one in found:
         torch.testing.assert_close(one[3], expected[3])
 
