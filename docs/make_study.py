@@ -205,10 +205,10 @@ def _settings(document: Document) -> str:
 
 
 def readme_table(document: Document) -> str:
-    """Return the table of the README: the main arms in the cells with all arms."""
+    """Return the table of the README: the main arms, in the cells that have all of them."""
     rows = []
     for name, cell in document["cells"].items():
-        if len(cell["arms"]) < len(document["arms"]):
+        if not set(document["main"]) - {RIVAL} <= set(cell["arms"]):
             continue
         for arm in document["main"]:
             shown = cell["strongest_rival"] if arm == RIVAL else arm
