@@ -1,6 +1,6 @@
 """Measure 2 ranks on 2 cores against 1 rank on 1 core, and model what 64 ranks would take.
 
-    python -m benchmarks.ranks [--runs N] [--only perturb|explain]
+    python -m benchmarks.ranks [--runs N] [--images N] [--only perturb|explain]
 
 Whole commands run in turn, pinned by taskset, with one thread a rank. The same commands on few
 images, one shard for each rank, are the start-up: Python, imports, the launcher, opening and
@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.ranks.measure import FEW, SIDE, Stage, Timed, parts_of, timed, training
@@ -39,10 +39,11 @@ BATCHES = (256, 2048, 16_384)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--images", type=int, help="default: seconds of work, see STAGES")
     parser.add_argument("--only", default="", choices=["", *(stage.name for stage in STAGES)])
     options = parser.parse_args()
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    for stage in STAGES:
+    for stage in (replace(one, images=options.images or one.images) for one in STAGES):
         if not options.only or stage.name == options.only:
             found, parts = _measured(stage, options.runs)
             show(list(_rows(stage, found)))
