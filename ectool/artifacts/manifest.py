@@ -19,8 +19,8 @@ from ectool.errors import InputError, IntegrityError
 
 FILE_NAME = "manifest.json"
 LIBRARIES = (
-    *("ectool", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "zarr"),
-    *("h5py", "scikit-learn", "pillow"),
+    *("ectool", "torch", "torchvision", "timm", "numpy", "scipy", "zarr", "h5py"),
+    *("scikit-learn", "pillow"),
 )
 STORING = ("zarr", "h5py")
 """Libraries that store results and do not change them."""
