@@ -116,7 +116,8 @@ class Chunks:
         if self.dtype is None:
             return as_text(VLenUTF8().decode(body))
         values = np.frombuffer(body, self.dtype).reshape(self.rows, *self.shape[1:])
-        return values.astype(self.dtype.newbyteorder("="), copy=self.level is None)
+        # Callers may write into the rows, and torch warns of arrays that it cannot write.
+        return values.astype(self.dtype.newbyteorder("="), copy=not values.flags.writeable)
 
     def _encoded(self, values: Values) -> bytes:
         """Return the bytes of a chunk; the last one is filled with zeros or empty text."""

@@ -37,6 +37,7 @@ def test_bytes_and_rows_are_those_of_zarr(dtype, spec, tmp_path):
     Chunks.of(ours).write(0, values)
     zarr.open_array(theirs).with_config({"write_empty_chunks": True})[...] = values
     assert files_of(ours) == files_of(theirs)
+    assert Chunks.of(theirs).read(0, ROWS).flags.writeable
     found = Chunks.of(theirs).read(2, 10)
     np.testing.assert_array_equal(found, values[2:10], strict=True)
     assert found.flags.writeable
