@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +30,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ExplainConfig, TrainConfig
-from ectool.remote import objects, reading
+from ectool.remote import copies, index, objects, reading
+from ectool.remote.index import Span
 from ectool.settings import resolve
 from ectool.stages import explain, train
 
@@ -37,6 +39,8 @@ HERE = Path(__file__).parent
 BUCKET = "bench"
 MAPS, SHARD, CLASSES = 10_000, 256, 200
 IMAGES = 2_000
+TIMES = {"first": ">= 0.5", "again": "", "requests": ""}
+"""Bounds of the first reading, of that from the copies, and of the requests alone."""
 
 
 def main() -> None:
@@ -123,23 +127,44 @@ def seconds(path: Path, names: tuple[str, ...] | None) -> float:
     return time.perf_counter() - start
 
 
+def bare(path: Path, names: tuple[str, ...] | None) -> float:
+    """Return the time of the same requests, whose answers are not used: a limit of any reader."""
+    start = time.perf_counter()
+    url = urls.url_of(path) or ""
+    found = index.parse(objects.read(f"{url}/{index.NAME}") or b"", url)
+    pieces = {
+        (f"{url}/{place.name}", number * copies.SIZE)
+        for name, place in found.files.items()
+        if isinstance(place, Span) and (names is None or name.split("/")[0] in names)
+        for number in copies.numbers(place)
+    }
+    with ThreadPoolExecutor(copies.READERS) as readers:
+        jobs = [readers.submit(objects.read_part, u, at, at + copies.SIZE) for u, at in pieces]
+    assert all(job.result() for job in jobs)
+    return time.perf_counter() - start
+
+
 def read(folder: Path, runs: int) -> list[Row]:
-    """Measure reading of all arrays, and of the maps alone: first reading, and from the copies."""
+    """Measure reading of all arrays, and of the maps alone, against local reading.
+
+    The first time, from the copies, and the requests alone.
+    """
     local, remote = write_maps(folder / "maps.zarr"), address("maps.zarr")
     write_maps(remote)
     shutil.rmtree(remote)
     found = []
     for what, names in (("all arrays", None), ("maps", ("sample_id", "clean", "adversarial"))):
-        times: dict[str, list[float]] = {"local": [], "first": [], "again": []}
+        times: dict[str, list[float]] = {"local": [], "first": [], "again": [], "requests": []}
         for _ in range(runs + 1):
             times["local"].append(seconds(local, names))
             forget(remote)
             times["first"].append(seconds(remote, names))
             times["again"].append(seconds(remote, names))
+            times["requests"].append(bare(remote, names))
         rates = {name: MAPS / statistics.median(values[1:]) for name, values in times.items()}
-        for name, target in (("first", ">= 0.5"), ("again", "")):
+        for name, target in TIMES.items():
             ratio = rates[name] / rates["local"]
-            job = f"read {MAPS} pairs from S3, {what}, {name} time"
+            job = f"read {MAPS} pairs from S3, {what}, {name}"
             found.append(Row(job, rates[name], rates["local"], "pairs/s", ratio, target))
     return found
 

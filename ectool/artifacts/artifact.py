@@ -27,6 +27,7 @@ from ectool.artifacts.schema import (
 )
 from ectool.artifacts.store import open_store
 from ectool.errors import InputError, IntegrityError
+from ectool.remote.reading import ahead
 
 FOREIGN_ROWS = 4096
 """Rows read at a time from an artifact without a manifest."""
@@ -237,15 +238,18 @@ class Artifact:
         """
         names = self.columns if names is None else names
         with ThreadPoolExecutor(1) as reader:
-            ahead = [reader.submit(self._rows, names, *rows) for rows in self.shards[:1]]
+            numbers = range(len(self.shards))
+            waiting = [reader.submit(self._shard, names, number) for number in numbers[:1]]
             for number, (start, _) in enumerate(self.shards):
-                arrays = ahead.pop().result()
-                for rows in self.shards[number + 1 : number + 2]:
-                    ahead.append(reader.submit(self._rows, names, *rows))
+                arrays = waiting.pop().result()
+                for following in numbers[number + 1 : number + 2]:
+                    waiting.append(reader.submit(self._shard, names, following))
                 yield start, arrays
 
-    def _rows(self, names: Sequence[str], start: int, stop: int) -> Arrays:
-        return {name: self.read(name, start, stop) for name in names}
+    def _shard(self, names: Sequence[str], number: int) -> Arrays:
+        """Return the rows of a shard."""
+        ahead(self.path, names, number)
+        return {name: self.read(name, *self.shards[number]) for name in names}
 
     def verify(self) -> list[int]:
         """Return the numbers of the shards whose contents have changed."""

@@ -13,7 +13,7 @@ from ectool.artifacts.raw_rows import ChunkError
 from ectool.artifacts.schema import check_finite, spec_of
 from ectool.artifacts.store import RowReader, Store
 from ectool.errors import InputError, IntegrityError
-from ectool.remote.reading import distrust
+from ectool.remote.reading import ahead, distrust
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Values = np.ndarray[Any, Any]
@@ -92,6 +92,7 @@ class Content:
         Raises:
             IntegrityError: It has changed since it was written.
         """
+        ahead(self.path, (name,), number)
         values = self.load(name, *self.shards[number])
         if self.checked.is_due(name, number):
             digest = self.checked.digest(name, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,15 @@ from ectool.errors import EctoolError, InputError
 from ectool.machine import chain
 
 READ, WRITE, LIST, DELETE = "s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"
+_ACTIONS = {
+    **dict.fromkeys(("GetObject", "HeadObject"), READ),
+    **dict.fromkeys(("ListObjects", "ListObjectsV2", "HeadBucket"), LIST),
+    **dict.fromkeys(("DeleteObject", "DeleteObjects"), DELETE),
+    **dict.fromkeys(("PutObject", "CreateMultipartUpload", "UploadPart"), WRITE),
+}
+"""The permission that each operation of S3 needs."""
+_NAMED = re.compile(r"not authorized to perform: (s3:\w+)")
+"""How AWS names a permission that is missing."""
 _CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _WRONG = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
@@ -58,6 +68,11 @@ def is_of_bucket(error: BaseException) -> bool:
     return "NoSuchBucket" in _codes(error)
 
 
+def is_of_range(error: BaseException) -> bool:
+    """Return whether an object is shorter than the bytes that were asked for."""
+    return bool(_codes(error) & {"InvalidRange", "416"})
+
+
 def _no_bucket(url: str) -> InputError:
     bucket = url.partition("://")[2].partition("/")[0]
     return InputError(
@@ -79,7 +94,7 @@ def failure(error: BaseException, url: str, action: str) -> InputError | None:
     if codes & set(_DENIED) or isinstance(error, PermissionError):
         return InputError(
             url,
-            expected=f"the permission {action}",
+            expected=f"the permission {_denied(error) or action}",
             got="access denied",
             fix="ask the owner of the bucket for it, or use other credentials",
         )
@@ -103,6 +118,18 @@ def failure(error: BaseException, url: str, action: str) -> InputError | None:
         got=lines[0] if lines else type(error).__name__,
         fix="run the same command again",
     )
+
+
+def _denied(error: BaseException) -> str | None:
+    """Return the permission that a server, or the operation that it refused, names.
+
+    AWS answers as if `s3:GetObject` were missing where an object is, and `s3:ListBucket` is, too.
+    """
+    for one in chain(error):
+        if found := _NAMED.search(str(one)):
+            return found[1]
+    operations = (getattr(one, "operation_name", None) for one in chain(error))
+    return next((_ACTIONS[name] for name in operations if name in _ACTIONS), None)
 
 
 def _codes(error: BaseException) -> set[str]:

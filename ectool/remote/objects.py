@@ -8,9 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ectool.remote.failures import DELETE, LIST, READ, WRITE, is_of_bucket, translating
+from ectool.remote.failures import (
+    DELETE,
+    LIST,
+    READ,
+    WRITE,
+    is_of_bucket,
+    is_of_range,
+    translating,
+)
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 60, 3
+ONE_REQUEST = {"s3": {"max_concurrency": 1}}
+"""Options by which a whole object is one request: s3fs would first ask for its size."""
 STREAMED = 2**26
 """Files of more bytes are streamed from the disk instead of being read first."""
 
@@ -43,10 +53,29 @@ def read(url: str) -> bytes | None:
     """
     with translating(url, READ):
         try:
-            data: bytes = _of(url).cat_file(url)
+            data: bytes = _of(url).cat_file(url, **_one_request(url))
         except (FileNotFoundError, IsADirectoryError) as error:
             _check_bucket(error)
             return None
+        return data
+
+
+def _one_request(url: str) -> Mapping[str, int]:
+    return ONE_REQUEST.get(url.partition("://")[0], {})
+
+
+def read_part(url: str, start: int, stop: int) -> bytes | None:
+    """Return bytes [start, stop) of an object, fewer if it is shorter; None if there is none."""
+    with translating(url, READ):
+        try:
+            data: bytes = _of(url).cat_file(url, start=start, end=stop)
+        except FileNotFoundError as error:
+            _check_bucket(error)
+            return None
+        except OSError as error:
+            if not is_of_range(error):
+                raise
+            return b""
         return data
 
 
@@ -75,7 +104,7 @@ def read_all(urls: Sequence[str]) -> dict[str, bytes]:
     with translating(urls[0], READ):
         system = _of(urls[0])
         by_path = {system._strip_protocol(url): url for url in urls}
-        found = system.cat(list(by_path), on_error="return")
+        found = system.cat(list(by_path), on_error="return", **_one_request(urls[0]))
         if not isinstance(found, Mapping):  # fsspec returns a single object as bytes
             found = {next(iter(by_path)): found}
         for error in found.values():
@@ -145,6 +174,10 @@ def size(url: str) -> int | None:
         except FileNotFoundError as error:
             _check_bucket(error)
             return None
+        except PermissionError:
+            if read_part(url, 0, 1) is None:  # its answer names the cause, that of HEAD does not
+                return None
+            raise
         return int(entry["size"]) if entry["type"] == "file" else None
 
 

@@ -6,13 +6,14 @@ small files are then written; a single object; or objects of other programs belo
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Iterable
 from pathlib import Path
-from secrets import token_hex
 
 from ectool import urls
-from ectool.errors import IntegrityError
 from ectool.remote import index, objects, session
+from ectool.remote.copies import Pieces, complete, store, temporary
 from ectool.remote.index import Index, Span
 
 WHOLE = 2**25
@@ -20,8 +21,12 @@ WHOLE = 2**25
 KEPT = 2**30
 """Copies of artifacts of at most so many bytes stay for later processes."""
 AHEAD = 4
-"""Number of spans of an array that are read at the same time."""
+"""Number of spans of an array that are read at the same time, and of shards read ahead."""
 EVALUATION, ZARR = "evaluation", "zarr.json"
+OBJECTS = ".objects"
+"""Folder of the pieces of objects in the folder of an artifact."""
+_CHUNK = re.compile(r"(.+?)/c/(\d+)(?:/\d+)*")
+"""Name of a chunk's file: its array, and its number along the rows."""
 PARTIAL, LOCK, SHARD, FILES = ".partial-", ".lock", ".shard", ".files"
 
 
@@ -45,7 +50,37 @@ class Mirrored:
             self._mates.setdefault(place.name, []).append(name)
         self._names = list(self.spans)
         self._position = {name: position for position, name in enumerate(self._names)}
+        self._chunks = {parts.groups(): n for n in self.spans if (parts := _CHUNK.fullmatch(n))}
         self._lock = threading.Lock()
+        ends: dict[str, int] = {}
+        for source, start, size in self.spans.values():
+            ends[source] = max(ends.get(source, 0), start + size)
+        self.pieces = Pieces(found.base, folder / OBJECTS, ends)
+
+    def contents(self, name: str) -> bytes | None:
+        """Return the bytes of a missing file; None if the artifact has no such file.
+
+        Raises:
+            IntegrityError: Its object is missing or too short.
+        """
+        if name not in self.spans:
+            return None
+        if self._is_pack(self.spans[name].name):
+            return self.pieces.read(self.spans[name])
+        self.fetch(name)
+        return (self.folder / name).read_bytes()
+
+    def ahead(self, arrays: Iterable[str], number: int) -> None:
+        """Begin to read the chunks of arrays from a number on, those of a few shards."""
+        for later in range(number, number + AHEAD):
+            for array in arrays:
+                name = self._chunks.get((array, str(later)))
+                if name and self._is_pack(self.spans[name].name):
+                    self.pieces.start(self.spans[name])
+
+    def _is_pack(self, source: str) -> bool:
+        """Return whether an object holds several files and is not large."""
+        return len(self._mates[source]) > 1 and self._sizes[source] <= WHOLE
 
     def fetch(self, name: str) -> bool:
         """Read a missing file, and others that come with it; tell whether it is there.
@@ -67,7 +102,7 @@ class Mirrored:
             self._download(source, name)
         elif self._sizes[source] <= WHOLE:
             url = self._url(source)
-            data = _complete(url, objects.read(url), self._sizes[source])
+            data = complete(url, objects.read(url), self._sizes[source])
             for mate in mates:
                 _, start, size = self.spans[mate]
                 store(self.folder / mate, data[start : start + size])
@@ -81,12 +116,12 @@ class Mirrored:
         """Copy an object that is one file."""
         place = self.folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(place)
+        unfinished = temporary(place)
         try:
-            objects.download(self._url(source), temporary)
+            objects.download(self._url(source), unfinished)
         except FileNotFoundError:
-            _complete(self._url(source), None, 0)
-        temporary.replace(place)
+            complete(self._url(source), None, 0)
+        unfinished.replace(place)
 
     def _read_spans(self, names: list[str]) -> None:
         """Read files that are parts of large objects, at the same time."""
@@ -96,9 +131,9 @@ class Mirrored:
                 [(self._url(source), start, start + size) for source, start, size in places]
             )
         except FileNotFoundError:
-            _complete(self._url(places[0].name), None, 0)
+            complete(self._url(places[0].name), None, 0)
         for name, data, place in zip(names, found, places, strict=True):
-            store(self.folder / name, _complete(self._url(place.name), data, place.size))
+            store(self.folder / name, complete(self._url(place.name), data, place.size))
 
     def _following(self, name: str) -> list[str]:
         """Return a file and the missing ones after it of the same array, a few."""
@@ -109,24 +144,9 @@ class Mirrored:
     def forget(self) -> None:
         """Remove the copies of all large files."""
         with self._lock:
+            self.pieces.forget()
             for name in self.spans:
                 (self.folder / name).unlink(missing_ok=True)
-
-
-def _complete(url: str, data: bytes | None, size: int) -> bytes:
-    """Return the bytes of an object.
-
-    Raises:
-        IntegrityError: It is missing or too short.
-    """
-    if data is not None and len(data) >= size:
-        return data
-    raise IntegrityError(
-        url,
-        expected="the object that was written",
-        got="no object" if data is None else f"one of {len(data)} bytes",
-        fix="run the stage that made it again with --resume",
-    )
 
 
 _mirrored: dict[Path, Mirrored] = {}
@@ -235,21 +255,27 @@ def _state(file: Path) -> tuple[int, int]:
 
 def need(file: Path) -> bool:
     """Read a missing file of a remote artifact; tell whether it is there."""
+    found = _artifact_of(file)
+    return found is not None and found[0].fetch(found[1])
+
+
+def contents(file: Path) -> bytes | None:
+    """Return the bytes of a missing file of a remote artifact; None if it has no such file."""
+    found = _artifact_of(file)
+    return None if found is None else found[0].contents(found[1])
+
+
+def ahead(path: Path, arrays: Iterable[str], number: int) -> None:
+    """Begin to read the chunks of arrays from a number on; do nothing for local artifacts."""
+    if path in _mirrored:
+        _mirrored[path].ahead(arrays, number)
+
+
+def _artifact_of(file: Path) -> tuple[Mirrored, str] | None:
+    """Return the artifact that a file belongs to, and its name there; None for local files."""
     if urls.url_of(file) is None:
-        return False
+        return None
     for folder in file.parents:
         if folder in _mirrored:
-            return _mirrored[folder].fetch(file.relative_to(folder).as_posix())
-    return False
-
-
-def store(path: Path, data: bytes) -> None:
-    """Write a file that is never seen incomplete, also not by another process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    temporary.write_bytes(data)
-    temporary.replace(path)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{token_hex(4)}.tmp")
+            return _mirrored[folder], file.relative_to(folder).as_posix()
+    return None

@@ -14,6 +14,7 @@ from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from ectool.remote import index, objects, reading
+from ectool.remote.copies import store
 from ectool.remote.index import Index, Span
 from ectool.remote.locks import Lock
 from ectool.remote.packs import Pack, packed, unpacked
@@ -80,7 +81,7 @@ class Upload:
                 pack = unpacked(data)
                 if pack is not None:
                     for name in pack.places:
-                        reading.store(folder / name, pack.file(name))
+                        store(folder / name, pack.file(name))
                     number = int(url.rpartition("/")[2].removesuffix(SHARD))
                     self._places[number] = pack._replace(data=b"")
 

@@ -18,7 +18,7 @@ from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
 from ectool.artifacts.schema import as_text
-from ectool.remote.reading import need
+from ectool.remote.reading import contents
 
 Values = np.ndarray[Any, Any]
 CHECKSUM_BYTES = 4
@@ -100,9 +100,10 @@ class Chunks:
 
     def _bytes(self, number: int) -> bytes:
         file = self.folder / self._key(number)
-        if not (file.exists() or need(file)):
+        data = file.read_bytes() if file.exists() else contents(file)
+        if data is None:
             raise FileNotFoundError(f"no chunk {self._key(number)}")
-        return file.read_bytes()
+        return data
 
     def _key(self, number: int) -> str:
         return "/".join(("c", str(number), *("0",) * (len(self.shape) - 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ectool.errors import InputError
-from ectool.remote.failures import READ, failure, translating
+from ectool.remote.failures import READ, failure, is_of_range, translating
 
 URL = "s3://bucket/w.zarr"
 
@@ -13,8 +13,9 @@ URL = "s3://bucket/w.zarr"
 class ClientError(Exception):
     """As that of botocore."""
 
-    def __init__(self, code):
-        super().__init__(f"An error occurred ({code})")
+    def __init__(self, code, operation=None, message=""):
+        super().__init__(f"An error occurred ({code}): {message}")
+        self.operation_name = operation
         self.response = {"Error": {"Code": code}}
 
 
@@ -33,6 +34,12 @@ class EndpointConnectionError(Exception):
         (ClientError("InvalidAccessKeyId"), "expected valid credentials, got InvalidAccessKeyId"),
         (ClientError("SignatureDoesNotMatch"), "valid credentials, got SignatureDoesNotMatch"),
         (ClientError("AccessDenied"), "expected the permission s3:GetObject, got access denied"),
+        (ClientError("AccessDenied", "ListObjectsV2"), "expected the permission s3:ListBucket"),
+        (ClientError("AccessDenied", "DeleteObjects"), "expected the permission s3:DeleteObject"),
+        (
+            ClientError("AccessDenied", "GetObject", "not authorized to perform: s3:ListBucket on"),
+            "expected the permission s3:ListBucket",
+        ),
         (PermissionError("Forbidden"), "expected the permission s3:GetObject"),
         (EndpointConnectionError(), "expected an answer of the server, got none"),
         (ClientError("SlowDown"), "expected success of s3:GetObject, got An error occurred"),
@@ -57,3 +64,8 @@ def test_bugs_stay_bugs():
         raise KeyError("odd")
     with pytest.raises(FileNotFoundError, match="w"), translating(URL, READ):
         raise FileNotFoundError("w.zarr")
+
+
+def test_ranges_after_the_end():
+    assert is_of_range(ClientError("InvalidRange"))
+    assert not is_of_range(ClientError("AccessDenied"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ectool.errors import InputError
 from ectool.remote import objects
 
 URL = "memory://bucket/run"
@@ -22,6 +23,8 @@ class TestObjects:
         }
         assert objects.read_all([f"{URL}/a"]) == {f"{URL}/a": b"abc"}
         assert objects.read_spans([(f"{URL}/a", 1, 3), (f"{URL}/b/c", 0, 1)]) == [b"bc", b"d"]
+        assert objects.read_part(f"{URL}/a", 1, 9) == b"bc"
+        assert objects.read_part(f"{URL}/x", 0, 1) is None
         assert objects.sizes(URL) == {"a": 3, "b/c": 2}
         assert objects.sizes("memory://bucket/none") == {}
         assert (objects.size(f"{URL}/a"), objects.size(f"{URL}/b")) == (3, None)
@@ -45,3 +48,16 @@ class TestObjects:
         (tmp_path / "a").write_bytes(b"abc")
         objects.upload(tmp_path / "a", f"{URL}/a")
         assert objects.read(f"{URL}/a") == b"abc"
+
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_the_cause_of_a_bare_refusal_comes_from_another_request(self, is_there, monkeypatch):
+        def refuse(*_):
+            raise PermissionError("Forbidden")
+
+        monkeypatch.setattr(objects._system("memory"), "info", refuse)
+        if is_there:
+            objects.write(f"{URL}/a", b"1")
+            with pytest.raises(InputError, match="expected the permission s3:GetObject"):
+                objects.size(f"{URL}/a")
+        else:
+            assert objects.size(f"{URL}/a") is None

@@ -7,7 +7,7 @@ import pytest
 from ectool import urls
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
-from ectool.remote import objects, reading, session
+from ectool.remote import copies, objects, reading, session
 
 from .conftest import write
 
@@ -69,3 +69,19 @@ def test_nothing_is_there(path):
     reading.look(path("none.zarr"))
     assert not path("none.zarr").exists()
     assert not reading.need(path("none.zarr/c/0"))
+
+
+def test_only_pieces_of_the_arrays_are_read(path, store, begin, monkeypatch):
+    write(path("w.zarr"))
+    begin()
+    monkeypatch.setattr(copies, "SIZE", 64)
+    asked = set()
+    read = objects.read_part
+    monkeypatch.setattr(objects, "read_part", lambda *p: asked.add(p[1]) or read(*p))
+    with Artifact(path("w.zarr")) as artifact:
+        shards = [arrays["clean"] for _, arrays in artifact.iterate(["clean"])]
+    spans = reading.published(path("w.zarr")).spans
+    places = [place for name, place in spans.items() if name.startswith("clean/")]
+    assert len(places) == len(shards)
+    assert asked == {64 * number for place in places for number in copies.numbers(place)}
+    assert not any((reading.published(path("w.zarr")).folder / name).exists() for name in spans)

@@ -1,10 +1,9 @@
-"""Artifacts in a real S3 server: kills, two writers, and chains of commands."""
+"""A real S3 server, and commands of several machines."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,9 +16,6 @@ import pytest
 
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
-
-pytestmark = pytest.mark.slow
-boto3 = pytest.importorskip("boto3")
 
 BUCKET, PATIENCE = "bucket", 60
 ROWS = 600
@@ -52,14 +48,14 @@ def endpoint() -> Iterator[str]:
     server.wait()
 
 
-def client(endpoint, kind="s3", **keys):
-    given = {name.lower().replace("default_", ""): v for name, v in CREDENTIALS.items()}
+def client(endpoint, kind="s3"):
+    boto3 = pytest.importorskip("boto3")
     return boto3.client(
         kind,
         endpoint_url=endpoint,
-        region_name=given["aws_region"],
-        aws_access_key_id=keys.get("key", "testing"),
-        aws_secret_access_key=keys.get("secret", "testing"),
+        region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
 
 
@@ -137,63 +133,3 @@ def heatmaps(tmp_path_factory) -> Path:
                 arrays[f"logits_{name}"] = generator.random((len(rows), 3)).astype(np.float32)
             partial.write(number, arrays, {})
         return partial.publish()
-
-
-SCORE = ("score", "--shard-size", 4)
-
-
-def wait_for_shards(s3, process, count):
-    stop = time.monotonic() + PATIENCE
-    while sum(name.endswith(".shard") for name in names(s3)) < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < stop
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_chain_in_the_store_equals_the_local_one(suffix, s3, machine, another, heatmaps):
-    local = heatmaps.with_name(f"w{suffix}")
-    machine.succeed("score", "--heatmaps", heatmaps, "--output", local, "--force")
-    machine.succeed("convert", heatmaps, f"s3://{BUCKET}/h{suffix}")
-    out = another.succeed("score", "--heatmaps", f"s3://{BUCKET}/h{suffix}", "--force")
-    assert out == f"s3://{BUCKET}/weights{suffix}\n"
-    assert another.id(out.strip()) == machine.id(local)
-    again = another.run("score", "--heatmaps", f"s3://{BUCKET}/h{suffix}")
-    assert (again[0], "up to date" in again[2]) == (0, True)
-    provenance = json.loads(machine.succeed("inspect", out.strip(), "--json"))["provenance"]
-    assert [(one["path"], one["state"]) for one in provenance] == [
-        (f"s3://{BUCKET}/h{suffix}", "found")
-    ]
-    assert [name for name in names(s3) if name.endswith((".lock", ".shard"))] == []
-
-
-@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_killed_while_writing(suffix, s3, machine, another, heatmaps):
-    output = f"s3://{BUCKET}/w{suffix}"
-    machine.succeed(*SCORE, "--heatmaps", heatmaps, "--output", output)
-    old = machine.id(output)
-    command = (*SCORE, "--heatmaps", heatmaps, "--output", output, "--gamma", 2, "--force")
-    for count in (5, 40):
-        process = machine.start(*command)
-        wait_for_shards(s3, process, count)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert machine.id(output) == old
-    code, _, err = another.run(*command)
-    assert code == 0, err
-    local = heatmaps.with_name(f"killed{suffix}")
-    machine.succeed(*command[:5], "--output", local, "--gamma", 2, "--force")
-    assert another.id(output) == machine.id(local)
-    aside = next(name for name in names(s3) if ".old-" in name).removesuffix("/index.json")
-    assert machine.id(f"s3://{BUCKET}/{aside}") == old
-
-
-def test_a_second_writer_is_refused(s3, machine, another, heatmaps):
-    command = (*SCORE, "--heatmaps", heatmaps, "--output", f"s3://{BUCKET}/w.zarr")
-    first = machine.start(*command)
-    wait_for_shards(s3, first, 3)
-    code, out, err = another.run(*command)
-    assert (code, out) == (3, "")
-    assert f"got process {first.pid} on {socket.gethostname()}" in err.splitlines()[-1]
-    _, err = first.communicate()
-    assert first.returncode == 0, err
