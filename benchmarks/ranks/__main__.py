@@ -28,7 +28,7 @@ from ectool.artifacts.manifest import library_versions
 RECORD = Path(__file__).with_name("ranks.json")
 STAGES = (
     Stage("perturb", ("--attack", "pgd", "--steps", "5"), 320),
-    Stage("explain", ("--split", "train"), 1536),
+    Stage("explain", ("--split", "train"), 4096),
 )
 MANY = 64
 SIZES = (1_437, 10_000, 100_000, 1_281_167)

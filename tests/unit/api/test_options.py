@@ -11,6 +11,7 @@ import ectool
 from ectool.api.options import AttackOptions, MethodOptions, WeightOptions, _as_argument
 from ectool.config import ExplainConfig, HeatmapOptions, PerturbConfig, ScoreConfig
 from ectool.config.groups import DataOptions, DeviceOptions, MapOptions, ModelOptions
+from ectool.config.parts import PartOptions
 
 PAIRS = [
     (MethodOptions, ExplainConfig),
@@ -34,8 +35,8 @@ def test_choices_are_those_of_the_configuration(options, config) -> None:
 
 def test_no_option_is_missing() -> None:
     arguments = {"method", "seed"}
-    elsewhere = {"split", "init", "heatmaps", "samples", "targets", "store_size"}
-    groups = (DataOptions, DeviceOptions, MapOptions, ModelOptions)
+    elsewhere = {"split", "init", "heatmaps", "samples", "targets", "store", "store_size"}
+    groups = (DataOptions, DeviceOptions, MapOptions, ModelOptions, PartOptions)
     other = elsewhere.union(arguments, *(group.model_fields for group in groups))
     assert set(AttackOptions.__annotations__) == set(PerturbConfig.model_fields) - other
     assert set(MethodOptions.__annotations__) == set(HeatmapOptions.model_fields) - other

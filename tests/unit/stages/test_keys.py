@@ -63,6 +63,7 @@ OTHER = {
     "draw_seed": 4,
     "precision": "bf16",
     "store_size": "pixels",
+    "store": "differences",
     "attack": "mim",
     "norm": "l2",
     "loss": "margin",
