@@ -59,6 +59,7 @@ def run_both(folder, name):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_roar_trains_on_what_is_left(place):
     _, calls, planned = run_both(place, "roar")
     assert sorted(set(calls)) == sorted(planned)

@@ -23,6 +23,7 @@ def test_a_tutorial_runs(name, tmp_path, data_root):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_heatmaps_of_a_program_in_cpp_are_scored(tmp_path):
     assert run_page(PAGES / "other-program.md", tmp_path) == {}

@@ -195,7 +195,10 @@ def test_arguments_out_of_bounds_are_refused(wrapped, photos, classes) -> None:
         lambda: ectool.perturb(wrapped, photos, classes, batch_size=0),
         lambda: ectool.consistency(wrapped, photos, classes, batch_size=0),
     ):
-        with pytest.raises(ectool.EctoolError, match=r"batch_size: expected (at least 1|a positive integer).*, got '?0"):
+        with pytest.raises(
+            ectool.EctoolError,
+            match=r"batch_size: expected (at least 1|a positive integer).*, got '?0",
+        ):
             call()
 
 

@@ -346,6 +346,7 @@ class TestPrograms:
 class TestWiderModels:
     """Models of the 1,000 classes of ImageNet on the nine of ImageNet-9."""
 
+    @pytest.mark.slow
     def test_predict_over_all_classes_and_are_grouped(
         self, tmp_path, monkeypatch, read, quick_evaluation
     ):

@@ -50,6 +50,7 @@ def call(capsys, few_options, tmp_path, tree):
     return run
 
 
+@pytest.mark.slow
 def test_perturb_explain_and_evaluate_tell_their_parts(call, model, tmp_path):
     given = {"model": model, "shard-size": 10}
     adv = tmp_path / "adv.zarr"

@@ -123,6 +123,7 @@ def test_perturbed_images_and_weights_reach_every_process(start, tmp_path, zygot
     assert_same(two, start(1, tmp_path / "one", *options))
 
 
+@pytest.mark.slow
 def test_the_up_to_date_model_is_found_by_all(start, tmp_path):
     options = ["--epochs", "1"]
     output = start(2, tmp_path / "model", *options)

@@ -37,6 +37,7 @@ def alone(start, tmp_path):
     return tmp_path / "alone"
 
 
+@pytest.mark.slow
 def test_three_processes_continue_a_killed_job_to_the_bytes_of_one(start, alone, tmp_path, tree):
     options = (*FEW, "--corruptions", "")
     killed = start(2, "job", *options, folder=str(tmp_path / "job"), crash_at=3)

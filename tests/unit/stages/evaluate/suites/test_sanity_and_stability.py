@@ -124,6 +124,7 @@ def test_consistency_is_cosine_times_the_softened_probability(evaluated, read):
         assert found[evaluated.sample_ids.index(name)] == expected
 
 
+@pytest.mark.slow
 def test_heatmaps_of_another_method_or_layer_are_compared_on_the_same_samples(
     made, make, listener, tmp_path
 ):
