@@ -26,7 +26,7 @@ OUTPUTS = {
 }
 CASES = [(stage, name) for stage, names in OUTPUTS.items() for name in names]
 QUICKLY = {"adv.zarr", "model"}
-"""Outputs in the default suite: heatmaps, weights and parts of evaluations are written as samples are."""
+"""Outputs in the default suite: heatmaps, weights and evaluations are written as samples are."""
 LONGER = ("perturb longer", "longer.zarr")
 """The same with more steps, so that a signal arrives before the end."""
 CRASHES = 3
