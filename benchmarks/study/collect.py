@@ -22,6 +22,8 @@ LOWER_IS_BETTER = {
 }
 PRIMARY = "accuracy@mixed_rand"
 """Metric by which the strongest rival of a cell is found."""
+RIVAL = "rival"
+"""Stands for the strongest rival of a cell in a pair of arms."""
 DIGITS = 5
 Values = dict[str, dict[str, dict[int, float]]]
 """Values by arm, metric and seed."""
@@ -114,7 +116,7 @@ def _cell(
     for arm in arms:
         by_role.setdefault(grid.arms[arm]["role"], []).append(arm)
     rival = strongest(values, by_role.get("rival", []))
-    references = {"erm": next(iter(by_role.get("reference", [])), None), "rival": rival}
+    references = {"erm": next(iter(by_role.get("reference", [])), None), RIVAL: rival}
     compared = {
         key: _compared(values, arms, reference, grid.study["headline"])
         for key, reference in references.items()
@@ -124,6 +126,7 @@ def _cell(
         "facts": facts(grid, cell),
         "seeds": cell["seeds"],
         "strongest_rival": rival,
+        "contrasts": _contrasts(grid, values, rival),
         "arms": {
             arm: {
                 "runs": values[arm],
@@ -176,21 +179,38 @@ def _compared(
     Holm's correction is over all headline metrics and all arms of the cell. Other metrics have no
     corrected p-value.
     """
-    others = [arm for arm in arms if arm != reference]
+    pairs = {arm: (arm, reference) for arm in arms if arm != reference}
+    return _tested(values, pairs, headline)
+
+
+def _contrasts(grid: Grid, values: Values, rival: str | None) -> dict[str, dict[str, Any]]:
+    """Return the paired differences of the pairs of arms in `[study]`, by their names.
+
+    Holm's correction is over all headline metrics and all pairs of the cell.
+    """
+    named = [(a, rival if b == RIVAL else b) for a, b in grid.study.get("contrasts", [])]
+    pairs = {f"{a} − {b}": (a, b) for a, b in named if b is not None and {a, b} <= set(values)}
+    return _tested(values, pairs, grid.study["headline"])
+
+
+def _tested(
+    values: Values, pairs: Mapping[str, tuple[str, str]], headline: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return paired differences with p-values, those of the headline corrected over all pairs."""
     found = {
-        (arm, name): difference
-        for arm in others
-        for name, difference in _differences(values[arm], values[reference])
+        (pair, name): difference
+        for pair, (first, second) in pairs.items()
+        for name, difference in _differences(values[first], values[second])
     }
     p_values = {at: t_test_p_value(one, one.n) for at, one in found.items()}
     family = [at for at in found if at[1] in headline]
     corrected = dict(zip(family, holm(np.array([p_values[at] for at in family])), strict=True))
-    result: dict[str, dict[str, Any]] = {arm: {} for arm in others}
-    for (arm, name), one in found.items():
-        p_holm = corrected.get((arm, name), math.nan)
-        tests = {"p": p_values[arm, name], "p_holm": float(p_holm)}
+    result: dict[str, dict[str, Any]] = {pair: {} for pair in pairs}
+    for (pair, name), one in found.items():
+        p_holm = corrected.get((pair, name), math.nan)
+        tests = {"p": p_values[pair, name], "p_holm": float(p_holm)}
         kept = {key: round(p, DIGITS) for key, p in tests.items() if math.isfinite(p)}
-        result[arm][name] = {**_numbers(one), **kept}
+        result[pair][name] = {**_numbers(one), **kept}
     return result
 
 

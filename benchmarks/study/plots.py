@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ def draw(document: Mapping[str, Any], folder: Path) -> list[Path]:
             for name, cell in document["cells"].items()
             if len(cell["arms"]) >= MIN_ARMS
         }
+        cells = [cell for cell in document["cells"].values() if cell["arms"]]
+        shown = {*document["main"], *(cell["strongest_rival"] for cell in cells)}
         for axis, label in AXES.items():
-            lines = along([c for c in document["cells"].values() if c["arms"]], axis)
-            if lines:
-                figures[axis] = curves(lines, axis, label)
+            if lines := along(cells, axis):
+                figures[axis] = curves(lines, axis, label, shown)
         return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
@@ -106,14 +107,16 @@ def along(cells: Sequence[Cell], axis: str) -> dict[str, list[tuple[float, Cell]
     return dict(sorted(several.items(), key=lambda item: -len(item[1])))
 
 
-def curves(lines: Mapping[str, list[tuple[float, Cell]]], axis: str, label: str) -> Figure:
-    """Draw metrics along an axis, one row of panels for each series of cells."""
+def curves(
+    lines: Mapping[str, list[tuple[float, Cell]]], axis: str, label: str, arms: Collection[str]
+) -> Figure:
+    """Draw metrics of some arms along an axis, one row of panels for each series of cells."""
     figure = Figure(figsize=(PAGE, 0.4 + 1.9 * len(lines)))
     grid = figure.subplots(len(lines), len(SHOWN), squeeze=False)
     for panels, (title, cells) in zip(grid, lines.items(), strict=True):
-        everywhere = [n for n in cells[0][1]["arms"] if all(n in c["arms"] for _, c in cells)]
+        common = [name for name in arms if all(name in cell["arms"] for _, cell in cells)]
         for axes, (metric, name) in zip(panels, SHOWN.items(), strict=True):
-            _curve(axes, cells, everywhere, metric)
+            _curve(axes, cells, sorted(common), metric)
             axes.set_title(name)
             axes.set_xlabel(axis)
         panels[0].set_ylabel(title.replace(", ", "\n"))
