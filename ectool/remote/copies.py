@@ -69,10 +69,14 @@ class Pieces:
         """Return the bytes that are in a piece."""
         first = number * SIZE
         start, stop = max(place.start - first, 0), min(place.start + place.size - first, SIZE)
-        if not file.exists():  # another thread, or a person, has removed it
-            self._fetch(place.name, number)
-        with file.open("rb") as piece:
-            return os.pread(piece.fileno(), stop - start, start)
+        try:
+            piece = os.open(file, os.O_RDONLY)
+        except FileNotFoundError:  # another thread, or a person, has removed it
+            piece = os.open(self._fetch(place.name, number), os.O_RDONLY)
+        try:
+            return os.pread(piece, stop - start, start)
+        finally:
+            os.close(piece)
 
     def _fetch(self, name: str, number: int) -> Path:
         """Read a piece, unless an earlier process has; return its file."""

@@ -155,7 +155,7 @@ def sizes(url: str) -> dict[str, int]:
         system = _of(url)
         root = system._strip_protocol(url).rstrip("/") + "/"
         try:
-            found = system.find(root, detail=True)
+            found = _listed(system, url, root)
         except FileNotFoundError as error:
             _check_bucket(error)
             return {}
@@ -166,24 +166,26 @@ def sizes(url: str) -> dict[str, int]:
         }
 
 
-def size(url: str) -> int | None:
-    """Return the size of an object; None if there is none."""
-    with translating(url, READ):
-        try:
-            entry = _of(url).info(url)
-        except FileNotFoundError as error:
-            _check_bucket(error)
-            return None
-        except PermissionError:
-            if read_part(url, 0, 1) is None:  # its answer names the cause, that of HEAD does not
-                return None
-            raise
-        return int(entry["size"]) if entry["type"] == "file" else None
+def _listed(system: Any, url: str, root: str) -> dict[str, Any]:  # noqa: ANN401 (as above)
+    parent, _, name = root.rstrip("/").rpartition("/")
+    if url.startswith("s3:") and parent:  # else s3fs asks twice more where nothing is
+        found: dict[str, Any] = system.find(parent, detail=True, prefix=f"{name}/")
+    else:
+        found = system.find(root, detail=True)
+    return found
+
+
+def exists(url: str) -> bool:
+    """Return whether there is an object.
+
+    HEAD would answer a refusal without its cause.
+    """
+    return read_part(url, 0, 1) is not None
 
 
 def tag(url: str) -> str | None:
     """Return a text that changes with the content of an object; None if there is none."""
-    if size(url) is None:
+    if not exists(url):
         return None
     with translating(url, READ):
         return str(_of(url).ukey(url))

@@ -178,7 +178,7 @@ def look(path: Path) -> None:
         mirror(url, found, path)
         if found.kind == EVALUATION:  # its parts are artifacts
             _look_below(url, path)
-    elif objects.size(url) is not None:
+    elif objects.exists(url):
         path.parent.mkdir(parents=True, exist_ok=True)
         objects.download(url, path)
         _copies[path] = _state(path)
@@ -202,10 +202,16 @@ def mirror(url: str, found: Index, path: Path) -> None:
     mirrored = _mirrored[path] = Mirrored(url, found, folder)
     for name, text in found.files.items():
         if isinstance(text, str):
-            store(folder / name, text.encode())
+            _keep(folder / name, text.encode())
     if ZARR not in found.files:  # of a model, all files are read
         for name in mirrored.spans:
             mirrored.fetch(name)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write a file that may be there from an earlier process."""
+    if not path.exists() or path.read_bytes() != data:
+        store(path, data)
 
 
 def distrust(path: Path) -> None:

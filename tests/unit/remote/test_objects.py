@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ectool.errors import InputError
 from ectool.remote import objects
 
 URL = "memory://bucket/run"
@@ -27,7 +26,7 @@ class TestObjects:
         assert objects.read_part(f"{URL}/x", 0, 1) is None
         assert objects.sizes(URL) == {"a": 3, "b/c": 2}
         assert objects.sizes("memory://bucket/none") == {}
-        assert (objects.size(f"{URL}/a"), objects.size(f"{URL}/b")) == (3, None)
+        assert (objects.exists(f"{URL}/a"), objects.exists(f"{URL}/b")) == (True, False)
         objects.download(f"{URL}/a", tmp_path / "a")
         assert (tmp_path / "a").read_bytes() == b"abc"
 
@@ -48,16 +47,3 @@ class TestObjects:
         (tmp_path / "a").write_bytes(b"abc")
         objects.upload(tmp_path / "a", f"{URL}/a")
         assert objects.read(f"{URL}/a") == b"abc"
-
-    @pytest.mark.parametrize("is_there", [True, False])
-    def test_the_cause_of_a_bare_refusal_comes_from_another_request(self, is_there, monkeypatch):
-        def refuse(*_):
-            raise PermissionError("Forbidden")
-
-        monkeypatch.setattr(objects._system("memory"), "info", refuse)
-        if is_there:
-            objects.write(f"{URL}/a", b"1")
-            with pytest.raises(InputError, match="expected the permission s3:GetObject"):
-                objects.size(f"{URL}/a")
-        else:
-            assert objects.size(f"{URL}/a") is None
