@@ -87,7 +87,7 @@ def target_gradient(
     """
     column = targets[:, None]
     has_class = column >= 0
-    # Only where the answer is at hand: an accelerator would have to finish its work first.
+    # Only on a CPU: an accelerator would have to finish its work before the check.
     if has_class.device.type == "cpu" and not has_class.any():
         return torch.zeros_like(inputs)
     weights = torch.zeros_like(scores).scatter_(1, column.clamp(min=0), has_class.to(scores.dtype))
