@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.checked import Checked
+from ectool.artifacts.chunks.seal import ChunkError
 from ectool.artifacts.hashing import digest_arrays
-from ectool.artifacts.raw_rows import ChunkError
 from ectool.artifacts.schema import check_finite, spec_of
 from ectool.artifacts.store import RowReader, Store
 from ectool.errors import InputError, IntegrityError

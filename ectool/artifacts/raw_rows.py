@@ -16,11 +16,11 @@ import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
 
+from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError
 from ectool.artifacts.hashing import array_header
 from ectool.artifacts.schema import ArraySpec
 from ectool.remote.reading import need
 
-CHECKSUM_BYTES = 4
 _PIECE = 2**24
 
 
@@ -118,19 +118,6 @@ class RawRows:
             yield file
         finally:
             os.close(file)
-
-
-class ChunkError(OSError):
-    """A chunk has changed since it was written.
-
-    Args:
-        number: Its number.
-        fault: The fault, e.g. ``is missing``.
-    """
-
-    def __init__(self, number: int, fault: str) -> None:
-        super().__init__(f"chunk {number} {fault}")
-        self.number = number
 
 
 def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:

@@ -21,12 +21,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import google_crc32c
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, checksum
+
 LEVELS = 256
-_SUM, _COUNT = 4, 1
+_SUM, _COUNT = CHECKSUM_BYTES, 1
 Table = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -88,7 +89,7 @@ def _parts(image: Table, difference: Table, mask: np.ndarray[Any, Any]) -> list[
     number = np.zeros(LEVELS, np.uint8)
     number[known] = np.arange(len(known))
     return [
-        np.frombuffer(_checksum(image), np.uint8),
+        np.frombuffer(checksum(image.tobytes()), np.uint8),
         np.array([len(known) - 1], np.uint8),
         known,
         np.packbits(mask),
@@ -138,8 +139,4 @@ def _add(row: Table, image: Table) -> bool:
         table = known[np.minimum(_unpacking(count), count - 1)]
         packed = row[start + len(bits) :][: -(-size // table.shape[1])]
         image[:, mask] += table[packed].reshape(-1)[:size].reshape(len(image), -1)
-    return bool(_checksum(image) == row[:_SUM].tobytes())
-
-
-def _checksum(image: Table) -> bytes:
-    return int(google_crc32c.value(image.tobytes())).to_bytes(_SUM, "little")
+    return bool(checksum(image.tobytes()) == row[:_SUM].tobytes())

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 from numcodecs.zstd import Zstd
 
-from ectool.artifacts.chunks.whole import CHECKSUM_BYTES, METADATA
+from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError, unsealed
+from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.hashing import digest_arrays
-from ectool.artifacts.raw_rows import ChunkError, Seals
+from ectool.artifacts.raw_rows import Seals
 from ectool.remote.reading import need
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -114,7 +114,7 @@ class SingleRows:
         """Return place and length of every row of a file."""
         size = self.rows * _ENTRY.itemsize + CHECKSUM_BYTES
         end = os.fstat(file).st_size
-        data = _unsealed(os.pread(file, size, max(0, end - size)), number)
+        data = unsealed(os.pread(file, size, max(0, end - size)), number)
         if len(data) != size - CHECKSUM_BYTES:
             raise ChunkError(number, "is too short")
         return np.frombuffer(data, _ENTRY)
@@ -122,7 +122,7 @@ class SingleRows:
     def _decoded(self, file: int, number: int, entry: np.void) -> Values:
         if entry["place"] == _MISSING:
             raise ChunkError(number, "lacks a row")
-        data = _unsealed(os.pread(file, int(entry["length"]), int(entry["place"])), number)
+        data = unsealed(os.pread(file, int(entry["length"]), int(entry["place"])), number)
         row = np.frombuffer(Zstd().decode(data), np.uint8)
         if len(row) != self.width:
             raise ChunkError(number, "has a row of another length")
@@ -138,11 +138,3 @@ class SingleRows:
             yield file
         finally:
             os.close(file)
-
-
-def _unsealed(data: bytes, number: int) -> bytes:
-    """Return bytes without their checksum, after comparing it."""
-    body, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
-    if int(google_crc32c.value(body)).to_bytes(CHECKSUM_BYTES, "little") != checksum:
-        raise ChunkError(number, "does not match its checksum")
-    return body

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
+from ectool.artifacts.chunks.seal import checksum, unsealed
 from ectool.artifacts.schema import as_text
 from ectool.remote.reading import contents
 
 Values = np.ndarray[Any, Any]
-CHECKSUM_BYTES = 4
 METADATA = "zarr.json"
 TEXT = "string"
 NUMBERS = frozenset(
@@ -109,9 +108,7 @@ class Chunks:
         return "/".join(("c", str(number), *("0",) * (len(self.shape) - 1)))
 
     def _decoded(self, data: bytes, number: int) -> Values:
-        body, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
-        if _checksum(body) != checksum:
-            raise OSError(f"chunk {number} does not match its checksum")
+        body = unsealed(data, number)
         if self.level is not None:
             body = Zstd().decode(body)
         if self.dtype is None:
@@ -131,7 +128,7 @@ class Chunks:
             body += bytes(lacking * len(body) // max(len(values), 1))
         if self.level is not None:
             body = bytes(Zstd(self.level).encode(body))
-        return body + _checksum(body)
+        return body + checksum(body)
 
 
 _KEYS = {"name": "default", "configuration": {"separator": "/"}}
@@ -146,7 +143,3 @@ def _is_ours(is_text: bool, codecs: list[dict[str, Any]]) -> bool:
     plain = [codec for codec in codecs if codec["name"] == _ZSTD]
     checked = any(codec["configuration"].get("checksum") for codec in plain)
     return names in ([serializer, _ZSTD, _CRC], [serializer, _CRC]) and not (big or checked)
-
-
-def _checksum(data: bytes) -> bytes:
-    return int(google_crc32c.value(data)).to_bytes(CHECKSUM_BYTES, "little")

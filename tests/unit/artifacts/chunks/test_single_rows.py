@@ -5,9 +5,10 @@ import pytest
 import zarr
 
 from ectool.artifacts import zarr_store
+from ectool.artifacts.chunks.seal import ChunkError
 from ectool.artifacts.chunks.single_rows import SingleRows
 from ectool.artifacts.hashing import digest_arrays
-from ectool.artifacts.raw_rows import ChunkError, Seal
+from ectool.artifacts.raw_rows import Seal
 from ectool.artifacts.schema import spec_of
 
 LENGTH, ROWS, WIDTH = 11, 4, 300
