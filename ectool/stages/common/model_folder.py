@@ -1,17 +1,20 @@
-"""The folder of a model: its description and its weights."""
+"""The description of a model, and its folder with the weights."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ectool.artifacts import folder
+from ectool.datasets.class_order import order_of
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, ModelSpec
 from ectool.models.layers.target_layer import named_target_layer
 from ectool.models.registry import build
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
+from ectool.types import Unnamed
 
 
 def save_folder(model: Classifier, path: Path) -> None:
@@ -50,3 +53,9 @@ def load_artifact(
         target = named_target_layer(model.network, size or model.input_size, layer)
         model.spec = replace(model.spec, target_layer=target.name, layout=target.layout)
     return model
+
+
+def name_classes(model: Classifier, classes: Sequence[str]) -> None:
+    """Note in the description of a model whether its classes have names, and their order."""
+    has_names = not isinstance(classes, Unnamed)
+    model.spec = replace(model.spec, has_names=has_names, class_order=order_of(classes))

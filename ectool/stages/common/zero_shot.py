@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from ectool.config.groups import CheckpointOptions
-from ectool.datasets.class_order import order_of
 from ectool.errors import InputError, UsageError
 from ectool.models.checkpoints.files import is_safetensors
 from ectool.models.names import is_zero_shot, resolved_architecture, shown_architecture
 from ectool.models.zeroshot.prompts import Prompts, read_prompts
 from ectool.stages.common.layout import SPEC_FILE
-from ectool.types import SILENT, Reporter, Unnamed
+from ectool.types import SILENT, Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds
     from ectool.models.classifier import Classifier
@@ -97,7 +96,6 @@ def zero_shot_model(
     Cost: both towers are made once, and the text tower runs on every prompt.
     """
     from ectool.models.checkpoints.checkpoint import load_weights
-    from ectool.models.registry import create
     from ectool.models.zeroshot.towers import fill
 
     stored = checkpoint if _has_text_features(checkpoint) else None
@@ -106,17 +104,7 @@ def zero_shot_model(
     names = class_names or prompts.classes
     if stored is None:
         prompts = prompts.of_classes(_checked(names))
-    model = create(
-        architecture,
-        names,
-        seed=seed,
-        input_size=size,
-        layer=layer,
-        mean=options.mean,
-        std=options.std,
-    )
-    has_names = not isinstance(names, Unnamed)
-    model.spec = replace(model.spec, has_names=has_names, class_order=order_of(names))
+    model = _created(architecture, names, options=options, size=size, layer=layer, seed=seed)
     if stored is not None:
         loaded = load_weights(model, stored, entry=options.entry)
         model.spec = replace(model.spec, prompts=prompts)
@@ -129,6 +117,32 @@ def zero_shot_model(
             f"{model.architecture}: both towers are random, drawn from seed {seed}; give the "
             "weights as --checkpoint"
         )
+    return model
+
+
+def _created(
+    architecture: str,
+    names: Sequence[str],
+    *,
+    options: CheckpointOptions,
+    size: tuple[int, int] | None,
+    layer: str | None,
+    seed: int,
+) -> Classifier:
+    """Return a zero-shot classifier for classes, without weights; see `zero_shot_model`."""
+    from ectool.models.registry import create
+    from ectool.stages.common.model_folder import name_classes
+
+    model = create(
+        architecture,
+        names,
+        seed=seed,
+        input_size=size,
+        layer=layer,
+        mean=options.mean,
+        std=options.std,
+    )
+    name_classes(model, names)
     return model
 
 

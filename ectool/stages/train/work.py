@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +17,6 @@ from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
 from ectool.config import TrainConfig
 from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
 from ectool.datasets.base import Dataset
-from ectool.datasets.class_order import order_of
 from ectool.models.checkpoints.checkpoint import load_weights
 from ectool.models.classifier import Classifier
 from ectool.models.registry import create
@@ -30,7 +29,7 @@ from ectool.stages.common.layout import (
     TRAINER_FILE,
     WEIGHTS_FILE,
 )
-from ectool.stages.common.model_folder import load_folder, save_folder
+from ectool.stages.common.model_folder import load_folder, name_classes, save_folder
 from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
 from ectool.stages.train.checks import Explosion, check_batches, check_finite, check_ranks
 from ectool.stages.train.feed import Feed
@@ -43,7 +42,7 @@ from ectool.training.checkpoint import load_optimizer, save_optimizer
 from ectool.training.loop import EpochResult, make_optimizer, train_epoch
 from ectool.training.objectives import Objective
 from ectool.training.schedule import Schedule
-from ectool.types import Advance, Reporter, Unnamed
+from ectool.types import Advance, Reporter
 
 _CHECKPOINT = "epoch-"
 
@@ -254,11 +253,7 @@ def _create(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Classi
         mean=config.mean,
         std=config.std,
     )
-    model.spec = replace(
-        model.spec,
-        has_names=not isinstance(dataset.classes, Unnamed),
-        class_order=order_of(dataset.classes),
-    )
+    name_classes(model, dataset.classes)
     if config.checkpoint is not None:
         loaded = load_weights(
             model, config.checkpoint, entry=config.entry, reset_head=config.reset_head
