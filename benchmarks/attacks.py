@@ -20,21 +20,14 @@ import torch
 import torchattacks
 from torch import nn
 
-from benchmarks.networks import Networks, compare, prepare
+from benchmarks.networks import ALPHA, EPS, STEPS, Networks, attacked, compare, prepare
 from benchmarks.table import Row, run_jobs, save
 from ectool.artifacts.artifact import Artifact
-from ectool.attacks.ball import LinfBall
-from ectool.attacks.losses import LOSSES
-from ectool.attacks.objectives import LabelLoss
-from ectool.attacks.perturbation import run_model
-from ectool.attacks.pgd import Settings, pgd
 from ectool.config import PerturbConfig, TrainConfig
-from ectool.models.classifier import Classifier
 from ectool.models.precision import in_precision
 from ectool.stages import perturb, train
 
-SIDE, STEPS, EPS = 96, 10, 8 / 255
-ALPHA = 2.5 * EPS / STEPS
+SIDE = 96
 JOB = f"PGD-{STEPS}, ResNet-18, {SIDE}"
 
 
@@ -54,20 +47,6 @@ def main() -> None:
     rows = run_jobs(jobs, options.only)
     keep = not options.only and options.device == "cpu"
     save(rows, Path(__file__).with_suffix(".json") if keep else None)
-
-
-def ours(networks: Networks, model: Classifier) -> Callable[[], object]:
-    """Return a call that attacks the batch and predicts the rounded result in float32."""
-    weight = torch.ones_like(networks.pixels[:, 0], dtype=torch.bool)
-    settings = Settings(steps=STEPS, alpha=ALPHA)
-
-    def call() -> object:
-        ball = LinfBall.around(networks.pixels, weight, EPS)
-        objective = LabelLoss(model, LOSSES["ce"], networks.labels)
-        moved = pgd(ball, objective, networks.pixels, settings)
-        return run_model(networks.ours, ball.round(moved))
-
-    return call
 
 
 class Normalised(nn.Module):
@@ -91,7 +70,7 @@ def peer_rows(networks: Networks, runs: int) -> list[Row]:
         "foolbox": (foolbox_attack(networks, pixels), ">= 1.6"),
         "bare loop of input gradients": (lambda: bare_loop(networks), ">= 0.97"),
     }
-    mine = ours(networks, networks.ours)
+    mine = attacked(networks, networks.ours)
     return [
         compare(
             f"{JOB} / {name}", networks, mine, call, runs, target, default_memory="bare" not in name
@@ -125,8 +104,8 @@ def bare_loop(networks: Networks) -> None:
 
 
 def precision_rows(networks: Networks, runs: int) -> list[Row]:
-    half = ours(networks, in_precision(networks.ours, "bf16"))
-    full = ours(networks, networks.ours)
+    half = attacked(networks, in_precision(networks.ours, "bf16"))
+    full = attacked(networks, networks.ours)
     return [
         compare(f"{JOB}, bf16 / fp32", networks, half, full, runs, ">= 1.7", default_memory=False)
     ]

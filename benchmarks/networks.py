@@ -12,6 +12,11 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.table import Row, paired
+from ectool.attacks.ball import LinfBall
+from ectool.attacks.losses import LOSSES
+from ectool.attacks.objectives import LabelLoss
+from ectool.attacks.perturbation import run_model
+from ectool.attacks.pgd import Settings, pgd
 from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.folding import fold_batch_norm
 from ectool.models.memory import keep_freed_memory
@@ -19,6 +24,9 @@ from ectool.models.modes import frozen
 from ectool.models.registry import create
 
 CLASSES = 10
+STEPS, EPS = 10, 8 / 255
+ALPHA = 2.5 * EPS / STEPS
+"""Steps, radius and step size of the attack that is timed."""
 
 
 @dataclass(frozen=True)
@@ -138,3 +146,17 @@ def finished(call: Callable[[], object], networks: Networks) -> Callable[[], Non
 
 def _size(architecture: str, side: int) -> dict[str, int]:
     return {"image_size": side} if architecture.startswith("vit") else {}
+
+
+def attacked(networks: Networks, model: Classifier) -> Callable[[], object]:
+    """Return a call that attacks the batch and predicts the rounded result in float32."""
+    weight = torch.ones_like(networks.pixels[:, 0], dtype=torch.bool)
+    settings = Settings(steps=STEPS, alpha=ALPHA)
+
+    def call() -> object:
+        ball = LinfBall.around(networks.pixels, weight, EPS)
+        objective = LabelLoss(model, LOSSES["ce"], networks.labels)
+        moved = pgd(ball, objective, networks.pixels, settings)
+        return run_model(networks.ours, ball.round(moved))
+
+    return call

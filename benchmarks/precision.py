@@ -24,7 +24,7 @@ import torchattacks
 from scipy.stats import spearmanr
 
 from benchmarks import attacks, heatmaps
-from benchmarks.networks import Networks, prepare, restore_allocator
+from benchmarks.networks import ALPHA, EPS, STEPS, Networks, attacked, prepare, restore_allocator
 from benchmarks.table import Row, in_turn, run_jobs, save
 from ectool.artifacts.artifact import Artifact
 from ectool.config import ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
@@ -87,14 +87,14 @@ def attack_rows(runs: int, batch: int) -> list[Row]:
     pixels, bare = networks.pixels.contiguous(), bare_in_bf16(networks)
     theirs = torchattacks.PGD(
         attacks.Normalised(networks).eval(),
-        eps=attacks.EPS,
-        alpha=attacks.ALPHA,
-        steps=attacks.STEPS,
+        eps=EPS,
+        alpha=ALPHA,
+        steps=STEPS,
         random_start=False,
     )
     calls = {
-        "fp32": ours(attacks.ours(networks, networks.ours)),
-        "auto": ours(attacks.ours(networks, chosen(networks, "attack"))),
+        "fp32": ours(attacked(networks, networks.ours)),
+        "auto": ours(attacked(networks, chosen(networks, "attack"))),
         "bare loop of input gradients, fp32": ours(lambda: attacks.bare_loop(networks)),
         "bare loop of input gradients, bf16": ours(lambda: attacks.bare_loop(bare)),
         "torchattacks": peer(lambda: theirs(pixels, networks.labels)),

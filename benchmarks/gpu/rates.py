@@ -12,14 +12,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.networks import CLASSES, Networks, compare, finished, prepare
+from benchmarks.networks import (
+    ALPHA,
+    CLASSES,
+    EPS,
+    STEPS,
+    Networks,
+    attacked,
+    compare,
+    finished,
+    prepare,
+)
 from benchmarks.passes import write_noise
 from benchmarks.table import Row, paired
-from ectool.attacks.ball import LinfBall
-from ectool.attacks.losses import LOSSES
-from ectool.attacks.objectives import LabelLoss
-from ectool.attacks.perturbation import run_model
-from ectool.attacks.pgd import Settings, pgd
 from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
 from ectool.config.heatmaps import Precision
 from ectool.explainers import EXPLAINERS
@@ -28,9 +33,6 @@ from ectool.models.precision import in_precision, mixed
 from ectool.models.registry import create
 from ectool.stages import explain, perturb, train
 from ectool.stages.dry_run.stopwatch import Stopwatch
-
-STEPS, EPS = 10, 8 / 255
-ALPHA = 2.5 * EPS / STEPS
 
 
 @dataclass(frozen=True)
@@ -109,20 +111,6 @@ def explain_rows(networks: Networks, size: Size) -> Iterator[Row]:
     full = drawn(networks, "fp32")
     yield measure(f"{name} / bare forward", networks, full, networks.forward, size, ">= 0.9")
     yield measure(f"{name}: bf16 / fp32", networks, drawn(networks, "bf16"), full, size)
-
-
-def attacked(networks: Networks, model: Classifier) -> Callable[[], object]:
-    """Return a call that attacks the batch and predicts the rounded result in float32."""
-    weight = torch.ones_like(networks.pixels[:, 0], dtype=torch.bool)
-    settings = Settings(steps=STEPS, alpha=ALPHA)
-
-    def call() -> object:
-        ball = LinfBall.around(networks.pixels, weight, EPS)
-        objective = LabelLoss(model, LOSSES["ce"], networks.labels)
-        moved = pgd(ball, objective, networks.pixels, settings)
-        return run_model(networks.ours, ball.round(moved))
-
-    return call
 
 
 def attack_rows(networks: Networks, size: Size) -> Iterator[Row]:
