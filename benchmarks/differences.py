@@ -139,7 +139,8 @@ def sizes(path: Path, originals: np.ndarray) -> dict[str, tuple[float, str]]:
     with Artifact(path) as artifact:
         artifact.take("image", order)
         _, raw = timed(lambda: artifact.take("image", order))
-    size = sum(file.stat().st_size for file in (stored / "difference/c").rglob("0"))
+    chunks = (stored / "difference/c").rglob("*")
+    size = sum(file.stat().st_size for file in chunks if file.is_file())
     return {
         "bits a value": (8 * size / images.size, ""),
         "packed": (count / encoded, "images/s"),

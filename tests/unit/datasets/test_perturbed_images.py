@@ -94,6 +94,6 @@ def test_a_shape_that_is_missing_or_wrong(made, data, shape):
     attributes = {} if shape is None else {"image_shape": shape}
     with (
         Artifact(made("differences", attributes)) as samples,
-        pytest.raises(InputError, match=r"expected a root attribute `image_shape`.*rows of 374 "),
+        pytest.raises(InputError, match=r"expected a root attribute `image_shape`.*rows of 404 "),
     ):
         PerturbedImages(samples, data, "--samples")
