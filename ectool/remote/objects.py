@@ -21,6 +21,8 @@ from ectool.remote.failures import (
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 60, 3
 ONE_REQUEST = {"s3": {"max_concurrency": 1}}
 """Options by which a whole object is one request: s3fs would first ask for its size."""
+DELETED_AT_ONCE = 1000
+"""Maximum number of objects in a request of S3 that removes them."""
 STREAMED = 2**26
 """Files of more bytes are streamed from the disk instead of being read first."""
 
@@ -193,12 +195,26 @@ def tag(url: str) -> str | None:
 
 def delete(urls: Sequence[str]) -> None:
     """Remove objects; missing ones count as removed."""
-    if urls:
-        with translating(urls[0], DELETE):
-            system = _of(urls[0])
-            try:
-                system.rm(list(urls))
-            except FileNotFoundError:
-                for url in urls:
-                    with suppress(FileNotFoundError):
-                        system.rm_file(url)
+    if not urls:
+        return
+    with translating(urls[0], DELETE):
+        system = _of(urls[0])
+        if urls[0].startswith("s3:"):
+            _delete_from_s3(system, urls)
+            return
+        for url in urls:
+            with suppress(FileNotFoundError):
+                system.rm_file(url)
+
+
+def _delete_from_s3(system: Any, urls: Sequence[str]) -> None:  # noqa: ANN401 (as above)
+    """Remove many objects with one request; s3fs would pass over those that the server refuses."""
+    from botocore.exceptions import ClientError
+
+    places = [system.split_path(url)[:2] for url in urls]
+    for start in range(0, len(places), DELETED_AT_ONCE):
+        part = places[start : start + DELETED_AT_ONCE]
+        wanted = {"Objects": [{"Key": key} for _, key in part], "Quiet": True}
+        found = system.call_s3("delete_objects", Bucket=part[0][0], Delete=wanted)
+        for error in found.get("Errors", ()):
+            raise ClientError({"Error": error}, "DeleteObjects")

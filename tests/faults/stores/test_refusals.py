@@ -142,3 +142,18 @@ def test_wrong_credentials_are_named(enforced, machine):
     assert code == 3
     assert "expected valid credentials, got InvalidAccessKeyId" in last_line(err)
     assert "wrong" not in err
+
+
+def test_objects_that_cannot_be_removed_are_named(s3, machine, heatmaps):
+    """The pointer is there by then: the output is complete, with objects that nobody uses."""
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject"}
+    statement["Resource"] = f"arn:aws:s3:::{BUCKET}/*"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    command = ("score", "--heatmaps", heatmaps, "--output")
+    machine.succeed(*command, f"s3://{BUCKET}/whole.zarr")
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=policy)
+    code, _, err = machine.run(*command, f"s3://{BUCKET}/kept.zarr")
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    assert code == 3, err
+    assert "expected the permission s3:DeleteObject, got access denied" in last_line(err)
+    assert machine.id(f"s3://{BUCKET}/kept.zarr") == machine.id(f"s3://{BUCKET}/whole.zarr")
