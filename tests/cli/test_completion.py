@@ -62,6 +62,7 @@ def test_bash(program):
     assert done.stdout == "xgradcam\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
 def test_fish(program):
     script_of("fish", program)

@@ -38,6 +38,7 @@ def test_shell_script_gives_the_same_bytes(place, forked):
     )
 
 
+@pytest.mark.slow
 def test_makefile_gives_the_same_bytes(place, forked):
     mk = str(ROOT / "pipelines/digits.mk")
     run(place, "make", "-f", mk, "models", "CONFIG=cut.toml", "OUT=make", programs=forked)

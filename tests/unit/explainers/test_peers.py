@@ -26,6 +26,7 @@ POOLED = {
     "import:narrow_networks:vit": False,
     "swin_t": True,
 }
+LONG = {"convnext_tiny", "swin_t"}
 SIZE = (64, 64)
 
 
@@ -53,7 +54,10 @@ def scaled(heatmaps: Tensor) -> np.ndarray:
     return scale_cam_image(scale_cam_image(heatmaps.numpy(), SIZE))
 
 
-@pytest.mark.parametrize("architecture", POOLED)
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in POOLED],
+)
 def test_pytorch_grad_cam(architecture, images, targets):
     model = model_of(architecture)
 

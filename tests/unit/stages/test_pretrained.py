@@ -61,6 +61,7 @@ def options(tmp_path_factory):
     sys.modules.pop("stage_zoo")
 
 
+@pytest.mark.slow
 def test_the_stages_run_and_the_predictions_are_correct(options, read, tmp_path):
     samples = perturb.run(
         PerturbConfig(**options, eps=1 / 255, steps=2, output=tmp_path / "adv.zarr")

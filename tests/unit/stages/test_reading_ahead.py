@@ -6,7 +6,7 @@ from ectool.config import ExplainConfig, PerturbConfig
 from ectool.stages import explain, perturb
 
 
-@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+@pytest.mark.parametrize("suffix", [".zarr", pytest.param(".h5", marks=pytest.mark.slow)])
 def test_several_readers_give_the_same_arrays(suffix, model, few_options, read, tmp_path):
     given = {"model": str(model), "shard_size": 16, "batch_size": 4, **few_options}
     found = []

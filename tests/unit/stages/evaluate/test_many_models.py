@@ -225,7 +225,11 @@ class TestFailures:
                 ("bad", "smallcnn", "none.pth", "10"),
                 "expected a state dict as safetensors or torch file",
             ),
-            (("bad", "resnet18", "{}/0.safetensors", "10"), "0.safetensors"),
+            pytest.param(
+                ("bad", "resnet18", "{}/0.safetensors", "10"),
+                "0.safetensors",
+                marks=pytest.mark.slow,
+            ),
             (
                 ("bad", "import:audit_zoo:network", "{}/0.safetensors", "10"),
                 "RuntimeError: out of luck",

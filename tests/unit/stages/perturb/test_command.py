@@ -245,7 +245,7 @@ class TestInputs:
 
 
 class TestOutput:
-    @pytest.mark.parametrize("batch_size", [1, 7])
+    @pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 7])
     def test_batch_size_changes_hardly_a_pixel(self, batch_size, attack, read, cold, tmp_path):
         arrays = read(attack(tmp_path / "a.zarr", shard_size=8, batch_size=batch_size))
         expected = read(cold)
@@ -271,7 +271,10 @@ class TestOutput:
 
 
 class TestResume:
-    @pytest.mark.parametrize("name", ["image", "background", "sample_id"])
+    @pytest.mark.parametrize(
+        "name",
+        ["image", *(pytest.param(n, marks=pytest.mark.slow) for n in ("background", "sample_id"))],
+    )
     def test_only_the_damaged_shard_is_computed(
         self, name, attack, outcome, cold, flip, tree, listener, tmp_path
     ):

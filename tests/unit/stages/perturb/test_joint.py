@@ -69,8 +69,12 @@ def apart(model, few_options, tmp_path):
     [
         ({"steps": 2}, {}),
         ({"mask": "full", "attack": "noise"}, {"method": "layercam"}),
-        ({"steps": 1, "restarts": 2}, {"batch_size": 5}),
-        ({"attack": "explanation", "steps": 2}, {"layer": ("features.8", "features.2")}),
+        pytest.param({"steps": 1, "restarts": 2}, {"batch_size": 5}, marks=pytest.mark.slow),
+        pytest.param(
+            {"attack": "explanation", "steps": 2},
+            {"layer": ("features.8", "features.2")},
+            marks=pytest.mark.slow,
+        ),
         ({"precision": "bf16", "steps": 2}, {}),
     ],
 )

@@ -86,7 +86,7 @@ def test_the_samples_are_those_of_this_number_and_the_recipe_says_auto(
     assert "eps" not in read_manifest(told).all_findings()
 
 
-@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_the_batch_does_not_matter(batch_size, auto, attack, tmp_path):
     assert radius_of(attack(tmp_path / "a.zarr", batch_size=batch_size)) == radius_of(auto)
 

@@ -91,7 +91,7 @@ def test_nothing_is_written_without_changes(folder, text, tree):
     ("old", "new", "changed"),
     [
         ("bootstrap = 100", "bootstrap = 150", {"report.html", "report.json", *RESULTS}),
-        ('"Small"', '"Large"', RECORDED),
+        pytest.param('"Small"', '"Large"', RECORDED, marks=pytest.mark.slow),
         pytest.param(
             *(ARMS, "\n\n".join(reversed(ARMS.split("\n\n"))), RECORDED), marks=pytest.mark.slow
         ),

@@ -261,7 +261,9 @@ class TestSamples:
         assert state(fit(tmp_path / "n", samples=same, mix=1, **given)) == plain
         assert state(fit(tmp_path / "o", until_epoch=1)) != plain
 
-    @pytest.mark.parametrize("order", [np.arange(40), np.arange(40)[::-1]])
+    @pytest.mark.parametrize(
+        "order", [np.arange(40)[::-1], pytest.param(np.arange(40), marks=pytest.mark.slow)]
+    )
     def test_in_hdf5_are_the_same(self, fit, dataset, order, tmp_path):
         images = 255 - dataset.images(order)
         models = [

@@ -15,6 +15,8 @@ from ectool.training.objectives import OBJECTIVES
 
 STATE = ("model.safetensors", "trainer.safetensors", "history.json", "objective.safetensors")
 SIDE = 16
+FAST = {"ec", "group-dro", "masktune"}
+"""Objectives in the default suite: those whose state is made up of most parts."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,10 @@ def state(model):
     return {name: (model / name).read_bytes() for name in STATE if (model / name).exists()}
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in FAST else [pytest.mark.slow]) for n in OBJECTIVES],
+)
 def test_going_on_after_every_epoch_gives_the_same_bytes(name, table, plain, tmp_path):
     start = {START: 0.3} if START in OBJECTIVE_OPTIONS[name] else {}
     whole = fit(tmp_path / "whole", table, name, **start)

@@ -62,9 +62,12 @@ def train(name, labels):
     return [*losses, loss()], result
 
 
-SLOW = {"ec-weights", "ec-samples", "ec-permuted", "ec-random", "ec-rate", "ec-other"}
-"""Rows that are another row with other options."""
-MULTILABEL = {"erm", "adversarial", "cutmix", "cgc", "trades", "ec"}
+SLOW = {
+    *("ec-weights", "ec-samples", "ec-permuted", "ec-random", "ec-rate", "ec-other"),
+    *("ec-cam", "adversarial-background", "trades"),
+}
+"""Rows that are another row with other options, and those that take longest."""
+MULTILABEL = {"erm", "cutmix", "cgc", "ec"}
 """Objectives whose computation for multi-label data differs most."""
 
 

@@ -185,7 +185,14 @@ def test_a_further_method_computes_its_own_part_alone(made, make, listener, tmp_
     assert listener.tasks == []
 
 
-@pytest.mark.parametrize("file", [sanity.SANITY, stability.STABILITY, "agreement/layercam.zarr"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(sanity.SANITY, marks=pytest.mark.slow),
+        stability.STABILITY,
+        "agreement/layercam.zarr",
+    ],
+)
 def test_an_interrupted_part_goes_on_to_the_same_bytes(
     file, made, make, listener, tmp_path, tree, monkeypatch
 ):
