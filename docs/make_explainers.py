@@ -45,7 +45,7 @@ def main() -> None:
 def trained(output: Path, options: dict[str, object]) -> Classifier:
     """Train a network on the digits, or load the existing one."""
     config = TrainConfig(output=output, epochs=30, **DATA, **options)
-    return load_folder(train.run(config).path).eval()
+    return load_folder(train.run(config).path, named=config.model).eval()
 
 
 def one_digit() -> Tensor:

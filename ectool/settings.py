@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ectool import shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
+from ectool.config.trust import check_no_trust
 from ectool.errors import InputError, UsageError, hint
 from ectool.options import Options, choices_of, flag_of, parse_list
 from ectool.urls import CACHE_VARIABLE, local_path, scheme_of
@@ -239,6 +240,7 @@ def read_toml(path: Path) -> dict[str, Any]:
                 got=f"[{name}]" if isinstance(value, dict) else f"{name} = {value!r}",
                 fix=hint(name, tables) + "move it into one of these tables",
             )
+    check_no_trust(document, str(path))
     return document
 
 

@@ -102,6 +102,7 @@ def load(
     entry: str | None = None,
     prompts: str | PathLike[str] | None = None,
     device: str | torch.device = AUTO,
+    trust_code: bool = False,
 ) -> Model:
     """Load a model as the command line does.
 
@@ -118,12 +119,13 @@ def load(
         entry: Part of the checkpoint to load: ``ema``, or a dotted name.
         prompts: openclip: TOML file with a table ``[classes]``, which names the classes.
         device: ``auto`` takes an accelerator if there is one.
+        trust_code: Run the code of a model artifact or of a program: it can do whatever you can.
 
     Returns:
         The model in evaluation mode.
 
     Raises:
-        InputError: Model or weights do not exist or do not fit.
+        InputError: Model or weights do not exist or do not fit, or code is not trusted.
         UsageError: An argument is out of bounds, or ``device`` does not exist.
     """
     if isinstance(model, nn.Module | Model):
@@ -132,6 +134,7 @@ def load(
     given: Mapping[str, Any] = {
         **{"checkpoint": checkpoint, "classes": classes, "entry": entry, "prompts": prompts},
         **{"mean": _listed(mean), "std": _listed(std), "layer": _layers(layer)},
+        "trust_code": trust_code,
     }
     options = validate(ModelOptions, {"model": str(model), **given}, "explain")
     place = loaded.find_device(str(device))

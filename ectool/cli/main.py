@@ -104,13 +104,20 @@ def resolved(name: str, values: Mapping[str, Any]) -> Options:
     """Return the options of a command, from the values of the parser.
 
     Raises:
+        InputError: The TOML file cannot be read, or names code, which is not trusted.
         UsageError: A value does not fit.
     """
     model = COMMANDS[name].model
     flags = {key: _flag(model, key, v) for key, v in values.items() if key[-1] != "_"}
-    return settings.resolve(
-        model, flags, stage=name, toml=values.get("config_"), environ=os.environ
-    )
+    toml = values.get("config_")
+    options = settings.resolve(model, flags, stage=name, toml=toml, environ=os.environ)
+    if toml is not None:
+        given = {key for key, value in flags.items() if value is not None}
+        code = importlib.import_module("ectool.stages.common.code")
+        code.check_named(
+            options, f"{toml}: [{name}] model", given | {*settings.variables(model, name)}
+        )
+    return options
 
 
 def _flag(model: type[Options], name: str, value: object) -> object:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, model_validator
 
+from ectool.config.trust import TrustOptions
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
 
@@ -143,7 +144,7 @@ class DataOptions(ViewOptions):
     )
 
 
-class CheckpointOptions(Options):
+class CheckpointOptions(TrustOptions):
     """Weights of a network from another program, and how to read them."""
 
     PANEL = "model"

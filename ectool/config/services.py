@@ -17,6 +17,7 @@ from ectool.config.groups import (
     ViewOptions,
 )
 from ectool.config.splits import Split, split_option
+from ectool.config.trust import TrustOptions
 from ectool.options import Number, Options, argument, option
 
 UNUSED = "Has no effect; earlier versions used it. Intervals are now computed by formula."
@@ -83,7 +84,7 @@ EXPERIMENTS = ("ablation", "cub200", "digits", "imagenet9", "stl10", "voc2012")
 """Names of the experiment files that come with ectool."""
 
 
-class RunConfig(ForceOptions, DeviceOptions):
+class RunConfig(ForceOptions, DeviceOptions, TrustOptions):
     """Options of `run`."""
 
     file: Path = argument(

@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 
 from ectool.config.groups import DeviceOptions, ForceOptions
 from ectool.config.services import check_seeds
+from ectool.config.trust import TrustOptions
 from ectool.options import Number, Options, RadiusList, argument, option
 
 MAPS = ("gradcam", "layercam", "input-x-gradient")
@@ -26,7 +27,7 @@ STUDIES = ("validity",)
 """Names of the study files that come with ectool."""
 
 
-class ValidityConfig(ForceOptions, DeviceOptions):
+class ValidityConfig(ForceOptions, DeviceOptions, TrustOptions):
     """Options of `validity`."""
 
     file: Path = argument(

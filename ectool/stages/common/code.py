@@ -1,4 +1,7 @@
-"""Digests of user code, which change with it: of networks, and of methods of packages."""
+"""User code: whether it may run, and its digest.
+
+Code has digests as any input has: that of networks, and that of methods of packages.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from ectool.errors import InputError
-from ectool.models.names import IMPORT, split_architecture
+from ectool.models.names import IMPORT, PROGRAMS, split_architecture
+from ectool.options import Options
 
 SUFFIXES = {".py", ".so", ".pyd"}
 INSTALLED = {"site-packages", "dist-packages"}
@@ -23,6 +27,61 @@ def imported_module(architecture: str) -> str | None:
     """Return the module behind `import:package.module:factory`; None for other architectures."""
     source, name = split_architecture(architecture)
     return name.partition(":")[0] if source == IMPORT else None
+
+
+def check_trusted(architecture: str, where: str, *, trust_code: bool) -> None:
+    """Check that code may run, if an architecture has code.
+
+    A name on the command line names the code itself. A name in a file does not: whoever wrote the
+    file has chosen the code. A program is such a file.
+
+    Args:
+        architecture: Its name.
+        where: The file that names it, or the flag.
+        trust_code: Whether the user trusts the code of models (`--trust-code`).
+
+    Raises:
+        InputError: It has code, which is not trusted; the message names the file that would run.
+    """
+    source, name = split_architecture(architecture)
+    if trust_code or source not in (IMPORT, *PROGRAMS):
+        return
+    raise InputError(
+        where,
+        expected="a network without code of its own",
+        got=f"{architecture}, which would run {_code_file(source, name)}",
+        fix="look at this file; if you trust it, give --trust-code",
+    )
+
+
+def check_named(options: Options, where: str, own: Container[str]) -> None:
+    """Check that code may run, if a TOML file names the model and it has code.
+
+    Args:
+        options: Options of a command, from a file and other places.
+        where: The entry of the file.
+        own: Names of the options that are not from the file.
+
+    Raises:
+        InputError: It has code, which is not trusted.
+    """
+    model, trust_code = getattr(options, "model", ""), getattr(options, "trust_code", False)
+    if "model" not in own:
+        check_trusted(model, where, trust_code=trust_code)
+
+
+def _code_file(source: str, name: str) -> str:
+    """Return the file that an architecture would run; nothing is imported."""
+    if source in PROGRAMS:
+        return str(Path(name).absolute())
+    top, *inner = name.partition(":")[0].split(".")
+    place = _location(top)
+    for part in inner:
+        place = None if place is None else _below(place, part)
+    if place is None:
+        return f"the module {name.partition(':')[0]}, which is not found"
+    start = place / "__init__.py"
+    return str((start if start.is_file() else place).absolute())
 
 
 def code_digest(module: str) -> str:

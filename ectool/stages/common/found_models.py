@@ -25,7 +25,7 @@ from ectool.models.names import (
     shown_architecture,
 )
 from ectool.models.zeroshot.prompts import Prompts
-from ectool.stages.common.code import code_digest, imported_module
+from ectool.stages.common.code import check_trusted, code_digest, imported_module
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.stages.common.zero_shot import prompts_of, with_configuration
@@ -159,6 +159,8 @@ def check_model(options: ModelOptions) -> Path | None:
             got=str(options.checkpoint),
             fix="leave it out",
         )
+    if program is not None:
+        check_trusted(options.model, "--model", trust_code=options.trust_code)
     source = program or options.checkpoint
     if source is None and path.is_file():
         raise UsageError(
@@ -171,6 +173,8 @@ def check_model(options: ModelOptions) -> Path | None:
     if source is None and is_path and not is_zero_shot(options.model):
         _check_plain(options)
         folder.open_folder(path, "model")
+        named = _architecture_in(path)
+        check_trusted(named, str(path / SPEC_FILE), trust_code=options.trust_code)
         return None
     return _checkpoint_file(options, source)
 

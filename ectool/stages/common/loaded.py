@@ -218,7 +218,7 @@ def _load(
     class_names: Sequence[str] | None,
 ) -> Classifier:
     if reference.architecture is None:
-        return load_artifact(reference.path, layer, size)
+        return load_artifact(reference.path, layer, size, trust_code=options.trust_code)
     if reference.prompts is not None:
         return zero_shot_model(
             reference.architecture,

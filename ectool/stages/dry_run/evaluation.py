@@ -10,6 +10,7 @@ from ectool.artifacts.partial import partial_folder
 from ectool.artifacts.store import read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
+from ectool.stages.common.code import check_trusted
 from ectool.stages.common.found_models import find_model
 from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.dry_run.plan import DONE, START, Step, batches_of, document
@@ -33,6 +34,7 @@ def plan_evaluate(config: EvaluateConfig) -> dict[str, Any]:
     steps = list[Step]()
     for model in listed_models(config.models):
         output = config.output / model.name
+        check_trusted(str(model.options["model"]), model.where, trust_code=config.trust_code)
         update = {**model.options, "models": (), "require": (), "output": output}
         steps += steps_of(config.model_copy(update=update), variants, f"{model.name}: ")
     return document(config.output, steps)

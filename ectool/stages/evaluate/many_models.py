@@ -23,6 +23,7 @@ from ectool.distributed.launch import RanksNeededError
 from ectool.distributed.world import apart
 from ectool.errors import EctoolError, OutputExistsError
 from ectool.machine import is_of_disk
+from ectool.stages.common.code import check_trusted
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.evaluate.conclusion import conclude
 from ectool.stages.evaluate.gates.baseline import check_baseline
@@ -141,6 +142,7 @@ def _evaluated(
     output = config.output / model.name
     update = {**model.options, "models": (), "output": output}
     try:
+        check_trusted(str(model.options["model"]), model.where, trust_code=config.trust_code)
         own = within(reporter, model.name)
         outcome = evaluate(config.model_copy(update=update), variants, own)
         metrics = read_metrics(output)

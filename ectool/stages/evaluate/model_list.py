@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.config import ModelOptions
+from ectool.config.trust import check_no_trust
 from ectool.datasets.own.table_rows import read_rows
 from ectool.errors import InputError, UsageError
 from ectool.models.names import is_zero_shot, program_file, split_architecture
@@ -173,6 +174,7 @@ def _csv_models(path: Path) -> Iterator[ListedModel]:
 
 def _row(values: Mapping[str, Any], where: str, folder: Path) -> ListedModel:
     """Check a model of a list; its paths are relative to the folder of the list."""
+    check_no_trust(values, where)
     try:
         row = validate(ModelRow, values, TABLE)
     except UsageError as error:

@@ -22,6 +22,7 @@ from ectool.config import (
 from ectool.errors import UsageError
 from ectool.options import rounded_up
 from ectool.settings import Config, read_toml, stage_table, validate, variables
+from ectool.stages.common.code import check_named
 
 GIVEN = {"seed", "model", "init", "samples", "heatmaps", "previous", "output"}
 """Options that `run` sets in each round, and that arms cannot change."""
@@ -56,7 +57,8 @@ class Experiment:
         document: The whole file.
         file: Path of the file.
         folder: Folder of the results.
-        machine: Options of `run` for device, threads, force and data, which override the file.
+        machine: Options of `run` for device, threads, force, data and trust, which override
+            the file.
     """
 
     config: ExperimentConfig
@@ -76,7 +78,10 @@ class Experiment:
         if "attack" in given:
             inapplicable = inapplicable_options(str(given["attack"]))
             table = {key: value for key, value in table.items() if key not in inapplicable}
-        return validate(model, {**table, **variables(model, name), **machine, **given}, name)
+        own = {**variables(model, name), **machine, **given}
+        options = validate(model, {**table, **own}, name)
+        check_named(options, f"{self.file}: [{name}] model", own)
+        return options
 
     @property
     def stops(self) -> list[int]:
@@ -111,7 +116,7 @@ def open_experiment(config: RunConfig) -> Experiment:
         )
     if config.miniature:
         document = miniature(document)
-    names = {"device", "threads", "force", "data"}
+    names = {"device", "threads", "force", "data", "trust_code"}
     machine = config.model_dump(include=config.model_fields_set & names, exclude_none=True)
     machine |= {"nproc": 1, "shard": None}  # each stage runs here, and as a whole
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)

@@ -16,7 +16,7 @@ from ectool.distributed.group import Group
 from ectool.distributed.launch import need_ranks
 from ectool.errors import UsageError
 from ectool.models.names import check_architecture, is_zero_shot, program_file
-from ectool.stages.common.code import imported_module
+from ectool.stages.common.code import check_trusted, imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
 from ectool.stages.common.outcomes import outcome_of
@@ -130,7 +130,9 @@ def _resumed(config: TrainConfig) -> Manifest | None:
 def _resolved(config: TrainConfig, resumed: Manifest | None) -> TrainConfig:
     """Return the configuration with the options of the resumed model, `until_epoch` and `mix`."""
     if resumed is not None:
-        config = inherit(config, resumed)
+        given, config = config, inherit(config, resumed)
+        is_named = "model" in given.model_fields_set
+        check_trusted(config.model, str(config.resume), trust_code=config.trust_code or is_named)
     until = config.until_epoch or config.epochs
     update = {"until_epoch": until, "mix": _mix(config, resumed)}
     config = config.model_copy(update=update)

@@ -13,6 +13,7 @@ from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError, UsageError, listed
 from ectool.models.names import split_architecture
+from ectool.stages.common.code import check_trusted
 from ectool.stages.common.inputs import parent_of
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import Unnamed
@@ -76,6 +77,8 @@ def with_origin(config: TrainConfig) -> tuple[TrainConfig, Origin | None]:
             got=f"masks at {spec['masked_layer']}, from --interpretable",
             fix="continue it with --resume, or start from another model",
         )
+    where = str(path / SPEC_FILE)
+    check_trusted(str(spec["architecture"]), where, trust_code=config.trust_code)
     update = {
         "model": spec["architecture"],
         "checkpoint": path / WEIGHTS_FILE,

@@ -200,13 +200,18 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Re
         for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE, OBJECTIVE_FILE):
             if name != OBJECTIVE_FILE or (source / name).exists():
                 verify_file(source / name, manifest)
-    trainer = _trainer(config, feed, load_folder(source).to(feed.device))
+    trainer = _trainer(config, feed, _loaded(source, config).to(feed.device))
     load_optimizer(trainer.optimizer, source / TRAINER_FILE)
     trainer.history = json.loads((source / HISTORY_FILE).read_text())
     # A resumed model of another objective, such as the plain warm-up, has no state for this one.
     if trainer.objective.state_dict() and (source / OBJECTIVE_FILE).exists():
         trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE), strict=False)
     return trainer
+
+
+def _loaded(source: Path, config: TrainConfig) -> Classifier:
+    """Load a model to continue; code that the command names is trusted."""
+    return load_folder(source, trust_code=config.trust_code, named=config.model)
 
 
 def _source(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Path | None:

@@ -34,7 +34,8 @@ def measure(
     device = pick_device(config)
     options = study.data_options(checkpoint)
     scene = read_scene(options, split, seeds, device)
-    given = ModelOptions(model=str(study.training(checkpoint).output))
+    path = str(study.training(checkpoint).output)
+    given = ModelOptions(model=path, trust_code=config.trust_code)
     dataset = open_draws(options, split, ORIGINAL, seeds[:1])[0]
     with loaded_model(find_model(given), given, device, dataset) as model:
         measurement = Measurement(model, scene, study.config)

@@ -17,6 +17,7 @@ from ectool.config import (
 )
 from ectool.errors import UsageError
 from ectool.settings import read_toml, stage_table, validate, variables
+from ectool.stages.common.code import check_named
 from ectool.stages.validity.versions import Candidate, all_versions, needed
 
 GIVEN = ("data", "rho", "seed", "until_epoch", "resume", "output")
@@ -101,11 +102,10 @@ class Study:
 
     def _train(self, **given: object) -> TrainConfig:
         table = stage_table(self.document, "train", self.file)
-        return validate(
-            TrainConfig,
-            {**table, **variables(TrainConfig, "train"), **self.machine, **given},
-            "train",
-        )
+        own = {**variables(TrainConfig, "train"), **self.machine, **given}
+        options = validate(TrainConfig, {**table, **own}, "train")
+        check_named(options, f"{self.file}: [train] model", own)
+        return options
 
 
 def open_study(config: ValidityConfig) -> Study:
@@ -125,7 +125,7 @@ def open_study(config: ValidityConfig) -> Study:
             fix=f"call `ectool run {config.file}`" if EXPERIMENT_TABLE in document else "add it",
         )
     _check_given(document, config.file)
-    names = {"device", "threads", "force"}
+    names = {"device", "threads", "force", "trust_code"}
     machine = config.model_dump(include=config.model_fields_set & names)
     folder = config.output or Path("run") / config.file.stem
     study = Study(validate(StudyConfig, table, STUDY_TABLE), document, config.file, folder, machine)

@@ -96,19 +96,19 @@ def test_a_perceptron_is_trained_evaluated_and_perturbed_without_heatmaps(few_op
     model = train.run(
         TrainConfig(model=named(Perceptron), epochs=1, output=tmp_path / "model", **given)
     ).path
-    suites = ("classification", "robustness")
+    suites, options = ("classification", "robustness"), {**few_options, "trust_code": True}
     config = EvaluateConfig(
         model=str(model), suite=suites, attacks=("pgd",), output=tmp_path / "eval",
-        **QUICK, **few_options,
+        **QUICK, **options,
     )  # fmt: skip
     metrics = read_metrics(evaluate.run(config).path)
     assert 0 <= metrics["accuracy@original"]["value"] <= 1
     full = PerturbConfig(
-        model=str(model), mask="full", steps=1, output=tmp_path / "full.zarr", **few_options
+        model=str(model), mask="full", steps=1, output=tmp_path / "full.zarr", **options
     )
     assert perturb.run(full).path.exists()
     with pytest.raises(EctoolError, match="spatial grid"):
-        explain.run(ExplainConfig(model=str(model), output=tmp_path / "c.zarr", **few_options))
+        explain.run(ExplainConfig(model=str(model), output=tmp_path / "c.zarr", **options))
 
 
 def test_a_lenet_for_32_pixels_goes_through_every_stage(few_options, tmp_path, read):
@@ -118,17 +118,18 @@ def test_a_lenet_for_32_pixels_goes_through_every_stage(few_options, tmp_path, r
             TrainConfig(model=named(LeNet), epochs=1, output=tmp_path / "model", **given)
         ).path
     )
+    trusted = {"model": model, "trust_code": True}
     pairs = perturb.run(
-        PerturbConfig(model=model, steps=1, output=tmp_path / "adv.zarr", **few_options)
+        PerturbConfig(steps=1, output=tmp_path / "adv.zarr", **trusted, **few_options)
     ).path
     maps = explain.run(
-        ExplainConfig(model=model, samples=pairs, device="cpu", output=tmp_path / "cams.zarr")
+        ExplainConfig(samples=pairs, device="cpu", output=tmp_path / "cams.zarr", **trusted)
     ).path
     clean = read(maps)["clean"]
     assert np.ptp(clean, axis=(1, 2)).max() > 0
     config = EvaluateConfig(
-        model=model, suite=("classification", "localization"), output=tmp_path / "eval",
-        **QUICK, **few_options,
+        suite=("classification", "localization"), output=tmp_path / "eval",
+        **trusted, **QUICK, **few_options,
     )  # fmt: skip
     assert "accuracy@original" in read_metrics(evaluate.run(config).path)
 

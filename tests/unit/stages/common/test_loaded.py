@@ -294,7 +294,7 @@ def program(tmp_path_factory):
 class TestPrograms:
     @pytest.fixture
     def options(self, program, few_options):
-        return {"model": f"torchscript:{program}", "classes": 10, **few_options}
+        return {"model": f"torchscript:{program}", "classes": 10, "trust_code": True, **few_options}
 
     def test_are_evaluated_without_heatmaps(self, options, listener, tmp_path, quick_evaluation):
         config = EvaluateConfig(**options, **quick_evaluation, output=tmp_path / "e")
@@ -332,6 +332,7 @@ class TestPrograms:
             **few_options,
             model=f"torchscript:{tmp_path / 'empty.pt'}",
             classes=10,
+            trust_code=True,
             output=tmp_path / "e",
         )
         with pytest.raises(InputError, match=r"empty\.pt"):

@@ -209,7 +209,7 @@ def test_a_network_in_a_cycle_is_gone_before_the_next_one(config, zoo, tmp_path,
     models.write_text("\n".join(["name,model,checkpoint,classes", *rows]))
     gc.disable()
     try:
-        audit.run(config(tmp_path / "audit", models=str(models)))
+        audit.run(config(tmp_path / "audit", models=str(models), trust_code=True))
     finally:
         gc.enable()
     made = sys.modules.pop("audit_zoo")
@@ -242,7 +242,7 @@ class TestFailures:
         self.write_broken_network(tmp_path, monkeypatch, "RuntimeError('out of luck')")
         models = broken(*(cell.format(zoo.parent) for cell in cells))
         with pytest.raises(FailedModelsError, match="got 1 that failed: bad; see their") as stop:
-            audit.run(config(tmp_path / "audit", models=models), listener)
+            audit.run(config(tmp_path / "audit", models=models, trust_code=True), listener)
         assert stop.value.exit_code == 3
         names = [("net 0", "ok"), ("bad", "failed"), ("net 1", "ok"), ("net 2", "ok")]
         assert statuses(tmp_path / "audit") == names
@@ -252,6 +252,15 @@ class TestFailures:
         assert f"bad failed: {entry['error']}" in listener.notes
         board = (tmp_path / "audit" / "leaderboard.csv").read_text().splitlines()
         assert set(board[2].removeprefix("bad,failed")) == {","}
+
+    def test_code_that_a_list_names_does_not_run(self, config, broken, zoo, tmp_path, monkeypatch):
+        self.write_broken_network(tmp_path, monkeypatch, "RuntimeError('it ran')")
+        models = broken("bad", "import:audit_zoo:network", str(zoo.parent / "0.safetensors"), "10")
+        with pytest.raises(FailedModelsError, match="got 1 that failed: bad"):
+            audit.run(config(tmp_path / "audit", models=models))
+        error = results_of(tmp_path / "audit")["models"][1]["error"]
+        assert f"which would run {tmp_path / 'audit_zoo.py'}; look at this file" in error
+        assert "audit_zoo" not in sys.modules
 
     def test_what_has_been_mended_is_all_that_is_computed(self, config, broken, zoo, own, listener):
         late = own.parent / "late.safetensors"
@@ -268,7 +277,7 @@ class TestFailures:
         self.write_broken_network(tmp_path, monkeypatch, "OSError(errno.ENOSPC, 'No space left')")
         models = broken("bad", "import:audit_zoo:network", str(zoo.parent / "0.safetensors"), "10")
         with pytest.raises(OSError, match="No space left") as stop:
-            audit.run(config(tmp_path / "audit", models=models))
+            audit.run(config(tmp_path / "audit", models=models, trust_code=True))
         assert stop.value.errno == errno.ENOSPC
         names = [("net 0", "ok"), ("bad", "pending"), ("net 1", "pending"), ("net 2", "pending")]
         assert statuses(tmp_path / "audit") == names
@@ -279,7 +288,7 @@ class TestFailures:
         self.write_broken_network(tmp_path, monkeypatch, "KeyboardInterrupt")
         models = broken("bad", "import:audit_zoo:network", str(zoo.parent / "0.safetensors"), "10")
         with pytest.raises(KeyboardInterrupt):
-            audit.run(config(tmp_path / "audit", models=models))
+            audit.run(config(tmp_path / "audit", models=models, trust_code=True))
         before = tree(tmp_path / "audit" / "net 0")
         audit.run(config(tmp_path / "audit"), listener)
         assert tree(tmp_path / "audit" / "net 0") == before
