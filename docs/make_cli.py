@@ -44,7 +44,8 @@ misclassified images, so their time depends on the model. With `--json` it is on
 | 2 | usage: an unknown flag, key or value |
 | 3 | missing or invalid input; some of several models failed; no disk space, memory or \
 permission, too many open files, a missing package, stdout closed or full |
-| 4 | the output exists with another key; the error names what differs; `--force` moves it aside |
+| 4 | the output exists with another key; the error names what differs; `--force` moves it aside; \
+or another process writes it |
 | 5 | integrity failure: bytes differ from those that were written |
 | 6 | a bound of `--require` was missed |
 | 130 | interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command continues |

@@ -84,6 +84,14 @@ class OutputExistsError(EctoolError):
     exit_code = 4
 
 
+class BusyOutputError(OutputExistsError):
+    """Another process writes the output."""
+
+
+class FinishedMeanwhileError(OutputExistsError):
+    """Another process has written the output since this one looked for it."""
+
+
 class IntegrityError(EctoolError):
     """An artifact whose bytes have changed since it was written."""
 

@@ -14,6 +14,7 @@ from ectool.api.opening import METRIC, Opened, Table, imported
 from ectool.reports.columns import table_lines
 from ectool.reports.evaluation import from_results
 from ectool.reports.gates.content import metric_table
+from ectool.writing import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ class Evaluation(Opened):
         """
         text = json.dumps(dict(self.results), indent=1, allow_nan=False) + "\n"
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_atomic(Path(path), text.encode())
         return text
 
     def __repr__(self) -> str:

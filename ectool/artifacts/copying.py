@@ -13,6 +13,7 @@ from ectool.artifacts.schema import SAMPLE, Arrays, ArraySpec, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES
 from ectool.errors import InputError
 from ectool.types import Advance
+from ectool.writing import write_atomic
 
 
 def copy(
@@ -95,4 +96,4 @@ def _to_zarr(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
     for name, values in _others(artifact).items():
         zarr_store.write_whole(target, name, values, _spec(artifact, name))
     if manifest is not None:
-        (target / FILE_NAME).write_bytes(manifest.to_bytes())
+        write_atomic(target / FILE_NAME, manifest.to_bytes())

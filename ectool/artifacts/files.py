@@ -1,19 +1,18 @@
-"""Files that are either complete or missing: atomic writes, fsync, locks, moving aside."""
+"""Files and folders of outputs: flushed, published, moved aside, removed."""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-from ectool.errors import EctoolError, InputError, OutputExistsError
+from ectool.errors import FinishedMeanwhileError, InputError
+from ectool.writing import write_atomic as write_atomic
 
-TEMPORARY = ".tmp"
-"""Suffix of unfinished files and folders; a killed process may leave one behind."""
+WITHOUT_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
+"""Errors of file systems that have no hard links."""
 
 
 def fsync(path: Path) -> None:
@@ -31,19 +30,6 @@ def fsync_tree(root: Path) -> None:
         for path in sorted(root.rglob("*")):
             fsync(path)
     fsync(root)
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file that is never seen incomplete; leave none on an error."""
-    temporary = path.with_name(path.name + TEMPORARY)
-    try:
-        temporary.write_bytes(data)
-        fsync(temporary)
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
 
 
 def make_folder(path: Path) -> None:
@@ -67,18 +53,43 @@ def publish(source: Path, target: Path) -> None:
     """Move a finished output to its final name and flush it to the disk.
 
     Raises:
-        OutputExistsError: Another process has written the target in the meantime.
+        FinishedMeanwhileError: Another process has written the target in the meantime.
     """
-    if target.exists():
-        raise OutputExistsError(
-            str(target),
-            expected="nothing there yet",
-            got="the output of another process",
-            fix="run the same command again",
-        )
     fsync_tree(source)
-    source.replace(target)
+    try:
+        _move(source, target)
+    except OSError as error:
+        if not os.path.lexists(target):
+            raise
+        raise finished_meanwhile(target) from error
     fsync(target.parent)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a file or folder, but never over another one, also not one of this moment."""
+    if os.path.lexists(target):
+        raise FileExistsError(target)
+    if source.is_dir():
+        source.rename(target)  # the system renames no folder over a file or a folder with files
+        return
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        source.rename(target)
+    else:
+        source.unlink()
+
+
+def finished_meanwhile(target: Path) -> FinishedMeanwhileError:
+    """Return the error for an output that another process has published."""
+    return FinishedMeanwhileError(
+        str(target),
+        expected="nothing there yet",
+        got="the output of another process",
+        fix="run the same command again",
+    )
 
 
 def move_aside(path: Path, tag: str) -> Path:
@@ -93,11 +104,13 @@ def move_aside(path: Path, tag: str) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or folder if it exists, also while another process removes it."""
+    while os.path.lexists(path):
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 UNFINISHED = ".partial-"
@@ -107,54 +120,3 @@ FINDINGS_FILE = "findings.json"
 JOB_FILE = "job.json"
 NOTES = {VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE, JOB_FILE}
 """Files of an unfinished output that contain no results, besides its locks."""
-
-
-@contextmanager
-def exclusive(folder: Path, output: Path) -> Iterator[None]:
-    """Create a folder and hold its lock, which ends with the process in any case.
-
-    A block that fails because of its input before anything was written leaves no folder behind.
-
-    Raises:
-        InputError: Another process holds it.
-    """
-    make_folder(folder)
-    with (folder / LOCK_FILE).open("w") as lock:
-        if not is_held(lock):
-            raise at_work(output)
-        try:
-            yield
-        except EctoolError:
-            if not any(_has_results(path) for path in folder.rglob("*")):
-                remove(folder)
-            raise
-
-
-def _has_results(path: Path) -> bool:
-    """Return whether a file of an unfinished output contains results."""
-    return path.is_file() and path.name not in NOTES and not path.name.startswith(LOCK_FILE)
-
-
-def at_work(output: Path) -> InputError:
-    """Return the error for an output that another process writes."""
-    return InputError(
-        str(output),
-        expected="one process writing it",
-        got="another one at work",
-        fix="wait for it or choose another --output",
-    )
-
-
-def is_held(lock: IO[str], *, shared: bool = False) -> bool:
-    """Try to lock an open file; return False for one that its last owner has removed.
-
-    Args:
-        lock: The file.
-        shared: Whether others may hold it, too.
-    """
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(lock.fileno()).st_nlink > 0

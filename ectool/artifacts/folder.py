@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from ectool import writing
 from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
 from ectool.artifacts.partial import partial_folder
 from ectool.errors import InputError, IntegrityError
@@ -58,9 +60,19 @@ class PartialFolder:
 
 @contextmanager
 def building(output: Path, recipe: Recipe) -> Iterator[PartialFolder]:
-    """Hold the lock of an unfinished folder artifact; its files stay if the block fails."""
+    """Hold the lock of an unfinished folder artifact; its files stay if the block fails.
+
+    Raises:
+        BusyOutputError: Another process holds the lock.
+        FinishedMeanwhileError: Another process has published it.
+    """
     partial = PartialFolder(output, recipe)
-    with files.exclusive(partial.scratch, output), outputs.uploading(output, recipe.key) as upload:
+    with (
+        writers.exclusive(partial.scratch, output),
+        outputs.uploading(output, recipe.key) as upload,
+    ):
+        if output.exists():
+            raise files.finished_meanwhile(output)
         partial.upload = upload
         if upload is not None:
             upload.restore(partial.scratch)
@@ -89,7 +101,8 @@ def seal(
         made_with: Versions of the libraries; the installed ones unless given.
         machine: Device and threads.
     """
-    files.remove(folder / (FILE_NAME + files.TEMPORARY))
+    writing.remove_unfinished(folder)
+    files.remove(folder / (FILE_NAME + writing.TEMPORARY))  # of an earlier version
     names = sorted(only or (path.name for path in folder.iterdir() if path.is_file()))
     digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
     manifest = make_manifest(

@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from types import TracebackType
 
+from ectool.writing import create
+
 
 class Sink(io.RawIOBase):
     """A new file that keeps its first error until `check` raises it.
@@ -15,12 +17,13 @@ class Sink(io.RawIOBase):
     calls `check` after each step.
 
     Args:
-        path: The file; it is overwritten.
+        path: The file; an old one, or a link, is replaced.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._file = path.open("w+b", buffering=0)
+        path.unlink(missing_ok=True)
+        self._file = create(path)
         self._error: OSError | None = None
         self._path = path
 

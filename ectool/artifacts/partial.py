@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,12 +20,12 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
-from ectool.artifacts.jobs import locks
+from ectool.artifacts.jobs import locks, writers
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.own import restore_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import BusyOutputError, InputError, IntegrityError
 from ectool.remote.outputs import uploading
 from ectool.remote.reading import look
 from ectool.remote.writing import Identity, Upload
@@ -37,13 +37,23 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
     Raises:
         OutputExistsError: Another output exists and `force` is off.
     """
-    if is_current(output, recipe, force=force):
-        files.remove(partial_folder(output, recipe))
-        return True
-    if output.exists():
-        manifest = read_manifest(output)
-        files.move_aside(output, manifest.key if manifest else "unknown")
-    return False
+    if not is_current(output, recipe, force=force):
+        if not output.exists():
+            return False
+        with writers.held(output):  # nobody else moves it, or writes the new one
+            if not is_current(output, recipe, force=force):
+                manifest = read_manifest(output) if output.exists() else None
+                files.move_aside(output, manifest.key if manifest else "unknown")
+                return False
+    _remove_rest(output, partial_folder(output, recipe))
+    return True
+
+
+def _remove_rest(output: Path, folder: Path) -> None:
+    """Remove the folder of an output that is finished, unless a process writes it again."""
+    if folder.exists():
+        with suppress(BusyOutputError), writers.held(output):
+            files.remove(folder)
 
 
 def is_current(output: Path, recipe: Recipe, *, force: bool) -> bool:
@@ -253,6 +263,7 @@ def growing(
     shard_size: int,
     attributes: Mapping[str, Any] = MappingProxyType({}),
     begun_with: Mapping[str, str] = MappingProxyType({}),
+    is_repaired: bool = False,
 ) -> Iterator[PartialArtifact]:
     """Hold the lock of an unfinished output; finished shards stay if the block fails.
 
@@ -263,12 +274,17 @@ def growing(
         shard_size: Samples per shard.
         attributes: Root attributes in addition to schema and version.
         begun_with: Versions of shards that are copied from a finished output.
+        is_repaired: Whether the finished output is there, and is written again.
 
     Raises:
-        InputError: It would have no samples, or another process holds the lock.
+        InputError: It would have no samples.
+        BusyOutputError: Another process holds the lock.
+        FinishedMeanwhileError: Another process has published it.
     """
     partial = PartialArtifact(output, recipe, length, shard_size, attributes)
-    with files.exclusive(partial.folder, output), uploading(output, recipe.key) as upload:
+    with writers.exclusive(partial.folder, output), uploading(output, recipe.key) as upload:
+        if output.exists() and not is_repaired:
+            raise files.finished_meanwhile(output)
         partial.upload = upload
         locks.wait_for_followers(partial.folder, output)
         files.make_folder(partial.folder / "shards")

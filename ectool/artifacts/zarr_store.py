@@ -21,6 +21,7 @@ from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, nati
 from ectool.artifacts.store import RowReader
 from ectool.errors import InputError
 from ectool.remote.reading import need
+from ectool.writing import TEMPORARY
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
 """The default zstd has no checksum; crc32c detects damaged chunks."""
@@ -179,8 +180,8 @@ def _names(folder: Path, version: int) -> list[str]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove temporary files of a killed process: zarr writes them first, then renames them."""
-    for leftover in path.rglob("*.partial"):
+    """Remove temporary files of a killed process: they are written first, then renamed."""
+    for leftover in (*path.rglob("*.partial"), *path.rglob(f"*{TEMPORARY}")):
         leftover.unlink()
 
 

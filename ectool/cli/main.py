@@ -24,9 +24,10 @@ from ectool.cli.signature import with_signature
 from ectool.cli.text import examples_text
 from ectool.cli.usage import usage_error
 from ectool.distributed.launch import RanksNeededError, launch
-from ectool.errors import EctoolError, UsageError
+from ectool.errors import EctoolError, FinishedMeanwhileError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
+from ectool.types import Reporter
 from ectool.urls import shown
 
 EXIT_INTERRUPT = 130
@@ -91,13 +92,23 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
         module, table = ("dry_run", DRY_TABLE) if is_dry else (command.module, command.table)
         stage = importlib.import_module(f"ectool.stages.{module}")
         try:
-            result = stage.run(options, reporter)
+            result = _result_of(stage.run, options, reporter)
         except EctoolError as error:
             if (found := error.result) is not None and (as_json or not error.only_json):
                 ranks.write(told(found, reporter, as_json=as_json, table=command.table))
             raise
         importlib.import_module("ectool.remote.commands").finish(options, result)
         return told(result, reporter, as_json=as_json, table=table)
+
+
+def _result_of(
+    run: Callable[[Options, Reporter], object], options: Options, reporter: Reporter
+) -> object:
+    """Return the result of a stage, also of an output that another process has just finished."""
+    try:
+        return run(options, reporter)
+    except FinishedMeanwhileError:
+        return run(options, reporter)
 
 
 def resolved(name: str, values: Mapping[str, Any]) -> Options:

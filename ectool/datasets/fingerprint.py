@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from ectool.artifacts.hashing import digest_file
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
+from ectool.writing import remove_unfinished, write_atomic
 
 _MEMO_FOLDER = ".fingerprints"
 SETTLED_NS = 2_000_000_000
@@ -112,6 +112,5 @@ def _recall(note: Path) -> str | None:
 def _remember(note: Path, digest: str) -> None:
     with suppress(OSError):  # in a read-only folder nothing is cached
         note.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-            file.write(digest)
-        Path(file.name).replace(note)
+        remove_unfinished(note.parent)
+        write_atomic(note, digest.encode(), is_flushed=False)

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from secrets import token_hex
 
 from ectool.errors import IntegrityError
 from ectool.remote import objects
 from ectool.remote.index import Span
+from ectool.writing import write_atomic
 
 SIZE = 2**22
 """Bytes of a piece: the time of a request is small against that of so many bytes."""
@@ -119,11 +119,4 @@ def complete(url: str, data: bytes | None, size: int, start: int = 0) -> bytes:
 def store(path: Path, data: bytes) -> None:
     """Write a file that is never seen incomplete, also not by another process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = temporary(path)
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
-
-
-def temporary(path: Path) -> Path:
-    """Return the name of a file that is not complete yet."""
-    return path.with_name(f"{path.name}.{token_hex(4)}.tmp")
+    write_atomic(path, data, is_flushed=False)

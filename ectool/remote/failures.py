@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ectool.errors import EctoolError, InputError
+from ectool.errors import BusyOutputError, EctoolError, InputError
 from ectool.machine import chain
 
 READ, WRITE, LIST, DELETE = "s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"
@@ -33,7 +33,7 @@ _UNREACHABLE = (
 )
 
 
-class LockedError(InputError):
+class LockedError(BusyOutputError):
     """Another process writes the same output."""
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ectool import urls
 from ectool.remote import index, objects, session
-from ectool.remote.copies import Pieces, complete, store, temporary
+from ectool.remote.copies import Pieces, complete, store
 from ectool.remote.index import Index, Span
+from ectool.writing import temporary
 
 WHOLE = 2**25
 """Objects of at most so many bytes are read as a whole."""

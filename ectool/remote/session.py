@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from ectool import urls
+from ectool.writing import make_private
 
 _LOCK = "lock"
 
@@ -19,11 +20,11 @@ _LOCK = "lock"
 def begin() -> Path:
     """Make the folder and hold its lock; remove those of processes that were killed."""
     folder = urls.mirror()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     for other in folder.parent.iterdir():
         if other != folder:
             _remove_dead(other)
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     fcntl.flock(lock, fcntl.LOCK_EX)
     atexit.register(_end, os.getpid())
     return folder
@@ -32,7 +33,7 @@ def begin() -> Path:
 def _remove_dead(folder: Path) -> None:
     """Remove the folder of another process if nobody holds its lock."""
     with suppress(OSError):
-        lock = os.open(folder / _LOCK, os.O_RDWR)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,7 @@ from numcodecs.zstd import Zstd
 from ectool.artifacts.chunks.seal import checksum, unsealed
 from ectool.artifacts.schema import as_text
 from ectool.remote.reading import contents
+from ectool.writing import write_atomic
 
 Values = np.ndarray[Any, Any]
 METADATA = "zarr.json"
@@ -27,8 +28,6 @@ NUMBERS = frozenset(
     ["bool", *(f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64))]
 ) | frozenset(f"float{bits}" for bits in (16, 32, 64))
 """Names of types that are the same in Zarr and in numpy."""
-PARTIAL = ".partial"
-"""Suffix of a chunk that is being written, as in zarr-python."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,8 @@ class Chunks:
         for first in range(0, len(values), self.rows):
             file = self.folder / self._key((start + first) // self.rows)
             file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_name(file.name + PARTIAL)
-            temporary.write_bytes(self._encoded(values[first : first + self.rows]))
-            temporary.replace(file)
+            data = self._encoded(values[first : first + self.rows])
+            write_atomic(file, data, is_flushed=False)  # before it is published
 
     def _bytes(self, number: int) -> bytes:
         file = self.folder / self._key(number)

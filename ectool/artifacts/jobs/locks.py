@@ -6,12 +6,14 @@ A file system that several machines share must support `flock`, as NFS 4 and Lus
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.config.parts import Part
 
 _PART, _RANKS, _CREATING = f"{files.LOCK_FILE}-part-", f"{files.LOCK_FILE}-ranks", "lock-creating"
@@ -22,7 +24,7 @@ PATIENCE, LOOK = 10.0, 0.1
 @contextmanager
 def creating(folder: Path) -> Iterator[None]:
     """Hold the lock for what is written once: groups, arrays, notes. Wait for it if necessary."""
-    with (folder / _CREATING).open("w") as lock:
+    with _opened(folder / _CREATING) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -32,15 +34,18 @@ def sharing(folder: Path, output: Path, part: Part) -> Iterator[None]:
     """Create a folder and hold the lock of a part, beside the other parts.
 
     Raises:
-        InputError: A process writes the same part, or everything, or another number of parts.
+        BusyOutputError: A process writes the same part, or everything, or another number of parts.
     """
-    files.make_folder(folder)
     name = f"{_PART}{part.count}-{part.number}"
-    with (folder / files.LOCK_FILE).open("w") as whole, (folder / name).open("w") as own:
-        is_free = files.is_held(whole, shared=True) and files.is_held(own)
-        if not is_free or _others(folder, part):
-            raise files.at_work(output)
-        yield
+    with writers.held(output, shared=True):
+        writers.make_own(folder)
+        with _opened(folder / name) as own:
+            if not is_held(own):
+                raise writers.busy(output, writers.read_owner(own))
+            if _others(folder, part):
+                raise writers.busy(output)
+            writers.sign(own)
+            yield
 
 
 def _others(folder: Path, part: Part) -> list[Path]:
@@ -51,8 +56,8 @@ def _others(folder: Path, part: Part) -> list[Path]:
 
 
 def _is_free(path: Path) -> bool:
-    with path.open("a") as lock:
-        return files.is_held(lock)
+    with _opened(path) as lock:
+        return is_held(lock)
 
 
 @contextmanager
@@ -60,11 +65,11 @@ def following(folder: Path, output: Path, part: Part | None) -> Iterator[None]:
     """Hold the lock of a rank that writes beside rank 0.
 
     Raises:
-        InputError: The folder belongs to another job by now.
+        BusyOutputError: The folder belongs to another job by now.
     """
-    with _ranks(folder, part).open("a") as lock:
-        if not files.is_held(lock, shared=True):
-            raise files.at_work(output)
+    with _opened(_ranks(folder, part)) as lock:
+        if not is_held(lock, shared=True):
+            raise writers.busy(output)
         yield
 
 
@@ -72,11 +77,11 @@ def wait_for_followers(folder: Path, output: Path, part: Part | None = None) -> 
     """Wait until no rank of an earlier job writes: those of a killed launcher end soon.
 
     Raises:
-        InputError: One is still at work.
+        BusyOutputError: One is still at work.
     """
     path = _ranks(folder, part)
     if not _within(PATIENCE, lambda: not path.exists() or _is_free(path)):
-        raise files.at_work(output)
+        raise writers.busy(output)
 
 
 def _ranks(folder: Path, part: Part | None) -> Path:
@@ -96,10 +101,27 @@ def whole(folder: Path, output: Path) -> Iterator[None]:
     """Hold the lock of everything in a folder that exists, and leave the folder as it is.
 
     Raises:
-        InputError: A process writes a part, or everything.
+        BusyOutputError: A process writes a part, or everything.
     """
-    with (folder / files.LOCK_FILE).open("a") as lock:
-        if not files.is_held(lock):
-            raise files.at_work(output)
+    with writers.held(output):
         wait_for_followers(folder, output)
         yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    lock = writers.open_lock(path)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def is_held(lock: int, *, shared: bool = False) -> bool:
+    """Try to lock an open file; return False for one that its last owner has removed.
+
+    Args:
+        lock: Its descriptor.
+        shared: Whether others may hold it, too.
+    """
+    return writers.try_lock(lock, shared=shared) and os.fstat(lock).st_nlink > 0

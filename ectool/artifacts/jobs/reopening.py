@@ -32,6 +32,7 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
             shard_size=shard_size,
             attributes=artifact.intact_attributes(),
             begun_with=manifest.versions,
+            is_repaired=True,
         ) as partial:
             save_own(output, known, partial.own)
             if manifest.findings:

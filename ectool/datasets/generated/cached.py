@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from ectool.datasets.catalogue import unknown_name, unknown_split
 from ectool.datasets.generated.composition import Draw, Records, is_own, record_type
 from ectool.datasets.image_arrays import framed
 from ectool.errors import InputError, MachineError
+from ectool.writing import remove_unfinished, write_atomic
 
 BACKGROUNDS = ("own", "other")
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -188,12 +187,8 @@ def _is_intact(path: Path, size: int) -> bool:
 
 def _publish(path: Path, payload: bytes) -> None:
     """Write payload and digest; other processes see either the old or the new file."""
-    partial = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
-    with partial.open("xb") as file:
-        file.write(payload + hashlib.sha256(payload).digest())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    remove_unfinished(path.parent)
+    write_atomic(path, payload + hashlib.sha256(payload).digest())
 
 
 @contextmanager

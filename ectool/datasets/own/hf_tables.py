@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.fingerprint import content_digest
 from ectool.errors import AbsentError, InputError
+from ectool.writing import remove_unfinished, written
 
 DICTIONARY, STATE = "dataset_dict.json", "state.json"
 PARQUET = ".parquet"
@@ -129,18 +129,18 @@ def _copied(table: Table, root: Path) -> Path:
     from pyarrow.parquet import ParquetFile
 
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(target.parent)
     with ExitStack() as stack:
         parts = [
             stack.enter_context(ParquetFile(table.folder / file, memory_map=True))
             for file in table.files
         ]
-        file = stack.enter_context(tempfile.NamedTemporaryFile(dir=target.parent, delete=False))
+        file = stack.enter_context(written(target, is_flushed=False))
         schema = parts[0].schema_arrow
         with pyarrow.ipc.new_stream(file, schema) as writer:
             for part in parts:
                 for batch in part.iter_batches(_BATCH):
                     writer.write_batch(pyarrow.record_batch(batch.columns, schema=schema))
-    Path(file.name).replace(target)
     return target
 
 

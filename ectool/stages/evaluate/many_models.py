@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, library_versions
 from ectool.config import EvaluateConfig, ModelOptions
 from ectool.datasets.base import Dataset
@@ -81,7 +82,7 @@ def _held(output: Path, group: Group) -> Iterator[Path]:
             fix="choose another --output",
         )
     scratch = output.with_name(f"{output.name}.partial-audit")
-    with files.exclusive(scratch, output) if group.world.is_first else nullcontext():
+    with writers.exclusive(scratch, output) if group.world.is_first else nullcontext():
         group.barrier()
         yield scratch
         group.barrier()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from ectool.artifacts import files, folder
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
 from ectool.config import EvaluateConfig
@@ -82,7 +83,7 @@ def evaluate(
         if group.from_first(lambda: _is_finished(config, recipe)):
             return _outcome(config.output, read_results(config.output), is_new=False)
         need_ranks(config.nproc)
-        with _nothing_left(config.output):
+        with _writing(config.output, group):
             return _compute(subject, parts_of(subject), recipe)
 
 
@@ -125,14 +126,15 @@ def _suite_key(subject: Subject) -> dict[str, Any]:
 
 
 @contextmanager
-def _nothing_left(output: Path) -> Iterator[None]:
-    """Remove the output if it is empty when the block raises."""
-    try:
-        yield
-    except EctoolError:
-        with suppress(OSError):  # something has been computed
-            output.rmdir()
-        raise
+def _writing(output: Path, group: Group) -> Iterator[None]:
+    """Hold the lock of the output in the first process; leave no empty output after an error."""
+    with writers.held(output) if group.world.is_first else nullcontext():
+        try:
+            yield
+        except EctoolError:
+            with suppress(OSError):  # something has been computed
+                output.rmdir()
+            raise
 
 
 def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:

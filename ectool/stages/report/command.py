@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+from ectool import writing
 from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.config import ReportConfig
 from ectool.errors import UsageError
 from ectool.reports.content import Arm, ExperimentResults
@@ -46,6 +49,7 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
         InputError: A folder holds no finished results, or a data set is missing.
         IntegrityError: A file has changed since it was written.
         UsageError: The name of the output is not that of an HTML file.
+        BusyOutputError: Another process writes a report into the same folder.
     """
     output = config.output or config.paths[0] / PAGE_FILE
     if output.suffix.lower() not in PAGE_SUFFIXES:
@@ -60,9 +64,13 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
     others = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
     if not (config.figures or config.tables) and is_up_to_date(output, *others, key):
         return Outcome(output, is_new=False)
-    report = _read_report(sources, config, reporter)
-    _write_extras(report, config)
-    _write(report, output, key)
+    with ExitStack() as locks:
+        for path in (others[0], config.figures, config.tables):
+            if path is not None:
+                locks.enter_context(writers.held(path))
+        report = _read_report(sources, config, reporter)
+        _write_extras(report, config)
+        _write(report, output, key)
     return Outcome(output, is_new=True)
 
 
@@ -158,7 +166,8 @@ def _write(report: Report, output: Path, key: str) -> None:
     document[FILES] = {
         name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(output.parent)
+    writing.remove_unfinished(output.parent, (output.name, JSON_FILE, STRIP_FILE))
     image = output.with_name(STRIP_FILE)
     files.remove(image)
     if STRIP in contents:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
 from ectool.stages import report
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord, RunRecord
@@ -30,8 +31,15 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
         InputError: The file or an input of a stage is missing or invalid.
         UsageError: The file holds an unknown name or a value out of bounds.
         OutputExistsError: An output exists with another key and `force` is off.
+        BusyOutputError: Another process writes the experiment, or one of its artifacts.
     """
     experiment = open_experiment(config)
+    with writers.held(experiment.folder):
+        return _run(config, experiment, reporter)
+
+
+def _run(config: RunConfig, experiment: Experiment, reporter: Reporter) -> Outcome:
+    """Run all chains of an experiment, the lock of whose folder is held."""
     table = experiment.config
     if not (experiment.folder / EXPERIMENT_FILE).exists():
         _check_evaluation(experiment, reporter)

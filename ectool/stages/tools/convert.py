@@ -9,6 +9,7 @@ from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
@@ -32,6 +33,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         UsageError: Source and target are the same file.
         IntegrityError: The source is damaged; an existing target stays.
         OutputExistsError: The target exists with other contents and `force` is off.
+        BusyOutputError: Another process writes it.
     """
     source, target = config.source, check_suffix(config.target)
     if source.resolve() == target.resolve():
@@ -41,26 +43,47 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
     with Artifact(source) as artifact:
         if config.store is not None and restoring.is_other(artifact, config.store):
             return restoring.run(config, artifact, config.store, reporter)
-        if target.exists():
-            if _is_copy(target, artifact):
-                return outcome_of(target, is_new=False)
-            _check_force(config, artifact)
-        scratch = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
-        files.remove(scratch)
-        files.make_folder(scratch)
-        if artifact.store.unreadable:
-            names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
-            reporter.note(f"{source}: left out, not arrays of numbers or text: {names}")
-        manifest = moved(artifact.manifest, source, target) if artifact.manifest else None
-        with reporter.task("convert", len(artifact)) as advance:
-            made = copy(artifact, scratch / target.name, manifest, advance)
-        if config.force and target.exists():
-            files.move_aside(target, "replaced")
-        files.publish(made, target)
-        key = manifest.key if manifest else ""
-        outputs.publish(target, Identity(artifact.kind, key, artifact.id))
-        files.remove(scratch)
-    return outcome_of(target, is_new=True)
+        is_new = not _is_there(config, artifact)
+        if is_new:
+            scratch = target.with_name(f"{target.name}{files.UNFINISHED}{artifact.id[:16]}")
+            with writers.exclusive(scratch, target):
+                is_new = not _is_there(config, artifact)
+                if is_new:
+                    _copy(config, artifact, scratch, reporter)
+                files.remove(scratch)
+    return outcome_of(target, is_new=is_new)
+
+
+def _is_there(config: ConvertConfig, artifact: Artifact) -> bool:
+    """Return whether the target is there with the contents of the source.
+
+    Raises:
+        OutputExistsError: It has other contents, and `force` is off.
+    """
+    if not config.target.exists():
+        return False
+    if _is_copy(config.target, artifact):
+        return True
+    _check_force(config, artifact)
+    return False
+
+
+def _copy(config: ConvertConfig, artifact: Artifact, scratch: Path, reporter: Reporter) -> None:
+    """Write the copy in a folder for scratch files, and publish it."""
+    source, target = config.source, config.target
+    for left in scratch.iterdir():  # of a killed process
+        files.remove(left)
+    if artifact.store.unreadable:
+        names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
+        reporter.note(f"{source}: left out, not arrays of numbers or text: {names}")
+    manifest = moved(artifact.manifest, source, target) if artifact.manifest else None
+    with reporter.task("convert", len(artifact)) as advance:
+        made = copy(artifact, scratch / target.name, manifest, advance)
+    if config.force and target.exists():
+        files.move_aside(target, "replaced")
+    files.publish(made, target)
+    key = manifest.key if manifest else ""
+    outputs.publish(target, Identity(artifact.kind, key, artifact.id))
 
 
 def _is_copy(target: Path, artifact: Artifact) -> bool:

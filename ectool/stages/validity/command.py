@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ectool.artifacts import files, folder
 from ectool.artifacts.hashing import digest_json
+from ectool.artifacts.jobs import writers
 from ectool.config import ValidityConfig
 from ectool.stages import train
 from ectool.stages.validity.analysis import analyse
@@ -28,8 +29,15 @@ def run(config: ValidityConfig, reporter: Reporter = SILENT) -> Outcome:
     Raises:
         InputError: The file is missing, or a data set has no masks or variants.
         UsageError: The file holds an unknown name or a value out of bounds.
+        BusyOutputError: Another process writes the study.
     """
     study = open_study(config)
+    with writers.held(study.folder):
+        return _run(study, config, reporter)
+
+
+def _run(study: Study, config: ValidityConfig, reporter: Reporter) -> Outcome:
+    """Train and measure what is missing in the folder of a study, whose lock is held."""
     checkpoints = list(study.checkpoints())
     parts = [(COMPARED, all_versions(study.config))]
     if study.config.test_draws:

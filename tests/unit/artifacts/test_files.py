@@ -1,19 +1,9 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from ectool.artifacts import files
-from ectool.errors import InputError, OutputExistsError
-
-
-def test_files_are_replaced_as_a_whole(tmp_path):
-    path = tmp_path / "file"
-    files.write_atomic(path, b"old")
-    files.write_atomic(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
+from ectool.errors import FinishedMeanwhileError, InputError
 
 
 def test_publishing_a_folder_and_a_file(tmp_path):
@@ -25,12 +15,23 @@ def test_publishing_a_folder_and_a_file(tmp_path):
     assert (tmp_path / "file").read_text() == "c"
 
 
-def test_an_output_of_another_process_is_not_overwritten(tmp_path):
-    for name in ("mine", "theirs"):
-        (tmp_path / name).write_text(name)
-    with pytest.raises(OutputExistsError, match="the output of another process"):
+@pytest.mark.parametrize("mine", ["file", "folder"])
+@pytest.mark.parametrize("theirs", ["file", "folder", "empty", "link"])
+def test_an_output_of_another_process_is_not_overwritten(tmp_path, mine, theirs):
+    for name, kind in {"mine": mine, "theirs": theirs}.items():
+        if kind == "file":
+            (tmp_path / name).write_text(name)
+        elif kind == "link":
+            (tmp_path / name).symlink_to("nothing")
+        else:
+            (tmp_path / name).mkdir()
+            if kind == "folder":
+                (tmp_path / name / name).touch()
+    before = (tmp_path / "theirs").lstat()
+    with pytest.raises(FinishedMeanwhileError, match="the output of another process"):
         files.publish(tmp_path / "mine", tmp_path / "theirs")
-    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert (tmp_path / "theirs").lstat() == before
+    assert (tmp_path / "mine").exists()
 
 
 def test_moving_aside_takes_a_free_name(tmp_path):
@@ -49,25 +50,6 @@ def test_removing(tmp_path):
     files.remove(tmp_path / "folder")
     files.remove(tmp_path / "folder")
     assert not list(tmp_path.iterdir())
-
-
-def test_only_one_holds_the_lock(tmp_path):
-    folder, output = tmp_path / "partial", tmp_path / "out"
-    message = f"^{re.escape(str(output))}: expected one process writing it, got another one at work"
-    with (
-        files.exclusive(folder, output),
-        pytest.raises(InputError, match=message),
-        files.exclusive(folder, output),
-    ):
-        pytest.fail("both hold it")
-    with files.exclusive(folder, output):
-        pass
-
-
-def test_a_lock_that_was_removed_by_its_last_holder_does_not_count(tmp_path):
-    with (tmp_path / "lock").open("w") as lock:
-        (tmp_path / "lock").unlink()
-        assert not files.is_held(lock)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -57,5 +57,6 @@ def test_scratch_files_stay_when_building_fails(recipe, tmp_path):
 
 def test_what_a_killed_writer_left_is_not_listed(recipe, tmp_path):
     (tmp_path / "results.json").write_text("{}")
-    (tmp_path / "manifest.json.tmp").write_text("half")
+    for name in ("manifest.json.tmp", "manifest.json.0123456789abcdef.tmp"):
+        (tmp_path / name).write_text("half")
     assert list(folder.seal(tmp_path, recipe).files) == ["results.json"]

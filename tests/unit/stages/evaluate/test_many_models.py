@@ -6,6 +6,7 @@ import csv
 import errno
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,12 @@ import sys
 import pytest
 import ranked
 
-from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig
 from ectool.datasets import image_files as image_files
 from ectool.errors import (
+    BusyOutputError,
     FailedModelsError,
-    InputError,
     OutputExistsError,
     QualityGateError,
     UsageError,
@@ -313,12 +314,11 @@ class TestOutput:
             audit.run(config(own / "net 0"))
 
     def test_another_process_is_at_work(self, config, tmp_path):
-        scratch = tmp_path / "audit.partial-audit"
-        with (
-            files.exclusive(scratch, tmp_path / "audit"),
-            pytest.raises(InputError, match="expected one process writing it"),
-        ):
+        lock = writers.open_lock(writers.lock_of(tmp_path / "audit"))
+        assert writers.try_lock(lock)
+        with pytest.raises(BusyOutputError, match="expected one process writing it"):
             audit.run(config(tmp_path / "audit"))
+        os.close(lock)
 
     def test_nothing_is_left_beside_it(self, audited):
         assert [path.name for path in audited.parent.iterdir()] == ["audit"]

@@ -1,13 +1,14 @@
 """`merge`: jobs with `--shard` in any order give the bytes of one process."""
 
 import itertools
+import os
 import shutil
 
 import pytest
 
-from ectool.artifacts import files
+from ectool.artifacts.jobs import writers
 from ectool.config import ExplainConfig, MergeConfig, PerturbConfig
-from ectool.errors import InputError, IntegrityError, OutputExistsError
+from ectool.errors import BusyOutputError, InputError, IntegrityError, OutputExistsError
 from ectool.stages import explain, perturb
 from ectool.stages.tools import merge
 
@@ -121,11 +122,12 @@ def test_other_numbers_of_parts_continue(work, whole, tree, tmp_path):
 
 
 def test_a_merge_beside_a_process_at_work_is_refused(work, tmp_path):
-    folder = work(tmp_path, shard="1/1").path
-    with (folder / "lock").open("a") as lock:
-        assert files.is_held(lock)
-        with pytest.raises(InputError, match=r"adv.zarr: expected one process writing it"):
-            merged(tmp_path / "adv.zarr")
+    work(tmp_path, shard="1/1")
+    lock = writers.open_lock(writers.lock_of(tmp_path / "adv.zarr"))
+    assert writers.try_lock(lock, shared=True)  # as another job
+    with pytest.raises(BusyOutputError, match=r"adv.zarr: expected one process writing it"):
+        merged(tmp_path / "adv.zarr")
+    os.close(lock)
     assert merged(tmp_path / "adv.zarr").is_new
 
 
