@@ -1,0 +1,97 @@
+"""What is a failure of a command on a hostile input."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from .model import DOCUMENTED, SUCCESS, Step
+from .runner import Outcome
+
+MEMORY = 1 << 30
+"""Bytes of resident memory that an input may take more than a valid one."""
+LENGTH = 500
+"""Maximum characters of a line of error."""
+CODE = "executed"
+"""Name of a file that hostile code writes into the canary folder."""
+BIDIRECTIONAL = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+MESSAGES = ("error: ", "warning: ")
+
+
+def judge(step: Step, outcome: Outcome, valid: Outcome | None) -> list[str]:
+    """Return the names of all failures of a command.
+
+    Args:
+        step: The command.
+        outcome: What it did.
+        valid: What it does on the valid input, if that is known.
+    """
+    return [
+        *_ends(outcome),
+        *_memory(outcome, valid),
+        *_changes(outcome),
+        *_texts(outcome),
+        *_acceptance(step, outcome, valid),
+    ]
+
+
+def _ends(outcome: Outcome) -> Iterator[str]:
+    if outcome.code is None:
+        yield "time"
+    elif outcome.code < 0:
+        yield f"signal {-outcome.code}"
+    elif outcome.code not in DOCUMENTED:
+        yield f"exit {outcome.code}"
+    if b"Traceback (most recent call last)" in outcome.err:
+        yield "traceback"
+
+
+def _memory(outcome: Outcome, valid: Outcome | None) -> Iterator[str]:
+    if valid is not None and outcome.peak > valid.peak + MEMORY:
+        yield "memory"
+
+
+def _changes(outcome: Outcome) -> Iterator[str]:
+    for name in outcome.changed:
+        if name == f"./canary/{CODE}":
+            yield "code executed"
+    places = {name.split("/")[1] for name in outcome.changed if CODE not in name}
+    if "in" in places:
+        yield "input changed"
+    if places - {"in"}:
+        yield f"changed {', '.join(sorted(places - {'in'}))}"
+
+
+def _texts(outcome: Outcome) -> Iterator[str]:
+    for name, content in (("stdout", outcome.out), ("stderr", outcome.err)):
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            yield f"{name} is no UTF-8"
+            continue
+        if any(map(_is_control, text)):
+            yield f"control characters in {name}"
+    lines = outcome.err.decode(errors="replace").splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    if outcome.code in DOCUMENTED and len(errors) != (outcome.code != SUCCESS):
+        yield f"{len(errors)} lines of error"
+    if "traceback" not in outcome.err.decode(errors="replace").lower() and any(
+        not line.startswith(MESSAGES) for line in lines
+    ):
+        yield "a line that is neither error nor warning"
+    if any(len(line) > LENGTH for line in lines):
+        yield "a long line"
+
+
+def _is_control(letter: str) -> bool:
+    return letter in BIDIRECTIONAL or (unicodedata.category(letter) == "Cc" and letter != "\n")
+
+
+def _acceptance(step: Step, outcome: Outcome, valid: Outcome | None) -> Iterator[str]:
+    """Yield a failure if changed contents are taken as if they were the written ones."""
+    if not step.is_compared or valid is None or outcome.code != SUCCESS:
+        return
+    if outcome.out != valid.out:
+        yield "silent: another result on stdout"
+    if any(outcome.written.get(name) != digest for name, digest in valid.written.items()):
+        yield "silent: another result in the output"
