@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -13,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ectool import shipped
+from ectool import parsing, shipped
 from ectool.config import EXPERIMENT_TABLE, SHARED_TABLE, STAGES, STUDY_TABLE, ArmConfig
 from ectool.config.trust import check_no_trust
 from ectool.errors import InputError, UsageError, hint
@@ -31,7 +29,6 @@ NEAR = 0.75
 """Minimum similarity (ratio of difflib) of a misspelt variable to one of ectool."""
 FILE_TABLES = (EXPERIMENT_TABLE, STUDY_TABLE)
 """Tables of a whole file, which are no options of a stage."""
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def resolve(
@@ -219,17 +216,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: It has another table.
     """
     try:
-        document = tomllib.loads(_text(shipped.find(path)))
+        document = parsing.read_toml(shipped.find(path))
     except OSError as error:
         raise InputError(
             str(path),
             expected="a TOML file, or one of the names " + ", ".join(shipped.names()),
             got=error.strerror or "no file",
             fix=shipped.hint(path),
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            str(path), expected="valid TOML", got=str(error), fix="correct the file"
         ) from None
     tables = (*STAGES, SHARED_TABLE, *FILE_TABLES)
     for name, value in document.items():
@@ -242,18 +235,6 @@ def read_toml(path: Path) -> dict[str, Any]:
             )
     check_no_trust(document, str(path))
     return document
-
-
-def _text(path: Path) -> str:
-    """Return the text of a TOML file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        InputError: It is UTF-16, as written by some shells and editors.
-    """
-    data = path.read_bytes()
-    if data.startswith(UTF16):
-        raise InputError(str(path), expected="TOML in UTF-8", got="UTF-16", fix="save it as UTF-8")
-    return data.decode("utf-8-sig")
 
 
 def stage_table(document: Mapping[str, Any], stage: str, path: Path) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def write_evaluation(
             **condition_of(name),
         }
     document = {"version": RESULTS_VERSION, "metrics": metrics, "tables": TABLES}
-    document |= {"parts": parts or {}}
+    document |= {"parts": parts or {}, "suites": [], "configuration": {}, "data": {"variants": {}}}
     (path / "results.json").write_text(json.dumps(document))
     recipe = Recipe(kind="evaluation", stage="evaluate", config={"steps": 20}, source=source)
     folder.seal(path, recipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -17,7 +16,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.schema import SAMPLE, as_objects, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
-from ectool.errors import InputError, MachineError
+from ectool.errors import InputError, IntegrityError, MachineError
+from ectool.parsing import read_object
 from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.stages.evaluate.results import read_results
 
@@ -211,8 +211,7 @@ class Table:
 
 def _description(path: Path) -> dict[str, Any]:
     file = folder.verify_file(path / SPEC_FILE, folder.open_folder(path, "model"))
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return read_object(file, kind=IntegrityError)
 
 
 def _numbered(name: str, ndim: int) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ectool.artifacts.hashing import digest_json
 from ectool.artifacts.schema import VERSION
 from ectool.errors import InputError, IntegrityError
+from ectool.parsing import validated
 
 FILE_NAME = "manifest.json"
 LIBRARIES = (
@@ -196,16 +197,8 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
         InputError: It is not a manifest of a supported version.
         IntegrityError: Its key or its id does not match its contents.
     """
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        finding = error.errors()[0]
-        raise InputError(
-            str(where),
-            expected="a manifest written by ectool",
-            got=f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}",
-            fix="make the artifact again",
-        ) from None
+    expected, fix = "a manifest written by ectool", "make the artifact again"
+    manifest = validated(Manifest, text, str(where), expected=expected, fix=fix)
     if manifest.version != VERSION:
         raise InputError(
             str(where),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ectool.errors import InputError
-from ectool.models.layers.target_layer import Layout, TargetLayer, no_target_layer
+from ectool.models.description import Description, Layout
+from ectool.models.layers.target_layer import TargetLayer, no_target_layer
 from ectool.models.names import shown_architecture
 from ectool.models.transfer import to_device
 from ectool.models.zeroshot.prompts import Prompts
@@ -79,32 +80,28 @@ class ModelSpec:
         Raises:
             InputError: A field is missing or has another type.
         """
-        try:
-            height, width = (int(side) for side in fields["input_size"])
-            class_order, masked = fields.get("class_order"), fields.get("masked_layer")
-            prompts = fields.get("prompts")
-            return cls(
-                architecture=str(fields["architecture"]),
-                class_names=tuple(str(name) for name in fields["class_names"]),
-                input_size=(height, width),
-                mean=check_normalisation("mean", _channels(fields["mean"])),
-                std=check_normalisation("std", _channels(fields["std"])),
-                target_layer=None
-                if fields["target_layer"] is None
-                else str(fields["target_layer"]),
-                layout=None if fields["layout"] is None else _layout(fields["layout"]),
-                has_names=bool(fields.get("has_names", True)),
-                class_order=None if class_order is None else str(class_order),
-                masked_layer=None if masked is None else str(masked),
-                prompts=None if prompts is None else Prompts.from_json(prompts),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                "model description",
-                expected="the fields " + ", ".join(cls.__dataclass_fields__),
-                got=f"{type(error).__name__} {error}",
-                fix="write it with this version of ectool",
-            ) from error
+        return cls.of(Description.of(fields))
+
+    @classmethod
+    def of(cls, found: Description) -> ModelSpec:
+        """Return the specification of a checked description.
+
+        Raises:
+            InputError: Mean or standard deviation is out of bounds, or the prompts are not valid.
+        """
+        return cls(
+            architecture=found.architecture,
+            class_names=tuple(found.class_names),
+            input_size=found.input_size,
+            mean=check_normalisation("mean", tuple(found.mean)),
+            std=check_normalisation("std", tuple(found.std)),
+            target_layer=found.target_layer,
+            layout=found.layout,
+            has_names=found.has_names,
+            class_order=found.class_order,
+            masked_layer=found.masked_layer,
+            prompts=None if found.prompts is None else Prompts.from_json(found.prompts),
+        )
 
 
 class Classifier(nn.Module):
@@ -242,16 +239,3 @@ def to_pixels(
     """
     pixels = to_device(images, device).to(torch.float32, memory_format=torch.channels_last)
     return pixels.div_(255)
-
-
-def _channels(values: Iterable[float]) -> Channels:
-    channels = tuple(float(value) for value in values)
-    if len(channels) not in (1, 3):
-        raise ValueError(f"{len(channels)} colour channels")
-    return channels
-
-
-def _layout(value: str) -> Layout:
-    if value not in get_args(Layout):
-        raise ValueError(f"unknown layout {value!r}")
-    return cast(Layout, value)

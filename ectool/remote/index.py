@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ectool.errors import IntegrityError
+from ectool.parsing import parse_json
 
 NAME = "index.json"
 """Name of the pointer below the address of the artifact."""
@@ -98,7 +99,7 @@ def parse(data: bytes, url: str) -> Index:
         IntegrityError: It is damaged.
     """
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         own, template = document["ectool"], document["templates"]["u"]
         files = {
             name: _plain(ref)

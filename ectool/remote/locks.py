@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import Any
 
 from ectool.errors import EctoolError
+from ectool.parsing import parse_json
 from ectool.remote import objects
 from ectool.remote.failures import LockedError
 
@@ -87,7 +88,7 @@ class Lock:
     def _found(self) -> Entry | None:
         data = objects.read(self.url)
         with suppress(ValueError):
-            found = json.loads(data or b"")
+            found = parse_json(data or b"")
             return found if isinstance(found, dict) else {}
         return None if data is None else {}
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ectool.parsing import parse_json
+
 _LENGTH_BYTES = 8
 
 
@@ -46,7 +48,7 @@ def unpacked(data: bytes) -> Pack | None:
     if end < 0 or size == 0:
         return None
     try:
-        table = json.loads(data[end:-_LENGTH_BYTES])
+        table = parse_json(data[end:-_LENGTH_BYTES])
         places = {str(name): (int(a), int(b)) for name, (a, b) in table["files"].items()}
         digest = table["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -6,7 +6,6 @@ file stand the place and the length of every row.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,8 @@ from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError, unsealed
 from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.raw_rows import Seals
+from ectool.errors import IntegrityError
+from ectool.parsing import read_object
 from ectool.remote.reading import need
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -58,7 +59,7 @@ class SingleRows:
     def of(cls, path: Path, name: str, seals: Seals | None = None) -> SingleRows | None:
         """Return the rows of an array of a group, or None if it has another form."""
         file = path / name / METADATA
-        found: Mapping[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+        found: Mapping[str, Any] = read_object(file, kind=IntegrityError) if file.exists() else {}
         if found.get("data_type") != "uint8" or [c["name"] for c in found["codecs"]] != [
             "sharding_indexed"
         ]:

@@ -6,7 +6,6 @@ array of another form is left to it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from numcodecs.zstd import Zstd
 
 from ectool.artifacts.chunks.seal import checksum, unsealed
 from ectool.artifacts.schema import as_text
+from ectool.errors import IntegrityError
+from ectool.parsing import read_object
 from ectool.remote.reading import contents
 from ectool.writing import write_atomic
 
@@ -52,7 +53,7 @@ class Chunks:
     def of(cls, folder: Path) -> Chunks | None:
         """Return the chunks of an array, or None if it has another form than ours."""
         file = folder / METADATA
-        found: Mapping[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+        found: Mapping[str, Any] = read_object(file, kind=IntegrityError) if file.exists() else {}
         shape, form = tuple(found.get("shape", ())), found.get("data_type")
         if not shape or not (form == TEXT or form in NUMBERS):
             return None

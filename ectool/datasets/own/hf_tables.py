@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.fingerprint import content_digest
 from ectool.errors import AbsentError, InputError
+from ectool.parsing import read_object
 from ectool.writing import remove_unfinished, written
 
 DICTIONARY, STATE = "dataset_dict.json", "state.json"
@@ -22,6 +22,8 @@ CACHE = ".huggingface"
 """Folder below ``ECTOOL_DATA`` for the rows of Parquet files, in a form that is read by index."""
 _BATCH = 100
 """Rows that are copied at once."""
+_AGAIN = "save the data set again with save_to_disk"
+_AGAIN = "save the data set again with save_to_disk"
 _MAX_MESSAGE = 200
 
 Rows = Any
@@ -171,7 +173,7 @@ def _one_line(table: Table) -> Iterator[None]:
             str(table),
             expected="rows that the package datasets can read",
             got=f"{type(error).__name__} ({text})",
-            fix="save the data set again with save_to_disk",
+            fix=_AGAIN,
         ) from error
 
 
@@ -213,13 +215,10 @@ def _saved(folder: Path, place: str, key: str | None) -> Table:
 def _field(file: Path, name: str) -> Any:  # noqa: ANN401 (JSON)
     """Return a field of a JSON file, None without it."""
     try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_object(file, fix=_AGAIN).get(name)
+    except OSError as error:
         got = "no such file" if isinstance(error, FileNotFoundError) else type(error).__name__
         raise _damaged(file, got) from error
-    if not isinstance(fields, dict):
-        raise _damaged(file, "no JSON object")
-    return fields.get(name)
 
 
 def _damaged(file: Path, got: str) -> InputError:
@@ -227,7 +226,7 @@ def _damaged(file: Path, got: str) -> InputError:
         str(file),
         expected="the file that save_to_disk writes",
         got=" ".join(got.split())[:_MAX_MESSAGE],
-        fix="save the data set again with save_to_disk",
+        fix=_AGAIN,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 import zipfile
 from pathlib import Path
 
 from ectool.errors import InputError, listed
+from ectool.parsing import read_object
 
 FORMAT = "a state dict as safetensors or torch file"
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -60,7 +60,7 @@ def files_of(path: Path) -> list[Path]:
 
 def _shards(folder: Path, index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(read_object(index)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(index, "an index without `weight_map`", "download it again") from error
     # Only the last part of a name: an index must not refer to other folders.

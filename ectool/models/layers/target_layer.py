@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.errors import InputError
+from ectool.models.description import Layout
 from ectool.models.layers.probe import Probe, format_size, run_probe
 from ectool.models.layers.token_order import tokens_follow_image
 from ectool.models.names import program_file
-
-Layout = Literal["nchw", "nhwc", "tokens", "cls_tokens"]
 
 # Modules that only pool, permute, pass on or normalise the output of another module.
 _NO_FEATURE_MAP = ("pool", "permute", "identity", "dropout", "softmax")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.errors import InputError, hint, listed
+from ectool.parsing import MalformedError, parse_json, read_json
 
 EXTRA = "pip install 'ectool[openclip]'"
 _PACKAGE = "open_clip"
@@ -153,13 +154,13 @@ def _are_numbers(values: object, count: int) -> bool:
 
 def _load(name: str) -> Any:  # noqa: ANN401 (JSON)
     if not _is_text(name) and not name.endswith(_SUFFIX):
-        return json.loads(_path_of(name).read_text(encoding="utf-8"))
+        return read_json(_path_of(name))
     try:
-        return json.loads(name if _is_text(name) else Path(name).read_text(encoding="utf-8"))
+        return parse_json(name) if _is_text(name) else read_json(Path(name))
     except OSError as error:
         got, fix = error.strerror or "no such file", "check the path"
         raise _unusable(name, "a file of open_clip's configuration", got, fix) from None
-    except ValueError as error:
+    except MalformedError as error:
         raise _unusable(name, "valid JSON", str(error), "correct the file") from None
 
 

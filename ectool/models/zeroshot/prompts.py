@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ectool import parsing
 from ectool.errors import InputError, hint, listed
 from ectool.types import Unnamed
 
@@ -132,12 +132,10 @@ def read_prompts(path: Path | None) -> Prompts:
         return Prompts()
     where = f"prompts {path}"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parsing.read_toml(path)
     except OSError as error:
         got, fix = error.strerror or "no such file", "check the path"
         raise _misfit(where, "a TOML file", got, fix) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _misfit(where, "a readable TOML file", str(error), "correct the file") from None
     return Prompts.from_json(content, where)
 
 

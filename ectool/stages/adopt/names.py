@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from ectool.config import AdoptConfig
 from ectool.datasets.own.folders import list_split
 from ectool.datasets.splits import ALL
 from ectool.errors import AbsentError, InputError, listed
+from ectool.input_files import TEXT, read_text
+from ectool.parsing import MalformedError, parse_json
 
 _FORMATS = (
     'a list of names, {"0": "cat", "1": "dog"}, {"cat": 0, "dog": 1}, ImageNet\'s class index, or '
@@ -37,7 +38,7 @@ def class_names(config: AdoptConfig) -> tuple[str, ...]:
 
 def _read(path: Path) -> Sequence[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, TEXT, "utf-8-sig")
     except OSError as error:
         raise AbsentError(
             f"class names {path}",
@@ -55,8 +56,8 @@ def _read(path: Path) -> Sequence[str]:
 
 def _of_json(text: str, path: Path) -> list[str]:
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        content = parse_json(text)
+    except MalformedError as error:
         raise _unreadable(path, "valid JSON", str(error), "correct the file") from None
     if isinstance(content, Mapping):
         content = next((content[key] for key in _TABLES if key in content), content)

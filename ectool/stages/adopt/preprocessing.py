@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Any
 
 from ectool.errors import InputError
 from ectool.options import CHANNELS
+from ectool.parsing import read_object
 
 PREPROCESSOR, CONFIG = "preprocessor_config.json", "config.json"
+_FIX = "correct it, or move it away and give --mean, --std and --image-size"
 _SIDES = ("shortest_edge", "height")
 """Keys of a size that is given by its parts."""
 
@@ -56,14 +57,14 @@ def find_preprocessing(checkpoint: Path) -> Preprocessing | None:
 
 def _read(path: Path, read: Any) -> Preprocessing | None:  # noqa: ANN401 (one of two functions)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_object(path, fix=_FIX)
         found: Preprocessing | None = read(content, path)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
             str(path),
             expected="the normalisation and size of a network, as JSON",
             got=f"{type(error).__name__}: {error}",
-            fix="correct it, or move it away and give --mean, --std and --image-size",
+            fix=_FIX,
         ) from None
     return found
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,6 +15,7 @@ from ectool.artifacts.manifest import Parent
 from ectool.config import METHOD_GROUP, METHODS, ModelOptions
 from ectool.errors import UsageError, hint
 from ectool.models.checkpoints.files import files_of
+from ectool.models.description import read_description
 from ectool.models.names import (
     check_architecture,
     is_zero_shot,
@@ -172,16 +171,16 @@ def check_model(options: ModelOptions) -> Path | None:
     is_path = path.exists() or os.sep in options.model
     if source is None and is_path and not is_zero_shot(options.model):
         _check_plain(options)
-        folder.open_folder(path, "model")
-        named = _architecture_in(path)
-        check_trusted(named, str(path / SPEC_FILE), trust_code=options.trust_code)
+        file = folder.verify_file(path / SPEC_FILE, folder.open_folder(path, "model"))
+        named = read_description(file).architecture
+        check_trusted(named, str(file), trust_code=options.trust_code)
         return None
     return _checkpoint_file(options, source)
 
 
 def _artifact(path: Path) -> ModelReference:
     manifest = folder.open_folder(path, "model")
-    module = imported_module(_architecture_in(path))
+    module = imported_module(read_description(path / SPEC_FILE).architecture)
     return ModelReference(path=path, kind="model", id=manifest.id, module=module)
 
 
@@ -213,14 +212,6 @@ def _check_zero_shot(options: ModelOptions) -> None:
             got=f"--model {shown_architecture(options.model)}",
             fix="leave it out",
         )
-
-
-def _architecture_in(path: Path) -> str:
-    """Return the architecture of a model artifact; empty if its description is damaged."""
-    with suppress(OSError, ValueError):  # loading it reports the damage
-        spec = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
-        return str(spec.get("architecture")) if isinstance(spec, dict) else ""
-    return ""
 
 
 def checkpoint_digest(path: Path) -> str:

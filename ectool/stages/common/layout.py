@@ -1,11 +1,14 @@
-"""File names inside artifacts and experiments, and the record of an experiment."""
+"""File names inside artifacts and experiments, and records of trainings and experiments."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from ectool.errors import IntegrityError
+from ectool.parsing import first_finding, read_json
 
 WEIGHTS_FILE = "model.safetensors"
 SPEC_FILE = "model.json"
@@ -80,6 +83,27 @@ class ExperimentRecord(BaseModel):
     seeds: tuple[int, ...]
     arms: dict[str, dict[str, Any]]
     runs: tuple[RunRecord, ...]
+
+
+_HISTORY = TypeAdapter(list[dict[str, int | float]], config=ConfigDict(strict=True))
+
+
+def history_of(file: Path) -> list[dict[str, float]]:
+    """Return the history of a training: numbers of each epoch.
+
+    Raises:
+        IntegrityError: The file has another content.
+    """
+    found = read_json(file, kind=IntegrityError, allow_nan=True)
+    try:
+        history = _HISTORY.validate_python(found)
+        if all("epoch" in entry for entry in history):
+            return history
+        got = "an entry without `epoch`"
+    except ValidationError as error:
+        got = first_finding(error)
+    expected, fix = "the numbers of each epoch", "make the model again"
+    raise IntegrityError(str(file), expected=expected, got=got, fix=fix)
 
 
 RESCALED = "rescaled"

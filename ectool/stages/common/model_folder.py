@@ -11,6 +11,7 @@ from ectool.artifacts import folder
 from ectool.datasets.class_order import order_of
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, ModelSpec
+from ectool.models.description import read_description
 from ectool.models.layers.target_layer import named_target_layer
 from ectool.models.registry import build
 from ectool.stages.common.code import check_trusted
@@ -37,7 +38,7 @@ def load_folder(path: Path, *, trust_code: bool = False, named: str | None = Non
         InputError: It is no model, or its code is not trusted.
     """
     file = path / SPEC_FILE
-    spec = ModelSpec.from_json(json.loads(file.read_text(encoding="utf-8")))
+    spec = ModelSpec.of(read_description(file))
     check_trusted(spec.architecture, str(file), trust_code=trust_code or spec.architecture == named)
     model = build(spec)
     load_weights(model, path / WEIGHTS_FILE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from ectool.config.groups import CheckpointOptions
 from ectool.errors import InputError, UsageError
 from ectool.models.checkpoints.files import is_safetensors
+from ectool.models.description import read_description
 from ectool.models.names import is_zero_shot, resolved_architecture, shown_architecture
 from ectool.models.zeroshot.prompts import Prompts, read_prompts
 from ectool.stages.common.layout import SPEC_FILE
@@ -186,10 +186,8 @@ def _stored(checkpoint: Path, options: CheckpointOptions) -> Prompts:
             fix="leave it out, or give the checkpoint of open_clip",
         )
     beside = checkpoint.with_name(SPEC_FILE)
-    content = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    return (
-        Prompts.from_json(content["prompts"], str(beside)) if content.get("prompts") else Prompts()
-    )
+    content = read_description(beside).prompts if beside.is_file() else None
+    return Prompts.from_json(content, str(beside)) if content else Prompts()
 
 
 def _checked(names: Sequence[str]) -> Sequence[str]:

@@ -6,13 +6,13 @@ Only the lists are opened here, not the models.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ectool import parsing
 from ectool.config import ModelOptions
 from ectool.config.trust import check_no_trust
 from ectool.datasets.own.table_rows import read_rows
@@ -136,11 +136,10 @@ def _toml_models(path: Path) -> Iterator[ListedModel]:
         UsageError: A table does not hold a model.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(
-            str(path), expected="a readable TOML file", got=str(error), fix="correct the file"
-        ) from None
+        document = parsing.read_toml(path)
+    except OSError as error:
+        got, fix = error.strerror or "no file", "correct the path"
+        raise InputError(str(path), expected="a TOML file", got=got, fix=fix) from None
     tables = document.pop(TABLE, None)
     is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
     if document or not tables or not is_list:

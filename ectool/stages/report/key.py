@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +15,8 @@ from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.manifest import library_versions
 from ectool.artifacts.store import read_manifest
 from ectool.config import ReportConfig
+from ectool.errors import EctoolError
+from ectool.parsing import read_object
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
 from ectool.stages.report.provenance import describe_source
 from ectool.stages.report.runs import read_history
@@ -124,9 +125,8 @@ def is_up_to_date(page: Path, numbers: Path, strip: Path, key: str) -> bool:
 
 
 def _read(numbers: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        document = json.loads(numbers.read_bytes())
-        return document if isinstance(document, dict) else {}
+    with suppress(OSError, EctoolError):
+        return read_object(numbers, allow_nan=True)
     return {}
 
 

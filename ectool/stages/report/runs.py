@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
 from ectool.errors import InputError
+from ectool.parsing import first_finding, read_object
 from ectool.reports.content import History, Round
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.training_records import SCORES, summarize_round
@@ -22,6 +22,7 @@ from ectool.stages.common.layout import (
     WEIGHTS,
     ExperimentRecord,
     RunRecord,
+    history_of,
 )
 from ectool.stages.evaluate.results import read_results
 from ectool.types import Advance
@@ -79,11 +80,9 @@ def _read_record(file: Path) -> ExperimentRecord:
             fix="check the path, or finish `ectool run`",
         )
     try:
-        record = ExperimentRecord.model_validate_json(file.read_bytes())
+        record = ExperimentRecord.model_validate(read_object(file))
     except ValidationError as error:
-        finding = error.errors()[0]
-        where = ".".join(map(str, finding["loc"]))
-        raise _invalid(file, f"{where}: {finding['msg']}" if where else finding["msg"]) from None
+        raise _invalid(file, first_finding(error)) from None
     unknown = {record.reference, *(run.arm for run in record.runs)} - set(record.arms)
     if unknown:
         raise _invalid(file, f"arm {min(unknown)!r} without an entry in `arms`")
@@ -107,8 +106,7 @@ def read_history(run: RunRecord) -> History:
         IntegrityError: Its history has changed since it was written.
     """
     file = folder.verify_file(run.model / HISTORY_FILE, folder.open_folder(run.model, "model"))
-    history: History = json.loads(file.read_text(encoding="utf-8"))
-    return history
+    return history_of(file)
 
 
 def read_rounds(run: RunRecord, advance: Advance) -> list[Round]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from ectool.artifacts.manifest import FILE_NAME
 from ectool.errors import InputError
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.report import EvaluatedModel, Failure
-from ectool.stages.common.layout import EXPERIMENT_FILE, RESULTS_FILE
+from ectool.stages.common.layout import EXPERIMENT_FILE
 from ectool.stages.common.path_labels import distinct_parts
-from ectool.stages.evaluate.results import read_results
+from ectool.stages.evaluate.results import read_audit, read_results
 from ectool.stages.report.provenance import describe_source
 from ectool.stages.report.runs import FinishedExperiment, read_experiment
 
@@ -90,16 +89,14 @@ def _add_audit(sources: Sources, path: Path, prefix: str) -> None:
 
 def _read_audit(path: Path) -> list[dict[str, Any]]:
     """Return the entry of each model of an audit."""
-    file = path / RESULTS_FILE
-    document = json.loads(file.read_bytes()) if file.is_file() else {}
-    if document.get("schema") != "audit":
+    models = read_audit(path)
+    if models is None:
         raise InputError(
             str(path),
             expected="the folder of a finished experiment, of an evaluation or of an audit",
             got=f"no {EXPERIMENT_FILE} in it" if path.is_dir() else "no such folder",
             fix="check the path, or finish `ectool run` or `ectool evaluate`",
         )
-    models: list[dict[str, Any]] = document["models"]
     return models
 
 

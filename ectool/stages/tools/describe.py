@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ectool.artifacts.store import read_manifest
+from ectool.errors import IntegrityError
+from ectool.parsing import read_object
 from ectool.stages.common.layout import SPEC_FILE
 
 
@@ -17,7 +18,7 @@ def artifact(path: Path) -> dict[str, Any]:
         return {"artifact": str(path)}
     described = {}
     if SPEC_FILE in manifest.files:
-        described["model"] = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
+        described["model"] = read_object(path / SPEC_FILE, kind=IntegrityError)
     return {
         "artifact": str(path),
         "kind": manifest.kind,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
 from ectool.errors import InputError, IntegrityError
+from ectool.parsing import read_json
 from ectool.remote.reading import look
 from ectool.stages.common.code import code_digest
 from ectool.stages.common.found_models import CODE
@@ -193,7 +193,7 @@ def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
     return {
         "files": {name: (path / name).stat().st_size for name in sorted(manifest.files)},
         "contents": {
-            name: json.loads((path / name).read_text(encoding="utf-8"))
+            name: read_json(path / name, kind=IntegrityError, allow_nan=True)
             for name in sorted(manifest.files)
             if name.endswith(JSON_SUFFIX)
         },

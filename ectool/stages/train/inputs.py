@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ectool.config.objectives import NEEDS_GROUPS, ONE_LABEL, OWN_WEIGHTS
 from ectool.datasets.base import Dataset, is_multilabel
 from ectool.datasets.labels import check_labelled
 from ectool.errors import InputError, UsageError, listed
+from ectool.models.description import read_description
 from ectool.stages.common.inputs import data_source, open_data, short
 from ectool.stages.common.layout import SPEC_FILE
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
@@ -137,8 +137,7 @@ def _check_classes(resume: Path, dataset: Dataset) -> None:
     Raises:
         InputError: They are not; the message shows both lists.
     """
-    text = (resume / SPEC_FILE).read_text(encoding="utf-8")
-    own = tuple(map(str, json.loads(text)["class_names"]))
+    own = tuple(read_description(resume / SPEC_FILE).class_names)
     if own == tuple(dataset.classes):
         return
     is_order = sorted(own) == sorted(dataset.classes)

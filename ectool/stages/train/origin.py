@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.config import TrainConfig
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError, UsageError, listed
+from ectool.models.description import read_description
 from ectool.models.names import split_architecture
 from ectool.stages.common.code import check_trusted
 from ectool.stages.common.inputs import parent_of
@@ -69,24 +69,24 @@ def with_origin(config: TrainConfig) -> tuple[TrainConfig, Origin | None]:
             )
     for name in (SPEC_FILE, WEIGHTS_FILE):
         folder.verify_file(path / name, manifest)
-    spec = json.loads((path / SPEC_FILE).read_text(encoding="utf-8"))
-    if spec.get("masked_layer") is not None:
+    spec = read_description(path / SPEC_FILE)
+    if spec.masked_layer is not None:
         raise InputError(
             f"--model {path}",
             expected="a network without masks of templates",
-            got=f"masks at {spec['masked_layer']}, from --interpretable",
+            got=f"masks at {spec.masked_layer}, from --interpretable",
             fix="continue it with --resume, or start from another model",
         )
     where = str(path / SPEC_FILE)
-    check_trusted(str(spec["architecture"]), where, trust_code=config.trust_code)
+    check_trusted(spec.architecture, where, trust_code=config.trust_code)
     update = {
-        "model": spec["architecture"],
+        "model": spec.architecture,
         "checkpoint": path / WEIGHTS_FILE,
-        "mean": tuple(spec["mean"]),
-        "std": tuple(spec["std"]),
-        "layer": config.layer or spec["target_layer"],
+        "mean": tuple(spec.mean),
+        "std": tuple(spec.std),
+        "layer": config.layer or spec.target_layer,
     }
-    names = tuple(spec["class_names"]) if spec.get("has_names", True) else None
+    names = tuple(spec.class_names) if spec.has_names else None
     return config.model_copy(update=update), Origin(path, manifest, names)
 
 

@@ -28,6 +28,7 @@ from ectool.stages.common.layout import (
     SPEC_FILE,
     TRAINER_FILE,
     WEIGHTS_FILE,
+    history_of,
 )
 from ectool.stages.common.model_folder import load_folder, name_classes, save_folder
 from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
@@ -202,7 +203,7 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Re
                 verify_file(source / name, manifest)
     trainer = _trainer(config, feed, _loaded(source, config).to(feed.device))
     load_optimizer(trainer.optimizer, source / TRAINER_FILE)
-    trainer.history = json.loads((source / HISTORY_FILE).read_text())
+    trainer.history = history_of(source / HISTORY_FILE)
     # A resumed model of another objective, such as the plain warm-up, has no state for this one.
     if trainer.objective.state_dict() and (source / OBJECTIVE_FILE).exists():
         trainer.objective.load_state_dict(load_file(source / OBJECTIVE_FILE), strict=False)

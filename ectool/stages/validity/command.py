@@ -10,6 +10,8 @@ from ectool.artifacts import files, folder
 from ectool.artifacts.hashing import digest_json
 from ectool.artifacts.jobs import writers
 from ectool.config import ValidityConfig
+from ectool.errors import EctoolError
+from ectool.parsing import read_object
 from ectool.stages import train
 from ectool.stages.validity.analysis import analyse
 from ectool.stages.validity.draws import COMPARED, REPORTED, draws_of, fingerprints, split_of
@@ -112,7 +114,7 @@ def _publish(study: Study, key: str, checkpoints: list[Checkpoint], *, is_new: b
 
 def _key_of(path: Path) -> str | None:
     """Return the key in a document; None without one."""
-    with suppress(OSError, ValueError):
-        found: str | None = json.loads(path.read_bytes()).get("key")
-        return found
+    with suppress(OSError, EctoolError):
+        found = read_object(path, allow_nan=True).get("key")
+        return found if isinstance(found, str) else None
     return None

@@ -17,6 +17,7 @@ from ectool.artifacts import files
 from ectool.artifacts.hashing import digest_json
 from ectool.config import StudyConfig
 from ectool.errors import IntegrityError
+from ectool.parsing import parse_json
 from ectool.stages.validity.versions import Version
 
 KEY, RECORD, CLUSTERS = "key", "record", "clusters"
@@ -88,7 +89,7 @@ def read_table(path: Path) -> Table:
     with _opened(path) as found:
         names = [name for name in found if name not in (KEY, RECORD, CLUSTERS)]
         return Table(
-            record=json.loads(str(found[RECORD])),
+            record=parse_json(str(found[RECORD]), allow_nan=True),
             clusters=found[CLUSTERS],
             columns={name: found[name] for name in names},
         )

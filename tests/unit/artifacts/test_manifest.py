@@ -75,7 +75,12 @@ def test_manifests_of_other_versions_are_refused(recipe):
 
 @pytest.mark.parametrize(
     ("text", "got"),
-    [(b"", "JSON"), (b"{}", "kind: Field required"), (b"[1]", "object"), (b'{"kind', "JSON")],
+    [
+        (b"", "Expecting value"),
+        (b"{}", "kind: Field required"),
+        (b"[1]", "a valid dictionary"),
+        (b'{"kind', "Unterminated string"),
+    ],
 )
 def test_what_is_no_manifest_is_refused(text, got):
     with pytest.raises(InputError, match=f"run/manifest.json: expected a manifest.*got .*{got}"):

@@ -70,7 +70,7 @@ def test_json_keeps_everything(written):
         ("classes = 3", r"classes: expected a table \[classes\], got int"),
         ("[classes]\na = []", r"class a: expected a text or a list of texts, got \[\]"),
         ('[classes]\na = " "', "class a: expected texts, got ' '"),
-        ("templates = [", r"expected a readable TOML file, got .*; correct the file"),
+        ("templates = [", r"expected valid TOML, got .*; correct the file"),
     ],
 )
 def test_files_that_are_refused(written, text, message):

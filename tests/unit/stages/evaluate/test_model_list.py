@@ -159,7 +159,7 @@ def test_rows_that_are_refused(tmp_path, text, error, message):
     [
         ("", InputError, r"models\.toml: expected tables \[\[models\]\] .*, got none"),
         ("[[model]]\n", InputError, r"got 'model'; begin every model with a line \[\[models\]\]"),
-        ("[[models]\n", InputError, r"models\.toml: expected a readable TOML file"),
+        ("[[models]\n", InputError, r"models\.toml: expected valid TOML"),
         ("models = [1]\n", InputError, r"expected tables \[\[models\]\]"),
         (
             "[[models]]\nmodel = 'a'\n[[models]]\nmodel = 'b'\nmean = [1, 2]\n",
@@ -175,9 +175,7 @@ def test_tables_that_are_refused(tmp_path, text, error, message):
 
 
 def test_lists_and_patterns_that_are_not_there(tmp_path):
-    with pytest.raises(
-        InputError, match=r"none\.toml: expected a readable TOML file, got .*No such"
-    ):
+    with pytest.raises(InputError, match=r"none\.toml: expected a TOML file, got No such"):
         listed_models([f"{tmp_path}/none.toml"])
     with pytest.raises(InputError, match=r"none\.csv: expected a readable CSV file"):
         listed_models([f"{tmp_path}/none.csv"])
