@@ -12,6 +12,7 @@ import numpy as np
 
 from ectool.artifacts.hdf5_nodes import nodes_of
 from ectool.artifacts.hdf5_sink import Sink
+from ectool.artifacts.integrity import endings
 from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import (
     ArrayInfo,
@@ -149,6 +150,7 @@ def write_file(
                 file.create_dataset(name, data=as_objects(values), dtype=_type(values))
                 sink.check()
         sink.check()
+    endings.append(path)
 
 
 def _manifest(manifest: bytes | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ectool.artifacts.hashing import digest_json
+from ectool.artifacts.integrity.documents import sealed, unsealed
 from ectool.artifacts.schema import VERSION
 from ectool.errors import InputError, IntegrityError
 from ectool.parsing import validated
@@ -153,8 +154,8 @@ class Manifest(BaseModel):
         return {**total, **self.findings}
 
     def to_bytes(self) -> bytes:
-        """Return the manifest as indented JSON."""
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        """Return the manifest as indented JSON, with the digest of this text."""
+        return sealed(self.model_dump_json(indent=1))
 
 
 def make_manifest(
@@ -195,10 +196,11 @@ def parse_manifest(text: str | bytes, where: Path) -> Manifest:
 
     Raises:
         InputError: It is not a manifest of a supported version.
-        IntegrityError: Its key or its id does not match its contents.
+        IntegrityError: Its text does not match its digest, or its key or its id its contents.
     """
+    body = unsealed(text.encode() if isinstance(text, str) else text, where)
     expected, fix = "a manifest written by ectool", "make the artifact again"
-    manifest = validated(Manifest, text, str(where), expected=expected, fix=fix)
+    manifest = validated(Manifest, body, str(where), expected=expected, fix=fix)
     if manifest.version != VERSION:
         raise InputError(
             str(where),

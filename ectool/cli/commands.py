@@ -179,6 +179,16 @@ COMMANDS = {
         SERVICES,
         ("ectool inspect run/1/cams.zarr --verify",),
     ),
+    "verify": Command(
+        config.VerifyConfig,
+        "tools.verify",
+        "Compare everything in artifacts or whole folders with its digests.",
+        SERVICES,
+        (
+            "ectool verify run",
+            "ectool verify run/1/cams.zarr run/1/model --json",
+        ),
+    ),
     "convert": Command(
         config.ConvertConfig,
         "tools.convert",

@@ -50,11 +50,15 @@ def told(result: object, reporter: Reporter, *, as_json: bool, table: str | None
     """Print notes and tables of a result on stderr; return the bytes for stdout.
 
     Args:
-        result: As a stage returns it: an outcome, or a mapping.
+        result: As a stage returns it: an outcome, a mapping, or only a summary.
         reporter: Prints on stderr.
         as_json: Whether stdout gets JSON.
         table: Key of a mapping that is printed as a table, row by row.
     """
+    if isinstance(result, Summary):
+        for one in result.tables:
+            _print_table(one, reporter)
+        return json.dumps(result.document, indent=1).encode() + b"\n" if as_json else b""
     if isinstance(result, Outcome):
         _report(result, reporter)
         return _of_path(result.path, result.summary, as_json=as_json) + b"\n"

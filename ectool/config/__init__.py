@@ -50,6 +50,7 @@ from ectool.config.services import (
     MergeConfig,
     ReportConfig,
     RunConfig,
+    VerifyConfig,
 )
 from ectool.config.stages import ExplainConfig, ScoreConfig, TrainConfig
 from ectool.config.validity import StudyConfig, ValidityConfig
@@ -114,6 +115,7 @@ __all__ = [
     "StudyConfig",
     "TrainConfig",
     "ValidityConfig",
+    "VerifyConfig",
     "ViewOptions",
     "inapplicable_options",
 ]

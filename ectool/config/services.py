@@ -209,6 +209,12 @@ class InspectConfig(Options):
     )
 
 
+class VerifyConfig(Options):
+    """Options of `verify`."""
+
+    paths: Paths = argument("Artifacts of any kind, or folders with artifacts.", role="input")
+
+
 class ConvertConfig(ForceOptions):
     """Options of `convert`."""
 

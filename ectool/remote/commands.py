@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ectool import urls
-from ectool.config import InspectConfig, RunConfig, ShardOptions, ValidityConfig
+from ectool.config import InspectConfig, RunConfig, ShardOptions, ValidityConfig, VerifyConfig
 from ectool.errors import UsageError
 from ectool.options import Options, flag_of, role_of
 from ectool.remote import outputs, reading, session
@@ -87,4 +87,5 @@ def _check_output(options: Options, name: str, path: Path, *, is_alone: bool) ->
 def _is_verified(options: Options) -> bool:
     """Return whether a command compares all bytes, also those of copies."""
     is_resumed = isinstance(options, ShardOptions) and options.resume
-    return is_resumed or (isinstance(options, InspectConfig) and options.verify)
+    is_inspected = isinstance(options, InspectConfig) and options.verify
+    return is_resumed or is_inspected or isinstance(options, VerifyConfig)

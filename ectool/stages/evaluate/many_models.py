@@ -7,12 +7,14 @@ stop every model end the command: a full disk, an existing output, an interrupt.
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ectool.artifacts import files
+from ectool.artifacts.integrity.documents import FILES, sealed
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, library_versions
 from ectool.config import EvaluateConfig, ModelOptions
@@ -176,8 +178,10 @@ def _facts(config: EvaluateConfig, variants: Mapping[str, Dataset]) -> dict[str,
 
 def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]) -> Outcome:
     """Write results and leaderboard if they differ, atomically."""
-    texts = {RESULTS_FILE: results(standings, facts), LEADERBOARD_FILE: leaderboard(standings)}
-    paths = {output / name: text.encode() for name, text in texts.items()}
+    table = leaderboard(standings).encode()
+    digests = {LEADERBOARD_FILE: hashlib.sha256(table).hexdigest()}
+    document = sealed(results(standings, {**facts, FILES: digests}))
+    paths = {output / RESULTS_FILE: document, output / LEADERBOARD_FILE: table}
     stale = [path for path, data in paths.items() if not _holds(path, data)]
     files.make_folder(output)
     for path in stale:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from ectool.artifacts import folder
+from ectool.artifacts.integrity.documents import read_document
 from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError, IntegrityError
 from ectool.parsing import first_finding, read_object
@@ -87,7 +88,7 @@ def read_audit(path: Path) -> list[dict[str, Any]] | None:
         IntegrityError: Its results are no JSON.
     """
     file = path / RESULTS_FILE
-    document = read_object(file, kind=IntegrityError, fix=_AGAIN) if file.is_file() else {}
+    document = read_document(file, kind=IntegrityError, fix=_AGAIN) if file.is_file() else {}
     if document.get("schema") != "audit":
         return None
     _check(_Audit, document, file)

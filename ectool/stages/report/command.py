@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ectool import writing
 from ectool.artifacts import files
+from ectool.artifacts.integrity.documents import FILES, sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import ReportConfig
 from ectool.errors import UsageError
@@ -16,11 +17,8 @@ from ectool.reports.content import Arm, ExperimentResults
 from ectool.reports.report import Report
 from ectool.stages.report.gallery import read_gallery
 from ectool.stages.report.key import (
-    FILES,
     KEY,
     NUMBERS,
-    PAGE,
-    STRIP,
     is_up_to_date,
     numbers_digest,
     report_key,
@@ -69,8 +67,7 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
             if path is not None:
                 locks.enter_context(writers.held(path))
         report = _read_report(sources, config, reporter)
-        _write_extras(report, config)
-        _write(report, output, key)
+        _write(report, output, key, _write_extras(report, config))
     return Outcome(output, is_new=True)
 
 
@@ -132,26 +129,36 @@ def _read_experiment(experiment: FinishedExperiment, advance: Advance) -> Experi
     )
 
 
-def _write_extras(report: Report, config: ReportConfig) -> None:
-    """Write figures and tables for papers to the folders of the configuration."""
+def _write_extras(report: Report, config: ReportConfig) -> dict[Path, bytes]:
+    """Write figures and tables for papers to the folders of the configuration; return them."""
+    written: dict[Path, bytes] = {}
     if config.figures is not None:
         from ectool.reports.paper.figures import figures  # here: importing matplotlib takes long
 
-        _write_files(config.figures, figures(report))
+        written |= _write_files(config.figures, figures(report))
     if config.tables is not None:
         from ectool.reports.paper.tables import paper_tables
 
-        _write_files(config.tables, paper_tables(report))
+        written |= _write_files(config.tables, paper_tables(report))
+    return written
 
 
-def _write_files(target: Path, found: Mapping[str, bytes]) -> None:
+def _write_files(target: Path, found: Mapping[str, bytes]) -> dict[Path, bytes]:
     files.make_folder(target)
     for name, content in found.items():
         files.write_atomic(target / name, content)
+    return {target / name: content for name, content in found.items()}
 
 
-def _write(report: Report, output: Path, key: str) -> None:
-    """Write all files, the page last: if it exists, the others are complete."""
+def _write(report: Report, output: Path, key: str, extras: Mapping[Path, bytes]) -> None:
+    """Write all files, the page last: if it exists, the others are complete.
+
+    Args:
+        report: Their content.
+        output: The page.
+        key: Result of `report_key`.
+        extras: Files that were written before; digests of those below the page's folder are kept.
+    """
     from ectool.reports.page.document import (  # here: importing matplotlib takes long
         as_text,
         to_document,
@@ -162,15 +169,24 @@ def _write(report: Report, output: Path, key: str) -> None:
     document = {**to_document(report), "key": key}
     page = render(report, {KEY: key, NUMBERS: numbers_digest(document)}).encode()
     shown = next((one.round_samples for one in report.experiments if one.round_samples), None)
-    contents = {PAGE: page} if shown is None else {PAGE: page, STRIP: strip(pick(shown.samples))}
-    document[FILES] = {
-        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
-    }
     files.make_folder(output.parent)
     writing.remove_unfinished(output.parent, (output.name, JSON_FILE, STRIP_FILE))
     image = output.with_name(STRIP_FILE)
+    contents = {} if shown is None else {image: strip(pick(shown.samples))}
+    document[FILES] = _digests({**extras, **contents, output: page}, output.parent)
     files.remove(image)
-    if STRIP in contents:
-        files.write_atomic(image, contents[STRIP])
-    files.write_atomic(output.with_name(JSON_FILE), as_text(document).encode())
+    if image in contents:
+        files.write_atomic(image, contents[image])
+    files.write_atomic(output.with_name(JSON_FILE), sealed(as_text(document)))
     files.write_atomic(output, page)
+
+
+def _digests(contents: Mapping[Path, bytes], folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below a folder, by its path relative to the folder."""
+    root = folder.absolute()
+    found = {path.absolute(): content for path, content in contents.items()}
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(content).hexdigest()
+        for path, content in found.items()
+        if root in path.parents
+    }

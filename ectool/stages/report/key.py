@@ -12,6 +12,7 @@ from typing import Any
 import ectool.reports
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file, digest_json
+from ectool.artifacts.integrity.documents import DIGEST, FILES
 from ectool.artifacts.manifest import library_versions
 from ectool.artifacts.store import read_manifest
 from ectool.config import ReportConfig
@@ -26,9 +27,6 @@ DRAWING = ("ectool", "numpy", "pillow")
 """Libraries that draw the images of the page."""
 KEY, NUMBERS = "report-key", "report-numbers"
 """Meta tags of the page: the key, and the digest of `report.json`."""
-FILES = "files"
-"""Key in `report.json` of the digests of the page and of the strip."""
-PAGE, STRIP = "page", "strip"
 ROUND = (SAMPLES, HEATMAPS, WEIGHTS)
 
 
@@ -102,8 +100,9 @@ def _is_code(path: Path) -> bool:
 
 
 def numbers_digest(document: dict[str, Any]) -> str:
-    """Return the SHA-256 (hex) of `report.json` without the digests of the files."""
-    return digest_json({name: value for name, value in document.items() if name != FILES})
+    """Return the SHA-256 (hex) of `report.json` without the digests of files and of itself."""
+    own = (FILES, DIGEST)
+    return digest_json({name: value for name, value in document.items() if name not in own})
 
 
 def is_up_to_date(page: Path, numbers: Path, strip: Path, key: str) -> bool:
@@ -118,10 +117,11 @@ def is_up_to_date(page: Path, numbers: Path, strip: Path, key: str) -> bool:
     document = _read(numbers)
     if document.get("key") != key or not page.is_file():
         return False
-    files = {PAGE: page, STRIP: strip}
-    found = {name: digest_file(path) for name, path in files.items() if path.is_file()}
+    known = document.get(FILES, {})
+    found = {path.name: digest_file(path) for path in (page, strip) if path.is_file()}
     meta = _meta(page.read_text(encoding="utf-8", errors="replace"))
-    return found == document.get(FILES) and meta == {KEY: key, NUMBERS: numbers_digest(document)}
+    is_same = found == {n: known[n] for n in (page.name, strip.name) if n in known}
+    return is_same and meta == {KEY: key, NUMBERS: numbers_digest(document)}
 
 
 def _read(numbers: Path) -> dict[str, Any]:

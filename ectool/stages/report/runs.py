@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.integrity.documents import read_document
 from ectool.errors import InputError
-from ectool.parsing import first_finding, read_object
+from ectool.parsing import first_finding
 from ectool.reports.content import History, Round
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.training_records import SCORES, summarize_round
@@ -80,7 +81,7 @@ def _read_record(file: Path) -> ExperimentRecord:
             fix="check the path, or finish `ectool run`",
         )
     try:
-        record = ExperimentRecord.model_validate(read_object(file))
+        record = ExperimentRecord.model_validate(read_document(file))
     except ValidationError as error:
         raise _invalid(file, first_finding(error)) from None
     unknown = {record.reference, *(run.arm for run in record.runs)} - set(record.arms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ectool.artifacts import files
+from ectool.artifacts.integrity.documents import sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
 from ectool.stages import report
@@ -82,7 +83,7 @@ def _record(experiment: Experiment, runs: list[RunRecord]) -> Outcome:
         arms={name: arm.model_dump(mode="json") for name, arm in table.arms.items()},
         runs=tuple(runs),
     )
-    text = (record.model_dump_json(indent=1) + "\n").encode()
+    text = sealed(record.model_dump_json(indent=1))
     path = experiment.folder / EXPERIMENT_FILE
     is_new = not path.exists() or path.read_bytes() != text
     if is_new:

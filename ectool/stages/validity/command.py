@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 
 from ectool.artifacts import files, folder
-from ectool.artifacts.hashing import digest_json
+from ectool.artifacts.hashing import digest_file, digest_json
+from ectool.artifacts.integrity.documents import FILES, document_problems, sealed_json
 from ectool.artifacts.jobs import writers
 from ectool.config import ValidityConfig
 from ectool.errors import EctoolError
@@ -101,14 +101,18 @@ def _publish(study: Study, key: str, checkpoints: list[Checkpoint], *, is_new: b
     path = study.folder / PAGE
     key = digest_json([key, study.config.model_dump(mode="json")])
     document_path = study.folder / DOCUMENT
-    if path.is_file() and _key_of(document_path) == key:
+    if _key_of(document_path) == key and document_problems(document_path) == []:
         return Outcome(path, is_new)
     test = _tables(study, checkpoints, REPORTED) if study.config.test_draws else []
     results = analyse(study.config, _tables(study, checkpoints, COMPARED), test)
-    document = {**to_document(results), "key": key}
-    files.write_atomic(document_path, (json.dumps(document, indent=1) + "\n").encode())
-    files.write_atomic(study.folder / TEXT, to_markdown(results).encode())
-    files.write_atomic(path, render(results).encode())
+    texts = {study.folder / TEXT: to_markdown(results), path: render(results)}
+    for target, text in texts.items():
+        files.write_atomic(target, text.encode())
+    parts = [COMPARED] + [REPORTED] * bool(test)
+    written = [*texts, *(study.table(one, part) for one in checkpoints for part in parts)]
+    digests = {one.relative_to(study.folder).as_posix(): digest_file(one) for one in written}
+    document = {**to_document(results), "key": key, FILES: digests}
+    files.write_atomic(document_path, sealed_json(document))
     return Outcome(path, is_new=True)
 
 

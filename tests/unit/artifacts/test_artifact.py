@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 import zarr
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.integrity.documents import sealed, unsealed
 from ectool.artifacts.store import check_suffix, open_store, read_manifest
 from ectool.errors import InputError
 
@@ -152,14 +155,20 @@ def test_manifests_of_what_has_none(make_arrays, tmp_path):
     assert read_manifest(path) is None
 
 
+def as_newer(text):
+    """Return the text of a manifest as a later version would write it, with its digest."""
+    body = unsealed(text.encode(), Path("manifest.json")).decode()
+    return sealed(body.replace('"version": 1', '"version": 2')).decode()
+
+
 @NAMES
 def test_an_artifact_of_a_newer_version_is_refused(write, make_arrays, tmp_path, name):
     output = write(tmp_path / name, make_arrays())
     if name == "cams.h5":
         with h5py.File(output, "a") as file:
-            file.attrs["manifest"] = file.attrs["manifest"].replace('"version": 1', '"version": 2')
+            file.attrs["manifest"] = as_newer(file.attrs["manifest"])
     else:
         text = (output / "manifest.json").read_text()
-        (output / "manifest.json").write_text(text.replace('"version": 1', '"version": 2'))
+        (output / "manifest.json").write_text(as_newer(text))
     with pytest.raises(InputError, match="expected schema version 1, got 2"):
         Artifact(output)

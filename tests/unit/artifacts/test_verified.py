@@ -41,12 +41,19 @@ def other(values):
 
 
 def edit_manifest(path, change):
+    """Change the manifest of an artifact; it is then one of an earlier version, without digest."""
+
+    def edited(text):
+        manifest = json.loads(text)
+        manifest.pop("digest", None)
+        return json.dumps(change(manifest))
+
     if path.suffix == ".zarr":
         file = path / "manifest.json"
-        file.write_text(json.dumps(change(json.loads(file.read_text()))))
+        file.write_text(edited(file.read_text()))
         return
     with h5py.File(path, "a") as file:
-        file.attrs["manifest"] = json.dumps(change(json.loads(file.attrs["manifest"])))
+        file.attrs["manifest"] = edited(file.attrs["manifest"])
 
 
 def as_written_before(manifest):

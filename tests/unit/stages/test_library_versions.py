@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
@@ -23,9 +22,9 @@ def old(model, tmp_path):
     """Return a model that was made with another torch."""
     copy = shutil.copytree(model, tmp_path / "old")
     file = copy / "manifest.json"
-    manifest = json.loads(file.read_text())
-    manifest["versions"]["torch"] = "0.9"
-    file.write_text(json.dumps(manifest))
+    manifest = open_folder(copy, "model")
+    versions = manifest.versions | {"torch": "0.9"}
+    file.write_bytes(manifest.model_copy(update={"versions": versions}).to_bytes())
     return copy
 
 

@@ -1,0 +1,1 @@
+"""Digests that cover what the digests of contents do not: whole documents, whole files."""

@@ -1,0 +1,120 @@
+"""JSON documents whose last entry, `digest`, is the SHA-256 of their own text without it.
+
+Every flipped bit of such a document is found, also in entries that no other digest covers. A
+document without the entry is of an earlier version, or of another program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts.hashing import digest_file
+from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
+from ectool.errors import InputError, IntegrityError
+from ectool.parsing import Kind, MalformedError, parse_json, read_object
+
+DIGEST, FILES = "digest", "files"
+FIX = "restore it, or run the command that made it again"
+_END = b"\n}\n"
+_SEALED = re.compile(rb',\n "digest": "([0-9a-f]{64})"\n}\n\Z')
+
+
+def sealed(text: str) -> bytes:
+    """Return the text of a JSON object, indented by one space, with its digest as last entry."""
+    body = text.rstrip("\n").encode() + b"\n"
+    digest = hashlib.sha256(body).hexdigest()
+    return body.removesuffix(_END) + f',\n "{DIGEST}": "{digest}"'.encode() + _END
+
+
+def sealed_json(document: dict[str, Any]) -> bytes:
+    """Return the text of a document with its digest."""
+    return sealed(json.dumps(document, indent=1))
+
+
+def is_sealed(data: bytes) -> bool:
+    """Return whether a document ends with a digest, of whatever text."""
+    return _SEALED.search(data[-200:]) is not None
+
+
+def unsealed(data: bytes, where: Path) -> bytes:
+    """Return the text without the digest after comparing both; without a digest, as it is.
+
+    Raises:
+        IntegrityError: The text has changed since it was written.
+    """
+    found = _SEALED.search(data)
+    if found is None:
+        if _has_digest(data):
+            raise changed(where, "the end of the file that was written", "another one")
+        return data
+    body = data[: found.start()] + _END
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != found[1].decode():
+        raise changed(where, f"the text of digest {found[1].decode()[:12]}", digest[:12])
+    return body
+
+
+def read_document(path: Path, *, kind: Kind = InputError, fix: str = FIX) -> dict[str, Any]:
+    """Return the object in a JSON file after comparing it with its digest, if it has one.
+
+    Raises:
+        InputError: As of `read_object`.
+        IntegrityError: The text has changed since it was written.
+    """
+    found = read_object(path, kind=kind, fix=fix)
+    if DIGEST in found:
+        unsealed(path.read_bytes(), path)
+    return found
+
+
+def _has_digest(data: bytes) -> bool:
+    """Return whether a document has a digest in another form, as after editing."""
+    with suppress(MalformedError):
+        document = parse_json(data, allow_nan=True)
+        return isinstance(document, dict) and DIGEST in document
+    return False
+
+
+def changed(where: Path, expected: str, got: str) -> IntegrityError:
+    """Return the error of a document that has changed."""
+    return IntegrityError(str(where), expected=expected, got=got, fix=FIX)
+
+
+def document_problems(path: Path) -> list[Problem] | None:
+    """Return what has changed in a document and the files it lists; None if it has no digest.
+
+    Its entry `files` has the SHA-256 of files beside it or below, by name.
+    """
+    data = path.read_bytes()
+    if not is_sealed(data) and not _has_digest(data):
+        return None
+    try:
+        unsealed(data, path)
+    except IntegrityError:
+        return [Problem(path.name, OTHER)]
+    listed = _listed(data)
+    places = {name: path.parent / name for name in listed}
+    return [
+        Problem(name, OTHER if place.is_file() else MISSING)
+        for name, place in sorted(places.items())
+        if place.is_symlink() or not place.is_file() or digest_file(place) != listed[name]
+    ]
+
+
+def files_of(path: Path) -> set[Path]:
+    """Return the files that a document lists; none if it cannot be read."""
+    return {path.parent / name for name in _listed(path.read_bytes())}
+
+
+def _listed(data: bytes) -> dict[str, str]:
+    """Return the digests of files in a document; none if it has no digest of its own."""
+    with suppress(MalformedError):
+        found = parse_json(data, allow_nan=True)
+        if isinstance(found, dict) and DIGEST in found and isinstance(found.get(FILES), dict):
+            return {name: str(digest) for name, digest in found[FILES].items()}
+    return {}

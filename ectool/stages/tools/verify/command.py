@@ -1,0 +1,104 @@
+"""`verify`: walk over paths, compare everything with its digests, and tell what is damaged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ectool.artifacts.integrity.problem import Problem
+from ectool.artifacts.manifest import FILE_NAME
+from ectool.config import VerifyConfig
+from ectool.errors import InputError, IntegrityError
+from ectool.stages.tools.verify.verdict import FILE, STATES, State, Verdict
+from ectool.stages.tools.verify.walk import walk
+from ectool.types import SILENT, Reporter, Summary
+
+BAD: tuple[State, ...] = ("damaged", "incomplete")
+
+
+def run(config: VerifyConfig, reporter: Reporter = SILENT) -> Summary:
+    """Compare everything at some paths with its digests.
+
+    Returns:
+        A table of the kinds and states; as JSON `summary` and `artifacts`.
+
+    Raises:
+        InputError: A path is missing, or holds nothing of ectool.
+        IntegrityError: Something is damaged or incomplete; the error holds the same summary.
+    """
+    verdicts = list[Verdict]()
+    for path in config.paths:
+        verdicts += _of_path(path, reporter)
+    verdicts = list(_with_missing_manifests(verdicts))
+    for verdict in verdicts:
+        if verdict.state in BAD:
+            for problem in verdict.problems:
+                reporter.warn(f"{verdict.path}: {verdict.state}: {problem}")
+    summary = Summary((_table(verdicts),), _document(verdicts), text="")
+    if any(verdict.state in BAD for verdict in verdicts):
+        error = _error(verdicts)
+        error.result = summary
+        raise error
+    return summary
+
+
+def _of_path(path: Path, reporter: Reporter) -> list[Verdict]:
+    """Return the verdicts on everything at a path.
+
+    Raises:
+        InputError: It is missing, or holds nothing of ectool.
+    """
+    places, found = list(walk(path)) if path.exists() else [], list[Verdict]()
+    with reporter.task(f"verify {path.name}", len(places)) as advance:
+        for place in places:
+            found.append(place.judge(place.path))
+            advance(1)
+    if all(verdict.kind == FILE for verdict in found):
+        raise InputError(
+            str(path),
+            expected="something that ectool has written",
+            got="nothing of it" if path.exists() else "no such file or folder",
+            fix="check the path",
+        )
+    return found
+
+
+def _with_missing_manifests(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
+    """Yield verdicts; artifacts without a manifest that others were made of are damaged."""
+    needed = {path.resolve(): one.path for one in verdicts for path in one.needs}
+    for verdict in verdicts:
+        child = needed.get(verdict.path.resolve())
+        if verdict.state == "unknown" and child is not None:
+            problem = Problem(FILE_NAME, f"missing, although {child} was made of it")
+            yield replace(verdict, state="damaged", problems=(problem,))
+        else:
+            yield verdict
+
+
+def _table(verdicts: Sequence[Verdict]) -> Mapping[str, Mapping[str, object]]:
+    """Return the number of each kind in each state."""
+    kinds = dict.fromkeys(sorted(verdict.kind for verdict in verdicts))
+    counts = Counter((verdict.kind, verdict.state) for verdict in verdicts)
+    return {kind: {state: counts[kind, state] or None for state in STATES} for kind in kinds}
+
+
+def _document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    counts = Counter(verdict.state for verdict in verdicts)
+    return {
+        "summary": {state: counts[state] for state in STATES},
+        "artifacts": [verdict.entry() for verdict in verdicts],
+    }
+
+
+def _error(verdicts: Sequence[Verdict]) -> IntegrityError:
+    bad = [verdict for verdict in verdicts if verdict.state in BAD]
+    counts = Counter(verdict.state for verdict in bad)
+    return IntegrityError(
+        str(bad[0].path),
+        expected=f"{len(verdicts)} files and artifacts as they were written",
+        got=", ".join(f"{counts[state]} {state}" for state in BAD if counts[state]),
+        fix="run the commands that made them again, with --resume",
+    )

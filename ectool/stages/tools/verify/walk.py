@@ -1,0 +1,93 @@
+"""Everything of ectool at a path and below it; links are not followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ectool import urls
+from ectool.artifacts.files import UNFINISHED
+from ectool.artifacts.integrity.documents import files_of
+from ectool.artifacts.integrity.problem import MISSING, Problem
+from ectool.artifacts.manifest import FILE_NAME
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
+from ectool.stages.common.layout import PREDICTIONS, RESULTS_FILE, SPEC_FILE, WEIGHTS_FILE
+from ectool.stages.tools.verify.artifacts import EVALUATION, kind_of, on_arrays, on_folder
+from ectool.stages.tools.verify.documents import is_document, on_document
+from ectool.stages.tools.verify.verdict import FILE, State, Verdict
+
+ASIDE = ".old-"
+"""In the name of what a command has moved aside."""
+
+
+class Place(NamedTuple):
+    """A path, and the function that reads it and returns its verdict."""
+
+    path: Path
+    judge: Callable[[Path], Verdict]
+
+
+def walk(path: Path) -> Iterator[Place]:
+    """Yield everything at a path and below it, in the order of names.
+
+    Args:
+        path: A file or folder that exists.
+    """
+    if UNFINISHED in path.name:
+        why = "a command was interrupted, or is at work; run it again"
+        yield Place(path, partial(_known, kind="unfinished", state="incomplete", why=why))
+    elif ASIDE in path.name:
+        yield Place(path, partial(_known, kind="moved aside", state="unknown", why="not read"))
+    elif path.suffix == ZARR_SUFFIX or path.suffix in HDF5_SUFFIXES:
+        yield Place(path, on_arrays)
+    elif path.is_dir():
+        yield from _folder(path)
+    elif is_document(path):
+        yield Place(path, on_document)
+    else:
+        yield Place(path, on_other)
+
+
+def on_other(path: Path) -> Verdict:
+    """Return the verdict on a file that is not of ectool."""
+    why = "a link, not followed" if path.is_symlink() else "not of ectool"
+    return _known(path, kind=FILE, state="unknown", why=why)
+
+
+def _known(path: Path, *, kind: str, state: State, why: str) -> Verdict:
+    return Verdict(path, kind, state, (Problem(path.name, why),))
+
+
+def _without_manifest(path: Path) -> Verdict:
+    """Return the verdict on the files of a model without its manifest."""
+    return Verdict(path, "model", "damaged", (Problem(FILE_NAME, MISSING),))
+
+
+def _folder(path: Path) -> Iterator[Place]:
+    """Yield a folder, if it is of ectool, and what lies in it."""
+    if (path / FILE_NAME).is_file():
+        yield Place(path, on_folder)
+        if kind_of(path) not in (None, EVALUATION):
+            return
+    elif (path / SPEC_FILE).is_file() and (path / WEIGHTS_FILE).is_file():
+        yield Place(path, _without_manifest)
+        return
+    elif (path / PREDICTIONS).exists():
+        why = "no manifest, because a command was interrupted; run it again"
+        yield Place(path, partial(_known, kind=EVALUATION, state="incomplete", why=why))
+    yield from _below(path)
+
+
+def _below(path: Path) -> Iterator[Place]:
+    """Yield what lies in a folder, except what is part of something else there."""
+    names = sorted(path.iterdir())
+    skipped = {file for one in names if is_document(one) for file in files_of(one)}
+    if (path / PREDICTIONS).exists() or (path / FILE_NAME).is_file():
+        skipped |= {path / FILE_NAME, path / RESULTS_FILE}
+    for one in names:
+        if one.is_symlink() and urls.url_of(one) is None:
+            yield Place(one, on_other)
+        else:
+            yield from (found for found in walk(one) if found.path not in skipped)
