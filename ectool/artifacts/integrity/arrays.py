@@ -22,7 +22,8 @@ def array_problems(path: Path) -> list[Problem] | None:
 
     Cost: every byte is read and hashed once; arrays of earlier versions twice.
     """
-    file = _file_problem(path)
+    if found := file_problems(path):
+        return found
     try:
         with Artifact(path, repair=True) as artifact:
             if artifact.manifest is None:
@@ -33,7 +34,7 @@ def array_problems(path: Path) -> list[Problem] | None:
         raise
     except Exception as error:  # libraries raise whatever they like for damaged bytes
         return [_of(error, path)]
-    return found or file
+    return found
 
 
 def _of(error: Exception, path: Path) -> Problem:
@@ -44,12 +45,10 @@ def _of(error: Exception, path: Path) -> Problem:
     return Problem(path.name, f"cannot be read: {type(error).__name__}: {error}".splitlines()[0])
 
 
-def _file_problem(path: Path) -> list[Problem]:
-    """Return whether an HDF5 file differs from what was written, wherever it does."""
+def file_problems(path: Path) -> list[Problem]:
+    """Return whether any byte of an HDF5 file has changed; HDF5 can crash while it reads such."""
     is_file = path.suffix in HDF5_SUFFIXES and path.is_file()
-    if not is_file or ending(path) != "changed":
-        return []
-    return [Problem(path.name, "bytes that hold no array and no attribute have changed")]
+    return [Problem(path.name, OTHER)] if is_file and ending(path) == "changed" else []
 
 
 def _manifest_problems(manifest: Manifest) -> list[Problem]:

@@ -10,6 +10,9 @@ from ectool.artifacts.integrity.problem import EXTRA, MISSING, OTHER, Problem
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.errors import InputError, IntegrityError
 
+EVALUATION = "evaluation"
+"""Kind of a folder that has files of other artifacts, too."""
+
 
 def folder_problems(path: Path, *, is_closed: bool) -> list[Problem]:
     """Return the files that have changed, are missing, or were added.

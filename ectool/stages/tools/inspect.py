@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import numpy as np
 from ectool import urls
 from ectool.artifacts import folder, versions
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.integrity.arrays import array_problems, file_problems
+from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
+from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
 from ectool.config import InspectConfig
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import InputError, IntegrityError, listed
 from ectool.parsing import read_json
 from ectool.remote.reading import look
 from ectool.stages.common.code import code_digest
@@ -38,6 +42,8 @@ def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  
     """
     path = config.artifact
     if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
+        if config.verify:
+            _refuse(path, file_problems(path))
         with Artifact(path) as artifact:
             return {
                 **_summary(path, artifact.kind, artifact.id, artifact.manifest),
@@ -140,15 +146,8 @@ def _ancestor(parent: Parent, where: Path, state: str, found: Manifest | None) -
 
 def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
     """Return shapes and statistics of the arrays of an array artifact."""
-    if verify and (damaged := artifact.damage()):
-        names = {number: ", ".join(found) for number, found in damaged.items() if any(found)}
-        raise IntegrityError(
-            str(artifact.path),
-            expected="the bytes that were written",
-            got=f"others in shards {list(damaged)}"
-            + "".join(f"; shard {number}: {found}" for number, found in names.items()),
-            fix="run the stage that made it again with --resume",
-        )
+    if verify:
+        _refuse(artifact.path, array_problems(artifact.path) or [])
     return {
         "samples": len(artifact),
         "arrays": {
@@ -162,6 +161,17 @@ def _arrays(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
         },
         "verified": verify,
     }
+
+
+def _refuse(path: Path, problems: Sequence[Problem]) -> None:
+    """Raise the error of an artifact that has problems."""
+    if problems:
+        raise IntegrityError(
+            str(path),
+            expected="the bytes that were written",
+            got=listed([str(problem) for problem in problems]),
+            fix="run the stage that made it again with --resume",
+        )
 
 
 def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
@@ -187,8 +197,10 @@ def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
 
 def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
     """Return the files of a folder artifact, and the contents of its JSON files."""
+    if verify:
+        _refuse(path, folder_problems(path, is_closed=manifest.kind != EVALUATION))
     for name in manifest.files:
-        if verify or name.endswith(JSON_SUFFIX) or not (path / name).exists():
+        if name.endswith(JSON_SUFFIX) or not (path / name).exists():
             folder.verify_file(path / name, manifest)
     return {
         "files": {name: (path / name).stat().st_size for name in sorted(manifest.files)},

@@ -40,9 +40,8 @@ def on_document(path: Path) -> Verdict:
     """Return the verdict on a document and the files it lists."""
     kind = DOCUMENTS[path.name]
     problems = document_problems(path)
-    if kind == "experiment":
-        missing = list(_missing(path))
-        problems = missing or problems if problems is None else [*problems, *missing]
+    if kind == "experiment" and not problems:
+        problems = list(_missing(path)) or problems
     return judged(path, kind, problems)
 
 

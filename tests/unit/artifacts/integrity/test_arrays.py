@@ -48,7 +48,7 @@ def test_what_was_written_is_intact(made, name):
 
 @NAMES
 def test_a_flipped_bit_in_any_file_is_found(made, name):
-    count = 2 if made.is_dir() else 60
+    count = 1 if made.is_dir() else 40
     assert missed(made, count) == []
 
 

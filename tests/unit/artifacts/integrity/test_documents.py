@@ -13,7 +13,7 @@ from ectool.artifacts.integrity.documents import (
     unsealed,
 )
 from ectool.errors import IntegrityError
-from tests.unit.artifacts.integrity.flips import flipped
+from tests.unit.artifacts.integrity.flips import flipped, positions
 
 DOCUMENT = {"schema": "x", "numbers": [1.5, 2], "name": "Größe"}
 
@@ -37,7 +37,7 @@ def test_a_document_is_json_with_its_digest(made):
 
 
 def test_every_flipped_bit_is_found(made):
-    for position in range(made.stat().st_size):
+    for position in positions(made, 80):
         with flipped(made, position, position % 8):
             # A digest whose name is damaged is gone: readers refuse the entry or the JSON.
             data = made.read_bytes()

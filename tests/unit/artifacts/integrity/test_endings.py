@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ectool.artifacts.integrity.endings import append, ending
-from tests.unit.artifacts.integrity.flips import flipped
+from tests.unit.artifacts.integrity.flips import flipped, positions
 
 
 @pytest.fixture
@@ -28,9 +28,8 @@ def test_hdf5_reads_a_file_with_a_digest_as_before(made):
 
 def test_every_flipped_byte_is_found(made):
     append(made)
-    for position in range(0, made.stat().st_size):
+    for position in positions(made, 200):
         with flipped(made, position, position % 8):
-            # A declared version other than 0 leaves only a digest that is whole to compare with.
             assert ending(made) == "changed", position
 
 
