@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ectool.artifacts.hashing import digest_json
-from ectool.artifacts.integrity.documents import sealed, unsealed
+from ectool.artifacts.integrity.sealed_documents import sealed, unsealed
 from ectool.artifacts.schema import VERSION
 from ectool.errors import InputError, IntegrityError
 from ectool.parsing import validated

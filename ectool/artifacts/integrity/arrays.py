@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_arrays
-from ectool.artifacts.integrity.documents import is_sealed
 from ectool.artifacts.integrity.endings import ending
 from ectool.artifacts.integrity.hdf5_layout import hdf5_problems
 from ectool.artifacts.integrity.problem import OTHER, Problem
+from ectool.artifacts.integrity.sealed_documents import is_sealed
 from ectool.artifacts.integrity.zarr_layout import zarr_problems
 from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.schema import spec_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.artifacts import files
-from ectool.artifacts.integrity.documents import FILES, sealed
+from ectool.artifacts.integrity.sealed_documents import FILES, sealed
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, library_versions
 from ectool.config import EvaluateConfig, ModelOptions

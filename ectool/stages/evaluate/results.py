@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from ectool.artifacts import folder
-from ectool.artifacts.integrity.documents import read_document
+from ectool.artifacts.integrity.sealed_documents import read_document
 from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError, IntegrityError
 from ectool.parsing import first_finding, read_object

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ectool import writing
 from ectool.artifacts import files
-from ectool.artifacts.integrity.documents import FILES, sealed
+from ectool.artifacts.integrity.sealed_documents import FILES, sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import ReportConfig
 from ectool.errors import UsageError

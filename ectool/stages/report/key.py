@@ -12,7 +12,7 @@ from typing import Any
 import ectool.reports
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_file, digest_json
-from ectool.artifacts.integrity.documents import DIGEST, FILES
+from ectool.artifacts.integrity.sealed_documents import DIGEST, FILES
 from ectool.artifacts.manifest import library_versions
 from ectool.artifacts.store import read_manifest
 from ectool.config import ReportConfig

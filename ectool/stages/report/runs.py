@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.integrity.documents import read_document
+from ectool.artifacts.integrity.sealed_documents import read_document
 from ectool.errors import InputError
 from ectool.parsing import first_finding
 from ectool.reports.content import History, Round

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ectool.artifacts import files
-from ectool.artifacts.integrity.documents import sealed
+from ectool.artifacts.integrity.sealed_documents import sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
 from ectool.stages import report

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ectool.artifacts import files, folder
 from ectool.artifacts.hashing import digest_file, digest_json
-from ectool.artifacts.integrity.documents import FILES, document_problems, sealed_json
+from ectool.artifacts.integrity.sealed_documents import FILES, document_problems, sealed_json
 from ectool.artifacts.jobs import writers
 from ectool.config import ValidityConfig
 from ectool.errors import EctoolError

@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.integrity.documents import sealed, unsealed
+from ectool.artifacts.integrity.sealed_documents import sealed, unsealed
 from ectool.artifacts.store import check_suffix, open_store, read_manifest
 from ectool.errors import InputError
 

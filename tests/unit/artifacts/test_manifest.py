@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ectool.artifacts.integrity.documents import unsealed
+from ectool.artifacts.integrity.sealed_documents import unsealed
 from ectool.artifacts.manifest import Shard, library_versions, make_manifest, parse_manifest
 from ectool.errors import InputError
 

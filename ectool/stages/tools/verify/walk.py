@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from ectool import urls
 from ectool.artifacts.files import UNFINISHED
-from ectool.artifacts.integrity.documents import files_of
 from ectool.artifacts.integrity.folders import EVALUATION
 from ectool.artifacts.integrity.problem import MISSING, Problem
+from ectool.artifacts.integrity.sealed_documents import files_of
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
 from ectool.stages.common.layout import PREDICTIONS, RESULTS_FILE, SPEC_FILE, WEIGHTS_FILE
 from ectool.stages.tools.verify.artifacts import kind_of, on_arrays, on_folder
-from ectool.stages.tools.verify.documents import is_document, on_document
+from ectool.stages.tools.verify.listed_files import is_document, on_document
 from ectool.stages.tools.verify.verdict import FILE, State, Verdict
 
 ASIDE = ".old-"

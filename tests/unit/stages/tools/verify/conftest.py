@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ectool.artifacts.folder import seal
-from ectool.artifacts.integrity.documents import sealed, sealed_json
+from ectool.artifacts.integrity.sealed_documents import sealed, sealed_json
 from ectool.artifacts.manifest import Parent, Recipe
 from ectool.artifacts.partial import growing
 from ectool.artifacts.store import read_manifest

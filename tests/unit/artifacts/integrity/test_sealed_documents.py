@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ectool.artifacts.integrity.documents import (
+from ectool.artifacts.integrity.sealed_documents import (
     document_problems,
     files_of,
     is_sealed,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ectool.artifacts.integrity.documents import document_problems
 from ectool.artifacts.integrity.problem import MISSING, Problem
+from ectool.artifacts.integrity.sealed_documents import document_problems
 from ectool.errors import InputError
 from ectool.parsing import read_object
 from ectool.stages.common.layout import (
