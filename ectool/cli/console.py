@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
@@ -23,6 +23,7 @@ from rich.text import Text
 
 from ectool.cli.lines import Lines
 from ectool.cli.streams import ClosedPipeError
+from ectool.shown_text import one_line, visible
 from ectool.types import SILENT, Advance
 from ectool.urls import shown
 
@@ -89,7 +90,7 @@ class ConsoleReporter:
         self.quiet = quiet
         self.console = _console()
         self.progress = Progress(
-            TextColumn("{task.description:>9}"),
+            TextColumn("{task.description:>9}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             RateColumn(),
@@ -112,7 +113,7 @@ class ConsoleReporter:
         if self.depth == 0:
             self.progress.start()
         self.depth += 1
-        task = self.progress.add_task(description, total=total)
+        task = self.progress.add_task(one_line(description), total=total)
         try:
             yield lambda items: self.progress.advance(task, items)
         finally:
@@ -130,18 +131,24 @@ class ConsoleReporter:
         """Print one line that begins with `warning`, unless it was printed before."""
         self._print(f"warning: {message}")
 
+    def table(self, lines: Sequence[str]) -> None:
+        """Print the lines of a table."""
+        if not self.quiet:
+            for line in lines:
+                self.console.print(visible(shown(line)), markup=False)
+
     def _print(self, message: str) -> None:
         if message not in self.printed:
             self.printed.add(message)
             self._line(message)
 
     def _line(self, text: str) -> None:
-        self.console.print(shown(text), markup=False)
+        self.console.print(one_line(shown(text)), markup=False)
 
 
 def print_error(message: str) -> None:
     """Print one error line; without any library where memory or files have run out."""
-    line = "error: " + " ".join(message.split())
+    line = one_line(f"error: {message}")
     try:
         _console().print(line, style="red", markup=False)
     except ClosedPipeError:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ectool.errors import EctoolError, MachineError
 from ectool.machine import chain, exhausted, refused
+from ectool.shown_text import visible
 
 
 class BugError(EctoolError):
@@ -75,7 +76,7 @@ def save_traceback(error: BaseException, arguments: Sequence[str]) -> Path | Non
     Returns:
         Path of the file; None where none can be written.
     """
-    text = "".join(_report(error, arguments)).encode(errors="backslashreplace")
+    text = visible("".join(_report(error, arguments)), "\n").encode()
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}-"
     for folder in _folders():
         with contextlib.suppress(OSError, ValueError):

@@ -27,6 +27,7 @@ from ectool.distributed.launch import RanksNeededError, launch
 from ectool.errors import EctoolError, FinishedMeanwhileError, UsageError
 from ectool.machine import chain
 from ectool.options import Options, is_argument
+from ectool.shown_text import visible
 from ectool.types import Reporter
 from ectool.urls import shown
 
@@ -219,7 +220,7 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
     from ectool.cli.console import print_error
 
     if DEBUG in arguments:
-        traceback.print_exception(error)
+        sys.stderr.write(visible("".join(traceback.format_exception(error)), "\n"))
     elif not sys.warnoptions:
         warnings.simplefilter("ignore")  # no warnings after the error
     if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):

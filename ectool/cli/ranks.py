@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from ectool.cli import streams
+from ectool.cli.printer import Printer
 from ectool.config import RankOptions
 from ectool.distributed import failures, launch
 from ectool.distributed.launch import RanksNeededError
 from ectool.distributed.world import world
 from ectool.errors import EctoolError, UsageError
 from ectool.options import Options
-from ectool.types import SILENT, Advance, Reporter
+from ectool.types import Advance, SilentReporter
 from ectool.urls import shown
 
 
@@ -71,6 +72,13 @@ def prints_interrupt() -> bool:
     return not failures.is_own_job() and world().is_first
 
 
+class Silent(SilentReporter):
+    """A reporter without any output, of a process that is not the first."""
+
+    def table(self, lines: Sequence[str]) -> None:
+        """Drop the table."""
+
+
 class Waiting:
     """A reporter that keeps notes and warnings until it is known who prints them.
 
@@ -78,9 +86,9 @@ class Waiting:
         reporter: Shows progress at once, and the rest later.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Printer) -> None:
         self.reporter = reporter
-        self.kept: list[tuple[bool, str]] = []
+        self.kept: list[Callable[[], None]] = []
 
     def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Open a progress display."""
@@ -88,20 +96,24 @@ class Waiting:
 
     def note(self, message: str) -> None:
         """Keep one line."""
-        self.kept.append((False, message))
+        self.kept.append(lambda: self.reporter.note(message))
 
     def warn(self, message: str) -> None:
         """Keep a warning."""
-        self.kept.append((True, message))
+        self.kept.append(lambda: self.reporter.warn(message))
+
+    def table(self, lines: Sequence[str]) -> None:
+        """Keep the lines of a table."""
+        self.kept.append(lambda: self.reporter.table(lines))
 
     def tell(self) -> None:
         """Show everything that was kept."""
-        for is_warning, message in self.kept:
-            (self.reporter.warn if is_warning else self.reporter.note)(message)
+        for show in self.kept:
+            show()
 
 
 @contextmanager
-def reporting(reporter: Reporter, options: Options) -> Iterator[Reporter]:
+def reporting(reporter: Printer, options: Options) -> Iterator[Printer]:
     """Yield the reporter of this process: silent except in rank 0.
 
     Notes of a process that starts others wait: they are dropped if rank 0 prints them again.
@@ -114,7 +126,7 @@ def reporting(reporter: Reporter, options: Options) -> Iterator[Reporter]:
         RanksNeededError: As the block.
     """
     if not world().is_first:
-        yield SILENT
+        yield Silent()
         return
     if not (world().is_alone and isinstance(options, RankOptions) and options.nproc > 1):
         yield reporter

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from ectool.cli import streams
+from ectool.cli.printer import Printer
 from ectool.cli.text import nested_lines
 from ectool.config import STDOUT, GateOptions
 from ectool.errors import UsageError
 from ectool.options import Options
 from ectool.reports.columns import table_lines
-from ectool.types import Outcome, Reporter, Summary, warn
+from ectool.types import Outcome, Summary, warn
 
 MARKDOWN = "--md"
 GATES = ("passed", "gates")
@@ -46,7 +47,7 @@ def check_stdout(options: Options, *, as_json: bool) -> None:
         )
 
 
-def told(result: object, reporter: Reporter, *, as_json: bool, table: str | None = None) -> bytes:
+def told(result: object, reporter: Printer, *, as_json: bool, table: str | None = None) -> bytes:
     """Print notes and tables of a result on stderr; return the bytes for stdout.
 
     Args:
@@ -65,7 +66,7 @@ def told(result: object, reporter: Reporter, *, as_json: bool, table: str | None
     return _of_mapping(cast(Mapping[str, Any], result), reporter, table, as_json=as_json) + b"\n"
 
 
-def _report(outcome: Outcome, reporter: Reporter) -> None:
+def _report(outcome: Outcome, reporter: Printer) -> None:
     """Print `up to date`, findings, and tables, unless stdout has them, on stderr."""
     if not outcome.is_new:
         reporter.note(f"{outcome.path}: up to date")
@@ -75,9 +76,9 @@ def _report(outcome: Outcome, reporter: Reporter) -> None:
             _print_table(table, reporter)
 
 
-def _print_table(table: Mapping[str, Mapping[str, object]], reporter: Reporter) -> None:
+def _print_table(table: Mapping[str, Mapping[str, object]], reporter: Printer) -> None:
     if table:
-        reporter.note("\n".join(table_lines(table)))
+        reporter.table(table_lines(table))
 
 
 def _of_path(path: Path, summary: Summary | None, *, as_json: bool) -> bytes:
@@ -94,7 +95,7 @@ def _of_path(path: Path, summary: Summary | None, *, as_json: bool) -> bytes:
 
 
 def _of_mapping(
-    found: Mapping[str, Any], reporter: Reporter, table: str | None, *, as_json: bool
+    found: Mapping[str, Any], reporter: Printer, table: str | None, *, as_json: bool
 ) -> bytes:
     """Return a mapping as lines of text, with one of its entries as a table; or as JSON."""
     if as_json:

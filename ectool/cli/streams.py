@@ -9,6 +9,7 @@ import sys
 from typing import IO, Any
 
 from ectool.errors import MachineError
+from ectool.shown_text import visible
 
 SPARING = "ectool.sparing"
 """Name of the error handler for characters that an encoding lacks; see `_sparing`."""
@@ -75,6 +76,8 @@ def write(data: bytes) -> None:
         return
     if 1 in _closed:
         raise _unwritten("a closed one")
+    if sys.stdout.isatty():  # programs get the bytes of names; a terminal would run some of them
+        data = encode(visible(data.decode(errors="surrogateescape"), "\n\t"))
     try:
         buffer: Any = getattr(sys.stdout, "buffer", None)
         if buffer is None:  # a stand-in that holds text

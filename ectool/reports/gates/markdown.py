@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
 from ectool.reports.gates.content import GateLine, GateReport, Table
 from ectool.reports.numbers import ABSENT
+from ectool.shown_text import visible
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~@$&])")
 """Letters with a meaning in Markdown; at signs mention users on GitHub."""
@@ -31,7 +33,7 @@ def _blocks(report: GateReport) -> Iterator[str]:
     for title, table in report.tables.items():
         text = _table(table)
         if len(table) > MANY:
-            summary = f"<summary>{escape(title)}</summary>"
+            summary = f"<summary>{html.escape(visible(title))}</summary>"
             text = f"<details>{summary}\n\n{text}\n\n</details>"
         elif text:
             text = f"{escape(title)}\n\n{text}"
@@ -70,9 +72,9 @@ def _lines(rows: list[list[str]]) -> str:
 
 def code(text: str) -> str:
     """Return text as a code span, which mentions nobody; a bar would end its cell."""
-    return "`" + " ".join(text.replace("`", "'").split()).replace("|", r"\|") + "`"
+    return "`" + visible(" ".join(text.replace("`", "'").split())).replace("|", r"\|") + "`"
 
 
 def escape(text: str) -> str:
     """Return text in one line without letters that Markdown interprets."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL.sub(r"\\\1", visible(" ".join(text.split())))

@@ -23,6 +23,7 @@ from ectool.reports.page.sections import (
     Variables,
 )
 from ectool.reports.report import Report
+from ectool.shown_text import visible
 
 PACKAGE = "ectool.reports.page"
 TEMPLATE = "page.html.jinja"
@@ -81,6 +82,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_finalize,
     )
     environment.filters |= {
         "quantity": numbers.quantity,
@@ -94,9 +96,15 @@ def _environment() -> Environment:
     return environment
 
 
+def _finalize(value: object) -> object:
+    """Return a value of a template without control characters; HTML is made of escaped values."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(str(value), "\n") if is_text else value
+
+
 def breakable(name: str) -> Markup:
     """Return a name that may be broken after its separators, and not inside a word."""
-    return Markup(BREAK.sub(r"\1<wbr>", str(escape(name))))
+    return Markup(BREAK.sub(r"\1<wbr>", str(escape(visible(name)))))
 
 
 def _sections(report: Report, environment: Environment) -> Iterator[RenderedSection]:

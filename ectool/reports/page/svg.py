@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ectool.shown_text import visible
+
 COLOURS = 6
 SIZE = (4.2, 2.7)
 """Width and height in inches; the page stretches charts to its columns."""
@@ -36,7 +38,7 @@ def new_figure(title: str, axis: str) -> tuple[Figure, Axes]:
     figure.patch.set_visible(False)
     axes = figure.add_axes(FRAME)
     axes.patch.set_visible(False)
-    axes.set_title(title, color=INK, fontsize=10.5, loc="left")
+    axes.set_title(visible(title), color=INK, fontsize=10.5, loc="left", parse_math=False)
     axes.set_xlabel(axis, color=INK, fontsize=9.5)
     axes.tick_params(colors=INK, labelsize=9.5, length=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))

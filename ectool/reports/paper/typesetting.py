@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ectool.reports.numbers import ABSENT, MINUS, UPPER_BOUND_SIGN
 from ectool.reports.paper.text import slug
+from ectool.shown_text import visible
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -34,7 +35,7 @@ HEAD = 14
 """Maximum number of characters in a line of a column's name."""
 TEXT_WIDTHS = {1: (0.2,), 2: (0.26, 0.16)}
 """Width of the columns of text by their number, as shares of the width of the page."""
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~])")
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&@$])")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _latex_cell(cell: TableCell) -> str:
 
 def latex(text: str) -> str:
     """Escape text for LaTeX."""
-    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(LATEX.get(letter, letter) for letter in visible(" ".join(text.split())))
 
 
 def to_markdown(table: PaperTable) -> str:
@@ -152,4 +153,4 @@ def _markdown_cell(cell: TableCell) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for Markdown."""
-    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return MARKDOWN.sub(r"\\\1", visible(" ".join(text.split())))

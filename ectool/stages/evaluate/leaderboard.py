@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ectool.shown_text import visible
+
 LEADERBOARD_FILE = "leaderboard.csv"
+FORMULA = ("=", "+", "-", "@")
+"""Beginnings of a cell that a spreadsheet computes."""
 VERSION = 1
 """Version of an audit's `results.json`, see docs/evaluation.md."""
 COLUMNS = {"": "value", "_low": "low", "_high": "high"}
@@ -62,8 +66,14 @@ def leaderboard(standings: Sequence[Standing]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [name + suffix for name in metrics for suffix in COLUMNS]
-    writer.writerow(["name", "status", *columns])
+    writer.writerow(["name", "status", *map(_cell, columns)])
     for one in standings:
         numbers = [one.metrics.get(m, {}).get(key) for m in metrics for key in COLUMNS.values()]
-        writer.writerow([one.name, one.status, *numbers])
+        writer.writerow([_cell(one.name), one.status, *numbers])
     return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    text = visible(text)
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -6,7 +6,7 @@ from ectool.cli import ranks
 from ectool.config import DoctorConfig, RankOptions
 from ectool.distributed.launch import RanksNeededError
 from ectool.errors import InputError, UsageError
-from ectool.types import SILENT, SilentReporter
+from ectool.types import SilentReporter
 
 
 class Kept(SilentReporter):
@@ -20,6 +20,9 @@ class Kept(SilentReporter):
 
     def warn(self, message):
         self.lines.append(f"warning: {message}")
+
+    def table(self, lines):
+        self.lines += lines
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_one_process_prints_at_once():
 @pytest.mark.usefixtures("second")
 def test_a_second_process_prints_nothing(capsys):
     with ranks.reporting(Kept(), RankOptions()) as reporter:
-        assert reporter is SILENT
+        assert isinstance(reporter, SilentReporter)
     ranks.write(b"data")
     assert not ranks.prints_interrupt()
     assert capsys.readouterr() == ("", "")
@@ -56,8 +59,9 @@ def test_notes_of_a_launcher_wait_until_nothing_is_launched():
     kept = Kept()
     with ranks.reporting(kept, RankOptions(nproc=2)) as reporter:
         tell(reporter)
+        reporter.table(["c"])
         assert kept.lines == []
-    assert kept.lines == ["a", "warning: b"]
+    assert kept.lines == ["a", "warning: b", "c"]
 
 
 def fail(kept, error):

@@ -25,6 +25,9 @@ class Notes:
     def warn(self, message):
         self.notes.append(f"warning: {message}")
 
+    def table(self, lines):
+        self.notes += lines
+
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
@@ -54,7 +57,12 @@ def test_people_read_tables_on_stderr_and_programs_json():
     summary, notes = Summary(({}, TABLE), {"gates": [GATE]}), Notes()
     outcome = Outcome(Path("nowhere"), is_new=False, findings=(ODD,), summary=summary)
     assert told(outcome, notes, as_json=False) == b"nowhere\n"
-    assert notes.notes == ["nowhere: up to date", "warning: nowhere: odd", "     value\nnll    1.5"]
+    assert notes.notes == [
+        "nowhere: up to date",
+        "warning: nowhere: odd",
+        "     value",
+        "nll    1.5",
+    ]
     assert json.loads(told(outcome, notes, as_json=True)) == {
         "artifact": "nowhere",
         "gates": [GATE],
@@ -72,6 +80,6 @@ def test_gates_of_a_mapping_are_read_on_stderr():
     notes, found = Notes(), {"a": "x", "metrics": TABLE, "passed": False, "gates": [GATE]}
     lines = told(found, notes, as_json=False, table="metrics").decode().splitlines()
     assert lines == ["a: x", "     value", "nll    1.5"]
-    assert notes.notes == ["            gate  found\nnll <= 1  MISSED    1.5"]
+    assert notes.notes == ["            gate  found", "nll <= 1  MISSED    1.5"]
     assert json.loads(told(found, notes, as_json=True, table="metrics")) == found
     assert told({**found, "markdown": "text\n"}, notes, as_json=False) == b"text\n"
