@@ -104,19 +104,54 @@ def move_aside(path: Path, tag: str) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder if it exists, also while another process removes it."""
+    """Remove a file or folder if it exists, also while another process removes it.
+
+    A folder that cannot be read or written is removed, too.
+    """
     while os.path.lexists(path):
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _remove_tree(path)
             else:
                 path.unlink()
 
 
+def _remove_tree(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for folder, _, _ in os.walk(path):
+            Path(folder).chmod(0o700)
+            for inner in Path(folder).iterdir():
+                if inner.is_dir() and not inner.is_symlink():
+                    inner.chmod(0o700)
+        shutil.rmtree(path)
+
+
+def as_folder(path: Path) -> None:
+    """Create a folder and its parents, and remove what is no folder in its place.
+
+    Raises:
+        InputError: The file system does not allow it.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        remove(path)
+    make_folder(path)
+
+
+def clear(path: Path) -> None:
+    """Remove what is no file in the place of one."""
+    if path.is_symlink() or not path.is_file():
+        remove(path)
+
+
+STORE = "store"
+"""Folder of an unfinished folder artifact that is published in the end."""
 UNFINISHED = ".partial-"
 """Before the beginning of the key, in the name of the folder of an unfinished output."""
 LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
 FINDINGS_FILE = "findings.json"
 JOB_FILE = "job.json"
-NOTES = {VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE, JOB_FILE}
+ARRAYS_FILE, OWN_FILE = "arrays.json", "own.json"
+NOTES = {VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE, JOB_FILE, ARRAYS_FILE}
 """Files of an unfinished output that contain no results, besides its locks."""

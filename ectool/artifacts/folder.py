@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ectool import writing
 from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
-from ectool.artifacts.jobs import writers
+from ectool.artifacts.jobs import states, writers
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
 from ectool.artifacts.partial import partial_folder
 from ectool.errors import InputError, IntegrityError
@@ -26,31 +26,44 @@ class PartialFolder:
         self.output = output
         self.recipe = recipe
         self.scratch = partial_folder(output, recipe)
-        self.store = self.scratch / "store"
+        self.store = self.scratch / files.STORE
         self.versions: dict[str, str] = {}
         self.other_versions = ""
+        self.lost: list[str] = []
         self.upload: Upload | None = None
 
     def begin(self) -> None:
-        """Record the installed versions; describe those at the beginning if they differ."""
-        known = versions.recorded(self.scratch) if self.is_begun else {}
+        """Keep intact intermediate results, and describe their versions if others are installed.
+
+        `lost` has the paths of damaged files in the temporary folder.
+        """
+        kept, self.lost = states.keep_intact(self.scratch)
+        known = states.versions_of(kept[-1]) if kept else {}
         self.versions = versions.record(self.scratch, known)
         self.other_versions = versions.described(known)
 
-    @property
-    def is_begun(self) -> bool:
-        """Return whether an earlier process left intermediate results."""
-        return any(path.is_dir() for path in self.scratch.iterdir())
-
     def save(self, state: Path) -> None:
-        """Keep a folder of intermediate results, of which the last one is enough to go on."""
+        """Keep a finished state, of which the last one is enough to go on."""
         if self.upload is not None:
             self.upload.save(self.scratch, state.name)
 
-    def publish(self) -> Path:
-        """Write the manifest over the store's files, flush and rename."""
+    def publish(self, checksums: Mapping[str, str]) -> Path:
+        """Write the manifest over the store's files, flush and rename.
+
+        Args:
+            checksums: CRC-32C of the bytes that were computed, by name of the file.
+
+        Raises:
+            IntegrityError: A file has other bytes.
+        """
         machine = versions.recorded_machine(self.scratch)
-        manifest = seal(self.store, self.recipe, made_with=self.versions, machine=machine)
+        manifest = seal(
+            self.store,
+            self.recipe,
+            made_with=self.versions,
+            machine=machine,
+            checksums=checksums,
+        )
         files.publish(self.store, self.output)
         if self.upload is not None:
             self.upload.publish(Identity(manifest.kind, manifest.key, manifest.id))
@@ -89,6 +102,7 @@ def seal(
     only: Collection[str] | None = None,
     made_with: Mapping[str, str] | None = None,
     machine: Mapping[str, str | int] = MappingProxyType({}),
+    checksums: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Write the manifest of a folder whose files are complete.
 
@@ -100,11 +114,23 @@ def seal(
         only: Names of the files that belong to the artifact; all files unless given.
         made_with: Versions of the libraries; the installed ones unless given.
         machine: Device and threads.
+        checksums: CRC-32C of the bytes that were computed, by name of the file.
+
+    Raises:
+        IntegrityError: A file has other bytes than its checksum says.
     """
     writing.remove_unfinished(folder)
     files.remove(folder / (FILE_NAME + writing.TEMPORARY))  # of an earlier version
     names = sorted(only or (path.name for path in folder.iterdir() if path.is_file()))
     digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
+    for name, checksum in checksums.items():
+        if not states.matches(folder / name, checksum):
+            raise IntegrityError(
+                str(folder / name),
+                expected="the bytes that were written",
+                got="others",
+                fix="run the same command again, and check the disk",
+            )
     manifest = make_manifest(
         recipe,
         files=digests,
@@ -152,11 +178,11 @@ def verify_file(path: Path, manifest: Manifest) -> Path:
     Raises:
         IntegrityError: It is missing or its bytes have changed.
     """
-    if not path.exists() or digest_file(path) != manifest.files.get(path.name):
+    if not path.is_file() or digest_file(path) != manifest.files.get(path.name):
         raise IntegrityError(
             str(path),
             expected="the bytes that were written",
-            got="others" if path.exists() else "no file",
+            got="others" if path.is_file() else "no file",
             fix="run the stage that made it again into a new --output",
         )
     return path

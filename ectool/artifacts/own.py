@@ -8,9 +8,14 @@ from pathlib import Path
 
 import h5py
 
+from ectool.artifacts import files
+from ectool.artifacts.hashing import digest_file, digest_json
+from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.store import HDF5_SUFFIXES
 
+OWN = "own"
+"""Folder of an unfinished output for what users have added."""
 ZARR_FILES = ("zarr.json", FILE_NAME)
 
 
@@ -38,9 +43,43 @@ def save_own(artifact: Path, ours: Collection[str], folder: Path) -> None:
             shutil.copy2(path, place)
 
 
+def record_own(folder: Path) -> None:
+    """Record the digests of the files that were saved into an unfinished output."""
+    write_table(folder.parent / files.OWN_FILE, _digests(folder))
+
+
+def keep_intact_own(folder: Path) -> list[str]:
+    """Remove what was saved into an unfinished output and has changed since.
+
+    Args:
+        folder: Folder of the unfinished output.
+
+    Returns:
+        Paths of these files in the folder.
+    """
+    own, index = folder / OWN, folder / files.OWN_FILE
+    known, found = read_table(index), _digests(own)
+    changed = sorted(name for name, digest in known.items() if found.get(name) != digest)
+    for name in {*found} - {*known} | {*changed}:
+        files.remove(own / name)
+    is_lost = index.exists() and not known
+    return [files.OWN_FILE] if is_lost else [f"{OWN}/{name}" for name in changed]
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the digest of every file below a folder; of a link, of its target's path."""
+    return {
+        path.relative_to(folder).as_posix(): digest_json(str(path.readlink()))
+        if path.is_symlink()
+        else digest_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
 def restore_own(folder: Path, artifact: Path) -> None:
     """Copy everything that was saved into an artifact that was made again."""
-    if not folder.exists():
+    if not any(path.is_symlink() or path.is_file() for path in folder.rglob("*")):
         return
     if artifact.suffix not in HDF5_SUFFIXES:
         shutil.copytree(folder, artifact, symlinks=True, dirs_exist_ok=True)

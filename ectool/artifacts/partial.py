@@ -3,13 +3,12 @@
 `NAME.partial-<key>/store` grows by one whole shard at a time; a marker file follows each finished
 shard. After the last shard, contents are verified against the markers, the manifest is written,
 everything is flushed, and the store is renamed to `NAME`. If the process is killed at any point,
-the same command finds the same key and continues after the finished shards.
+the same command finds the same key and continues after the finished shards that are intact.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +19,10 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
-from ectool.artifacts.jobs import locks, writers
+from ectool.artifacts.jobs import locks, remains, writers
+from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
-from ectool.artifacts.own import restore_own
+from ectool.artifacts.own import keep_intact_own, restore_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import BusyOutputError, InputError, IntegrityError
@@ -95,11 +95,23 @@ class PartialArtifact:
         self.shard_size = shard_size
         self.attributes = {**attributes, "schema": recipe.kind, "version": VERSION}
         self.folder = partial_folder(output, recipe)
-        self.store = self.folder / "store.zarr"
+        self.store = self.folder / remains.STORE
         self.own = self.folder / "own"
         self.versions: dict[str, str] = {}
         self.other_versions = ""
+        self.lost: list[str] = []
         self.upload: Upload | None = None
+        self._created = set[str]()
+
+    def keep_intact(self, part: Collection[int] | None = None) -> None:
+        """Remove what is damaged; `lost` has the paths of these files in the folder.
+
+        Args:
+            part: The shards of this job. Default: all.
+        """
+        self.lost = remains.keep_intact(self.folder, self.ranges, part)
+        if part is None:
+            self.lost += keep_intact_own(self.folder)
 
     def begin(self, before: Mapping[str, str]) -> str:
         """Record the installed versions; describe those at the beginning if they differ.
@@ -124,7 +136,13 @@ class PartialArtifact:
 
     def is_missing(self, number: int) -> bool:
         """Return whether a shard is not finished."""
-        return not self._marker(number).exists()
+        return not self._marker(number).is_file()
+
+    def is_intact(self, numbers: Iterable[int]) -> bool:
+        """Return whether shards are finished and undamaged; everything in them is read."""
+        wanted = set(numbers)
+        found = remains.find_damage(self.folder, self.ranges, wanted)
+        return not found.files and wanted == found.intact.keys()
 
     def write(self, number: int, arrays: Arrays, findings: dict[str, int]) -> None:
         """Write a whole shard, then its marker.
@@ -135,8 +153,10 @@ class PartialArtifact:
         start, stop = self.ranges[number]
         for name, values in arrays.items():
             check_finite(self.recipe.kind, name, values, f"{self.output}: {name}", start)
-        with locks.creating(self.folder):
-            self._create(arrays)
+        if not arrays.keys() <= self._created:
+            with locks.creating(self.folder):
+                self._create(arrays)
+            self._created |= arrays.keys()
         for name, values in arrays.items():
             zarr_store.write_rows(self.store, name, start, values)
         shard = Shard(
@@ -146,7 +166,7 @@ class PartialArtifact:
             arrays=digest_each(arrays),
             findings=findings,
         )
-        files.write_atomic(self._marker(number), shard.model_dump_json().encode())
+        remains.write_marker(self.folder, number, shard)
         if self.upload is not None:
             self.upload.shard(number, self.folder, self._files(number, arrays))
 
@@ -158,7 +178,8 @@ class PartialArtifact:
         return [path.relative_to(self.folder).as_posix() for path in found]
 
     def _create(self, arrays: Arrays) -> None:
-        """Create the group, and the arrays that do not exist."""
+        """Create the group, and the arrays that do not exist; record their metadata."""
+        remains.restore_metadata(self.folder)
         zarr_store.create_group(self.store, self.attributes)
         for name, values in arrays.items():
             if not (self.store / name / "zarr.json").exists():
@@ -166,18 +187,16 @@ class PartialArtifact:
                 zarr_store.create_array(
                     self.store, name, values, length=length, rows=rows, spec=spec
                 )
+        remains.record_metadata(self.folder, arrays)
 
     def record_findings(self, findings: Mapping[str, float]) -> None:
         """Record findings of the whole that are known before the shards; `publish` adds them."""
-        text = json.dumps(dict(findings), indent=1)
         with locks.creating(self.folder):
-            files.write_atomic(self.folder / files.FINDINGS_FILE, text.encode())
+            write_table(self.folder / files.FINDINGS_FILE, findings)
 
     def recorded_findings(self) -> dict[str, float]:
         """Return the recorded findings; empty if there are none."""
-        path = self.folder / files.FINDINGS_FILE
-        found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
-        return found
+        return read_table(self.folder / files.FINDINGS_FILE)
 
     def publish(
         self, findings: Mapping[str, float] | None = None, recipe: Recipe | None = None
@@ -191,11 +210,13 @@ class PartialArtifact:
         Raises:
             IntegrityError: A shard does not read back as written; it will be computed again.
         """
+        remains.restore_metadata(self.folder)
         manifest = self._manifest(
             recipe or self.recipe, {**self.recorded_findings(), **(findings or {})}
         )
         files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
-        self._verify()
+        with Artifact(self.store, self.recipe.kind) as artifact:
+            self._check(artifact.verify())
         made = self._finished(manifest)
         restore_own(self.own, made)
         files.publish(made, self.output)
@@ -204,14 +225,17 @@ class PartialArtifact:
         files.remove(self.folder)
         return self.output
 
-    def _verify(self) -> None:
-        with Artifact(self.store, self.recipe.kind) as artifact:
-            damaged = artifact.verify()
+    def _check(self, damaged: Collection[int]) -> None:
+        """Count damaged shards as unfinished.
+
+        Raises:
+            IntegrityError: There are any.
+        """
         for number in damaged:
-            self._marker(number).unlink()
+            files.remove(self._marker(number))
         if damaged:
             raise IntegrityError(
-                f"{self.output}: shards {damaged}",
+                f"{self.output}: shards {list(damaged)}",
                 expected="the bytes that were written",
                 got="others",
                 fix="run the same command again, and check the disk",
@@ -226,8 +250,9 @@ class PartialArtifact:
 
     def _manifest(self, recipe: Recipe, findings: Mapping[str, float]) -> Manifest:
         """Return the manifest of all shards, from their markers."""
-        texts = [self._marker(number).read_text() for number in range(len(self.ranges))]
-        shards = tuple(Shard.model_validate_json(text) for text in texts)
+        found = [remains.read_marker(self.folder, number) for number in range(len(self.ranges))]
+        self._check([number for number, marker in enumerate(found) if marker is None])
+        shards = tuple(marker.shard for marker in found if marker is not None)
         return make_manifest(
             recipe,
             length=self.length,
@@ -239,7 +264,7 @@ class PartialArtifact:
         )
 
     def _marker(self, number: int) -> Path:
-        return self.folder / "shards" / f"{number:06d}.json"
+        return remains.marker_path(self.folder, number)
 
     def _spec(self, name: str) -> ArraySpec:
         spec = spec_of(self.recipe.kind, name)
@@ -287,9 +312,9 @@ def growing(
             raise files.finished_meanwhile(output)
         partial.upload = upload
         locks.wait_for_followers(partial.folder, output)
-        files.make_folder(partial.folder / "shards")
+        files.as_folder(partial.folder / remains.SHARDS)
         if upload is not None:
             upload.restore(partial.folder)
-        zarr_store.remove_unfinished(partial.store)
+        partial.keep_intact()
         partial.other_versions = partial.begin(begun_with)
         yield partial

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ectool.artifacts import files
 from ectool.artifacts.jobs import locks
+from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.manifest import ABSENT, STORING, library_versions
 
 FILE = files.VERSIONS_FILE
@@ -33,33 +31,25 @@ def record(folder: Path, before: Mapping[str, str]) -> dict[str, str]:
         name: _merged(before.get(name, version), version)
         for name, version in library_versions().items()
     }
-    files.write_atomic(folder / FILE, json.dumps(merged, indent=1).encode())
+    write_table(folder / FILE, merged)
     return merged
 
 
 def recorded(folder: Path) -> dict[str, str]:
     """Return the versions of an unfinished artifact; empty if unknown."""
-    return {name: str(version) for name, version in _read(folder / FILE).items()}
+    return {name: str(version) for name, version in read_table(folder / FILE).items()}
 
 
 def record_machine(folder: Path, machine: Mapping[str, str | int]) -> None:
     """Record device and threads of an unfinished artifact."""
     if machine:
-        text = json.dumps(dict(machine), indent=1)
         with locks.creating(folder):
-            files.write_atomic(folder / MACHINE, text.encode())
+            write_table(folder / MACHINE, machine)
 
 
 def recorded_machine(folder: Path) -> dict[str, str | int]:
     """Return the last device and threads of an unfinished artifact; empty if unknown."""
-    return _read(folder / MACHINE)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        found = json.loads(file.read_bytes())
-        return found if isinstance(found, dict) else {}
-    return {}
+    return read_table(folder / MACHINE)
 
 
 def _merged(before: str, now: str) -> str:

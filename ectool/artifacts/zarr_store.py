@@ -21,18 +21,22 @@ from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, nati
 from ectool.artifacts.store import RowReader
 from ectool.errors import InputError
 from ectool.remote.reading import need
-from ectool.writing import TEMPORARY
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
 """The default zstd has no checksum; crc32c detects damaged chunks."""
 
 
 class ZarrStore:
-    """Arrays of one Zarr group, read by rows."""
+    """Arrays of one Zarr group, read by rows.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Its folder.
+        is_ours: Whether this package wrote it. Default: whether it has a manifest.
+    """
+
+    def __init__(self, path: Path, *, is_ours: bool | None = None) -> None:
         self.path = path
-        self._is_ours = (path / FILE_NAME).exists()
+        self._is_ours = (path / FILE_NAME).exists() if is_ours is None else is_ours
         self._known: dict[str, Chunks | SingleRows | None] = {}
         with _refusing(path):
             # Consolidated metadata may be older than the arrays, and save no time here.
@@ -177,12 +181,6 @@ def _names(folder: Path, version: int) -> list[str]:
     """Return the names of a group's arrays and groups."""
     files = ("zarr.json",) if version == 3 else (".zarray", ".zgroup")
     return sorted(path.parent.name for file in files for path in folder.glob(f"*/{file}"))
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove temporary files of a killed process: they are written first, then renamed."""
-    for leftover in (*path.rglob("*.partial"), *path.rglob(f"*{TEMPORARY}")):
-        leftover.unlink()
 
 
 def files_of(path: Path, names: Iterable[str], number: int) -> list[Path]:

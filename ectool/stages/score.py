@@ -29,7 +29,7 @@ from ectool.stages.common import spread
 from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, VIEW, check_same_images
-from ectool.stages.common.shards import is_done
+from ectool.stages.common.shards import is_done, warn_lost
 from ectool.stages.common.weighting import joined_weights, needs_scaling, scaled
 from ectool.types import SILENT, Outcome, Reporter
 
@@ -101,7 +101,8 @@ def run(config: ScoreConfig, reporter: Reporter = SILENT) -> Outcome:
         }
         found = spread.findings(arrays, scores.misclassified)
         reporter.note(f"{output}: {spread.summary(found)} (mean ± standard deviation)")
-        return _write(output, recipe, arrays, config.shard_size, _findings(weights) | found)
+        findings = _findings(weights) | found
+        return _write(output, recipe, arrays, config.shard_size, findings, reporter)
 
 
 def describe(config: ScoreConfig, heatmaps: Artifact, previous: Artifact | None = None) -> Recipe:
@@ -238,11 +239,17 @@ def _findings(weights: Weights) -> dict[str, float]:
 
 
 def _write(
-    output: Path, recipe: Recipe, arrays: Arrays, shard_size: int, findings: dict[str, float]
+    output: Path,
+    recipe: Recipe,
+    arrays: Arrays,
+    shard_size: int,
+    findings: dict[str, float],
+    reporter: Reporter,
 ) -> Outcome:
     """Write all scores, shard by shard."""
     length = len(arrays["sample_id"])
     with growing(output, recipe, length=length, shard_size=shard_size) as partial:
+        warn_lost(partial, reporter)
         for number in partial.missing():
             start, stop = partial.ranges[number]
             rows = {name: values[start:stop] for name, values in arrays.items()}

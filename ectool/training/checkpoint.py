@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ectool.artifacts.jobs.sealed import write_checked
 from ectool.errors import InputError
 
 
-def save_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
+def save_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> str:
     """Write the state of an optimizer as safetensors; equal states give equal bytes.
 
     Tensor `I.NAME` is the state `NAME` of parameter I, in the order of the optimizer.
+
+    Returns:
+        The checksum of the file; see `write_checked`.
     """
     state = optimizer.state_dict()["state"]
     tensors = {
@@ -23,7 +27,7 @@ def save_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
         for name, value in values.items()
         if value is not None
     }
-    save_file(tensors, path)
+    return write_checked(path, save(tensors))
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import google_crc32c
 
 CHECKSUM_BYTES = 4
+_READ = 2**22
+"""Bytes of a file that are read at a time."""
 
 
 class ChunkError(OSError):
@@ -23,6 +27,19 @@ class ChunkError(OSError):
 def checksum(data: bytes) -> bytes:
     """Return the CRC-32C of some bytes, little-endian."""
     return int(google_crc32c.value(data)).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def checksum_of(path: Path) -> bytes:
+    """Return the CRC-32C of a file, little-endian.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    found = 0
+    with path.open("rb") as file:
+        while data := file.read(_READ):
+            found = google_crc32c.extend(found, data)
+    return int(found).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def unsealed(data: bytes, number: int) -> bytes:

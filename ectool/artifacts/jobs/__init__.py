@@ -1,1 +1,1 @@
-"""One artifact, written by several processes or jobs."""
+"""Unfinished artifacts: locks, work of several processes, and what a killed process has left."""

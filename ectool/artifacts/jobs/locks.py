@@ -39,6 +39,8 @@ def sharing(folder: Path, output: Path, part: Part) -> Iterator[None]:
     name = f"{_PART}{part.count}-{part.number}"
     with writers.held(output, shared=True):
         writers.make_own(folder)
+        for lock in (name, _CREATING):
+            files.clear(folder / lock)
         with _opened(folder / name) as own:
             if not is_held(own):
                 raise writers.busy(output, writers.read_owner(own))

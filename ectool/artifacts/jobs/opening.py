@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from ectool.artifacts import files, versions, zarr_store
-from ectool.artifacts.jobs import locks
+from ectool.artifacts import files, versions
+from ectool.artifacts.jobs import locks, remains
+from ectool.artifacts.jobs.sealed import read_sealed, write_sealed
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, growing
 from ectool.config.parts import Part
@@ -48,10 +49,8 @@ class Job(BaseModel):
 
 def read_job(folder: Path) -> Job | None:
     """Return the job of an unfinished artifact; None if no array of jobs has begun it."""
-    try:
-        return Job.model_validate_json((folder / files.JOB_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    content = read_sealed(folder / files.JOB_FILE)
+    return None if content is None else Job.model_validate_json(content)
 
 
 @contextmanager
@@ -64,9 +63,10 @@ def sharing(output: Path, job: Job, part: Part) -> Iterator[PartialArtifact]:
     partial = job.partial(output)
     with locks.sharing(partial.folder, output, part):
         locks.wait_for_followers(partial.folder, output, part)
-        files.make_folder(partial.folder / "shards")
+        files.as_folder(partial.folder / remains.SHARDS)
         with locks.creating(partial.folder):
-            files.write_atomic(partial.folder / files.JOB_FILE, job.model_dump_json().encode())
+            partial.keep_intact(part.of(len(partial.ranges)))
+            write_sealed(partial.folder / files.JOB_FILE, job.model_dump_json().encode())
             partial.other_versions = partial.begin(versions.recorded(partial.folder))
         yield partial
 
@@ -92,6 +92,6 @@ def merging(output: Path, job: Job) -> Iterator[PartialArtifact]:
     """
     partial = job.partial(output)
     with locks.whole(partial.folder, output):
-        zarr_store.remove_unfinished(partial.store)
+        partial.keep_intact()
         partial.versions = versions.recorded(partial.folder)
         yield partial

@@ -7,7 +7,7 @@ from pathlib import Path
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.own import save_own
+from ectool.artifacts.own import record_own, save_own
 from ectool.artifacts.partial import growing
 from ectool.artifacts.schema import spec_of
 
@@ -35,6 +35,7 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
             is_repaired=True,
         ) as partial:
             save_own(output, known, partial.own)
+            record_own(partial.own)
             if manifest.findings:
                 partial.record_findings(manifest.findings)
             for number, shard in enumerate(manifest.shards):

@@ -232,6 +232,8 @@ def make_own(folder: Path) -> None:
     Raises:
         InputError: It cannot be made, is a link, or belongs to somebody else.
     """
+    if folder.is_file() and not folder.is_symlink():
+        files.remove(folder)
     files.make_folder(folder)
     found, above = folder.lstat(), folder.parent.stat()
     is_open = above.st_mode & stat.S_ISVTX and above.st_mode & stat.S_IWOTH

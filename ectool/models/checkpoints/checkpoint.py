@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ectool.artifacts.jobs.sealed import write_checked
 from ectool.errors import InputError, listed
 from ectool.models.checkpoints.backbones import is_below, is_self_supervised, select_backbone
 from ectool.models.checkpoints.containers import COUNTER, Selected, select_weights
@@ -64,19 +65,22 @@ class Loaded:
             yield f"{start}{beside}; the head is new: {listed(self.fresh, _SHOWN)}"
 
 
-def save_weights(model: Classifier, path: Path) -> None:
+def save_weights(model: Classifier, path: Path) -> str:
     """Write the weights of a network as safetensors; equal weights give equal bytes.
 
     Args:
         model: On any device, in any memory format.
         path: The file, which is overwritten.
+
+    Returns:
+        The checksum of the file; see `write_checked`.
     """
     state = {
         # Copies: weights that a network uses twice share memory, which the format does not support.
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in model.network.state_dict().items()
     }
-    save_file(state, path)
+    return write_checked(path, save(state))
 
 
 def load_weights(

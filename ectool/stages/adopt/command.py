@@ -58,8 +58,7 @@ def run(config: AdoptConfig, reporter: Reporter = SILENT) -> Outcome | dict[str,
         return model.spec.to_json()
     reporter.note(f"{config.output}: {described(model)}")
     with folder.building(config.output, recipe) as partial:
-        save(model, partial)
-        return outcome_of(partial.publish(), is_new=True)
+        return outcome_of(partial.publish(save(model, partial)), is_new=True)
 
 
 def make_recipe(config: AdoptConfig, checkpoint: Path, names: tuple[str, ...]) -> Recipe:

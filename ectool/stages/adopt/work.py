@@ -180,7 +180,7 @@ def _numbers(values: Channels) -> str:
     return ",".join(f"{value:.4g}" for value in values)
 
 
-def save(model: Classifier, partial: PartialFolder) -> None:
-    """Write the model into the store of an unfinished artifact."""
+def save(model: Classifier, partial: PartialFolder) -> dict[str, str]:
+    """Write the model into the store of an unfinished artifact; return its files' checksums."""
     partial.store.mkdir(parents=True, exist_ok=True)
-    save_folder(model, partial.store)
+    return save_folder(model, partial.store)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ectool.artifacts import folder
+from ectool.artifacts.jobs.sealed import write_checked
 from ectool.datasets.class_order import order_of
 from ectool.models.checkpoints.checkpoint import load_weights, save_weights
 from ectool.models.classifier import Classifier, ModelSpec
@@ -19,11 +20,17 @@ from ectool.stages.common.layout import SPEC_FILE, WEIGHTS_FILE
 from ectool.types import Unnamed
 
 
-def save_folder(model: Classifier, path: Path) -> None:
-    """Write the folder of a model: its description and its weights; equal models, equal bytes."""
-    save_weights(model, path / WEIGHTS_FILE)
+def save_folder(model: Classifier, path: Path) -> dict[str, str]:
+    """Write the folder of a model: its description and its weights; equal models, equal bytes.
+
+    Returns:
+        The checksum of each file, by name.
+    """
     text = json.dumps(model.spec.to_json(), indent=1) + "\n"
-    (path / SPEC_FILE).write_text(text, encoding="utf-8")
+    return {
+        WEIGHTS_FILE: save_weights(model, path / WEIGHTS_FILE),
+        SPEC_FILE: write_checked(path / SPEC_FILE, text.encode()),
+    }
 
 
 def load_folder(path: Path, *, trust_code: bool = False, named: str | None = None) -> Classifier:

@@ -17,10 +17,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ectool import urls
+from ectool.artifacts.folder import PartialFolder
 from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import PartialArtifact, is_current, up_to_date
+from ectool.artifacts.partial import PartialArtifact, is_current, partial_folder, up_to_date
 from ectool.artifacts.schema import Arrays
 from ectool.artifacts.store import read_manifest
 from ectool.artifacts.versions import described, record_machine
@@ -28,7 +29,7 @@ from ectool.config import DeviceOptions, MapOptions, ShardOptions
 from ectool.datasets.base import Indices
 from ectool.distributed.group import joined
 from ectool.distributed.world import world
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import InputError, IntegrityError, listed
 from ectool.stages.common.devices import CPU
 from ectool.stages.common.loop.computing import Counting, JointWork, Pace, computed
 from ectool.stages.common.loop.read_ahead import workers_of
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from ectool.models.transfer import Columns
 
 Batch = TypeVar("Batch")
+SHOWN = 3
+"""Number of damaged files that a warning names."""
 
 
 class Work(Protocol[Batch]):
@@ -122,6 +125,16 @@ def note_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:
                 reporter.note(f"{os.path.normpath(place)}: made with {others}")
 
 
+def warn_lost(partial: PartialArtifact | PartialFolder, reporter: Reporter) -> None:
+    """Warn of what a killed process left and what has changed since, so that it is not used."""
+    if partial.lost:
+        folder = partial_folder(partial.output, partial.recipe).name
+        reporter.warn(
+            f"{partial.output}: not used, because it has changed since it was written: "
+            f"{listed(partial.lost, SHOWN)} in {folder}"
+        )
+
+
 def machine_of(options: MapOptions | DeviceOptions) -> dict[str, str | int]:
     """Return device and threads of a stage that computes with torch; empty for others."""
     if not isinstance(options, DeviceOptions):
@@ -192,6 +205,8 @@ def fill(
         share: Which shards this process computes.
     """
     first, machine = partials[0], machine_of(options)
+    for partial in partials:
+        warn_lost(partial, reporter)
     if share.group.world.is_first:
         for partial in partials:
             record_machine(partial.folder, machine)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ectool.artifacts import files, folder
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.chunks.seal import checksum
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
@@ -176,10 +177,15 @@ def _write_results(
         }
         results = _results(subject, artifacts, baseline)
     files.remove(output / FILE_NAME)  # the results on disk may be of other options
-    text = json.dumps(results, indent=1, allow_nan=False) + "\n"
-    files.write_atomic(output / RESULTS_FILE, text.encode())
-    length = len(subject.original.sample_ids)
-    manifest = folder.seal(output, recipe, length=length, only=(RESULTS_FILE,))  # not a report
+    text = (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()
+    files.write_atomic(output / RESULTS_FILE, text)
+    manifest = folder.seal(
+        output,
+        recipe,
+        length=len(subject.original.sample_ids),
+        only=(RESULTS_FILE,),  # not a report
+        checksums={RESULTS_FILE: checksum(text).hex()},
+    )
     folder.upload(output, manifest)
     return results
 

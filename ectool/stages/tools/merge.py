@@ -18,6 +18,7 @@ from ectool.config import MergeConfig
 from ectool.errors import InputError, listed
 from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.outcomes import outcome_of
+from ectool.stages.common.shards import warn_lost
 from ectool.types import SILENT, Outcome, Reporter, Summary, merged
 
 SAMPLES = "samples"
@@ -37,7 +38,7 @@ def run(config: MergeConfig, reporter: Reporter = SILENT) -> Outcome:
     outcomes = []
     with reporter.task("merge", len(found)) as advance:
         for output, folder in sorted(found, key=_is_draft):
-            outcomes.append(_merge(output, folder, force=config.force))
+            outcomes.append(_merge(output, folder, reporter, force=config.force))
             advance(1)
     outcome = merged(found[0][0], outcomes)
     text = "\n".join(str(output) for output, _ in found)
@@ -80,12 +81,13 @@ def _is_draft(found: Found) -> bool:
     return job is not None and job.is_draft
 
 
-def _merge(output: Path, folder: Path | None, *, force: bool) -> Outcome:
+def _merge(output: Path, folder: Path | None, reporter: Reporter, *, force: bool) -> Outcome:
     job = None if folder is None else read_job(folder)
     if job is None:
         return outcome_of(output, is_new=False)
     recipe = _final(output, job) if job.is_draft else job.recipe
     with merging(output, job) as partial:
+        warn_lost(partial, reporter)
         if not up_to_date(output, recipe, force=force):
             _check_complete(partial)
             partial.publish(recipe=recipe)

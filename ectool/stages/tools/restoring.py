@@ -26,6 +26,7 @@ from ectool.errors import InputError
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.inputs import hint_of, positions, reopen_data
 from ectool.stages.common.outcomes import outcome_of
+from ectool.stages.common.shards import warn_lost
 from ectool.types import Outcome, Reporter
 
 STORE = "store"
@@ -74,6 +75,7 @@ def run(config: ConvertConfig, artifact: Artifact, store: str, reporter: Reporte
         attributes=change.attributes(),
         begun_with=manifest.versions,
     ) as partial:
+        warn_lost(partial, reporter)
         partial.record_findings(manifest.findings)
         record_machine(partial.folder, manifest.machine)
         with reporter.task("convert", len(artifact)) as advance:

@@ -20,7 +20,7 @@ from ectool.stages.common.code import check_trusted, imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import artifact_parent, data_source, parent_of
 from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import machine_of, note_versions
+from ectool.stages.common.shards import machine_of, note_versions, warn_lost
 from ectool.stages.common.weighting import needs_scaling, scaled
 from ectool.stages.common.zero_shot import prompts_key, prompts_of, trained_head, with_configuration
 from ectool.stages.train.inputs import CURVES_KEY, TrainInputs, open_inputs
@@ -108,11 +108,12 @@ def _train(
         )
         if group.world.is_first:
             record_machine(partial.scratch, machine_of(config) | ranks_used(group.world))
+        warn_lost(partial, reporter)
         if partial.other_versions:
             reporter.note(f"{config.output}: begun with {partial.other_versions}")
-        train(config, feed, inputs.validation, partial, reporter, log)
+        checksums = train(config, feed, inputs.validation, partial, reporter, log)
         if group.world.is_first:
-            partial.publish()
+            partial.publish(checksums)
             log.artifact = folder.open_folder(config.output, "model").id
         group.barrier()
         return outcome_of(config.output, is_new=True)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder, open_folder, verify_file
+from ectool.artifacts.jobs import states
+from ectool.artifacts.jobs.sealed import write_checked
 from ectool.config import TrainConfig
 from ectool.config.objectives import LAST_EPOCH, RESTARTING, START
 from ectool.datasets.base import Dataset
@@ -44,6 +46,7 @@ from ectool.training.loop import EpochResult, make_optimizer, train_epoch
 from ectool.training.objectives import Objective
 from ectool.training.schedule import Schedule
 from ectool.types import Advance, Reporter
+from ectool.writing import TEMPORARY
 
 _CHECKPOINT = "epoch-"
 
@@ -68,22 +71,38 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     history: History
 
-    def save(self, target: Path) -> None:
-        """Write a checkpoint, so that `target` exists only when it is complete."""
-        temporary = target.with_name(target.name + ".tmp")
+    def save(self, target: Path, versions: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Write the training, so that `target` exists only when it is complete.
+
+        Args:
+            target: Its folder.
+            versions: Versions of libraries behind a checkpoint; None for the finished training.
+
+        Returns:
+            The checksum of each file, by name.
+        """
+        temporary = target.with_name(target.name + TEMPORARY)
         files.remove(temporary)
         temporary.mkdir(parents=True)
-        save_folder(self.model, temporary)
-        save_optimizer(self.optimizer, temporary / TRAINER_FILE)
-        if self.objective.state_dict():
-            state = {
-                name: value.contiguous() for name, value in self.objective.state_dict().items()
-            }
-            save_file(state, temporary / OBJECTIVE_FILE)
-        history = json.dumps(self.history, indent=1) + "\n"
-        (temporary / HISTORY_FILE).write_text(history, encoding="utf-8")
+        checksums = self._write(temporary)
+        if versions is not None:
+            states.finish(temporary, checksums, versions)
         files.remove(target)
         files.publish(temporary, target)
+        return checksums
+
+    def _write(self, folder: Path) -> dict[str, str]:
+        """Write the files of a training."""
+        history = json.dumps(self.history, indent=1) + "\n"
+        checksums = {
+            **save_folder(self.model, folder),
+            TRAINER_FILE: save_optimizer(self.optimizer, folder / TRAINER_FILE),
+            HISTORY_FILE: write_checked(folder / HISTORY_FILE, history.encode()),
+        }
+        state = {name: value.contiguous() for name, value in self.objective.state_dict().items()}
+        if state:
+            checksums[OBJECTIVE_FILE] = write_checked(folder / OBJECTIVE_FILE, save(state))
+        return checksums
 
 
 def train(
@@ -93,8 +112,12 @@ def train(
     partial: PartialFolder,
     reporter: Reporter,
     log: Log,
-) -> None:
-    """Train the missing epochs and write the model into the store of the partial folder."""
+) -> dict[str, str]:
+    """Train the missing epochs and write the model into the store of the partial folder.
+
+    Returns:
+        The checksum of each of its files, by name; empty but in the first process.
+    """
     is_first = feed.ranks.is_first
     trainer = _start(config, feed, partial, reporter)
     check_batches(trainer.model, feed)
@@ -115,12 +138,12 @@ def train(
             reporter.note(f"{config.output}: {described(point, config.epochs, speed)}")
             trainer.history.append(point | _statistics(trainer, config, epoch))
             if epoch + 1 < until and is_first:
-                trainer.save(_checkpoint(partial, epoch + 1))
+                trainer.save(_checkpoint(partial, epoch + 1), partial.versions)
                 files.remove(_checkpoint(partial, epoch))
                 partial.save(_checkpoint(partial, epoch + 1))
-    if is_first:
-        trainer.save(partial.store)
+    checksums = trainer.save(partial.store) if is_first else {}
     log.record(_measures(trainer.history, schedule, feed))
+    return checksums
 
 
 def _train_epoch(
@@ -198,9 +221,9 @@ def _start(config: TrainConfig, feed: Feed, partial: PartialFolder, reporter: Re
         return _trainer(config, feed, feed.ranks.agreed(created))
     if source == config.resume:
         manifest = open_folder(source, "model")
-        for name in (SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE, OBJECTIVE_FILE):
-            if name != OBJECTIVE_FILE or (source / name).exists():
-                verify_file(source / name, manifest)
+        needed = {SPEC_FILE, WEIGHTS_FILE, TRAINER_FILE, HISTORY_FILE}
+        for name in sorted(needed | manifest.files.keys()):
+            verify_file(source / name, manifest)
     trainer = _trainer(config, feed, _loaded(source, config).to(feed.device))
     load_optimizer(trainer.optimizer, source / TRAINER_FILE)
     trainer.history = history_of(source / HISTORY_FILE)
@@ -217,8 +240,10 @@ def _loaded(source: Path, config: TrainConfig) -> Classifier:
 
 def _source(config: TrainConfig, feed: Feed, partial: PartialFolder) -> Path | None:
     """Return the folder to start from, on every rank the one that the first has found."""
-    checkpoints = sorted(p for p in partial.scratch.glob(f"{_CHECKPOINT}*") if p.suffix != ".tmp")
-    epoch = int(checkpoints[-1].name.removeprefix(_CHECKPOINT)) if checkpoints else 0
+    names = [
+        path.name.removeprefix(_CHECKPOINT) for path in partial.scratch.glob(f"{_CHECKPOINT}*")
+    ]
+    epoch = max((int(name) for name in names if name.isdecimal()), default=0)
     epoch = feed.ranks.first(epoch)
     return _checkpoint(partial, epoch) if epoch else config.resume
 

@@ -13,6 +13,8 @@ import pytest
 
 import ectool
 from ectool.artifacts import folder, versions
+from ectool.artifacts.jobs import states
+from ectool.artifacts.jobs.sealed import read_table, write_checked, write_table
 from ectool.artifacts.manifest import LIBRARIES, Recipe, library_versions, make_manifest
 from ectool.artifacts.partial import growing
 
@@ -70,7 +72,7 @@ def begun(output, **others):
     """Change the recorded versions of the finished part of an output."""
     (place,) = output.parent.glob(f"{output.name}.partial-*")
     file = place / versions.FILE
-    file.write_text(json.dumps({**json.loads(file.read_text()), **others}))
+    write_table(file, {**read_table(file), **others})
 
 
 @pytest.fixture
@@ -108,12 +110,13 @@ def test_an_unfinished_folder_records_both(tmp_path):
     output = tmp_path / "model"
     with folder.building(output, recipe) as partial:
         (partial.scratch / "epoch-00001").mkdir()
-    begun(output, numpy="1.0")
+        checksums = {"a": write_checked(partial.scratch / "epoch-00001" / "a", b"b")}
+        made_with = {**partial.versions, "numpy": "1.0"}
+        states.finish(partial.scratch / "epoch-00001", checksums, made_with)
     with folder.building(output, recipe) as partial:
         assert partial.other_versions == f"numpy 1.0 (installed: {np.__version__})"
         partial.store.mkdir()
-        (partial.store / "a").write_text("b")
-        partial.publish()
+        partial.publish({"a": write_checked(partial.store / "a", b"b")})
     found = folder.open_folder(output, "model").versions["numpy"]
     assert found == f"1.0 and {np.__version__}"
 

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ectool.artifacts import files
+from ectool.artifacts.jobs.sealed import read_sealed, write_sealed
 from ectool.artifacts.schema import Arrays
+from ectool.errors import IntegrityError
 
 FINDINGS = "findings"
 """Name of the findings in a file; arrays are in `arrays/NAME`."""
@@ -35,18 +37,26 @@ class Pieces:
 
     Args:
         folder: Folder of the unfinished artifact.
+
+    Attributes:
+        lost: Paths of the damaged pieces in the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "pieces"
+        self.lost: list[str] = []
 
     def keep(self, wanted: Iterable[Rows]) -> list[Rows]:
-        """Remove pieces other than the wanted ones; return the wanted ones that are missing."""
+        """Remove pieces other than the wanted ones, and damaged ones; return those to compute."""
         names = {self._path(rows).name: rows for rows in wanted}
         files.make_folder(self.folder)
-        for path in list(self.folder.iterdir()):
-            if names.pop(path.name, None) is None:
-                files.remove(path)
+        for path in sorted(self.folder.iterdir()):
+            if path.name in names and read_sealed(path) is not None:
+                del names[path.name]
+                continue
+            if path.name in names:
+                self.lost.append(f"{self.folder.name}/{path.name}")
+            files.remove(path)
         return list(names.values())
 
     def write(self, rows: Rows, arrays: Arrays, findings: dict[str, int]) -> None:
@@ -55,11 +65,23 @@ class Pieces:
         columns[FINDINGS] = np.frombuffer(json.dumps(findings).encode(), np.uint8)
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **columns)
-        files.write_atomic(self._path(rows), stream.getvalue())
+        write_sealed(self._path(rows), stream.getvalue())
 
     def read(self, rows: Rows) -> tuple[Arrays, dict[str, int]]:
-        """Return arrays and findings of a piece."""
-        with np.load(self._path(rows), allow_pickle=False) as found:
+        """Return arrays and findings of a piece.
+
+        Raises:
+            IntegrityError: It has changed since it was written; the next run computes it again.
+        """
+        content = read_sealed(self._path(rows))
+        if content is None:
+            raise IntegrityError(
+                str(self._path(rows)),
+                expected="the bytes that were written",
+                got="others",
+                fix="run the same command again, and check the disk",
+            )
+        with np.load(io.BytesIO(content), allow_pickle=False) as found:
             arrays = {
                 name.removeprefix(PREFIX): _restored(found[name])
                 for name in found.files

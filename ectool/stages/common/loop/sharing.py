@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ectool.artifacts.jobs.opening import Job, following, sharing
+from ectool.artifacts.jobs.opening import Job, following, read_job, sharing
 from ectool.artifacts.partial import PartialArtifact
 from ectool.config.parts import Part, PartOptions
 from ectool.distributed.group import Group, joined
@@ -118,8 +118,7 @@ def finished_part(options: PartOptions, *jobs: tuple[Path, Job]) -> Outcome | No
     partials = [job.partial(output) for output, job in jobs]
     part = options.part
     if part is not None:
-        wanted = [(partial, number) for partial in partials for number in _shards(partial, part)]
-        if not any(partial.is_missing(number) for partial, number in wanted):
+        if all(read_job(one.folder) and one.is_intact(_shards(one, part)) for one in partials):
             return _part_outcome(partials[0], part, is_new=False)
     need_ranks(options.nproc)
     return None

@@ -21,7 +21,7 @@ from ectool.stages.common.loop.computing import Pace, batches_of, computed, join
 from ectool.stages.common.loop.pieces import Pieces, Rows
 from ectool.stages.common.loop.read_ahead import workers_of
 from ectool.stages.common.outcomes import outcome_of
-from ectool.stages.common.shards import SingleWork, Work, machine_of, map_shards
+from ectool.stages.common.shards import SingleWork, Work, machine_of, map_shards, warn_lost
 from ectool.types import Outcome, Reporter
 
 Batch = TypeVar("Batch")
@@ -64,6 +64,8 @@ def map_batches(
         batches = _batches(partial, options.batch)
         wanted = [rows for of_shard in batches.values() for rows in of_shard]
         missing = group.broadcast(pieces.keep(wanted))
+        partial.lost += pieces.lost
+        warn_lost(partial, reporter)
         _compute(work, options, pieces, missing, reporter, group)
         _join(partial, pieces, batches)
         partial.publish()
