@@ -11,6 +11,7 @@ from ectool import writing
 from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.jobs import states, writers
+from ectool.artifacts.jobs.sealed import changed
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
 from ectool.artifacts.partial import partial_folder
 from ectool.errors import InputError, IntegrityError
@@ -125,12 +126,7 @@ def seal(
     digests = {name: digest_file(folder / name) for name in names if name != FILE_NAME}
     for name, checksum in checksums.items():
         if not states.matches(folder / name, checksum):
-            raise IntegrityError(
-                str(folder / name),
-                expected="the bytes that were written",
-                got="others",
-                fix="run the same command again, and check the disk",
-            )
+            raise changed(folder / name)
     manifest = make_manifest(
         recipe,
         files=digests,

@@ -20,12 +20,12 @@ from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
 from ectool.artifacts.jobs import locks, remains, writers
-from ectool.artifacts.jobs.sealed import read_table, write_table
+from ectool.artifacts.jobs.sealed import changed, read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.own import keep_intact_own, restore_own
 from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
-from ectool.errors import BusyOutputError, InputError, IntegrityError
+from ectool.errors import BusyOutputError, InputError
 from ectool.remote.outputs import uploading
 from ectool.remote.reading import look
 from ectool.remote.writing import Identity, Upload
@@ -234,12 +234,7 @@ class PartialArtifact:
         for number in damaged:
             files.remove(self._marker(number))
         if damaged:
-            raise IntegrityError(
-                f"{self.output}: shards {list(damaged)}",
-                expected="the bytes that were written",
-                got="others",
-                fix="run the same command again, and check the disk",
-            )
+            raise changed(f"{self.output}: shards {list(damaged)}")
 
     def _finished(self, manifest: Manifest) -> Path:
         """Return the finished output: the store, or a copy of it in one HDF5 file."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from ectool.artifacts import files
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, checksum
+from ectool.errors import IntegrityError
 
 _SEAL = b"\ncrc32c "
 _SEAL_BYTES = len(_SEAL) + 2 * CHECKSUM_BYTES + 1
@@ -48,6 +49,16 @@ def read_table(path: Path) -> dict[str, Any]:
     content = read_sealed(path)
     found: dict[str, Any] = {} if content is None else json.loads(content)
     return found
+
+
+def changed(subject: object) -> IntegrityError:
+    """Return the error of something that changed while this process was at work."""
+    return IntegrityError(
+        str(subject),
+        expected="the bytes that were written",
+        got="others",
+        fix="run the same command again, and check the disk",
+    )
 
 
 def _seal_of(data: bytes) -> bytes:

@@ -179,13 +179,9 @@ def _write_results(
     files.remove(output / FILE_NAME)  # the results on disk may be of other options
     text = (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()
     files.write_atomic(output / RESULTS_FILE, text)
-    manifest = folder.seal(
-        output,
-        recipe,
-        length=len(subject.original.sample_ids),
-        only=(RESULTS_FILE,),  # not a report
-        checksums={RESULTS_FILE: checksum(text).hex()},
-    )
+    sums, length = {RESULTS_FILE: checksum(text).hex()}, len(subject.original.sample_ids)
+    only = (RESULTS_FILE,)  # not a report
+    manifest = folder.seal(output, recipe, length=length, only=only, checksums=sums)
     folder.upload(output, manifest)
     return results
 

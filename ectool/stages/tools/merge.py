@@ -15,7 +15,7 @@ from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, up_to_date
 from ectool.artifacts.store import read_manifest
 from ectool.config import MergeConfig
-from ectool.errors import InputError, listed
+from ectool.errors import InputError, IntegrityError, listed
 from ectool.stages.common.inputs import artifact_parent
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import warn_lost
@@ -100,10 +100,18 @@ def _check_complete(partial: PartialArtifact) -> None:
     """Check that every shard is finished.
 
     Raises:
-        InputError: Some are not; the message has their numbers.
+        IntegrityError: Some are damaged; the message has the numbers of all that are missing.
+        InputError: Some are not finished.
     """
-    if missing := partial.missing():
-        count = len(partial.ranges)
+    missing, count = partial.missing(), len(partial.ranges)
+    if missing and partial.lost:
+        raise IntegrityError(
+            f"{partial.output}: shards {missing}",
+            expected="the bytes that were written",
+            got=f"others in {listed(partial.lost)}",
+            fix="run the jobs that compute them again, or the command without --shard",
+        )
+    if missing:
         raise InputError(
             str(partial.output),
             expected=f"{count} finished shards",

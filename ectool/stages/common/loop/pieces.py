@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ectool.artifacts import files
-from ectool.artifacts.jobs.sealed import read_sealed, write_sealed
+from ectool.artifacts.jobs.sealed import changed, read_sealed, write_sealed
 from ectool.artifacts.schema import Arrays
-from ectool.errors import IntegrityError
 
 FINDINGS = "findings"
 """Name of the findings in a file; arrays are in `arrays/NAME`."""
@@ -75,12 +74,7 @@ class Pieces:
         """
         content = read_sealed(self._path(rows))
         if content is None:
-            raise IntegrityError(
-                str(self._path(rows)),
-                expected="the bytes that were written",
-                got="others",
-                fix="run the same command again, and check the disk",
-            )
+            raise changed(self._path(rows))
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             arrays = {
                 name.removeprefix(PREFIX): _restored(found[name])

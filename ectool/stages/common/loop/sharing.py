@@ -117,9 +117,10 @@ def finished_part(options: PartOptions, *jobs: tuple[Path, Job]) -> Outcome | No
     """
     partials = [job.partial(output) for output, job in jobs]
     part = options.part
-    if part is not None:
-        if all(read_job(one.folder) and one.is_intact(_shards(one, part)) for one in partials):
-            return _part_outcome(partials[0], part, is_new=False)
+    if part is not None and all(
+        read_job(one.folder) and one.is_intact(_shards(one, part)) for one in partials
+    ):
+        return _part_outcome(partials[0], part, is_new=False)
     need_ranks(options.nproc)
     return None
 

@@ -1,4 +1,4 @@
-"""States of an unfinished folder artifact: only those whose files are what was computed are kept."""
+"""States of an unfinished folder artifact: only intact ones are kept."""
 
 from __future__ import annotations
 
