@@ -19,11 +19,11 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.differences import described, in_the_way
 from ectool.artifacts.hashing import digest_arrays, digest_each
-from ectool.artifacts.jobs import locks, remains, writers
+from ectool.artifacts.jobs import locks, metadata, remains, writers
 from ectool.artifacts.jobs.sealed import changed, read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_manifest
 from ectool.artifacts.own import keep_intact_own, restore_own
-from ectool.artifacts.schema import VERSION, Arrays, ArraySpec, check_finite, spec_of
+from ectool.artifacts.schema import VERSION, Arrays, check_finite
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
 from ectool.errors import BusyOutputError, InputError
 from ectool.remote.outputs import uploading
@@ -94,8 +94,9 @@ class PartialArtifact:
         self.length = length
         self.shard_size = shard_size
         self.attributes = {**attributes, "schema": recipe.kind, "version": VERSION}
+        self.form = metadata.Form(recipe.kind, length, shard_size, self.attributes)
         self.folder = partial_folder(output, recipe)
-        self.store = self.folder / remains.STORE
+        self.store = self.folder / metadata.STORE
         self.own = self.folder / "own"
         self.versions: dict[str, str] = {}
         self.other_versions = ""
@@ -155,7 +156,7 @@ class PartialArtifact:
             check_finite(self.recipe.kind, name, values, f"{self.output}: {name}", start)
         if not arrays.keys() <= self._created:
             with locks.creating(self.folder):
-                self._create(arrays)
+                metadata.create(self.folder, arrays, self.form)
             self._created |= arrays.keys()
         for name, values in arrays.items():
             zarr_store.write_rows(self.store, name, start, values)
@@ -176,18 +177,6 @@ class PartialArtifact:
         notes = [self.folder / name for name in sorted(files.NOTES - {files.LOCK_FILE})]
         found += [path for path in notes if path.exists()]
         return [path.relative_to(self.folder).as_posix() for path in found]
-
-    def _create(self, arrays: Arrays) -> None:
-        """Create the group, and the arrays that do not exist; record their metadata."""
-        remains.restore_metadata(self.folder)
-        zarr_store.create_group(self.store, self.attributes)
-        for name, values in arrays.items():
-            if not (self.store / name / "zarr.json").exists():
-                length, rows, spec = self.length, self.shard_size, self._spec(name)
-                zarr_store.create_array(
-                    self.store, name, values, length=length, rows=rows, spec=spec
-                )
-        remains.record_metadata(self.folder, arrays)
 
     def record_findings(self, findings: Mapping[str, float]) -> None:
         """Record findings of the whole that are known before the shards; `publish` adds them."""
@@ -210,7 +199,7 @@ class PartialArtifact:
         Raises:
             IntegrityError: A shard does not read back as written; it will be computed again.
         """
-        remains.restore_metadata(self.folder)
+        metadata.restore(self.folder)
         manifest = self._manifest(
             recipe or self.recipe, {**self.recorded_findings(), **(findings or {})}
         )
@@ -260,12 +249,6 @@ class PartialArtifact:
 
     def _marker(self, number: int) -> Path:
         return remains.marker_path(self.folder, number)
-
-    def _spec(self, name: str) -> ArraySpec:
-        spec = spec_of(self.recipe.kind, name)
-        if spec is None:
-            raise KeyError(f"the schema {self.recipe.kind} has no array {name}")
-        return spec
 
 
 def _without_samples(output: Path) -> InputError:

@@ -123,8 +123,8 @@ class TestContributing:
 
 
 PARTIAL = {
-    *("artifacts/jobs/writers.py", "artifacts/jobs/opening.py", "artifacts/partial.py"),
-    *("artifacts/versions.py", "stages/common/loop/pieces.py"),
+    *("artifacts/jobs/writers.py", "artifacts/jobs/opening.py", "artifacts/jobs/metadata.py"),
+    *("artifacts/jobs/remains.py", "artifacts/jobs/sealed.py", "stages/common/loop/pieces.py"),
 }
 """Readers of unfinished artifacts, whose bytes have been compared with digests."""
 

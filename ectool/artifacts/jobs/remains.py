@@ -7,9 +7,8 @@ counts as unfinished.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,12 +17,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from ectool.artifacts import files, zarr_store
-from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.hashing import digest_arrays
-from ectool.artifacts.jobs.sealed import read_sealed, read_table, write_sealed, write_table
+from ectool.artifacts.jobs import metadata
+from ectool.artifacts.jobs.metadata import STORE
+from ectool.artifacts.jobs.sealed import read_sealed, write_sealed
 from ectool.artifacts.manifest import Shard
 
-STORE, SHARDS = "store.zarr", "shards"
+SHARDS = "shards"
 FOLDERS, FILES = {STORE, SHARDS, "own", "pieces"}, {*files.NOTES, files.OWN_FILE}
 """Names in the folder of an unfinished output, besides locks."""
 NEEDED = files.NOTES - {files.JOB_FILE}
@@ -73,14 +73,14 @@ class Damage:
         files: Their paths in its folder.
         shards: Numbers of finished shards that have to be computed again.
         intact: Markers of the others, by number.
-        metadata: Intact text of changed metadata, by path in the store.
+        metadata: Paths in the store of changed metadata, which can be restored.
         is_total: Whether a note is damaged that all finished shards depend on.
     """
 
     files: list[str] = field(default_factory=list)
     shards: set[int] = field(default_factory=set)
     intact: dict[int, Marker] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: list[str] = field(default_factory=list)
     is_total: bool = False
 
 
@@ -104,8 +104,7 @@ def find_damage(folder: Path, ranges: Ranges, numbers: Iterable[int]) -> Damage:
         found.intact.clear()
         found.is_total = True
         return found
-    texts = read_table(folder / files.ARRAYS_FILE)
-    found.metadata = {path: text for path, text in texts.items() if not _has(folder, path, text)}
+    found.metadata = metadata.changed(folder)
     found.files += [f"{STORE}/{path}" for path in found.metadata]
     if not found.metadata:
         _find_shards(folder, found)
@@ -131,7 +130,7 @@ def keep_intact(folder: Path, ranges: Ranges, part: Collection[int] | None = Non
     damage = find_damage(folder, ranges, numbers)
     found = list(damage.files)
     if damage.metadata:
-        restore_metadata(folder)
+        metadata.restore(folder)
         damage = find_damage(folder, ranges, numbers)
         found += damage.files
     for number in damage.shards:
@@ -141,33 +140,6 @@ def keep_intact(folder: Path, ranges: Ranges, part: Collection[int] | None = Non
     elif not damage.intact:
         _remove_useless(folder, is_total=damage.is_total)
     return list(dict.fromkeys(found))
-
-
-def restore_metadata(folder: Path) -> None:
-    """Write the metadata of the arrays that exist again where it has changed."""
-    for path, text in read_table(folder / files.ARRAYS_FILE).items():
-        if not _has(folder, path, text):
-            _clear(folder / STORE, path)
-            files.write_atomic(folder / STORE / path, text.encode())
-
-
-def record_metadata(folder: Path, names: Iterable[str]) -> None:
-    """Record the metadata of arrays and of their groups, right after it was written."""
-    parents = {parent for name in names for parent in (Path(name), *Path(name).parents)}
-    paths = sorted((parent / METADATA).as_posix() for parent in parents)
-    known = read_table(folder / files.ARRAYS_FILE)
-    found = known | {path: (folder / STORE / path).read_text() for path in paths}
-    if found != known:
-        write_table(folder / files.ARRAYS_FILE, found)
-
-
-def _has(folder: Path, path: str, text: str) -> bool:
-    """Return whether a file of the store has a text."""
-    file = folder / STORE / path
-    try:
-        return file.is_file() and file.read_bytes() == text.encode()
-    except OSError:
-        return False
 
 
 def _remove_useless(folder: Path, *, is_total: bool) -> None:
@@ -191,8 +163,8 @@ def _remove_others(folder: Path, count: int) -> None:
     for path in (folder / SHARDS).iterdir():
         if path.name not in markers:
             files.remove(path)
-    texts = read_table(folder / files.ARRAYS_FILE)
-    keep = {*texts, *_chunks(texts, range(count))}
+    texts = metadata.recorded(folder)
+    keep = {*texts, *metadata.chunks(texts, range(count))}
     if (folder / STORE).exists():
         _sweep(folder / STORE, folder / STORE, keep)
 
@@ -212,29 +184,8 @@ def _sweep(folder: Path, store: Path, keep: Collection[str]) -> None:
 
 def _clear_chunks(folder: Path, numbers: Iterable[int]) -> None:
     """Remove what is no file in place of the chunks of shards."""
-    for path in _chunks(read_table(folder / files.ARRAYS_FILE), numbers):
-        _clear(folder / STORE, path)
-
-
-def _clear(store: Path, path: str) -> None:
-    """Remove what is no folder above a file of the store, and what is no file in its place."""
-    for parent in reversed(Path(path).parents):
-        files.as_folder(store / parent)
-    files.clear(store / path)
-
-
-def _chunks(texts: Mapping[str, str], numbers: Iterable[int]) -> Iterator[str]:
-    """Yield the paths of the chunks of shards, from the metadata of all arrays."""
-    sides = {path: len(json.loads(text).get("shape", ())) for path, text in texts.items()}
-    for number in numbers:
-        for path, count in sides.items():
-            if count:
-                yield _chunk(path.rpartition("/")[0], number, count)
-
-
-def _chunk(name: str, number: int, axes: int) -> str:
-    """Return the path of the chunk of a shard."""
-    return "/".join((name, "c", str(number), *("0",) * (axes - 1)))
+    for path in metadata.chunks(metadata.recorded(folder), numbers):
+        metadata.clear(folder / STORE, path)
 
 
 def _find_markers(folder: Path, ranges: Ranges, numbers: Iterable[int], found: Damage) -> None:
@@ -266,7 +217,7 @@ def _find_shards(folder: Path, found: Damage) -> None:
     with ThreadPoolExecutor(min(CHECKED_AT_ONCE, os.cpu_count() or 1)) as workers:
         for (number, name), is_good in zip(parts, workers.map(is_whole, parts), strict=True):
             if not is_good:
-                chunk = _chunk(name, number, len(store.arrays[name].shape))
+                chunk = metadata.chunk(name, number, len(store.arrays[name].shape))
                 found.files.append(f"{STORE}/{chunk}")
                 found.shards.add(number)
     for number in found.shards & found.intact.keys():
