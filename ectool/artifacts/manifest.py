@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ectool.artifacts.hashing import digest_json
 from ectool.artifacts.integrity.sealed_documents import sealed, unsealed
@@ -27,6 +27,8 @@ LIBRARIES = (
 STORING = ("zarr", "h5py")
 """Libraries that store results and do not change them."""
 ABSENT = "not installed"
+FIRST_OPTIONS = {"size", "rho", "data_seed"}
+"""Options of data sets in manifests of the first version."""
 
 
 class Parent(BaseModel):
@@ -61,6 +63,15 @@ class DataSource(BaseModel):
     split: str
     options: dict[str, Any]
     fingerprint: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, value: object) -> object:
+        """Read the form of the first version, which had the options beside the other entries."""
+        if not isinstance(value, dict) or "options" in value or not value.keys() >= FIRST_OPTIONS:
+            return value
+        options = {name: value[name] for name in FIRST_OPTIONS}
+        return {"options": options, **{n: v for n, v in value.items() if n not in FIRST_OPTIONS}}
 
 
 class Shard(BaseModel):

@@ -70,8 +70,7 @@ def _contents(artifact: Artifact) -> list[Problem]:
                 found.append(Problem(f"attribute `{name.removeprefix('attribute ')}`", OTHER))
             else:
                 found.append(Problem(f"shard {number}" + (f" of `{name}`" if name else ""), OTHER))
-    text = artifact.store.manifest()
-    if found or text is None or is_sealed(text.rstrip() + b"\n"):
+    if found or _is_sealed(artifact):
         return found
     # Without a digest of the manifest, the digests of arrays may not be those behind the id.
     return [
@@ -79,6 +78,10 @@ def _contents(artifact: Artifact) -> list[Problem]:
         for number in range(len(artifact.shards))
         if not _has_digest(artifact, number)
     ]
+
+
+def _is_sealed(artifact: Artifact) -> bool:
+    return is_sealed(artifact.store.manifest() or b"")
 
 
 def _has_digest(artifact: Artifact, number: int) -> bool:
@@ -95,4 +98,4 @@ def _layout(artifact: Artifact, manifest: Manifest) -> list[Problem]:
     known = {n: info for n, info in infos.items() if spec_of(artifact.kind, n) is not None}
     if artifact.path.suffix in HDF5_SUFFIXES:
         return hdf5_problems(artifact.path, artifact.kind, known)
-    return zarr_problems(artifact.path, manifest, known)
+    return zarr_problems(artifact.path, manifest, known, is_strict=_is_sealed(artifact))

@@ -22,21 +22,26 @@ LASTING = ("shape", "data_type", "chunk_grid", "fill_value", "dimension_names")
 """Entries that every version of zarr-python writes in the same way."""
 
 
-def zarr_problems(path: Path, manifest: Manifest, arrays: Mapping[str, ArrayInfo]) -> list[Problem]:
+def zarr_problems(
+    path: Path, manifest: Manifest, arrays: Mapping[str, ArrayInfo], *, is_strict: bool
+) -> list[Problem]:
     """Return files that are missing, too many, or describe arrays otherwise than ectool does.
 
     Args:
         path: The folder.
         manifest: Its manifest.
         arrays: Its arrays that are in the schema.
+        is_strict: Whether this version of ectool wrote it, with the installed version of zarr or
+            one that writes the same. Otherwise codecs may differ.
     """
+    is_strict &= manifest.versions.get("zarr") == library_versions()["zarr"]
     found = [*_extra(path, manifest, arrays)]
     with tempfile.TemporaryDirectory() as scratch:
         like = Path(scratch) / "like.zarr"
         _create_like(like, manifest, arrays)
         for file in sorted(like.rglob(METADATA)):
             name = file.relative_to(like)
-            found += _compared(path / name, str(name), _read(file), manifest)
+            found += _compared(path / name, str(name), _read(file), is_strict=is_strict)
     return found
 
 
@@ -54,7 +59,13 @@ def _create_like(path: Path, manifest: Manifest, arrays: Mapping[str, ArrayInfo]
             )
 
 
-def _compared(file: Path, name: str, wanted: Any, manifest: Manifest) -> list[Problem]:  # noqa: ANN401 (JSON)
+def _compared(
+    file: Path,
+    name: str,
+    wanted: Any,  # noqa: ANN401 (any JSON value)
+    *,
+    is_strict: bool,
+) -> list[Problem]:
     """Compare a file of metadata with what ectool writes, except for attributes."""
     if not file.is_file():
         return [Problem(name, MISSING)]
@@ -62,7 +73,7 @@ def _compared(file: Path, name: str, wanted: Any, manifest: Manifest) -> list[Pr
     if not isinstance(found, dict) or not isinstance(found.get(ATTRIBUTES), dict):
         return [Problem(name, OTHER)]
     ours = {ATTRIBUTES: None, CONSOLIDATED: None}
-    if manifest.versions.get("zarr") != library_versions()["zarr"]:
+    if not is_strict:
         found, wanted = ({k: one.get(k) for k in LASTING} for one in (found, wanted))
     differing = [
         k for k in {**found, **wanted} if {**found, **ours}.get(k) != {**wanted, **ours}.get(k)

@@ -144,7 +144,8 @@ def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
         return False
     if not up_to_date(config.output, recipe, force=config.force) or config.resume:
         return False
-    return bool(read_results(config.output)["version"] == RESULTS_VERSION)
+    found = read_results(config.output, any_version=True)
+    return bool(found.get("version") == RESULTS_VERSION)
 
 
 def _compute(subject: Subject, parts: Mapping[str, Part], recipe: Recipe) -> Outcome:

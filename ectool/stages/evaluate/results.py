@@ -106,18 +106,30 @@ def _check(model: type[BaseModel], document: Mapping[str, Any], file: Path) -> N
         ) from None
 
 
-def read_results(path: Path) -> dict[str, Any]:
+def read_results(path: Path, *, any_version: bool = False) -> dict[str, Any]:
     """Return `results.json` of a finished evaluation.
 
+    Args:
+        path: Folder of the evaluation.
+        any_version: Whether results of an earlier version of ectool are returned, too.
+
     Raises:
-        InputError: There is no finished evaluation, or its content is another one.
+        InputError: There is no finished evaluation, or its content is another one, or of another
+            version.
         IntegrityError: The file is not what was written.
     """
     manifest = folder.open_folder(path, "evaluation")
     file = folder.verify_file(path / RESULTS_FILE, manifest)
     results = read_object(file, kind=IntegrityError, fix=_AGAIN)
-    if results.get("version") == RESULTS_VERSION:  # others are refused by their readers
+    if results.get("version") == RESULTS_VERSION:
         _check(Results, results, file)
+    elif not any_version:
+        raise InputError(
+            str(file),
+            expected=f"results.json of version {RESULTS_VERSION}",
+            got=f"version {results.get('version')}, of another version of ectool",
+            fix="repeat `ectool evaluate` with the same --output, which rewrites this file alone",
+        )
     return results
 
 
