@@ -8,7 +8,7 @@ DEMO := run/digits
 STUDY := run/study
 GRID := pipelines/study/study.toml
 
-.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest fuzz site lint docs bench bench-gpu bench-memory clean
+.PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest faults fuzz site lint docs bench bench-gpu bench-memory clean
 .PHONY: study study-quick study-tuning
 .DEFAULT_GOAL := help
 
@@ -22,6 +22,7 @@ help:
 	@echo "make test-tutorials  run the commands of docs/tutorials: some minutes"
 	@echo "make test-workflows  run the digits by Snakemake and DVC, in an environment of their own"
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
+	@echo "make faults     full disks, limits, removed folders and other faults, and 1,000 races: an hour"
 	@echo "make fuzz       5,000 hostile inputs through every command that reads files: 20 minutes"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make site       build the site of the documents into site/; broken links are errors"
@@ -105,6 +106,9 @@ test-workflows: $(VENV)/installed-test $(VENV)-workflows/installed
 # In an environment of its own.
 test-oldest:
 	$(MAKE) test VENV=$(VENV)-oldest CONSTRAINTS=constraints-oldest.txt
+
+faults: $(VENV)/installed-test
+	$(BIN)/python -m tests.faults
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz --keep run/fuzz

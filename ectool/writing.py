@@ -66,9 +66,11 @@ def written(path: Path, *, is_flushed: bool = True) -> Iterator[IO[bytes]]:
             if is_flushed:
                 os.fsync(file.fileno())
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # for the message: a full disk is not told by the name
         raise
 
 

@@ -41,6 +41,9 @@ class ForceOptions(Options):
         keyed=False,
         main=True,
     )
+    check_space: bool = option(
+        True, "Refuse to start where the disk certainly has too little space.", keyed=False
+    )
 
 
 class OutputOptions(ForceOptions):

@@ -60,7 +60,9 @@ def test_names_are_random_and_nothing_is_left_after_an_error(tmp_path):
 
 def test_the_old_file_stays_if_the_new_one_cannot_be_written(tmp_path):
     (tmp_path / "a").write_text("old")
-    fail(tmp_path / "a", OSError(errno.ENOSPC, "No space"))
+    error = OSError(errno.ENOSPC, "No space")
+    fail(tmp_path / "a", error)
+    assert error.filename == str(tmp_path / "a")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 

@@ -116,7 +116,7 @@ def open_experiment(config: RunConfig) -> Experiment:
         )
     if config.miniature:
         document = miniature(document)
-    names = {"device", "threads", "force", "data", "trust_code"}
+    names = {"device", "threads", "force", "data", "trust_code", "check_space"}
     machine = config.model_dump(include=config.model_fields_set & names, exclude_none=True)
     machine |= {"nproc": 1, "shard": None}  # each stage runs here, and as a whole
     table = validate(ExperimentConfig, document[EXPERIMENT_TABLE], EXPERIMENT_TABLE)

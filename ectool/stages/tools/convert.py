@@ -15,6 +15,7 @@ from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
 from ectool.remote import outputs
 from ectool.remote.writing import Identity
+from ectool.stages.common.loop.space import check_space, copy_need
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.tools import restoring
 from ectool.stages.tools.restoring import moved
@@ -76,6 +77,7 @@ def _copy(config: ConvertConfig, artifact: Artifact, scratch: Path, reporter: Re
     if artifact.store.unreadable:
         names = ", ".join(f"{n} ({why})" for n, why in artifact.store.unreadable.items())
         reporter.note(f"{source}: left out, not arrays of numbers or text: {names}")
+    check_space(target, config, copy_need(artifact, target), reporter)
     manifest = moved(artifact.manifest, source, target) if artifact.manifest else None
     with reporter.task("convert", len(artifact)) as advance:
         made = copy(artifact, scratch / target.name, manifest, advance)

@@ -32,6 +32,7 @@ from ectool.stages.common.layout import (
     WEIGHTS_FILE,
     history_of,
 )
+from ectool.stages.common.loop.space import check_space, model_need
 from ectool.stages.common.model_folder import load_folder, name_classes, save_folder
 from ectool.stages.common.zero_shot import prompts_of, zero_shot_model
 from ectool.stages.train.checks import Explosion, check_batches, check_finite, check_ranks
@@ -125,6 +126,10 @@ def train(
     explosion = Explosion(len(trainer.model.class_names), feed.labels.ndim > 1, reporter)
     schedule = schedule_of(config, feed.steps)
     start, until = len(trainer.history), config.until_epoch or config.epochs
+    if is_first:
+        is_old = any(partial.scratch.glob(f"{_CHECKPOINT}*"))  # it needs no more space
+        count = 2 if until - start > 1 and not is_old else 1
+        check_space(config.output, config, model_need(trainer.optimizer, count), reporter)
     with reporter.task("train", (until - start) * feed.samples) as advance:
         for epoch in range(start, until):
             log.record(_measures(trainer.history, schedule, feed))  # the saved epochs

@@ -125,7 +125,7 @@ def open_study(config: ValidityConfig) -> Study:
             fix=f"call `ectool run {config.file}`" if EXPERIMENT_TABLE in document else "add it",
         )
     _check_given(document, config.file)
-    names = {"device", "threads", "force", "trust_code"}
+    names = {"device", "threads", "force", "trust_code", "check_space"}
     machine = config.model_dump(include=config.model_fields_set & names)
     folder = config.output or Path("run") / config.file.stem
     study = Study(validate(StudyConfig, table, STUDY_TABLE), document, config.file, folder, machine)

@@ -191,7 +191,7 @@ def test_methods_are_the_registrys():
 NOT_KEYED = {
     *("output", "force", "resume", "device", "threads", "data", "model", "checkpoint", "classes"),
     *("init", "samples", "heatmaps", "previous", "weights", "require", "batch_size", "log"),
-    *("workers", "deterministic", "nproc", "shard", "prompts", "trust_code"),
+    *("workers", "deterministic", "nproc", "shard", "prompts", "trust_code", "check_space"),
     *("models", "corruption_baseline", "online", "baseline", "md", "junit"),
 }
 

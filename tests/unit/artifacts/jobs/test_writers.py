@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_a_file_of_a_killed_process_is_removed(output):
         output.with_name(name).touch()
     held(output)
     assert [path.name for path in output.parent.iterdir()] == ["other.0123456789abcdef.tmp"]
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.slow)])
+def test_two_that_start_at_the_same_moment(count, tmp_path):
+    """One publishes; the other is told who that is, or finds the output finished."""
+    argv = [sys.executable, str(Path(__file__).with_name("racing.py")), str(tmp_path), str(count)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    ends = [line.split("; ") for line in done.stdout.splitlines()]
+    assert len(ends) == count
+    for pair in ends:
+        hows = dict(one.split(" ", 1) for one in pair)
+        (winner,) = [pid for pid, how in hows.items() if how == "published"]
+        (loser,) = [how for pid, how in hows.items() if pid != winner]
+        assert loser in (f"told {winner}", "finished")
+    outputs = list(tmp_path.iterdir())
+    assert len(outputs) == count
+    assert all((path / "model.json").read_bytes() == b"content" * 1000 for path in outputs)
 
 
 class TestExclusive:
