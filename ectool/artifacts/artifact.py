@@ -66,6 +66,8 @@ class Artifact:
         self.manifest = None if text is None else parse_manifest(text, self.path)
         self.kind = self._find_kind(kind)
         self._checked = Checked(self.manifest, self.kind)
+        if self.manifest is not None and not self._checked.are_in_order:
+            raise unlike(self.path, "manifest", "shards that do not follow each other")
         changed = self._checked.changed_attributes(self.store.attributes)
         if changed and not self._repair:
             raise unlike(self.path, f"attribute `{changed[0]}`")

@@ -27,6 +27,13 @@ class Checked:
         self.attributes = manifest.attributes if manifest else {}
         self._seen: set[tuple[str, int]] = set()
 
+    @property
+    def are_in_order(self) -> bool:
+        """Return whether there are shards that follow each other from row 0 on."""
+        stops = [0, *(shard.stop for shard in self.shards)]
+        pairs = zip(stops, self.shards, strict=False)
+        return bool(self.shards) and all(last == s.start < s.stop for last, s in pairs)
+
     def is_due(self, name: str, number: int) -> bool:
         """Return whether an array of a shard has not been compared yet."""
         known = bool(self.shards) and spec_of(self.kind, name) is not None

@@ -15,6 +15,8 @@ from ectool.artifacts.store import RowReader, Store
 from ectool.errors import InputError, IntegrityError
 from ectool.remote.reading import ahead, distrust
 
+DECODING = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
+"""Errors of libraries that decode damaged bytes, or an array whose description has changed."""
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Values = np.ndarray[Any, Any]
 
@@ -125,7 +127,7 @@ class Content:
         """
         try:
             return self.store.read(name, start, stop)
-        except (OSError, RuntimeError, ValueError) as error:
+        except DECODING as error:
             if isinstance(error, UnicodeDecodeError) and not self.checked.shards:
                 raise unreadable(self.path, self.kind, name, "text that is not UTF-8") from error
             number = next((n for n, (_, last) in enumerate(self.shards) if start < last), 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ectool.artifacts.hdf5_nodes import nodes_of
+from ectool.artifacts.guard.hdf5_file import MANIFEST, description, opened, read_rows, read_texts
+from ectool.artifacts.guard.hdf5_rows import PlainRows
 from ectool.artifacts.hdf5_sink import Sink
 from ectool.artifacts.integrity import endings
 from ectool.artifacts.raw_rows import Seals
@@ -20,94 +23,94 @@ from ectool.artifacts.schema import (
     ArraySpec,
     as_objects,
     as_text,
-    kind_of,
     native,
 )
-from ectool.errors import InputError
-
-MANIFEST = "manifest"
-"""Root attribute with the JSON of the manifest."""
 
 
 class Hdf5Store:
-    """Arrays of one HDF5 file, read by rows."""
+    """Arrays of one HDF5 file, read by rows; HDF5 itself runs in a child process.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It is no HDF5 file.
+        IntegrityError: It is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = opened(path)
+        self._end = weakref.finalize(self, os.close, self._file)
         try:
-            self._file = h5py.File(path, "r")
-            self._arrays, self._unreadable = nodes_of(self._file)
-            self._attributes = _attributes(self._file)
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                str(path), expected="an HDF5 file", got=str(error), fix="check the path"
-            ) from None
+            self._found = description(path, self._file)
+        except BaseException:
+            self.close()
+            raise
+        self._rows: dict[str, PlainRows | None] = {}
+        self._texts: dict[str, np.ndarray[Any, Any]] = {}
 
     @property
     def attributes(self) -> Mapping[str, Any]:
         """Return the root attributes except the manifest."""
-        return {name: value for name, value in self._attributes.items() if name != MANIFEST}
+        return {name: v for name, v in self._found["attributes"].items() if name != MANIFEST}
 
     @property
     def arrays(self) -> dict[str, ArrayInfo]:
         """Return shape and kind of every array, by its path in the file."""
         return {
-            name: ArrayInfo(array.shape, str(array.dtype), kind_of(array.dtype))
-            for name, array in self._arrays.items()
+            name: ArrayInfo(tuple(array["shape"]), array["dtype"], array["kind"])
+            for name, array in self._found["arrays"].items()
         }
 
     @property
     def unreadable(self) -> Mapping[str, str]:
         """Return the reason why an object is not a readable array, by its path."""
-        return self._unreadable
+        found: Mapping[str, str] = self._found["unreadable"]
+        return found
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return rows [start, stop) of an array; text as numpy strings.
 
         Raises:
-            OSError: A checksum does not match.
+            OSError: A chunk is damaged, or HDF5 crashes.
+            ValueError: A chunk has another length.
+            RuntimeError: A checksum does not match.
             UnicodeDecodeError: Text is not UTF-8.
         """
-        array = self._arrays[name]
-        values = np.asarray(array[start:stop] if array.shape else array[()])
+        array = self._found["arrays"][name]
+        if array["dtype"] == "object":
+            return self._text(name)[start:stop] if array["shape"] else self._text(name)
+        plain = self._plain(name)
+        values = (
+            read_rows(self.path, name, start, stop) if plain is None else plain.read(start, stop)
+        )
         # Decoded here: many programs do not mark their text as UTF-8.
-        return as_text(values) if kind_of(array.dtype) == "T" else native(values)
+        return as_text(values) if array["kind"] == "T" else native(values)
+
+    def _plain(self, name: str) -> PlainRows | None:
+        if name not in self._rows:
+            self._rows[name] = PlainRows.of(self._file, self._found["arrays"][name])
+        return self._rows[name]
+
+    def _text(self, name: str) -> np.ndarray[Any, Any]:
+        """Return a whole array of text, once: ids are needed together."""
+        if name not in self._texts:
+            self._texts[name] = as_text(read_texts(self.path, name, self._found))
+        return self._texts[name]
 
     def raw_rows(self, name: str, spec: ArraySpec | None, seals: Seals | None) -> None:
         """Return None: chunks are compressed."""
 
     def manifest(self) -> bytes | None:
         """Return the bytes of the manifest, or None if another program wrote the file."""
-        text = self._attributes.get(MANIFEST)
+        text = self._found["attributes"].get(MANIFEST)
         # The parser of the manifest refuses damaged text.
         return None if text is None else str(text).encode(errors="replace")
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-
-
-def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Return the root attributes that JSON can represent: no references, none without value."""
-    found: dict[str, Any] = {}
-    for name in file.attrs:
-        try:
-            value = _plain(file.attrs[name])
-            json.dumps(value)
-        except (OSError, TypeError, ValueError):
-            if name == MANIFEST:  # without it, nothing would be compared
-                raise
-            continue
-        found[name] = value
-    return found
-
-
-def _plain(value: object) -> object:
-    """Return an attribute as a JSON value; HDF5 returns numpy numbers, and text as bytes."""
-    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return value.decode() if isinstance(value, bytes) else value
+        self._end()
 
 
 def write_file(

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 
 from ectool.artifacts import files
+from ectool.artifacts.guard.child import LONG, in_child
 from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME
@@ -28,11 +29,7 @@ def save_own(artifact: Path, ours: Collection[str], folder: Path) -> None:
         folder: Target, in the same format; not created if there is nothing to copy.
     """
     if artifact.suffix in HDF5_SUFFIXES:
-        with h5py.File(artifact) as source:
-            for node in _own_nodes(source, ours):
-                folder.mkdir(parents=True, exist_ok=True)
-                with h5py.File(folder / "own.h5", "a") as target:
-                    _copy_node(source, target, node)
+        in_child(lambda: _copy_nodes(artifact, folder / "own.h5", ours), seconds=LONG)
         return
     for path in _own_files(artifact, ours):
         place = folder / path.relative_to(artifact)
@@ -84,9 +81,7 @@ def restore_own(folder: Path, artifact: Path) -> None:
     if artifact.suffix not in HDF5_SUFFIXES:
         shutil.copytree(folder, artifact, symlinks=True, dirs_exist_ok=True)
         return
-    with h5py.File(folder / "own.h5") as source, h5py.File(artifact, "a") as target:
-        for path in _own_nodes(source, ()):
-            _copy_node(source, target, path)
+    in_child(lambda: _copy_nodes(folder / "own.h5", artifact, ()), seconds=LONG)
 
 
 def _own_files(folder: Path, ours: Collection[str], prefix: str = "") -> list[Path]:
@@ -115,6 +110,16 @@ def _own_nodes(group: h5py.Group, ours: Collection[str], prefix: str = "") -> li
         else:
             found.append(name)
     return found
+
+
+def _copy_nodes(file: Path, copy: Path, ours: Collection[str]) -> bytes:
+    """Copy everything of an HDF5 file that is not in `ours`; run in a child, see `guard.child`."""
+    with h5py.File(file) as source:
+        for node in _own_nodes(source, ours):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with h5py.File(copy, "a") as target:
+                _copy_node(source, target, node)
+    return b""
 
 
 def _copy_node(source: h5py.File, target: h5py.File, path: str) -> None:
