@@ -19,7 +19,7 @@ from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
 from ectool.artifacts.store import RowReader
-from ectool.errors import InputError
+from ectool.errors import EctoolError, InputError
 from ectool.remote.reading import need
 
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
@@ -131,7 +131,9 @@ def _refusing(path: Path) -> Iterator[None]:
     """Turn the errors of Zarr for a folder that is not a group into an input error."""
     try:
         yield
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except EctoolError:
+        raise
+    except Exception as error:  # Zarr checks little of its metadata; others raise anything
         raise InputError(
             str(path),
             expected="a Zarr v3 group, or one of v2",

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ectool.errors import IntegrityError
 from ectool.parsing import parse_json
+from ectool.urls import PACKAGES, scheme_of
 
 NAME = "index.json"
 """Name of the pointer below the address of the artifact."""
 _TEMPLATE = "{{u}}/"
 _BASE64 = "base64:"
+_TOKEN = re.compile(r"\w[\w.-]*")
+_SHOWN = 60
+"""Maximum number of letters of a name in a message."""
 
 
 class Span(NamedTuple):
@@ -89,7 +94,7 @@ def _plain(text: str) -> str:
 
 
 def parse(data: bytes, url: str) -> Index:
-    """Read a pointer.
+    """Read a pointer; names that lead out of the artifact are refused.
 
     Args:
         data: Its bytes.
@@ -107,7 +112,9 @@ def parse(data: bytes, url: str) -> Index:
             else Span(str(ref[0]).removeprefix(_TEMPLATE), int(ref[1]), int(ref[2]))
             for name, ref in document["refs"].items()
         }
-        return Index(own["generation"], own["kind"], own["key"], own["id"], files, template)
+        found = Index(own["generation"], own["kind"], own["key"], own["id"], files, template)
+        _check(found)
+        return found
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise IntegrityError(
             f"{url}/{NAME}",
@@ -115,3 +122,31 @@ def parse(data: bytes, url: str) -> Index:
             got=f"{type(error).__name__}: {error}".splitlines()[0],
             fix="restore it, or make the artifact again with --force",
         ) from None
+
+
+def _check(index: Index) -> None:
+    """Check that every name stays below the artifact, and every object lies in a remote store.
+
+    Copies are written under these names: one with `..` would write anywhere.
+
+    Raises:
+        ValueError: One does not.
+        TypeError: One is no text.
+    """
+    for token in (index.generation, index.kind, index.key, index.id):
+        if _TOKEN.fullmatch(token) is None:
+            raise ValueError(f"the name {token[:_SHOWN]!r}")
+    for name, place in index.files.items():
+        names = (name, place.name) if isinstance(place, Span) else (name,)
+        for one in names:
+            if not all(map(_is_plain, one.split("/"))):
+                raise ValueError(f"the name {one[:_SHOWN]!r}")
+        if isinstance(place, Span) and (place.start < 0 or place.size < 0):
+            raise ValueError(f"a place of {place.size} bytes from byte {place.start} on")
+    if scheme_of(index.base) not in PACKAGES:
+        raise ValueError(f"objects at {index.base[:_SHOWN]!r}")
+
+
+def _is_plain(part: str) -> bool:
+    """Return whether a part of a name is that of a file or folder, and no way to another one."""
+    return part not in ("", ".", "..") and part.isprintable() and "\\" not in part

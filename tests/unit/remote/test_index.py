@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ectool.errors import IntegrityError
@@ -23,6 +25,35 @@ def test_comes_back():
 
 def test_counts_the_bytes_of_objects():
     assert INDEX.sizes() == {"gen/000000.shard": 14}
+
+
+OUTSIDE = ("../w", "/etc/w", "clean/../../w", "clean//w", ".", "a\nb", "a\\b", "")
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_names_out_of_the_artifact_are_refused(name):
+    span = Span("gen/000000.shard", 0, 1)
+    for files in ({name: "text"}, {name: span}, {"zarr.json": span._replace(name=name)}):
+        with pytest.raises(IntegrityError, match="got ValueError: the name"):
+            parse(replace(INDEX, files=files).to_bytes(), INDEX.base)
+
+
+@pytest.mark.parametrize("entry", ["generation", "kind", "key", "id"])
+def test_entries_are_words(entry):
+    for word in ("../w", "a/b", "", "a b"):
+        with pytest.raises(IntegrityError, match="got ValueError: the name"):
+            parse(replace(INDEX, **{entry: word}).to_bytes(), INDEX.base)
+    with pytest.raises(IntegrityError, match="got TypeError"):
+        parse(replace(INDEX, **{entry: 3}).to_bytes(), INDEX.base)
+
+
+def test_places_are_bytes_of_remote_objects():
+    for span in (Span("gen/a", -1, 2), Span("gen/a", 0, -1)):
+        with pytest.raises(IntegrityError, match="a place of"):
+            parse(replace(INDEX, files={"a": span}).to_bytes(), INDEX.base)
+    for base in ("file:///etc", "/etc", "unknown://x/y"):
+        with pytest.raises(IntegrityError, match="objects at"):
+            parse(replace(INDEX, base=base).to_bytes(), INDEX.base)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", INDEX.to_bytes()[:-1], b"\xff"])
