@@ -18,6 +18,7 @@ from .campaign import Campaign
 from .cases import Case
 from .corpus import make_corpus
 from .kinds import KINDS
+from .pointers import serving
 from .runner import Workplace
 from .zygotes import records, zygote
 
@@ -79,7 +80,8 @@ def workplace(folder: Path | None) -> Iterator[Workplace]:
             made = tempfile.TemporaryDirectory(prefix="ectool-fuzz-", dir=parent)
             folder = Path(stack.enter_context(made))
         folder.mkdir(parents=True, exist_ok=True)
-        yield Workplace(folder.absolute(), stack.enter_context(zygote()))
+        url = stack.enter_context(serving(folder))
+        yield Workplace(folder.absolute(), stack.enter_context(zygote()), url)
 
 
 def show(text: str) -> None:

@@ -6,15 +6,15 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cases import Case, case_folder, tasks_of
+from .cases import Case, case_folder, has_lost_digests, tasks_of
 from .model import Kind, Variant
 from .runner import Outcome, Workplace
-from .verdicts import judge
+from .verdicts import contradicts, judge
 
 AT_ONCE = 2
 SPARSE = 1 << 24
@@ -55,6 +55,7 @@ class Result:
 
     cases: int = 0
     commands: int = 0
+    cpu: float = 0.0
     unconfirmed: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Result:
         kinds = Counter(one.case.kind for one in self.failures)
         return {
             "commands": self.commands,
+            "seconds of processors in commands": round(self.cpu, 1),
             "failed only after other commands": self.unconfirmed,
             **{f"cases of {name}": count for name, count in sorted(self.by_kind.items())},
             **{f"failures of {name}": count for name, count in sorted(kinds.items())},
@@ -117,38 +119,50 @@ class Campaign:
         valid = self.valid_outcomes(variant)
         with case_folder(self.place, str(case), variant) as folder:
             changes = case.change(kind, folder)
+            is_foreign = has_lost_digests(self.place, folder, variant)
             kept = self._keep(case, folder)
-            outcomes = self.place.run(tasks_of(folder, variant))
-        failures = [
-            failure
-            for number, step in enumerate(variant.steps)
-            if judge(step, outcomes[str(number)], valid[str(number)])
-            if (failure := self._alone(case, number, changes)) is not None
-        ]
+            tasks = tasks_of(self.place, folder, variant)
+            outcomes = self.place.run(tasks)
+        found = {step: outcomes[str(number)] for number, step in enumerate(variant.steps)}
+        failures = []
+        for name, (step, outcome) in zip(tasks, found.items(), strict=True):
+            argv = tuple(tasks[name].argv)
+            if judge(step, outcome, valid[name], has_digests=not is_foreign):
+                again, verdicts = self._alone(case, name, has_digests=not is_foreign)
+            else:
+                again, verdicts = outcome, contradicts(step, outcome, found)
+            if verdicts:
+                failures.append(Failure(case, changes, argv, tuple(verdicts), again))
         if kept is not None and not failures:
             shutil.rmtree(kept)
+        self._add(case, outcomes.values(), failures)
+
+    def _add(self, case: Case, ended: Collection[Outcome], failures: list[Failure]) -> None:
         with self._lock:
             self.result.cases += 1
             self.result.by_kind[case.kind] += 1
-            self.result.commands += len(outcomes)
+            self.result.commands += len(ended)
+            self.result.cpu += sum(outcome.cpu for outcome in ended)
             self.result.failures += failures
             for failure in failures:
                 self.tell(failure.to_text())
 
-    def _alone(self, case: Case, number: int, changes: list[str]) -> Failure | None:
-        """Repeat a command on a new copy of the same input, alone; return its failure."""
-        kind, name = self.kinds[case.kind], str(number)
+    def _alone(self, case: Case, name: str, *, has_digests: bool) -> tuple[Outcome, list[str]]:
+        """Repeat a command on a new copy of the same input, alone."""
+        kind = self.kinds[case.kind]
         variant = case.variant(kind)
         with case_folder(self.place, f"{case}-alone", variant) as folder:
             case.change(kind, folder)
-            task = tasks_of(folder, variant)[name]
-            outcome = self.place.run({name: task})[name]
-        verdicts = judge(variant.steps[number], outcome, self._valid[variant][name])
-        if verdicts:
-            return Failure(case, changes, tuple(task.argv), tuple(verdicts), outcome)
+            outcome = self.place.run({name: tasks_of(self.place, folder, variant)[name]})[name]
+        verdicts = judge(
+            variant.steps[int(name)],
+            outcome,
+            self._valid[variant][name],
+            has_digests=has_digests,
+        )
         with self._lock:
-            self.result.unconfirmed += 1
-        return None
+            self.result.unconfirmed += not verdicts
+        return outcome, verdicts
 
     def _keep(self, case: Case, folder: Path) -> Path | None:
         """Keep a copy of an input before the commands run."""
@@ -168,7 +182,7 @@ class Campaign:
             if variant not in self._valid:
                 name = f"valid-{len(self._valid)}-{variant.name}"
                 with case_folder(self.place, name, variant) as folder:
-                    found = self.place.run(tasks_of(folder, variant))
+                    found = self.place.run(tasks_of(self.place, folder, variant))
                 for number, step in enumerate(variant.steps):
                     outcome = found[str(number)]
                     if outcome.code not in step.codes:

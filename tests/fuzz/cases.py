@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from . import documents
+from .bytes_changes import HUGE
 from .model import Kind, Variant
 from .runner import Task, Workplace
 
@@ -78,6 +79,20 @@ def fill(place: Workplace, folder: Path, variant: Variant) -> None:
         copy(place.base / source, folder / variant.place / target)
 
 
+def has_digests(path: Path) -> bool:
+    """Return whether an artifact has its manifest, with the digests of its contents."""
+    if path.is_dir():
+        return (path / "manifest.json").is_file()
+    return path.is_file() and path.stat().st_size < HUGE and b'"recipe"' in path.read_bytes()
+
+
+def has_lost_digests(place: Workplace, folder: Path, variant: Variant) -> bool:
+    """Return whether the valid input of a case has digests, and the changed one has none."""
+    return has_digests(place.base / variant.source) and not has_digests(
+        folder / variant.place / variant.name
+    )
+
+
 def copy(source: Path, target: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, target, symlinks=True, copy_function=shutil.copyfile)
@@ -85,10 +100,17 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def tasks_of(folder: Path, variant: Variant) -> dict[str, Task]:
+def tasks_of(place: Workplace, folder: Path, variant: Variant) -> dict[str, Task]:
     """Return the commands that read a variant, by their number."""
     path = f"{variant.place}/{variant.name}"
+    names = {"{x}": path, "{url}": f"{place.url}/{place.cases.name}/{folder.name}/{path}"}
+
+    def named(part: str) -> str:
+        for name, value in names.items():
+            part = part.replace(name, value)
+        return part
+
     return {
-        str(number): Task(folder, [part.replace("{x}", path) for part in (*step.argv, "-q")])
+        str(number): Task(folder, [named(part) for part in (*step.argv, "-q")])
         for number, step in enumerate(variant.steps)
     }

@@ -33,17 +33,13 @@ def mixed(*, documents: float = 0.35, trees: float = 0.25, only: str = "") -> Ch
                 try:
                     done.append(change_document(rng.choice(structured), rng, draw))
                     continue
-                except ValueError:  # an earlier change has left no document
+                except (ValueError, RecursionError):  # an earlier change has left no document
                     pass
-            if kind < documents + trees or not files:
-                done.append(change_tree(rng.choice(_within(root, preferred)), rng))
-            else:
+            entries_left = preferred or [path for path in entries(root) if path != root]
+            if entries_left and (documents <= kind < documents + trees or not files):
+                done.append(change_tree(rng.choice(entries_left), rng))
+            elif files:
                 done.append(change_bytes(rng.choice(preferred or files), rng))
         return done
 
     return change
-
-
-def _within(root: Path, preferred: list[Path]) -> list[Path]:
-    """Return the entries that may be removed; not the folder around all inputs."""
-    return preferred or [path for path in entries(root) if path != root] or [root]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from . import files
+from . import files, pointers
 from .runner import Task, Workplace
 from .zygotes import Command
 
@@ -28,6 +29,7 @@ EVALUATIONS = tuple(
     f"{EVALUATE} --model base/{model} --output base/{output}"
     for model, output in (("model", "eval"), ("half", "eval-half"))
 )
+STUDY = "validity base/toml/study.toml --output base/validity"
 RUN = ("run base/toml/experiment.toml --output base/run",)
 PERTURB = f"perturb {DATA} --model base/model --shard-size 4 --steps 1"
 CUT = {
@@ -91,6 +93,13 @@ def killed(place: Workplace, line: str, folder: Path, moment: int) -> int:
         ).wait()
 
 
+def remote(place: Workplace) -> None:
+    """Make the pointer of heatmaps that are served; the address is another one each time."""
+    shutil.rmtree(place.base / "pointer.zarr", ignore_errors=True)
+    address = f"{place.url}/base/cams.zarr"
+    pointers.write_pointer(place.base / "cams.zarr", address, place.base / "pointer.zarr")
+
+
 def basics(place: Workplace) -> None:
     """Make what all groups need: images, two models, and what was made with them."""
     for name in ("data", "matplotlib"):
@@ -109,6 +118,8 @@ GROUPS: dict[str, Callable[[Workplace], None]] = {
     "jobs": command_lines(*JOBS),
     "torch": module("torch_corpus"),
     "published": module("published"),
+    "remote": remote,
+    "validity": command_lines(STUDY),
 }
 
 
@@ -116,7 +127,7 @@ def make_corpus(place: Workplace, groups: Collection[str]) -> None:
     """Make those valid inputs in the folder `base` of a workplace that are not there yet."""
     for name in groups:
         made = place.root / f"made-{name}"
-        if not made.exists():
+        if name == "remote" or not made.exists():
             GROUPS[name](place)
             made.touch()
 

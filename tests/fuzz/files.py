@@ -42,6 +42,31 @@ steps = 1
 split = "validation"
 suite = ["classification"]
 """
+STUDY = """
+[study]
+rho = [0.5]
+seeds = [0]
+epochs = [1]
+draws = 1
+first_draw = 0
+test_split = "validation"
+limit = 20
+levels = [0.7]
+eps = ["8/255"]
+steps = 1
+donors = 2
+maps = ["gradcam"]
+replacements = ["fill", "replace"]
+attacks = ["pgd", "pgd-inverse"]
+backgrounds = 3
+resamples = 100
+chosen = "replace/gradcam/0.7|pearson|softened"
+default = "pgd/gradcam/8|cosine|probability"
+
+[train]
+epochs = 1
+limit = 64
+"""
 SCORE = """
 [score]
 similarity = "cosine"
@@ -74,6 +99,7 @@ def write(base: Path) -> None:
         "toml/experiment.toml": EXPERIMENT,
         "toml/score.toml": SCORE,
         "toml/gates.toml": GATES,
+        "toml/study.toml": STUDY,
         "lists/models.toml": MODELS,
         "lists/models.csv": "name,model\nwhole,../base/model\nhalf,../base/half\n",
         "lists/names.txt": "dark\nlight\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Step:
     """A command that reads the input.
 
     Attributes:
-        argv: Its arguments; `{x}` is the input, `out/…` is what it writes.
+        argv: Its arguments; `{x}` is the input, `{url}` its address, `out/…` is what it writes.
         is_compared: Whether a success must give the results of the valid input: what it
             reads is covered by digests.
         codes: Exit codes that a valid input may give.
@@ -73,4 +74,4 @@ class Kind:
 
 def step(text: str, *, compared: bool = False, codes: tuple[int, ...] = (SUCCESS,)) -> Step:
     """Return the step of a command line as text."""
-    return Step(tuple(text.split()), compared, codes)
+    return Step(tuple(shlex.split(text)), compared, codes)

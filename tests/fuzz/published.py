@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-TORCHVISION = ("MNIST", "SVHN", "GTSRB", "Flowers102")
+TORCHVISION = ("MNIST", "GTSRB", "DTD", "EuroSAT")
+"""Those whose files torchvision does not compare with published digests."""
 
 
 def main(argv: list[str]) -> None:

@@ -8,11 +8,12 @@ import os
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .bytes_changes import HUGE
 from .zygotes import Command
 
 SECONDS = 10
@@ -36,18 +37,22 @@ class Outcome:
 
     Attributes:
         code: Exit code, negative for a signal; None if it was killed at the time limit.
+        cpu: Seconds of processors.
         peak: Maximum resident memory in bytes.
         changed: Files outside of the outputs that it has changed or made.
-        written: Digest of each file that it wrote, without manifests, which name their inputs.
+        files: Digest of each file of its output, without manifests, which name their inputs.
+        written: Names of those that were not there before.
     """
 
     code: int | None
     seconds: float = 0.0
+    cpu: float = 0.0
     peak: int = 0
     changed: Sequence[str] = ()
     out: bytes = b""
     err: bytes = b""
-    written: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    written: Collection[str] = ()
 
 
 class Workplace:
@@ -56,11 +61,13 @@ class Workplace:
     Args:
         root: The folder; `base` in it is the corpus.
         address: Of the zygote.
+        url: Address at which the folder is served.
     """
 
-    def __init__(self, root: Path, address: str) -> None:
+    def __init__(self, root: Path, address: str, url: str = "") -> None:
         self.root = root
         self.address = address
+        self.url = url
         self.base = root / "base"
         self.cases = root / "cases"
 
@@ -73,6 +80,7 @@ class Workplace:
             "MPLCONFIGDIR": str(self.base / "matplotlib"),
             "ECTOOL_DATA": str(self.base / "data"),
             "ECTOOL_CACHE": str(folder / "out/cache"),
+            "XDG_STATE_HOME": str(folder.with_name(folder.name + ".logs")),
             "OMP_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -84,6 +92,7 @@ class Workplace:
             tasks: The commands by name.
             seconds: Time limit of each.
         """
+        before = {name: set(outputs(*task)) for name, task in tasks.items()}
         outcomes: dict[str, Outcome] = {}
         while left := {name: task for name, task in tasks.items() if name not in outcomes}:
             outcomes |= self._fork(left, seconds)
@@ -93,7 +102,10 @@ class Workplace:
             text = log.with_suffix(".out").read_bytes()
             outcome.out = text.replace(folder.name.encode(), b"CASE")
             outcome.err = log.with_suffix(".err").read_bytes()
-            outcome.written = digests(folder, argv)
+            after = outputs(folder, argv)
+            outcome.files = {str(path.relative_to(folder)): digest(path) for path, _ in after}
+            new = set(after) - before[name]
+            outcome.written = {str(path.relative_to(folder)) for path, _ in new}
         return outcomes
 
     def _fork(self, tasks: Mapping[str, Task], seconds: float) -> dict[str, Outcome]:
@@ -157,14 +169,17 @@ def follow(control: Any, pid: int, seconds: float) -> tuple[dict[str, Outcome], 
                 running = None
 
 
-def digests(folder: Path, argv: Sequence[str]) -> dict[str, str]:
-    """Return the digest of every file of the results that a command has written."""
+def outputs(folder: Path, argv: Sequence[str]) -> list[tuple[Path, int]]:
+    """Return every file of the results of a command, and when it was changed."""
     after = argv.index("--output") + 1 if "--output" in argv else -1
     named = [part for part in (argv[after:][:1] if after > 0 else argv) if part[:4] == "out/"]
-    found = {}
-    for output in (folder / name for name in named):
-        for path in output.rglob("*") if output.is_dir() else (output,):
-            if path.is_file() and path.name != "manifest.json":
-                name = str(path.relative_to(folder))
-                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return [
+        (path, path.stat().st_mtime_ns)
+        for output in (folder / name for name in named)
+        for path in (output.rglob("*") if output.is_dir() else (output,))
+        if path.is_file() and path.name != "manifest.json" and path.stat().st_size < HUGE
+    ]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

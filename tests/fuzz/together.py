@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
-from .cases import Case, case_folder, tasks_of
+from .cases import Case, case_folder, has_lost_digests, tasks_of
 from .model import Kind, Variant
 from .runner import Outcome, Task, Workplace
 from .verdicts import judge
@@ -30,7 +30,7 @@ def valid_outcomes(place: Workplace, kinds: Mapping[str, Kind]) -> dict[Variant,
         tasks: dict[str, Task] = {}
         for number, variant in enumerate(variants):
             folder = stack.enter_context(case_folder(place, f"valid-{number}", variant))
-            tasks |= _named(number, tasks_of(folder, variant))
+            tasks |= _named(number, tasks_of(place, folder, variant))
         outcomes = place.run(tasks)
     for name, outcome in outcomes.items():
         assert outcome.code == 0, (tasks[name], outcome)
@@ -45,27 +45,33 @@ def _failures(
 ) -> list[str]:
     with ExitStack() as stack:
         tasks: dict[str, Task] = {}
-        changes = []
+        changes, foreign = [], []
         for number, case in enumerate(cases):
             kind = kinds[case.kind]
             variant = case.variant(kind)
             folder = stack.enter_context(case_folder(place, str(case), variant))
             changes.append(case.change(kind, folder))
-            tasks |= _named(number, tasks_of(folder, variant))
+            foreign.append(has_lost_digests(place, folder, variant))
+            tasks |= _named(number, tasks_of(place, folder, variant))
         outcomes = place.run(tasks)
     return [
         f"{case}: {'; '.join(done)}: {found}"
         for number, (case, done) in enumerate(zip(cases, changes, strict=True))
-        for found in _judged(case.variant(kinds[case.kind]), _own(number, outcomes), valid)
+        for found in _judged(
+            case.variant(kinds[case.kind]), _own(number, outcomes), valid, foreign[number]
+        )
     ]
 
 
 def _judged(
-    variant: Variant, outcomes: list[Outcome], valid: Mapping[Variant, list[Outcome]]
+    variant: Variant,
+    outcomes: list[Outcome],
+    valid: Mapping[Variant, list[Outcome]],
+    is_foreign: bool,
 ) -> Iterator[str]:
     """Yield a text for each command that has failed."""
     for step, outcome, good in zip(variant.steps, outcomes, valid[variant], strict=True):
-        if found := judge(step, outcome, good):
+        if found := judge(step, outcome, good, has_digests=not is_foreign):
             yield f"{' '.join(step.argv)}: {', '.join(found)}: {outcome.err[-400:]!r}"
 
 

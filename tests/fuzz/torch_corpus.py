@@ -20,7 +20,7 @@ class Hostile:
 
 def main(argv: list[str]) -> None:
     base = Path(argv[0])
-    for make in (checkpoints, programs, code):
+    for make in (checkpoints, programs, code, clip):
         make(base)
     sys.exit(0)
 
@@ -83,6 +83,14 @@ def network(num_classes):
         nn.Linear(4, num_classes),
     )
 """
+
+
+def clip(base: Path) -> None:
+    """Write a small network of open_clip, with its weights and prompts."""
+    from small_clips import written
+
+    (base / "clip").mkdir()
+    written(base / "clip", "vit")
 
 
 def code(base: Path) -> None:

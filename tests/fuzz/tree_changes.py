@@ -16,13 +16,21 @@ BAD_UTF8 = os.fsdecode(b"\xff\xfe")
 
 
 def entries(root: Path, *, files_only: bool = False) -> list[Path]:
-    """Return the files and folders below a path, and itself; links are not followed."""
+    """Return the files and folders below a path, and itself; links are not followed.
+
+    Args:
+        files_only: Leave out folders, links, special files and huge files.
+    """
     found = [root]
     if root.is_dir() and not root.is_symlink():
         for folder, folders, names in os.walk(root):
             found += [Path(folder, name) for name in sorted([*folders, *names])]
-    is_file = [path for path in found if path.is_file() and not path.is_symlink()]
-    return sorted(is_file) if files_only else sorted(found)
+    return sorted(filter(_is_small, found) if files_only else found)
+
+
+def _is_small(path: Path) -> bool:
+    """Return whether an entry is a file that was not made huge."""
+    return not path.is_symlink() and path.is_file() and path.stat().st_size < HUGE
 
 
 def remove(path: Path, rng: random.Random) -> None:
@@ -102,12 +110,17 @@ def swap(path: Path, rng: random.Random) -> None:
 
 
 def nest(path: Path, rng: random.Random) -> None:
-    """Put a copy of an entry inside its folder."""
+    """Put a copy of an entry beside it."""
     target = path.parent / f"{path.name}-copy"
-    if path.is_dir():
-        shutil.copytree(path, target, symlinks=True)
-    else:
+    if path.is_dir() and not path.is_symlink():
+        shutil.copytree(path, target, symlinks=True, ignore=_not_small)
+    elif _is_small(path):
         shutil.copyfile(path, target)
+
+
+def _not_small(folder: str, names: list[str]) -> list[str]:
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_dir() or _is_small(path))]
 
 
 def without_rights(path: Path, rng: random.Random) -> None:

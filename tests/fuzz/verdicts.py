@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .model import DOCUMENTED, SUCCESS, Step
 from .runner import Outcome
@@ -16,22 +16,28 @@ CODE = "executed"
 """Name of a file that hostile code writes into the canary folder."""
 BIDIRECTIONAL = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 MESSAGES = ("error: ", "warning: ")
+DAMAGED = 5
+"""Exit code for damage that digests show."""
 
 
-def judge(step: Step, outcome: Outcome, valid: Outcome | None) -> list[str]:
+def judge(
+    step: Step, outcome: Outcome, valid: Outcome | None, *, has_digests: bool = True
+) -> list[str]:
     """Return the names of all failures of a command.
 
     Args:
         step: The command.
         outcome: What it did.
         valid: What it does on the valid input, if that is known.
+        has_digests: Whether the input still has its manifest; without one, it counts as that of
+            another program, and any contents are valid.
     """
     return [
         *_ends(outcome),
         *_memory(outcome, valid),
         *_changes(outcome),
         *_texts(outcome),
-        *_acceptance(step, outcome, valid),
+        *(_acceptance(step, outcome, valid) if has_digests else ()),
     ]
 
 
@@ -93,5 +99,20 @@ def _acceptance(step: Step, outcome: Outcome, valid: Outcome | None) -> Iterator
         return
     if outcome.out != valid.out:
         yield "silent: another result on stdout"
-    if any(outcome.written.get(name) != digest for name, digest in valid.written.items()):
+    common = set(outcome.written) & set(valid.files)
+    differs = any(outcome.files[name] != valid.files[name] for name in common)
+    if differs or not set(valid.written) <= set(outcome.files):
         yield "silent: another result in the output"
+
+
+def contradicts(step: Step, outcome: Outcome, others: Mapping[Step, Outcome]) -> list[str]:
+    """Return a failure if a check finds nothing where another command finds damage."""
+    is_check = "--verify" in step.argv or step.argv[0] == "verify"
+    damaged = [
+        other.argv[0]
+        for other, found in others.items()
+        if other.is_compared and found.code == DAMAGED
+    ]
+    if not (is_check and outcome.code == SUCCESS and damaged):
+        return []
+    return [f"silent: nothing found, but {damaged[0]} ends with {DAMAGED}"]

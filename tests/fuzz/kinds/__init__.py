@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model import Kind
-from . import artifacts, data, models, options, weights
+from . import artifacts, data, models, options, remote, weights
 
 KINDS: dict[str, Kind] = {
     **artifacts.KINDS,
@@ -11,4 +11,5 @@ KINDS: dict[str, Kind] = {
     **weights.KINDS,
     **data.KINDS,
     **options.KINDS,
+    **remote.KINDS,
 }

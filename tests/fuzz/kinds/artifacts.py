@@ -9,6 +9,7 @@ from ..model import Kind, Step, Variant, step
 READING = (
     step("inspect {x} --json"),
     step("inspect {x} --verify --json", compared=True),
+    step("verify {x} --json", compared=True),
     step("convert {x} out/copy.zarr", compared=True),
 )
 STEPS: dict[str, tuple[Step, ...]] = {

@@ -7,7 +7,7 @@ from ..model import Kind, Step, Variant, step
 from .data import SIDE
 
 READING = (
-    step("inspect {x} --verify --json", compared=True),
+    step("verify {x} --json", compared=True),
     step("convert {x} out/copy.zarr", compared=True),
 )
 HEATMAPS = (
@@ -22,27 +22,28 @@ def each(source: str, steps: tuple[Step, ...], also: tuple[str, ...] = ()) -> tu
     return tuple(Variant(source, (one,), also) for one in steps)
 
 
-MANIFESTS = mixed(documents=0.8, trees=0.05, only="manifest.json")
+MANIFESTS = mixed(documents=0.8, trees=0, only="manifest.json")
 LIGHT = {
     "zarr": Kind(
-        (*each("light.zarr", HEATMAPS), *each("light-weights.zarr", READING)), mixed(documents=0.3)
+        (*each("light.zarr", HEATMAPS), *each("light-weights.zarr", READING)),
+        mixed(documents=0.4, trees=0),
     ),
-    "hdf5": Kind(each("light.h5", HEATMAPS), mixed()),
+    "hdf5": Kind(each("light.h5", HEATMAPS), mixed(trees=0)),
     "manifests": Kind(each("light.zarr", HEATMAPS), MANIFESTS),
     "csv": Kind(
         each(
             "csv/labels.csv",
             (step(f"data info csv:{{x}} --size {SIDE} --json"),),
-            ("formats",),
+            ("images",),
         ),
-        mixed(documents=0.6, trees=0.1, only="*.csv"),
+        mixed(documents=0.6, trees=0, only="*.csv"),
     ),
     "toml": Kind(
         each(
             "toml/score.toml",
             (step("score --config {x} --heatmaps base/light.zarr --output out/weights.zarr"),),
         ),
-        mixed(documents=0.8, trees=0.05),
+        mixed(documents=0.8, trees=0),
     ),
 }
 """Kinds on the valid inputs of `light_corpus.py`."""

@@ -42,7 +42,17 @@ def program(name: str, model: str) -> Variant:
     )
 
 
+ZERO_SHOT = (
+    "adopt --model openclip:{x}/vit.json --checkpoint {x}/vit.pt --prompts {x}/prompts.toml "
+    "--names 'cat,red fox,dog' --output out/model"
+)
+IMPORTED = f"train {DATA} --model import:in.net:network --epochs 1{TRUSTED} --output out/model"
 KINDS = {
+    "prompts": Kind(
+        (Variant("clip", (step(ZERO_SHOT),)),),
+        mixed(documents=0.7, trees=0.05, only="*.toml"),
+        ("torch",),
+    ),
     "checkpoints": Kind(
         (*map(checkpoint, GOOD), *(checkpoint(name, (3,)) for name in REFUSED)),
         mixed(trees=0.1),
@@ -52,7 +62,7 @@ KINDS = {
         (
             program("programs/script.pt", "torchscript:{x}"),
             program("programs/program.pt2", "exported:{x}"),
-            program("code/net.py", "import:in.net:network"),
+            Variant("code/net.py", (step(IMPORTED),)),
         ),
         mixed(trees=0.1),
         ("torch",),
