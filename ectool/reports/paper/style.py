@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ NO_METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
     }
 )
 """Metadata to remove from each format: time and program."""
+_CLIP = re.compile(rb'(url\(#|<clipPath id=")(p[0-9a-f]+)')
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,22 @@ def file_contents(figure: PaperFigure) -> dict[str, bytes]:
         buffer = io.BytesIO()
         figure.figure.savefig(buffer, format=suffix, metadata=dict(metadata))
         files[f"{figure.name}.{suffix}"] = buffer.getvalue()
-    return files
+    drawing = f"{figure.name}.svg"
+    return files | {drawing: with_numbered_clips(files[drawing])}
+
+
+def with_numbered_clips(drawing: bytes) -> bytes:
+    """Return an SVG whose clipping paths are numbered.
+
+    Their names are hashes of coordinates, whose last bits depend on the order in which the layout
+    is solved, and this on addresses in memory.
+    """
+    numbers: dict[bytes, bytes] = {}
+
+    def numbered(found: re.Match[bytes]) -> bytes:
+        return found[1] + numbers.setdefault(found[2], b"clip%d" % len(numbers))
+
+    return _CLIP.sub(numbered, drawing)
 
 
 def blank(width: float, height: float) -> Figure:
