@@ -10,6 +10,7 @@ GRID := pipelines/study/study.toml
 
 .PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest faults fuzz site lint docs bench bench-gpu bench-memory clean
 .PHONY: study study-quick study-tuning
+.PHONY: kills soak
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +25,8 @@ help:
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
 	@echo "make faults     full disks, limits, removed folders and other faults, and 1,000 races: an hour"
 	@echo "make fuzz       5,000 hostile inputs through every command that reads files: 20 minutes"
+	@echo "make kills      kill commands at 200 random moments, and compare what they leave: 10 minutes"
+	@echo "make soak       rounds with random kills in one process for 30 minutes; memory and files stay flat"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make site       build the site of the documents into site/; broken links are errors"
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
@@ -112,6 +115,9 @@ faults: $(VENV)/installed-test
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz --keep run/fuzz
+
+kills soak: $(VENV)/installed-test
+	$(BIN)/python -m tests.$@
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

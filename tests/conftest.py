@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.processes import serving, tree_of
 
 # Before torch is imported, here and in every process the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -58,17 +58,10 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
-def _tree(root: Path) -> Tree:
-    if root.is_file():
-        return {root.name: root.read_bytes()}
-    paths = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
-
-
 @pytest.fixture(scope="session")
 def tree() -> Callable[[Path], Tree]:
     """Return the content of every file below a folder, by its relative path."""
-    return _tree
+    return tree_of
 
 
 @pytest.fixture(scope="session")
@@ -98,22 +91,8 @@ def zygote_socket() -> Iterator[str]:
 
     A command that starts there, see `forked.py`, takes three seconds less than in a new Python.
     """
-    # In a new folder, because the path of a socket must not be long.
-    with tempfile.TemporaryDirectory() as folder:
-        address = str(Path(folder) / "zygote")
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py")), address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        with process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield address
-            assert process.stdin is not None
-            process.stdin.close()
+    with serving() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 A request arrives at its socket: one line of JSON (`argv`, `cwd`, `environment`) together with the
 descriptors of the command's stdout and stderr. Optional entries: with `folder` and `crash_at` the
 command kills itself (SIGKILL) before its Nth change of a file below `folder`; with `errno` that
-change and all later ones fail instead, as on a full disk. `limits` are resource limits by name.
+change and all later ones fail instead, as on a full disk. With `folder` and `count_into` it counts
+these changes into a file. With `dies_at_size` it is killed while it writes beyond this size of any
+file. `limits` are resource limits by name.
 `close` lists descriptors that are closed first. `module` is one with a `main` that runs in place
 of ectool. Two lines are sent back: the process id, then the
 exit code.
@@ -23,6 +25,8 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MODULES = (
@@ -72,26 +76,40 @@ def send(connection: socket.socket, message: dict[str, int]) -> None:
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def crash_before(folder: str, moment: int, fault: int | None) -> None:
-    """Kill this process right before it changes a file below a folder for the Nth time.
-
-    With a fault: let this change and all that follow fail with that number.
-    """
+def watch_changes(folder: str, act: Callable[[int, str, Any], None]) -> None:
+    """Call a function before each change of a file below a folder: number, event and path."""
     count = itertools.count(1)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & 3
         if not (writes or event in CHANGES) or isinstance(arguments[0], int):
             return
-        if not os.fsdecode(arguments[0]).startswith(folder):
-            return
-        number = next(count)
+        path = Path(os.fsdecode(arguments[0])).absolute()
+        if os.path.normpath(path).startswith(folder):
+            act(next(count), event, arguments[0])
+
+    sys.addaudithook(watch)
+
+
+def crash_before(folder: str, moment: int, fault: int | None) -> None:
+    """Kill this process right before it changes a file below a folder for the Nth time.
+
+    With a fault: let this change and all that follow fail with that number.
+    """
+
+    def act(number: int, event: str, path: Any) -> None:
         if fault is None and number == moment:
             os.kill(os.getpid(), signal.SIGKILL)
         if fault is not None and number >= moment and event not in FREEING:
-            raise OSError(fault, os.strerror(fault), arguments[0])
+            raise OSError(fault, os.strerror(fault), path)
 
-    sys.addaudithook(watch)
+    watch_changes(folder, act)
+
+
+def count_changes(folder: str, into: str) -> None:
+    """Write the number of changes of files below a folder into a file outside of it."""
+    file = os.open(into, os.O_WRONLY | os.O_CREAT)
+    watch_changes(folder, lambda number, *_: os.pwrite(file, str(number).encode(), 0))
 
 
 def run(request: dict[str, Any], streams: list[int]) -> None:
@@ -104,6 +122,13 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
     os.environ.update(request["environment"])
     if "crash_at" in request:
         crash_before(request["folder"], request["crash_at"], request.get("errno"))
+    if "count_into" in request:
+        count_changes(request["folder"], request["count_into"])
+    if "dies_at_size" in request:
+        # The system kills the process in the middle of a write, between two bytes.
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        request["limits"] = {"FSIZE": request["dies_at_size"]}
     # Under a limit of the file size, Python writes a module that it compiles only in part, without
     # an error, and every later process would read that.
     sys.dont_write_bytecode = sys.dont_write_bytecode or "limits" in request

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ectool.artifacts import files
 from ectool.artifacts.folder import PartialFolder
 from ectool.config import AdoptConfig
 from ectool.datasets.class_order import order_of
@@ -182,5 +183,6 @@ def _numbers(values: Channels) -> str:
 
 def save(model: Classifier, partial: PartialFolder) -> dict[str, str]:
     """Write the model into the store of an unfinished artifact; return its files' checksums."""
-    partial.store.mkdir(parents=True, exist_ok=True)
+    files.remove(partial.store)  # a killed process may have left unfinished files of safetensors
+    partial.store.mkdir(parents=True)
     return save_folder(model, partial.store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import h5py
@@ -63,7 +64,7 @@ def test_every_kind_of_text_is_text(make_arrays, tmp_path, kind):
         with Artifact(path) as artifact:
             assert artifact.sample_ids == names
     if kind is not object:
-        with pytest.warns(FutureWarning, match="does not have a Zarr V3 spec"):
+        with warnings.catch_warnings(action="ignore"):  # of zarr before 3.2: a type without a spec
             path = write_foreign(tmp_path / "a.zarr", arrays, schema="heatmaps")
         assert Artifact(path).sample_ids == names
 

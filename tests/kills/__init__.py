@@ -1,0 +1,1 @@
+"""Commands are killed at random moments; see `__main__.py`."""
