@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ectool.errors import EctoolError, MachineError
 from ectool.machine import chain, exhausted, refused
+from ectool.models.blame import blamed
 from ectool.shown_text import visible
 
 
@@ -37,12 +38,18 @@ def fault_of(error: BaseException, arguments: Sequence[str]) -> EctoolError:
         return error
     if found := exhausted(error):
         return found
-    return error if isinstance(error, EctoolError) else refused(error) or _bug(error, arguments)
+    if isinstance(error, EctoolError):
+        return error
+    return blamed(error) or refused(error) or _bug(error, arguments)
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether an exception is a KeyboardInterrupt, or was caused by one."""
-    return any(isinstance(one, KeyboardInterrupt) for one in chain(error))
+    """Return whether an exception is a KeyboardInterrupt, or was caused by one.
+
+    One that the code of a model raised is an error of that code.
+    """
+    found = (one for one in chain(error) if isinstance(one, KeyboardInterrupt))
+    return any(blamed(one) is None for one in found)
 
 
 def _bug(error: BaseException, arguments: Sequence[str]) -> BugError:

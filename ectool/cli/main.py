@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ectool import config, settings
-from ectool.cli import ranks, signals, streams
+from ectool.cli import guard, ranks, signals, streams
 from ectool.cli.commands import COMMANDS, DRY, DRY_TABLE, GROUPS, SERVICES
 from ectool.cli.faults import fault_of, is_interrupt
 from ectool.cli.remarks import remarks_as
@@ -169,12 +169,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     streams.prepare()
     signals.install()
     ranks.begin()
-    try:
-        code = _run(arguments)
-    except streams.ClosedPipeError:
-        code = EXIT_CLOSED_PIPE
+    code = _guarded(arguments) if guard.is_needed(arguments) else _complete(arguments)
     streams.settle()
     sys.exit(code)
+
+
+def _guarded(arguments: Sequence[str]) -> int:
+    """Run the command line in a child, which code of other people may end."""
+    try:
+        return guard.guarded(lambda: _complete(arguments))
+    except EctoolError as error:
+        return _fail(error, arguments)
+
+
+def _complete(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code, also where the reader of stdout is gone."""
+    try:
+        return _run(arguments)
+    except streams.ClosedPipeError:
+        return EXIT_CLOSED_PIPE
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -199,7 +212,8 @@ def _run(arguments: Sequence[str]) -> int:
 def _called(call: Callable[[], bytes], arguments: Sequence[str]) -> int:
     """Run a command, here or in several processes, and return its exit code."""
     try:
-        ranks.write(call())
+        with streams.reserved():
+            ranks.write(call())
     except RanksNeededError as needed:
         return launch(needed.count, arguments)
     return 0

@@ -6,6 +6,8 @@ import codecs
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import IO, Any
 
 from ectool.errors import MachineError
@@ -15,6 +17,8 @@ SPARING = "ectool.sparing"
 """Name of the error handler for characters that an encoding lacks; see `_sparing`."""
 ASCII_LIMIT, FIRST_ESCAPED, LAST_ESCAPED = 0xDC00, 0xDC80, 0xDCFF
 _closed: set[int] = set()
+_reserved: list[tuple[IO[str], int | None]] = []
+"""Stdout, and a copy of its descriptor if it has one, while it is reserved for the result."""
 
 
 class ClosedPipeError(Exception):
@@ -60,9 +64,41 @@ def _spared(letter: str) -> bytes:
     return letter.encode("ascii", "backslashreplace")
 
 
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Keep stdout for the result while the block runs: what other code prints goes to stderr.
+
+    That includes code in C and other processes, which print to the descriptor.
+    """
+    stream = sys.stdout
+    stream.flush()
+    copy = os.dup(1) if _is_descriptor(stream) else None
+    if copy is not None:
+        os.dup2(2, 1)
+    _reserved.append((stream, copy))
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _reserved.pop()
+        if copy is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+            os.dup2(copy, 1)
+            os.close(copy)
+
+
+def _is_descriptor(stream: IO[str]) -> bool:
+    try:
+        return stream.fileno() == 1
+    except (OSError, ValueError, AttributeError):  # a stand-in that holds text
+        return False
+
+
 def encode(text: str) -> bytes:
     """Return text in the encoding of stdout, with escapes for characters that it lacks."""
-    return text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", SPARING)
+    stream = _reserved[-1][0] if _reserved else sys.stdout
+    return text.encode(getattr(stream, "encoding", None) or "utf-8", SPARING)
 
 
 def write(data: bytes) -> None:
@@ -76,20 +112,29 @@ def write(data: bytes) -> None:
         return
     if 1 in _closed:
         raise _unwritten("a closed one")
-    if sys.stdout.isatty():  # programs get the bytes of names; a terminal would run some of them
+    stream, copy = _reserved[-1] if _reserved else (sys.stdout, None)
+    if os.isatty(copy) if copy is not None else stream.isatty():
+        # Programs get the bytes of names; a terminal would run some of them.
         data = encode(visible(data.decode(errors="surrogateescape"), "\n\t"))
     try:
-        buffer: Any = getattr(sys.stdout, "buffer", None)
-        if buffer is None:  # a stand-in that holds text
-            sys.stdout.write(data.decode(errors="surrogateescape"))
-        else:
-            sys.stdout.flush()
-            buffer.write(data)
-        sys.stdout.flush()
+        if copy is None:
+            _write_stream(stream, data)
+        while copy is not None and data:
+            data = data[os.write(copy, data) :]
     except BrokenPipeError as error:
         raise ClosedPipeError from error
     except OSError as error:
         raise _unwritten(error.strerror or str(error)) from error
+
+
+def _write_stream(stream: IO[str], data: bytes) -> None:
+    buffer: Any = getattr(stream, "buffer", None)
+    if buffer is None:  # a stand-in that holds text
+        stream.write(data.decode(errors="surrogateescape"))
+    else:
+        stream.flush()
+        buffer.write(data)
+    stream.flush()
 
 
 def _unwritten(got: str) -> MachineError:

@@ -7,7 +7,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from ectool.errors import InputError
+from ectool.models.blame import has_run
 from ectool.models.layers.probe import check_head, first_line
 from ectool.models.sources.base import Defaults, Size
 
@@ -62,9 +64,12 @@ def _find(name: str) -> object:
     path, _, attribute = name.partition(":")
     if not path or not attribute:
         raise _unusable(name, "the form import:package.module:factory", repr(name))
+    has_run(f"import:{name}", _place(path))
     try:
         module = importlib.import_module(path)
-    except (Exception, SystemExit) as error:  # code of other programs may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code of other programs may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
         fix = "install it, or run the command in its folder"
         raise _unusable(name, f"a module {path} that can be imported", got, fix) from error
@@ -76,6 +81,17 @@ def _find(name: str) -> object:
         raise _unusable(name, f"a factory in {path}", f"no {attribute!r} in it", fix) from error
 
 
+def _place(path: str) -> Path | None:
+    """Return the file or folder of the top-level module of a path; nothing is imported."""
+    with suppress(ImportError, ValueError):
+        spec = find_spec(path.partition(".")[0])
+        if spec is not None and spec.submodule_search_locations:
+            return Path(next(iter(spec.submodule_search_locations)))
+        if spec is not None and spec.origin is not None:
+            return Path(spec.origin)
+    return None
+
+
 def _call(name: str, factory: object, classes: int) -> object:
     if isinstance(factory, nn.Module) or not callable(factory):
         got = f"an object of type {type(factory).__name__}"
@@ -83,7 +99,9 @@ def _call(name: str, factory: object, classes: int) -> object:
     arguments = {_CLASSES: classes} if _takes_classes(factory) else {}
     try:
         return factory(**arguments)
-    except (Exception, SystemExit) as error:  # code of other programs may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code of other programs may raise anything
         got = f"{type(error).__name__}: {first_line(error)}"
         call = f"{_CLASSES}={classes}" if arguments else ""
         raise _unusable(name, f"a network from the call ({call})", got) from error

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ectool.errors import InputError
+from ectool.models.blame import has_run
 from ectool.models.layers.probe import check_head, first_line, format_size, random_images
 from ectool.models.sources.base import Size
 
@@ -104,6 +105,7 @@ def readable(path: str, source: str, made_by: str) -> Iterator[None]:
         InputError: There is no such file, or the block fails to read it.
     """
     subject = f"model {source}:{path}"
+    has_run(subject.removeprefix("model "), None)
     if not Path(path).is_file():
         raise InputError(
             subject, expected="a file", got="no such file", fix="check the path after the colon"

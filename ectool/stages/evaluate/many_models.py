@@ -26,6 +26,7 @@ from ectool.distributed.launch import RanksNeededError
 from ectool.distributed.world import apart
 from ectool.errors import EctoolError, OutputExistsError
 from ectool.machine import is_of_disk
+from ectool.models.blame import blamed
 from ectool.stages.common.code import check_trusted
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.evaluate.conclusion import conclude
@@ -149,9 +150,10 @@ def _evaluated(
         own = within(reporter, model.name)
         outcome = evaluate(config.model_copy(update=update), variants, own)
         metrics = read_metrics(output)
-    except Exception as error:
+    except BaseException as error:
         if _concerns_all(error):
             raise
+        error = blamed(error) or error
         text = str(error) if isinstance(error, EctoolError) else f"{type(error).__name__}: {error}"
         line = " ".join(text.split())
         reporter.note(f"{model.name} failed: {line}")
@@ -161,8 +163,10 @@ def _evaluated(
     return Standing(model.name, model.path, "ok", evaluation=model.name, metrics=metrics), outcome
 
 
-def _concerns_all(error: Exception) -> bool:
+def _concerns_all(error: BaseException) -> bool:
     """Return whether an error is independent of the model, so that the others would fail too."""
+    if isinstance(error, KeyboardInterrupt) or not (isinstance(error, Exception) or blamed(error)):
+        return True
     return is_of_disk(error) or isinstance(error, OutputExistsError | RanksNeededError)
 
 
