@@ -98,6 +98,7 @@ class Sender(SilentReporter):
         self.queue.put(("warning", message))
 
 
+_SAFE_PATH = "PYTHONSAFEPATH"
 _reporters: list[Reporter] = [SILENT]
 """Reporters of this process; the last one counts."""
 
@@ -121,6 +122,23 @@ def _told_to(reporter: Reporter, queue: Messages) -> Iterator[None]:
 
 
 @contextmanager
+def _without_folder() -> Iterator[None]:
+    """Let processes that start meanwhile run no code of the current folder.
+
+    Python would look there first, for the modules by which it starts such a process.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
+
+
+@contextmanager
 def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of new Python processes, which end with the block and with this process.
 
@@ -139,6 +157,7 @@ def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolE
     queue: Messages = context.SimpleQueue()
     with (
         _told_to(reporter, queue),
+        _without_folder(),
         ProcessPoolExecutor(count, context, _begin, (reader, queue)) as pool,
     ):
         try:

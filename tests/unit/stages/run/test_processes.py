@@ -100,3 +100,13 @@ def test_the_error_of_a_chain_is_that_of_the_command(data_root, tmp_path):
     config = RunConfig(file=written(tmp_path, "missing"), output=tmp_path / "out", processes=2)
     with pytest.raises(InputError, match="missing"):
         experiment.run(config)
+
+
+def test_new_processes_run_no_code_of_the_current_folder(tmp_path, monkeypatch):
+    for name in ("multiprocessing", "pickle"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    with workers(1) as pool:
+        assert pool.submit(os.getcwd).result() == str(tmp_path)
+    assert not (tmp_path / "ran").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
