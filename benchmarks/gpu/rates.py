@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,10 +30,13 @@ from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
 from ectool.config.heatmaps import Precision
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier
+from ectool.models.compiling import Compilation, compile_parts
 from ectool.models.precision import in_precision, mixed
 from ectool.models.registry import create
 from ectool.stages import explain, perturb, train
 from ectool.stages.dry_run.stopwatch import Stopwatch
+
+COMPILATIONS: tuple[Compilation, ...] = ("default", "cuda-graphs")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def jobs(size: Size, device: torch.device) -> Mapping[str, Callable[[], Iterator
     measured = {job.__name__: partial(job, *given) for job in found}
     measured["training_rows"] = partial(training_rows, size, device)
     measured["stage_rows"] = partial(stage_rows, size, device)
+    measured["compiled_rows"] = partial(compiled_rows, networks, size)
     return measured
 
 
@@ -111,6 +116,18 @@ def explain_rows(networks: Networks, size: Size) -> Iterator[Row]:
     full = drawn(networks, "fp32")
     yield measure(f"{name} / bare forward", networks, full, networks.forward, size, ">= 0.9")
     yield measure(f"{name}: bf16 / fp32", networks, drawn(networks, "bf16"), full, size)
+
+
+def compiled_rows(networks: Networks, size: Size) -> Iterator[Row]:
+    """Measure compiled networks, after their compilation."""
+    name, device = f"{size.architecture}, {size.side}", networks.ours.mean.device
+    plain = drawn(networks, "fp32"), attacked(networks, networks.ours)
+    for how in COMPILATIONS if device.type == "cuda" else COMPILATIONS[:1]:
+        ours = copy.deepcopy(networks.ours)
+        compile_parts(ours, how)
+        compiled = drawn(replace(networks, ours=ours), "fp32"), attacked(networks, ours)
+        for job, one, other in zip(("gradcam", f"PGD-{STEPS}"), compiled, plain, strict=True):
+            yield measure(f"{job}, {name}: compiled, {how} / not", networks, one, other, size)
 
 
 def attack_rows(networks: Networks, size: Size) -> Iterator[Row]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
+from ectool.errors import UsageError
 from ectool.options import Number, Options, option
 
 METHODS = (
@@ -54,6 +55,14 @@ def check_method(name: str) -> str:
     raise ValueError(f"one of {', '.join(METHODS)}, or an entry point of {METHOD_GROUP}")
 
 
+COMPILABLE = (
+    *("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "gradcam-elementwise"),
+    *("eigencam", "eigengradcam", "cam", "scorecam", "input-x-gradient", "integrated-gradients"),
+    *("smoothgrad", "occlusion", "rise"),
+)
+"""Methods that look at no other layers than the target layer, so that parts can be compiled."""
+
+
 class HeatmapOptions(Options):
     """Options of heatmaps."""
 
@@ -99,3 +108,38 @@ class HeatmapOptions(Options):
         if self.precision == "auto":
             raise ValueError("--precision auto: expected a decision")
         return self.precision
+
+
+class CompileOptions(HeatmapOptions):
+    """Heatmaps of a stage that can compile the network."""
+
+    PANEL = "machine"
+
+    compile: Literal["none", "default", "cuda-graphs"] = option(
+        "none",
+        "Compile parts of the network for a GPU by torch.compile; cuda-graphs also replays their "
+        "kernels as a whole. Takes minutes at first. Results change by rounding.",
+    )
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the options that can change the result; earlier versions compiled nothing."""
+        keyed = super().keyed()
+        if self.compile == "none":
+            del keyed["compile"]
+        return keyed
+
+    @model_validator(mode="after")
+    def _check_compile(self) -> CompileOptions:
+        """Refuse methods that look into the parts of a network.
+
+        Raises:
+            UsageError: The method does.
+        """
+        if self.compile != "none" and self.method not in COMPILABLE:
+            raise UsageError(
+                "--compile",
+                expected=f"none for --method {self.method}, which looks at many layers",
+                got=self.compile,
+                fix="leave it out, or choose another --method",
+            )
+        return self

@@ -15,7 +15,7 @@ from ectool.config.groups import (
     DeviceOptions,
     ModelOptions,
 )
-from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.heatmaps import CompileOptions
 from ectool.config.parts import PartOptions
 from ectool.config.splits import Split, split_option
 from ectool.errors import UsageError
@@ -56,7 +56,7 @@ def inapplicable_options(attack: str) -> frozenset[str]:
 
 
 class PerturbConfig(
-    ModelOptions, DataOptions, HeatmapOptions, ArrayOptions, DeviceOptions, PartOptions
+    ModelOptions, DataOptions, CompileOptions, ArrayOptions, DeviceOptions, PartOptions
 ):
     """Options of `perturb`."""
 

@@ -20,7 +20,7 @@ from ectool.config.groups import (
     ShardOptions,
     ViewOptions,
 )
-from ectool.config.heatmaps import HeatmapOptions
+from ectool.config.heatmaps import CompileOptions, HeatmapOptions
 from ectool.config.interpretable import InterpretableOptions
 from ectool.config.measure import SIMILARITY, STABILITY, Similarity, Stability
 from ectool.config.objectives import REPLACING, ObjectiveOptions
@@ -38,7 +38,7 @@ def _as_samples(name: str) -> str:
     return f"{help} Default: that of --samples{other}."
 
 
-class ExplainConfig(ModelOptions, HeatmapOptions, ArrayOptions, DeviceOptions, PartOptions):
+class ExplainConfig(ModelOptions, CompileOptions, ArrayOptions, DeviceOptions, PartOptions):
     """Options of `explain`."""
 
     PANEL = ViewOptions.PANEL

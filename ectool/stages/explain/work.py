@@ -14,6 +14,7 @@ from ectool.datasets.base import Dataset, Indices
 from ectool.datasets.labels import check_labelled
 from ectool.datasets.perturbed_images import PerturbedImages
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.compiling import compile_parts
 from ectool.models.precision import in_precision
 from ectool.models.transfer import Column, Columns, pinned
 from ectool.stages.common.batches import Images, LabelledImages, Samples
@@ -46,6 +47,7 @@ class ExplainWork:
     ) -> None:
         self.config = config
         self.model = in_precision(model, config.decided_precision)
+        compile_parts(self.model, config.compile)
         self.dataset = dataset
         self.samples = samples
         self.explainer = explainer_of(config, self.model)

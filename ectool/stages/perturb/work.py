@@ -26,6 +26,7 @@ from ectool.datasets.perturbed_images import DIFFERENCE, IMAGE, PerturbedImages
 from ectool.errors import InputError
 from ectool.explainers import Explanation, upsample
 from ectool.models.classifier import Classifier, to_pixels
+from ectool.models.compiling import compile_parts
 from ectool.models.precision import in_precision
 from ectool.models.transfer import Columns, pinned, to_device
 from ectool.scores.summary import is_misclassified
@@ -67,6 +68,8 @@ class PerturbWork:
         self.images = LabelledImages(dataset, self.device)
         self.width = self.images.width
         stepped = in_precision(model, config.decided_precision)
+        for one in (model, stepped):
+            compile_parts(one, config.compile)
         self.attacker = Attacker(config, stepped, model, self.width)
         self.starts = None if initial is None else self._starts(initial)
         self.start_rows = None if initial is None else self._rows_of(initial)

@@ -7,9 +7,10 @@ import pytest
 import torch
 import zarr
 
+from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.store import read_manifest
 from ectool.config import ExplainConfig, PerturbConfig
-from ectool.errors import InputError, OutputExistsError
+from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.explainers import GradCAM
 from ectool.models.classifier import to_pixels
 from ectool.stages import explain, perturb
@@ -264,3 +265,23 @@ class TestOutput:
         make(path, listener, samples=pairs, shard_size=8, resume=True)
         assert listener.tasks == [("explain", 8)]
         assert tree(path) == whole
+
+
+class TestCompiled:
+    """`--compile`: parts of the network in another form."""
+
+    @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # as torch's own filter
+    def test_heatmaps_are_those_of_the_network_up_to_rounding(self, model, few_options, tmp_path):
+        given = {"model": str(model), "device": "cpu", "batch_size": 4, **few_options}
+        plain = explain.run(ExplainConfig(output=tmp_path / "a.zarr", **given)).path
+        made = explain.run(ExplainConfig(output=tmp_path / "b.zarr", compile="default", **given))
+        with Artifact(plain) as one, Artifact(made.path) as other:
+            assert one.manifest.key != other.manifest.key
+            for name in ("clean", "logits_clean"):
+                found, wanted = other.read(name), one.read(name)
+                np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-4)
+
+    def test_a_method_that_looks_at_many_layers_is_refused(self):
+        with pytest.raises(UsageError, match=r"--compile: expected none for --method fullgrad"):
+            ExplainConfig(model="m", output="h.zarr", method="fullgrad", compile="default")
