@@ -42,7 +42,7 @@ class ForceOptions(Options):
         main=True,
     )
     check_space: bool = option(
-        True, "Refuse to start where the disk certainly has too little space.", keyed=False
+        True, "Refuse to start if the disk has too little space.", keyed=False, panel="machine"
     )
 
 
