@@ -152,12 +152,17 @@ def workers(count: int, *, reporter: Reporter = SILENT) -> Iterator[ProcessPoolE
     Raises:
         MachineError: One of the processes was killed.
     """
+    with _without_folder():
+        yield from _pool(count, reporter)
+
+
+def _pool(count: int, reporter: Reporter) -> Iterator[ProcessPoolExecutor]:
+    """Yield the pool of `workers`."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
     queue: Messages = context.SimpleQueue()
     with (
         _told_to(reporter, queue),
-        _without_folder(),
         ProcessPoolExecutor(count, context, _begin, (reader, queue)) as pool,
     ):
         try:
