@@ -47,6 +47,8 @@ JSON = FileKind("a JSON file", 32 * MIB)
 """A document of empty lists takes twenty times its size in memory."""
 XML = FileKind("an XML file", 4 * MIB)
 TEXT = FileKind("a text file", 64 * MIB)
+IMAGE = FileKind("an image", 1024 * MIB)
+"""Pixels are read as they are decoded."""
 
 
 def check_regular(path: Path, kind: FileKind = ANY) -> os.stat_result:

@@ -91,6 +91,7 @@ class EvaluationOptions(MethodOptions, total=False):
     rho: float
     data_seed: int
     class_order: Literal["natural", "text"] | None
+    max_pixels: int
 
 
 class WeightOptions(TypedDict, total=False):

@@ -15,6 +15,7 @@ from ectool.config.evaluate import (
 )
 from ectool.config.gates import STDOUT, GateOptions
 from ectool.config.groups import (
+    MAX_PIXELS,
     DataOptions,
     DeviceOptions,
     MapOptions,
@@ -74,6 +75,7 @@ __all__ = [
     "EXPERIMENT_TABLE",
     "LEVELLESS_MASKS",
     "MAPLESS_MASKS",
+    "MAX_PIXELS",
     "METHODS",
     "METHOD_GROUP",
     "REMOVAL_BASELINES",

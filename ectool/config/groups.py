@@ -27,6 +27,8 @@ DATA_SETS = (
 )
 """Names of the data sets, for hints and completion; a test compares them with the registry."""
 DATA_URI = "NAME[:PATH]"
+MAX_PIXELS = 178_956_970
+"""Pixels above which Pillow, too, refuses an image by default."""
 RGB = "R,G,B"
 RADIUS = "N/255"
 """Forms of values in the help."""
@@ -130,6 +132,13 @@ class ViewOptions(Options):
         None,
         "Order of class names that are integers: natural (0, 1, 2, 10) or text (0, 1, 10, 2). "
         "Default: text for folders, as in torchvision; natural for tables.",
+    )
+    max_pixels: int = option(
+        MAX_PIXELS,
+        "Maximum number of pixels of an image, also after its shorter side is resized; larger "
+        "ones are refused before they are decoded.",
+        ge=1,
+        keyed=False,
     )
 
 

@@ -69,6 +69,7 @@ class ExplainConfig(ModelOptions, CompileOptions, ArrayOptions, DeviceOptions, P
     rho: Number | None = option(None, _as_samples("rho"), ge=0, le=1)
     data_seed: int | None = option(None, _as_samples("data_seed"), ge=0)
     class_order: Literal["natural", "text"] | None = option(None, _as_samples("class_order"))
+    max_pixels: int | None = option(None, _as_samples("max_pixels"), ge=1, keyed=False)
     targets: Literal["label", "prediction"] = option(
         "label", "Class to explain: the label, or the prediction.", main=True
     )

@@ -1,4 +1,4 @@
-"""Image formats and file name extensions that Pillow decodes without other programs."""
+"""Image formats that are opened, and their file name extensions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
-_FOREIGN = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
-"""Formats that start other programs, need a plugin, or have no pixels."""
-_UNDEFINED = ("XBM",)
-"""Formats that do not define which of their two levels is white."""
-_UNSIGNED = (
-    *("CUR", "DIB", "FLI", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "PCD", "PCX", "PIXAR"),
-    *("SPIDER", "SUN", "TGA"),
+_SIGNED = (
+    *("AVIF", "BMP", "DDS", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "SGI", "TIFF"),
+    "WEBP",
 )
+"""Formats that are opened. Those of icons, documents and instruments are not: their decoders start
+programs, have no bounds of memory, or do not define which level is white."""
+_UNSIGNED = ("DIB", "PCX", "SUN", "TGA")
 """Formats without a signature at the start of the file: only the extension identifies them."""
 
 
@@ -46,14 +45,12 @@ def readable_formats(name: str) -> list[str]:
 @cache
 def _signed() -> list[str]:
     Image.init()
-    out = {*_FOREIGN, *_UNDEFINED, *_UNSIGNED}
-    return [name for name in Image.ID if name not in out]
+    return [name for name in Image.ID if name in _SIGNED]
 
 
 @cache
 def _format_of() -> dict[str, str]:
     """Map extensions to formats; multi-image JPEG files are opened as JPEG."""
-    Image.init()
-    readable = {*_signed(), *_UNSIGNED, "MPO"} - {*_FOREIGN, *_UNDEFINED}
+    readable = {*_signed(), *_UNSIGNED, "MPO"}
     registered = Image.registered_extensions()
     return {extension: name for extension, name in registered.items() if name in readable}

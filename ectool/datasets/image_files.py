@@ -16,7 +16,7 @@ from PIL import Image
 
 from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.fingerprint import content_digest, digest_of
-from ectool.datasets.images import read_image
+from ectool.datasets.images import ImageSource, decoded
 from ectool.datasets.views import Placement, View, boxes_of
 
 Found = TypeVar("Found")
@@ -48,8 +48,11 @@ class AnnotationReader(Protocol):
         """Return the files of annotations, as POSIX paths relative to the data set's folder."""
         ...
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:
-        """Return the annotations of an image: of all objects, or of those of one class."""
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:
+        """Return the annotations of an image: of all objects, or of those of one class.
+
+        Images and masks of more than `max_pixels` are refused.
+        """
         ...
 
 
@@ -116,9 +119,7 @@ class ImageFiles:
         Raises:
             InputError: An image cannot be read.
         """
-        return views_of(
-            self.view, lambda row: read_image(self.folder / self.paths[row]), indices, framing
-        )
+        return views_of(self.view, lambda row: self.folder / self.paths[row], indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return annotations of all objects, or of those of one target class for each image.
@@ -134,7 +135,7 @@ class ImageFiles:
 
 def views_of(
     view: View,
-    read: Callable[[int], Image.Image],
+    source: Callable[[int], ImageSource],
     indices: Indices,
     framing: Framing | None,
 ) -> UInt8[np.ndarray, "b 3 h w"]:
@@ -142,7 +143,7 @@ def views_of(
 
     Args:
         view: Makes images square.
-        read: Returns an image in RGB by its index.
+        source: Returns the file of an image by its index.
         indices: The images.
         framing: Returns the part of each image; None for the view.
     """
@@ -150,9 +151,10 @@ def views_of(
 
     def fill(row: int) -> None:
         index = int(indices[row])
-        image = read(index)
-        placement = place(view, index, image.size, framing)
-        views[row] = placement.image(image).transpose(2, 0, 1)
+        scaled = view.scaled if framing is None else view.framed
+        with decoded(source(index), view.max_pixels, scaled) as image:
+            placement = place(view, index, image.size, framing)
+            views[row] = placement.image(image).transpose(2, 0, 1)
 
     on_threads(fill, range(len(indices)))
     return views
@@ -174,7 +176,7 @@ def annotations_of(
     chosen = [None] * len(indices) if targets is None else [int(t) for t in targets]
 
     def read(row: int) -> tuple[Placement, ImageAnnotations]:
-        found = reader.read(int(indices[row]), chosen[row])
+        found = reader.read(int(indices[row]), chosen[row], view.max_pixels)
         return view.place(*found.size), found
 
     return _placed(on_threads(read, range(len(indices))))

@@ -6,7 +6,7 @@ bits were stored. They raise ValueError for pixels without a defined colour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from PIL import Image, ImageOps, TiffTags
 
 Levels = np.ndarray[Any, np.dtype[Any]]
 
+STRIP = 2**18
+"""Pixels that are converted at once, where a conversion takes several times their size."""
 HALF = 128
 """Lowest level of the object in a mask in a lossy format."""
 
@@ -46,9 +48,27 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, blended with white."""
+    shown = Image.new("RGB", image.size)
+    for top, part in _strips(image):
+        white = Image.new("RGBA", part.size, "white")
+        shown.paste(Image.alpha_composite(white, part.convert("RGBA")).convert("RGB"), (0, top))
+    return shown
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the first row and the pixels of whole rows; a small image is one strip."""
+    height = max(1, STRIP // max(1, image.width))
+    if image.height <= height:
+        yield 0, image
+        return
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
 
 
 def as_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
@@ -56,7 +76,10 @@ def as_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
     _check_defined(image, _load_upright(image))
     if image.mode.startswith("I"):
         raise ValueError("16-bit pixels instead of 8-bit ones")
-    return np.array(_without_alpha(image).convert("L"))
+    levels = np.empty((image.height, image.width), np.uint8)
+    for top, part in _strips(image):
+        levels[top : top + part.height] = _without_alpha(part).convert("L")
+    return levels
 
 
 def object_of(image: Image.Image) -> Bool[np.ndarray, "h w"]:
@@ -67,30 +90,36 @@ def object_of(image: Image.Image) -> Bool[np.ndarray, "h w"]:
     black: there the object begins at the level 128. An alpha channel is ignored.
     """
     _load_upright(image)
+    is_wide, is_lossy = image.mode.startswith("I"), image.format in _LOSSY
     is_white_zero = _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO
+    if image.mode != "F" and not is_wide:
+        _check_defined(image, "")
+    half, highest = HALF * 257 if is_wide else HALF, 0
+    inside = np.empty((image.height, image.width), np.bool_)
+    for top, part in _strips(image):
+        stored = _mask_levels(part, is_gif=image.format == "GIF")
+        levels = stored.reshape(*stored.shape[:2], -1)
+        if is_white_zero and is_wide:
+            levels = _white(image) - levels.astype(np.int64)
+        is_object = levels >= half if is_lossy else levels != 0
+        inside[top : top + part.height] = is_object.any(axis=2)
+        highest = max(highest, levels.max(initial=0))
+    if is_lossy and not inside.any() and highest:
+        raise ValueError(f"a mask in a lossy format whose maximum level is {highest:g}")
     alpha = image.getchannel("A") if "A" in image.getbands()[1:] else None
-    stored = _mask_levels(image)
-    levels = stored.reshape(*stored.shape[:2], -1).astype(np.float64)
-    if is_white_zero and image.mode.startswith("I"):
-        levels = _white(image) - levels
-    half = HALF * 257 if image.mode.startswith("I") else HALF
-    inside = np.asarray((levels >= half if image.format in _LOSSY else levels != 0).any(axis=2))
-    if image.format in _LOSSY and not inside.any() and levels.any():
-        raise ValueError(f"a mask in a lossy format whose maximum level is {levels.max():g}")
     if alpha is not None and inside.all() and len(set(alpha.getextrema())) > 1:
         raise ValueError("a mask whose colours are object everywhere, and an alpha channel")
     return inside
 
 
-def _mask_levels(image: Image.Image) -> Levels:
+def _mask_levels(image: Image.Image, *, is_gif: bool) -> Levels:
     """Return indices, levels or colours, which are zero outside the object."""
     if image.mode == "F" or image.mode.startswith("I"):
         levels = np.asarray(image)
         if not np.isfinite(levels).all():
             raise ValueError("a mask of NaN or infinity")
         return levels
-    _check_defined(image, "")
-    if image.mode == "PA" or (image.mode == "P" and image.format != "GIF"):
+    if image.mode == "PA" or (image.mode == "P" and not is_gif):
         return np.asarray(image.getchannel("P") if image.mode == "PA" else image)
     return np.asarray(_without_alpha(image))
 
@@ -137,15 +166,19 @@ def _check_wide(image: Image.Image) -> None:
 def _from_wide(image: Image.Image) -> Image.Image:
     """Return 16-bit grey in RGB, each level rounded to 8 bits."""
     white, transparent = _white(image), image.info.get("transparency")
-    grey = np.asarray(image).astype(np.int64)
-    if grey.min(initial=0) < 0 or grey.max(initial=0) > white:
-        raise ValueError(f"levels beyond 0 to {white}")
-    levels = (grey * 255 + white // 2) // white
-    if _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO:
-        levels = 255 - levels
-    if transparent is not None:
-        levels[grey == transparent] = 255
-    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+    is_white_zero = _tag(image, "PhotometricInterpretation", None) == _WHITE_IS_ZERO
+    levels = np.empty((image.height, image.width), np.uint8)
+    for top, part in _strips(image):
+        grey = np.asarray(part).astype(np.int64)
+        if grey.min(initial=0) < 0 or grey.max(initial=0) > white:
+            raise ValueError(f"levels beyond 0 to {white}")
+        shown = (grey * 255 + white // 2) // white
+        if is_white_zero:
+            shown = 255 - shown
+        if transparent is not None:
+            shown[grey == transparent] = 255
+        levels[top : top + part.height] = shown
+    return Image.fromarray(levels).convert("RGB")
 
 
 def _white(image: Image.Image) -> int:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 
+from ectool.config import MAX_PIXELS
+
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels, end-exclusive."""
 ViewKind = Literal["crop", "squash"]
@@ -43,7 +45,7 @@ class Placement:
             image: An image of the size of this placement.
             resampling: Bilinear for images, nearest for masks.
         """
-        kept = image if self.part == (0, 0, *image.size) else image.crop(self.part)
+        kept = image if self.part == (0, 0, *image.size) else cut(image, self.part)
         left, top = self.corner
         window = (left, top, left + self.side, top + self.side)
         return np.asarray(kept.resize(self.resized, resampling).crop(window))
@@ -77,10 +79,12 @@ class View:
         kind: ``crop`` resizes the shorter side to ``round(side * 256 / 224)`` and crops the
             centre, pixel for pixel as torchvision's ``Resize`` and ``CenterCrop`` on PIL images;
             ``squash`` resizes the whole image, which cuts off no object.
+        max_pixels: Maximum number of pixels of an image, also after resizing.
     """
 
     side: int = 224
     kind: ViewKind = "crop"
+    max_pixels: int = MAX_PIXELS
 
     def place(self, width: int, height: int) -> Placement:
         """Return the position in the view of an image of a size."""
@@ -95,13 +99,39 @@ class View:
         corner = round((resized[0] - self.side) / 2), round((resized[1] - self.side) / 2)
         return Placement(whole, resized, corner, self.side)
 
+    def scaled(self, width: int, height: int) -> int:
+        """Return the pixels of an image of a size after each of the two steps of its resizing."""
+        across, down = self.place(width, height).resized
+        return across * height + across * down
+
+    def framed(self, width: int, height: int) -> int:
+        """Return the pixels of the largest part of an image of a size, and of its resizing."""
+        return (width + self.side) * height + self.side**2
+
     def frame(self, part: Box) -> Placement:
         """Return the placement of a part of an image that fills the view."""
         return Placement(part, (self.side, self.side), (0, 0), self.side)
 
     def facts(self) -> list[object]:
-        """Return the facts of the view that enter the fingerprint of a data set."""
+        """Return the facts of the view that enter the fingerprint of a data set.
+
+        The limit of pixels is none: it changes no image.
+        """
         return [VERSION, self.kind, self.side]
+
+
+def cut(image: Image.Image, part: Box, largest: int = MAX_PIXELS // 2) -> Image.Image:
+    """Return a part of an image.
+
+    Args:
+        image: In RGB or grey.
+        part: Inside of the image.
+        largest: Maximum number of pixels of a part that `Image.crop` returns without a warning.
+    """
+    width, height = part[2] - part[0], part[3] - part[1]
+    if width * height <= largest:
+        return image.crop(part)
+    return image.transform((width, height), Image.Transform.EXTENT, part)
 
 
 def boxes_of(masks: Bool[np.ndarray, "n h w"]) -> Int64[np.ndarray, "n 4"]:

@@ -45,7 +45,7 @@ class DrawnAnnotations:
             facts["boxes"] = [boxes.tolist() for boxes in self.boxes]
         return facts
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:  # noqa: ARG002 (one class each)
         """Return an image's mask and boxes.
 
         Raises:
@@ -53,24 +53,27 @@ class DrawnAnnotations:
                 is outside of the image.
         """
         name = self.images[index]
-        size = read_size(self.folder / name)
-        mask = None if self.masks is None else mask_of(self.folder / self.masks[index], name, size)
+        size = read_size(self.folder / name, max_pixels)
+        mask = None
+        if self.masks is not None:
+            mask = mask_of(self.folder / self.masks[index], name, size, max_pixels)
         boxes = None if self.boxes is None else check_boxes(self.boxes[index], name, size)
         return ImageAnnotations(size=size, mask=mask, boxes=boxes)
 
 
-def mask_of(source: ImageSource, image: str, size: tuple[int, int]) -> Image.Image:
+def mask_of(source: ImageSource, image: str, size: tuple[int, int], max_pixels: int) -> Image.Image:
     """Read the mask of an image.
 
     Args:
         source: The mask.
         image: Name of its image, for the message.
         size: (width, height) of the image as displayed.
+        max_pixels: Maximum number of pixels.
 
     Raises:
         InputError: The mask cannot be read, or has another size.
     """
-    mask = read_mask(source)
+    mask = read_mask(source, max_pixels)
     if mask.size != size:
         raise InputError(
             str(source),

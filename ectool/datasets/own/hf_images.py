@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from ectool.datasets.base import Annotations, Framing, Groups, Indices, Labels
 from ectool.datasets.fingerprint import content_digest, digest_of
 from ectool.datasets.image_files import ImageAnnotations, annotations_of, views_of
-from ectool.datasets.images import EncodedImage, ImageSource, read_image, read_size
+from ectool.datasets.images import EncodedImage, ImageSource, read_size
 from ectool.datasets.own.drawn_annotations import check_boxes, mask_of
 from ectool.datasets.own.hf_columns import Columns
 from ectool.datasets.own.hf_tables import Rows, Table
@@ -131,7 +131,7 @@ class TableImages:
         Raises:
             InputError: An image cannot be read.
         """
-        return views_of(self.view, lambda index: read_image(self._image(index)), indices, framing)
+        return views_of(self.view, self._image, indices, framing)
 
     def annotations(self, indices: Indices, targets: Indices | None = None) -> Annotations:
         """Return annotations of the object of each image; see ``ImageFiles.annotations``.
@@ -143,12 +143,12 @@ class TableImages:
         reader = self if has_masks or self.boxes is not None else None
         return annotations_of(self.view, reader, indices, targets)
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:  # noqa: ARG002 (one class each)
         """Return an image's mask and box."""
         (table, row), name = self.places[index], str(self.sample_ids[index])
-        size = read_size(self._image(index))
+        size = read_size(self._image(index), max_pixels)
         column = table.columns.mask
-        mask = None if column is None else mask_of(table.cell(column, row), name, size)
+        mask = None if column is None else mask_of(table.cell(column, row), name, size, max_pixels)
         boxes = None
         if self.boxes is not None:
             box = self.boxes[index : index + 1]

@@ -65,23 +65,23 @@ class BirdAnnotations:
         count = len(self.sample_ids) if self.segmentations else 0
         return [self._mask_of(index) for index in range(count)]
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one bird each)
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:  # noqa: ARG002 (one bird each)
         """Return an image's bird.
 
         Raises:
             InputError: The segmentation cannot be read or has another size than its image.
         """
-        size = read_size(self.unpacked.folder / _image_of(self.sample_ids[index]))
-        mask = self._mask(index, size) if self.segmentations else None
+        size = read_size(self.unpacked.folder / _image_of(self.sample_ids[index]), max_pixels)
+        mask = self._mask(index, size, max_pixels) if self.segmentations else None
         left, top, right, bottom = self.boxes[index]
         if right <= max(left, 0) or bottom <= max(top, 0) or left >= size[0] or top >= size[1]:
             got = f"{left:g}, {top:g} to {right:g}, {bottom:g} of {self.sample_ids[index]}"
             raise self.unpacked.damaged(_BOXES, f"boxes in {size[0]} x {size[1]} pixels", got)
         return ImageAnnotations(size, mask, self.boxes[index : index + 1], self.parts[index])
 
-    def _mask(self, index: int, size: tuple[int, int]) -> Image.Image:
+    def _mask(self, index: int, size: tuple[int, int], max_pixels: int) -> Image.Image:
         name = self._mask_of(index)
-        votes = read_grey(self.unpacked.folder / name)
+        votes = read_grey(self.unpacked.folder / name, max_pixels)
         height, width = votes.shape
         if (width, height) != size:
             expected = f"{size[0]} x {size[1]} pixels, as its image has"

@@ -47,7 +47,7 @@ class ForegroundMasks:
     paths: Sequence[str]
     files: Sequence[str]
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:  # noqa: ARG002 (one class each)
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:  # noqa: ARG002 (one class each)
         """Return the mask of an image.
 
         Raises:
@@ -55,7 +55,7 @@ class ForegroundMasks:
         """
         name = self.files[index]
         inside = _read_array(self.source, name) != 0
-        width, height = read_size(self.source.folder / self.paths[index])
+        width, height = read_size(self.source.folder / self.paths[index], max_pixels)
         if inside.shape != (height, width):
             expected, got = f"{height} rows of {width} pixels", f"shape {inside.shape}"
             raise self.source.damaged(name, expected, got)

@@ -77,14 +77,14 @@ class VocAnnotations:
         masks = [_mask_of(name) for name in self.sample_ids] if self.has_masks else []
         return [annotation_of(name) for name in self.sample_ids] + masks
 
-    def read(self, index: int, target: int | None) -> ImageAnnotations:
+    def read(self, index: int, target: int | None, max_pixels: int) -> ImageAnnotations:
         """Return the annotations of an image: of all objects, or of those of one class.
 
         Raises:
             InputError: A file is damaged, or a mask has another size than its image.
         """
         name = self.sample_ids[index]
-        size = read_size(self.unpacked.folder / _image_of(name))
+        size = read_size(self.unpacked.folder / _image_of(name), max_pixels)
         objects = [o for o in read_objects(self.unpacked, name) if not o.is_difficult]
         boxes = [o.box for o in objects if target in (None, o.label)]
         for x0, y0, x1, y1 in boxes:
@@ -92,11 +92,13 @@ class VocAnnotations:
                 got = f"{x0:g}, {y0:g} to {x1:g}, {y1:g}"
                 expected = f"boxes in {size[0]} x {size[1]} pixels"
                 raise self.unpacked.damaged(annotation_of(name), expected, got)
-        mask = self._mask(name, target, size) if self.has_masks else None
+        mask = self._mask(name, target, size, max_pixels) if self.has_masks else None
         return ImageAnnotations(size, mask, np.array(boxes, np.float64).reshape(-1, 4))
 
-    def _mask(self, name: str, target: int | None, size: tuple[int, int]) -> Image.Image:
-        classes = read_palette(self.unpacked.folder / _mask_of(name))
+    def _mask(
+        self, name: str, target: int | None, size: tuple[int, int], max_pixels: int
+    ) -> Image.Image:
+        classes = read_palette(self.unpacked.folder / _mask_of(name), max_pixels)
         height, width = classes.shape
         if (width, height) != size:
             expected = f"{size[0]} x {size[1]} pixels, as its image has"

@@ -10,7 +10,7 @@ import numpy as np
 from ectool import urls
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import DataSource, Parent
-from ectool.config import DataOptions, ViewOptions
+from ectool.config import MAX_PIXELS, DataOptions, ViewOptions
 from ectool.datasets.base import DataRequest, Dataset, Report, raise_fault
 from ectool.datasets.labels import NO_TARGET, check_label_range
 from ectool.datasets.registry import open_dataset
@@ -46,7 +46,7 @@ def data_request(
         split=split,
         root=data_root(),
         variant=variant,
-        view=View(options.size, options.view),
+        view=View(options.size, options.view, options.max_pixels),
         rho=options.rho,
         seed=options.data_seed,
         fold=options.fold,
@@ -122,10 +122,13 @@ def reopen_data(source: DataSource, where: Path) -> Dataset:
 
 def data_source(options: DataOptions, split: str, dataset: Dataset) -> DataSource:
     """Describe an open data set for the manifest."""
+    names = set(DataOptions.model_fields) - {"data"}
+    if options.max_pixels == MAX_PIXELS:
+        names -= {"max_pixels"}  # manifests of earlier versions do not have it
     return DataSource(
         data=options.data,
         split=split,
-        options=options.model_dump(mode="json", include=set(DataOptions.model_fields) - {"data"}),
+        options=options.model_dump(mode="json", include=names),
         fingerprint=dataset.fingerprint,
     )
 

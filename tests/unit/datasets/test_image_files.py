@@ -26,7 +26,7 @@ class Quarter:
     kinds: tuple[str, ...]
     files: tuple[str, ...] = ()
 
-    def read(self, index, target):
+    def read(self, index, target, max_pixels=0):
         width, height = SIZES[index]
         corners = [(0, 0, width // 2, height // 2), (width // 2, height // 2, width, height)]
         chosen = corners if target is None else [corners[target]]
@@ -135,7 +135,7 @@ def test_an_object_outside_the_view_has_no_box_and_an_empty_mask(files):
     wide = np.array([3])  # 60 x 16: the crop shows columns 23 to 37
 
     class Edge(Quarter):
-        def read(self, index, target):
+        def read(self, index, target, max_pixels=0):
             mask = np.zeros((16, 60), np.uint8)
             mask[:, :9] = 1
             boxes = np.array([[0, 0, 9, 16]], np.float64) if "boxes" in self.kinds else None

@@ -1,0 +1,1 @@
+"""Bounds of memory and time for images, whatever their files declare."""
