@@ -11,8 +11,8 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from ectool.errors import InputError
 
@@ -46,7 +46,13 @@ TOML = FileKind("a TOML file", 4 * MIB)
 JSON = FileKind("a JSON file", 32 * MIB)
 """A document of empty lists takes twenty times its size in memory."""
 XML = FileKind("an XML file", 4 * MIB)
-TEXT = FileKind("a text file", 64 * MIB)
+TEXT = FileKind("a text file", 16 * MIB)
+"""Its words take up to thirty times their size."""
+CSV = FileKind("a CSV file", 512 * MIB)
+"""Rows are read one by one."""
+ARRAY = FileKind("an array of numbers", 64 * MIB)
+DATA = FileKind("a file of a published data set", 512 * MIB)
+CODE = FileKind("a module", 16 * MIB)
 IMAGE = FileKind("an image", 1024 * MIB)
 """Pixels are read as they are decoded."""
 
@@ -70,7 +76,7 @@ def check_regular(path: Path, kind: FileKind = ANY) -> os.stat_result:
     return found
 
 
-def open_regular(path: Path, kind: FileKind = ANY) -> BinaryIO:
+def open_regular(path: Path, kind: FileKind = ANY) -> BufferedReader:
     """Open a regular file for reading; anything else is refused without opening it.
 
     Args:

@@ -194,7 +194,7 @@ def _checked(
 def _opened(source: ImageSource) -> Iterator[tuple[HeaderFile, int]]:
     """Yield a file, and its size in bytes."""
     if isinstance(source, EncodedImage):
-        yield HeaderFile(io.BytesIO(source.content)), len(source.content)  # type: ignore[arg-type]
+        yield HeaderFile(io.BytesIO(source.content)), len(source.content)
         return
     with _readable(source):
         file = HeaderFile(open_regular(source, IMAGE).detach())

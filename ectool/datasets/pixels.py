@@ -78,7 +78,7 @@ def as_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
         raise ValueError("16-bit pixels instead of 8-bit ones")
     levels = np.empty((image.height, image.width), np.uint8)
     for top, part in _strips(image):
-        levels[top : top + part.height] = _without_alpha(part).convert("L")
+        levels[top : top + part.height] = np.asarray(_without_alpha(part).convert("L"))
     return levels
 
 

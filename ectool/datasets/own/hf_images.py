@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,17 +57,6 @@ class OpenTable:
             path = cell["path"].as_py() if cell.is_valid and not is_encoded else None
             found.append(None if is_encoded else path or "")
         return found
-
-
-def is_inside(folder: Path, path: str) -> bool:
-    """Return whether a path names a file in a folder, and is relative to it."""
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts:
-        return False
-    try:
-        return (folder / pure).is_file()
-    except (OSError, ValueError):  # no file can have such a name
-        return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import numpy as np
 from ectool.datasets.base import Report
 from ectool.datasets.labels import NO_TARGET
 from ectool.datasets.own.hf_columns import Column, read_boxes
-from ectool.datasets.own.hf_images import OpenTable, is_inside
-from ectool.datasets.own.hf_tables import Rows
+from ectool.datasets.own.hf_images import OpenTable
+from ectool.datasets.own.hf_tables import Rows, is_inside
 from ectool.errors import InputError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ectool.config.splits import SPLIT_NAMES
@@ -22,7 +22,6 @@ CACHE = ".huggingface"
 """Folder below ``ECTOOL_DATA`` for the rows of Parquet files, in a form that is read by index."""
 _BATCH = 100
 """Rows that are copied at once."""
-_AGAIN = "save the data set again with save_to_disk"
 _AGAIN = "save the data set again with save_to_disk"
 _MAX_MESSAGE = 200
 
@@ -199,7 +198,7 @@ def _saved(folder: Path, place: str, key: str | None) -> Table:
             fix="leave the split out, or save it with rows",
         )
     for name in names:
-        if not (folder / name).is_file():
+        if not is_inside(folder, name):
             raise InputError(
                 str(folder / name),
                 expected=f"a file of rows, which {state} lists",
@@ -210,6 +209,17 @@ def _saved(folder: Path, place: str, key: str | None) -> Table:
         recorded = str(_field(state, "_split"))
         key = recorded if recorded.lower() in SPLIT_NAMES else ""
     return Table(folder, key, names)
+
+
+def is_inside(folder: Path, path: str) -> bool:
+    """Return whether a path names a regular file in a folder, and is relative to it."""
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts:
+        return False
+    try:
+        return (folder / pure).is_file()
+    except (OSError, ValueError):  # no file can have such a name
+        return False
 
 
 def _field(file: Path, name: str) -> Any:  # noqa: ANN401 (JSON)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from math import isfinite
 from pathlib import Path, PurePosixPath
 
 from ectool.datasets.base import Report, raise_fault
 from ectool.errors import InputError
+from ectool.input_files import CSV, open_regular
 
 BOX = ("x0", "y0", "x1", "y1")
+MAX_ROW = 2**17
+"""Letters of a row."""
+MAX_ROWS = 2_000_000
+"""Rows of a table, all of which are in memory."""
+MAX_COLUMNS = 1000
 BoxCells = tuple[float, float, float, float]
 
 
@@ -92,11 +99,15 @@ def read_rows(path: Path, needed: Sequence[str], report: Report = raise_fault) -
         InputError: The file is missing, is not a text in UTF-8, or lacks columns or cells.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
+        with TextIOWrapper(open_regular(path, CSV), "utf-8-sig", newline="") as file:
+            lines = _Lines(path, file)
+            reader = csv.reader(lines, skipinitialspace=True, strict=True)
             header = [name.strip().lower() for name in next(reader, [])]
             _check_header(path, header, needed)
-            for cells in reader:
+            for number, cells in enumerate(reader):
+                if number >= MAX_ROWS:
+                    raise _too_many(path, number + 1)
+                lines.begin()
                 row = _row(path, reader.line_num, header, cells) if any(cells) else None
                 if isinstance(row, Row):
                     yield row
@@ -111,7 +122,67 @@ def read_rows(path: Path, needed: Sequence[str], report: Report = raise_fault) -
         ) from error
 
 
+class _Lines:
+    """The lines of a file, of which only bounded ones are in memory.
+
+    Args:
+        path: The file, for errors.
+        file: Its text.
+    """
+
+    def __init__(self, path: Path, file: TextIOWrapper) -> None:
+        self._path = path
+        self._file = file
+        self._number = 0
+        self._length = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        """Return the next line.
+
+        Raises:
+            InputError: The lines of a row are too long together, or contain NUL.
+        """
+        line = self._file.readline(MAX_ROW + 1)
+        self._number += 1
+        self._length += len(line)
+        if self._length > MAX_ROW:
+            expected, got = f"rows of at most {MAX_ROW:,} letters", "a longer one"
+        elif "\0" in line:
+            expected, got = "text", "a NUL byte"
+        elif line:
+            return line
+        else:
+            raise StopIteration
+        fix = "save it as comma-separated values in UTF-8"
+        raise line_fault(self._path, self._number, expected=expected, got=got, fix=fix)
+
+    def begin(self) -> None:
+        """Begin a new row."""
+        self._length = 0
+
+
+def _too_many(path: Path, number: int) -> InputError:
+    return line_fault(
+        path,
+        number,
+        expected=f"at most {MAX_ROWS:,} rows",
+        got="more",
+        fix="divide it, or save the data as Parquet (hf:PATH)",
+    )
+
+
 def _check_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> None:
+    if len(header) > MAX_COLUMNS:
+        raise line_fault(
+            path,
+            1,
+            expected=f"at most {MAX_COLUMNS:,} columns",
+            got=f"{len(header):,}",
+            fix="correct the header",
+        )
     missing = [names for names in needed if sum(n in header for n in names.split("|")) != 1]
     if len(set(header) & set(BOX)) not in (0, len(BOX)):
         missing.append(", ".join(BOX))

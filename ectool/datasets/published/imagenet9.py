@@ -18,6 +18,8 @@ from ectool.datasets.image_files import ImageAnnotations, ImageFiles
 from ectool.datasets.images import read_size
 from ectool.datasets.published.imagenet9_classes import CLASSES, FOLDERS, class_mapping
 from ectool.datasets.published.unpacked import Unpacked
+from ectool.errors import InputError
+from ectool.input_files import ARRAY, check_regular
 
 __all__ = ["IMAGENET9", "class_mapping", "open_imagenet9"]
 
@@ -166,10 +168,17 @@ def _masks(
 
 
 def _read_array(source: Unpacked, name: str) -> np.ndarray:
-    """Read an array from a ``.npy`` file; never an archive or a pickle."""
+    """Read an array from a ``.npy`` file; never an archive or a pickle.
+
+    It is memory-mapped, because reading takes the memory that the header declares first.
+    """
     try:
-        with (source.folder / name).open("rb") as file:
-            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        check_regular(source.folder / name, ARRAY)
+        array: np.ndarray = np.lib.format.open_memmap(source.folder / name, mode="r")
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"values of type {array.dtype}")
+    except InputError:
+        raise
     except Exception as error:  # a damaged header can raise any exception
         got = f"{type(error).__name__} ({error})"
         raise source.damaged(name, "an array of numbers", got) from error

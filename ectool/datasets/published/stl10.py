@@ -15,12 +15,14 @@ from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.published.unpacked import Unpacked, find_unpacked
 from ectool.datasets.splits import held_out_tenth
 from ectool.errors import InputError
+from ectool.input_files import TEXT, open_regular, read_bytes
 
 ARCHIVE = Archive("stl10_binary.tar.gz", "MD5 91f7769df0f17e558f3565bffb0c7dfb")
 FOLDER = "stl10_binary"
 SIDE = 96
 N_CLASSES = 10
 N_FOLDS = 10
+N_UNLABELED = 100_000
 SOURCES = {
     "train": "train",
     "validation": "train",
@@ -55,7 +57,7 @@ class ImageRows:
     def __call__(self, indices: Indices) -> UInt8[np.ndarray, "b 3 h w"]:
         """Return RGB images, 0 to 255."""
         columns = np.empty((len(indices), 3, SIDE, SIDE), np.uint8)
-        with (self.unpacked.folder / self.name).open("rb", buffering=0) as file:
+        with open_regular(self.unpacked.folder / self.name) as file:
             for image, position in zip(columns, self.positions[indices], strict=True):
                 if os.preadv(file.fileno(), [image.data], int(position) * _BYTES) != _BYTES:
                     got = "the end of the file"
@@ -131,9 +133,11 @@ def _read_labels(unpacked: Unpacked, source: str) -> Int64[np.ndarray, "n"]:
     """Return classes from 0; -1 for every image without a label."""
     if source == "unlabeled":
         count = unpacked.file("unlabeled_X.bin").stat().st_size // _BYTES
+        if count > N_UNLABELED:
+            raise unpacked.damaged("unlabeled_X.bin", f"{N_UNLABELED:,} images", f"{count:,}")
         return np.full(count, -1, np.int64)
     name = f"{source}_y.bin"
-    labels = np.fromfile(unpacked.file(name), np.uint8).astype(np.int64) - 1
+    labels = np.frombuffer(read_bytes(unpacked.file(name), TEXT), np.uint8).astype(np.int64) - 1
     if not len(labels):
         raise unpacked.damaged(name, "one byte per image", "an empty file")
     is_outside = (labels < 0) | (labels >= N_CLASSES)

@@ -16,6 +16,7 @@ from ectool.datasets.catalogue import DataSetEntry, unknown_split
 from ectool.datasets.fingerprint import digest_of
 from ectool.datasets.image_arrays import ImageArrays
 from ectool.datasets.image_files import ImageFiles
+from ectool.datasets.published.torchvision_files import check_files
 from ectool.datasets.published.torchvision_kinds import KINDS, OFFERED, Kind
 from ectool.datasets.splits import ALL, drawn_split, held_out_tenth
 from ectool.errors import AbsentError, InputError, nearest
@@ -78,6 +79,7 @@ class RequestedSet:
         Raises:
             InputError: Its files are missing or damaged.
         """
+        check_files(self.folder if self.kind.folder else self.root)
         from torchvision import datasets
 
         arguments = dict(self.kind.parts[part])

@@ -9,6 +9,7 @@ from pathlib import Path
 from ectool.datasets.base import DataRequest, Report, raise_fault
 from ectool.datasets.catalogue import Archive, missing_file
 from ectool.errors import InputError
+from ectool.input_files import TEXT, check_regular, read_text
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Unpacked:
             InputError: The file is missing, or is not UTF-8.
         """
         try:
-            return self.file(name).read_text("utf-8")
+            return read_text(self.file(name), TEXT)
         except (UnicodeDecodeError, OSError) as error:
             raise self.damaged(name, "text", str(error)) from None
 
@@ -74,12 +75,13 @@ class Unpacked:
         """Return the path of a file.
 
         Raises:
-            InputError: The file is missing.
+            InputError: The file is missing or irregular.
         """
         path = self.folder / name
-        if path.is_file():
-            return path
-        raise self.missing(name)
+        if path.is_dir() or not path.exists():
+            raise self.missing(name)
+        check_regular(path)
+        return path
 
     def missing(self, name: str) -> InputError:
         """Return the error for a missing file."""

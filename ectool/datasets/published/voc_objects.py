@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from ectool.datasets.published.unpacked import Unpacked
+from ectool.input_files import XML, read_text
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -44,7 +45,7 @@ def read_objects(unpacked: Unpacked, sample_id: str) -> list[VocObject]:
     """
     name = annotation_of(sample_id)
     try:
-        text = (unpacked.folder / name).read_text("utf-8")
+        text = read_text(unpacked.folder / name, XML)
         if "<!DOCTYPE" in text:
             raise ValueError("a document type")
         return [_parse_object(node) for node in ElementTree.fromstring(text).findall("object")]
