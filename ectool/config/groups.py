@@ -7,28 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, model_validator
 
+from ectool.config.data_sets import DATA_SETS as DATA_SETS
+from ectool.config.data_sets import MAX_PIXELS as MAX_PIXELS
 from ectool.config.trust import TrustOptions
 from ectool.errors import UsageError
 from ectool.options import Channels, Number, Options, TextList, misfit_of_channels, option
 
-DATA_SETS = (
-    "csv",
-    "cub200",
-    "digits",
-    "hf",
-    "imagefolder",
-    "imagenet9",
-    "letters",
-    "stl10",
-    "torchvision",
-    "voc2007",
-    "voc2012",
-    "zarr",
-)
-"""Names of the data sets, for hints and completion; a test compares them with the registry."""
 DATA_URI = "NAME[:PATH]"
-MAX_PIXELS = 178_956_970
-"""Pixels above which Pillow, too, refuses an image by default."""
 RGB = "R,G,B"
 RADIUS = "N/255"
 """Forms of values in the help."""
