@@ -213,6 +213,12 @@ class VerifyConfig(Options):
     """Options of `verify`."""
 
     paths: Paths = argument("Artifacts of any kind, or folders with artifacts.", role="input")
+    repair: bool = option(
+        False,
+        "Repair from copies and from what is intact; what is replaced is moved aside. For the "
+        "rest, the command is named that computes it again.",
+        keyed=False,
+    )
 
 
 class ConvertConfig(ForceOptions):

@@ -12,6 +12,7 @@ from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.config import VerifyConfig
 from ectool.errors import InputError, IntegrityError
+from ectool.stages.tools.verify.repair import Repairs
 from ectool.stages.tools.verify.verdict import FILE, STATES, State, Verdict
 from ectool.stages.tools.verify.walk import walk
 from ectool.types import SILENT, Reporter, Summary
@@ -22,27 +23,57 @@ BAD: tuple[State, ...] = ("damaged", "incomplete")
 def run(config: VerifyConfig, reporter: Reporter = SILENT) -> Summary:
     """Compare everything at some paths with its digests.
 
+    With `repair`, what is damaged is repaired where that is possible, and compared again.
+
     Returns:
-        A table of the kinds and states; as JSON `summary` and `artifacts`.
+        A table of the kinds and states; as JSON `summary`, `artifacts` and `repairs`.
 
     Raises:
         InputError: A path is missing, or holds nothing of ectool.
         IntegrityError: Something is damaged or incomplete; the error holds the same summary.
     """
-    verdicts = list[Verdict]()
-    for path in config.paths:
-        verdicts += _of_path(path, reporter)
-    verdicts = list(_with_missing_manifests(verdicts))
+    verdicts, repairs = _verdicts(config, reporter, {}), dict[str, str]()
+    while config.repair and (new := _bad(verdicts, repairs)):
+        repairs |= _repair(new, Repairs.of(verdicts), reporter)
+        verdicts = _verdicts(config, reporter, repairs)
     for verdict in verdicts:
         if verdict.state in BAD:
             for problem in verdict.problems:
                 reporter.warn(f"{verdict.path}: {verdict.state}: {problem}")
-    summary = Summary((_table(verdicts),), _document(verdicts), text="")
+    summary = Summary((_table(verdicts),), _document(verdicts, repairs), text="")
     if any(verdict.state in BAD for verdict in verdicts):
         error = _error(verdicts)
         error.result = summary
         raise error
     return summary
+
+
+def _verdicts(
+    config: VerifyConfig, reporter: Reporter, repairs: Mapping[str, str]
+) -> list[Verdict]:
+    """Return the verdicts on everything at all paths, some of which a repair may have emptied."""
+    found = list[Verdict]()
+    for path in config.paths:
+        if str(path) in repairs and not path.exists():
+            problem = Problem(path.name, "has to be computed again")
+            found.append(Verdict(path, "arrays", "incomplete", (problem,)))
+        else:
+            found += _of_path(path, reporter)
+    return list(_with_missing_manifests(found))
+
+
+def _bad(verdicts: Sequence[Verdict], repairs: Mapping[str, str]) -> list[Verdict]:
+    """Return what is damaged or incomplete and was not there before the last repair."""
+    return [one for one in verdicts if one.state in BAD and str(one.path) not in repairs]
+
+
+def _repair(bad: Sequence[Verdict], repairs: Repairs, reporter: Reporter) -> dict[str, str]:
+    """Repair what is damaged; parts before the wholes that they belong to."""
+    done = dict[str, str]()
+    for verdict in sorted(bad, key=lambda one: -len(one.path.parts)):
+        done[str(verdict.path)] = text = repairs.repair(verdict)
+        reporter.note(f"{verdict.path}: {text}")
+    return done
 
 
 def _of_path(path: Path, reporter: Reporter) -> list[Verdict]:
@@ -85,11 +116,12 @@ def _table(verdicts: Sequence[Verdict]) -> Mapping[str, Mapping[str, object]]:
     return {kind: {state: counts[kind, state] or None for state in STATES} for kind in kinds}
 
 
-def _document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _document(verdicts: Sequence[Verdict], repairs: Mapping[str, str]) -> dict[str, Any]:
     counts = Counter(verdict.state for verdict in verdicts)
     return {
         "summary": {state: counts[state] for state in STATES},
         "artifacts": [verdict.entry() for verdict in verdicts],
+        "repairs": dict(repairs),
     }
 
 
@@ -100,5 +132,5 @@ def _error(verdicts: Sequence[Verdict]) -> IntegrityError:
         str(bad[0].path),
         expected=f"{len(verdicts)} files and artifacts as they were written",
         got=", ".join(f"{counts[state]} {state}" for state in BAD if counts[state]),
-        fix="run the commands that made them again, with --resume",
+        fix="repair with `ectool verify --repair`, which names the commands for the rest",
     )
