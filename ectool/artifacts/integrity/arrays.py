@@ -22,8 +22,6 @@ def array_problems(path: Path) -> list[Problem] | None:
 
     Cost: every byte is read and hashed once; arrays of earlier versions twice.
     """
-    if found := file_problems(path):
-        return found
     try:
         with Artifact(path, repair=True) as artifact:
             if artifact.manifest is None:
@@ -34,7 +32,7 @@ def array_problems(path: Path) -> list[Problem] | None:
         raise
     except Exception as error:  # libraries raise whatever they like for damaged bytes
         return [_of(error, path)]
-    return found
+    return found or _file_problems(path)
 
 
 def _of(error: Exception, path: Path) -> Problem:
@@ -45,8 +43,8 @@ def _of(error: Exception, path: Path) -> Problem:
     return Problem(path.name, f"cannot be read: {type(error).__name__}: {error}".splitlines()[0])
 
 
-def file_problems(path: Path) -> list[Problem]:
-    """Return whether any byte of an HDF5 file has changed; HDF5 can crash while it reads such."""
+def _file_problems(path: Path) -> list[Problem]:
+    """Return whether any byte of an HDF5 file has changed, also one that holds nothing."""
     is_file = path.suffix in HDF5_SUFFIXES and path.is_file()
     return [Problem(path.name, OTHER)] if is_file and ending(path) == "changed" else []
 

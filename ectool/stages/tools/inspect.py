@@ -11,7 +11,7 @@ import numpy as np
 from ectool import urls
 from ectool.artifacts import folder, versions
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.integrity.arrays import array_problems, file_problems
+from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
 from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
@@ -42,8 +42,6 @@ def run(config: InspectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:  
     """
     path = config.artifact
     if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
-        if config.verify:
-            _refuse(path, file_problems(path))
         with Artifact(path) as artifact:
             return {
                 **_summary(path, artifact.kind, artifact.id, artifact.manifest),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ectool import urls
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.integrity.arrays import array_problems, file_problems
+from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
 from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
 from ectool.artifacts.manifest import Manifest
@@ -22,8 +22,6 @@ from ectool.stages.tools.verify.verdict import FILE, Verdict, judged
 
 def on_arrays(path: Path) -> Verdict:
     """Return the verdict on a Zarr folder or an HDF5 file."""
-    if found := file_problems(path):
-        return judged(path, "arrays", found)
     problems = array_problems(path)
     manifest = _manifest(path)
     if manifest is not None:

@@ -16,7 +16,7 @@ from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_file
-from ectool.artifacts.integrity.arrays import array_problems, file_problems
+from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.jobs.reopening import reopen
@@ -81,8 +81,7 @@ class Repairs:
 
     def _arrays(self, path: Path) -> str:
         """Repair an array artifact: from a copy, from its own contents, or shard by shard."""
-        is_readable = not file_problems(path)
-        manifest = _manifest(path) if is_readable else None
+        manifest = _manifest(path)
         if (source := self._copy_of(path, manifest)) is not None:
             return f"restored from {source}; the old one is {_rewrite(source, path).name}"
         command = command_for(path, manifest)

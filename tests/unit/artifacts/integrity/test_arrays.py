@@ -48,7 +48,7 @@ def test_what_was_written_is_intact(made, name):
 
 @NAMES
 def test_a_flipped_bit_in_any_file_is_found(made, name):
-    count = 1 if made.is_dir() else 40
+    count = 1 if made.is_dir() else 10
     assert missed(made, count) == []
 
 
@@ -60,7 +60,7 @@ def test_a_flipped_bit_in_any_byte_is_found(made, name):
 
 def test_files_that_are_missing_or_too_many_are_found(write, make_arrays, tmp_path):
     path = write(tmp_path / "cams.zarr", make_arrays())
-    for file in files(path):
+    for file in files(path)[::4]:
         if file.name != "manifest.json":
             data = file.read_bytes()
             file.unlink()
