@@ -158,7 +158,7 @@ _copies: dict[Path, tuple[int, int]] = {}
 
 
 def fresh(path: Path) -> None:
-    """Read the artifact at a path without copies that earlier processes left."""
+    """Read what is at a path and below it without copies that earlier processes left."""
     _fresh.add(path)
 
 
@@ -196,7 +196,8 @@ def mirror(url: str, found: Index, path: Path) -> None:
     """Make the folder of a published artifact, with its small files."""
     folder = path
     is_small = sum(found.sizes().values()) <= KEPT
-    if found.kind != EVALUATION and is_small and path not in _fresh:
+    is_fresh = bool(_fresh & {path, *path.parents})
+    if found.kind != EVALUATION and is_small and not is_fresh:
         folder = session.kept(f"{found.id[:32]}-{found.generation[:24]}") / path.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(folder)

@@ -15,8 +15,11 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import up_to_date
+from ectool.config import VerifyConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError
 from ectool.remote import outputs, reading
+from ectool.remote.commands import prepare
+from ectool.stages.tools import verify
 
 from .conftest import OTHER, RECIPE, ROWS, SHARD, StoppedError, rows_of, write
 
@@ -38,6 +41,31 @@ def test_equals_a_local_artifact(suffix, path, begin, tmp_path):
     write(path(f"run/w{suffix}"))
     begin()
     assert contents(path(f"run/w{suffix}")) == contents(local)
+
+
+def verified(folder):
+    """Return the states of what is below an address, as `ectool verify` of a new process."""
+    config = VerifyConfig(paths=(folder,))
+    prepare(config, is_alone=True)
+    try:
+        return verify.run(config).document["summary"]
+    except IntegrityError as error:
+        return error.result.document["summary"]
+
+
+def test_everything_below_an_address_is_verified(path, begin, store):
+    for name in ("w.zarr", "w.h5"):
+        write(path(f"run/{name}"))
+    begin()
+    assert verified(path("run")) == {"intact": 2, "damaged": 0, "incomplete": 0, "unknown": 0}
+    for suffix in ("zarr", "h5"):
+        of_one = [name for name in store.store if f"/w.{suffix}" in name]
+        largest = max(of_one, key=lambda name: store.size(name))
+        data = bytearray(store.cat_file(largest))
+        data[len(data) // 2] ^= 1
+        store.pipe_file(largest, bytes(data))
+    begin()
+    assert verified(path("run")) == {"intact": 0, "damaged": 2, "incomplete": 0, "unknown": 0}
 
 
 def test_local_and_remote_manifests_are_the_same_bytes(path, begin, tmp_path):
