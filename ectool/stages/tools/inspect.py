@@ -23,6 +23,7 @@ from ectool.remote.reading import look
 from ectool.stages.common.code import code_digest
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.inputs import split_name
+from ectool.stages.tools.verify.walk import walk
 from ectool.types import SILENT, Reporter
 
 JSON_SUFFIX = ".json"
@@ -172,6 +173,17 @@ def _refuse(path: Path, problems: Sequence[Problem]) -> None:
         )
 
 
+def _problems_inside(path: Path) -> list[Problem]:
+    """Return what has changed in the artifacts that an evaluation contains."""
+    verdicts = (place.judge(place.path) for place in walk(path) if place.path != path)
+    return [
+        Problem(str(verdict.path.relative_to(path)), str(problem))
+        for verdict in verdicts
+        if verdict.state == "damaged"
+        for problem in verdict.problems
+    ]
+
+
 def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
     """Return minimum, mean and maximum of the finite values, and the number of others."""
     low, high, total, count, other = np.inf, -np.inf, 0.0, 0, 0
@@ -197,6 +209,7 @@ def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
     """Return the files of a folder artifact, and the contents of its JSON files."""
     if verify:
         _refuse(path, folder_problems(path, is_closed=manifest.kind != EVALUATION))
+        _refuse(path, _problems_inside(path))
     for name in manifest.files:
         if name.endswith(JSON_SUFFIX) or not (path / name).exists():
             folder.verify_file(path / name, manifest)

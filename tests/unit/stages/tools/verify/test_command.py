@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from ectool.config import VerifyConfig
+from ectool.config import InspectConfig, VerifyConfig
 from ectool.errors import InputError, IntegrityError
-from ectool.stages.tools import verify
+from ectool.stages.tools import inspect, verify
 from tests.unit.artifacts.integrity.flips import flipped
 
 KINDS = {"experiment", "report", "evaluation", "model", "samples", "heatmaps", "weights"}
@@ -85,6 +85,16 @@ def test_problems_are_named(made):
     }
     with pytest.raises(IntegrityError, match=r"9 files and artifacts .* got 3 damaged"):
         verify.run(VerifyConfig(paths=(made,)))
+
+
+def test_inspect_reads_what_an_evaluation_contains(made):
+    path = made / "seed-0/ec/eval"
+    whole = InspectConfig(artifact=path, verify=True)
+    assert inspect.run(whole)["verified"]
+    with flipped(path / "predictions.zarr/label/c/0", 5):
+        with pytest.raises(IntegrityError, match=r"got predictions\.zarr: shard 0 of `label`"):
+            inspect.run(whole)
+        assert not inspect.run(InspectConfig(artifact=path))["verified"]
 
 
 def test_what_is_unfinished_is_incomplete(made):
