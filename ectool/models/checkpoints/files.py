@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from ectool.errors import InputError, listed
+from ectool.errors import EctoolError, InputError, listed
 from ectool.parsing import read_object
 
 FORMAT = "a state dict as safetensors or torch file"
@@ -86,10 +86,15 @@ def check_kind(path: Path) -> None:
             raise unreadable(path, got, fix)
     if head.lstrip().lower().startswith(_MARKUP):
         raise unreadable(path, "a web page", "download the file itself, not its web page")
-    if head.startswith(b"PK"):
-        _check_zip(path)
-    elif tarfile.is_tarfile(path):
-        _check_tar(path)
+    try:
+        if head.startswith(b"PK"):
+            _check_zip(path)
+        elif tarfile.is_tarfile(path):
+            _check_tar(path)
+    except (EctoolError, MemoryError):
+        raise
+    except Exception as error:  # damaged archives raise anything
+        raise unreadable(path, f"a damaged archive: {error}", "copy or save it again") from error
 
 
 def is_safetensors(path: Path) -> bool:

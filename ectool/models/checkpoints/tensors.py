@@ -142,7 +142,9 @@ def _read_torch(path: Path) -> object:
             return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise unreadable(path, f"other pickled objects than tensors, {_foreign(path)}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files raise anything
         if "TorchScript" in str(error):
             fix = f"give it as --model torchscript:{path}"
             raise unreadable(path, "a TorchScript program", fix) from error
@@ -156,7 +158,7 @@ def _foreign(path: Path) -> str:
             names = torch.serialization.get_unsafe_globals_in_checkpoint(
                 cast(Any, plain_protocol(path))
             )
-    except (ValueError, pickle.UnpicklingError):  # an older file, or not torch's
+    except Exception:  # an older file, a damaged one, or not torch's
         names = []
     return listed(sorted(names)) if names else "or not a torch file"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def _fixed(value: object, first: int) -> list[int]:
 
 
 def _load(path: str) -> torch.export.ExportedProgram:
-    with readable(path, "exported", "torch.export.save"), _tensors_only():
+    with readable(path, "exported", "torch.export.save"), _tensors_only(), _without_log():
         # Checked first, because torch logs a traceback for files of other kinds.
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -76,6 +77,17 @@ def _load(path: str) -> torch.export.ExportedProgram:
         if any(_COMPILED_CODE in name for name in names):
             raise ValueError("machine code inside")
         return torch.export.load(path)
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Let torch not print the traceback of an error that it raises as well."""
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import gzip
 import io
@@ -228,3 +229,19 @@ class TestFolders:
         refused(tmp_path, "got a folder; give the file in it: best.pth")
         (tmp_path / ".metadata").write_bytes(b"x")
         refused(tmp_path, "got a distributed checkpoint; convert it")
+
+
+def test_any_damage_of_an_archive_is_one_error(tmp_path):
+    """Zip, pickle and torch raise many kinds of errors for damaged bytes."""
+    path = tmp_path / "w.pt"
+    torch.save(STATE, path, pickle_protocol=5)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 13):
+        path.write_bytes(whole[:place] + b"\xff\x00\x7f" + whole[place:])
+        with contextlib.suppress(InputError):
+            read_tensors(path)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(InputError):
+            read_tensors(path)
+    path.write_bytes(whole)
+    assert_read(path)

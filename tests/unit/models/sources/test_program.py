@@ -223,6 +223,16 @@ class TestRefusals:
         assert "\n" not in str(caught.value)
         assert capfd.readouterr() == ("", "")
 
+    def test_damage_inside(self, network, tmp_path, suffix, capfd):
+        path = tmp_path / f"net{suffix}"
+        name = save(network, path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:1000] + b"more" + whole[1000:])
+        capfd.readouterr()
+        with pytest.raises(InputError, match="expected a file from torch"):
+            loaded(name)
+        assert capfd.readouterr() == ("", "")
+
     def test_checkpoints(self, network, tmp_path, suffix, capfd):
         path = tmp_path / f"net{suffix}"
         torch.save(network.state_dict(), path)
