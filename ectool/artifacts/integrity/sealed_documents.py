@@ -16,11 +16,14 @@ from typing import Any
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
 from ectool.errors import InputError, IntegrityError
+from ectool.input_files import JSON, read_bytes
 from ectool.parsing import Kind, MalformedError, parse_json, read_object
 
 DIGEST, FILES = "digest", "files"
 FIX = "restore it, or run the command that made it again"
 _END = b"\n}\n"
+_NEARLY_SEALED = re.compile(rb',\n ".{6}": ".{64}"\n}\n\Z', re.DOTALL)
+"""The same with another name of the entry, as a flipped bit makes it."""
 _SEALED = re.compile(rb',\n "digest": "([0-9a-f]{64})"\n}\n\Z')
 
 
@@ -90,25 +93,32 @@ def document_problems(path: Path) -> list[Problem] | None:
 
     Its entry `files` has the SHA-256 of files beside it or below, by name.
     """
-    data = path.read_bytes()
-    if not is_sealed(data) and not _has_digest(data):
-        return None
     try:
-        unsealed(data, path)
-    except IntegrityError:
+        data = read_bytes(path, JSON)
+        has_digest = DIGEST in parse_json(data, allow_nan=True)
+        body = unsealed(data, path)
+    except (MalformedError, TypeError, InputError, IntegrityError):
         return [Problem(path.name, OTHER)]
-    listed = _listed(data)
-    places = {name: path.parent / name for name in listed}
+    if not has_digest:
+        return [Problem(path.name, OTHER)] if _NEARLY_SEALED.search(body) else None
     return [
-        Problem(name, OTHER if place.is_file() else MISSING)
-        for name, place in sorted(places.items())
-        if place.is_symlink() or not place.is_file() or digest_file(place) != listed[name]
+        Problem(name, OTHER if (path.parent / name).is_file() else MISSING)
+        for name, digest in sorted(_listed(data).items())
+        if not _is_listed(path.parent / name, name, digest)
     ]
+
+
+def _is_listed(place: Path, name: str, digest: str) -> bool:
+    """Return whether a file below a document has a digest."""
+    is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+    return is_inside and place.is_file() and not place.is_symlink() and digest_file(place) == digest
 
 
 def files_of(path: Path) -> set[Path]:
     """Return the files that a document lists; none if it cannot be read."""
-    return {path.parent / name for name in _listed(path.read_bytes())}
+    with suppress(InputError, OSError):
+        return {path.parent / name for name in _listed(read_bytes(path, JSON))}
+    return set()
 
 
 def _listed(data: bytes) -> dict[str, str]:
