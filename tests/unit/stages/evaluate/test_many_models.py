@@ -14,6 +14,7 @@ import sys
 import pytest
 import ranked
 
+from ectool.artifacts.integrity.sealed_documents import document_problems, files_of
 from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig
 from ectool.datasets import image_files as image_files
@@ -153,6 +154,12 @@ def test_results_hold_every_models_own(audited, zoo):
         }
     ids = [read_results(audited / one["evaluation"])["model"] for one in found["models"]]
     assert len({json.dumps(one) for one in ids}) == len(SEEDS)
+
+
+def test_results_and_leaderboard_carry_digests(audited):
+    results = audited / "results.json"
+    assert files_of(results) == {audited / "leaderboard.csv"}
+    assert document_problems(results) == []
 
 
 def test_the_leaderboard_holds_the_same_numbers(audited):

@@ -8,11 +8,12 @@ import pytest
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.folder import open_folder
-from ectool.config import PerturbConfig, RunConfig, ScoreConfig, TrainConfig
+from ectool.config import PerturbConfig, RunConfig, ScoreConfig, TrainConfig, VerifyConfig
 from ectool.errors import InputError, OutputExistsError, UsageError
 from ectool.stages import run as experiment
 from ectool.stages.common.layout import EXPERIMENT_FILE, ExperimentRecord
 from ectool.stages.run import plan
+from ectool.stages.tools import verify
 
 FILE = """
 [defaults]
@@ -135,6 +136,11 @@ class TestRun:
         assert found | set(evaluations) == set(expected)
         assert all((done / path / "results.json").exists() for path in evaluations)
         assert not list(done.rglob("*.partial-*"))
+
+    def test_all_of_it_is_verified(self, done):
+        found = verify.run(VerifyConfig(paths=(done,))).document["artifacts"]
+        assert {one["state"] for one in found} == {"intact"}
+        assert {"experiment", "evaluation", "model", "weights"} <= {one["kind"] for one in found}
 
     def test_record(self, done):
         record = ExperimentRecord.model_validate_json((done / EXPERIMENT_FILE).read_bytes())

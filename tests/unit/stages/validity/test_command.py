@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from ectool.config import ValidityConfig
+from ectool.config import ValidityConfig, VerifyConfig
 from ectool.errors import InputError, IntegrityError, UsageError
+from ectool.stages.tools import verify
 from ectool.stages.validity.command import run
 from ectool.stages.validity.draws import COMPARED
 from ectool.stages.validity.plan import open_study
 from ectool.stages.validity.tables import read_table
+from tests.unit.artifacts.integrity.flips import flipped
 
 
 def test_the_page_and_its_numbers_are_written(study):
@@ -27,6 +29,24 @@ def test_the_page_and_its_numbers_are_written(study):
     page = (study.folder / "validity.html").read_text()
     assert page.count("<table>") == page.count("</table>") >= 6
     assert page.count("<svg") == 2
+
+
+def test_page_text_and_tables_are_verified(study):
+    (verdict,) = [one for one in verified(study.folder) if one["kind"] != "model"]
+    assert (verdict["kind"], verdict["state"]) == ("validity", "intact")
+    table = next((study.folder / "tables").rglob("*.npz"))
+    with flipped(table, 100):
+        (damaged,) = [one for one in verified(study.folder) if one["state"] == "damaged"]
+        name = table.relative_to(study.folder).as_posix()
+        assert damaged["problems"] == [f"{name}: not as it was written"]
+
+
+def verified(folder):
+    """Return the verdicts of `ectool verify`."""
+    try:
+        return verify.run(VerifyConfig(paths=(folder,))).document["artifacts"]
+    except IntegrityError as error:
+        return error.result.document["artifacts"]
 
 
 def test_a_finished_study_computes_nothing(study, config):
