@@ -11,7 +11,7 @@ from typing import Any
 from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.config import VerifyConfig
-from ectool.errors import InputError, IntegrityError
+from ectool.errors import EctoolError, InputError, IntegrityError, listed
 from ectool.stages.tools.verify.repair import Repairs
 from ectool.stages.tools.verify.verdict import FILE, STATES, State, Verdict
 from ectool.stages.tools.verify.walk import walk
@@ -38,8 +38,8 @@ def run(config: VerifyConfig, reporter: Reporter = SILENT) -> Summary:
         verdicts = _verdicts(config, reporter, repairs)
     for verdict in verdicts:
         if verdict.state in BAD:
-            for problem in verdict.problems:
-                reporter.warn(f"{verdict.path}: {verdict.state}: {problem}")
+            problems = listed([str(problem) for problem in verdict.problems])
+            reporter.warn(f"{verdict.path}: {verdict.state}: {problems}")
     summary = Summary((_table(verdicts),), _document(verdicts, repairs), text="")
     if any(verdict.state in BAD for verdict in verdicts):
         error = _error(verdicts)
@@ -71,7 +71,11 @@ def _repair(bad: Sequence[Verdict], repairs: Repairs, reporter: Reporter) -> dic
     """Repair what is damaged; parts before the wholes that they belong to."""
     done = dict[str, str]()
     for verdict in sorted(bad, key=lambda one: -len(one.path.parts)):
-        done[str(verdict.path)] = text = repairs.repair(verdict)
+        try:
+            text = repairs.repair(verdict)
+        except EctoolError as error:  # another process writes it, for example
+            text = f"not repaired: {error}"
+        done[str(verdict.path)] = text
         reporter.note(f"{verdict.path}: {text}")
     return done
 

@@ -19,6 +19,7 @@ from ectool.stages.tools.verify.artifacts import kind_of, on_arrays, on_folder
 from ectool.stages.tools.verify.listed_files import is_document, on_document
 from ectool.stages.tools.verify.verdict import FILE, State, Verdict
 
+MAX_DEPTH = 64
 ASIDE = ".old-"
 """In the name of what a command has moved aside."""
 
@@ -30,11 +31,12 @@ class Place(NamedTuple):
     judge: Callable[[Path], Verdict]
 
 
-def walk(path: Path) -> Iterator[Place]:
+def walk(path: Path, depth: int = 0) -> Iterator[Place]:
     """Yield everything at a path and below it, in the order of names.
 
     Args:
         path: A file or folder that exists.
+        depth: Number of folders above it that were walked.
     """
     if UNFINISHED in path.name:
         why = "a command was interrupted, or is at work; run it again"
@@ -43,8 +45,8 @@ def walk(path: Path) -> Iterator[Place]:
         yield Place(path, partial(_known, kind="moved aside", state="unknown", why="not read"))
     elif path.suffix == ZARR_SUFFIX or path.suffix in HDF5_SUFFIXES:
         yield Place(path, on_arrays)
-    elif path.is_dir():
-        yield from _folder(path)
+    elif path.is_dir() and depth < MAX_DEPTH:
+        yield from _folder(path, depth)
     elif is_document(path):
         yield Place(path, on_document)
     else:
@@ -54,6 +56,7 @@ def walk(path: Path) -> Iterator[Place]:
 def on_other(path: Path) -> Verdict:
     """Return the verdict on a file that is not of ectool."""
     why = "a link, not followed" if path.is_symlink() else "not of ectool"
+    why = f"more than {MAX_DEPTH} folders deep" if path.is_dir() and not path.is_symlink() else why
     return _known(path, kind=FILE, state="unknown", why=why)
 
 
@@ -66,7 +69,7 @@ def _without_manifest(path: Path) -> Verdict:
     return Verdict(path, "model", "damaged", (Problem(FILE_NAME, MISSING),))
 
 
-def _folder(path: Path) -> Iterator[Place]:
+def _folder(path: Path, depth: int) -> Iterator[Place]:
     """Yield a folder, if it is of ectool, and what lies in it."""
     if (path / FILE_NAME).is_file():
         yield Place(path, on_folder)
@@ -78,10 +81,10 @@ def _folder(path: Path) -> Iterator[Place]:
     elif (path / PREDICTIONS).exists():
         why = "no manifest, because a command was interrupted; run it again"
         yield Place(path, partial(_known, kind=EVALUATION, state="incomplete", why=why))
-    yield from _below(path)
+    yield from _below(path, depth)
 
 
-def _below(path: Path) -> Iterator[Place]:
+def _below(path: Path, depth: int) -> Iterator[Place]:
     """Yield what lies in a folder, except what is part of something else there."""
     names = sorted(path.iterdir())
     skipped = {file for one in names if is_document(one) for file in files_of(one)}
@@ -91,4 +94,4 @@ def _below(path: Path) -> Iterator[Place]:
         if one.is_symlink() and urls.url_of(one) is None:
             yield Place(one, on_other)
         else:
-            yield from (found for found in walk(one) if found.path not in skipped)
+            yield from (found for found in walk(one, depth + 1) if found.path not in skipped)

@@ -115,6 +115,13 @@ def test_links_are_not_followed_and_files_of_others_are_unknown(made):
     }
 
 
+def test_folders_in_folders_have_an_end(made):
+    deep = made / "/".join("d" * 400)
+    deep.mkdir(parents=True)
+    (verdict,) = [one for one in verified(made)["artifacts"] if one["state"] == "unknown"]
+    assert verdict["problems"] == ["d: more than 64 folders deep"]
+
+
 def test_paths_that_hold_nothing(made, tmp_path):
     with pytest.raises(InputError, match="expected something that ectool has written, got no such"):
         verify.run(VerifyConfig(paths=(tmp_path / "none",)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs import writers
 from ectool.config import ConvertConfig, VerifyConfig
 from ectool.errors import IntegrityError
 from ectool.stages.tools import convert, verify
@@ -109,6 +111,19 @@ def test_an_evaluation_whose_part_is_damaged_is_computed_again(made):
     assert "shards [0] have to be computed again" in done[str(path / "predictions.zarr")]
     assert "computed again from the parts" in done[str(path)]
     assert (path / "manifest.json.old-damaged").exists()
+
+
+def test_what_another_process_writes_is_left_alone(tmp_path):
+    path = arrays(tmp_path / "cams.zarr", "heatmaps")
+    damaged = flip(path / "clean/c/1/0/0", 5)
+    lock = writers.open_lock(writers.lock_of(path))
+    assert writers.try_lock(lock)
+    writers.sign(lock)
+    done, bad = repaired(path)
+    os.close(lock)
+    assert done[str(path)].startswith(f"not repaired: {path}: expected one process writing it")
+    assert bad == {str(path)}
+    assert (path / "clean/c/1/0/0").read_bytes() == damaged
 
 
 def test_an_intact_run_is_left_alone(made):
