@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.schema import Arrays
+from ectool.input_files import open_regular
 
 
 def digest_json(value: Any) -> str:  # noqa: ANN401 (any JSON value)
@@ -54,5 +55,5 @@ def _content(array: np.ndarray[Any, Any]) -> tuple[str, bytes | memoryview]:
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from ectool.errors import EctoolError, InputError, listed
+from ectool.input_files import MIB, check_regular, open_regular
 from ectool.parsing import read_object
 
 FORMAT = "a state dict as safetensors or torch file"
@@ -29,6 +33,17 @@ _KNOWN: tuple[tuple[bytes, str, str], ...] = (
 )
 _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
+MAX_RATIO = 2
+"""Maximum length of the contents of a zip archive, in units of its own."""
+_SLACK = 16 * MIB
+MAX_PICKLE = 16 * MIB
+"""Bytes of the pickle of a torch file, which takes up to sixty times its size in memory."""
+MAX_HEADER = 16 * MIB
+"""Bytes of the header of a safetensors file."""
+_PICKLE = "data.pkl"
+_MEMBERS = 100
+"""Members of a tar archive that are read to recognise it."""
+
 
 def files_of(path: Path) -> list[Path]:
     """Return the files of a checkpoint: the file itself, or the files of its folder.
@@ -43,6 +58,8 @@ def files_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
+        if path.exists():
+            check_regular(path)
         raise unreadable(path, "no such file", "check the path")
     for name in _INDEXES:
         if (path / name).is_file():
@@ -77,7 +94,7 @@ def check_kind(path: Path) -> None:
     Raises:
         InputError: It is one; the message names it.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_HEAD)
     if not head:
         raise unreadable(path, "an empty file", "download or save it again")
@@ -98,26 +115,53 @@ def check_kind(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file begins like a safetensors file: length of the header, then JSON."""
-    with path.open("rb") as file:
+    """Return whether a file begins like a safetensors file: length of the header, then JSON.
+
+    Raises:
+        InputError: It does, and its header is longer than that of any network.
+    """
+    with open_regular(path) as file:
         head = file.read(9)
-    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
+    length = int.from_bytes(head[:8], "little")
+    if head[8:] != b"{" or length >= path.stat().st_size:
+        return False
+    if length > MAX_HEADER:
+        raise unreadable(path, f"a header of {length:,} bytes", "save the weights again")
+    return True
 
 
 def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise unreadable(path, "an incomplete file", "download or copy it again")
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        entries = archive.infolist()
+    _check_contents(path, entries)
+    names = [entry.filename for entry in entries]
     if any(name.endswith("/archive_format") for name in names):
         raise unreadable(path, "an exported program", f"give it as --model exported:{path}")
-    if not any(name.endswith("data.pkl") for name in names):
+    if not any(name.endswith(_PICKLE) for name in names):
         raise unreadable(path, "a zip archive of other files", _UNPACK)
 
 
+def _check_contents(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Check that the contents of a zip archive are about as long as the archive.
+
+    torch does not compress. Contents that are much longer expand, or are the same bytes many times.
+    """
+    total, size = sum(entry.file_size for entry in entries), path.stat().st_size
+    if total > MAX_RATIO * size + _SLACK:
+        got = f"contents of {total:,} bytes in a file of {size:,}"
+        raise unreadable(path, got, "save the weights again with torch.save")
+    for entry in entries:
+        if entry.filename.endswith(_PICKLE) and entry.file_size > MAX_PICKLE:
+            got = f"{entry.file_size:,} bytes of objects beside the tensors"
+            raise unreadable(path, got, "save only the state dict")
+
+
 def _check_tar(path: Path) -> None:
-    with tarfile.open(path) as archive:
-        names = {Path(name).name for name in archive.getnames()}
+    names = set[str]()
+    with suppress(tarfile.ReadError), tarfile.open(path, "r:") as archive:  # never compressed
+        names = {Path(member.name).name for member in islice(archive, _MEMBERS)}
     if {"storages", "tensors", "pickle"} <= names:
         fix = "load it and save it again with torch 2.5 or earlier"
         raise unreadable(path, "the tar format of torch before 0.1.10", fix)

@@ -10,6 +10,7 @@ import re
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ectool.errors import InputError, listed
+from ectool.input_files import MIB
+from ectool.models.checkpoints.bounded import bounded_memory
 from ectool.models.checkpoints.files import (
     SUFFIXES,
     check_kind,
@@ -40,6 +43,15 @@ _WRAPPERS = re.compile(rf"({COMPILED}|_fsdp_wrapped_module|_checkpoint_wrapped_m
 """Modules that wrap parts of a network, anywhere in it."""
 _MIN_BYTES = 2
 """Bytes of float16; smaller floating-point types support little more than conversion."""
+
+MAX_EXPANDED = 256 * MIB
+"""Bytes of a sparse tensor when dense, or of one that repeats its numbers."""
+_MAX_ENTRIES = 1_000_000
+"""Entries of all containers of a file; a container that occurs twice counts twice."""
+_MAX_PARTS = 64
+"""Parts of a name, at most so many containers in each other."""
+_UNITS, _SLACK = 4, 1024 * MIB
+"""Address space for reading a file: in units of its size, and in bytes beside that."""
 
 Harmless = Callable[..., Any] | tuple[Callable[..., Any], str]
 
@@ -113,18 +125,31 @@ def _read_file(path: Path) -> StateDict:
     content = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
     if not isinstance(content, Mapping):
         raise unreadable(path, f"one {type(content).__name__}")
-    return {name: _plain(value, name, path) for name, value in _flatten(content, "")}
-
-
-def _flatten(content: Mapping[object, object], prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for key, value in content.items():
-        # The tensors of optimizers have numbers as keys.
-        if not isinstance(key, str):
-            continue
+    found = islice(_flatten(content, ""), _MAX_ENTRIES + 1)
+    tensors = dict[str, Tensor]()
+    for number, (name, value) in enumerate(found):
+        if number == _MAX_ENTRIES or name.count(".") > _MAX_PARTS:
+            raise unreadable(path, "containers in containers without end")
         if isinstance(value, Tensor):
+            tensors[name] = _plain(value, name, path)
+    return tensors
+
+
+def _flatten(content: Mapping[object, object], prefix: str) -> Iterator[tuple[str, object]]:
+    """Yield the entries of containers and of those inside them, which may be the same ones."""
+    stack = [(prefix, iter(content.items()))]
+    while stack:
+        prefix, entries = stack[-1]
+        for key, value in entries:
+            # The tensors of optimizers have numbers as keys.
+            if not isinstance(key, str):
+                continue
             yield prefix + key, value
-        elif isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping):
+                stack.append((f"{prefix}{key}.", iter(value.items())))
+                break
+        else:
+            stack.pop()
 
 
 def _read_safetensors(path: Path) -> StateDict:
@@ -139,11 +164,14 @@ def _read_torch(path: Path) -> object:
         with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             # torch warns about files that it then refuses; the error is more precise.
             warnings.simplefilter("ignore")
-            return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
+            # Sparse tensors with indices outside of their shape would end the process.
+            checked = cast(Any, torch.sparse).check_sparse_tensor_invariants(True)
+            with checked, bounded_memory(_UNITS * path.stat().st_size + _SLACK):
+                return torch.load(plain_protocol(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise unreadable(path, f"other pickled objects than tensors, {_foreign(path)}") from error
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise unreadable(path, "objects that take more memory than the file explains") from error
     except Exception as error:  # damaged files raise anything
         if "TorchScript" in str(error):
             fix = f"give it as --model torchscript:{path}"
@@ -189,6 +217,11 @@ def _plain(value: Tensor, name: str, path: Path) -> Tensor:
         raise _refused(path, name, "a quantised tensor", fix)
     if value.is_nested:
         raise _refused(path, name, "a nested tensor", "save plain tensors")
+    size = value.numel() * value.element_size()
+    stored = value.untyped_storage().nbytes() if value.layout == torch.strided else 0
+    if size > max(stored, MAX_EXPANDED):
+        got = f"{size:,} bytes, of which the file has few"
+        raise _refused(path, name, got, "save dense, contiguous tensors")
     if value.layout != torch.strided:
         value = value.to_dense()
     is_tiny = value.is_floating_point() and value.element_size() < _MIN_BYTES

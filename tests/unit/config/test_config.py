@@ -166,7 +166,7 @@ def test_choices_are_the_registrys(model, name, registry):
 
 
 def test_data_sets_are_the_registrys():
-    assert tuple(DATASETS) == DATA_SETS, "name a new data set in ectool/config/groups.py, too"
+    assert tuple(DATASETS) == DATA_SETS, "name a new data set in ectool/config/data_sets.py, too"
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,7 @@ def test_methods_are_the_registrys():
 
 
 NOT_KEYED = {
+    "max_pixels",
     *("output", "force", "resume", "device", "threads", "data", "model", "checkpoint", "classes"),
     *("init", "samples", "heatmaps", "previous", "weights", "require", "batch_size", "log"),
     *("workers", "deterministic", "nproc", "shard", "prompts", "trust_code", "check_space"),
