@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ectool.artifacts.artifact import Artifact
@@ -13,7 +14,7 @@ from ectool.artifacts.integrity.sealed_documents import is_sealed
 from ectool.artifacts.integrity.zarr_layout import zarr_problems
 from ectool.artifacts.manifest import Manifest
 from ectool.artifacts.schema import spec_of
-from ectool.artifacts.store import HDF5_SUFFIXES
+from ectool.artifacts.store import HDF5_SUFFIXES, open_store
 from ectool.errors import EctoolError, MachineError
 
 
@@ -25,14 +26,22 @@ def array_problems(path: Path) -> list[Problem] | None:
     try:
         with Artifact(path, repair=True) as artifact:
             if artifact.manifest is None:
-                return None
+                return _file_problems(path) or None
             found = [*_manifest_problems(artifact.manifest), *_contents(artifact)]
             found += _layout(artifact, artifact.manifest)
     except MachineError:
         raise
     except Exception as error:  # libraries raise whatever they like for damaged bytes
-        return [_of(error, path)]
+        is_foreign = _is_foreign(path) and not _file_problems(path)
+        return None if is_foreign else [_of(error, path)]
     return found or _file_problems(path)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether a file or folder can be read and has no manifest."""
+    with suppress(Exception), closing(open_store(path)) as store:
+        return store.manifest() is None
+    return False
 
 
 def _of(error: Exception, path: Path) -> Problem:

@@ -111,6 +111,21 @@ def test_entries_outside_of_key_and_id_are_covered(made, name, entry):
     assert "expected the text of digest" in problem.fault
 
 
+def test_a_manifest_whose_name_is_damaged_is_found(write, make_arrays, tmp_path):
+    path = write(tmp_path / "cams.h5", make_arrays())
+    place = path.read_bytes().index(b"manifest\0")
+    assert found_with(path, path, place)
+
+
+def test_a_file_of_another_program_is_not_damaged(tmp_path):
+    path = tmp_path / "network.h5"
+    with h5py.File(path, "w") as file:
+        file["weights"] = np.arange(3)
+    assert array_problems(path) is None
+    path.write_bytes(b"no HDF5")
+    assert array_problems(path)
+
+
 def test_an_artifact_without_a_manifest_cannot_be_compared(write, make_arrays, tmp_path):
     path = write(tmp_path / "cams.zarr", make_arrays())
     (path / "manifest.json").unlink()
