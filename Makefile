@@ -10,7 +10,7 @@ GRID := pipelines/study/study.toml
 
 .PHONY: demo test coverage test-slow test-browser test-install test-tutorials test-workflows test-oldest faults fuzz site lint docs bench bench-gpu bench-memory clean
 .PHONY: study study-quick study-tuning
-.PHONY: kills soak
+.PHONY: kills soak reliability test-matrix requirements demo-locked audit-dependencies
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,11 @@ help:
 	@echo "make fuzz       5,000 hostile inputs through every command that reads files: 20 minutes"
 	@echo "make kills      kill commands at 200 random moments, and compare what they leave: 10 minutes"
 	@echo "make soak       rounds with random kills in one process for 30 minutes; memory and files stay flat"
+	@echo "make reliability  write docs/reliability.md from the records of fuzz, faults, kills, soak and test-matrix"
+	@echo "make test-matrix  run the tests with the oldest and newest dependencies, on two Pythons: 10 GB, half an hour"
+	@echo "make demo-locked  the demo from requirements-demo.txt: one version of each package, with hashes"
+	@echo "make requirements  write requirements-demo.txt with the newest versions"
+	@echo "make audit-dependencies  compare requirements-demo.txt with the known faults of packages (needs the network)"
 	@echo "make lint       style, types, import layers, generated documents"
 	@echo "make site       build the site of the documents into site/; broken links are errors"
 	@echo "make docs       generate docs/cli.md and the metrics of docs/evaluation.md"
@@ -119,6 +124,38 @@ fuzz: $(VENV)/installed-test
 kills soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.$@
 
+# Without the records that are missing in run/reliability/, those of the last time are kept.
+reliability: $(VENV)/installed
+	$(BIN)/python -m docs.make_reliability --collect
+
+# uv makes environments and requirements; pip-audit needs other versions of our packages.
+$(VENV)-tools/installed:
+	$(PYTHON) -m venv $(VENV)-tools
+	$(VENV)-tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.8" "pip-audit>=2.9"
+	@touch $@
+
+test-matrix: $(VENV)/installed-test $(VENV)-tools/installed
+	PATH="$(abspath $(VENV)-tools)/bin:$$PATH" $(BIN)/python -m tests.matrix
+
+# hatchling builds the package itself, without an environment of its own that has no hashes.
+requirements: $(VENV)-tools/installed
+	echo "hatchling>=1.27" | $(VENV)-tools/bin/uv pip compile pyproject.toml - -c constraints.txt --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet \
+		--custom-compile-command "make requirements" -o requirements-demo.txt
+
+$(VENV)-locked/installed: requirements-demo.txt
+	$(PYTHON) -m venv $(VENV)-locked
+	$(VENV)-locked/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
+	@touch $@
+
+demo-locked: $(VENV)-locked/installed
+	$(VENV)-locked/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+	$(VENV)-locked/bin/ectool run digits --output $(DEMO) --processes 2
+
+# Strict: a package that could not be looked up is a failure too.
+audit-dependencies: $(VENV)-tools/installed
+	$(VENV)-tools/bin/pip-audit --strict --require-hashes --disable-pip -r requirements-demo.txt
+
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -129,6 +166,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/python -m docs.make_cli --check
 	$(BIN)/python -m docs.make_metrics --check
 	$(BIN)/python -m docs.make_study --check
+	$(BIN)/python -m docs.make_reliability --check
 
 site: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -137,6 +175,7 @@ docs: $(VENV)/installed
 	$(BIN)/python -m docs.make_cli
 	$(BIN)/python -m docs.make_metrics
 	$(BIN)/python -m docs.make_study
+	$(BIN)/python -m docs.make_reliability
 
 # In the background: nohup make study > study.log &
 study: $(VENV)/installed-study
