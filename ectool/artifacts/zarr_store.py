@@ -15,13 +15,16 @@ from zarr.storage import LocalStore
 
 from ectool.artifacts.chunks.single_rows import SingleRows
 from ectool.artifacts.chunks.whole import Chunks
+from ectool.artifacts.guard.zarr_files import CheckedStore, array_fault
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
 from ectool.artifacts.store import RowReader
 from ectool.errors import EctoolError, InputError
-from ectool.remote.reading import need
+from ectool.remote.reading import need, published
 
+MAX_OBJECTS, MAX_DEPTH = 10_000, 8
+"""Maximum number of objects of a group, and of groups in each other."""
 CODECS = (ZstdCodec(level=1), Crc32cCodec())
 """The default zstd has no checksum; crc32c detects damaged chunks."""
 
@@ -41,7 +44,7 @@ class ZarrStore:
         with _refusing(path):
             # Consolidated metadata may be older than the arrays, and save no time here.
             self._group = zarr.open_group(
-                LocalStore(path, read_only=True),
+                CheckedStore(path, read_only=True),
                 mode="r",
                 zarr_format=2 if _is_version_2(path) else 3,
                 use_consolidated=False,
@@ -51,7 +54,13 @@ class ZarrStore:
     def _nodes(self) -> tuple[dict[str, zarr.Array[Any]], dict[str, str]]:
         """Return the arrays and the unreadable objects; slow, so only on access."""
         with _refusing(self.path):
-            return _nodes(self._group, self.path)
+            found, unreadable = _nodes(self._group, self.path)
+        if published(self.path) is None:  # else its files come when they are read
+            for name, array in list(found.items()):
+                if fault := array_fault(self.path / name, array, is_ours=self._is_ours):
+                    unreadable[name] = fault
+                    del found[name]
+        return found, unreadable
 
     @property
     def _arrays(self) -> dict[str, zarr.Array[Any]]:
@@ -162,10 +171,12 @@ def _nodes(
     """
     found: dict[str, zarr.Array[Any]] = {}
     unreadable: dict[str, str] = {}
+    if prefix.count("/") > MAX_DEPTH:
+        raise ValueError(f"more than {MAX_DEPTH} groups in each other")
     for name in _names(folder, group.metadata.zarr_format):
         try:
             node = group[name]
-        except (OSError, KeyError, ValueError, TypeError, ImportError) as error:
+        except Exception as error:  # libraries raise anything for damaged metadata
             unreadable[prefix + name] = f"{type(error).__name__}: {error}".splitlines()[0]
             continue
         if isinstance(node, zarr.Group):
@@ -182,7 +193,10 @@ def _nodes(
 def _names(folder: Path, version: int) -> list[str]:
     """Return the names of a group's arrays and groups."""
     files = ("zarr.json",) if version == 3 else (".zarray", ".zgroup")
-    return sorted(path.parent.name for file in files for path in folder.glob(f"*/{file}"))
+    found = sorted(path.parent.name for file in files for path in folder.glob(f"*/{file}"))
+    if len(found) > MAX_OBJECTS:
+        raise ValueError(f"more than {MAX_OBJECTS} objects")
+    return found
 
 
 def files_of(path: Path, names: Iterable[str], number: int) -> list[Path]:

@@ -19,6 +19,8 @@ from numcodecs.zstd import Zstd
 
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError, unsealed
 from ectool.artifacts.chunks.whole import METADATA
+from ectool.artifacts.guard.bounds import check_zstd
+from ectool.artifacts.guard.within import open_within
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.raw_rows import Seals
 from ectool.errors import IntegrityError
@@ -123,18 +125,22 @@ class SingleRows:
     def _decoded(self, file: int, number: int, entry: np.void) -> Values:
         if entry["place"] == _MISSING:
             raise ChunkError(number, "lacks a row")
+        end = int(entry["place"]) + int(entry["length"])
+        if end > os.fstat(file).st_size:
+            raise ChunkError(number, "is too short")
         data = unsealed(os.pread(file, int(entry["length"]), int(entry["place"])), number)
-        row = np.frombuffer(Zstd().decode(data), np.uint8)
-        if len(row) != self.width:
-            raise ChunkError(number, "has a row of another length")
-        return row
+        try:
+            check_zstd(data, self.width)
+        except ValueError:
+            raise ChunkError(number, "has a row of another length") from None
+        return np.frombuffer(Zstd().decode(data), np.uint8)
 
     @contextmanager
     def _opened(self, number: int) -> Iterator[int]:
         path = self.folder / f"c/{number}/0"
         if not (path.exists() or need(path)):
             raise ChunkError(number, "is missing")
-        file = os.open(path, os.O_RDONLY)
+        file = open_within(self.folder, path)
         try:
             yield file
         finally:

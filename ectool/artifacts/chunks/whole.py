@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
 from ectool.artifacts.chunks.seal import checksum, unsealed
+from ectool.artifacts.guard.bounds import check_zstd
+from ectool.artifacts.guard.within import read_within
 from ectool.artifacts.schema import as_text
 from ectool.errors import IntegrityError
 from ectool.parsing import read_object
@@ -98,7 +101,11 @@ class Chunks:
 
     def _bytes(self, number: int) -> bytes:
         file = self.folder / self._key(number)
-        data = file.read_bytes() if file.exists() else contents(file)
+        data: bytes | None
+        try:
+            data = read_within(self.folder, file)
+        except FileNotFoundError:
+            data = contents(file)
         if data is None:
             raise FileNotFoundError(f"no chunk {self._key(number)}")
         return data
@@ -109,6 +116,8 @@ class Chunks:
     def _decoded(self, data: bytes, number: int) -> Values:
         body = unsealed(data, number)
         if self.level is not None:
+            items = self.rows * prod(self.shape[1:])
+            check_zstd(body, items * self.dtype.itemsize if self.dtype is not None else None)
             body = Zstd().decode(body)
         if self.dtype is None:
             return as_text(VLenUTF8().decode(body))

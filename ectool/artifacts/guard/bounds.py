@@ -16,6 +16,7 @@ ROWS_PER_BYTE = 64
 """Largest number of samples for each stored byte of their ids, which all differ."""
 BLOCK_ROWS = 4096
 """Rows read at a time from a file of another program."""
+_FRAME = 6
 SHORT_TEXT = 2**20
 """Bytes of text that any file may have."""
 
@@ -71,3 +72,35 @@ def inflated(data: bytes | memoryview, limit: int, window: int = zlib.MAX_WBITS)
     if not stream.eof:
         raise ValueError("ends within a chunk")
     return found
+
+
+def check_zstd(data: bytes, size: int | None) -> None:
+    """Check what a zstd frame declares before a decoder allocates it.
+
+    Args:
+        data: The frame.
+        size: Size of its content; of text, which is unknown, None.
+
+    Raises:
+        ValueError: It declares another size, or more than any text of its length has.
+    """
+    found = zstd_size(data)
+    limit = 64 * SHORT_TEXT + SQUEEZED * len(data) if size is None else size
+    if found is None or found > limit or (size is not None and found != size):
+        raise ValueError(f"{found} bytes in place of the {limit} of a chunk")
+
+
+def zstd_size(data: bytes) -> int | None:
+    """Return the size that a zstd frame declares for its content; None if it declares none.
+
+    Raises:
+        ValueError: It is no frame.
+    """
+    if data[:4] != b"\x28\xb5\x2f\xfd" or len(data) < _FRAME:
+        raise ValueError("no zstd frame")
+    flags = data[4]
+    is_single = flags >> 5 & 1
+    start = 5 + (1 - is_single) + (0, 1, 2, 4)[flags & 3]
+    length = (is_single, 2, 4, 8)[flags >> 6]
+    size = int.from_bytes(data[start : start + length], "little")
+    return None if length == 0 else size + (256 if length == 2 else 0)
