@@ -22,13 +22,13 @@ def each(source: str, steps: tuple[Step, ...], also: tuple[str, ...] = ()) -> tu
     return tuple(Variant(source, (one,), also) for one in steps)
 
 
-MANIFESTS = mixed(documents=0.8, trees=0, only="manifest.json")
+MANIFESTS = mixed(documents=0.8, trees=0.05, only="manifest.json")
 LIGHT = {
     "zarr": Kind(
         (*each("light.zarr", HEATMAPS), *each("light-weights.zarr", READING)),
-        mixed(documents=0.4, trees=0),
+        mixed(documents=0.3),
     ),
-    "hdf5": Kind(each("light.h5", HEATMAPS), mixed(trees=0)),
+    "hdf5": Kind(each("light.h5", HEATMAPS), mixed(trees=0.1)),
     "manifests": Kind(each("light.zarr", HEATMAPS), MANIFESTS),
     "csv": Kind(
         each(
@@ -36,14 +36,14 @@ LIGHT = {
             (step(f"data info csv:{{x}} --size {SIDE} --json"),),
             ("images",),
         ),
-        mixed(documents=0.6, trees=0, only="*.csv"),
+        mixed(documents=0.6, trees=0.1, only="*.csv"),
     ),
     "toml": Kind(
         each(
             "toml/score.toml",
             (step("score --config {x} --heatmaps base/light.zarr --output out/weights.zarr"),),
         ),
-        mixed(documents=0.8, trees=0),
+        mixed(documents=0.8, trees=0.05),
     ),
 }
 """Kinds on the valid inputs of `light_corpus.py`."""
