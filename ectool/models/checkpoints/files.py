@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -133,21 +132,29 @@ def is_safetensors(path: Path) -> bool:
 def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise unreadable(path, "an incomplete file", "download or copy it again")
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    _check_contents(path, entries)
-    names = [entry.filename for entry in entries]
+    names = check_contents(path)
     if any(name.endswith("/archive_format") for name in names):
         raise unreadable(path, "an exported program", f"give it as --model exported:{path}")
     if not any(name.endswith(_PICKLE) for name in names):
         raise unreadable(path, "a zip archive of other files", _UNPACK)
 
 
-def _check_contents(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+def check_contents(path: Path) -> list[str]:
     """Check that the contents of a zip archive are about as long as the archive.
 
     torch does not compress. Contents that are much longer expand, or are the same bytes many times.
+
+    Args:
+        path: A zip archive.
+
+    Returns:
+        The names of its entries.
+
+    Raises:
+        InputError: They are longer, or the objects beside the tensors are.
     """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
     total, size = sum(entry.file_size for entry in entries), path.stat().st_size
     if total > MAX_RATIO * size + _SLACK:
         got = f"contents of {total:,} bytes in a file of {size:,}"
@@ -156,6 +163,7 @@ def _check_contents(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
         if entry.filename.endswith(_PICKLE) and entry.file_size > MAX_PICKLE:
             got = f"{entry.file_size:,} bytes of objects beside the tensors"
             raise unreadable(path, got, "save only the state dict")
+    return [entry.filename for entry in entries]
 
 
 def _check_tar(path: Path) -> None:

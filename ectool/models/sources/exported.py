@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from ectool.models.checkpoints.files import check_contents
 from ectool.models.sources.base import Defaults, Size
 from ectool.models.sources.program import Program, checked, readable
 
@@ -70,8 +71,7 @@ def _fixed(value: object, first: int) -> list[int]:
 def _load(path: str) -> torch.export.ExportedProgram:
     with readable(path, "exported", "torch.export.save"), _tensors_only(), _without_log():
         # Checked first, because torch logs a traceback for files of other kinds.
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        names = check_contents(Path(path))
         if not any(name.endswith(_CONTENT) for name in names):
             raise ValueError("no program inside")
         if any(_COMPILED_CODE in name for name in names):

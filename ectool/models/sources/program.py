@@ -115,6 +115,8 @@ def readable(path: str, source: str, made_by: str) -> Iterator[None]:
             # torch warns that TorchScript is deprecated, and about its own read-only buffers.
             warnings.simplefilter("ignore")
             yield
+    except InputError:
+        raise
     except Exception as error:  # damaged files raise anything
         raise InputError(
             subject,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
+from zipfile import is_zipfile
 
 import torch
 from torch import nn
 
+from ectool.models.checkpoints.files import check_contents
 from ectool.models.sources.base import Defaults, Size
 from ectool.models.sources.program import Program, checked, readable
 
@@ -37,5 +40,7 @@ def network(path: str, classes: int, size: Size) -> nn.Module:
     Cost: three forward passes and one backward pass of at most three images.
     """
     with readable(path, "torchscript", "torch.jit.save"):
+        if is_zipfile(path):
+            check_contents(Path(path))
         program = Program(cast(Any, torch.jit).load(path, map_location="cpu").eval())
     return checked(program, f"torchscript:{path}", classes, size)

@@ -15,6 +15,7 @@ from ectool.models.classifier import ModelSpec
 from ectool.models.folding import fold_batch_norm
 from ectool.models.modes import frozen
 from ectool.models.registry import build, create, defaults
+from ectool.models.sources import exported, torchscript
 
 CLASSES = tuple("abcde")
 SIZE = (16, 24)
@@ -304,3 +305,13 @@ def test_the_environment_is_left_as_found(network, tmp_path, monkeypatch, before
         monkeypatch.setenv(variable, before)
     loaded(save(network, tmp_path / "net.pt2"))
     assert os.environ.get(variable) == before
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "exported"])
+def test_compressed_programs_are_refused(tmp_path, kind):
+    path = tmp_path / "a.pt2"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(2**25))
+    load = torchscript.network if kind == "torchscript" else exported.network
+    with pytest.raises(InputError, match="contents of 33,554,432 bytes in a file of"):
+        load(str(path), 2, (8, 8))
