@@ -20,7 +20,7 @@ from ectool.config.evaluate import SUITES
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
 from ectool.stages.common.inputs import positions, reopen_data
-from ectool.stages.common.layout import HEATMAPS
+from ectool.stages.common.layout import HEATMAPS, PREDICTIONS
 from ectool.stages.evaluate.metrics import columns, draws
 from ectool.stages.evaluate.results import part_of, read_results
 from ectool.stages.evaluate.suites.evaluated import Evaluated
@@ -129,6 +129,9 @@ def common_content(
         b: Another one, of the same images.
         reporter: Receives what is left out, and why.
         suites: Suites to consider.
+
+    Raises:
+        InputError: They have no predictions in common.
     """
     parts = {}
     for file in a.results["parts"]:
@@ -138,6 +141,13 @@ def common_content(
                 parts[file] = first.kind
             else:
                 reporter.note(f"without {file}: made with other options in {a.path} and {b.path}")
+    if PREDICTIONS not in parts:
+        raise InputError(
+            str(b.path),
+            expected=f"{PREDICTIONS}, made as that of {a.path}",
+            got="none that both have",
+            fix="evaluate both models with the same options",
+        )
     return Common(
         suites=tuple(
             name for name in a.results["suites"] if name in b.results["suites"] and name in suites
