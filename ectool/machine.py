@@ -48,6 +48,9 @@ REFUSED = {
     errno.ENOTEMPTY: Refusal("an empty folder", "choose another output"),
     errno.ENAMETOOLONG: Refusal("a shorter path", "shorten it"),
     errno.ELOOP: Refusal("a path without circular links", "correct the links"),
+    errno.ENOLCK: Refusal(
+        "a file system with locks", "mount it with them, or choose another output"
+    ),
     errno.EXDEV: Refusal("a path on one file system", "choose another output"),
     errno.EBUSY: Refusal("a file that no other program uses", "wait, or choose another path"),
     errno.ETXTBSY: Refusal("a file that no other program uses", "wait, or choose another path"),

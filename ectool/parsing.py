@@ -171,7 +171,8 @@ def _text(data: bytes) -> str:
     if data.startswith(_UTF16):
         raise MalformedError("UTF-16; save it as UTF-8")
     try:
-        return data.decode("utf-8-sig")
+        # Not by utf-8-sig: its module is a file, which cannot be opened under a limit of files.
+        return data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise MalformedError(f"bytes that are not UTF-8, at {error.start}") from None
 

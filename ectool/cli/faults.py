@@ -17,6 +17,7 @@ from ectool.errors import EctoolError, MachineError
 from ectool.machine import chain, exhausted, refused
 from ectool.models.blame import blamed
 from ectool.shown_text import visible
+from ectool.writing import make_private
 
 
 class BugError(EctoolError):
@@ -87,7 +88,7 @@ def save_traceback(error: BaseException, arguments: Sequence[str]) -> Path | Non
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}-"
     for folder in _folders():
         with contextlib.suppress(OSError, ValueError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
             number, path = tempfile.mkstemp(".txt", name, folder)
             with os.fdopen(number, "wb") as file:
                 file.write(text)

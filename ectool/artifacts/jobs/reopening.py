@@ -45,5 +45,5 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int]:
                         for name in shard.arrays or known
                     }
                     partial.write(number, arrays, shard.findings)
-    files.move_aside(output, "damaged")
+            files.move_aside(output, "damaged")
     return list(damaged)

@@ -38,7 +38,8 @@ _own: set[tuple[int, int, Path]] = set()
 def held(output: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock of an output, and remove what killed writers of it have left.
 
-    Where nothing can be written, nothing has to be locked. A thread may hold a lock twice.
+    Where nothing can be written, nothing has to be locked. A thread may hold a lock twice, but
+    not `exclusive`.
 
     Args:
         output: A file or folder.
@@ -48,7 +49,7 @@ def held(output: Path, *, shared: bool = False) -> Iterator[None]:
         BusyOutputError: Another process holds it.
         InputError: Its folder cannot be made, or the name of the lock is taken.
     """
-    me = os.getpid(), threading.get_ident(), output.absolute()
+    me = _me(output)
     if me in _own:
         yield
         return
@@ -70,6 +71,10 @@ def held(output: Path, *, shared: bool = False) -> Iterator[None]:
             with suppress(OSError):  # something is in it
                 folder.rmdir()
         raise
+
+
+def _me(output: Path) -> tuple[int, int, Path]:
+    return os.getpid(), threading.get_ident(), output.absolute()
 
 
 def lock_of(output: Path) -> Path:
@@ -205,9 +210,11 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
     A block that fails before anything was computed leaves no folder behind.
 
     Raises:
-        BusyOutputError: Another process holds it.
+        BusyOutputError: Another process, or this thread, holds it.
         InputError: The folder cannot be made, or belongs to somebody else.
     """
+    if _me(output) in _own:
+        raise busy(output)
     with held(output):
         make_own(folder)
         try:

@@ -2,92 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.machine.bench import Bench, Done, until
+from tests.faults.machine.bench import Bench, Done, remove, wait_for
+from tests.faults.machine.disks import PAGE, failing_change, full_disk, no_inodes, read_only
+from tests.faults.machine.processes import few_processes, killed_worker, no_permission, wrong_clock
 from tests.forked import Command
 
 Kind = Callable[[Bench, str, random.Random], list[str]]
 """Runs a command with a fault, then without; returns what is wrong, one line each."""
-PAGE = 4096
-NOBODY = 65534
 SMALL_FILES = (200, 1000, 4000, 16000, 100_000)
 DESCRIPTORS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)
 MEMORY = (1 << 20, 4 << 20, 16 << 20, 64 << 20, 160 << 20)
 """Bytes of address space beyond that of the process that forks commands."""
-
-
-def pages_of(bench: Bench, name: str) -> int:
-    """Return the number of pages of a whole output."""
-    return sum(1 + len(data) // PAGE for data in bench.trees[name].values())
-
-
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """Mount a file system in memory on a folder.
-
-    Raises:
-        PermissionError: This user may not.
-    """
-    argv = ["mount", "-t", "tmpfs", "-o", ",".join(("mode=755", *options)), "tmpfs", str(folder)]
-    if subprocess.run(argv, capture_output=True, check=False).returncode != 0:
-        raise PermissionError("mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(folder: Path, *options: str) -> None:
-    """Change a mounted file system."""
-    argv = ["mount", "-o", ",".join(("remount", *options)), str(folder)]
-    subprocess.run(argv, capture_output=True, check=True)
-
-
-def full_disk(bench: Bench, name: str, choose: random.Random) -> list[str]:
-    """Let the disk be full after a part of the output."""
-    folder, pages = bench.folder(), pages_of(bench, name)
-    with mounted(folder, "size=64m"):
-        bench.prepare(name, folder)
-        used = os.statvfs(folder)
-        size = used.f_blocks - used.f_bfree + max(1, int(choose.uniform(0, 1.5) * pages))
-        remount(folder, f"size={size * PAGE}")
-        found = bench.run(bench.argv(name, folder)).faults()
-        remount(folder, "size=64m")
-        return found + bench.finishes(name, folder)
-
-
-def no_inodes(bench: Bench, name: str, choose: random.Random) -> list[str]:
-    """Let the disk have no room for another file."""
-    folder, files = bench.folder(), len(bench.trees[name])
-    with mounted(folder, "size=64m"):
-        bench.prepare(name, folder)
-        used = os.statvfs(folder)
-        count = used.f_files - used.f_ffree + int(choose.uniform(0, 2.0) * files)
-        remount(folder, f"nr_inodes={count}")
-        found = bench.run(bench.argv(name, folder)).faults()
-        remount(folder, "nr_inodes=100k")
-        return found + bench.finishes(name, folder)
-
-
-def read_only(bench: Bench, name: str, choose: random.Random) -> list[str]:
-    """Let the file system of the output be read-only."""
-    del choose
-    folder = bench.folder()
-    with mounted(folder, "size=64m"):
-        bench.prepare(name, folder)
-        remount(folder, "ro")
-        done = bench.run(bench.argv(name, folder))
-        remount(folder, "rw")
-        found = ["succeeds"] if done.code == 0 else done.faults()
-        return found + bench.finishes(name, folder)
 
 
 def _limited(bench: Bench, name: str, codes: set[int], **limits: int) -> list[str]:
@@ -114,29 +44,17 @@ def little_memory(bench: Bench, name: str, choose: random.Random) -> list[str]:
     return _limited(bench, name, {3}, AS=here + choose.choice(MEMORY))
 
 
-def failing_change(bench: Bench, name: str, choose: random.Random) -> list[str]:
-    """Let any change of a file, and all that follow, fail with an error of the system."""
-    folder = bench.folder()
-    bench.prepare(name, folder)
-    number = choose.choice((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES))
-    moment = choose.randint(1, 2 * len(bench.trees[name]) + 4)
-    fault = {"folder": str(folder), "crash_at": moment, "errno": number}
-    found = bench.run(bench.argv(name, folder), **fault).faults()
-    found = [f"{errno.errorcode[number]} at {moment}: {one}" for one in found]
-    return found + bench.finishes(name, folder)
-
-
 def removed_output(bench: Bench, name: str, choose: random.Random) -> list[str]:
     """Remove the folder of the output while the command runs."""
     folder = bench.folder()
     bench.prepare(name, folder)
     wanted = choose.randint(1, max(1, len(bench.trees[name]) // 2))
     with bench.started(bench.argv(name, folder)) as (command, log):
-        _wait(command, folder, wanted)
-        _remove(folder)
+        wait_for(command, folder, wanted)
+        remove(folder)
         code = command.wait()
     found = Done(code, log.read_text(errors="replace")).faults({3, 4, 5})
-    _remove(folder)
+    remove(folder)
     folder.mkdir()
     bench.prepare(name, folder)
     return found + bench.finishes(name, folder)
@@ -149,30 +67,12 @@ def removed_input(bench: Bench, name: str, choose: random.Random) -> list[str]:
     aside = read.with_name(f"{read.name}.aside")
     wanted = choose.randint(1, max(1, len(bench.trees[name]) // 2))
     with bench.started(bench.argv(name, folder)) as (command, log):
-        _wait(command, folder, wanted)
+        wait_for(command, folder, wanted)
         read.rename(aside)
         code = command.wait()
     aside.rename(read)
     found = Done(code, log.read_text(errors="replace")).faults({3, 5})
     return found + bench.finishes(name, folder)
-
-
-def _wait(command: Command, folder: Path, entries: int) -> None:
-    """Wait until a folder has some entries, or the command has ended."""
-    process = Path(f"/proc/{command.pid}")
-    until(lambda: _entries(folder) >= entries or not process.exists())
-
-
-def _entries(folder: Path) -> int:
-    try:
-        return sum(1 for _ in folder.rglob("*"))
-    except OSError:
-        return 0
-
-
-def _remove(folder: Path) -> None:
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def no_places(bench: Bench, name: str, choose: random.Random) -> list[str]:
@@ -231,4 +131,8 @@ KINDS: dict[str, Kind] = {
     "no places": no_places,
     "no streams": no_streams,
     "files of other times": old_files,
+    "no permission": no_permission,
+    "few processes": few_processes,
+    "wrong clock": wrong_clock,
+    "killed worker": killed_worker,
 }

@@ -10,7 +10,7 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.partial import growing, partial_folder, up_to_date
 from ectool.artifacts.store import read_manifest
-from ectool.errors import InputError, IntegrityError, OutputExistsError
+from ectool.errors import BusyOutputError, InputError, IntegrityError, OutputExistsError
 
 ROWS, SHARD = 20, 8
 NAMES = pytest.mark.parametrize("name", ["cams.zarr", "cams.h5"])
@@ -210,7 +210,7 @@ def test_an_array_the_schema_does_not_know_is_a_bug(make_arrays, recipe, tmp_pat
 def test_two_writers(recipe, tmp_path):
     with (
         grow(tmp_path / "cams.zarr", recipe),
-        pytest.raises(InputError, match="another one at work"),
+        pytest.raises(BusyOutputError, match="another one at work"),
         grow(tmp_path / "cams.zarr", recipe),
     ):
         pytest.fail("both write")

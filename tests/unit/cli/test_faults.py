@@ -41,6 +41,7 @@ def state(tmp_path, monkeypatch):
         (RuntimeError("Can't decrement (errno = 28, error message = 'No'"), "free space"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "x: expected permission"),
         (OSError(errno.EROFS, "Read-only file system", "x"), "file system that can be written"),
+        (OSError(errno.ENOLCK, "No locks", "x"), "x: expected a file system with locks, got"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "x"), "x: expected a folder"),
         (MemoryError(), "expected enough memory for a batch, got none left"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), "CUDA out of memory"),
@@ -92,6 +93,7 @@ class TestBug:
         (file,) = state.iterdir()
         assert f"got KeyError: 'gone'; report it with {file}" in str(fault)
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert {stat.S_IMODE(one.stat().st_mode) for one in (state, state.parent)} == {0o700}
         text = file.read_text()
         assert text.startswith("command: ectool score --gamma 1\n")
         assert "KeyError: 'gone'" in text

@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+from ectool.artifacts.chunks.seal import checksum
 from ectool.artifacts.folder import building
 from ectool.artifacts.manifest import Recipe
 from ectool.errors import BusyOutputError, FinishedMeanwhileError
@@ -23,7 +24,7 @@ def write(output: Path) -> str:
         with building(output, Recipe(kind="model", stage="train", config={})) as partial:
             partial.store.mkdir()
             (partial.store / "model.json").write_bytes(CONTENT)
-            partial.publish()
+            partial.publish({"model.json": checksum(CONTENT).hex()})
     except FinishedMeanwhileError:
         return "finished"
     except BusyOutputError as error:
