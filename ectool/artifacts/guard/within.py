@@ -16,9 +16,14 @@ class OutsideError(ValueError):
     """A file of a folder is a link out of it, or no regular file."""
 
 
-@lru_cache(maxsize=256)
 def _real(folder: Path) -> str:
     return os.path.realpath(folder) + "/"
+
+
+@lru_cache(maxsize=256)
+def _known(folder: Path) -> str:
+    """Return where a folder was when it was first read; a link to it may change."""
+    return _real(folder)
 
 
 def open_within(folder: Path, file: Path) -> int:
@@ -34,7 +39,7 @@ def open_within(folder: Path, file: Path) -> int:
             raise OutsideError(f"{file.name} is no regular file")
         # One call, where `realpath` needs one for each part of the path.
         place = os.readlink(f"{_OWN}/{found}") if _HAS_OWN else os.path.realpath(file)  # noqa: PTH115
-        if not place.startswith(_real(folder)):
+        if not place.startswith(_known(folder.absolute())) and not place.startswith(_real(folder)):
             raise OutsideError("a link out of the folder, which is not followed")
     except BaseException:
         os.close(found)
