@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 MEMORY = 2**30
 """Bytes that the copy may use in addition to those of this process."""
-BRIEF, LONG = 4, 300
+BRIEF, LONG = 3, 300
 """Seconds of the processor until the copy is stopped: for descriptions, and for values."""
 PATIENCE = 300
 """Seconds on the clock until it is stopped."""

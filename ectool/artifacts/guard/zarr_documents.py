@@ -16,7 +16,7 @@ CODECS = {"bytes", "transpose", "vlen-utf8", "vlen-bytes", "crc32c", "sharding_i
 FILTERS = {"vlen-utf8", "vlen-bytes", "shuffle", "delta", "fixedscaleoffset"}
 """Codecs of version 3 and filters of version 2 that are read; no other code decodes a file."""
 MAX_SIDE, MAX_DIMENSIONS = 2**53, 32
-_BLOSC_SIZE = slice(4, 8)
+_BLOSC_SIZE, _BLOSC_STORED = slice(4, 8), slice(12, 16)
 
 
 def check_document(found: Any) -> None:  # noqa: ANN401 (a JSON value)
@@ -117,13 +117,20 @@ def check_chunk(found: Mapping[str, Any], data: bytes) -> None:
     if kind == "zstd":
         size = zstd_size(data)
     elif kind == "blosc":
-        size = int.from_bytes(data[_BLOSC_SIZE], "little")
+        size = _blosc_size(data)
     elif kind == "lz4":
         size = int.from_bytes(data[:4], "little")
     else:
         return
     if size is not None and size > limit:
         raise ValueError(f"{size} bytes in place of the {limit} of a chunk")
+
+
+def _blosc_size(data: bytes) -> int:
+    """Return the size that a blosc chunk declares; blosc itself reads beyond a shortened one."""
+    if int.from_bytes(data[_BLOSC_STORED], "little") != len(data):
+        raise ValueError(f"a chunk of blosc that is not the {len(data)} bytes it declares")
+    return int.from_bytes(data[_BLOSC_SIZE], "little")
 
 
 def _limit(found: Mapping[str, Any], stored: int) -> int:

@@ -58,12 +58,12 @@ class CheckedStore(LocalStore):
         if is_document:
             document = parse_json(data)
             check_document(document)
-            known[key.rpartition("/")[0]] = document
+            if "shape" in document:  # not attributes of version 2
+                known[key.rpartition("/")[0]] = document
             return
         names = [name for name in known if name and key.startswith(name + "/")]
-        document = known[max(names, key=len)] if names else {}
-        if "shape" in document:
-            check_chunk(document, data)
+        if names:
+            check_chunk(known[max(names, key=len)], data)
 
 
 def array_fault(folder: Path, array: zarr.Array[Any], *, is_ours: bool) -> str | None:

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 import zarr
+from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
 from ectool.artifacts.artifact import Artifact
@@ -97,6 +98,23 @@ def test_groups_in_each_other_have_an_end(foreign):
         (place / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
     with pytest.raises(InputError, match="more than 8 groups in each other"):
         Artifact(foreign)
+
+
+def test_a_chunk_of_version_2_that_is_not_what_it_declares(make_arrays, tmp_path):
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2, attributes={"schema": "heatmaps"})
+    for name, values in make_arrays(ROWS).items():
+        group.create_array(name, shape=values.shape, dtype=values.dtype)[:] = values
+    chunk = tmp_path / "a.zarr/label/0"
+    for data, reason in (
+        (Blosc().encode(bytes(2**20)), "1048576 bytes in place of the 164"),
+        (chunk.read_bytes()[:-1], "a chunk of blosc that is not"),
+    ):
+        chunk.write_bytes(data)
+        with (
+            Artifact(tmp_path / "a.zarr") as artifact,
+            pytest.raises(IntegrityError, match=f"label.*{reason}"),
+        ):
+            artifact.read("label")
 
 
 def test_version_2_does_not_run_code_of_a_codec(make_arrays, tmp_path):
