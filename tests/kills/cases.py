@@ -89,12 +89,14 @@ class Case(NamedTuple):
         outputs: What it writes there; they pass `verify` when it has ended.
         before: Commands that run once; each killed run begins with a copy of their folder.
         starts_processes: It has worker processes, which are killed too. They import torch.
+        growing: Files that are written again after each model; they list those that are finished.
     """
 
     command: Command
     outputs: tuple[str, ...]
     before: tuple[Command, ...] = ()
     starts_processes: bool = False
+    growing: tuple[str, ...] = ()
 
 
 def _in_both_formats(name: str, command: Command, stem: str) -> dict[str, Case]:
@@ -148,6 +150,7 @@ CASES: dict[str, Case] = {
             *(*CLASSIFICATION, "--output", "audit"),
         ),
         ("audit",),
+        growing=("audit/leaderboard.csv", "audit/results.json"),
     ),
     "report": Case(
         ("report", "run", "--figures", "figures", "--tables", "tables"), (), before=(WHOLE,)
