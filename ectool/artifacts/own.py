@@ -11,7 +11,7 @@ import h5py
 from ectool.artifacts import files
 from ectool.artifacts.guard.child import LONG, in_child
 from ectool.artifacts.hashing import digest_file, digest_json
-from ectool.artifacts.jobs.sealed import read_table, write_table
+from ectool.artifacts.jobs.sealed import read_sealed, read_table, write_table
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.store import HDF5_SUFFIXES
 
@@ -59,7 +59,7 @@ def keep_intact_own(folder: Path) -> list[str]:
     changed = sorted(name for name, digest in known.items() if found.get(name) != digest)
     for name in {*found} - {*known} | {*changed}:
         files.remove(own / name)
-    is_lost = index.exists() and not known
+    is_lost = index.exists() and read_sealed(index) is None
     return [files.OWN_FILE] if is_lost else [f"{OWN}/{name}" for name in changed]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest
 from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import ArrayInfo, ArraySpec
-from ectool.errors import InputError
+from ectool.errors import InputError, IntegrityError
 from ectool.remote.reading import look
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -103,11 +103,15 @@ def read_manifest(path: Path) -> Manifest | None:
     """Return the manifest of any artifact, or None without manifest or artifact.
 
     Raises:
-        InputError: The manifest cannot be read.
+        InputError, IntegrityError: The manifest cannot be read.
     """
     look(path)
     if path.is_dir():
         file = path / FILE_NAME
+        if file.exists() and not file.is_file():
+            raise IntegrityError(
+                str(file), expected="a file", got="another thing", fix="restore it, or use --resume"
+            )
         return parse_manifest(file.read_bytes(), file) if file.exists() else None
     if path.suffix in HDF5_SUFFIXES and path.exists():
         store = open_store(path)

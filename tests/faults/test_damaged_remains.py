@@ -1,4 +1,4 @@
-"""What a killed command has left, damaged in any file: the same command ends with the same bytes."""
+"""What a killed command has left, damaged in any file: the bytes of the result are the same."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from ectool import urls
 from ectool.artifacts.folder import PartialFolder
 from ectool.artifacts.jobs.opening import Job
-from ectool.artifacts.jobs.reopening import reopen
+from ectool.artifacts.jobs.reopening import reopen, set_aside_unreadable
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, is_current, partial_folder, up_to_date
 from ectool.artifacts.schema import Arrays
@@ -106,13 +106,16 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
 
 
 def _is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Reporter) -> bool:
+    if options.resume and (aside := set_aside_unreadable(output)):
+        reporter.warn(f"{aside}; computing everything again")
     if not up_to_date(output, recipe, force=options.force):
         note_versions(output, recipe, reporter)
         return False
-    if options.resume and (damaged := reopen(output, recipe, shard_size=options.shard_size)):
-        reporter.note(f"{output}: computing damaged shards {damaged} again")
-        return False
-    return True
+    damaged = reopen(output, recipe, shard_size=options.shard_size) if options.resume else None
+    if damaged is not None:
+        again = f"computing damaged shards {damaged} again" if damaged else "writing it again"
+        reporter.note(f"{output}: {again}")
+    return damaged is None
 
 
 def note_versions(output: Path, recipe: Recipe, reporter: Reporter) -> None:

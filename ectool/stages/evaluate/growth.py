@@ -10,7 +10,7 @@ from ectool.artifacts.differences import SHOWN, differences
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe
 from ectool.artifacts.store import read_manifest
 from ectool.config import ShardOptions
-from ectool.errors import InputError
+from ectool.errors import InputError, IntegrityError
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.layout import PREDICTIONS
 
@@ -26,7 +26,7 @@ def may_grow(output: Path, recipe: Recipe) -> bool:
     if not output.is_dir():
         return False
     if (output / FILE_NAME).exists():
-        found = read_manifest(output)
+        found = manifest_of(output)
         if found is None or found.key == recipe.key or found.kind != recipe.kind:
             return False
         return _subject_of(found.recipe) == _subject_of(recipe)
@@ -48,7 +48,7 @@ def manifest_of(path: Path) -> Manifest | None:
     """Return the manifest of an artifact; None if there is none that this version can read."""
     try:
         return read_manifest(path)
-    except InputError:  # of another version, for example
+    except (InputError, IntegrityError):  # of another version, for example
         return None
 
 

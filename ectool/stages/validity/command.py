@@ -16,7 +16,14 @@ from ectool.stages import train
 from ectool.stages.validity.analysis import analyse
 from ectool.stages.validity.draws import COMPARED, REPORTED, draws_of, fingerprints, split_of
 from ectool.stages.validity.plan import Checkpoint, Study, open_study
-from ectool.stages.validity.tables import Table, has_key, read_table, table_key, write_table
+from ectool.stages.validity.tables import (
+    Table,
+    has_key,
+    read_table,
+    remove_damaged,
+    table_key,
+    write_table,
+)
 from ectool.stages.validity.versions import CLEAN, CONTROL, Candidate, Version, all_versions, needed
 from ectool.types import SILENT, Outcome, Reporter
 
@@ -50,7 +57,7 @@ def _run(study: Study, config: ValidityConfig, reporter: Reporter) -> Outcome:
             model = train.run(study.training(checkpoint), reporter)
             is_new |= model.is_new
             for part, versions in parts:
-                key, is_measured = _measure(study, checkpoint, part, versions, config)
+                key, is_measured = _measure(study, checkpoint, part, versions, config, reporter)
                 keys.append(key)
                 is_new |= is_measured
                 advance(1)
@@ -74,6 +81,7 @@ def _measure(
     part: str,
     versions: list[Version],
     config: ValidityConfig,
+    reporter: Reporter,
 ) -> tuple[str, bool]:
     """Write the table of a checkpoint unless it exists; return its key, and whether it is new."""
     options, seeds = study.data_options(checkpoint), draws_of(study.config, part)
@@ -81,6 +89,8 @@ def _measure(
     model = folder.open_folder(study.training(checkpoint).output, "model").id
     key = table_key(study.config, model, fingerprints(options, split, seeds), versions)
     path = study.table(checkpoint, part)
+    if remove_damaged(path):
+        reporter.warn(f"{path}: changed since it was written; measuring again")
     if has_key(path, key):
         return key, False
     from ectool.stages.validity.checkpoint import measure  # here: it imports torch

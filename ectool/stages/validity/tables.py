@@ -80,6 +80,18 @@ def has_key(path: Path, key: str) -> bool:
         return str(found[KEY]) == key
 
 
+def remove_damaged(path: Path) -> bool:
+    """Remove what is no intact table; return whether there was such a thing."""
+    if not path.exists():
+        return False
+    try:
+        read_table(path)
+    except (IntegrityError, KeyError):
+        files.remove(path)
+        return True
+    return False
+
+
 def read_table(path: Path) -> Table:
     """Read a table.
 
