@@ -17,7 +17,7 @@ import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
 
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError
-from ectool.artifacts.guard.within import open_within
+from ectool.artifacts.guard.within import OutsideError, open_within
 from ectool.artifacts.hashing import array_header
 from ectool.artifacts.schema import ArraySpec
 from ectool.remote.reading import need
@@ -114,7 +114,10 @@ class RawRows:
         path = self.folder / key
         if not (path.exists() or need(path)):
             raise ChunkError(number, "is missing")
-        file = open_within(self.folder, path)
+        try:
+            file = open_within(self.folder, path)
+        except OutsideError as error:
+            raise ChunkError(number, f"cannot be read: {error}") from None
         try:
             yield file
         finally:

@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError, unsealed
 from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.guard.bounds import check_zstd
-from ectool.artifacts.guard.within import open_within
+from ectool.artifacts.guard.within import OutsideError, open_within
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.raw_rows import Seals
 from ectool.errors import IntegrityError
@@ -140,7 +140,10 @@ class SingleRows:
         path = self.folder / f"c/{number}/0"
         if not (path.exists() or need(path)):
             raise ChunkError(number, "is missing")
-        file = open_within(self.folder, path)
+        try:
+            file = open_within(self.folder, path)
+        except OutsideError as error:
+            raise ChunkError(number, f"cannot be read: {error}") from None
         try:
             yield file
         finally:

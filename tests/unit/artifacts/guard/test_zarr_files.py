@@ -12,6 +12,8 @@ from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.chunks.seal import ChunkError
+from ectool.artifacts.chunks.single_rows import SingleRows
 from ectool.errors import EctoolError, InputError, IntegrityError
 
 ROWS = 20
@@ -136,3 +138,13 @@ def test_declared_zeros_of_a_forged_frame_are_not_allocated(write, make_arrays, 
     (path / "label/c/0").write_bytes(bytes(frame) + checksum(bytes(frame)))
     with Artifact(path) as artifact, pytest.raises(IntegrityError, match="in place of the 64"):
         artifact.read("label")
+
+
+def test_single_rows_are_not_read_through_a_link(tmp_path):
+    folder = tmp_path / "difference"
+    (folder / "c/0").mkdir(parents=True)
+    (tmp_path / "elsewhere").write_bytes(bytes(100))
+    (folder / "c/0/0").symlink_to(tmp_path / "elsewhere")
+    rows = SingleRows(folder, "difference", length=2, rows=2, width=4)
+    with pytest.raises(ChunkError, match="chunk 0 cannot be read: a link out of the folder"):
+        rows.read(0, 2)
