@@ -35,13 +35,12 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int] | None
     if manifest is None or all(problem.extra is not None for problem in problems):
         return None
     kept = set[int]()
-    with writers.held(output):  # nobody publishes another one before this one is aside
-        try:
-            with Artifact(output, recipe.kind, repair=True) as artifact:
-                kept = _keep(artifact, manifest, recipe, shard_size)
-        except (InputError, IntegrityError, *BROKEN):  # nothing in it can be read
-            kept.clear()
-        files.move_aside(output, "damaged")
+    try:
+        with Artifact(output, recipe.kind, repair=True) as artifact:
+            kept = _keep(artifact, manifest, recipe, shard_size)
+    except (InputError, IntegrityError, *BROKEN):  # nothing in it can be read
+        with writers.held(output):
+            files.move_aside(output, "damaged")
     return [number for number in range(len(manifest.shards)) if number not in kept]
 
 
@@ -66,6 +65,7 @@ def _keep(artifact: Artifact, manifest: Manifest, recipe: Recipe, shard_size: in
             if arrays is not None and is_attributed:  # the first one brings lost attributes back
                 partial.write(number, arrays, shard.findings)
                 kept.add(number)
+        files.move_aside(output, "damaged")
     return kept
 
 
