@@ -31,7 +31,7 @@ def measured(call: Callable[[], object], seconds: int = 20, memory: int = 6 * GI
     Args:
         call: Takes no arguments; its result is ignored.
         seconds: Time after which the process is killed, which is an error.
-        memory: Maximum of its address space in bytes.
+        memory: Bytes by which its address space may grow.
     """
     source, target = os.pipe()
     with warnings.catch_warnings():
@@ -51,7 +51,8 @@ def _report(call: Callable[[], object], seconds: int, memory: int, target: int) 
     """Write the measured peak and the error, and end this process."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit = _memory("VmSize") + memory  # what this process has reserved already may be more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the parent
     before, error = _memory("VmRSS"), ""
     try:

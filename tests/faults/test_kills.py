@@ -205,7 +205,7 @@ def test_a_damaged_shard_ends_with_5_and_resume_repairs_it(
         flip(output, chunk.byte_offset + 5000)
     inspect = zygote.start("inspect", output, "--verify")
     assert inspect.wait() == 5
-    assert "shards [3]" in inspect.log.read_text()
+    assert "shard 3 of `image`" in inspect.log.read_text()
     zygote.succeed(*commands["perturb"], "--output", output, "--resume")
     assert tree(output) == references[name]
     zygote.succeed("inspect", output, "--verify")

@@ -113,7 +113,7 @@ class TestFiles:
         arms, cells = ({getattr(one, key): one for one in jobs} for key in ("arm", "cell"))
         for one in (*arms.values(), *cells.values()):
             (tmp_path / "e.toml").write_text(grid.to_toml(one.document))
-            open_experiment(RunConfig(file=tmp_path / "e.toml", output=tmp_path))
+            open_experiment(RunConfig(file=tmp_path / "e.toml", output=tmp_path, trust_code=True))
             for table in one.evaluations.values():
                 values = {**job.known(table), "model": "m", "output": tmp_path}
                 validate(EvaluateConfig, values, "evaluate")

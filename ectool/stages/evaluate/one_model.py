@@ -144,7 +144,7 @@ def _is_finished(config: EvaluateConfig, recipe: Recipe) -> bool:
         return False
     if not up_to_date(config.output, recipe, force=config.force) or config.resume:
         return False
-    found = read_results(config.output, any_version=True)
+    found = read_results(config.output, versions=range(RESULTS_VERSION + 1))
     return bool(found.get("version") == RESULTS_VERSION)
 
 

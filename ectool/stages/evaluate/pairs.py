@@ -19,6 +19,7 @@ from ectool.config import ModelOptions
 from ectool.config.evaluate import SUITES
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
+from ectool.reports.evaluation import RESULTS_VERSION
 from ectool.stages.common.inputs import positions, reopen_data
 from ectool.stages.common.layout import HEATMAPS, PREDICTIONS
 from ectool.stages.evaluate.metrics import columns, draws
@@ -27,6 +28,8 @@ from ectool.stages.evaluate.suites.evaluated import Evaluated
 from ectool.types import Reporter
 
 Column = Float64[np.ndarray, "n"]
+COMPARABLE = (2, RESULTS_VERSION)
+"""Versions of results whose metrics are read alike."""
 LOCALIZATION = "localization"
 """Suite whose metrics need the annotations of the data set."""
 
@@ -91,7 +94,7 @@ def read_evaluation(path: Path) -> FinishedEvaluation:
             got="none",
             fix="make it with `ectool evaluate`",
         )
-    return FinishedEvaluation(path, source, read_results(path))
+    return FinishedEvaluation(path, source, read_results(path, versions=COMPARABLE))
 
 
 def check_same_images(a: FinishedEvaluation, prints: Mapping[str, str], b: Path) -> None:

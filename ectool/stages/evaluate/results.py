@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,12 +106,12 @@ def _check(model: type[BaseModel], document: Mapping[str, Any], file: Path) -> N
         ) from None
 
 
-def read_results(path: Path, *, any_version: bool = False) -> dict[str, Any]:
+def read_results(path: Path, *, versions: Container[object] = (RESULTS_VERSION,)) -> dict[str, Any]:
     """Return `results.json` of a finished evaluation.
 
     Args:
         path: Folder of the evaluation.
-        any_version: Whether results of an earlier version of ectool are returned, too.
+        versions: Versions of the file that the caller can read.
 
     Raises:
         InputError: There is no finished evaluation, or its content is another one, or of another
@@ -123,7 +123,7 @@ def read_results(path: Path, *, any_version: bool = False) -> dict[str, Any]:
     results = read_object(file, kind=IntegrityError, fix=_AGAIN)
     if results.get("version") == RESULTS_VERSION:
         _check(Results, results, file)
-    elif not any_version:
+    elif results.get("version") not in versions:
         raise InputError(
             str(file),
             expected=f"results.json of version {RESULTS_VERSION}",

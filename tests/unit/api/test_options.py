@@ -35,7 +35,16 @@ def test_choices_are_those_of_the_configuration(options, config) -> None:
 
 def test_no_option_is_missing() -> None:
     arguments = {"method", "seed"}
-    elsewhere = {"split", "init", "heatmaps", "samples", "targets", "store", "store_size"}
+    elsewhere = {
+        "split",
+        "init",
+        "heatmaps",
+        "samples",
+        "targets",
+        "store",
+        "store_size",
+        "compile",
+    }
     groups = (DataOptions, DeviceOptions, MapOptions, ModelOptions, PartOptions)
     other = elsewhere.union(arguments, *(group.model_fields for group in groups))
     assert set(AttackOptions.__annotations__) == set(PerturbConfig.model_fields) - other

@@ -12,6 +12,8 @@ import zarr
 
 from ectool.artifacts import folder
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.chunks.seal import checksum
+from ectool.artifacts.jobs import states
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import up_to_date
@@ -202,9 +204,10 @@ def test_folders_are_published(path, begin, store, tmp_path):
     recipe = Recipe(kind="model", stage="train", config={})
     with folder.building(path("model"), recipe) as partial:
         partial.store.mkdir()
-        (partial.store / "model.json").write_text("{}")
-        (partial.store / "weights").write_bytes(b"\0" * 1000)
-        partial.publish()
+        written = {"model.json": b"{}", "weights": b"\0" * 1000}
+        for name, data in written.items():
+            (partial.store / name).write_bytes(data)
+        partial.publish({name: checksum(data).hex() for name, data in written.items()})
     begin()
     manifest = folder.open_folder(path("model"), "model")
     for name in manifest.files:
@@ -218,6 +221,7 @@ def test_the_last_state_of_a_folder_is_restored(path, begin, store):
             state = partial.scratch / f"epoch-{epoch}"
             state.mkdir()
             (state / "weights").write_bytes(bytes([epoch]))
+            states.finish(state, {"weights": checksum(bytes([epoch])).hex()}, {})
             partial.save(state)
     begin()
     with folder.building(path("model"), recipe) as partial:

@@ -58,6 +58,7 @@ OTHER = {
     "smooth": "aug",
     "passes": 3,
     "noise": 0.25,
+    "compile": "default",
     "window": 5,
     "stride": 2,
     "draw_seed": 4,

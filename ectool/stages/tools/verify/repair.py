@@ -22,7 +22,7 @@ from ectool.artifacts.jobs import writers
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import FILE_NAME, Manifest
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
-from ectool.errors import EctoolError
+from ectool.errors import EctoolError, InputError, IntegrityError
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.tools.restoring import moved
 from ectool.stages.tools.verify.artifacts import on_folder
@@ -66,9 +66,9 @@ class Repairs:
             return "an address: copy it here to repair it"
         if verdict.state != "damaged" or not is_artifact:
             return f"run {command_for(path, None)} again"
+        if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
+            return self._arrays(path)
         with writers.held(path):
-            if path.suffix in (ZARR_SUFFIX, *HDF5_SUFFIXES):
-                return self._arrays(path)
             if verdict.kind == EVALUATION:
                 return _evaluation(path)
             return self._folder(path)
@@ -83,12 +83,14 @@ class Repairs:
         """Repair an array artifact: from a copy, from its own contents, or shard by shard."""
         manifest = _manifest(path)
         if (source := self._copy_of(path, manifest)) is not None:
-            return f"restored from {source}; the old one is {_rewrite(source, path).name}"
+            with writers.held(path):
+                return f"restored from {source}; the old one is {_rewrite(source, path).name}"
         command = command_for(path, manifest)
         if manifest is not None:
-            with suppress(EctoolError):  # not even a part of it can be read
+            with suppress(InputError, IntegrityError):  # not even a part of it can be read
                 return _kept(path, manifest, command)
-        aside = files.move_aside(path, DAMAGED)
+        with writers.held(path):
+            aside = files.move_aside(path, DAMAGED)
         return f"moved aside to {aside.name}; run {command} again"
 
     def _folder(self, path: Path) -> str:
@@ -133,13 +135,17 @@ def _kept(path: Path, manifest: Manifest, command: str) -> str:
     Raises:
         EctoolError: It cannot be opened.
     """
+    with writers.held(path):
+        moved_files = _move_extra(path, array_problems(path) or [])
+        problems = array_problems(path) or []
+        if not problems:
+            return f"moved {', '.join(moved_files)} out of it"
+        if not any(problem.part.startswith("shard ") for problem in problems):
+            with suppress(EctoolError):  # an array is missing, or cannot be read
+                return f"written anew from its contents; the old one is {_rewrite(path, path).name}"
     rows = max(shard.stop - shard.start for shard in manifest.shards)
-    if shards := reopen(path, manifest.recipe, shard_size=rows):
-        return f"shards {shards} have to be computed again, the others stay; run {command}"
-    moved_files = _move_extra(path, array_problems(path) or [])
-    if array_problems(path):
-        return f"written anew from its contents; the old one is {_rewrite(path, path).name}"
-    return f"moved {', '.join(moved_files)} out of it"
+    shards = reopen(path, manifest.recipe, shard_size=rows) or []
+    return f"shards {shards} have to be computed again, the others stay; run {command}"
 
 
 def _rewrite(source: Path, path: Path) -> Path:

@@ -22,8 +22,12 @@ def test_nothing_of_this_process_changes():
     found = []
     in_child(lambda: bytes(found.append(os.getpid()) or b""))
     assert found == []
-    with pytest.raises(ChildProcessError):  # no copy is left
-        os.waitpid(-1, os.WNOHANG)
+
+
+def test_no_copy_is_left():
+    copy = int.from_bytes(in_child(lambda: os.getpid().to_bytes(8, "big")), "big")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(copy, os.WNOHANG)
 
 
 def test_several_threads_have_copies_at_the_same_time():

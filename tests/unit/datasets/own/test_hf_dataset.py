@@ -382,9 +382,9 @@ DAMAGED = {
     ),
     "no json": (
         lambda f: damage(f, "train/state.json", "{"),
-        r"state\.json: expected .*JSONDecode",
+        r"state\.json: expected valid JSON",
     ),
-    "no object": (lambda f: damage(f, "train/state.json", "[]"), "got no JSON object"),
+    "no object": (lambda f: damage(f, "train/state.json", "[]"), "expected a JSON object"),
     "no files": (lambda f: damage(f, "train/state.json", "{}"), "_data_files None"),
     "no keys": (lambda f: damage(f, "dataset_dict.json", "{}"), "got splits None"),
     "no rows": (

@@ -75,7 +75,7 @@ def test_json_keeps_everything(written):
 )
 def test_files_that_are_refused(written, text, message):
     path = written(text)
-    with pytest.raises(InputError, match=f"prompts {path}.*{message}"):
+    with pytest.raises(InputError, match=f"{path}.*{message}"):
         read_prompts(path)
 
 

@@ -77,6 +77,7 @@ OF_CHECKPOINTS |= {"corruption_baseline"}
 """Tried below, or refused by `digits`."""
 UNKEYED = {"batch_size", "device", "threads", "resume", "force", "output"}
 UNKEYED |= {"require", "baseline", "md", "junit", "nproc", "workers", "deterministic"}
+UNKEYED |= {"trust_code", "check_space", "max_pixels"}
 NAMES = {"model", "models", "data"}
 QUICKLY = {"restarts", "method", "limit"}
 """Options that are tried whenever tests run; the others go the same ways, with the slow tests."""

@@ -202,9 +202,10 @@ def test_finding_that_out_needs_no_torch(audited, config):
 
 
 def test_images_are_decoded_once_for_all_models(config, few, tmp_path, monkeypatch):
-    decoded = []
-    read = image_files.read_image
-    monkeypatch.setattr(image_files, "read_image", lambda path: decoded.append(path) or read(path))
+    decoded, read = [], image_files.decoded
+    monkeypatch.setattr(
+        image_files, "decoded", lambda path, *given: decoded.append(path) or read(path, *given)
+    )
     audit.run(config(tmp_path / "audit"))
     assert sorted(decoded) == sorted(few.glob("[0-9]/*.png"))
 

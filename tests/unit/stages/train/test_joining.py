@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import Recipe
 from ectool.config import TrainConfig
 from ectool.distributed.group import Group
@@ -14,7 +15,8 @@ def test_one_process_holds_the_folder_alone(tmp_path):
         assert ranks_of(group) is ALONE
         assert ranks_used(group.world) == {}
         with building(tmp_path / "m", recipe, group) as partial:
-            assert (partial.scratch / "lock").exists()
+            assert writers.lock_of(tmp_path / "m").exists()
+            assert partial.scratch.is_dir()
 
 
 def test_ranks_are_the_processes_of_the_job():
