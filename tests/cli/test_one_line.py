@@ -179,7 +179,12 @@ class TestPlaces:
 
 
 @pytest.mark.parametrize(
-    ("number", "delay"), [(signal.SIGINT, 0.2), (signal.SIGTERM, 0.8), (signal.SIGHUP, 1.0)]
+    ("number", "delay"),
+    [
+        (signal.SIGINT, 0.2),
+        pytest.param(signal.SIGTERM, 0.8, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_signals_at_any_moment(number, delay, commands, tmp_path):
     """From the first line of ectool on: before it, Python handles signals."""

@@ -114,6 +114,7 @@ def test_killed_before_any_change_of_a_file(
 
 
 @pytest.mark.parametrize(("stage", "name"), [LONGER, ("explain", "cams.zarr")])
+@pytest.mark.slow
 def test_killed_from_outside_at_random_moments(
     zygote, commands, references, tree, tmp_path, stage, name
 ):
@@ -141,7 +142,11 @@ def test_training_killed_between_epochs(zygote, commands, references, tree, tmp_
     assert_finishes(zygote, commands["train"], tmp_path / "model", tree, references["model"])
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize(
+    "sent",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+    ids=["ctrl-c", "terminated"],
+)
 def test_interrupted_commands_say_so_and_go_on(zygote, commands, references, tree, tmp_path, sent):
     stage, name = LONGER
     command = [*commands[stage], "--output", tmp_path / name]

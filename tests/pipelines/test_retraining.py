@@ -71,6 +71,7 @@ def test_roar_trains_on_what_is_left(place):
     assert all(f"{arm}" in page for arm in arms)
 
 
+@pytest.mark.slow
 def test_label_randomisation_compares_the_heatmaps_of_three_networks(place):
     notes, calls, planned = run_both(place, "label_randomization")
     assert sorted(set(calls)) == sorted(line for line in planned if line.startswith("ectool"))

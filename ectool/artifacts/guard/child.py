@@ -93,8 +93,8 @@ def _told(number: int | None, text: str) -> bytes:
     return json.dumps([number, text]).encode()
 
 
-def _send(writer: int, outcome: bytes, answer: bytes) -> None:
-    for part in (outcome + len(answer).to_bytes(_LENGTH, "big"), answer):
+def _send(writer: int, outcome: bytes, result: bytes) -> None:
+    for part in (outcome + len(result).to_bytes(_LENGTH, "big"), result):
         rest = memoryview(part)
         while rest:
             rest = rest[os.write(writer, rest) :]
@@ -145,11 +145,11 @@ def _ended(child: int) -> int:
 def _judged(found: bytes, status: int) -> bytes:
     """Return the result of the copy, or raise its error."""
     start = 1 + _LENGTH
-    outcome, length, answer = found[:1], int.from_bytes(found[1:start], "big"), found[start:]
-    if outcome and len(answer) == length:
+    outcome, length, result = found[:1], int.from_bytes(found[1:start], "big"), found[start:]
+    if outcome and len(result) == length:
         if outcome == _DONE:
-            return answer
-        number, text = json.loads(answer)
+            return result
+        number, text = json.loads(result)
         raise OSError(text) if number is None else OSError(number, text)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
         name = signal.Signals(os.WTERMSIG(status)).name

@@ -202,6 +202,7 @@ def test_weights_and_samples_are_learned_from(options, model, chain, tmp_path, w
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.slow
 def test_evaluation_measures_map_and_each_labels_objects(
     options, model, dataset, read, tmp_path, quick_evaluation
 ):

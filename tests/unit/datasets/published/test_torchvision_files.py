@@ -46,6 +46,7 @@ def test_arrays_of_a_matlab_file_are_counted(tmp_path):
         check_matlab(path, 50_000)
 
 
+@pytest.mark.slow
 def test_a_small_file_of_large_arrays_takes_little_memory(tmp_path):
     path = tmp_path / "a.mat"
     coder = zlib.compressobj(9)

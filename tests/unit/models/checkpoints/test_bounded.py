@@ -78,7 +78,7 @@ def test_long_pickles_are_refused(path):
         read_tensors(path)
 
 
-@pytest.mark.parametrize("is_endless", [False, True])
+@pytest.mark.parametrize("is_endless", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_containers_in_containers_end(path, is_endless):
     inner = {"w": torch.zeros(1)} if not is_endless else {}
     if is_endless:

@@ -142,6 +142,7 @@ def test_a_page_of_failures_alone(make_report):
     assert "<dt>a</dt><dd>no &lt;weights&gt;</dd>" in page
 
 
+@pytest.mark.slow
 def test_forty_models_stay_below_the_limit():
     page = render(report(40))
     assert len(page) < LIMIT

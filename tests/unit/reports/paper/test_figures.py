@@ -119,6 +119,7 @@ class TestFiles:
             assert b"Date" not in data
             assert mpl.__version__.encode() not in data
 
+    @pytest.mark.slow
     def test_three_formats_and_a_caption_each(self, monkeypatch):
         from ectool.reports.paper import figures as module
 
@@ -153,6 +154,7 @@ class TestAll:
         for drawing in drawn.values():
             check_texts(drawing)
 
+    @pytest.mark.slow
     def test_no_text_is_cut_off_with_many_models(self, many):
         for drawing in (*trade_offs(many), *strength_curves(many), next(suite_metrics(many))):
             check_texts(drawing)

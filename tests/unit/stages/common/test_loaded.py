@@ -58,6 +58,7 @@ def logits_of(network, images):
 
 
 class TestForeignCheckpoint:
+    @pytest.mark.slow
     def test_is_evaluated(self, options, foreign, few_digits, read, tmp_path, quick_evaluation):
         config = EvaluateConfig(
             **options, **quick_evaluation, output=tmp_path / "eval", eps=(2 / 255,)

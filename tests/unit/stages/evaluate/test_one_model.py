@@ -106,6 +106,7 @@ def test_every_metric_has_an_interval_and_a_meaning(evaluation):
         assert entry["definition"]
 
 
+@pytest.mark.slow
 def test_data_without_masks_or_variants_has_fewer_metrics(config, bare, tmp_path):
     folder = evaluate.run(
         config(tmp_path / "eval", data=f"imagefolder:{bare}", size=32, split="all")

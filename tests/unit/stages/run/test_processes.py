@@ -63,6 +63,7 @@ def fail():
         raise ValueError(process)
 
 
+@pytest.mark.slow
 def test_an_error_ends_the_processes_at_once():
     start = time.monotonic()
     with pytest.raises(ValueError, match=r"[0-9]+") as caught:

@@ -86,6 +86,7 @@ def test_tensorboard(interrupted, plain):
     assert "epochs = 3" in texts["configuration"]
 
 
+@pytest.mark.slow
 def test_mlflow(interrupted, plain, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

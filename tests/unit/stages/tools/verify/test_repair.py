@@ -54,6 +54,7 @@ def test_arrays_are_restored_from_a_copy_in_either_format(written, tmp_path, oth
     assert damaged in contents(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_missing_manifest_is_restored_where_something_else_names_the_id(made):
     path = made / "seed-0/ec/1/adv.zarr"
     convert.run(ConvertConfig(source=path, target=made / "spare.h5"))
@@ -104,6 +105,7 @@ def test_a_model_without_a_copy_is_moved_aside(made):
     assert bad == {str(made / "experiment.json")}  # names a model that is missing now
 
 
+@pytest.mark.slow
 def test_an_evaluation_whose_part_is_damaged_is_computed_again(made):
     path = made / "seed-0/ec/eval"
     flip(path / "predictions.zarr/original/logits/c/0/0", 5)

@@ -164,6 +164,7 @@ def test_the_table_holds_means_of_the_curves(evaluated, part):
         assert line["n"] == SUBSET
 
 
+@pytest.mark.slow
 def test_an_interrupted_artifact_resumes_from_its_shards(subject_in, part, tmp_path, monkeypatch):
     compute, calls = faithfulness_work.FaithfulnessWork.compute, []
 

@@ -179,6 +179,7 @@ class TestCorruptions:
             evaluate.run(config(tmp_path / "eval", limit=20, **own))
 
 
+@pytest.mark.slow
 def test_another_radius_leaves_all_others_as_they_are(config, evaluation, tree, tmp_path, listener):
     output = shutil.copytree(evaluation, tmp_path / "eval")
     before = {**tree(output / "attacks"), **tree(output / "corruptions")}

@@ -57,6 +57,7 @@ def test_a_factor_on_the_logits_changes_no_robust_accuracy(scaled, results):
         assert "upper_bound" not in found[name]
 
 
+@pytest.mark.slow
 def test_rounded_input_makes_every_number_an_upper_bound(results):
     found = results("rounded", TWO)
     assert found["robust_background@2/255"]["upper_bound"].endswith("because they had no gradient")
