@@ -137,9 +137,10 @@ def _with_paths(model: type[Options], name: str, value: object) -> object:
     parts = parse_list(value) if tuple in kinds else value
     if not isinstance(parts, list | tuple):
         return _with_path(flag_of(model, name), parts, is_path=Path in kinds)
-    if not any(scheme_of(Path(part) if Path in kinds else part) for part in parts):
+    is_path = Path in kinds
+    if not any(scheme_of(Path(p) if is_path and isinstance(p, str) else p) for p in parts):
         return value
-    return [_with_path(flag_of(model, name), part, is_path=Path in kinds) for part in parts]
+    return [_with_path(flag_of(model, name), part, is_path=is_path) for part in parts]
 
 
 def _with_path(flag: str, value: object, *, is_path: bool) -> object:

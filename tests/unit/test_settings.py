@@ -6,7 +6,7 @@ import pytest
 
 from ectool.config import STAGES
 from ectool.errors import InputError, UsageError
-from ectool.settings import check_variables, read_toml
+from ectool.settings import check_variables, read_toml, validate
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_invalid_toml_is_one_line(content, got, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=got):
         read_toml(path)
+
+
+@pytest.mark.parametrize("value", [["", -(2**63), "a"], [["a"], "b"], [None, "s3://b/a"]])
+def test_paths_that_are_no_texts_are_refused(value):
+    config = STAGES["evaluate"]
+    with pytest.raises(UsageError, match="baseline"):
+        validate(config, {"model": "m", "output": "o", "baseline": value}, "evaluate")
