@@ -182,4 +182,8 @@ def outputs(folder: Path, argv: Sequence[str]) -> list[tuple[Path, int]]:
 
 
 def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the digest of a file; a link to /proc/self/mem is a file that cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return f"not readable: {error}"
