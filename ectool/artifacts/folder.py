@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from ectool import writing
+from ectool import input_files, writing
 from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.jobs import states, writers
@@ -160,7 +160,7 @@ def open_folder(path: Path, kind: str | None) -> Manifest:
             got="no folder" if not path.exists() else f"a path without {FILE_NAME}",
             fix="check the path, or run the stage that makes it",
         )
-    manifest = parse_manifest(file.read_bytes(), file)
+    manifest = parse_manifest(input_files.read_bytes(file, input_files.JSON), file)
     if kind not in (None, manifest.kind):
         raise InputError(
             str(path), expected=f"{kind} artifact", got=manifest.kind, fix="check the path"

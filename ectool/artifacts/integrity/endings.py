@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import IO, Literal
 
+from ectool.input_files import open_regular
+
 _LINE = b"\nectool sha256 %b\n"
 _SIZE = len(_LINE % (b"0" * 64))
 _PATTERN = re.compile(rb"\nectool sha256 ([0-9a-f]{64})\n")
@@ -37,7 +39,7 @@ def ending(path: Path) -> Ending:
     Returns:
         `missing` if no digest follows the end that the file declares.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         last = os.pread(file.fileno(), _SIZE, max(0, size - _SIZE))
         found = _PATTERN.fullmatch(last)

@@ -13,6 +13,8 @@ from ectool.artifacts import zarr_store
 from ectool.artifacts.integrity.problem import EXTRA, MISSING, OTHER, Problem
 from ectool.artifacts.manifest import Manifest, library_versions
 from ectool.artifacts.schema import ArrayInfo, spec_of
+from ectool.errors import InputError
+from ectool.input_files import JSON, read_bytes
 from ectool.parsing import MalformedError, parse_json
 
 METADATA = "zarr.json"
@@ -83,8 +85,8 @@ def _compared(
 
 def _read(file: Path) -> Any:  # noqa: ANN401 (any JSON value)
     try:
-        return parse_json(file.read_bytes(), allow_nan=True)
-    except (OSError, MalformedError):
+        return parse_json(read_bytes(file, JSON), allow_nan=True)
+    except (InputError, OSError, MalformedError):
         return None
 
 

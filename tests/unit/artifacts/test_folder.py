@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 
 import pytest
@@ -61,3 +62,9 @@ def test_what_a_killed_writer_left_is_not_listed(recipe, tmp_path):
     for name in ("manifest.json.tmp", "manifest.json.0123456789abcdef.tmp"):
         (tmp_path / name).write_text("half")
     assert list(folder.seal(tmp_path, recipe).files) == ["results.json"]
+
+
+def test_a_manifest_that_is_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(InputError, match=r"manifest\.json: expected a JSON file, got a named pipe"):
+        folder.open_folder(tmp_path, "evaluation")
