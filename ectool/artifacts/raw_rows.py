@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
 
+from ectool.artifacts.chunks.chunk_files import opened
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError
-from ectool.artifacts.guard.within import OutsideError, open_within
 from ectool.artifacts.hashing import array_header
 from ectool.artifacts.schema import ArraySpec
-from ectool.remote.reading import need
 
 _PIECE = 2**24
 
@@ -107,21 +106,10 @@ class RawRows:
         if digest.hexdigest() != seal.digest:
             raise ChunkError(number, "does not match its digest")
 
-    @contextmanager
-    def _chunk(self, number: int) -> Iterator[int]:
+    def _chunk(self, number: int) -> AbstractContextManager[int]:
         """Open a chunk's file."""
         key = self.array.metadata.encode_chunk_key((number, *(0,) * (self.array.ndim - 1)))
-        path = self.folder / key
-        if not (path.exists() or need(path)):
-            raise ChunkError(number, "is missing")
-        try:
-            file = open_within(self.folder, path)
-        except OutsideError as error:
-            raise ChunkError(number, f"cannot be read: {error}") from None
-        try:
-            yield file
-        finally:
-            os.close(file)
+        return opened(self.folder, key, number)
 
 
 def is_raw(array: zarr.Array[Any], spec: ArraySpec | None) -> bool:

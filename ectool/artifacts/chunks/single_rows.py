@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 from numcodecs.zstd import Zstd
 
+from ectool.artifacts.chunks.chunk_files import chunk_key, opened
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, ChunkError, unsealed
 from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.guard.bounds import check_zstd
-from ectool.artifacts.guard.within import OutsideError, open_within
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.raw_rows import Seals
 from ectool.errors import IntegrityError
 from ectool.parsing import read_object
-from ectool.remote.reading import need
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Values = np.ndarray[Any, np.dtype[np.uint8]]
@@ -135,16 +134,5 @@ class SingleRows:
             raise ChunkError(number, "has a row of another length") from None
         return np.frombuffer(Zstd().decode(data), np.uint8)
 
-    @contextmanager
-    def _opened(self, number: int) -> Iterator[int]:
-        path = self.folder / f"c/{number}/0"
-        if not (path.exists() or need(path)):
-            raise ChunkError(number, "is missing")
-        try:
-            file = open_within(self.folder, path)
-        except OutsideError as error:
-            raise ChunkError(number, f"cannot be read: {error}") from None
-        try:
-            yield file
-        finally:
-            os.close(file)
+    def _opened(self, number: int) -> AbstractContextManager[int]:
+        return opened(self.folder, chunk_key(number, axes=2), number)

@@ -16,6 +16,7 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
+from ectool.artifacts.chunks.chunk_files import chunk_key
 from ectool.artifacts.chunks.seal import checksum, unsealed
 from ectool.artifacts.guard.bounds import check_zstd
 from ectool.artifacts.guard.within import read_within
@@ -111,7 +112,7 @@ class Chunks:
         return data
 
     def _key(self, number: int) -> str:
-        return "/".join(("c", str(number), *("0",) * (len(self.shape) - 1)))
+        return chunk_key(number, len(self.shape))
 
     def _decoded(self, data: bytes, number: int) -> Values:
         body = unsealed(data, number)

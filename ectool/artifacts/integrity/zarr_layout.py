@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts import zarr_store
+from ectool.artifacts.chunks.chunk_files import chunk_key
+from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.integrity.problem import EXTRA, MISSING, OTHER, Problem
 from ectool.artifacts.manifest import Manifest, library_versions
 from ectool.artifacts.schema import ArrayInfo, spec_of
@@ -17,7 +19,6 @@ from ectool.errors import InputError
 from ectool.input_files import JSON, read_bytes
 from ectool.parsing import MalformedError, parse_json
 
-METADATA = "zarr.json"
 ATTRIBUTES, CONSOLIDATED = "attributes", "consolidated_metadata"
 """Entries of metadata that users may change."""
 LASTING = ("shape", "data_type", "chunk_grid", "fill_value", "dimension_names")
@@ -93,8 +94,8 @@ def _read(file: Path) -> Any:  # noqa: ANN401 (any JSON value)
 def _extra(path: Path, manifest: Manifest, arrays: Mapping[str, ArrayInfo]) -> Iterator[Problem]:
     """Yield files in the folders of arrays that are neither chunks nor metadata."""
     for name, info in sorted(arrays.items()):
-        others = ("0",) * (len(info.shape) - 1)
-        chunks = {Path("c", str(n), *others) for n in range(len(manifest.shards))}
+        axes = len(info.shape)
+        chunks = {Path(chunk_key(number, axes)) for number in range(len(manifest.shards))}
         for file in sorted((path / name).rglob("*")):
             if file.is_symlink() or not (file.is_dir() or _is_known(file, path / name, chunks)):
                 yield Problem(str(file.relative_to(path)), EXTRA, file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ectool.artifacts import files, zarr_store
+from ectool.artifacts.chunks.chunk_files import chunk_key
 from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.schema import Arrays, ArraySpec, spec_of
@@ -119,4 +120,4 @@ def chunk(name: str, number: int, axes: int) -> str:
         number: Number of the shard.
         axes: Number of dimensions of the array.
     """
-    return "/".join((name, "c", str(number), *("0",) * (axes - 1)))
+    return f"{name}/{chunk_key(number, axes)}"
