@@ -12,6 +12,8 @@ SQUEEZED = 1_100
 """Largest plausible size of what is read at once, as a multiple of its stored bytes: gzip's."""
 SQUEEZED_IN_ALL = 40_000
 """Largest size of an array, as a multiple of its stored bytes: that of zeros in zstd."""
+ID = "sample_id"
+"""The array whose rows all differ."""
 ROWS_PER_BYTE = 64
 """Largest number of samples for each stored byte of their ids, which all differ."""
 BLOCK_ROWS = 4096

@@ -14,8 +14,9 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
+
+from ectool.artifacts.guard.memory import bounded_memory
 
 MEMORY = 2**30
 """Bytes that the copy may use in addition to those of this process."""
@@ -27,7 +28,6 @@ _PIPE = 2**20
 _DONE, _FAILED, _LENGTH = b"+", b"-", 8
 _forking = threading.Lock()
 """So that no copy inherits the pipe of another one, which would then have no end."""
-_PAGES = Path("/proc/self/statm")
 
 
 class CrashError(OSError):
@@ -78,7 +78,9 @@ def _serve(writer: int, work: Callable[[], bytes], seconds: int) -> NoReturn:
     try:
         _restrict(seconds)
         try:
-            _send(writer, _DONE, work())
+            with bounded_memory(MEMORY):
+                result = work()
+            _send(writer, _DONE, result)
         except MemoryError:
             _send(writer, _FAILED, _told(None, "bytes that need more than 1 GB of memory"))
         except Exception as error:  # every error is sent to the parent
@@ -101,16 +103,13 @@ def _send(writer: int, outcome: bytes, result: bytes) -> None:
 
 
 def _restrict(seconds: int) -> None:
-    """Limit memory and time, and let a crash be silent."""
+    """Limit the time, and let a crash be silent."""
     faulthandler.disable()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGXCPU):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, seconds)
-    if _PAGES.exists():
-        used = int(_PAGES.read_text().split()[0]) * resource.getpagesize()
-        _lower(resource.RLIMIT_AS, used + MEMORY)
 
 
 def _lower(limit: int, value: int) -> None:

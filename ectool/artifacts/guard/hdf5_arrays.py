@@ -7,17 +7,12 @@ from typing import Any
 
 import h5py
 
-from ectool.artifacts.guard.bounds import BLOCK_ROWS, size_fault
+from ectool.artifacts.guard.bounds import BLOCK_ROWS, ID, size_fault
+from ectool.artifacts.guard.hdf5_rows import DEFLATE, FLETCHER, SHUFFLE
 from ectool.artifacts.schema import kind_of
 
-DEFLATE, SHUFFLE, FLETCHER = (
-    h5py.h5z.FILTER_DEFLATE,
-    h5py.h5z.FILTER_SHUFFLE,
-    h5py.h5z.FILTER_FLETCHER32,
-)
 BUILT_IN = frozenset([DEFLATE, SHUFFLE, FLETCHER, 4, 5, 6, h5py.h5z.FILTER_LZF])
 """Filters that HDF5 and h5py have: gzip, shuffle, fletcher32, szip, nbit, scaleoffset, lzf."""
-ID = "sample_id"
 MAX_CHUNKS = 1_000_000
 ADDRESS = 10
 """Minimum bytes of the length and the place of a text: 16 in most files."""

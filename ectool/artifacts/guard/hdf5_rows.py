@@ -16,6 +16,7 @@ from numcodecs.shuffle import Shuffle
 from ectool.artifacts.guard.bounds import inflated
 
 DEFLATE, SHUFFLE, FLETCHER = 1, 2, 3
+"""Numbers of filters in HDF5."""
 _CHECKSUM_BYTES = 4
 Values = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore
 
-from ectool.artifacts.guard.bounds import BLOCK_ROWS, real_bytes, size_fault
+from ectool.artifacts.guard.bounds import BLOCK_ROWS, ID, real_bytes, size_fault
 from ectool.artifacts.guard.within import OutsideError, open_within
 from ectool.artifacts.guard.zarr_documents import check_chunk, check_document
 from ectool.artifacts.schema import kind_of
@@ -20,7 +20,6 @@ from ectool.input_files import JSON
 from ectool.parsing import parse_json
 
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
-ID = "sample_id"
 _ADDRESS = 4
 
 

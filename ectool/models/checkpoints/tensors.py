@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ectool.artifacts.guard.memory import bounded_memory
 from ectool.errors import InputError, listed
 from ectool.input_files import MIB
-from ectool.models.checkpoints.bounded import bounded_memory
 from ectool.models.checkpoints.files import (
     SUFFIXES,
     check_kind,

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pickle
-import resource
 import struct
 import zipfile
 from collections import OrderedDict
@@ -15,7 +14,6 @@ import pytest
 import torch
 
 from ectool.errors import InputError
-from ectool.models.checkpoints.bounded import bounded_memory
 from ectool.models.checkpoints.files import MAX_HEADER, MAX_PICKLE
 from ectool.models.checkpoints.tensors import read_tensors
 from tests.bounded import GIB, measured
@@ -45,15 +43,6 @@ class Call:
 
     def __reduce__(self):
         return self.call
-
-
-def test_the_limit_ends_with_the_block():
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    with pytest.raises(MemoryError), bounded_memory(2**26):
-        bytearray(2**27)
-    assert resource.getrlimit(resource.RLIMIT_AS) == before
-    with bounded_memory(2**28):
-        bytearray(2**27)
 
 
 def test_lists_of_any_length_are_not_made(path):

@@ -1,4 +1,4 @@
-"""A limit of memory while a file of objects is read."""
+"""A limit of memory while a library reads a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAGES = Path("/proc/self/statm")
 def bounded_memory(more: int) -> Iterator[None]:
     """Limit the address space of this process within the block; do nothing where Linux is not.
 
-    A pickle of a hundred bytes may ask for a list of 10¹² numbers.
+    A pickle of a hundred bytes may ask for a list of 10¹² numbers, an HDF5 file for as many rows.
 
     Args:
         more: Bytes that may be added to what the process has.
