@@ -121,3 +121,11 @@ def read_manifest(path: Path) -> Manifest | None:
             store.close()
         return None if text is None else parse_manifest(text, path)
     return None
+
+
+def known_manifest(path: Path) -> Manifest | None:
+    """Return the manifest of an artifact; None if there is none that this version can read."""
+    try:
+        return read_manifest(path)
+    except (InputError, IntegrityError):  # of another version, for example
+        return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ectool.artifacts.partial import partial_folder
-from ectool.artifacts.store import read_manifest
+from ectool.artifacts.store import known_manifest, read_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.stages.common.code import check_trusted
@@ -16,7 +16,6 @@ from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.dry_run.plan import DONE, START, Step, batches_of, document
 from ectool.stages.dry_run.sample import Sample, scratch
 from ectool.stages.dry_run.stopwatch import Stopwatch
-from ectool.stages.evaluate.growth import manifest_of
 from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.model_list import listed_models
 from ectool.stages.evaluate.one_model import evaluate, open_variants, parts_of, recipe_of
@@ -54,7 +53,7 @@ def steps_of(
     with Subject(config, find_model(config), variants, SILENT) as subject:
         settle_precision(subject)
         config = subject.config
-        found = manifest_of(config.output)
+        found = known_manifest(config.output)
         is_done = found is not None and found.key == recipe_of(subject).key
         watch = Stopwatch()
         times = {} if is_done else time_parts(config, variants[ORIGINAL], watch)

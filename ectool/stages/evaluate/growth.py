@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from ectool.artifacts import files
 from ectool.artifacts.differences import SHOWN, differences
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe
-from ectool.artifacts.store import read_manifest
+from ectool.artifacts.store import known_manifest
 from ectool.config import ShardOptions
-from ectool.errors import InputError, IntegrityError
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.layout import PREDICTIONS
 
@@ -26,11 +25,11 @@ def may_grow(output: Path, recipe: Recipe) -> bool:
     if not output.is_dir():
         return False
     if (output / FILE_NAME).exists():
-        found = manifest_of(output)
+        found = known_manifest(output)
         if found is None or found.key == recipe.key or found.kind != recipe.kind:
             return False
         return _subject_of(found.recipe) == _subject_of(recipe)
-    begun = manifest_of(output / PREDICTIONS)
+    begun = known_manifest(output / PREDICTIONS)
     if begun is not None:
         return _subject_of(begun.recipe) == _subject_of(recipe)
     names = [path.name for path in output.iterdir()]
@@ -44,14 +43,6 @@ def _subject_of(recipe: Recipe) -> tuple[object, ...]:
     return recipe.stage, models, reading, recipe.source.fingerprint if recipe.source else None
 
 
-def manifest_of(path: Path) -> Manifest | None:
-    """Return the manifest of an artifact; None if there is none that this version can read."""
-    try:
-        return read_manifest(path)
-    except (InputError, IntegrityError):  # of another version, for example
-        return None
-
-
 def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: int) -> None:
     """Keep a part with the requested recipe; move another one aside.
 
@@ -61,7 +52,7 @@ def keep_or_set_aside(subject: Subject, path: Path, recipe: Recipe, shard_size: 
         recipe: Recipe of the requested part.
         shard_size: Samples in each of its shards.
     """
-    found = manifest_of(path)
+    found = known_manifest(path)
     if found is not None and found.key == recipe.key and _is_cut(found, shard_size):
         return
     set_aside(subject, path, recipe)
@@ -78,7 +69,7 @@ def set_aside(subject: Subject, path: Path, recipe: Recipe) -> None:
     if not path.exists():
         return
     files.remove(subject.config.output / FILE_NAME)
-    found = manifest_of(path)
+    found = known_manifest(path)
     aside = files.move_aside(path, found.key if found else "unknown")
     differs = [] if found is None else list(differences(found.recipe, recipe))
     how = f" ({', '.join(differs[:SHOWN])})" if differs else ""

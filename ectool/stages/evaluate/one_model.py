@@ -18,6 +18,7 @@ from ectool.artifacts.chunks.seal import checksum
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import FILE_NAME, Recipe, library_versions
 from ectool.artifacts.partial import up_to_date
+from ectool.artifacts.store import known_manifest
 from ectool.config import EvaluateConfig
 from ectool.datasets.base import Dataset
 from ectool.datasets.fingerprint import fingerprints
@@ -31,7 +32,7 @@ from ectool.stages.common.findings import findings_of
 from ectool.stages.common.found_models import ModelReference, find_model, method_key
 from ectool.stages.common.inputs import open_data, parent_of
 from ectool.stages.common.layout import PREDICTIONS, RESCALED, RESULTS_FILE
-from ectool.stages.evaluate.growth import manifest_of, may_grow
+from ectool.stages.evaluate.growth import may_grow
 from ectool.stages.evaluate.lacks import check_suites
 from ectool.stages.evaluate.metrics import metrics, tables
 from ectool.stages.evaluate.precision import settle_precision
@@ -179,17 +180,16 @@ def _write_results(
         results = _results(subject, artifacts, baseline)
     files.remove(output / FILE_NAME)  # the results on disk may be of other options
     text = (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()
-    files.write_atomic(output / RESULTS_FILE, text)
+    files.write_atomic(output / RESULTS_FILE, text)  # beside a report, which is no part of it
     sums, length = {RESULTS_FILE: checksum(text).hex()}, len(subject.original.sample_ids)
-    only = (RESULTS_FILE,)  # not a report
-    manifest = folder.seal(output, recipe, length=length, only=only, checksums=sums)
+    manifest = folder.seal(output, recipe, length=length, only=tuple(sums), checksums=sums)
     folder.upload(output, manifest)
     return results
 
 
 def _identity(output: Path) -> tuple[str, str] | None:
     """Return key and id of the evaluation in a folder; None if there is no evaluation."""
-    found = manifest_of(output)
+    found = known_manifest(output)
     return None if found is None else (found.key, found.id)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ectool.artifacts.store import known_manifest
 from ectool.config.heatmaps import AUTO, Precision
-from ectool.stages.evaluate.growth import manifest_of
 from ectool.stages.evaluate.suites.parts import Subject
 
 OF_HEATMAPS = frozenset({"localization", "faithfulness", "sanity", "stability"})
@@ -31,7 +31,7 @@ def recorded(subject: Subject) -> Iterator[Precision]:
     """Yield the precisions of the results and the parts that exist."""
     output = subject.config.output
     for path in (output, *sorted(output.glob("**/*.zarr"))):
-        found = manifest_of(path) if path.exists() else None
+        found = known_manifest(path) if path.exists() else None
         # The attack of the measure has a precision of its own.
         if found is not None and found.kind != "samples" and "precision" in found.recipe.config:
             yield found.recipe.config["precision"]

@@ -12,8 +12,7 @@ from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
 from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
 from ectool.artifacts.manifest import Manifest
-from ectool.artifacts.store import read_manifest
-from ectool.errors import EctoolError
+from ectool.artifacts.store import known_manifest
 from ectool.parsing import read_object
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.layout import RESULTS_FILE
@@ -23,7 +22,7 @@ from ectool.stages.tools.verify.verdict import FILE, Verdict, judged
 def on_arrays(path: Path) -> Verdict:
     """Return the verdict on a Zarr folder or an HDF5 file."""
     problems = array_problems(path)
-    manifest = _manifest(path)
+    manifest = known_manifest(path)
     if manifest is not None:
         return judged(path, manifest.kind, problems, _parents(path, manifest))
     return judged(path, _foreign_kind(path), problems)
@@ -38,7 +37,7 @@ def _foreign_kind(path: Path) -> str:
 
 def on_folder(path: Path) -> Verdict:
     """Return the verdict on a folder with a manifest: a model, or an evaluation."""
-    manifest = _manifest(path)
+    manifest = known_manifest(path)
     is_evaluation = manifest is not None and manifest.kind == EVALUATION
     problems = folder_problems(path, is_closed=manifest is not None and not is_evaluation)
     if manifest is None:
@@ -51,18 +50,10 @@ def on_folder(path: Path) -> Verdict:
 def _parts(path: Path) -> Iterator[Problem]:
     """Yield the parts of an evaluation that its results were not computed from."""
     for name, id in read_object(path / RESULTS_FILE, allow_nan=True).get("parts", {}).items():
-        found = _manifest(path / name)
+        found = known_manifest(path / name)
         if found is None or found.id != id:
             is_there = (path / name).exists()
             yield Problem(name, OTHER if is_there else MISSING)
-
-
-def _manifest(path: Path) -> Manifest | None:
-    """Return the manifest of an artifact; None without one that can be read."""
-    try:
-        return read_manifest(path)
-    except EctoolError:
-        return None
 
 
 def _parents(path: Path, manifest: Manifest) -> dict[Path, str]:
@@ -76,5 +67,5 @@ def _parents(path: Path, manifest: Manifest) -> dict[Path, str]:
 
 def kind_of(path: Path) -> str | None:
     """Return the kind of an artifact; None without a manifest that can be read."""
-    manifest = _manifest(path)
+    manifest = known_manifest(path)
     return None if manifest is None else manifest.kind

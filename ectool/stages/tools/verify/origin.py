@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from ectool import urls
 from ectool.artifacts.manifest import FILE_NAME, Manifest
-from ectool.artifacts.store import read_manifest
+from ectool.artifacts.store import known_manifest
 from ectool.config import STAGES
 from ectool.errors import EctoolError
 from ectool.options import Options, flag_of, format_value
@@ -35,21 +35,12 @@ def command_for(path: Path, manifest: Manifest | None) -> str:
         if (folder / EXPERIMENT_FILE).exists():
             return f"`ectool run` with the same file and --output {shlex.quote(str(folder))}"
     for folder in above:
-        found = _evaluation(folder)
+        found = known_manifest(folder) if (folder / FILE_NAME).is_file() else None
         if found is not None:
             return _command(folder, found, is_resumed=True)
     if manifest is None:
         return "the command that made it"
     return _command(path, manifest, is_resumed=manifest.recipe.stage in RESUMED)
-
-
-def _evaluation(folder: Path) -> Manifest | None:
-    if not (folder / FILE_NAME).is_file():
-        return None
-    try:
-        return read_manifest(folder)
-    except EctoolError:
-        return None
 
 
 def _command(path: Path, manifest: Manifest, *, is_resumed: bool) -> str:

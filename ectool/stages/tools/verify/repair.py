@@ -18,10 +18,11 @@ from ectool.artifacts.copying import copy
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
+from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.jobs import writers
 from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import FILE_NAME, Manifest
-from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
+from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, known_manifest
 from ectool.errors import EctoolError, InputError, IntegrityError
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.tools.restoring import moved
@@ -51,7 +52,7 @@ class Repairs:
     def of(cls, verdicts: Sequence[Verdict]) -> Repairs:
         """Return what verdicts tell."""
         intact = [one for one in verdicts if one.state == "intact"]
-        found = {one.path: _manifest(one.path) for one in intact}
+        found = {one.path: known_manifest(one.path) for one in intact}
         return cls(
             copies={manifest.id: path for path, manifest in found.items() if manifest is not None},
             ids={path.resolve(): id for one in verdicts for path, id in one.needs.items()},
@@ -81,7 +82,7 @@ class Repairs:
 
     def _arrays(self, path: Path) -> str:
         """Repair an array artifact: from a copy, from its own contents, or shard by shard."""
-        manifest = _manifest(path)
+        manifest = known_manifest(path)
         if (source := self._copy_of(path, manifest)) is not None:
             with writers.held(path):
                 return f"restored from {source}; the old one is {_rewrite(source, path).name}"
@@ -95,10 +96,10 @@ class Repairs:
 
     def _folder(self, path: Path) -> str:
         """Repair a model: its files from copies of any folder, or all of it from a copy."""
-        manifest = _manifest(path)
+        manifest = known_manifest(path)
         source = self._copy_of(path, manifest)
         if manifest is None:
-            if source is not None and (known := _manifest(source)) is not None:
+            if source is not None and (known := known_manifest(source)) is not None:
                 return _restore_folder(path, source, known)
             aside = files.move_aside(path, DAMAGED)
             return f"moved aside to {aside.name}; run {command_for(path, None)} again"
@@ -120,13 +121,6 @@ class Repairs:
             file = folder / name
             if file.is_file() and not file.is_symlink() and digest_file(file) == digest:
                 yield file
-
-
-def _manifest(path: Path) -> Manifest | None:
-    try:
-        return read_manifest(path)
-    except (EctoolError, OSError):
-        return None
 
 
 def _kept(path: Path, manifest: Manifest, command: str) -> str:
@@ -183,9 +177,9 @@ def _replace_file(source: Path, file: Path) -> None:
     files.write_atomic(file, source.read_bytes())
 
 
-def _move_extra(path: Path, problems: Sequence[object]) -> list[str]:
+def _move_extra(path: Path, problems: Sequence[Problem]) -> list[str]:
     """Move files that do not belong to an artifact beside it; return their names."""
-    extra = [found for one in problems if (found := getattr(one, "extra", None)) is not None]
+    extra = [one.extra for one in problems if one.extra is not None]
     for file in extra:
         _move_out(file, path)
     return [file.relative_to(path).as_posix() for file in extra]
@@ -208,7 +202,7 @@ def _evaluation(path: Path) -> str:
     """Move the manifest of an evaluation aside, so that the command looks at every part."""
     if on_folder(path).state == "intact":
         return "nothing is left to do: its parts have been repaired"
-    command = command_for(path, _manifest(path))
+    command = command_for(path, known_manifest(path))
     for name in (RESULTS_FILE, FILE_NAME):
         if (path / name).exists():
             files.move_aside(path / name, DAMAGED)
