@@ -17,7 +17,7 @@ from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
 from ectool.errors import InputError, IntegrityError
 from ectool.input_files import JSON, read_bytes
-from ectool.parsing import Kind, MalformedError, parse_json, read_object
+from ectool.parsing import Kind, MalformedError, parse_json, read_json, read_object
 
 DIGEST, FILES = "digest", "files"
 FIX = "restore it, or run the command that made it again"
@@ -95,7 +95,8 @@ def document_problems(path: Path) -> list[Problem] | None:
     """
     try:
         data = read_bytes(path, JSON)
-        has_digest = DIGEST in parse_json(data, allow_nan=True)
+        document = parse_json(data, allow_nan=True)
+        has_digest = DIGEST in document
         body = unsealed(data, path)
     except (MalformedError, TypeError, InputError, IntegrityError):
         return [Problem(path.name, OTHER)]
@@ -103,7 +104,7 @@ def document_problems(path: Path) -> list[Problem] | None:
         return [Problem(path.name, OTHER)] if _NEARLY_SEALED.search(body) else None
     return [
         Problem(name, OTHER if (path.parent / name).is_file() else MISSING)
-        for name, digest in sorted(_listed(data).items())
+        for name, digest in sorted(_listed(document).items())
         if not _is_listed(path.parent / name, name, digest)
     ]
 
@@ -117,14 +118,12 @@ def _is_listed(place: Path, name: str, digest: str) -> bool:
 def files_of(path: Path) -> set[Path]:
     """Return the files that a document lists; none if it cannot be read."""
     with suppress(InputError, OSError):
-        return {path.parent / name for name in _listed(read_bytes(path, JSON))}
+        return {path.parent / name for name in _listed(read_json(path, allow_nan=True))}
     return set()
 
 
-def _listed(data: bytes) -> dict[str, str]:
+def _listed(document: object) -> dict[str, str]:
     """Return the digests of files in a document; none if it has no digest of its own."""
-    with suppress(MalformedError):
-        found = parse_json(data, allow_nan=True)
-        if isinstance(found, dict) and DIGEST in found and isinstance(found.get(FILES), dict):
-            return {name: str(digest) for name, digest in found[FILES].items()}
+    if isinstance(document, dict) and DIGEST in document and isinstance(document.get(FILES), dict):
+        return {name: str(digest) for name, digest in document[FILES].items()}
     return {}

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from ectool.artifacts import files, zarr_store
+from ectool.artifacts.content import DECODING
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.jobs import metadata
 from ectool.artifacts.jobs.metadata import STORE
@@ -210,7 +211,7 @@ def _find_shards(folder: Path, found: Damage) -> None:
         shard, name = found.intact[part[0]].shard, part[1]
         try:
             values = store.read(name, shard.start, shard.stop)
-        except (OSError, KeyError, RuntimeError, ValueError):
+        except DECODING:
             return False
         return digest_arrays({name: values}) == shard.arrays[name]
 

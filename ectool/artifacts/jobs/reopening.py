@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.content import DECODING
 from ectool.artifacts.integrity.arrays import array_problems
 from ectool.artifacts.integrity.endings import ending
 from ectool.artifacts.jobs import writers
@@ -16,9 +17,6 @@ from ectool.artifacts.partial import growing
 from ectool.artifacts.schema import Arrays, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES, read_manifest
 from ectool.errors import InputError, IntegrityError
-
-BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What libraries raise for damaged bytes, besides errors of this package."""
 
 
 def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int] | None:
@@ -38,7 +36,7 @@ def reopen(output: Path, recipe: Recipe, *, shard_size: int) -> list[int] | None
     try:
         with Artifact(output, recipe.kind, repair=True) as artifact:
             kept = _keep(artifact, manifest, recipe, shard_size)
-    except (InputError, IntegrityError, *BROKEN):  # nothing in it can be read
+    except (InputError, IntegrityError, *DECODING):  # nothing in it can be read
         with writers.held(output):
             files.move_aside(output, "damaged")
     return [number for number in range(len(manifest.shards)) if number not in kept]
@@ -77,11 +75,8 @@ def _names(artifact: Artifact, manifest: Manifest) -> set[str]:
 
 def _keep_own(output: Path, ours: Collection[str], folder: Path) -> None:
     """Save what users have added, unless nobody can have added anything, or it cannot be read."""
-    is_file = output.suffix in HDF5_SUFFIXES
-    if (
-        is_file and ending(output) == "changed"
-    ):  # HDF5 can crash on it; what users change has no digest
-        return
+    if output.suffix in HDF5_SUFFIXES and ending(output) == "changed":
+        return  # HDF5 can crash on it, and what users change has no digest
     try:
         save_own(output, ours, folder)
     except (OSError, RuntimeError, KeyError):  # it stays in the output that is moved aside
@@ -94,7 +89,7 @@ def _intact(artifact: Artifact, shard: Shard, names: Iterable[str]) -> Arrays | 
     """Return the arrays of a shard; None if one is missing or has changed."""
     try:
         return {name: artifact.read(name, shard.start, shard.stop) for name in names}
-    except (InputError, IntegrityError, *BROKEN):
+    except (InputError, IntegrityError, *DECODING):
         return None
 
 

@@ -228,7 +228,8 @@ def exclusive(folder: Path, output: Path) -> Iterator[None]:
 
 def _has_results(path: Path) -> bool:
     """Return whether a file of an unfinished output contains results."""
-    return path.is_file() and path.name not in files.NOTES and not path.name.startswith("lock")
+    is_lock = path.name.startswith(files.LOCK_FILE)
+    return path.is_file() and path.name not in files.NOTES and not is_lock
 
 
 def make_own(folder: Path) -> None:
