@@ -27,10 +27,10 @@ from benchmarks.networks import (
 from benchmarks.passes import write_noise
 from benchmarks.table import Row, paired
 from ectool.config import ExplainConfig, PerturbConfig, TrainConfig
-from ectool.config.heatmaps import Precision
+from ectool.config.heatmaps import Compilation, Precision
 from ectool.explainers import EXPLAINERS
 from ectool.models.classifier import Classifier
-from ectool.models.compiling import Compilation, compile_parts
+from ectool.models.compiling import compile_parts
 from ectool.models.precision import in_precision, mixed
 from ectool.models.registry import create
 from ectool.stages import explain, perturb, train

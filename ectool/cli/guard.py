@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
@@ -109,6 +108,8 @@ def _finish(run: Callable[[], int], memory: mmap.mmap) -> NoReturn:
 
 def _end_with(parent: int) -> None:
     """End this process when its parent is killed."""
+    import ctypes  # here: few commands need it
+
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:

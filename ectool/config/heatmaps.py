@@ -38,6 +38,7 @@ METHODS = (
 A new explainer needs a name here: options are checked without importing torch. A test compares.
 """
 Precision = Literal["fp32", "bf16"]
+Compilation = Literal["none", "default", "cuda-graphs"]
 AUTO = "auto"
 """Value of `precision` that each stage replaces by fp32 or bf16."""
 METHOD_GROUP = "ectool.explainers"
@@ -115,7 +116,7 @@ class CompileOptions(HeatmapOptions):
 
     PANEL = "machine"
 
-    compile: Literal["none", "default", "cuda-graphs"] = option(
+    compile: Compilation = option(
         "none",
         "Compile parts of the network for a GPU by torch.compile; cuda-graphs also replays their "
         "kernels as a whole. Takes minutes at first. Results change by rounding.",

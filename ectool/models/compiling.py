@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Collection, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ectool.config.heatmaps import Compilation
 from ectool.errors import UsageError
 from ectool.models.classifier import Classifier
 
-Compilation = Literal["none", "default", "cuda-graphs"]
 MODES: dict[Compilation, str] = {"default": "default", "cuda-graphs": "reduce-overhead"}
 """Modes of `torch.compile`; the second replays the kernels of a part as one CUDA graph."""
 VARIANTS = 64
