@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.small_studies import study_of
+
 SIDE = 16
 CLASSES = ("light", "dark")
 FORMATS = ("png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "tga", "pcx", "ico", "jp2", "avif")
@@ -42,31 +44,7 @@ steps = 1
 split = "validation"
 suite = ["classification"]
 """
-STUDY = """
-[study]
-rho = [0.5]
-seeds = [0]
-epochs = [1]
-draws = 1
-first_draw = 0
-test_split = "validation"
-limit = 20
-levels = [0.7]
-eps = ["8/255"]
-steps = 1
-donors = 2
-maps = ["gradcam"]
-replacements = ["fill", "replace"]
-attacks = ["pgd", "pgd-inverse"]
-backgrounds = 3
-resamples = 100
-chosen = "replace/gradcam/0.7|pearson|softened"
-default = "pgd/gradcam/8|cosine|probability"
-
-[train]
-epochs = 1
-limit = 64
-"""
+STUDY = study_of(1)
 SCORE = """
 [score]
 similarity = "cosine"

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tests.processes import Zygote
+from tests.small_studies import study_of
 
 DATA = ("--data", "imagefolder:../inputs/images", "--size", 16, "--split", "train")
 WORK = ("--device", "cpu", "--batch-size", 4, "--shard-size", 4)
@@ -49,29 +50,7 @@ steps = 1
 split = "train"
 suite = ["classification"]
 """
-STUDY = """
-[study]
-rho = [0.5]
-seeds = [0]
-epochs = [1, 2]
-draws = 1
-test_split = "validation"
-limit = 20
-levels = [0.7]
-eps = ["8/255"]
-steps = 1
-donors = 2
-maps = ["gradcam"]
-replacements = ["fill", "replace"]
-attacks = ["pgd", "pgd-inverse"]
-backgrounds = 3
-resamples = 100
-chosen = "replace/gradcam/0.7|pearson|softened"
-default = "pgd/gradcam/8|cosine|probability"
-[train]
-epochs = 2
-limit = 64
-"""
+STUDY = study_of(1, 2)
 CHECKPOINT = """
 import torch
 from torchvision.models import squeezenet1_1

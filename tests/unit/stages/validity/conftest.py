@@ -5,36 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_studies import study_of
 
 from ectool.config import ValidityConfig
 from ectool.stages.validity.command import run
 from ectool.stages.validity.plan import Study, open_study
 
-FILE = """
-[study]
-rho = [0.5]
-seeds = [0]
-epochs = [1, 2]
-draws = 1
-first_draw = 0
-test_split = "validation"
-limit = 20
-levels = [0.7]
-eps = ["8/255"]
-steps = 1
-donors = 2
-maps = ["gradcam"]
-replacements = ["fill", "replace"]
-attacks = ["pgd", "pgd-inverse"]
-backgrounds = 3
-resamples = 100
-chosen = "replace/gradcam/0.7|pearson|softened"
-default = "pgd/gradcam/8|cosine|probability"
-
-[train]
-epochs = 2
-limit = 64
-"""
+FILE = study_of(1, 2)
 
 
 @pytest.fixture(scope="package")
