@@ -23,6 +23,7 @@ from ectool.cli.results import check_stdout, told, with_stdout
 from ectool.cli.signature import with_signature
 from ectool.cli.text import examples_text
 from ectool.cli.usage import usage_error
+from ectool.distributed.failures import prints_interrupt
 from ectool.distributed.launch import RanksNeededError, launch
 from ectool.errors import EctoolError, FinishedMeanwhileError, UsageError
 from ectool.machine import chain
@@ -240,7 +241,7 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, SystemExit) and any(isinstance(e, BrokenPipeError) for e in chain(error)):
         raise streams.ClosedPipeError from error  # raised by the parser while it shows the help
     if is_interrupt(error):
-        if ranks.prints_interrupt():
+        if prints_interrupt():
             print_error("interrupted; what is finished stays, the same command goes on from there")
         return EXIT_INTERRUPT
     fault = fault_of(error, arguments)

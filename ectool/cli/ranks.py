@@ -11,11 +11,14 @@ from ectool.cli.printer import Printer
 from ectool.config import RankOptions
 from ectool.distributed import failures, launch
 from ectool.distributed.launch import RanksNeededError
-from ectool.distributed.world import world
+from ectool.distributed.world import RANK, world
 from ectool.errors import EctoolError, UsageError
 from ectool.options import Options
 from ectool.types import Advance, SilentReporter
 from ectool.urls import shown
+
+LOGGED = "TORCH_CPP_LOG_LEVEL"
+"""Variable that torch reads when it is imported: what its C++ code prints on stderr."""
 
 
 def check(name: str, options: Options, *, is_dry: bool) -> None:
@@ -41,7 +44,12 @@ def check(name: str, options: Options, *, is_dry: bool) -> None:
 
 
 def begin() -> None:
-    """End this process with its launcher, if it has one."""
+    """End this process with its launcher, if it has one, and silence torch's C++ code.
+
+    That code warns of every connection that another process closes first, even at the end.
+    """
+    if RANK in os.environ:
+        os.environ.setdefault(LOGGED, "ERROR")
     if failures.RUN in os.environ:
         launch.end_with_launcher()
 
@@ -65,11 +73,6 @@ def _public(data: bytes) -> bytes:
 def prints_error(error: EctoolError) -> bool:
     """Leave an error to the launcher; return whether this process prints it itself."""
     return failures.record(error)
-
-
-def prints_interrupt() -> bool:
-    """Return whether this process prints that it was interrupted: no launcher and no rank 0 do."""
-    return not failures.is_own_job() and world().is_first
 
 
 class Silent(SilentReporter):

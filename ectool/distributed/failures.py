@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ectool.distributed.world import RANK
 from ectool.errors import EctoolError, MachineError, PeerError
 
 FILE, RUN = "TORCHELASTIC_ERROR_FILE", "TORCHELASTIC_RUN_ID"
@@ -56,6 +57,14 @@ class Failure:
 def is_own_job(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether `--nproc` has started this process; then its launcher prints the errors."""
     return environ.get(RUN, "").startswith(OWN)
+
+
+def prints_interrupt(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this process prints that it was interrupted: no launcher and no rank 0 do.
+
+    It raises no errors: variables are perhaps not checked yet.
+    """
+    return not is_own_job(environ) and environ.get(RANK, "0") == "0"
 
 
 def record(error: EctoolError, environ: Mapping[str, str] = os.environ) -> bool:

@@ -1,5 +1,7 @@
 """Who prints, among several processes of one command."""
 
+import os
+
 import pytest
 
 from ectool.cli import ranks
@@ -51,8 +53,18 @@ def test_a_second_process_prints_nothing(capsys):
     with ranks.reporting(Kept(), RankOptions()) as reporter:
         assert isinstance(reporter, SilentReporter)
     ranks.write(b"data")
-    assert not ranks.prints_interrupt()
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("second")
+def test_the_code_of_torch_warns_only_if_it_is_asked(monkeypatch):
+    monkeypatch.setenv(ranks.LOGGED, "INFO")
+    ranks.begin()
+    assert os.environ[ranks.LOGGED] == "INFO"
+    monkeypatch.delenv(ranks.LOGGED)
+    ranks.begin()
+    assert os.environ[ranks.LOGGED] == "ERROR"
+    del os.environ[ranks.LOGGED]
 
 
 def test_notes_of_a_launcher_wait_until_nothing_is_launched():

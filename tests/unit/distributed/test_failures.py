@@ -35,6 +35,19 @@ def test_processes_of_nproc_leave_it_to_their_launcher(tmp_path):
     assert not record(ERROR, environ(tmp_path, 0, **{failures.RUN: "ectool-1"}))
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, True),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, True),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, False),
+        ({"RANK": "0", "WORLD_SIZE": "2", failures.RUN: "ectool-1"}, False),
+    ],
+)
+def test_one_process_prints_that_it_was_interrupted(variables, expected):
+    assert failures.prints_interrupt(variables) == expected
+
+
 def test_torch_reads_what_is_written(tmp_path):
     record(ERROR, environ(tmp_path, 1))
     found = ProcessFailure(1, 7, 3, str(tmp_path / "1/error.json"))

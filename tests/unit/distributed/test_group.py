@@ -28,8 +28,11 @@ def start(zygote_socket, tmp_path, monkeypatch):
         found = []
         for rank in range(size) if ranks is None else ranks:
             monkeypatch.setenv("RANK", str(rank))
-            with (tmp_path / str(rank)).open("wb") as file:
-                streams = (file.fileno(), file.fileno())
+            with (
+                (tmp_path / str(rank)).open("wb") as out,
+                (tmp_path / f"{rank}.err").open("wb") as err,
+            ):
+                streams = (out.fileno(), err.fileno())
                 found.append(Command(zygote_socket, [function], streams, module="gloo_processes"))
         return found
 
@@ -38,8 +41,9 @@ def start(zygote_socket, tmp_path, monkeypatch):
 
 def results(folder, processes):
     codes = [process.wait() for process in processes]
-    texts = [(folder / str(rank)).read_text() for rank in range(len(processes))]
-    assert codes == [0] * len(processes), texts
+    ranks = range(len(processes))
+    assert codes == [0] * len(processes), [(folder / f"{rank}.err").read_text() for rank in ranks]
+    texts = [(folder / str(rank)).read_text() for rank in ranks]
     return [json.loads(text) if text else None for text in texts]
 
 
