@@ -72,7 +72,11 @@ class PeerError(MachineError):
     """Another process of the same job that has ended, or does not answer."""
 
 
-class FailedModelsError(EctoolError):
+class OutcomeError(EctoolError):
+    """What a command has found that has done all of its work; not a fault of a process."""
+
+
+class FailedModelsError(OutcomeError):
     """Some of several models could not be evaluated; the others were."""
 
     exit_code = 3
@@ -104,7 +108,7 @@ class FaultyDataError(IntegrityError):
     only_json = True
 
 
-class QualityGateError(EctoolError):
+class QualityGateError(OutcomeError):
     """A result that does not meet a required bound."""
 
     exit_code = 6

@@ -16,7 +16,6 @@ from typing import NoReturn
 
 from ectool.cli import streams
 from ectool.config.trust import TRUST
-from ectool.distributed.world import has_others
 from ectool.errors import InputError
 from ectool.models import blame
 from ectool.models.names import IMPORT
@@ -37,14 +36,15 @@ def is_needed(arguments: Sequence[str], environ: Mapping[str, str] = os.environ)
     """Return whether a command may run code of other people."""
     names = any(f"{IMPORT}:" in one or one.startswith(_FLAG) for one in arguments)
     trusted = any(n.startswith(PREFIX) and n.endswith(f"_{TRUST.upper()}") for n in environ)
-    return (names or trusted) and hasattr(signal, "sigwaitinfo") and not has_others()
+    return (names or trusted) and hasattr(signal, "sigwaitinfo")
 
 
-def guarded(run: Callable[[], int]) -> int:
+def guarded(run: Callable[[], int], watch: Callable[[], None]) -> int:
     """Run a command in a child of this process, and wait for it.
 
     Args:
         run: Runs the command and returns its exit code.
+        watch: Called in this process only: a fork would not copy the threads that it starts.
 
     Returns:
         The exit code. Only this process returns; the child ends.
@@ -60,6 +60,7 @@ def guarded(run: Callable[[], int]) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _finish(run, memory)
     try:
+        watch()
         return _code(_wait(child), memory)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

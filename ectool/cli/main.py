@@ -170,7 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     streams.prepare()
     signals.install()
     ranks.begin()
-    code = _guarded(arguments) if guard.is_needed(arguments) else _complete(arguments)
+    if guard.is_needed(arguments):
+        code = _guarded(arguments)
+    else:
+        ranks.watch()
+        code = _complete(arguments)
     streams.settle()
     sys.exit(code)
 
@@ -178,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _guarded(arguments: Sequence[str]) -> int:
     """Run the command line in a child, which code of other people may end."""
     try:
-        return guard.guarded(lambda: _complete(arguments))
+        return guard.guarded(lambda: _complete(arguments), ranks.watch)
     except EctoolError as error:
         return _fail(error, arguments)
 
@@ -247,4 +251,4 @@ def _fail(error: BaseException, arguments: Sequence[str]) -> int:
     fault = fault_of(error, arguments)
     if ranks.prints_error(fault):
         print_error(shown(str(fault)))
-    return fault.exit_code
+    return ranks.exit_code(fault)

@@ -12,7 +12,7 @@ from ectool.config import RankOptions
 from ectool.distributed import failures, launch
 from ectool.distributed.launch import RanksNeededError
 from ectool.distributed.world import RANK, world
-from ectool.errors import EctoolError, UsageError
+from ectool.errors import EctoolError, OutcomeError, UsageError
 from ectool.options import Options
 from ectool.types import Advance, SilentReporter
 from ectool.urls import shown
@@ -44,12 +44,16 @@ def check(name: str, options: Options, *, is_dry: bool) -> None:
 
 
 def begin() -> None:
-    """End this process with its launcher, if it has one, and silence torch's C++ code.
+    """Silence torch's C++ code in a process with others.
 
     That code warns of every connection that another process closes first, even at the end.
     """
     if RANK in os.environ:
         os.environ.setdefault(LOGGED, "ERROR")
+
+
+def watch() -> None:
+    """End this process with its launcher, if it has one."""
     if failures.RUN in os.environ:
         launch.end_with_launcher()
 
@@ -72,7 +76,17 @@ def _public(data: bytes) -> bytes:
 
 def prints_error(error: EctoolError) -> bool:
     """Leave an error to the launcher; return whether this process prints it itself."""
-    return failures.record(error)
+    return exit_code(error) != 0 and failures.record(error)
+
+
+def exit_code(error: EctoolError) -> int:
+    """Return the exit code of this process.
+
+    What the whole job has found is told by rank 0. If another rank failed with it first, the
+    launcher would end rank 0 before it has printed.
+    """
+    is_told = isinstance(error, OutcomeError) and not world().is_first
+    return 0 if is_told else error.exit_code
 
 
 class Silent(SilentReporter):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ectool.distributed.world import RANK
-from ectool.errors import EctoolError, MachineError, PeerError
+from ectool.errors import EctoolError, MachineError, OutcomeError, PeerError
 
 FILE, RUN = "TORCHELASTIC_ERROR_FILE", "TORCHELASTIC_RUN_ID"
 """Variables of torch's launchers: the file for the error of a process, and the name of the job."""
@@ -25,6 +25,10 @@ INTERRUPTED = 130
 PARTS = ("subject", "expected", "got", "fix")
 SLACK = 2.0
 """Seconds by which the death of a process may be noticed later than its effect on others."""
+
+
+_KINDS = (OutcomeError, PeerError)
+"""Classes of errors that the launcher tells apart from all others."""
 
 
 class RankError(EctoolError):
@@ -76,7 +80,8 @@ def record(error: EctoolError, environ: Mapping[str, str] = os.environ) -> bool:
     path = environ.get(FILE)
     if not path:
         return True
-    parts = {name: getattr(error, name) for name in PARTS} | {"kind": type(error).__name__}
+    kind = next((one for one in _KINDS if isinstance(error, one)), type(error))
+    parts = {name: getattr(error, name) for name in PARTS} | {"kind": kind.__name__}
     extra = {"timestamp": str(int(time.time())), "py_callstack": str(error)}
     text = json.dumps({"message": {"message": str(error), "extraInfo": extra}, **parts})
     with contextlib.suppress(OSError):
@@ -103,6 +108,8 @@ def parts_of(data: object) -> dict[str, str]:
 
 def cause(failures: Iterable[Failure], size: int) -> EctoolError | None:
     """Return the error of the process that failed first, with its rank; None for an interrupt.
+
+    What the whole job has found, such as a missed gate, has no rank.
 
     Args:
         failures: How the processes of a job have ended that did not succeed, at least one.
@@ -145,9 +152,9 @@ def _written(failure: Failure, size: int) -> EctoolError:
             got=str(failure.code),
             fix="see the lines above, then run the same command again",
         )
-    expected, got, fix = error["expected"], error["got"], error["fix"]
+    place = "" if error["kind"] == OutcomeError.__name__ else f"rank {failure.rank}: "
     found = RankError(
-        f"rank {failure.rank}: {error['subject']}", expected=expected, got=got, fix=fix
+        place + error["subject"], expected=error["expected"], got=error["got"], fix=error["fix"]
     )
     found.exit_code = failure.code
     return found

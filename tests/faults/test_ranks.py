@@ -92,6 +92,31 @@ def test_hdf5(ranks, command, reference, tmp_path):
     assert (tmp_path / "adv.h5").read_bytes() == reference["adv.h5"]
 
 
+NETWORK = """
+import os
+from ectool.models.sources.smallcnn import SmallCNN
+
+def make(num_classes):
+    {line}
+    return SmallCNN(num_classes)
+"""
+
+
+@pytest.mark.parametrize(
+    "line", ["os._exit(0)", pytest.param("raise SystemExit", marks=pytest.mark.slow)]
+)
+def test_code_that_ends_a_rank_is_named(ranks, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ending_net.py").write_text(NETWORK.format(line=line))
+    options = ("--epochs", 1, "--limit", 8, "--device", "cpu", "--output", tmp_path / "m")
+    codes, texts = ended(
+        ranks(2, "train", "--model", "import:ending_net:make", "--data", "digits", *options)
+    )
+    assert codes == [3, 3], texts
+    assert all("error: model import:ending_net:make: expected " in text for text in texts)
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [("--eps", "auto"), ("--restarts", 2, "--seed", 3)])
 def test_what_depends_on_all_samples(ranks, zygote, command, tree, tmp_path, options):
@@ -238,6 +263,30 @@ class TestNproc:
         found = subprocess.run([*argv, "--nproc", "2"], capture_output=True, text=True, check=False)
         assert found.returncode == 0, found.stderr
         assert "adv.zarr: up to date" in found.stderr
+
+    def test_a_missed_gate_reads_as_that_of_one_process(self, zygote, model, tmp_path):
+        argv = ["evaluate", "--model", model, *SHAPE, "--suite", "classification", "--json"]
+        argv += ["--output", tmp_path / "e", "--require", "accuracy>=101"]
+        found = []
+        for options in (("--nproc", 2), ("--nproc", 1)):
+            done = subprocess.run(
+                ectool(*argv, *options, "--force"), capture_output=True, text=True, check=False
+            )
+            found.append((done.returncode, done.stderr.splitlines()[-1]))
+            assert '"passed": false' in done.stdout
+        assert found[0] == found[1]
+        assert found[0][0] == 6
+
+    def test_code_that_ends_a_rank_is_named(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "ending_net.py").write_text(NETWORK.format(line="os._exit(0)"))
+        argv = ["train", "--model", "import:ending_net:make", "--data", "digits", "--limit", 8]
+        argv += ["--epochs", 1, "--device", "cpu", "--output", "m", "--nproc", 2]
+        done = subprocess.run(ectool(*argv), capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        (line,) = [one for one in done.stderr.splitlines() if one.startswith("error: ")]
+        assert "model import:ending_net:make: expected " in line
+        assert "got a process that was ended (exit code 0)" in line
 
     def test_an_error_of_all_ranks_is_one_line(self, command, tmp_path):
         process = self.start([*command, "--layer", "nowhere"], tmp_path)

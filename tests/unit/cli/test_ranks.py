@@ -7,7 +7,7 @@ import pytest
 from ectool.cli import ranks
 from ectool.config import DoctorConfig, RankOptions
 from ectool.distributed.launch import RanksNeededError
-from ectool.errors import InputError, UsageError
+from ectool.errors import InputError, QualityGateError, UsageError
 from ectool.types import SilentReporter
 
 
@@ -103,6 +103,14 @@ def test_commands_that_cannot_share_their_work_are_refused():
         ranks.check("doctor", DoctorConfig(), is_dry=False)
     with pytest.raises(UsageError, match="perturb --dry-run: expected one process"):
         ranks.check("perturb", RankOptions(), is_dry=True)
+
+
+def test_rank_0_alone_tells_what_the_job_has_found(monkeypatch):
+    missed = QualityGateError("a", expected="b", got="c", fix="d")
+    assert (ranks.exit_code(missed), ranks.prints_error(missed)) == (6, True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert (ranks.exit_code(missed), ranks.prints_error(missed)) == (0, False)
 
 
 def test_one_process_may_run_everything():

@@ -7,7 +7,7 @@ from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from ectool.distributed import failures
 from ectool.distributed.failures import Failure, cause, parts_of, record
-from ectool.errors import InputError, MachineError, PeerError
+from ectool.errors import InputError, MachineError, PeerError, QualityGateError
 
 ERROR = InputError("--data x", expected="a data set", got="none", fix="give one")
 LOST = PeerError("another process", expected="an answer", got="none", fix="see it")
@@ -15,6 +15,12 @@ LOST = PeerError("another process", expected="an answer", got="none", fix="see i
 
 def parts(error):
     return {name: getattr(error, name) for name in failures.PARTS} | {"kind": type(error).__name__}
+
+
+def written(error, folder):
+    """Return what the launcher reads of an error."""
+    record(error, environ(folder, 0))
+    return parts_of(json.loads((folder / "0/error.json").read_text()))
 
 
 def environ(folder, rank, **others):
@@ -65,6 +71,13 @@ def test_the_error_of_a_process_keeps_its_exit_code_and_names_the_rank():
     found = cause([Failure(2, 3, 10, parts(ERROR)), Failure(0, 130, 9, {})], 4)
     assert str(found) == f"rank 2: {ERROR}"
     assert found.exit_code == 3
+
+
+def test_what_the_whole_job_has_found_has_no_rank(tmp_path):
+    missed = QualityGateError("results.json", expected="1 gate to pass", got="0", fix="see it")
+    found = cause([Failure(0, 6, 10, written(missed, tmp_path))], 2)
+    assert str(found) == str(missed)
+    assert found.exit_code == 6
 
 
 def test_a_killed_process_comes_before_the_errors_that_follow_from_it():

@@ -62,9 +62,9 @@ def test_all_suites_give_the_bytes_of_one_process(start, tmp_path, tree):
     assert found == expected
 
 
-def test_an_error_ends_all_processes(start, tmp_path):
+def test_a_missed_gate_is_told_by_rank_0(start, tmp_path):
     processes = start(2, "job", "--suite", "classification", "--require", "accuracy>=101")
-    assert [process.wait() for process in processes] == [6, 6]
+    assert [process.wait() for process in processes] == [6, 0]
     assert (tmp_path / "out-0").read_text() == f"{tmp_path / 'job'}\n"
-    assert (tmp_path / "out-1").read_text() == ""
+    assert [(tmp_path / name).read_text() for name in ("out-1", "err-1")] == ["", ""]
     assert "accuracy@original" in (tmp_path / "err-0").read_text()
