@@ -77,3 +77,20 @@ def decide() -> list[object]:
         except UsageError as error:
             found.append(str(error))
         return [*found, world().size]
+
+
+def miss() -> str:
+    """Wait a second for processes that never come, and say for whom after a short time."""
+    from datetime import timedelta
+
+    from ectool.distributed import group, meeting
+    from ectool.errors import PeerError
+
+    group.GRACE = 0.1
+    meeting.ARRIVAL, meeting.UNTOLD = timedelta(seconds=1), timedelta(seconds=0.2)
+    meeting.ATTEMPT = timedelta(seconds=0.3)
+    try:
+        with group.joined():
+            return "nothing"
+    except PeerError as error:
+        return str(error)

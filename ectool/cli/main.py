@@ -90,6 +90,8 @@ def _execute(name: str, values: Mapping[str, Any]) -> bytes:
     with ranks.reporting(console, options) as reporter, remarks_as(reporter.note):
         for message in messages:
             reporter.note(message)
+        if warning := ranks.unshared(options):
+            reporter.warn(warning)
         importlib.import_module("ectool.stages.common.preflight").check_early(options)
         module, table = ("dry_run", DRY_TABLE) if is_dry else (command.module, command.table)
         stage = importlib.import_module(f"ectool.stages.{module}")

@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 
 from ectool.cli import streams
 from ectool.cli.printer import Printer
-from ectool.config import RankOptions
+from ectool.cli.remarks import logged_as
+from ectool.config import PartOptions, RankOptions
 from ectool.distributed import failures, launch
 from ectool.distributed.launch import RanksNeededError
-from ectool.distributed.world import RANK, world
+from ectool.distributed.meeting import LOG
+from ectool.distributed.world import RANK, SIZE, strangers, world
 from ectool.errors import EctoolError, OutcomeError, UsageError
 from ectool.options import Options
 from ectool.types import Advance, SilentReporter
@@ -40,6 +42,23 @@ def check(name: str, options: Options, *, is_dry: bool) -> None:
         expected="one process, because its work is not shared",
         got=f"{here.size} processes (WORLD_SIZE)",
         fix="start it without torchrun",
+    )
+
+
+def unshared(options: Options) -> str | None:
+    """Return the warning that processes do not know of each other; None if nothing points to it.
+
+    Args:
+        options: Options of a command, which could share its work.
+    """
+    found = strangers() if isinstance(options, RankOptions) else None
+    if found is None or (isinstance(options, PartOptions) and options.part is not None):
+        return None
+    variable, count = found
+    return (
+        f"{count} processes run beside each other ({variable}) without {RANK} and {SIZE}: each "
+        "does all the work of its command; to share it, let srun or mpirun start torchrun, or "
+        "give each process its --shard"
     )
 
 
@@ -133,7 +152,8 @@ class Waiting:
 def reporting(reporter: Printer, options: Options) -> Iterator[Printer]:
     """Yield the reporter of this process: silent except in rank 0.
 
-    Notes of a process that starts others wait: they are dropped if rank 0 prints them again.
+    Notes of a process that starts others wait: they are dropped if rank 0 prints them again. A
+    process that waits for rank 0 says so itself.
 
     Args:
         reporter: The reporter of rank 0.
@@ -143,7 +163,8 @@ def reporting(reporter: Printer, options: Options) -> Iterator[Printer]:
         RanksNeededError: As the block.
     """
     if not world().is_first:
-        yield Silent()
+        with logged_as(LOG, lambda text: reporter.note(f"note: {text}")):
+            yield Silent()
         return
     if not (world().is_alone and isinstance(options, RankOptions) and options.nproc > 1):
         yield reporter

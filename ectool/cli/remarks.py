@@ -43,12 +43,22 @@ def remarks_as(note: Note) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         note_once(f"{category.__name__}: {message}")
 
-    before, handler, root = warnings.showwarning, _Handler(note_once), logging.getLogger()
+    before = warnings.showwarning
     if not sys.warnoptions:
         warnings.showwarning = show
-    root.addHandler(handler)
+    try:
+        with logged_as(logging.getLogger(), note_once):
+            yield
+    finally:
+        warnings.showwarning = before
+
+
+@contextmanager
+def logged_as(logger: logging.Logger, note: Note) -> Iterator[None]:
+    """Give the warnings of a logger to a function while the block runs."""
+    handler = _Handler(note)
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        warnings.showwarning = before
+        logger.removeHandler(handler)

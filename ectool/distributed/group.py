@@ -5,34 +5,23 @@ Waiting polls: a process that waits inside torch would not notice Ctrl-C or SIGT
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ectool.distributed.world import World, apart, is_store_held, meeting_point, world
+from ectool.distributed.meeting import TIMEOUT, met, wait_until
+from ectool.distributed.world import World, apart, world
 from ectool.errors import EctoolError, PeerError
 
 if TYPE_CHECKING:
     import torch
-    from torch.distributed import Store  # type: ignore[attr-defined]  # listed in no __all__
 
 Result = TypeVar("Result")
 
-ARRIVAL = timedelta(minutes=10)
-"""Maximum time between the first and the last process that joins."""
-TIMEOUT = timedelta(hours=2)
-"""Maximum time to wait for the others, e.g. for their last shard. A dead one is noticed at once."""
-ATTEMPT = timedelta(seconds=3)
-"""Time of one attempt to reach the store of the job, which no signal interrupts."""
 GRACE = 2.0
 """Seconds until a process that lost another one fails too: the launcher sees the cause first."""
-SHORTEST, LONGEST = 1e-4, 0.02
-"""Seconds between two looks."""
-_joins = itertools.count()
-"""Number of the next group: the keys of an earlier one would look like arrivals."""
 
 
 class Group:
@@ -132,7 +121,8 @@ class Group:
             if work is not None:
                 # A GPU waits by itself, in the order of its work, while the host goes on.
                 if not tensor.is_cuda:
-                    _wait_until(work.is_completed, TIMEOUT, meanwhile)
+                    late = partial(_lost, f"none after {TIMEOUT}")
+                    wait_until(work.is_completed, TIMEOUT.total_seconds(), late, meanwhile)
                 work.wait()
 
 
@@ -177,68 +167,13 @@ def joined(device: torch.device | str = "cpu") -> Iterator[Group]:
 def _join(here: World, kind: str) -> None:
     from torch import distributed
 
-    name = f"ectool-{here.restart}-{next(_joins)}"
-    store = distributed.PrefixStore(name, _store(here))  # type: ignore[attr-defined]
-    store.set(_arrival(here.rank), "here")
-    _wait_until(lambda: _are_here(store, here.size), ARRIVAL)
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",
-        store=store,
+        store=met(here),
         rank=here.rank,
         world_size=here.size,
         timeout=TIMEOUT,
     )
-
-
-def _store(here: World) -> Store:
-    """Return the store of the job, which torchrun holds; without torchrun, rank 0 does."""
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
-    host, port = meeting_point()
-    opened: list[TCPStore] = []
-
-    def is_open() -> bool:
-        with suppress(RuntimeError):  # nobody listens there yet
-            opened.append(
-                TCPStore(
-                    host,
-                    port,
-                    is_master=here.is_first and not is_store_held(),
-                    timeout=ATTEMPT,
-                    wait_for_workers=False,
-                    multi_tenant=True,
-                )
-            )
-        return bool(opened)
-
-    _wait_until(is_open, ARRIVAL)
-    opened[0].set_timeout(TIMEOUT)
-    return opened[0]
-
-
-def _arrival(rank: int) -> str:
-    return f"arrival-{rank}"
-
-
-def _are_here(store: Store, size: int) -> bool:
-    return bool(store.check([_arrival(rank) for rank in range(size)]))
-
-
-def _wait_until(
-    is_time: Callable[[], bool], limit: timedelta, meanwhile: Callable[[], None] = lambda: None
-) -> None:
-    """Look often at first, then less often.
-
-    Raises:
-        PeerError: The time is over.
-    """
-    end, pause = time.monotonic() + limit.total_seconds(), SHORTEST
-    while not is_time():
-        if time.monotonic() > end:
-            raise _lost(f"none after {limit}")
-        meanwhile()
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST)
 
 
 @contextmanager

@@ -14,6 +14,12 @@ RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 RESTART = "TORCHELASTIC_RESTART_COUNT"
 HOST, PORT, STORE_HELD = "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE"
 """Variables that torchrun sets in every process that it starts."""
+STRANGERS = {
+    "SLURM_STEP_NUM_TASKS": "SLURM_PROCID",
+    "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK",
+    "PMI_SIZE": "PMI_RANK",
+}
+"""Variables of launchers that tell their processes nothing of a job of torch: size, and rank."""
 _is_apart = ContextVar("_is_apart", default=False)
 """Whether this process computes something without the others."""
 
@@ -66,6 +72,22 @@ def world(environ: Mapping[str, str] = os.environ) -> World:
 def has_others(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether this is one of several processes, also while it computes without them."""
     return RANK in environ and SIZE in environ and _number(environ, SIZE, 1) > 1
+
+
+def strangers(environ: Mapping[str, str] = os.environ) -> tuple[str, int] | None:
+    """Return how many processes `srun` or `mpirun` has started beside each other, in its first one.
+
+    Returns:
+        The variable that says so, and their number; None in the others, and where the variables
+        of torchrun are set as well.
+    """
+    if RANK in environ and SIZE in environ:
+        return None
+    for size, rank in STRANGERS.items():
+        count = environ.get(size, "")
+        if count.isdecimal() and int(count) > 1 and environ.get(rank) == "0":
+            return size, int(count)
+    return None
 
 
 @contextmanager

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from ectool.cli import ranks
-from ectool.config import DoctorConfig, RankOptions
+from ectool.config import DoctorConfig, PartOptions, RankOptions
 from ectool.distributed.launch import RanksNeededError
+from ectool.distributed.meeting import LOG
 from ectool.errors import InputError, QualityGateError, UsageError
 from ectool.types import SilentReporter
 
@@ -111,6 +112,25 @@ def test_rank_0_alone_tells_what_the_job_has_found(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert (ranks.exit_code(missed), ranks.prints_error(missed)) == (0, False)
+
+
+def test_processes_of_srun_are_warned_of_unless_each_has_its_part(monkeypatch):
+    assert ranks.unshared(RankOptions()) is None
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    warning = ranks.unshared(RankOptions())
+    assert warning.startswith("4 processes run beside each other (SLURM_STEP_NUM_TASKS) without ")
+    assert ranks.unshared(PartOptions()) == warning
+    assert ranks.unshared(PartOptions(shard="1/4")) is None
+    assert ranks.unshared(DoctorConfig()) is None
+
+
+@pytest.mark.usefixtures("second")
+def test_a_process_that_waits_for_rank_0_says_so():
+    kept = Kept()
+    with ranks.reporting(kept, RankOptions()):
+        LOG.warning("rank %d waits", 1)
+    assert kept.lines == ["note: rank 1 waits"]
 
 
 def test_one_process_may_run_everything():

@@ -2,7 +2,14 @@
 
 import pytest
 
-from ectool.distributed.world import World, apart, is_store_held, meeting_point, world
+from ectool.distributed.world import (
+    World,
+    apart,
+    is_store_held,
+    meeting_point,
+    strangers,
+    world,
+)
 from ectool.errors import UsageError
 
 
@@ -47,6 +54,23 @@ def test_a_process_apart_is_alone_on_its_own_device():
 def test_unusable_variables(change, message):
     with pytest.raises(UsageError, match=f"{message}; start the processes with torchrun"):
         world({"RANK": "0", "WORLD_SIZE": "2"} | change)
+
+
+@pytest.mark.parametrize(
+    ("size", "rank"),
+    [
+        ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+        ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+        ("PMI_SIZE", "PMI_RANK"),
+    ],
+)
+def test_processes_of_other_launchers(size, rank):
+    assert strangers({size: "4", rank: "0"}) == (size, 4)
+    assert strangers({size: "4", rank: "0", "RANK": "0"}) == (size, 4)
+    assert strangers({size: "4", rank: "1"}) is None
+    assert strangers({size: "1", rank: "0"}) is None
+    assert strangers({size: "4", rank: "0", "RANK": "0", "WORLD_SIZE": "4"}) is None
+    assert strangers({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) is None  # a script of sbatch
 
 
 def test_the_meeting_point():
