@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 from contextlib import suppress
@@ -128,6 +129,15 @@ def _remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
+def remove_with_last(path: Path, last: str) -> None:
+    """Remove a folder, and of its files one last, so that it tells what the folder was."""
+    if path.is_dir() and not path.is_symlink():
+        for inner in sorted(path.iterdir()):
+            if inner.name != last:
+                remove(inner)
+    remove(path)
+
+
 def as_folder(path: Path) -> None:
     """Create a folder and its parents, and remove what is no folder in its place.
 
@@ -149,9 +159,16 @@ STORE = "store"
 """Folder of an unfinished folder artifact that is published in the end."""
 UNFINISHED = ".partial-"
 """Before the beginning of the key, in the name of the folder of an unfinished output."""
+REPAIRING = f"{UNFINISHED}repair"
+"""End of the name of the folder in which a damaged output is written anew."""
 LOCK_FILE, VERSIONS_FILE, MACHINE_FILE = "lock", "versions.json", "machine.json"
 FINDINGS_FILE = "findings.json"
 JOB_FILE = "job.json"
 ARRAYS_FILE, OWN_FILE = "arrays.json", "own.json"
 NOTES = {VERSIONS_FILE, MACHINE_FILE, FINDINGS_FILE, JOB_FILE, ARRAYS_FILE}
 """Files of an unfinished output that contain no results, besides its locks."""
+
+
+def unfinished_of(output: Path) -> list[Path]:
+    """Return what writers have beside an output: its lock, and folders."""
+    return sorted(output.parent.glob(f"{glob.escape(output.name)}{UNFINISHED}*"))

@@ -9,7 +9,7 @@ the same command finds the same key and continues after the finished shards that
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,7 @@ from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, Shard, make_m
 from ectool.artifacts.own import keep_intact_own, restore_own
 from ectool.artifacts.schema import VERSION, Arrays, check_finite
 from ectool.artifacts.store import HDF5_SUFFIXES, check_suffix, read_manifest
-from ectool.errors import BusyOutputError, InputError
+from ectool.errors import InputError
 from ectool.remote.outputs import uploading
 from ectool.remote.reading import look
 from ectool.remote.writing import Identity, Upload
@@ -45,15 +45,8 @@ def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
                 manifest = read_manifest(output) if output.exists() else None
                 files.move_aside(output, manifest.key if manifest else "unknown")
                 return False
-    _remove_rest(output, partial_folder(output, recipe))
+    writers.remove_rest(output, partial_folder(output, recipe))
     return True
-
-
-def _remove_rest(output: Path, folder: Path) -> None:
-    """Remove the folder of an output that is finished, unless a process writes it again."""
-    if folder.exists():
-        with suppress(BusyOutputError), writers.held(output):
-            files.remove(folder)
 
 
 def is_current(output: Path, recipe: Recipe, *, force: bool) -> bool:
@@ -211,7 +204,7 @@ class PartialArtifact:
         files.publish(made, self.output)
         if self.upload is not None:
             self.upload.publish(Identity(manifest.kind, manifest.key, manifest.id))
-        files.remove(self.folder)
+        files.remove_with_last(self.folder, files.JOB_FILE)
         return self.output
 
     def _check(self, damaged: Collection[int]) -> None:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -30,8 +31,9 @@ from tests.processes import Zygote, serving, tree_of
 from tests.records import parser, write
 
 UNFINISHED, TEMPORARY = ".partial-", ".tmp"
-FOLDERS = ("run", "study")
-"""Outputs of many artifacts: `verify` passes once those that are there are complete."""
+FOLDERS = ("run", "study", "audit")
+"""Outputs of many artifacts. Their lock tells that more follow; a killed process leaves it."""
+DAMAGED = re.compile(r'"state":\s*"damaged"')
 IN_A_ROW = 3
 """Maximum number of kills before the command may finish."""
 Tree = Mapping[str, bytes]
@@ -41,6 +43,7 @@ class Reference(NamedTuple):
     """What an undisturbed run leaves, what was there before, and how long it took."""
 
     tree: Tree
+    folders: Collection[str]
     before: Path | None
     extent: Extent
 
@@ -77,9 +80,11 @@ class Harness:
         seconds = time.monotonic() - start
         tree = tree_of(folder)
         changes = int(count.read_text() or 1)
-        self._check_verified(case, folder, tree, tree)
+        size = max(map(len, tree.values()))
+        reference = Reference(tree, _folders(folder), before, Extent(seconds, changes, size))
+        self._check_verified(case, folder, tree, reference)
         shutil.rmtree(folder)
-        return Reference(tree, before, Extent(seconds, changes, max(map(len, tree.values()))))
+        return reference
 
     def chain(self, name: str, choose: random.Random) -> int:
         """Kill a command some times, let it finish; return how often it died.
@@ -122,26 +127,34 @@ class Harness:
             and content not in (reference.tree.get(name), before.get(name))
         ]
         assert not wrong, f"incomplete under a final name: {wrong[:3]}"
-        self._check_verified(case, folder, tree, reference.tree)
+        self._check_verified(case, folder, tree, reference)
 
-    def _check_verified(self, case: Case, folder: Path, tree: Tree, wanted: Tree) -> None:
-        """Check that an output passes `verify` if it is complete, and an artifact only then."""
+    def _check_verified(self, case: Case, folder: Path, tree: Tree, reference: Reference) -> None:
+        """Check that `verify` passes outputs that are complete and no others, and finds no damage.
+
+        An output that was there before may be as it was, or between both.
+        """
+        before, is_clean = reference.before, tree.keys() == reference.tree.keys()
         for output in case.outputs:
             code = self._run(("verify", output), folder)[0]
-            is_complete = _below(tree, output) == _below(wanted, output)
-            if is_complete or output not in FOLDERS:
-                assert (code == 0) == is_complete, f"verify {output}: {code}, {is_complete=}"
+            is_complete = _below(tree, output) == _below(reference.tree, output)
+            must_pass = is_complete and (is_clean or output not in FOLDERS)
+            may_pass = is_complete or (before is not None and (before / output).exists())
+            as_promised = may_pass if code == 0 else not must_pass
+            assert as_promised, f"verify {output}: {code}, {is_complete=}"
+        text = self._run(("verify", ".", "--json", "--quiet"), folder)[1]
+        assert not DAMAGED.search(text), f"verify finds damage: {text[:300]}"
 
     def _check_finished(self, case: Case, folder: Path, reference: Reference) -> None:
         """Check that the same command ends with the bytes of an undisturbed run."""
         code, log = self._run(case.command, folder)
         assert code == 0, f"the same command ends with {code}: {log[-300:]}"
         tree = tree_of(folder)
-        left = tree.keys() - reference.tree.keys()
+        left = {*tree, *_folders(folder)} - {*reference.tree, *reference.folders}
         assert not left, f"left behind: {left}"
         differing = [name for name in reference.tree if tree.get(name) != reference.tree[name]]
         assert not differing, f"other bytes: {differing[:3]}"
-        self._check_verified(case, folder, tree, reference.tree)
+        self._check_verified(case, folder, tree, reference)
 
     def _folder(self, name: str, template: Path | None) -> Path:
         """Return a new folder, as deep as `inputs/`; a copy of another one, if given."""
@@ -159,6 +172,10 @@ class Harness:
     def _succeed(self, command: Command, where: Path, **options: str) -> None:
         code, log = self._run(command, where, **options)
         assert code == 0, f"an undisturbed run of {command} ends with {code}: {log[-500:]}"
+
+
+def _folders(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_dir()}
 
 
 def _below(tree: Tree, output: str) -> Tree:

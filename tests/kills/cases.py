@@ -105,6 +105,14 @@ CASES: dict[str, Case] = {
     **_in_both_formats("data materialize", MATERIALIZE, "photos"),
     "convert to h5": Case(("convert", "../inputs/adv.zarr", "adv.h5"), ("adv.h5",)),
     "convert to zarr": Case(("convert", "../inputs/adv.h5", "adv.zarr"), ("adv.zarr",)),
+    "convert to differences": Case(
+        ("convert", "../inputs/adv.zarr", "adv.h5", "--store", "differences"), ("adv.h5",)
+    ),
+    "perturb instead of another": Case(
+        (*PERTURB, "--output", "adv.zarr", "--force"),
+        ("adv.zarr",),
+        before=((*PERTURB[:-1], 2, "--output", "adv.zarr"),),
+    ),
     "merge adv.zarr": _merging("adv.zarr"),
     "merge adv.h5": _merging("adv.h5"),
     "train": Case((*TRAIN, "--output", "model"), ("model",)),
@@ -123,6 +131,11 @@ CASES: dict[str, Case] = {
         ("adopted",),
     ),
     "evaluate": Case((*EVALUATE, *MODEL, "--output", "eval"), ("eval",)),
+    "evaluate more": Case(
+        (*EVALUATE, *MODEL, "--output", "eval"),
+        ("eval",),
+        before=(("evaluate", *MODEL, *DATA, *WORK, *CLASSIFICATION, "--output", "eval"),),
+    ),
     "evaluate models": Case(
         (
             *("evaluate", "--models", "../inputs/model,../inputs/half", *DATA, *WORK),

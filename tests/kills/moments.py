@@ -15,8 +15,9 @@ from tests.processes import Process, Zygote
 
 PATIENCE = 300
 """Seconds after which a command counts as hanging."""
-WAYS = {"time": 4, "change": 3, "byte": 3}
-"""Ways to die, and how often each is chosen."""
+WAYS = {"time": 3, "change": 3, "end": 2, "byte": 2}
+"""Ways to die, and how often each is chosen. `end` is one of the last changes of files."""
+LAST = 12
 OF_PROCESSES = {"time": 1, "worker": 1}
 """The same for commands that start processes: the other ways need a process that was forked."""
 
@@ -37,7 +38,7 @@ class Moment(NamedTuple):
 
     def options(self, folder: Path) -> dict[str, Any]:
         """Return what the zygote must know before the command begins."""
-        if self.way == "change":
+        if self.way in ("change", "end"):
             return {"folder": str(folder), "crash_at": int(self.at)}
         return {"dies_at_size": int(self.at)} if self.way == "byte" else {}
 
@@ -53,6 +54,8 @@ def choose_moment(choose: random.Random, case: Case, extent: Extent) -> Moment:
     (way,) = choose.choices(list(ways), list(ways.values()))
     if way == "change":
         return Moment(way, choose.randint(1, extent.changes))
+    if way == "end":
+        return Moment(way, choose.randint(max(1, extent.changes - LAST), extent.changes))
     if way == "byte":
         return Moment(way, choose.randint(1, extent.size))
     return Moment(way, choose.uniform(0, extent.seconds))

@@ -59,8 +59,7 @@ def held(output: Path, *, shared: bool = False) -> Iterator[None]:
         _own.add(me)
         try:
             if lock is not None and not shared:
-                writing.remove_unfinished(output.parent, (output.name,))
-                writing.remove_unfinished(output)
+                _remove_left(output)
             yield
         finally:
             _own.remove(me)
@@ -71,6 +70,25 @@ def held(output: Path, *, shared: bool = False) -> Iterator[None]:
             with suppress(OSError):  # something is in it
                 folder.rmdir()
         raise
+
+
+def _remove_left(output: Path) -> None:
+    """Remove what killed writers of an output have left, but for results."""
+    writing.remove_unfinished(output.parent, (output.name,))
+    writing.remove_unfinished(output)
+    files.remove(output.with_name(output.name + files.REPAIRING))
+
+
+def remove_rest(output: Path, *folders: Path) -> None:
+    """Remove what a killed writer of a finished output has left: its lock, and these folders.
+
+    Where a process writes the output again, or nothing can be written, all of it stays.
+    """
+    repairing = output.with_name(output.name + files.REPAIRING)
+    if any(os.path.lexists(path) for path in (lock_of(output), repairing, *folders)):
+        with suppress(BusyOutputError, OSError), held(output):
+            for folder in folders:
+                files.remove_with_last(folder, files.JOB_FILE)
 
 
 def _me(output: Path) -> tuple[int, int, Path]:

@@ -20,6 +20,7 @@ from ectool import urls
 from ectool.artifacts.folder import PartialFolder
 from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.jobs.reopening import reopen, set_aside_unreadable
+from ectool.artifacts.jobs.writers import remove_rest
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import PartialArtifact, is_current, partial_folder, up_to_date
 from ectool.artifacts.schema import Arrays
@@ -100,6 +101,8 @@ def is_done(output: Path, options: ShardOptions, recipe: Recipe, reporter: Repor
         return _is_done(output, options, recipe, reporter)
     is_found = is_current(output, recipe, force=options.force)
     if is_part or (is_found and not options.resume):
+        if is_found and world().is_first and not is_part:
+            remove_rest(output, partial_folder(output, recipe))
         return is_found
     with joined() as group:
         return group.from_first(lambda: _is_done(output, options, recipe, reporter))

@@ -61,6 +61,7 @@ def run(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
     key = report_key(sources, config)
     others = output.with_name(JSON_FILE), output.with_name(STRIP_FILE)
     if not (config.figures or config.tables) and is_up_to_date(output, *others, key):
+        writers.remove_rest(others[0])
         return Outcome(output, is_new=False)
     with ExitStack() as locks:
         for path in (others[0], config.figures, config.tables):

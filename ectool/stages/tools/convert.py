@@ -45,8 +45,10 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         if config.store is not None and restoring.is_other(artifact, config.store):
             return restoring.run(config, artifact, config.store, reporter)
         is_new = not _is_there(config, artifact)
-        if is_new:
-            scratch = target.with_name(f"{target.name}{files.UNFINISHED}{artifact.id[:16]}")
+        scratch = target.with_name(f"{target.name}{files.UNFINISHED}{artifact.id[:16]}")
+        if not is_new:
+            writers.remove_rest(target, scratch)
+        else:
             with writers.exclusive(scratch, target):
                 is_new = not _is_there(config, artifact)
                 if is_new:

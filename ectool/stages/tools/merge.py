@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.jobs.opening import Job, merging, read_job
 from ectool.artifacts.manifest import Recipe
-from ectool.artifacts.partial import PartialArtifact, up_to_date
+from ectool.artifacts.partial import PartialArtifact, is_current, up_to_date
 from ectool.artifacts.store import read_manifest
 from ectool.config import MergeConfig
 from ectool.errors import InputError, IntegrityError, listed
@@ -56,8 +57,7 @@ def find(path: Path) -> Found:
     """
     if read_job(path):
         return path.with_name(path.name.rpartition(files.UNFINISHED)[0]), path
-    folders = sorted(path.parent.glob(f"{glob.escape(path.name)}{files.UNFINISHED}*"))
-    folders = [folder for folder in folders if read_job(folder)]
+    folders = [folder for folder in files.unfinished_of(path) if read_job(folder)]
     if len(folders) > 1:
         raise InputError(
             str(path),
@@ -83,16 +83,23 @@ def _is_draft(found: Found) -> bool:
 
 def _merge(output: Path, folder: Path | None, reporter: Reporter, *, force: bool) -> Outcome:
     job = None if folder is None else read_job(folder)
-    if job is None:
+    if folder is None or job is None:
+        for emptied in files.unfinished_of(output):
+            with suppress(OSError):  # it has files
+                emptied.rmdir()
+        writers.remove_rest(output)
         return outcome_of(output, is_new=False)
     recipe = _final(output, job) if job.is_draft else job.recipe
+    if is_current(output, recipe, force=force):
+        writers.remove_rest(output, folder)
+        return outcome_of(output, is_new=False)
     with merging(output, job) as partial:
         warn_lost(partial, reporter)
         if not up_to_date(output, recipe, force=force):
             _check_complete(partial)
             partial.publish(recipe=recipe)
             return outcome_of(output, is_new=True)
-        files.remove(partial.folder)
+        files.remove_with_last(partial.folder, files.JOB_FILE)
     return outcome_of(output, is_new=False)
 
 

@@ -16,6 +16,7 @@ from ectool.artifacts.store import known_manifest
 from ectool.parsing import read_object
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.layout import RESULTS_FILE
+from ectool.stages.tools.verify.interrupted import as_interrupted
 from ectool.stages.tools.verify.verdict import FILE, Verdict, judged
 
 
@@ -43,7 +44,7 @@ def on_folder(path: Path) -> Verdict:
     if manifest is None:
         return judged(path, "folder", problems)
     if is_evaluation and not problems:
-        problems = list(_parts(path))
+        return as_interrupted(judged(path, EVALUATION, _parts(path), _parents(path, manifest)))
     return judged(path, manifest.kind, problems, _parents(path, manifest))
 
 

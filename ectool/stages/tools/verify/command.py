@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ectool.artifacts.files import unfinished_of
 from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.config import VerifyConfig
@@ -87,6 +88,9 @@ def _of_path(path: Path, reporter: Reporter) -> list[Verdict]:
         InputError: It is missing, or holds nothing of ectool.
     """
     places, found = list(walk(path)) if path.exists() else [], list[Verdict]()
+    if all(place.path != path for place in places):  # nothing in it tells whether it is complete
+        beside = unfinished_of(path if path.name else path.absolute())
+        places += [place for one in beside for place in walk(one)]
     with reporter.task(f"verify {path.name}", len(places)) as advance:
         for place in places:
             found.append(place.judge(place.path))

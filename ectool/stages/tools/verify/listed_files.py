@@ -19,6 +19,7 @@ from ectool.stages.common.layout import (
     WEIGHTS,
     ExperimentRecord,
 )
+from ectool.stages.tools.verify.interrupted import as_interrupted
 from ectool.stages.tools.verify.verdict import Verdict, judged
 
 MODEL = "model"
@@ -42,7 +43,7 @@ def on_document(path: Path) -> Verdict:
     problems = document_problems(path)
     if kind == "experiment" and not problems:
         problems = list(_missing(path)) or problems
-    return judged(path, kind, problems)
+    return as_interrupted(judged(path, kind, problems))
 
 
 def _missing(path: Path) -> Iterator[Problem]:

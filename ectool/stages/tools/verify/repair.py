@@ -30,8 +30,8 @@ from ectool.stages.tools.verify.artifacts import on_folder
 from ectool.stages.tools.verify.origin import command_for
 from ectool.stages.tools.verify.verdict import Verdict
 
-DAMAGED, REPAIRING = "damaged", ".partial-repair"
-"""Ends of the names of what was moved aside, and of folders for scratch files."""
+DAMAGED = "damaged"
+"""End of the name of what was moved aside."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _kept(path: Path, manifest: Manifest, command: str) -> str:
 
 def _rewrite(source: Path, path: Path) -> Path:
     """Write an artifact anew from another one, or from itself; return where the old one is."""
-    scratch = path.with_name(path.name + REPAIRING)
+    scratch = path.with_name(path.name + files.REPAIRING)
     files.remove(scratch)
     files.make_folder(scratch)
     try:
@@ -161,7 +161,7 @@ def _rewrite(source: Path, path: Path) -> Path:
 
 def _restore_folder(path: Path, source: Path, manifest: Manifest) -> str:
     """Replace a folder by a copy of another one, with the paths of its own parents."""
-    scratch = path.with_name(path.name + REPAIRING)
+    scratch = path.with_name(path.name + files.REPAIRING)
     files.remove(scratch)
     shutil.copytree(source, scratch)
     (scratch / FILE_NAME).write_bytes(moved(manifest, source, path).to_bytes())

@@ -16,6 +16,7 @@ from ectool.artifacts.manifest import FILE_NAME
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX
 from ectool.stages.common.layout import PREDICTIONS, RESULTS_FILE, SPEC_FILE, WEIGHTS_FILE
 from ectool.stages.tools.verify.artifacts import kind_of, on_arrays, on_folder
+from ectool.stages.tools.verify.interrupted import INTERRUPTED, output_of_lock
 from ectool.stages.tools.verify.listed_files import is_document, on_document
 from ectool.stages.tools.verify.verdict import FILE, State, Verdict
 
@@ -39,8 +40,7 @@ def walk(path: Path, depth: int = 0) -> Iterator[Place]:
         depth: Number of folders above it that were walked.
     """
     if UNFINISHED in path.name:
-        why = "a command was interrupted, or is at work; run it again"
-        yield Place(path, partial(_known, kind="unfinished", state="incomplete", why=why))
+        yield Place(path, on_unfinished)
     elif ASIDE in path.name:
         yield Place(path, partial(_known, kind="moved aside", state="unknown", why="not read"))
     elif path.suffix == ZARR_SUFFIX or path.suffix in HDF5_SUFFIXES:
@@ -51,6 +51,18 @@ def walk(path: Path, depth: int = 0) -> Iterator[Place]:
         yield Place(path, on_document)
     else:
         yield Place(path, on_other)
+
+
+def on_unfinished(path: Path) -> Verdict:
+    """Return the verdict on what a writer has beside an output.
+
+    A lock alone, beside an output that is intact, tells that its writer was killed at the very end.
+    """
+    found, unfinished = output_of_lock(path), partial(_known, path, kind="unfinished")
+    place = None if found is None or not found.exists() else next(walk(found), None)
+    if place is not None and place.path == found and place.judge(found).state == "intact":
+        return unfinished(state="unknown", why="of a killed command, whose output is complete")
+    return unfinished(state="incomplete", why=INTERRUPTED)
 
 
 def on_other(path: Path) -> Verdict:
@@ -79,7 +91,7 @@ def _folder(path: Path, depth: int) -> Iterator[Place]:
         yield Place(path, _without_manifest)
         return
     elif (path / PREDICTIONS).exists():
-        why = "no manifest, because a command was interrupted; run it again"
+        why = f"no manifest: {INTERRUPTED}"
         yield Place(path, partial(_known, kind=EVALUATION, state="incomplete", why=why))
     yield from _below(path, depth)
 

@@ -159,3 +159,27 @@ class TestExclusive:
             writers.exclusive(folder, output),
         ):
             pytest.fail("it was taken")
+
+
+def test_the_rest_of_a_killed_writer_is_removed_unless_one_is_at_work(output, holder):
+    folder, other = (output.with_name(f"{output.name}.partial-{n}") for n in ("1", "2"))
+    for one in (output, folder, other):
+        one.mkdir()
+    (folder / "job.json").touch()
+    writers.remove_rest(output, folder)
+    assert folder.exists()
+    holder.kill()
+    holder.wait()
+    assert writers.lock_of(output).exists()
+    writers.remove_rest(output, folder)
+    assert sorted(output.parent.iterdir()) == [output, other]
+
+
+def test_what_a_killed_repair_has_left_is_removed(output):
+    folder = output.with_name(f"{output.name}.partial-repair")
+    folder.mkdir()
+    writers.remove_rest(output)
+    assert list(output.parent.iterdir()) == []
+    folder.mkdir()
+    held(output)
+    assert list(output.parent.iterdir()) == []

@@ -1,11 +1,14 @@
 """The same artifact in the other format, and back."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
 import zarr
 
 from ectool.artifacts.artifact import Artifact
+from ectool.artifacts.jobs import writers
 from ectool.artifacts.manifest import DataSource, Parent, Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import ConvertConfig
@@ -201,3 +204,17 @@ class TestRefused:
         zarr.open_group(str(source)).create_array("classes", data=np.arange(3))
         with h5py.File(to(source, tmp_path / "b.h5")) as file:
             assert file["classes"][:].tolist() == [0, 1, 2]
+
+
+def test_killed_after_the_target_was_published(tmp_path):
+    source, target = tmp_path / "maps.zarr", tmp_path / "maps.h5"
+    make(source)
+    config = ConvertConfig(source=source, target=target)
+    convert.run(config)
+    with Artifact(source) as artifact:
+        folder = target.with_name(f"{target.name}.partial-{artifact.id[:16]}")
+    folder.mkdir()
+    os.link(target, folder / target.name)
+    writers.lock_of(target).touch()
+    assert not convert.run(config).is_new
+    assert sorted(tmp_path.iterdir()) == [target, source]

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from ectool.artifacts import files
 from ectool.artifacts.jobs import writers
 from ectool.config import ExplainConfig, MergeConfig, PerturbConfig
 from ectool.errors import BusyOutputError, InputError, IntegrityError, OutputExistsError
@@ -71,6 +72,31 @@ def test_hdf5(work, whole, tmp_path):
         folder = work(tmp_path, "adv.h5", shard=part).path
     assert merged(folder).path == tmp_path / "adv.h5"
     assert (tmp_path / "adv.h5").read_bytes() == (whole / "adv.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        *(("adv.h5", "all"), ("adv.zarr", "the job"), ("adv.h5", "an empty folder")),
+        pytest.param("adv.zarr", "a lock", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_after_the_output_was_published(work, whole, tree, tmp_path, name, left):
+    for part in ("1/2", "2/2"):
+        folder = work(tmp_path, name, shard=part).path
+    kept = shutil.copytree(folder, tmp_path / "kept")
+    merged(tmp_path / name)
+    if left != "all":
+        for path in sorted(kept.iterdir()):
+            if path.name != "job.json" or left != "the job":
+                files.remove(path)
+    if left != "a lock":
+        kept.rename(folder)
+    files.remove(kept)
+    writers.lock_of(tmp_path / name).touch()
+    assert not merged(tmp_path / name).is_new
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert tree(tmp_path / name) == tree(whole / name)
 
 
 def test_samples_and_heatmaps_of_one_pass(work, whole, tree, tmp_path):
