@@ -40,10 +40,11 @@ CHECKS = {
     ),
     "kills": (
         "Kills",
-        "Commands die by SIGKILL at a random time, before a random change of a file, or in the "
-        "middle of a write; of commands with several processes, also a worker dies. A kill fails "
-        "if something incomplete then stands under a final name or passes `ectool verify`, if the "
-        "same command does not end with the bytes of an undisturbed run, if another file is left, "
+        "Commands die by SIGKILL at a random time, before a random change of a file, before one "
+        "of the last changes, or in the middle of a write; of commands with several processes, "
+        "also a worker dies. A kill fails if something incomplete then stands under a final name "
+        "or passes `ectool verify`, if `ectool verify` finds damage or refuses what is whole, "
+        "if the same command does not end with the bytes of an undisturbed run, if another file is left, "
         "or if a process hangs or outlives its command.",
     ),
     "soak": (

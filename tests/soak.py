@@ -131,9 +131,9 @@ class Soak:
             name for name in tree.keys() | first.keys() if tree.get(name) != first.get(name)
         ]:
             self.failures.append(f"cycle {len(self.rounds)}: other bytes: {sorted(differing)[:5]}")
-        self._measure()
         os.chdir(self.root)
         shutil.rmtree(folder)
+        self._measure()
 
     def _run(self, command: Command, folder: Path) -> None:
         """Run a command in this process; before that, sometimes in another one that is killed."""
@@ -143,6 +143,7 @@ class Soak:
             code, process = killed(self.zygote, case, moment, folder, dict(os.environ))
             process.log.unlink()
             self.counts["kills"] += code != 0
+            self._remove_temporary()
         start = time.monotonic()
         code = call(command, self.log)
         if command not in self._extents:
@@ -153,8 +154,15 @@ class Soak:
             line = self.log.read_text(errors="replace").strip().rpartition("\n")[2]
             self.failures.append(f"cycle {len(self.rounds)}: {command[0]} ends with {code}: {line}")
 
+    def _remove_temporary(self) -> None:
+        """Remove the temporary files of a killed process, as the system does."""
+        for path in (self.root / "tmp").iterdir():
+            self.counts["temporary files of killed processes"] += 1
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def _measure(self) -> None:
-        """Note what this process and its folders hold."""
+        """Note what this process holds, and what lies outside of the folder of a cycle."""
+        self.log.unlink()
         sizes = [path.lstat().st_size for path in self.root.rglob("*") if path.is_file()]
         self.rounds.append(
             gauges()

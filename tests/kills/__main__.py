@@ -3,10 +3,11 @@
     python -m tests.kills --count 200 --seed 0
 
 Each chain runs one command up to three times, and kills it each time (SIGKILL): at a random time,
-before a random change of a file, or in the middle of a write; of commands with several processes,
-also one of the workers. A chain fails if, after a kill, something incomplete stands under a final
-name or passes `verify`; if the same command does not end with the bytes of an undisturbed run, or
-leaves another file; if a process hangs or outlives its command.
+before a random change of a file, before one of the last changes, or in the middle of a write; of
+commands with several processes, also one of the workers. A chain fails if, after a kill, something
+incomplete stands under a final name or passes `verify`, or `verify` finds damage; if the same
+command does not end with the bytes of an undisturbed run, or leaves another file or folder; if a
+process hangs or outlives its command.
 """
 
 from __future__ import annotations
