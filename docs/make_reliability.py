@@ -44,8 +44,8 @@ CHECKS = {
         "of the last changes, or in the middle of a write; of commands with several processes, "
         "also a worker dies. A kill fails if something incomplete then stands under a final name "
         "or passes `ectool verify`, if `ectool verify` finds damage or refuses what is whole, "
-        "if the same command does not end with the bytes of an undisturbed run, if another file is left, "
-        "or if a process hangs or outlives its command.",
+        "if the same command does not end with the bytes of an undisturbed run, if another file "
+        "is left, or if a process hangs or outlives its command.",
     ),
     "soak": (
         "Long runs",
