@@ -25,6 +25,7 @@ from ectool.stages.adopt.preprocessing import Preprocessing, find_preprocessing
 from ectool.stages.common.code import imported_module
 from ectool.stages.common.found_models import checkpoint_digest, code_parents
 from ectool.stages.common.inputs import parent_of
+from ectool.stages.common.loop.space import check_space, weights_need
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.zero_shot import prompts_key, prompts_of, trained_head, with_configuration
 from ectool.types import SILENT, Outcome, Reporter
@@ -57,6 +58,7 @@ def run(config: AdoptConfig, reporter: Reporter = SILENT) -> Outcome | dict[str,
     if config.dry_run:
         return model.spec.to_json()
     reporter.note(f"{config.output}: {described(model)}")
+    check_space(config.output, config, weights_need(model), reporter)
     with folder.building(config.output, recipe) as partial:
         return outcome_of(partial.publish(save(model, partial)), is_new=True)
 

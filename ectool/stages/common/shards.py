@@ -35,6 +35,7 @@ from ectool.stages.common.devices import CPU
 from ectool.stages.common.loop.computing import Counting, JointWork, Pace, computed
 from ectool.stages.common.loop.read_ahead import workers_of
 from ectool.stages.common.loop.sharing import Share, Watch, part_of, shared
+from ectool.stages.common.loop.space import space_checked
 from ectool.stages.common.outcomes import outcome_of
 from ectool.types import Outcome, Reporter
 
@@ -227,7 +228,9 @@ def fill(
     with reporter.task(first.recipe.stage, rows) as advance, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
         watch = Watch(share.group.world, partials, set(missing) - set(own), advance)
-        for number, arrays in computed(work, shards, pace, watch.count, reporter):
+        is_first, is_part = share.group.world.is_first, share.part is not None
+        look = space_checked(partials if is_first else (), rows, options, reporter, is_part=is_part)
+        for number, arrays in computed(work, shards, pace, watch.count, reporter, look):
             if written is not None:
                 written.result()
             written = writer.submit(_write, partials, number, arrays, work.findings(arrays))

@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 
 from ectool.artifacts.artifact import Artifact
-from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.manifest import DataSource, Recipe
 from ectool.artifacts.schema import Arrays
 from ectool.config import REMOVAL_BASELINES, MaterializeConfig
-from ectool.config.perturb import IMAGES
 from ectool.datasets.base import Annotations, Dataset, Indices, Labels, is_multilabel
 from ectool.datasets.image_arrays import Reader
 from ectool.errors import UsageError
 from ectool.stages.common.inputs import artifact_parent, data_source, open_data, view_options
 from ectool.stages.common.loop.batch_size import sized
-from ectool.stages.common.loop.space import check_space, images_need
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import SELECTION, check_same_images
 from ectool.stages.common.shards import is_done, map_shards
@@ -61,8 +58,6 @@ def run(config: MaterializeConfig, reporter: Reporter = SILENT) -> Outcome:
     attributes = {"classes": list(dataset.classes)}
     work = CopyWork(dataset, _reader(config, dataset))
     config = sized(config, dataset.size)
-    partial = Job(recipe=recipe, length=length, shard_size=config.shard_size).partial(config.output)
-    check_space(config.output, config, images_need(dataset, partial, None, IMAGES), reporter)
     return map_shards(work, config, recipe, length, reporter, attributes)
 
 

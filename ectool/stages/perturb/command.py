@@ -19,7 +19,6 @@ from ectool.stages.common.inputs import artifact_parent, data_source, open_data
 from ectool.stages.common.layout import RESCALED
 from ectool.stages.common.loop.batch_size import sized
 from ectool.stages.common.loop.sharing import finished_part, shared
-from ectool.stages.common.loop.space import check_space, images_need
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.same_images import check_same_images
 from ectool.stages.common.shards import is_done, map_into
@@ -65,9 +64,6 @@ def perturb(
     elif of_part := finished_part(config, *_jobs(config, recipe, dataset, joint)):
         return of_part
     else:
-        partial = next(_jobs(config, recipe, dataset, None))[1].partial(config.output)
-        need = images_need(dataset, partial, config.part, config.store)
-        check_space(config.output, config, need, reporter)
         if joint is not None and joint.is_open():
             return joint.compute(initial, reporter)
         samples = _compute(config, reference, dataset, initial, recipe, reporter)

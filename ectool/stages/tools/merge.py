@@ -18,6 +18,7 @@ from ectool.artifacts.store import read_manifest
 from ectool.config import MergeConfig
 from ectool.errors import InputError, IntegrityError, listed
 from ectool.stages.common.inputs import artifact_parent
+from ectool.stages.common.loop.space import check_space, merge_need
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import warn_lost
 from ectool.types import SILENT, Outcome, Reporter, Summary, merged
@@ -39,7 +40,7 @@ def run(config: MergeConfig, reporter: Reporter = SILENT) -> Outcome:
     outcomes = []
     with reporter.task("merge", len(found)) as advance:
         for output, folder in sorted(found, key=_is_draft):
-            outcomes.append(_merge(output, folder, reporter, force=config.force))
+            outcomes.append(_merge(output, folder, config, reporter))
             advance(1)
     outcome = merged(found[0][0], outcomes)
     text = "\n".join(str(output) for output, _ in found)
@@ -81,7 +82,7 @@ def _is_draft(found: Found) -> bool:
     return job is not None and job.is_draft
 
 
-def _merge(output: Path, folder: Path | None, reporter: Reporter, *, force: bool) -> Outcome:
+def _merge(output: Path, folder: Path | None, config: MergeConfig, reporter: Reporter) -> Outcome:
     job = None if folder is None else read_job(folder)
     if folder is None or job is None:
         for emptied in files.unfinished_of(output):
@@ -95,8 +96,9 @@ def _merge(output: Path, folder: Path | None, reporter: Reporter, *, force: bool
         return outcome_of(output, is_new=False)
     with merging(output, job) as partial:
         warn_lost(partial, reporter)
-        if not up_to_date(output, recipe, force=force):
+        if not up_to_date(output, recipe, force=config.force):
             _check_complete(partial)
+            check_space(output, config, merge_need(partial), reporter)
             partial.publish(recipe=recipe)
             return outcome_of(output, is_new=True)
         files.remove_with_last(partial.folder, files.JOB_FILE)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # stages that copy images do not need torch
 Batch = TypeVar("Batch")
 Shard = tuple[int, int, int]
 """Number, first row and end of a shard."""
+Look = Callable[[tuple["Columns", ...]], None]
+"""Sees the arrays of a batch, for each artifact."""
 READ_AHEAD = 2
 """Number of batches that are read ahead."""
 
@@ -71,6 +73,7 @@ def computed(
     pace: Pace,
     advance: Advance,
     reporter: Reporter,
+    look: Look = lambda _: None,
 ) -> Iterator[tuple[int, tuple[Arrays, ...]]]:
     """Yield (shard number, arrays) of every finished shard.
 
@@ -84,6 +87,7 @@ def computed(
         pace: Size of the batches, and number of readers.
         advance: Called with the number of samples of each batch.
         reporter: Receives a note if the batches become smaller.
+        look: Called with the arrays of the first batch, before the others are computed.
 
     Memory: two shards and, for each reader, a batch; and three more.
     """
@@ -91,7 +95,7 @@ def computed(
     while shards:
         finished = 0
         try:
-            for found in _in_order(work, shards, pace, progress):
+            for found in _in_order(work, shards, pace, progress, look):
                 yield found
                 finished += 1
             return
@@ -120,7 +124,7 @@ def fetched(columns: Columns) -> Arrays:
 
 
 def _in_order(
-    work: JointWork[Batch], shards: Sequence[Shard], pace: Pace, progress: _Progress
+    work: JointWork[Batch], shards: Sequence[Shard], pace: Pace, progress: _Progress, look: Look
 ) -> Iterator[tuple[int, tuple[Arrays, ...]]]:
     """Yield the shards; a batch is taken from the device after the next one has been started."""
     plan = batches_of(shards, pace.batch_size)
@@ -131,7 +135,10 @@ def _in_order(
     for (number, rows), batch in zip(
         plan, read_ahead(work.load, rows_of, workers=pace.workers, ahead=READ_AHEAD), strict=True
     ):
-        started = _Started(batch, [_begin(columns) for columns in work.compute(batch)])
+        found = work.compute(batch)
+        if rows is rows_of[0]:
+            look(found)
+        started = _Started(batch, [_begin(columns) for columns in found])
         if behind is not None:
             parts.append(behind.arrays())
         behind = started

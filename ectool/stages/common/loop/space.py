@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,20 +17,16 @@ from ectool.artifacts.partial import PartialArtifact
 from ectool.artifacts.schema import spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES
 from ectool.config.groups import ForceOptions
-from ectool.config.parts import Part
-from ectool.config.perturb import IMAGES
-from ectool.datasets.base import Dataset
 from ectool.errors import MachineError
 from ectool.types import Reporter
 
 if TYPE_CHECKING:  # importing torch takes seconds
     import torch
 
-CHANNELS = 3
-NUMBER = 4
-"""Bytes of a float32."""
+    from ectool.models.transfer import Column, Columns
+
 TEXT = 64
-"""Bytes of the id and the label of a sample, about."""
+"""Bytes of a text, such as the id of a sample, about."""
 STATES = {"SGD": 1, "AdamW": 2}
 """Tensors that an optimizer keeps for each parameter."""
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -49,28 +46,26 @@ class Need:
     possible: int
 
 
-def images_need(dataset: Dataset, partial: PartialArtifact, part: Part | None, store: str) -> Need:
-    """Return what the missing images of an artifact need, with masks and two rows of logits.
+def rows_need(columns: Columns, rows: int, partial: PartialArtifact, *, is_part: bool) -> Need:
+    """Return what the missing rows of an artifact need.
 
     Args:
-        dataset: The data set.
+        columns: Its arrays for some rows, before compression.
+        rows: Number of missing rows.
         partial: The unfinished artifact.
-        part: The part that this job writes; None for everything.
-        store: How `perturb` stores images: whole ones are not compressed.
+        is_part: Whether a job of an array writes them, which makes no HDF5 file at the end.
     """
-    height, width = dataset.size
-    pixels = CHANNELS * height * width
-    row = pixels + height * width + 2 * NUMBER * len(dataset.classes) + TEXT
-    copies = 2 if partial.output.suffix in HDF5_SUFFIXES and part is None else 1
-    rows = rows_left(partial, part)
-    return Need(rows * pixels if store == IMAGES else 0, rows * row * copies)
+    known = len(next(iter(columns.values())))
+    sizes = {name: _bytes(values) / known for name, values in columns.items()}
+    kind, is_hdf5 = partial.recipe.kind, partial.output.suffix in HDF5_SUFFIXES
+    raw = sum(size for name, size in sizes.items() if _is_raw(kind, name))
+    copies = 2 if is_hdf5 and not is_part else 1
+    return Need(round(rows * raw), round(rows * sum(sizes.values()) * copies))
 
 
-def rows_left(partial: PartialArtifact, part: Part | None) -> int:
-    """Return the number of rows that are not written yet."""
-    wanted = range(len(partial.ranges)) if part is None else part.of(len(partial.ranges))
-    missing = (partial.ranges[number] for number in partial.missing() if number in wanted)
-    return sum(stop - start for start, stop in missing)
+def _bytes(values: Column) -> int:
+    is_text = isinstance(values, np.ndarray) and values.dtype.kind == "T"
+    return values.size * TEXT if is_text else int(values.nbytes)
 
 
 def model_need(optimizer: torch.optim.Optimizer, checkpoints: int) -> Need:
@@ -87,6 +82,20 @@ def model_need(optimizer: torch.optim.Optimizer, checkpoints: int) -> Need:
         for one in group["params"]
     )
     return Need(whole * checkpoints, whole * checkpoints)
+
+
+def weights_need(model: torch.nn.Module) -> Need:
+    """Return what the weights of a model need; safetensors are not compressed."""
+    size = sum(values.nbytes for values in model.state_dict().values())
+    return Need(size, size)
+
+
+def merge_need(partial: PartialArtifact) -> Need:
+    """Return what publishing an unfinished artifact needs: Zarr is renamed, HDF5 a copy."""
+    if partial.output.suffix not in HDF5_SUFFIXES:
+        return Need(0, 0)
+    stored = (path.stat().st_size for path in partial.store.rglob("*") if path.is_file())
+    return Need(0, sum(stored))
 
 
 def copy_need(artifact: Artifact, target: Path) -> Need:
@@ -134,6 +143,32 @@ def check_space(output: Path, options: ForceOptions, need: Need, reporter: Repor
             f"{in_units(need.possible)} are written; if the disk becomes full, free some and "
             "run the same command again"
         )
+
+
+def space_checked(
+    partials: Sequence[PartialArtifact],
+    rows: int,
+    options: ForceOptions,
+    reporter: Reporter,
+    *,
+    is_part: bool = False,
+) -> Callable[[Sequence[Columns]], None]:
+    """Return a function that compares the free space when it sees the arrays of the first batch.
+
+    Args:
+        partials: The unfinished artifacts that are looked at.
+        rows: Number of their missing rows.
+        options: With `check_space`.
+        reporter: Receives a warning where compression decides.
+        is_part: Whether a job of an array writes them.
+    """
+
+    def look(found: Sequence[Columns]) -> None:
+        for partial, columns in zip(partials, found, strict=False):
+            need = rows_need(columns, rows, partial, is_part=is_part)
+            check_space(partial.output, options, need, reporter)
+
+    return look
 
 
 def _existing(output: Path) -> Path:

@@ -17,9 +17,10 @@ from ectool.config import MapOptions
 from ectool.distributed.group import Group
 from ectool.distributed.world import apart
 from ectool.stages.common.devices import CPU
-from ectool.stages.common.loop.computing import Pace, batches_of, computed, joined_rows
+from ectool.stages.common.loop.computing import Look, Pace, batches_of, computed, joined_rows
 from ectool.stages.common.loop.pieces import Pieces, Rows
 from ectool.stages.common.loop.read_ahead import workers_of
+from ectool.stages.common.loop.space import space_checked
 from ectool.stages.common.outcomes import outcome_of
 from ectool.stages.common.shards import SingleWork, Work, machine_of, map_shards, warn_lost
 from ectool.types import Outcome, Reporter
@@ -66,7 +67,9 @@ def map_batches(
         missing = group.broadcast(pieces.keep(wanted))
         partial.lost += pieces.lost
         warn_lost(partial, reporter)
-        _compute(work, options, pieces, missing, reporter, group)
+        rows = sum(stop - start for start, stop in missing)
+        look = space_checked((partial,), rows, options, reporter)
+        _compute(work, options, pieces, missing, reporter, group, look)
         _join(partial, pieces, batches)
         partial.publish()
     group.barrier()
@@ -89,6 +92,7 @@ def _compute(
     missing: Sequence[Rows],
     reporter: Reporter,
     group: Group,
+    look: Look = lambda _: None,
 ) -> None:
     """Compute the share of this process, every so many-th batch, and wait for the others."""
     own = missing[group.world.rank :: group.world.size]
@@ -96,7 +100,7 @@ def _compute(
     device = str(machine_of(options).get("device", CPU))
     pace = Pace(options.batch, workers_of(options, device))
     with reporter.task("evaluate", sum(stop - start for start, stop in own)) as advance:
-        for number, (arrays,) in computed(SingleWork(work), shards, pace, advance, reporter):
+        for number, (arrays,) in computed(SingleWork(work), shards, pace, advance, reporter, look):
             pieces.write(own[number], arrays, work.findings(arrays))
     group.barrier()
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.jobs.opening import Job
 from ectool.artifacts.manifest import Recipe
 from ectool.config import ConvertConfig
-from ectool.config.parts import Part
 from ectool.errors import MachineError
 from ectool.stages.common.loop import space
-from ectool.stages.common.loop.space import Need, check_space, copy_need, images_need, model_need
+from ectool.stages.common.loop.space import (
+    Need,
+    check_space,
+    copy_need,
+    merge_need,
+    model_need,
+    rows_need,
+    space_checked,
+    weights_need,
+)
 
 
 @pytest.fixture
@@ -54,25 +64,57 @@ def test_units(size, text):
     assert space.in_units(size) == text
 
 
-class Images:
-    """A data set of 10 images of 4 x 6 pixels."""
-
-    size, classes = (4, 6), ("a", "b")
-
-
-@pytest.mark.parametrize("name", ["out.zarr", "out.h5"])
-def test_images(tmp_path, name):
+@pytest.fixture
+def partial(request, tmp_path):
     job = Job(recipe=Recipe(kind="samples", stage="perturb", config={}), length=10, shard_size=4)
-    partial = job.partial(tmp_path / name)
-    need = images_need(Images(), partial, None, "images")
-    assert need.certain == 10 * 4 * 6 * 3
-    copies = 2 if name == "out.h5" else 1
-    assert need.possible == copies * 10 * (4 * 6 * 3 + 4 * 6 + 2 * 2 * 4 + space.TEXT)
-    assert images_need(Images(), partial, None, "differences").certain == 0
-    (partial.folder / "shards").mkdir(parents=True)
-    (partial.folder / "shards" / "000000.json").touch()
-    assert images_need(Images(), partial, None, "images").certain == 6 * 4 * 6 * 3
-    assert images_need(Images(), partial, Part(3, 3), "images").certain == 2 * 4 * 6 * 3
+    return job.partial(tmp_path / request.param)
+
+
+COLUMNS = {
+    "sample_id": np.array(["a", "b"], np.dtypes.StringDType()),
+    "image": np.zeros((2, 4, 6, 3), np.uint8),
+    "logits_clean": torch.zeros(2, 5),
+}
+
+
+@pytest.mark.parametrize("partial", ["out.zarr", "out.h5"], indirect=True)
+def test_rows(partial):
+    raw, all_of_it = 4 * 6 * 3, 4 * 6 * 3 + 5 * 4 + space.TEXT
+    is_hdf5 = partial.output.suffix == ".h5"
+    need = rows_need(COLUMNS, 10, partial, is_part=False)
+    assert need == Need(10 * raw, (2 if is_hdf5 else 1) * 10 * all_of_it)
+    assert rows_need(COLUMNS, 3, partial, is_part=True) == Need(3 * raw, 3 * all_of_it)
+    differences = {**COLUMNS, "difference": COLUMNS["image"]}
+    del differences["image"]
+    assert rows_need(differences, 10, partial, is_part=False).certain == 0
+
+
+@pytest.mark.parametrize("partial", ["out.zarr"], indirect=True)
+def test_the_first_batch_of_each_artifact_is_compared(partial, options):
+    rows = space.free_space(options.source)
+    with pytest.raises(MachineError, match=r"out.zarr: expected at least .*B of free space in"):
+        space_checked((partial,), rows, options, Listener())([COLUMNS])
+    listener = Listener()
+    logits = {"logits_clean": COLUMNS["logits_clean"]}
+    space_checked((partial,), rows, options, listener)([logits])
+    assert len(listener.warnings) == 1
+    space_checked((), rows, options, listener)([COLUMNS])  # of another process
+    assert len(listener.warnings) == 1
+
+
+@pytest.mark.parametrize("partial", ["out.zarr", "out.h5"], indirect=True)
+def test_merging_copies_what_is_stored_into_hdf5(partial):
+    (partial.store / "image").mkdir(parents=True)
+    (partial.store / "image" / "0").write_bytes(bytes(1000))
+    assert merge_need(partial) == Need(0, 1000 if partial.output.suffix == ".h5" else 0)
+
+
+def test_weights(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(100, 10), torch.nn.BatchNorm1d(10))
+    save_file(model.state_dict(), tmp_path / "weights")
+    need, saved = weights_need(model), (tmp_path / "weights").stat().st_size
+    assert need.certain == need.possible
+    assert need.certain <= saved < need.certain + 1000
 
 
 def test_what_is_certain_is_written(samples, tmp_path):
