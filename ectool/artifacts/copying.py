@@ -9,7 +9,7 @@ from pathlib import Path
 from ectool.artifacts import hdf5_store, zarr_store
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import FILE_NAME, Manifest
-from ectool.artifacts.schema import SAMPLE, Arrays, ArraySpec, spec_of
+from ectool.artifacts.schema import FOREIGN, SAMPLE, Arrays, ArraySpec, spec_of
 from ectool.artifacts.store import HDF5_SUFFIXES
 from ectool.errors import InputError
 from ectool.types import Advance
@@ -80,7 +80,8 @@ def _to_hdf5(artifact: Artifact, target: Path, manifest: Manifest | None, advanc
 
 
 def _to_zarr(artifact: Artifact, target: Path, manifest: Manifest | None, advance: Advance) -> None:
-    zarr_store.create_group(target, artifact.store.attributes)
+    mark = {} if manifest else {FOREIGN: True}
+    zarr_store.create_group(target, {**artifact.store.attributes, **mark})
     for start, arrays in _shards(artifact, advance):
         for name, values in arrays.items():
             if start == 0:

@@ -17,6 +17,8 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 """Arrays by name, all with the sample as axis 0."""
 
 VERSION = 1
+FOREIGN = "foreign"
+"""Root attribute of a Zarr copy of an artifact of another program, which has no manifest."""
 SAMPLE = "sample"
 """Name of axis 0 of every array."""
 

@@ -9,12 +9,12 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.hashing import digest_arrays
 from ectool.artifacts.integrity.endings import ending
 from ectool.artifacts.integrity.hdf5_layout import hdf5_problems
-from ectool.artifacts.integrity.problem import OTHER, Problem
+from ectool.artifacts.integrity.problem import MISSING, OTHER, Problem
 from ectool.artifacts.integrity.sealed_documents import is_sealed
-from ectool.artifacts.integrity.zarr_layout import zarr_problems
-from ectool.artifacts.manifest import Manifest
+from ectool.artifacts.integrity.zarr_layout import is_written_here, zarr_problems
+from ectool.artifacts.manifest import FILE_NAME, Manifest
 from ectool.artifacts.schema import spec_of
-from ectool.artifacts.store import HDF5_SUFFIXES, open_store
+from ectool.artifacts.store import HDF5_SUFFIXES, Store, open_store
 from ectool.errors import EctoolError, MachineError
 
 
@@ -26,22 +26,28 @@ def array_problems(path: Path) -> list[Problem] | None:
     try:
         with Artifact(path, repair=True) as artifact:
             if artifact.manifest is None:
-                return _file_problems(path) or None
+                return _without_manifest(path, artifact.store) or None
             found = [*_manifest_problems(artifact.manifest), *_contents(artifact)]
             found += _layout(artifact, artifact.manifest)
     except MachineError:
         raise
     except Exception as error:  # libraries raise whatever they like for damaged bytes
-        is_foreign = _is_foreign(path) and not _file_problems(path)
-        return None if is_foreign else [_of(error, path)]
+        return None if _is_foreign(path) else [_of(error, path)]
     return found or _file_problems(path)
 
 
 def _is_foreign(path: Path) -> bool:
-    """Return whether a file or folder can be read and has no manifest."""
+    """Return whether a file or folder can be read, and another program wrote it."""
     with suppress(Exception), closing(open_store(path)) as store:
-        return store.manifest() is None
+        return store.manifest() is None and not _without_manifest(path, store)
     return False
+
+
+def _without_manifest(path: Path, store: Store) -> list[Problem]:
+    """Return the damage of an artifact without a manifest, as far as it shows."""
+    if path.is_dir() and is_written_here(path, store):
+        return [Problem(FILE_NAME, MISSING)]
+    return _file_problems(path)
 
 
 def _of(error: Exception, path: Path) -> Problem:

@@ -11,10 +11,12 @@ import numpy as np
 
 from ectool.artifacts import zarr_store
 from ectool.artifacts.chunks.chunk_files import chunk_key
-from ectool.artifacts.chunks.whole import METADATA
+from ectool.artifacts.chunks.single_rows import SingleRows
+from ectool.artifacts.chunks.whole import METADATA, Chunks
 from ectool.artifacts.integrity.problem import EXTRA, MISSING, OTHER, Problem
 from ectool.artifacts.manifest import Manifest, library_versions
-from ectool.artifacts.schema import ArrayInfo, spec_of
+from ectool.artifacts.schema import FOREIGN, SCHEMAS, ArrayInfo, spec_of
+from ectool.artifacts.store import Store
 from ectool.errors import InputError
 from ectool.input_files import JSON, read_bytes
 from ectool.parsing import MalformedError, parse_json
@@ -46,6 +48,19 @@ def zarr_problems(
             name = file.relative_to(like)
             found += _compared(path / name, str(name), _read(file), is_strict=is_strict)
     return found
+
+
+def is_written_here(path: Path, store: Store) -> bool:
+    """Return whether ectool wrote a Zarr folder with a manifest, by the form of its known arrays.
+
+    Copies of artifacts of other programs have the same form, and a mark.
+    """
+    kind = str(store.attributes.get("schema"))
+    if kind not in SCHEMAS or store.attributes.get(FOREIGN):
+        return False
+    known = (name for name in store.arrays if spec_of(kind, name) is not None)
+    forms = [Chunks.of(path / name) or SingleRows.of(path, name) for name in known]
+    return bool(forms) and None not in forms
 
 
 def _create_like(path: Path, manifest: Manifest, arrays: Mapping[str, ArrayInfo]) -> None:

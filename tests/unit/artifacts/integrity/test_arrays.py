@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -74,6 +75,34 @@ def test_files_that_are_missing_or_too_many_are_found(write, make_arrays, tmp_pa
     assert (str(problem), problem.extra) == ("clean/c/3/0/0: not of this artifact", extra)
 
 
+@pytest.fixture
+def bare(write, make_arrays, tmp_path):
+    """Return an artifact of ours whose manifest is gone."""
+    path = write(tmp_path / "cams.zarr", make_arrays())
+    (path / "manifest.json").unlink()
+    return path
+
+
+def test_a_missing_manifest_is_found(bare):
+    assert [str(problem) for problem in array_problems(bare)] == ["manifest.json: missing"]
+    zarr.open_group(bare).create_array("mine", data=np.arange(3))
+    assert array_problems(bare)
+    shutil.rmtree(bare / "clean")  # it cannot be opened any more
+    assert array_problems(bare)
+
+
+def test_without_a_manifest_artifacts_of_other_programs_are_unknown(bare, tmp_path):
+    attributes = zarr.open_group(bare).attrs.asdict()
+    foreign = zarr.create_group(tmp_path / "foreign.zarr", attributes=attributes)
+    for name, array in zarr.open_group(bare).arrays():
+        foreign.create_array(name, data=array[...])
+    assert array_problems(tmp_path / "foreign.zarr") is None
+    with Artifact(tmp_path / "foreign.zarr") as artifact:
+        assert artifact.manifest is None
+        copy(artifact, tmp_path / "copy.zarr", None)
+    assert array_problems(tmp_path / "copy.zarr") is None
+
+
 @NAMES
 def test_what_users_add_is_no_damage(made, name):
     if made.is_dir():
@@ -124,9 +153,3 @@ def test_a_file_of_another_program_is_not_damaged(tmp_path):
     assert array_problems(path) is None
     path.write_bytes(b"no HDF5")
     assert array_problems(path)
-
-
-def test_an_artifact_without_a_manifest_cannot_be_compared(write, make_arrays, tmp_path):
-    path = write(tmp_path / "cams.zarr", make_arrays())
-    (path / "manifest.json").unlink()
-    assert array_problems(path) is None
