@@ -91,7 +91,7 @@ def _merge(output: Path, folder: Path | None, config: MergeConfig, reporter: Rep
         writers.remove_rest(output)
         return outcome_of(output, is_new=False)
     recipe = _final(output, job) if job.is_draft else job.recipe
-    if is_current(output, recipe, force=force):
+    if is_current(output, recipe, force=config.force):
         writers.remove_rest(output, folder)
         return outcome_of(output, is_new=False)
     with merging(output, job) as partial:

@@ -64,8 +64,9 @@ def rows_need(columns: Columns, rows: int, partial: PartialArtifact, *, is_part:
 
 
 def _bytes(values: Column) -> int:
-    is_text = isinstance(values, np.ndarray) and values.dtype.kind == "T"
-    return values.size * TEXT if is_text else int(values.nbytes)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "T":
+        return values.size * TEXT
+    return int(values.nbytes)
 
 
 def model_need(optimizer: torch.optim.Optimizer, checkpoints: int) -> Need:
