@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,11 @@ def render(records: Mapping[str, Record]) -> str:
     """Return the page."""
     rows = [["check", "cases", "failures", "duration", "date", "commit"], ["---"] * 6]
     rows += [_row(name, records.get(name)) for name in CHECKS]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return "\n".join([HEAD, table, *(_section(name, records.get(name)) for name in CHECKS)])
+    return "\n".join([HEAD, _table(rows), *(_section(name, records.get(name)) for name in CHECKS)])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _row(name: str, record: Record | None) -> list[str]:
@@ -111,6 +114,8 @@ def _facts(record: Record) -> Iterator[str]:
     if record["counts"]:
         yield "\n| counted | |\n| --- | --- |"
         yield from (f"| {name} | {value:,} |" for name, value in record["counts"].items())
+    if table := record.get("table"):
+        yield "\n" + _table([table[0], ["---"] * len(table[0]), *table[1:]])[:-1]
     if record["failed"]:
         yield f"\nFailures ({len(record['failed'])} of {record['failures']} shown):\n"
         yield from (f"- `{line.replace('`', '')}`" for line in record["failed"])

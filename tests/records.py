@@ -1,4 +1,4 @@
-"""Records of the long checks: fuzz, faults, kills, soak. docs/reliability.md shows them.
+"""Records of the long checks: fuzz, faults, kills, soak, matrix. docs/reliability.md shows them.
 
     options = parser(__doc__, name="kills", count=200).parse_args()
     ...
@@ -6,7 +6,8 @@
 
 Every record has the same entries: `name`; `command`; `cases`; `failures`, their number, and
 `failed`, the first of them in words; `seed`; `seconds`; `counts`, further numbers by what they
-count; `date`; `commit`, with `+` behind it if files were changed since; `versions`; `machine`.
+count; `table`, rows of text; `date`; `commit`, with `+` behind it if files were changed since;
+`versions`; `machine`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ def write(
     cases: int,
     seconds: float,
     counts: Mapping[str, float] | None = None,
+    table: Sequence[Sequence[str]] = (),
 ) -> None:
     """Write the record that the options name, and print its outcome.
 
@@ -57,6 +60,7 @@ def write(
         cases: How many cases were tried.
         seconds: How long they took.
         counts: Further numbers, by what they count.
+        table: Rows of further texts, its head first.
     """
     document: dict[str, Any] = {
         "name": options.name,
@@ -67,16 +71,22 @@ def write(
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "counts": dict(counts or {}),
+        "table": [list(row) for row in table],
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
-        "versions": {"python": platform.python_version()}
-        | {library: version(library) for library in LIBRARIES},
+        "versions": {"python": platform.python_version()} | dict(_versions()),
         "machine": f"{os.cpu_count()} cores, {platform.system()}",
     }
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     outcome = f"{options.name}: {cases} cases, {len(failures)} failures, {seconds:.0f} s"
     sys.stdout.write("\n".join([outcome, *document["failed"], ""]))
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for library in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            yield library, version(library)
 
 
 def commit() -> str:
