@@ -5,11 +5,12 @@ Waiting polls: a process that waits inside torch would not notice Ctrl-C or SIGT
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ectool.distributed.meeting import TIMEOUT, met, wait_until
 from ectool.distributed.world import World, apart, world
@@ -59,13 +60,7 @@ class Group:
         """
         if self.world.is_alone:
             return value
-        import torch
-
-        self.barrier()
-        values = [value]
-        with _noticing_loss():
-            torch.distributed.broadcast_object_list(values, device=torch.device("cpu"))
-        return values[0]
+        return self._exchange(value, row=0 if self.world.is_first else None, rows=1)[0]
 
     def from_first(self, call: Callable[[], Result]) -> Result:
         """Return what rank 0 gets from a call that it alone makes, as a single process.
@@ -96,13 +91,7 @@ class Group:
         """
         if self.world.is_alone:
             return [value]
-        from torch import distributed
-
-        self.barrier()
-        values = [None] * self.world.size
-        with _noticing_loss():
-            distributed.all_gather_object(values, value)
-        return values
+        return self._exchange(value, row=self.world.rank, rows=self.world.size)
 
     def all_reduce(self, tensor: torch.Tensor) -> None:
         """Replace a tensor by its sum over all processes, in place.
@@ -113,17 +102,50 @@ class Group:
         if not self.world.is_alone:
             self._add(tensor, lambda: None)
 
+    def _exchange(self, value: Any, *, row: int | None, rows: int) -> list[Any]:  # noqa: ANN401
+        """Return the values of all rows, as sums of bytes to which one process each adds its own.
+
+        Torch's functions for objects wait without an end that a signal could bring, and leave
+        tensors to their thread, see `_add`.
+        """
+        import torch
+
+        data = b"" if row is None else pickle.dumps(value)
+        sizes = torch.zeros(rows, dtype=torch.int64)
+        if row is not None:
+            sizes[row] = len(data)
+        self.all_reduce(sizes)
+        table = torch.zeros(rows, int(sizes.max()), dtype=torch.uint8)
+        if row is not None:
+            table[row, : len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        self.all_reduce(table)
+        filled = zip(table.numpy(), sizes.tolist(), strict=True)
+        return [pickle.loads(line[:size].tobytes()) for line, size in filled]  # noqa: S301 (ours)
+
     def _add(self, tensor: torch.Tensor, meanwhile: Callable[[], None]) -> None:
         from torch import distributed
 
+        count = cast(Any, tensor)._use_count
+        uses = count()
         with _noticing_loss():
             work = distributed.all_reduce(tensor, async_op=True)
-            if work is not None:
-                # A GPU waits by itself, in the order of its work, while the host goes on.
-                if not tensor.is_cuda:
-                    late = partial(_lost, f"none after {TIMEOUT}")
-                    wait_until(work.is_completed, TIMEOUT.total_seconds(), late, meanwhile)
-                work.wait()
+            if work is None:
+                return
+            # A GPU waits by itself, in the order of its work, while the host goes on.
+            if not tensor.is_cuda:
+                _wait(work.is_completed, meanwhile)
+            work.wait()
+        del work
+        # The thread of Gloo lets go of the tensor a moment later. If it were the last to do so, it
+        # would wait for the interpreter, whose lock the end of the group holds while it waits for
+        # the thread.
+        if not tensor.is_cuda:
+            _wait(lambda: count() <= uses, lambda: None)
+
+
+def _wait(is_time: Callable[[], bool], meanwhile: Callable[[], None]) -> None:
+    late = partial(_lost, f"none after {TIMEOUT}")
+    wait_until(is_time, TIMEOUT.total_seconds(), late, meanwhile)
 
 
 ALONE = Group(World())
