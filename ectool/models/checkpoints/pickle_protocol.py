@@ -27,15 +27,18 @@ _PUTS = ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE")
 def plain_protocol(path: Path) -> Path | IO[bytes]:
     """Return a torch file unchanged, or a copy in memory whose pickle has protocol 2.
 
-    Cost: if its pickle has a newer protocol, the file is read again and kept in memory.
+    Cost: if its pickle has a newer protocol, the file is read again and kept in memory; the same if
+    its suffix is not that of a torch file.
     """
+    # By this suffix alone, torch 2.15 takes a file for one of safetensors.
+    unchanged = io.BytesIO(path.read_bytes()) if path.suffix == ".safetensors" else path
     if not zipfile.is_zipfile(path):
-        return path
+        return unchanged
     with zipfile.ZipFile(path) as archive:
         name = next((n for n in archive.namelist() if n.endswith(f"/{_PICKLE}")), None)
         content = b"" if name is None else archive.read(name)
         if content[:1] != pickle.PROTO or content[1] <= _NEWEST:
-            return path
+            return unchanged
         copy = io.BytesIO()
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
             for entry in archive.namelist():

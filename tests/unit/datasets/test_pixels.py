@@ -7,6 +7,7 @@ import zlib
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 import tifffile
 from PIL import Image
@@ -103,6 +104,7 @@ def test_alpha_is_laid_over_white(tmp_path, depth):
     np.testing.assert_allclose(levels(path), PREMULTIPLIED + 255 * (1 - ALPHA), atol=1.01)
 
 
+@pytest.mark.skipif(int(PIL.__version__.partition(".")[0]) < 13, reason="Pillow 13 reads these")
 def test_grey_that_was_multiplied_by_alpha_is_laid_over_white(tmp_path):
     both = np.stack([PREMULTIPLIED[..., 0], COLOURS[..., 3]], axis=2)
     path = saved(tmp_path, both, photometric="minisblack", extrasamples=["assocalpha"])

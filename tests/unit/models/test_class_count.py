@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 import pytest
 import torch
@@ -55,9 +54,7 @@ def test_a_factory_of_fixed_size_says_it_itself(saved, tmp_path, monkeypatch):
 
 
 def test_a_program_is_asked(network, tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.trace(network.eval(), torch.rand(2, 3, 32, 32)).save(str(tmp_path / "net.pt"))
+    torch.jit.trace(network.eval(), torch.rand(2, 3, 32, 32)).save(str(tmp_path / "net.pt"))
     assert class_count(f"torchscript:{tmp_path / 'net.pt'}", None, size=(32, 32)) == 7
 
 

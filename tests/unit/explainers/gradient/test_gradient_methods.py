@@ -149,7 +149,6 @@ def test_heads_without_a_gradient_are_refused(images, name):
         METHODS[name](model)(images)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     ("name", "is_explained"),
     [

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import warnings
 
 import pytest
 import torch
@@ -240,9 +239,7 @@ def test_pickled_modules_are_refused_without_running_them(source, model, tmp_pat
 
 
 def test_programs_are_not_checkpoints(model, tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "program.pt")
+    torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "program.pt")
     refused(model, tmp_path / "program.pt", "a TorchScript program; .* torchscript:.*program.pt")
 
 

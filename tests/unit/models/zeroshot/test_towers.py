@@ -122,7 +122,6 @@ def test_weights_of_openai_have_numbers_beside_them(tmp_path):
         torch.testing.assert_close(model(images), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_program_is_converted_first(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "program.pt")
     with pytest.raises(InputError, match="got a TorchScript program; convert it once: "):

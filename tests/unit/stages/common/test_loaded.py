@@ -1,7 +1,5 @@
 """Models of other programs: their weights go through the stages, or are refused in one line."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -286,9 +284,7 @@ class TestFineTuning:
 def program(tmp_path_factory):
     path = tmp_path_factory.mktemp("program") / "smallcnn.pt"
     network = create("smallcnn", [str(k) for k in range(10)], seed=0).network.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.trace(network, torch.rand(2, 3, 32, 32)).save(str(path))
+    torch.jit.trace(network, torch.rand(2, 3, 32, 32)).save(str(path))
     return path
 
 
