@@ -51,6 +51,7 @@ TEXT = FileKind("a text file", 16 * MIB)
 CSV = FileKind("a CSV file", 512 * MIB)
 """Rows are read one by one."""
 ARRAY = FileKind("an array of numbers", 64 * MIB)
+TABLE = FileKind("a table of measurements", 1024 * MIB)
 DATA = FileKind("a file of a published data set", 512 * MIB)
 CODE = FileKind("a module", 16 * MIB)
 IMAGE = FileKind("an image", 1024 * MIB)

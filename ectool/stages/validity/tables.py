@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,20 +10,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ectool.artifacts import files
 from ectool.artifacts.hashing import digest_json
 from ectool.config import StudyConfig
-from ectool.errors import IntegrityError
+from ectool.errors import InputError, IntegrityError
+from ectool.input_files import TABLE, read_bytes
 from ectool.parsing import parse_json
 from ectool.stages.validity.versions import Version
 
 KEY, RECORD, CLUSTERS = "key", "record", "clusters"
 MEASURES = 1
 """Version of what is measured; a change of a definition raises it."""
+_NO_COMMENT = bytes(2)
+"""The last bytes of a zip archive without a comment: its length."""
+_DIGITS = 64
+"""Length of a SHA-256 (hex)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def write_table(path: Path, table: Table, key: str) -> None:
     arrays = {KEY: np.array(key), RECORD: np.array(json.dumps(table.record, sort_keys=True))}
     np.savez(buffer, allow_pickle=False, **arrays, **{CLUSTERS: table.clusters}, **table.columns)
     files.make_folder(path.parent)
-    files.write_atomic(path, buffer.getvalue())
+    files.write_atomic(path, _sealed(buffer.getvalue()))
 
 
 def has_key(path: Path, key: str) -> bool:
@@ -86,7 +91,7 @@ def remove_damaged(path: Path) -> bool:
         return False
     try:
         read_table(path)
-    except (IntegrityError, KeyError):
+    except (InputError, IntegrityError, IsADirectoryError):
         files.remove(path)
         return True
     return False
@@ -96,7 +101,8 @@ def read_table(path: Path) -> Table:
     """Read a table.
 
     Raises:
-        IntegrityError: The file is not a table.
+        IntegrityError: The file is not a table, or has changed since it was written.
+        InputError: The path is not a regular file, or is too large.
     """
     with _opened(path) as found:
         names = [name for name in found if name not in (KEY, RECORD, CLUSTERS)]
@@ -109,15 +115,26 @@ def read_table(path: Path) -> Table:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Open the arrays of a table."""
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            is_table = KEY in found.files
-            if is_table:
-                yield found
-    except (OSError, ValueError, EOFError, BadZipFile):
-        is_table = False
-    if not is_table:
+    """Open the arrays of a table whose bytes are those that were written."""
+    archive = _unsealed(read_bytes(path, TABLE))
+    if archive is None:
         raise IntegrityError(
             str(path), expected="a table of this study", got="another file", fix="remove it"
         )
+    with np.load(io.BytesIO(archive), allow_pickle=False) as found:
+        yield found
+
+
+def _sealed(archive: bytes) -> bytes:
+    """Return a zip archive without a comment with one: the SHA-256 of its bytes.
+
+    The archive has sums of its contents alone: names and places of its parts have none.
+    """
+    digest = hashlib.sha256(archive).hexdigest().encode()
+    return archive.removesuffix(_NO_COMMENT) + len(digest).to_bytes(2, "little") + digest
+
+
+def _unsealed(data: bytes) -> bytes | None:
+    """Return the archive that was written; None for any other bytes."""
+    archive = data[: -len(_NO_COMMENT) - _DIGITS] + _NO_COMMENT
+    return archive if _sealed(archive) == data else None
