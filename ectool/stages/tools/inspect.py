@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from ectool import urls
 from ectool.artifacts import folder, versions
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.integrity.arrays import array_problems
-from ectool.artifacts.integrity.folders import EVALUATION, folder_problems
 from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME, Manifest, Parent
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, read_manifest
@@ -23,6 +22,7 @@ from ectool.remote.reading import look
 from ectool.stages.common.code import code_digest
 from ectool.stages.common.found_models import CODE
 from ectool.stages.common.inputs import split_name
+from ectool.stages.tools.verify.verdict import BAD, with_missing_manifests
 from ectool.stages.tools.verify.walk import walk
 from ectool.types import SILENT, Reporter
 
@@ -173,15 +173,16 @@ def _refuse(path: Path, problems: Sequence[Problem]) -> None:
         )
 
 
-def _problems_inside(path: Path) -> list[Problem]:
-    """Return what has changed in the artifacts that an evaluation contains."""
-    verdicts = (place.judge(place.path) for place in walk(path) if place.path != path)
-    return [
-        Problem(str(verdict.path.relative_to(path)), str(problem))
-        for verdict in verdicts
-        if verdict.state == "damaged"
-        for problem in verdict.problems
-    ]
+def _problems(path: Path) -> Iterator[Problem]:
+    """Yield what `verify` finds in a folder artifact, and in the artifacts inside."""
+    verdicts = with_missing_manifests([place.judge(place.path) for place in walk(path)])
+    for verdict in verdicts:
+        if verdict.state in BAD:
+            where = verdict.path.relative_to(path)
+            yield from (
+                problem if where == Path() else Problem(str(where), str(problem))
+                for problem in verdict.problems
+            )
 
 
 def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
@@ -208,8 +209,7 @@ def _statistics(artifact: Artifact, name: str) -> dict[str, float | int | None]:
 def _files(path: Path, manifest: Manifest, *, verify: bool) -> dict[str, Any]:
     """Return the files of a folder artifact, and the contents of its JSON files."""
     if verify:
-        _refuse(path, folder_problems(path, is_closed=manifest.kind != EVALUATION))
-        _refuse(path, _problems_inside(path))
+        _refuse(path, list(_problems(path)))
     for name in manifest.files:
         if name.endswith(JSON_SUFFIX) or not (path / name).exists():
             folder.verify_file(path / name, manifest)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ectool.artifacts.files import unfinished_of
 from ectool.artifacts.integrity.problem import Problem
-from ectool.artifacts.manifest import FILE_NAME
 from ectool.config import VerifyConfig
 from ectool.errors import EctoolError, InputError, IntegrityError, listed
 from ectool.stages.tools.verify.repair import Repairs
-from ectool.stages.tools.verify.verdict import FILE, STATES, State, Verdict
+from ectool.stages.tools.verify.verdict import (
+    BAD,
+    FILE,
+    STATES,
+    Verdict,
+    with_missing_manifests,
+)
 from ectool.stages.tools.verify.walk import walk
 from ectool.types import SILENT, Reporter, Summary
-
-BAD: tuple[State, ...] = ("damaged", "incomplete")
 
 
 def run(config: VerifyConfig, reporter: Reporter = SILENT) -> Summary:
@@ -60,7 +62,7 @@ def _verdicts(
             found.append(Verdict(path, "arrays", "incomplete", (problem,)))
         else:
             found += _of_path(path, reporter)
-    return list(_with_missing_manifests(found))
+    return list(with_missing_manifests(found))
 
 
 def _bad(verdicts: Sequence[Verdict], repairs: Mapping[str, str]) -> list[Verdict]:
@@ -103,18 +105,6 @@ def _of_path(path: Path, reporter: Reporter) -> list[Verdict]:
             fix="check the path",
         )
     return found
-
-
-def _with_missing_manifests(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
-    """Yield verdicts; artifacts without a manifest that others were made of are damaged."""
-    needed = {path.resolve(): one.path for one in verdicts for path in one.needs}
-    for verdict in verdicts:
-        child = needed.get(verdict.path.resolve())
-        if verdict.state == "unknown" and child is not None:
-            problem = Problem(FILE_NAME, f"missing, although {child} was made of it")
-            yield replace(verdict, state="damaged", problems=(problem,))
-        else:
-            yield verdict
 
 
 def _table(verdicts: Sequence[Verdict]) -> Mapping[str, Mapping[str, object]]:

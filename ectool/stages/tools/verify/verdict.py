@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ectool.artifacts.integrity.problem import Problem
+from ectool.artifacts.manifest import FILE_NAME
 
 State = Literal["intact", "damaged", "incomplete", "unknown"]
 STATES: tuple[State, ...] = ("intact", "damaged", "incomplete", "unknown")
+BAD: tuple[State, ...] = ("damaged", "incomplete")
 FILE = "file"
 """Kind of a file or folder that is not of ectool."""
 
@@ -52,3 +54,15 @@ def judged(
         return Verdict(path, kind, "unknown", (Problem(path.name, "no digest to compare with"),))
     found = tuple(problems)
     return Verdict(path, kind, "damaged" if found else "intact", found, needs or {})
+
+
+def with_missing_manifests(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
+    """Yield verdicts; artifacts without a manifest that others were made of are damaged."""
+    needed = {path.resolve(): one.path for one in verdicts for path in one.needs}
+    for verdict in verdicts:
+        child = needed.get(verdict.path.resolve())
+        if verdict.state == "unknown" and child is not None:
+            problem = Problem(FILE_NAME, f"missing, although {child} was made of it")
+            yield replace(verdict, state="damaged", problems=(problem,))
+        else:
+            yield verdict

@@ -95,6 +95,9 @@ def test_inspect_reads_what_an_evaluation_contains(made):
         with pytest.raises(IntegrityError, match=r"got predictions\.zarr: shard 0 of `label`"):
             inspect.run(whole)
         assert not inspect.run(InspectConfig(artifact=path))["verified"]
+    (path / "predictions.zarr/manifest.json").unlink()
+    with pytest.raises(IntegrityError, match=r"got predictions\.zarr: "):
+        inspect.run(whole)
 
 
 def test_what_is_unfinished_is_incomplete(made):
