@@ -53,6 +53,7 @@ REFUSED = {
     ),
     errno.EXDEV: Refusal("a path on one file system", "choose another output"),
     errno.EBUSY: Refusal("a file that no other program uses", "wait, or choose another path"),
+    errno.EAGAIN: Refusal("to start another process", "raise `ulimit -u`, or stop other programs"),
     errno.ETXTBSY: Refusal("a file that no other program uses", "wait, or choose another path"),
 }
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
@@ -100,6 +101,12 @@ def exhausted(error: BaseException) -> MachineError | None:
         if isinstance(one, RuntimeError) and _NO_THREAD in str(one):
             return _machine_error(one, _THREADS, _NO_THREAD)
     return None
+
+
+def no_process(error: OSError) -> MachineError:
+    """Return the error of a process that could not be started."""
+    found = REFUSED[errno.EAGAIN]
+    return exhausted(error) or _machine_error(error, found, error.strerror or str(error))
 
 
 def is_of_disk(error: BaseException) -> bool:

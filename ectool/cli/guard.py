@@ -17,6 +17,7 @@ from typing import NoReturn
 from ectool.cli import streams
 from ectool.config.trust import TRUST
 from ectool.errors import InputError
+from ectool.machine import no_process
 from ectool.models import blame
 from ectool.models.names import IMPORT
 from ectool.settings import PREFIX
@@ -51,10 +52,16 @@ def guarded(run: Callable[[], int], watch: Callable[[], None]) -> int:
 
     Raises:
         InputError: The child was ended by the code of a model.
+        MachineError: No child can be started.
     """
     memory = mmap.mmap(-1, mmap.PAGESIZE)  # both processes see it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    parent, child = os.getpid(), os.fork()
+    parent = os.getpid()
+    try:
+        child = os.fork()
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise no_process(error) from error
     if child == 0:
         _end_with(parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ectool.artifacts.guard.memory import bounded_memory
+from ectool.machine import no_process
 
 MEMORY = 2**30
 """Bytes that the copy may use in addition to those of this process."""
@@ -45,13 +46,19 @@ def in_child(work: Callable[[], bytes], *, seconds: int = BRIEF) -> bytes:
 
     Raises:
         CrashError: It has crashed, or takes too much memory or time.
+        MachineError: No copy can be started.
         OSError: It has raised an error; the message is the same.
     """
     with _forking, warnings.catch_warnings():
         # The copy needs no lock of other threads; h5py holds its own while it forks.
         warnings.simplefilter("ignore", DeprecationWarning)
         reader, writer = os.pipe()
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:  # of the machine: the file may be whole
+            os.close(reader)
+            os.close(writer)
+            raise no_process(error) from error
         if child == 0:
             _serve(writer, work, seconds)
         os.close(writer)

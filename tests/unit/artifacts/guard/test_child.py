@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,6 +37,31 @@ def test_several_threads_have_copies_at_the_same_time():
         assert list(workers.map(lambda n: in_child(lambda: bytes([n])), range(16))) == [
             bytes([number]) for number in range(16)
         ]
+
+
+WITHOUT_PROCESSES = """
+import os, resource
+from ectool.artifacts.guard.child import in_child
+from ectool.errors import MachineError
+if os.geteuid() == 0:  # which has no limit
+    os.setuid(65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+try:
+    in_child(lambda: b"")
+except MachineError as error:
+    print(error, len(os.listdir("/proc/self/fd")))
+"""
+
+
+def test_no_more_processes_are_no_fault_of_the_file():
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PROCESSES], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith(
+        "this machine: expected to start another process, got Resource temporarily unavailable; "
+        "raise `ulimit -u`, or stop other programs"
+    )
+    assert run.stdout.endswith(" 4\n")  # three streams, and the folder itself: no end of a pipe
 
 
 def fail(error):
