@@ -23,7 +23,7 @@ help:
 	@echo "make test-tutorials  run the commands of docs/tutorials: some minutes"
 	@echo "make test-workflows  run the digits by Snakemake and DVC, in an environment of their own"
 	@echo "make test-oldest  run the tests with the oldest torch and torchvision: 5 GB"
-	@echo "make faults     full disks, limits, removed folders and other faults, and 1,000 races: an hour"
+	@echo "make faults     full disks, limits, removed folders and other faults, and 1,000 races: 20 minutes"
 	@echo "make fuzz       5,000 hostile inputs through every command that reads files"
 	@echo "make kills      kill commands at 200 random moments, and compare what they leave: 10 minutes"
 	@echo "make soak       rounds with random kills in one process for 30 minutes; memory and files stay flat"
