@@ -182,14 +182,17 @@ class Record:
         self.parts = {name: Part(**part) for name, part in known["parts"].items()} if same else {}
 
     def run(self, options: argparse.Namespace) -> None:
-        """Run the parts that have not passed, until there is no time for another."""
-        for name, paths in self.groups.items():
+        """Run the parts that have not passed, until there is no time for another.
+
+        Those that failed before are the last.
+        """
+        for name in sorted(self.groups, key=lambda name: name in self.parts):
             passed = name in self.parts and not self.parts[name].failed
             if (passed and not options.again) or time.monotonic() > options.until:
                 continue
             make_environment(self.cell, self.direct)
             self.installed = installed(self.cell.place)
-            self.parts[name] = run_part(self.cell, paths, options.workers)
+            self.parts[name] = run_part(self.cell, self.groups[name], options.workers)
             self._write()
 
     def _write(self) -> None:
