@@ -11,7 +11,7 @@ from typing import Any
 
 from ectool.artifacts import files
 from ectool.artifacts.chunks.seal import checksum_of
-from ectool.artifacts.jobs.sealed import read_table, write_table
+from ectool.artifacts.jobs.sealed import changed, read_table, write_table
 from ectool.writing import TEMPORARY
 
 CHECKSUMS_FILE = "checksums.json"
@@ -21,6 +21,17 @@ _FILES, _VERSIONS = "files", "versions"
 def finish(state: Path, checksums: Mapping[str, str], versions: Mapping[str, str]) -> None:
     """Write the checksums of the files of a state, and the versions of libraries behind it."""
     write_table(state / CHECKSUMS_FILE, {_FILES: dict(checksums), _VERSIONS: dict(versions)})
+
+
+def supersede(before: Path, state: Path) -> None:
+    """Remove an earlier state, after reading back the one that takes its place.
+
+    Raises:
+        IntegrityError: That one has other bytes than were computed; the earlier state stays.
+    """
+    if damaged := damaged_file(state):
+        raise changed(state / damaged)
+    files.remove(before)
 
 
 def versions_of(state: Path) -> dict[str, str]:
@@ -64,8 +75,8 @@ def damaged_file(state: Path) -> str | None:
     if not known:
         return CHECKSUMS_FILE
     added = {path.name for path in state.iterdir()} - {CHECKSUMS_FILE} - known.keys()
-    changed = (name for name in sorted(known) if not matches(state / name, known[name]))
-    return min(added) if added else next(changed, None)
+    others = (name for name in sorted(known) if not matches(state / name, known[name]))
+    return min(added) if added else next(others, None)
 
 
 def matches(path: Path, checksum: str) -> bool:

@@ -144,7 +144,7 @@ def train(
             trainer.history.append(point | _statistics(trainer, config, epoch))
             if epoch + 1 < until and is_first:
                 trainer.save(_checkpoint(partial, epoch + 1), partial.versions)
-                files.remove(_checkpoint(partial, epoch))
+                states.supersede(_checkpoint(partial, epoch), _checkpoint(partial, epoch + 1))
                 partial.save(_checkpoint(partial, epoch + 1))
     checksums = trainer.save(partial.store) if is_first else {}
     log.record(_measures(trainer.history, schedule, feed))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from ectool.artifacts.jobs import states
 from ectool.artifacts.jobs.sealed import write_checked
+from ectool.errors import IntegrityError
 
 FILES = {"model.safetensors": b"weights" * 100, "history.json": b"[]\n"}
 
@@ -53,6 +56,19 @@ def test_a_damaged_state_is_removed_and_the_one_before_is_kept(state, damage, na
     assert [path.name for path in kept] == ["epoch-1"]
     assert lost == [f"epoch-2/{name}"]
     assert not state.exists()
+
+
+def test_a_state_is_removed_when_the_next_one_is_intact(state):
+    before = state.parent / "epoch-1"
+    flipped(state / "history.json")
+    with pytest.raises(
+        IntegrityError, match=r"epoch-2/history\.json: expected the bytes"
+    ):
+        states.supersede(before, state)
+    assert states.keep_intact(state.parent)[0] == [before]
+    shutil.copytree(before, state)
+    states.supersede(before, state)
+    assert states.keep_intact(state.parent) == ([state], [])
 
 
 def test_added_and_deleted_files(state):
