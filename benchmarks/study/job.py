@@ -15,7 +15,6 @@ import numpy as np
 from benchmarks.study.code import commit, objective_version, options_version, shared_version
 from benchmarks.study.grid import Job, to_toml
 from benchmarks.study.passes import counted
-from ectool.artifacts import files
 from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import library_versions
 from ectool.config import EvaluateConfig, RunConfig
@@ -29,6 +28,7 @@ from ectool.stages.common.layout import (
     ExperimentRecord,
     RunRecord,
 )
+from ectool.writing import write_atomic
 
 RESULT = "result.json"
 FILE = "experiment.toml"
@@ -99,7 +99,7 @@ def run_job(job: Job, root: Path, device: str = "cpu") -> dict[str, Any]:
         "metrics": metrics,
     }
     _prune(folder, chain)
-    files.write_atomic(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    write_atomic(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
     return result
 
 
@@ -110,7 +110,7 @@ def _begin(job: Job, folder: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(to_toml(job.document), encoding="utf-8")
-    files.write_atomic(mark, job.digest.encode())
+    write_atomic(mark, job.digest.encode())
 
 
 def _curves(chain: RunRecord) -> dict[str, float]:

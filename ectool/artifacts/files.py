@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from ectool.errors import FinishedMeanwhileError, InputError
-from ectool.writing import write_atomic as write_atomic
 
 WITHOUT_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 """Errors of file systems that have no hard links."""

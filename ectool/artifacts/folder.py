@@ -18,6 +18,7 @@ from ectool.errors import InputError, IntegrityError
 from ectool.remote import outputs
 from ectool.remote.reading import look
 from ectool.remote.writing import Identity, Upload
+from ectool.writing import write_atomic
 
 
 class PartialFolder:
@@ -135,7 +136,7 @@ def seal(
         versions=made_with,
         machine=machine,
     )
-    files.write_atomic(folder / FILE_NAME, manifest.to_bytes())
+    write_atomic(folder / FILE_NAME, manifest.to_bytes())
     return manifest
 
 

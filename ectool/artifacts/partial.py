@@ -29,6 +29,7 @@ from ectool.errors import InputError
 from ectool.remote.outputs import uploading
 from ectool.remote.reading import look
 from ectool.remote.writing import Identity, Upload
+from ectool.writing import write_atomic
 
 
 def up_to_date(output: Path, recipe: Recipe, *, force: bool) -> bool:
@@ -196,7 +197,7 @@ class PartialArtifact:
         manifest = self._manifest(
             recipe or self.recipe, {**self.recorded_findings(), **(findings or {})}
         )
-        files.write_atomic(self.store / FILE_NAME, manifest.to_bytes())
+        write_atomic(self.store / FILE_NAME, manifest.to_bytes())
         with Artifact(self.store, self.recipe.kind) as artifact:
             self._check(artifact.verify())
         made = self._finished(manifest)

@@ -12,6 +12,7 @@ from ectool.artifacts.chunks.chunk_files import chunk_key
 from ectool.artifacts.chunks.whole import METADATA
 from ectool.artifacts.jobs.sealed import read_table, write_table
 from ectool.artifacts.schema import Arrays, ArraySpec, spec_of
+from ectool.writing import write_atomic
 
 STORE = "store.zarr"
 
@@ -84,7 +85,7 @@ def restore(folder: Path) -> None:
     texts = recorded(folder)
     for path in changed(folder):
         clear(folder / STORE, path)
-        files.write_atomic(folder / STORE / path, texts[path].encode())
+        write_atomic(folder / STORE / path, texts[path].encode())
 
 
 def _has(folder: Path, path: str, text: str) -> bool:

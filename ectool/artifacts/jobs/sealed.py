@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ectool.artifacts import files
 from ectool.artifacts.chunks.seal import CHECKSUM_BYTES, checksum
 from ectool.errors import IntegrityError
+from ectool.writing import write_atomic
 
 _SEAL = b"\ncrc32c "
 _SEAL_BYTES = len(_SEAL) + 2 * CHECKSUM_BYTES + 1
@@ -20,7 +20,7 @@ _SEAL_BYTES = len(_SEAL) + 2 * CHECKSUM_BYTES + 1
 
 def write_sealed(path: Path, data: bytes) -> None:
     """Write a file and its checksum, atomically."""
-    files.write_atomic(path, data + _seal_of(data))
+    write_atomic(path, data + _seal_of(data))
 
 
 def read_sealed(path: Path) -> bytes | None:

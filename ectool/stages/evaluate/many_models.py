@@ -38,6 +38,7 @@ from ectool.stages.evaluate.model_list import ListedModel, listed_models
 from ectool.stages.evaluate.one_model import data_facts, evaluate, open_variants
 from ectool.stages.evaluate.results import read_metrics
 from ectool.types import SILENT, Outcome, Reporter, merged, warn, within
+from ectool.writing import write_atomic
 
 
 def run(config: EvaluateConfig, reporter: Reporter = SILENT, group: Group = ALONE) -> Outcome:
@@ -189,7 +190,7 @@ def _write(output: Path, standings: Sequence[Standing], facts: Mapping[str, Any]
     stale = [path for path, data in paths.items() if not _holds(path, data)]
     files.make_folder(output)
     for path in stale:
-        files.write_atomic(path, paths[path])
+        write_atomic(path, paths[path])
     return Outcome(output, is_new=bool(stale))
 
 

@@ -46,6 +46,7 @@ from ectool.stages.evaluate.suites.parts import ORIGINAL, Part, Subject
 from ectool.stages.evaluate.suites.robustness.applicable import package_key
 from ectool.stages.evaluate.suites.robustness.conditions import corruption_file
 from ectool.types import Finding, Outcome, Reporter
+from ectool.writing import write_atomic
 
 UNATTACKED = {"classification", "debiasing"}
 """Suites without attacks, whose loss was another one in earlier versions."""
@@ -180,7 +181,7 @@ def _write_results(
         results = _results(subject, artifacts, baseline)
     files.remove(output / FILE_NAME)  # the results on disk may be of other options
     text = (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()
-    files.write_atomic(output / RESULTS_FILE, text)  # beside a report, which is no part of it
+    write_atomic(output / RESULTS_FILE, text)  # beside a report, which is no part of it
     sums, length = {RESULTS_FILE: checksum(text).hex()}, len(subject.original.sample_ids)
     manifest = folder.seal(output, recipe, length=length, only=tuple(sums), checksums=sums)
     folder.upload(output, manifest)

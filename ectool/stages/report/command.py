@@ -29,6 +29,7 @@ from ectool.stages.report.runs import FinishedExperiment, artifacts_of, read_his
 from ectool.stages.report.samples import read_round_samples
 from ectool.stages.report.sources import Sources, read_sources
 from ectool.types import SILENT, Advance, Outcome, Reporter
+from ectool.writing import write_atomic
 
 PAGE_FILE = "report.html"
 JSON_FILE = "report.json"
@@ -147,7 +148,7 @@ def _write_extras(report: Report, config: ReportConfig) -> dict[Path, bytes]:
 def _write_files(target: Path, found: Mapping[str, bytes]) -> dict[Path, bytes]:
     files.make_folder(target)
     for name, content in found.items():
-        files.write_atomic(target / name, content)
+        write_atomic(target / name, content)
     return {target / name: content for name, content in found.items()}
 
 
@@ -177,9 +178,9 @@ def _write(report: Report, output: Path, key: str, extras: Mapping[Path, bytes])
     document[FILES] = _digests({**extras, **contents, output: page}, output.parent)
     files.remove(image)
     if image in contents:
-        files.write_atomic(image, contents[image])
-    files.write_atomic(output.with_name(JSON_FILE), sealed(as_text(document)))
-    files.write_atomic(output, page)
+        write_atomic(image, contents[image])
+    write_atomic(output.with_name(JSON_FILE), sealed(as_text(document)))
+    write_atomic(output, page)
 
 
 def _digests(contents: Mapping[Path, bytes], folder: Path) -> dict[str, str]:

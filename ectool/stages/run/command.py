@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ectool.artifacts import files
 from ectool.artifacts.integrity.sealed_documents import sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
@@ -20,6 +19,7 @@ from ectool.stages.run.arm import Chain
 from ectool.stages.run.plan import Experiment, open_experiment
 from ectool.stages.run.processes import run_ahead
 from ectool.types import SILENT, Outcome, Reporter, merged, within
+from ectool.writing import write_atomic
 
 
 def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -87,5 +87,5 @@ def _record(experiment: Experiment, runs: list[RunRecord]) -> Outcome:
     path = experiment.folder / EXPERIMENT_FILE
     is_new = not path.exists() or path.read_bytes() != text
     if is_new:
-        files.write_atomic(path, text)
+        write_atomic(path, text)
     return Outcome(path, is_new)

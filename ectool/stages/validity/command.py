@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ectool.artifacts import files, folder
+from ectool.artifacts import folder
 from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.integrity.sealed_documents import FILES, document_problems, sealed_json
 from ectool.artifacts.jobs import writers
@@ -26,6 +26,7 @@ from ectool.stages.validity.tables import (
 )
 from ectool.stages.validity.versions import CLEAN, CONTROL, Candidate, Version, all_versions, needed
 from ectool.types import SILENT, Outcome, Reporter
+from ectool.writing import write_atomic
 
 DOCUMENT, PAGE, TEXT = "validity.json", "validity.html", "validity.md"
 
@@ -117,12 +118,12 @@ def _publish(study: Study, key: str, checkpoints: list[Checkpoint], *, is_new: b
     results = analyse(study.config, _tables(study, checkpoints, COMPARED), test)
     texts = {study.folder / TEXT: to_markdown(results), path: render(results)}
     for target, text in texts.items():
-        files.write_atomic(target, text.encode())
+        write_atomic(target, text.encode())
     parts = [COMPARED] + [REPORTED] * bool(test)
     written = [*texts, *(study.table(one, part) for one in checkpoints for part in parts)]
     digests = {one.relative_to(study.folder).as_posix(): digest_file(one) for one in written}
     document = {**to_document(results), "key": key, FILES: digests}
-    files.write_atomic(document_path, sealed_json(document))
+    write_atomic(document_path, sealed_json(document))
     return Outcome(path, is_new=True)
 
 

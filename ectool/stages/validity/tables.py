@@ -20,6 +20,7 @@ from ectool.errors import InputError, IntegrityError
 from ectool.input_files import TABLE, read_bytes
 from ectool.parsing import parse_json
 from ectool.stages.validity.versions import Version
+from ectool.writing import write_atomic
 
 KEY, RECORD, CLUSTERS = "key", "record", "clusters"
 MEASURES = 1
@@ -74,7 +75,7 @@ def write_table(path: Path, table: Table, key: str) -> None:
     arrays = {KEY: np.array(key), RECORD: np.array(json.dumps(table.record, sort_keys=True))}
     np.savez(buffer, allow_pickle=False, **arrays, **{CLUSTERS: table.clusters}, **table.columns)
     files.make_folder(path.parent)
-    files.write_atomic(path, _sealed(buffer.getvalue()))
+    write_atomic(path, _sealed(buffer.getvalue()))
 
 
 def has_key(path: Path, key: str) -> bool:

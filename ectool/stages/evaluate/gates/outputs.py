@@ -13,6 +13,7 @@ from ectool.reports.gates.content import GateLine, GateReport
 from ectool.reports.gates.junit import to_junit
 from ectool.reports.gates.markdown import to_markdown
 from ectool.stages.evaluate.gates.check import Gate
+from ectool.writing import write_atomic
 
 
 def lines_of(gates: Sequence[Gate]) -> tuple[GateLine, ...]:
@@ -53,4 +54,4 @@ def _write(path: Path, data: bytes) -> None:
         path.write_bytes(data)
         return
     files.make_folder(path.parent)
-    files.write_atomic(path, data)
+    write_atomic(path, data)

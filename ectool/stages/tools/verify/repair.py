@@ -29,6 +29,7 @@ from ectool.stages.tools.restoring import moved
 from ectool.stages.tools.verify.artifacts import on_folder
 from ectool.stages.tools.verify.origin import command_for
 from ectool.stages.tools.verify.verdict import Verdict
+from ectool.writing import write_atomic
 
 DAMAGED = "damaged"
 """End of the name of what was moved aside."""
@@ -174,7 +175,7 @@ def _replace_file(source: Path, file: Path) -> None:
     """Replace a file of a folder by a copy; the old one goes beside the folder."""
     if file.exists():
         _move_out(file)
-    files.write_atomic(file, source.read_bytes())
+    write_atomic(file, source.read_bytes())
 
 
 def _move_extra(path: Path, problems: Sequence[Problem]) -> list[str]:
