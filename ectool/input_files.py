@@ -56,6 +56,9 @@ DATA = FileKind("a file of a published data set", 512 * MIB)
 CODE = FileKind("a module", 16 * MIB)
 IMAGE = FileKind("an image", 1024 * MIB)
 """Pixels are read as they are decoded."""
+HDF5 = FileKind("an HDF5 file")
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""First bytes of an HDF5 file, or of what follows the part that a user may put before it."""
 
 
 def check_regular(path: Path, kind: FileKind = ANY) -> os.stat_result:

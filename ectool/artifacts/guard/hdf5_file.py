@@ -17,15 +17,13 @@ from ectool.artifacts.guard.bounds import BLOCK_ROWS, SHORT_TEXT, real_bytes
 from ectool.artifacts.guard.child import LONG, in_child
 from ectool.artifacts.guard.hdf5_nodes import ManyError, nodes_of
 from ectool.errors import InputError, IntegrityError
-from ectool.input_files import FileKind, open_regular
+from ectool.input_files import HDF5, HDF5_SIGNATURE, open_regular
 
 MANIFEST = "manifest"
 """Root attribute with the JSON of the manifest."""
-HDF5 = FileKind("an HDF5 file")
 MAX_ATTRIBUTES = 10_000
 SHORT_ROWS = 2**17
 """Maximum number of texts that are read together with the description."""
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FIRST_BLOCK = 512
 Values = np.ndarray[Any, Any]
 
@@ -48,7 +46,7 @@ def _is_signed(file: int, size: int) -> bool:
     """Return whether HDF5's signature stands at a place where it may."""
     place = 0  # then 512, 1024, 2048, …
     while place < size:
-        if os.pread(file, len(_SIGNATURE), place) == _SIGNATURE:
+        if os.pread(file, len(HDF5_SIGNATURE), place) == HDF5_SIGNATURE:
             return True
         place = 2 * place or _FIRST_BLOCK
     return False

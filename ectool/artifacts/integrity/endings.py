@@ -12,13 +12,12 @@ import re
 from pathlib import Path
 from typing import IO, Literal
 
-from ectool.input_files import open_regular
+from ectool.input_files import HDF5_SIGNATURE, open_regular
 
 _LINE = b"\nectool sha256 %b\n"
 _SIZE = len(_LINE % (b"0" * 64))
 _PATTERN = re.compile(rb"\nectool sha256 ([0-9a-f]{64})\n")
 _BLOCK = 2**20
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _VERSION, _END = 8, slice(40, 48)
 """Where the superblock of version 0 has its version and the end of the file."""
 
@@ -51,7 +50,7 @@ def ending(path: Path) -> Ending:
 def _declared(file: IO[bytes]) -> int | None:
     """Return the size that the file declares; None for other versions of the superblock."""
     head = os.pread(file.fileno(), _END.stop, 0)
-    if head[: len(_SIGNATURE)] != _SIGNATURE or head[_VERSION : _VERSION + 1] != b"\0":
+    if not head.startswith(HDF5_SIGNATURE) or head[_VERSION : _VERSION + 1] != b"\0":
         return None
     return int.from_bytes(head[_END], "little")
 

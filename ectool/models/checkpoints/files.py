@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ectool.errors import EctoolError, InputError, listed
-from ectool.input_files import MIB, check_regular, open_regular
+from ectool.input_files import HDF5_SIGNATURE, MIB, check_regular, open_regular
 from ectool.parsing import read_object
 
 FORMAT = "a state dict as safetensors or torch file"
@@ -27,7 +27,7 @@ _KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive", _UNPACK),
     (b"7z\xbc\xaf", "a 7z archive", _UNPACK),
     (b"Rar!", "a rar archive", _UNPACK),
-    (b"\x89HDF", "an HDF5 file, as written by Keras", "save the weights with torch"),
+    (HDF5_SIGNATURE, "an HDF5 file, as written by Keras", "save the weights with torch"),
     (b"GGUF", "a GGUF file", "save the weights with torch"),
 )
 _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<head")

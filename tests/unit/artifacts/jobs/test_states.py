@@ -61,9 +61,7 @@ def test_a_damaged_state_is_removed_and_the_one_before_is_kept(state, damage, na
 def test_a_state_is_removed_when_the_next_one_is_intact(state):
     before = state.parent / "epoch-1"
     flipped(state / "history.json")
-    with pytest.raises(
-        IntegrityError, match=r"epoch-2/history\.json: expected the bytes"
-    ):
+    with pytest.raises(IntegrityError, match=r"epoch-2/history\.json: expected the bytes"):
         states.supersede(before, state)
     assert states.keep_intact(state.parent)[0] == [before]
     shutil.copytree(before, state)
