@@ -61,7 +61,7 @@ COMPILABLE = (
     *("eigencam", "eigengradcam", "cam", "scorecam", "input-x-gradient", "integrated-gradients"),
     *("smoothgrad", "occlusion", "rise"),
 )
-"""Methods that look at no other layers than the target layer, so that parts can be compiled."""
+"""Methods of which `EXPLAINERS` says so, which cannot be imported here without torch."""
 
 
 class HeatmapOptions(Options):

@@ -31,18 +31,20 @@ from ectool.explainers.masking.rise import RISE
 from ectool.models.interpolation import upsample
 
 EXPLAINERS: dict[str, Method] = {
-    **{name: Method(partial(gradient_cam, name), "layer") for name in CAM_RULES},
-    "cam": Method(ClassActivationMap, "layer"),
-    "ablationcam": Method(AblationCAM, "layer"),
-    "scorecam": Method(ScoreCAM, "layer"),
+    **{
+        name: Method(partial(gradient_cam, name), "layer", is_compilable=True) for name in CAM_RULES
+    },
+    "cam": Method(ClassActivationMap, "layer", is_compilable=True),
+    "ablationcam": Method(AblationCAM, "layer", is_costly=True),
+    "scorecam": Method(ScoreCAM, "layer", is_compilable=True, is_costly=True),
     "excitation-backprop": Method(ExcitationBackprop, "layer"),
     "fullgrad": Method(FullGrad, "own"),
-    "input-x-gradient": Method(InputXGradient, "own"),
-    "integrated-gradients": Method(IntegratedGradients, "own"),
-    "smoothgrad": Method(SmoothGrad, "own"),
+    "input-x-gradient": Method(InputXGradient, "own", is_compilable=True),
+    "integrated-gradients": Method(IntegratedGradients, "own", is_compilable=True, is_costly=True),
+    "smoothgrad": Method(SmoothGrad, "own", is_compilable=True, is_costly=True),
     "guided-backprop": Method(GuidedBackprop, "own"),
-    "occlusion": Method(Occlusion, "own"),
-    "rise": Method(RISE, "own"),
+    "occlusion": Method(Occlusion, "own", is_compilable=True, is_costly=True),
+    "rise": Method(RISE, "own", is_compilable=True, is_costly=True),
     "attention-rollout": Method(AttentionRollout, "own"),
     "transformer-relevance": Method(TransformerRelevance, "own"),
 }

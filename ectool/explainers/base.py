@@ -55,10 +55,15 @@ class Method:
         make: Makes the explainer of a classifier; its keyword parameters are the method's options.
         grid: Resolution of the heatmaps: `layer` for the target layer, which the user may choose;
             `own` for pixels, or tokens of a transformer.
+        is_compilable: Whether it looks at no other layers than the target layer, so that parts of
+            the network can be compiled.
+        is_costly: Whether it needs many passes for an image, so that few images are compared.
     """
 
     make: Callable[..., Explainer]
     grid: Literal["layer", "own"]
+    is_compilable: bool = False
+    is_costly: bool = False
 
     @property
     def options(self) -> frozenset[str]:

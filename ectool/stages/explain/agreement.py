@@ -23,15 +23,12 @@ from ectool.models.classifier import Classifier, to_pixels
 from ectool.models.precision import has_bf16, in_precision, multiply_adds
 from ectool.scores.similarity import Scores, cosine
 from ectool.stages.common.batches import LabelledImages
-from ectool.stages.explain.explainer import explainer_of
+from ectool.stages.explain.explainer import explainer_of, find_method
 
 SAMPLES, COSTLY_SAMPLES, BATCH = 64, 4, 16
 """Maximum number of compared images, that of methods with many passes, and images of a batch."""
 TIMED, RUNS = 8, 3
 """Number of images that are timed on a processor, and how often."""
-COSTLY = frozenset(
-    {"scorecam", "ablationcam", "integrated-gradients", "smoothgrad", "occlusion", "rise"}
-)
 MIN_COSINE, MIN_SAME = 0.995, 0.995
 """Mean cosine of the heatmaps, and share of equal predictions, from which bf16 agrees."""
 MIN_SPEED = 1.2
@@ -96,7 +93,8 @@ def choose(
     Cost: one forward pass of one image; if bf16 may be chosen, the heatmaps of 64 images in each
     precision, and 32 timed heatmaps or gradients in one thread.
     """
-    subset = limited(dataset, COSTLY_SAMPLES if options.method in COSTLY else SAMPLES, 0)
+    is_costly = find_method(options.method).is_costly
+    subset = limited(dataset, COSTLY_SAMPLES if is_costly else SAMPLES, 0)
     device = next(model.parameters()).device
     images = LabelledImages(subset, device)
     batch = images.load(np.arange(len(subset.sample_ids)))

@@ -11,6 +11,7 @@ from ectool import config
 from ectool.attacks.masks import BACKGROUND_RULES
 from ectool.config import EvaluateConfig, ExplainConfig, PerturbConfig, ScoreConfig, TrainConfig
 from ectool.config.groups import DATA_SETS
+from ectool.config.heatmaps import COMPILABLE
 from ectool.datasets.registry import DATASETS
 from ectool.errors import InputError, UsageError
 from ectool.explainers import EXPLAINERS
@@ -184,6 +185,8 @@ def test_splits_have_other_names(name, split):
 
 def test_methods_are_the_registrys():
     assert tuple(EXPLAINERS) == config.METHODS
+    compilable = {name for name, method in EXPLAINERS.items() if method.is_compilable}
+    assert compilable == {*COMPILABLE}
     with pytest.raises(ValidationError, match=r"or an entry point of ectool\.explainers"):
         ExplainConfig(**NEEDED, method="gradcamera")
 
