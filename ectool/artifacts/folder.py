@@ -7,12 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from ectool import input_files, writing
+from ectool import writing
 from ectool.artifacts import files, versions
 from ectool.artifacts.hashing import digest_file
 from ectool.artifacts.jobs import states, writers
 from ectool.artifacts.jobs.sealed import changed
-from ectool.artifacts.manifest import FILE_NAME, Manifest, Recipe, make_manifest, parse_manifest
+from ectool.artifacts.manifest import (
+    FILE_NAME,
+    Manifest,
+    Recipe,
+    make_manifest,
+    parse_manifest,
+    stored_manifest,
+)
 from ectool.artifacts.partial import partial_folder
 from ectool.errors import InputError, IntegrityError
 from ectool.remote import outputs
@@ -151,17 +158,18 @@ def open_folder(path: Path, kind: str | None) -> Manifest:
 
     Raises:
         InputError: It is missing, unfinished, or of another kind.
+        IntegrityError: Its manifest is damaged.
     """
     look(path)
-    file = path / FILE_NAME
-    if not file.exists():
+    text = stored_manifest(path)
+    if text is None:
         raise InputError(
             str(path),
             expected=f"{kind or 'folder'} artifact",
             got="no folder" if not path.exists() else f"a path without {FILE_NAME}",
             fix="check the path, or run the stage that makes it",
         )
-    manifest = parse_manifest(input_files.read_bytes(file, input_files.JSON), file)
+    manifest = parse_manifest(text, path / FILE_NAME)
     if kind not in (None, manifest.kind):
         raise InputError(
             str(path), expected=f"{kind} artifact", got=manifest.kind, fix="check the path"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from ectool import input_files
 from ectool.artifacts.hashing import digest_json
 from ectool.artifacts.integrity.sealed_documents import sealed, unsealed
 from ectool.artifacts.schema import VERSION
@@ -200,6 +201,24 @@ def make_manifest(
 def _content_id(kind: str, shards: tuple[Shard, ...], files: dict[str, str]) -> str:
     digests = [shard.digest for shard in shards]
     return digest_json({"kind": kind, "shards": digests, "files": files})
+
+
+def stored_manifest(folder: Path) -> bytes | None:
+    """Return the bytes of the manifest in the folder of an artifact; None without one.
+
+    Raises:
+        IntegrityError: There is something other than a regular file.
+    """
+    file = folder / FILE_NAME
+    if not file.exists():
+        return None
+    try:
+        return input_files.read_bytes(file, input_files.ANY)
+    except (InputError, IsADirectoryError) as error:
+        got = error.got if isinstance(error, InputError) else "a folder"
+        raise IntegrityError(
+            str(file), expected="a regular file", got=got, fix="restore it, or use --resume"
+        ) from None
 
 
 def parse_manifest(text: str | bytes, where: Path) -> Manifest:

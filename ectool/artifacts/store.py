@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest
+from ectool.artifacts.manifest import FILE_NAME, Manifest, parse_manifest, stored_manifest
 from ectool.artifacts.raw_rows import Seals
 from ectool.artifacts.schema import ArrayInfo, ArraySpec
 from ectool.errors import InputError, IntegrityError
@@ -107,12 +107,8 @@ def read_manifest(path: Path) -> Manifest | None:
     """
     look(path)
     if path.is_dir():
-        file = path / FILE_NAME
-        if file.exists() and not file.is_file():
-            raise IntegrityError(
-                str(file), expected="a file", got="another thing", fix="restore it, or use --resume"
-            )
-        return parse_manifest(file.read_bytes(), file) if file.exists() else None
+        text = stored_manifest(path)
+        return None if text is None else parse_manifest(text, path / FILE_NAME)
     if path.suffix in HDF5_SUFFIXES and path.exists():
         store = open_store(path)
         try:

@@ -16,7 +16,7 @@ from zarr.storage import LocalStore
 from ectool.artifacts.chunks.single_rows import SingleRows
 from ectool.artifacts.chunks.whole import Chunks
 from ectool.artifacts.guard.zarr_files import CheckedStore, array_fault
-from ectool.artifacts.manifest import FILE_NAME
+from ectool.artifacts.manifest import FILE_NAME, stored_manifest
 from ectool.artifacts.raw_rows import RawRows, Seals, is_raw
 from ectool.artifacts.schema import ArrayInfo, ArraySpec, as_text, kind_of, native
 from ectool.artifacts.store import RowReader
@@ -129,7 +129,7 @@ class ZarrStore:
 
     def manifest(self) -> bytes | None:
         """Return the bytes of the manifest, or None if another program wrote the store."""
-        return (self.path / FILE_NAME).read_bytes() if self._is_ours else None
+        return stored_manifest(self.path) if self._is_ours else None
 
     def close(self) -> None:
         """Do nothing: every read opens and closes its files."""

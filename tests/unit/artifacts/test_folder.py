@@ -9,6 +9,7 @@ import pytest
 from ectool.artifacts import folder
 from ectool.artifacts.chunks.seal import checksum
 from ectool.artifacts.partial import partial_folder
+from ectool.artifacts.store import read_manifest
 from ectool.errors import InputError, IntegrityError
 
 
@@ -66,5 +67,6 @@ def test_what_a_killed_writer_left_is_not_listed(recipe, tmp_path):
 
 def test_a_manifest_that_is_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "manifest.json")
-    with pytest.raises(InputError, match=r"manifest\.json: expected a JSON file, got a named pipe"):
-        folder.open_folder(tmp_path, "evaluation")
+    for read in (read_manifest, lambda path: folder.open_folder(path, "evaluation")):
+        with pytest.raises(IntegrityError, match=r"expected a regular file, got a named pipe"):
+            read(tmp_path)

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from ectool.artifacts.integrity.sealed_documents import unsealed
-from ectool.artifacts.manifest import Shard, library_versions, make_manifest, parse_manifest
-from ectool.errors import InputError
+from ectool.artifacts.manifest import (
+    Shard,
+    library_versions,
+    make_manifest,
+    parse_manifest,
+    stored_manifest,
+)
+from ectool.errors import InputError, IntegrityError
 
 WHERE = Path("run/manifest.json")
 
@@ -86,3 +92,14 @@ def test_manifests_of_other_versions_are_refused(recipe):
 def test_what_is_no_manifest_is_refused(text, got):
     with pytest.raises(InputError, match=f"run/manifest.json: expected a manifest.*got .*{got}"):
         parse_manifest(text, WHERE)
+
+
+def test_only_a_regular_file_is_a_manifest(tmp_path):
+    assert stored_manifest(tmp_path) is None
+    file = tmp_path / "manifest.json"
+    file.mkdir()
+    with pytest.raises(IntegrityError, match=r"json: expected a regular file, got a folder"):
+        stored_manifest(tmp_path)
+    file.rmdir()
+    file.write_bytes(b"{}")
+    assert stored_manifest(tmp_path) == b"{}"
