@@ -196,8 +196,7 @@ def _identity(output: Path) -> tuple[str, str] | None:
 
 def _outcome(output: Path, results: Mapping[str, Any], *, is_new: bool) -> Outcome:
     """Return the outcome of an evaluation: the findings of its parts, and of its metrics."""
-    parts = [output / file for file in results.get("parts", {})]
-    findings = [finding for part in parts for finding in findings_of(part)]
+    findings = [one for file in results.get("parts", {}) for one in findings_of(output / file)]
     return Outcome(output, is_new, (*findings, *_upper_bounds(output, results)))
 
 
