@@ -82,11 +82,12 @@ def _remove_left(output: Path) -> None:
 def remove_rest(output: Path, *folders: Path) -> None:
     """Remove what a killed writer of a finished output has left: its lock, and these folders.
 
-    Where a process writes the output again, or nothing can be written, all of it stays.
+    Where a process writes the output again, something else has the name of the lock, or nothing
+    can be written, all of it stays.
     """
     repairing = output.with_name(output.name + files.REPAIRING)
     if any(os.path.lexists(path) for path in (lock_of(output), repairing, *folders)):
-        with suppress(BusyOutputError, OSError), held(output):
+        with suppress(InputError, BusyOutputError, OSError), held(output):
             for folder in folders:
                 files.remove_with_last(folder, files.JOB_FILE)
 

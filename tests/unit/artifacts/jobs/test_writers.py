@@ -175,6 +175,15 @@ def test_the_rest_of_a_killed_writer_is_removed_unless_one_is_at_work(output, ho
     assert sorted(output.parent.iterdir()) == [output, other]
 
 
+def test_a_link_in_place_of_a_lock_does_not_end_a_command_that_has_nothing_to_do(output):
+    folder, target = output.with_name(f"{output.name}.partial-1"), output.with_name("target")
+    folder.mkdir()
+    target.write_text("mine")
+    writers.lock_of(output).symlink_to(target)
+    writers.remove_rest(output, folder)
+    assert (folder.exists(), target.read_text()) == (True, "mine")
+
+
 def test_what_a_killed_repair_has_left_is_removed(output):
     folder = output.with_name(f"{output.name}.partial-repair")
     folder.mkdir()
