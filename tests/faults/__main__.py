@@ -26,7 +26,7 @@ def main() -> int:
     """Run the cases, write the record, and return the exit code."""
     parser = records.parser(__doc__ or "", name="faults", count=400)
     parser.add_argument("--races", type=int, default=1000, help="races of two writers [1000]")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="begin no case later")
+    parser.add_argument("--seconds", type=float, default=1200.0, help="begin no case later [1200]")
     parser.add_argument("--only", default="", help="kinds of faults, with commas")
     parser.add_argument("--processes", type=int, default=PROCESSES, help="at the same time [2]")
     options = parser.parse_args()
