@@ -35,7 +35,9 @@ class CrashError(OSError):
     """The library has crashed, or did not come to an end."""
 
 
-def in_child(work: Callable[[], bytes], *, seconds: int = BRIEF) -> bytes:
+def in_child(
+    work: Callable[[], bytes], *, seconds: int = BRIEF, patience: float = PATIENCE, more: int = 0
+) -> bytes:
     """Return what a function returns in a copy of this process.
 
     It costs a fork: some milliseconds, more in a large process.
@@ -43,6 +45,8 @@ def in_child(work: Callable[[], bytes], *, seconds: int = BRIEF) -> bytes:
     Args:
         work: The function. It must need no other thread.
         seconds: Time of the processor that it may take.
+        patience: Time on the clock that it may take, in seconds.
+        more: Bytes that it may map in addition, such as the size of a file.
 
     Raises:
         CrashError: It has crashed, or takes too much memory or time.
@@ -60,11 +64,11 @@ def in_child(work: Callable[[], bytes], *, seconds: int = BRIEF) -> bytes:
             os.close(writer)
             raise no_process(error) from error
         if child == 0:
-            _serve(writer, work, seconds)
+            _serve(writer, work, seconds, MEMORY + more)
         os.close(writer)
     found = b""
     try:
-        found = _received(reader)
+        found = _received(reader, patience)
     finally:
         os.close(reader)
         status = _ended(child)
@@ -80,12 +84,12 @@ def value_in_child(work: Callable[[], object]) -> Any:  # noqa: ANN401 (a JSON v
     return json.loads(in_child(lambda: json.dumps(work()).encode()))
 
 
-def _serve(writer: int, work: Callable[[], bytes], seconds: int) -> NoReturn:
+def _serve(writer: int, work: Callable[[], bytes], seconds: int, memory: int) -> NoReturn:
     """Do the work in the copy, send its result, and end without any clean-up."""
     try:
         _restrict(seconds)
         try:
-            with bounded_memory(MEMORY):
+            with bounded_memory(memory):
                 result = work()
             _send(writer, _DONE, result)
         except MemoryError:
@@ -125,14 +129,14 @@ def _lower(limit: int, value: int) -> None:
     resource.setrlimit(limit, (min(known), hard))
 
 
-def _received(reader: int) -> bytes:
+def _received(reader: int, patience: float) -> bytes:
     """Return everything that the copy sends; nothing if it takes too long."""
     with suppress(AttributeError, OSError):  # another size is only slower
         fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
     poll = select.poll()
     parts: list[bytes] = []
     poll.register(reader, select.POLLIN)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while poll.poll(max(0.0, end - time.monotonic()) * 1000):
         part = os.read(reader, _PIPE)
         if not part:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels, Report
+from ectool.datasets.bounds.tables import label_matrix
 from ectool.datasets.catalogue import DataSetEntry, unknown_split
 from ectool.datasets.class_order import ClassOrder, ordered_classes
 from ectool.datasets.image_files import ImageFiles
@@ -62,7 +63,7 @@ def open_csv(request: DataRequest) -> Dataset:
         folder=file.parent,
         paths=paths,
         sample_ids=paths,
-        labels=_labels(chosen, classes, multilabel),
+        labels=_labels(file, chosen, classes, multilabel),
         classes=tuple(classes),
         view=request.view,
         root=request.root,
@@ -129,14 +130,14 @@ def _classes(file: Path, samples: Sequence[CsvSample], order: ClassOrder | None)
     return ordered_classes(names, order, str(file))
 
 
-def _labels(samples: Sequence[CsvSample], classes: Sequence[str], multilabel: bool) -> Labels:
+def _labels(
+    file: Path, samples: Sequence[CsvSample], classes: Sequence[str], multilabel: bool
+) -> Labels:
     index = {name: number for number, name in enumerate(classes)}
     if not multilabel:
         return np.array([index[sample.labels[0]] for sample in samples], np.int64)
-    labels = np.zeros((len(samples), len(classes)), np.int8)
-    for row, sample in enumerate(samples):
-        labels[row, [index[name] for name in sample.labels]] = 1
-    return labels
+    rows = [[index[name] for name in sample.labels] for sample in samples]
+    return label_matrix(str(file), rows, len(classes))
 
 
 def _annotations(file: Path, samples: Sequence[CsvSample]) -> DrawnAnnotations | None:
@@ -155,7 +156,8 @@ def _groups(samples: Sequence[CsvSample]) -> Groups | None:
     names = sorted({sample.group for sample in samples if sample.group})
     if not names:
         return None
-    return Groups(tuple(names), np.array([names.index(s.group) for s in samples], np.int64))
+    index = {name: number for number, name in enumerate(names)}
+    return Groups(tuple(names), np.array([index[s.group] for s in samples], np.int64))
 
 
 def _complete(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.base import Report, raise_fault
+from ectool.datasets.bounds.tables import LabelNames
 from ectool.datasets.own.table_rows import BoxCells, Row, line_fault, read_rows
 from ectool.datasets.splits import drawn_split
 from ectool.errors import InputError
@@ -50,10 +51,11 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[CsvSamp
         The samples in the order of the file, and whether they are multi-label.
 
     Raises:
-        InputError: A column or cell is missing or not valid, or a path occurs twice.
+        InputError: A column or cell is missing or not valid, a path occurs twice, or there are too
+            many labels.
     """
     samples: dict[str, CsvSample] = {}
-    is_multilabel = False
+    is_multilabel, names = False, LabelNames(str(file))
     for row in read_rows(file, ("path", f"label|{LABELS}"), report):
         try:
             sample = _sample(row)
@@ -61,7 +63,7 @@ def read_samples(file: Path, report: Report = raise_fault) -> tuple[list[CsvSamp
         except InputError as fault:
             report(fault)
             continue
-        samples[sample.path] = sample
+        samples[sample.path] = replace(sample, labels=names.shared(sample.labels))
         is_multilabel = is_multilabel or LABELS in row.cells or len(sample.labels) > 1
     if is_multilabel:
         _check_nothing_drawn(file, samples.values(), report)

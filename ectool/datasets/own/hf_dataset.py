@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ectool.datasets.base import SPLITS, DataRequest, Dataset, Groups, Labels
+from ectool.datasets.bounds.tables import MAX_CLASSES, check_count, label_matrix
 from ectool.datasets.catalogue import DataSetEntry, unknown_split
 from ectool.datasets.class_order import ordered_classes
 from ectool.datasets.labels import NO_TARGET
@@ -142,6 +143,7 @@ def _class_names(
         return list(label.names)
     values = (one.label if label.is_list else [one.label] for one in samples)
     names = {name for found in values for name in found or () if name is not None}
+    check_count(str(folder), len(names), MAX_CLASSES, "classes")
     if not names:
         raise InputError(
             str(folder),
@@ -161,10 +163,8 @@ def _labels(samples: Sequence[Sample], classes: Sequence[str], label: Column) ->
     if not label.is_list:
         found = [NO_TARGET if one.label is None else index[one.label] for one in samples]
         return np.array(found, np.int64)
-    labels = np.zeros((len(samples), len(classes)), np.int8)
-    for row, one in enumerate(samples):
-        labels[row, [index[name] for name in one.label]] = 1
-    return labels
+    rows = [[index[name] for name in one.label] for one in samples]
+    return label_matrix(str(samples[0].place[0].table.folder), rows, len(classes))
 
 
 def _boxes(samples: Sequence[Sample]) -> np.ndarray | None:
@@ -179,7 +179,8 @@ def _groups(samples: Sequence[Sample]) -> Groups | None:
     names = sorted({one.group for one in samples if one.group})
     if not names:
         return None
-    return Groups(tuple(names), np.array([names.index(str(s.group)) for s in samples], np.int64))
+    index = {name: number for number, name in enumerate(names)}
+    return Groups(tuple(names), np.array([index[str(s.group)] for s in samples], np.int64))
 
 
 def _files(samples: Sequence[Sample]) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ectool.datasets.base import Report
 from ectool.datasets.labels import NO_TARGET
-from ectool.datasets.own.hf_columns import Column, read_boxes
+from ectool.datasets.own.arrow_files import check_values
+from ectool.datasets.own.hf_columns import Column, Columns, read_boxes
 from ectool.datasets.own.hf_images import OpenTable
 from ectool.datasets.own.hf_tables import Rows, is_inside
 from ectool.errors import InputError
@@ -41,6 +42,8 @@ def samples_of(table: OpenTable) -> Iterator[Sample]:
     """Yield the rows of a table."""
     rows, columns = table.rows, table.columns
     count, prefix = len(rows), f"{table.table.key}/" if table.table.key else ""
+    for name in _named(columns):
+        check_values(f"{table.table}: column {name}", rows.data.column(name))
     ids = rows.data.column(columns.sample_id).to_pylist() if columns.sample_id else range(count)
     labels = columns.label.values(rows)
     groups = _group_names(columns.group, rows) if columns.group else [None] * count
@@ -56,6 +59,12 @@ def samples_of(table: OpenTable) -> Iterator[Sample]:
             files=files,
             box=boxes[row],
         )
+
+
+def _named(columns: Columns) -> list[str]:
+    """Return the columns whose values will all be in memory."""
+    group = columns.group and columns.group.name
+    return [name for name in (columns.label.name, group, columns.sample_id) if name]
 
 
 def _group_names(column: Column, rows: Rows) -> list[str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,8 @@ from typing import Any
 
 from ectool.config.splits import SPLIT_NAMES
 from ectool.datasets.fingerprint import content_digest
-from ectool.errors import AbsentError, InputError
+from ectool.datasets.own.arrow_files import check_arrow, copy_parquet
+from ectool.errors import AbsentError, EctoolError, InputError
 from ectool.parsing import read_object
 from ectool.writing import remove_unfinished, written
 
@@ -20,8 +21,6 @@ DICTIONARY, STATE = "dataset_dict.json", "state.json"
 PARQUET = ".parquet"
 CACHE = ".huggingface"
 """Folder below ``ECTOOL_DATA`` for the rows of Parquet files, in a form that is read by index."""
-_BATCH = 100
-"""Rows that are copied at once."""
 _AGAIN = "save the data set again with save_to_disk"
 _MAX_MESSAGE = 200
 
@@ -115,6 +114,7 @@ def load(table: Table, root: Path) -> Rows:
         with _no_progress(datasets):
             if table.is_parquet:
                 return datasets.Dataset.from_file(str(_copied(table, root)))
+            check_arrow([table.folder / name for name in table.files])
             return datasets.load_from_disk(str(table.folder / Path(table.files[0]).parent))
 
 
@@ -126,22 +126,10 @@ def _copied(table: Table, root: Path) -> Path:
     target = root / CACHE / f"{content_digest(table.folder, table.files, root)}.arrow"
     if target.exists():
         return target
-    import pyarrow.ipc
-    from pyarrow.parquet import ParquetFile
-
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(target.parent)
-    with ExitStack() as stack:
-        parts = [
-            stack.enter_context(ParquetFile(table.folder / file, memory_map=True))
-            for file in table.files
-        ]
-        file = stack.enter_context(written(target, is_flushed=False))
-        schema = parts[0].schema_arrow
-        with pyarrow.ipc.new_stream(file, schema) as writer:
-            for part in parts:
-                for batch in part.iter_batches(_BATCH):
-                    writer.write_batch(pyarrow.record_batch(batch.columns, schema=schema))
+    with written(target, is_flushed=False) as file:
+        copy_parquet([table.folder / name for name in table.files], file)
     return target
 
 
@@ -162,7 +150,7 @@ def _one_line(table: Table) -> Iterator[None]:
     """Turn what `datasets` raises, which may be anything, into one line."""
     try:
         yield
-    except InputError:
+    except EctoolError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:

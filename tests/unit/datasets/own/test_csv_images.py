@@ -10,9 +10,12 @@ from PIL import Image
 from ectool.datasets.base import DataRequest
 from ectool.datasets.images import read_image
 from ectool.datasets.own.csv_images import open_csv
+from ectool.datasets.own.csv_samples import read_samples
+from ectool.datasets.own.table_rows import MAX_ROW
 from ectool.datasets.splits import drawn_split
 from ectool.datasets.views import View
 from ectool.errors import InputError
+from tests.bounded import measured
 
 SIDE = 16
 
@@ -250,3 +253,12 @@ def test_groups_are_those_of_the_column(images):
 def test_an_image_without_a_group_is_an_error(images):
     with pytest.raises(InputError, match="line 3: expected a group, as other images of the split"):
         open_text(images, "path,label,group\na.png,x,wet\nb.png,x,\n")
+
+
+def test_repeated_labels_take_no_more_memory_than_their_file_explains(tmp_path):
+    row = ";".join(f"{n % 90 + 10}" for n in range(MAX_ROW // 3 - 10))
+    text = "\n".join(["path,labels", *(f"{n}.png,{row}" for n in range(64))])
+    (tmp_path / "a.csv").write_text(text)
+    found = measured(lambda: read_samples(tmp_path / "a.csv"))
+    assert found.error == ""
+    assert found.peak < 5 * len(text)

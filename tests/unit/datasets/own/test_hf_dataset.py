@@ -393,7 +393,7 @@ DAMAGED = {
     ),
     "damaged rows": (
         lambda f: damage(f, "train/data-00000-of-00001.arrow", "nothing"),
-        "train: expected rows that the package datasets can read, got Arrow",
+        "train: expected rows that the package datasets can read, got OSError",
     ),
     "split twice": (
         lambda f: (
@@ -421,7 +421,7 @@ def test_damaged_folders_are_one_line(tmp_path, case):
         ([], r"expected dataset_dict\.json or state\.json of save_to_disk, or Parquet files"),
         (["a.parquet", "train.parquet"], r"a\.parquet: expected the name of a split"),
         (["train-test.parquet"], "expected the name of one split in its name, got test, train"),
-        (["train.parquet"], "train: expected rows that the package datasets can read, got Arrow"),
+        (["train.parquet"], "train: expected rows that the package datasets can read, got OSError"),
     ],
 )
 def test_folders_of_wrong_files_are_one_line(tmp_path, names, match):
