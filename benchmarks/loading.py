@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from ectool.artifacts.artifact import Artifact
 from ectool.artifacts.manifest import Recipe
 from ectool.artifacts.partial import growing
 from ectool.config import DataOptions, TrainConfig
+from ectool.datasets.images import read_image
+from ectool.datasets.pixels import as_rgb
 from ectool.stages import train
 from ectool.stages.common.inputs import open_data
 from ectool.types import SilentReporter
@@ -43,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--images", type=int, default=100_000, help="of the memory job")
-    parser.add_argument("--only", default="", help="materialized, jpeg, waiting or memory")
+    parser.add_argument("--only", default="", help="materialized, jpeg, checks, waiting or memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ectool-bench-") as folder:
         os.environ["ECTOOL_DATA"] = folder
@@ -54,6 +57,7 @@ def main() -> None:
         jobs: dict[str, Callable[[], list[Row]]] = {
             "materialized": lambda: materialized_rows(root, options.runs),
             "jpeg": lambda: jpeg_rows(root, options.runs),
+            "checks": lambda: checks_rows(root, options.runs),
             "waiting": lambda: waiting_rows(root),
         }
         rows = [row for name, job in jobs.items() if name.startswith(options.only) for row in job()]
@@ -133,6 +137,34 @@ def jpeg_rows(root: Path, runs: int) -> list[Row]:
     rates = count / mine, count / reference
     job = f"decoding JPEG files, 500 x 375 to 224, {WORKERS} workers / torchvision ImageFolder"
     return [Row(job, *rates, "images/s", rates[0] / rates[1], ">= 0.9")]
+
+
+def checks_rows(root: Path, runs: int) -> list[Row]:
+    """Compare decoding with the checks of the header against decoding alone, in one thread.
+
+    Each image is decoded both ways in turn, and the fastest of `20 * runs` times counts.
+    """
+    folder = write_jpegs(root / "few", 16)
+    files = sorted(folder.rglob("*.jpg"))
+    ours, bare = 0.0, 0.0
+    for file in files:
+        calls = partial(read_image, file), partial(_bare, file)
+        times = [tuple(map(_seconds, calls)) for _ in range(20 * runs)]
+        ours, bare = ours + min(time[0] for time in times), bare + min(time[1] for time in times)
+    job = "one JPEG file of 500 x 375 with the checks of its header / decoding alone"
+    rates = len(files) / ours, len(files) / bare
+    return [Row(job, *rates, "images/s", rates[0] / rates[1], ">= 0.99")]
+
+
+def _bare(file: Path) -> None:
+    with Image.open(file) as image:
+        as_rgb(image)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.thread_time()
+    call()
+    return time.thread_time() - start
 
 
 def write_jpegs(folder: Path, count: int) -> Path:
