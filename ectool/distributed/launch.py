@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ectool.distributed.failures import OWN, Failure, cause, parts_of
 from ectool.distributed.world import has_others
@@ -92,6 +93,10 @@ def _settings(count: int, folder: str) -> LaunchConfig:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig
 
+    # Older versions of torch, such as 2.7, have only their own patience of 30 seconds.
+    patience: dict[str, Any] = {"shutdown_timeout": PATIENCE}
+    if "shutdown_timeout" not in {field.name for field in dataclasses.fields(LaunchConfig)}:
+        patience = {}
     return LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -102,7 +107,7 @@ def _settings(count: int, folder: str) -> LaunchConfig:
         local_addr="localhost",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=folder),
-        shutdown_timeout=PATIENCE,
+        **patience,
     )
 
 

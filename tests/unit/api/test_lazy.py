@@ -18,8 +18,8 @@ def run(code: str) -> str:
 
 def test_the_import_takes_milliseconds_and_neither_torch_nor_numpy() -> None:
     out = run(
-        "import sys, time; began = time.perf_counter(); import ectool; "
-        "spent = time.perf_counter() - began; "
+        "import sys, time; began = time.process_time(); import ectool; "
+        "spent = time.process_time() - began; "
         "print(spent, *sorted({'torch', 'numpy', 'pydantic', 'zarr'} & set(sys.modules)))"
     )
     spent, *heavy = out.split()
