@@ -9,11 +9,11 @@ from recorded_ids import recorded
 
 
 @pytest.fixture(scope="module")
-def place(data_root, tmp_path_factory):
+def place(data_root, forked, tmp_path_factory):
     """A folder with the cut-down experiment file and its result from `ectool run`."""
     folder = tmp_path_factory.mktemp("chains")
     (folder / "cut.toml").write_text(CUT)
-    run(folder, "ectool", "run", "cut.toml", "--output", "toml")
+    run(folder, "ectool", "run", "cut.toml", "--output", "toml", programs=forked)
     return folder
 
 
