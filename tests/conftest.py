@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -18,6 +19,10 @@ from tests.processes import serving, tree_of
 
 # Before torch is imported, here and in every process the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
+"""How long an example takes tells how busy the machine is."""
 
 SPLIT = "validation"
 SHARD = 64

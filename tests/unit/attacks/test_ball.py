@@ -29,7 +29,7 @@ def moved(images: Tensor, clean: Tensor) -> np.ndarray:
     return (images.int() - (clean * 255).round().int()).numpy().astype(np.int64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     eps=st.one_of(st.integers(0, 40).map(lambda k: k / 255), st.floats(0, 0.3)),
     soft=st.booleans(),
@@ -49,7 +49,7 @@ def test_rounded_points_are_in_the_linf_ball_exactly(eps, soft, seed):
     assert (found[inside] == wanted[inside]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     eps=st.one_of(st.sampled_from([0.0, 1 / 255, 5 / 255]), st.floats(0, 2)),
     soft=st.booleans(),

@@ -42,7 +42,7 @@ def two_hills(n: int = 4, size: int = 24) -> torch.Tensor:
     return torch.where(torch.rand(n, size, size, generator=generator) < 0.3, high, low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     percent=st.integers(0, 100),
     values=st.lists(st.integers(0, 6), min_size=1, max_size=40),
@@ -158,7 +158,7 @@ def test_rules_look_at_one_sample_at_a_time(name):
         assert torch.equal(torch.cat(parts), whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs=st.lists(st.integers(0, 4), max_size=9), seed=st.integers(0, 2**31))
 def test_intersect_equals_its_definition(pairs, seed):
     draw = torch.Generator().manual_seed(seed)

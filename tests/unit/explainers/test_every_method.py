@@ -58,7 +58,7 @@ SHAPES = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(1, 7)
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     shape=SHAPES,
     classes=st.integers(1, 4),

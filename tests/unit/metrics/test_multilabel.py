@@ -91,7 +91,7 @@ def test_without_ties_it_is_that_of_the_devkit(kind, seed):
     assert average_precision(scores, labels, interpolation=kind) == pytest.approx(expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs=LABELS, kind=st.sampled_from(KINDS))
 def test_with_ties_it_is_its_definition(pairs, kind):
     scores, labels = (column(list(values)) for values in zip(*pairs, strict=True))
@@ -115,7 +115,7 @@ def test_recall_levels_are_exact():
     assert found == pytest.approx([(4 * 1 + 7 * 10 / 100) / 11])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs=LABELS)
 def test_it_is_that_of_scikit_learn_where_precision_only_falls(pairs):
     """Both differ in the envelope only, which has no effect where misses follow hits."""

@@ -18,7 +18,7 @@ TYPES = (torch.float32, torch.float16, torch.bfloat16)
 SIZES = st.integers(1, 9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(SIZES, SIZES, st.integers(1, 40), st.integers(1, 40), st.floats(-1e4, 1e4, width=16))
 def test_constant_maps_stay_constant_bit_by_bit(rows, columns, height, width, value):
     for kind in TYPES:
@@ -30,7 +30,7 @@ def test_constant_maps_stay_constant_bit_by_bit(rows, columns, height, width, va
     assert (upsample_bilinear(array, (height, width)) == np.float32(value)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES, SIZES, st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
 def test_it_equals_the_interpolation_in_float64(rows, columns, height, width, seed):
     maps = torch.rand(2, rows, columns, generator=torch.Generator().manual_seed(seed))

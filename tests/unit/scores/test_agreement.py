@@ -33,7 +33,7 @@ def test_rank_correlation_equals_scipy_with_the_many_ties_of_rectified_maps():
     np.testing.assert_allclose(rank_correlation(first, second), expected(first, second), atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     arrays(np.int64, (2, 3, 2, 4), elements=st.integers(0, 3)).filter(
         lambda maps: all(np.ptp(one) for pair in maps for one in pair)

@@ -69,7 +69,7 @@ def test_stability_equals_its_definition(name):
         assert scores[row, column] == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(both=arrays(np.float32, (2, 5, 3), elements=st.floats(width=32, allow_nan=False)))
 def test_stability_is_within_zero_and_one_for_any_logits(both):
     targets = np.array([[0, 1, 2], [0, 2, -1], [1, -1, -1], [-1, -1, -1], [2, -1, -1]])
@@ -131,7 +131,7 @@ def test_fillings_are_not_computed_and_blocks_are_bounded():
     assert len(sizes) > 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float32, (4, 3), elements=st.one_of(st.floats(0, 1, width=32), st.just(math.nan))))
 def test_averages_are_those_of_the_defined_values(scores):
     expected = []

@@ -107,7 +107,7 @@ def test_top_iou_counts_ties_and_no_zeros():
     assert top_iou(clean, adversarial, 1.0).tolist() == [0.5]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=arrays(
         np.float16,

@@ -75,7 +75,7 @@ def test_none_is_one():
     assert none(np.arange(3)).tolist() == [1, 1, 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     both=arrays(np.float32, (2, 5, 3), elements=st.floats(-(2.0**100), 2.0**100, width=32)),
     labels=arrays(np.int64, 5, elements=st.integers(0, 2)),

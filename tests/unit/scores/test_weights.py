@@ -56,7 +56,7 @@ def slow_flatten(weights, floor):
     return (1 - high) * weights + high
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     consistency=arrays(np.float64, st.integers(2, 40), elements=st.floats(0, 0.99)),
     gamma=st.floats(0, 6),
@@ -77,7 +77,7 @@ def test_weights_equal_the_slow_definition(consistency, gamma, cap, floor, momen
     np.testing.assert_allclose(result.weight, expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(consistency=CONSISTENCY, **OPTIONS)
 def test_mean_cap_floor_and_monotonicity(consistency, gamma, cap, floor):
     n = len(consistency)
@@ -94,7 +94,7 @@ def test_mean_cap_floor_and_monotonicity(consistency, gamma, cap, floor):
     assert (np.diff(descending) <= 1e-6).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(consistency=CONSISTENCY, seed=st.integers(0, 1000), **OPTIONS)
 def test_order_of_the_samples_does_not_matter(consistency, seed, gamma, cap, floor):
     order = np.random.default_rng(seed).permutation(len(consistency))

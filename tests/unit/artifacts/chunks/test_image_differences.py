@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from ectool.artifacts.chunks.image_differences import decode, encode, row_length
 
 SHAPES = st.tuples(st.just(3), st.integers(1, 5), st.integers(1, 5))
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 @st.composite

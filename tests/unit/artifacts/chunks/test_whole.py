@@ -59,7 +59,7 @@ def test_text_is_that_of_zarr(tmp_path):
     st.integers(0, 13),
     st.integers(0, 13),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_rows(tmp_path_factory, values, start, stop):
     folder = made(tmp_path_factory.mktemp("rows"), values, PACKED)
     Chunks.of(folder).write(0, values)

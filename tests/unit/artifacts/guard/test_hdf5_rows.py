@@ -13,7 +13,7 @@ from ectool.artifacts.hdf5_store import Hdf5Store
 TYPES = ["u1", "<i4", ">i8", "<f2", ">f4", "<f8", "bool", "S7"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_layout(tmp_path_factory, data):
     """Chunks that divide nothing, contiguous values, any filters, both byte orders."""
