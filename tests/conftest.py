@@ -19,6 +19,7 @@ from tests.processes import serving, tree_of
 
 # Before torch is imported, here and in every process the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # while tests are collected: hardly anything of it is garbage
 
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
@@ -34,6 +35,7 @@ def pytest_collection_finish() -> None:
     """Keep imported modules out of the garbage collector, which `evaluate` calls often."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
