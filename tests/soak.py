@@ -210,17 +210,19 @@ def main() -> None:
     given.add_argument("--minutes", type=float, default=30)
     options = given.parse_args()
     start = time.monotonic()
-    with serving() as address, tempfile.TemporaryDirectory(prefix="soak-") as name:
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
         root = Path(name).resolve()
         for folder in ("logs", "tmp", "inputs"):
             (root / folder).mkdir()
+        # Before torch is imported, here and in the zygote: both compute with one thread.
         os.environ.update(environment_of(root, root / "tmp"))
         write_images(root / "inputs" / "images" / "train")
-        made = Soak(Zygote(address, root / "logs"), root, options.seed)
-        try:
-            soak(made, options.minutes)
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted: the record has the cycles so far\n")
+        with serving() as address:
+            made = Soak(Zygote(address, root / "logs"), root, options.seed)
+            try:
+                soak(made, options.minutes)
+            except KeyboardInterrupt:
+                sys.stderr.write("interrupted: the record has the cycles so far\n")
         os.chdir("/")
     failures = [*made.failures, *leaks(made.rounds)]
     seconds = time.monotonic() - start

@@ -261,4 +261,4 @@ def test_repeated_labels_take_no_more_memory_than_their_file_explains(tmp_path):
     (tmp_path / "a.csv").write_text(text)
     found = measured(lambda: read_samples(tmp_path / "a.csv"))
     assert found.error == ""
-    assert found.peak < 5 * len(text)
+    assert found.peak < 8 * len(text)  # 20 times, if each label were a text of its own
