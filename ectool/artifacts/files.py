@@ -148,6 +148,27 @@ def as_folder(path: Path) -> None:
     make_folder(path)
 
 
+def check_inside(folder: Path) -> None:
+    """Check that what is written into the folders below a folder stays there.
+
+    Artifacts are not looked into: they are never written through links.
+
+    Raises:
+        InputError: A folder below is a link to one that lies elsewhere.
+    """
+    root = folder.resolve()
+    for parent, names, _ in os.walk(folder):
+        names[:] = [name for name in names if Path(name).suffix != ".zarr"]
+        for path in (Path(parent, name) for name in names):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise InputError(
+                    str(path),
+                    expected=f"a folder in {folder}",
+                    got=f"a link to {path.resolve()}",
+                    fix="remove the link, or move the folder here",
+                )
+
+
 def clear(path: Path) -> None:
     """Remove what is no file in the place of one."""
     if path.is_symlink() or not path.is_file():

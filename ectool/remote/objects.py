@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ectool.errors import InputError
+from ectool.input_files import JSON
 from ectool.remote.failures import (
     DELETE,
     LIST,
@@ -66,12 +68,34 @@ def _one_request(url: str) -> Mapping[str, int]:
     return ONE_REQUEST.get(url.partition("://")[0], {})
 
 
+def read_document(url: str) -> bytes | None:
+    """Return an object that is a JSON document, and no more than such a file may have.
+
+    Raises:
+        InputError: As of `read`, or it is too large.
+    """
+    limit = JSON.max_bytes or 0
+    data = _part(url, 0, limit + 1)
+    if data is not None and len(data) > limit:
+        raise InputError(
+            url,
+            expected=f"{JSON.name} of at most {limit} bytes",
+            got="a larger object",
+            fix="check the address",
+        )
+    return data
+
+
 def read_part(url: str, start: int, stop: int) -> bytes | None:
     """Return bytes [start, stop) of an object, fewer if it is shorter; None if there is none."""
+    return _part(url, start, stop)
+
+
+def _part(url: str, start: int, stop: int) -> bytes | None:
     with translating(url, READ):
         try:
             data: bytes = _of(url).cat_file(url, start=start, end=stop)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             _check_bucket(error)
             return None
         except OSError as error:

@@ -173,7 +173,7 @@ def look(path: Path) -> None:
         return
     session.begin()
     _looked.add(path)
-    data = objects.read(f"{url}/{index.NAME}")
+    data = objects.read_document(f"{url}/{index.NAME}")
     if data is not None:
         found = index.parse(data, url)
         mirror(url, found, path)
@@ -229,7 +229,7 @@ def _look_below(url: str, path: Path) -> None:
     for name in sorted(nested):
         place = path / name
         if not any(str(parent) in nested for parent in Path(name).parents):
-            data = objects.read(f"{url}/{name}/{index.NAME}")
+            data = objects.read_document(f"{url}/{name}/{index.NAME}")
             if data is not None:
                 mirror(f"{url}/{name}", index.parse(data, f"{url}/{name}"), place)
     plain = [name for name in sizes if not _is_part(name, nested)]

@@ -224,7 +224,7 @@ def _is_one_file(output: Path) -> bool:
 
 
 def _pointer(url: str) -> Index | None:
-    data = objects.read(f"{url}/{index.NAME}")
+    data = objects.read_document(f"{url}/{index.NAME}")
     return None if data is None else index.parse(data, url)
 
 

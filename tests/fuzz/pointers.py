@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -25,18 +25,22 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if not path.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        content = path.read_bytes()
+        size = path.stat().st_size
         found = RANGE.fullmatch(self.headers.get("Range", ""))
+        start, stop = 0, size
         if found is not None:
-            start, stop = int(found[1]), int(found[2] or len(content) - 1) + 1
+            start, stop = int(found[1]), min(size, int(found[2] or size - 1) + 1)
             self.send_response(HTTPStatus.PARTIAL_CONTENT)
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
-            content = content[start:stop]
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         else:
             self.send_response(HTTPStatus.OK)
+        with path.open("rb") as file:
+            file.seek(start)
+            content = file.read(max(0, stop - start))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # the reader was ended
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ectool.artifacts.files import check_inside
 from ectool.artifacts.integrity.sealed_documents import sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import EvaluateConfig, ReportConfig, RunConfig
@@ -36,6 +37,7 @@ def run(config: RunConfig, reporter: Reporter = SILENT) -> Outcome:
     """
     experiment = open_experiment(config)
     with writers.held(experiment.folder):
+        check_inside(experiment.folder)
         return _run(config, experiment, reporter)
 
 

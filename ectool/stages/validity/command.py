@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ectool.artifacts import folder
+from ectool.artifacts.files import check_inside
 from ectool.artifacts.hashing import digest_file, digest_json
 from ectool.artifacts.integrity.sealed_documents import FILES, document_problems, sealed_json
 from ectool.artifacts.jobs import writers
@@ -43,6 +44,7 @@ def run(config: ValidityConfig, reporter: Reporter = SILENT) -> Outcome:
     """
     study = open_study(config)
     with writers.held(study.folder):
+        check_inside(study.folder)
         return _run(study, config, reporter)
 
 

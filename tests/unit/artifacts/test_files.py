@@ -56,3 +56,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="file: expected a folder to write into, got Not a dir"):
         files.make_folder(tmp_path / "file" / "partial")
+
+
+def test_folders_that_lie_elsewhere_are_refused(tmp_path):
+    folder, other = tmp_path / "out", tmp_path / "other"
+    (folder / "a/b").mkdir(parents=True)
+    other.mkdir()
+    (folder / "inner").symlink_to(folder / "a")
+    (folder / "adv.zarr").symlink_to(other)  # replaced, and never written into
+    files.check_inside(folder)
+    (folder / "a/tables").symlink_to(other)
+    with pytest.raises(InputError, match=r"a/tables: expected a folder in .*, got a link to .*other"):
+        files.check_inside(folder)

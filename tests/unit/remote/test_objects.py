@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ectool.errors import InputError
+from ectool.input_files import JSON
 from ectool.remote import objects
 
 URL = "memory://bucket/run"
@@ -29,6 +31,14 @@ class TestObjects:
         assert (objects.exists(f"{URL}/a"), objects.exists(f"{URL}/b")) == (True, False)
         objects.download(f"{URL}/a", tmp_path / "a")
         assert (tmp_path / "a").read_bytes() == b"abc"
+
+    def test_documents_are_read_up_to_the_size_of_their_kind(self):
+        objects.write(f"{URL}/a", b"{}")
+        assert objects.read_document(f"{URL}/a") == b"{}"
+        assert objects.read_document(f"{URL}/none") is None
+        objects.write(f"{URL}/b", bytes(JSON.max_bytes + 1))
+        with pytest.raises(InputError, match=r"/b: expected a JSON file of at most \d+ bytes, got"):
+            objects.read_document(f"{URL}/b")
 
     def test_a_new_object_replaces_none(self):
         objects.write(f"{URL}/a", b"1", new=True)

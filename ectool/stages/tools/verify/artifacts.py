@@ -52,7 +52,7 @@ def _parts(path: Path) -> Iterator[Problem]:
     """Yield the parts of an evaluation that its results were not computed from."""
     for name, id in read_object(path / RESULTS_FILE, allow_nan=True).get("parts", {}).items():
         found = known_manifest(path / name)
-        if found is None or found.id != id:
+        if found is None or found.id != id or (path / name).is_symlink():
             is_there = (path / name).exists()
             yield Problem(name, OTHER if is_there else MISSING)
 

@@ -100,6 +100,13 @@ def test_inspect_reads_what_an_evaluation_contains(made):
         inspect.run(whole)
 
 
+def test_a_part_of_an_evaluation_that_is_a_link_is_damage(made, tmp_path):
+    """Other commands would read what the link leads to; verify follows no link."""
+    part = made / "seed-0/ec/eval/predictions.zarr"
+    part.symlink_to(part.rename(tmp_path / "elsewhere.zarr"))
+    assert "seed-0/ec/eval" in damaged(made)
+
+
 def test_what_is_unfinished_is_incomplete(made):
     (made / "seed-0/ec/2/adv.zarr.partial-0123456789abcdef").mkdir(parents=True)
     assert states(made / "seed-0/ec/2") == {
