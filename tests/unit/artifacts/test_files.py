@@ -66,5 +66,5 @@ def test_folders_that_lie_elsewhere_are_refused(tmp_path):
     (folder / "adv.zarr").symlink_to(other)  # replaced, and never written into
     files.check_inside(folder)
     (folder / "a/tables").symlink_to(other)
-    with pytest.raises(InputError, match=r"a/tables: expected a folder in .*, got a link to .*other"):
+    with pytest.raises(InputError, match=r"a/tables: expected a folder in .*, got a link to"):
         files.check_inside(folder)
