@@ -68,7 +68,7 @@ def test_a_second_writer_is_refused(s3, machine, another, heatmaps):
     wait_for_shards(s3, first, 3)
     first.send_signal(signal.SIGSTOP)  # it must not finish before the second one begins
     code, out, err = another.run(*command)
-    assert (code, out) == (3, "")
+    assert (code, out) == (4, "")
     assert f"got process {first.pid} on {socket.gethostname()}" in err.splitlines()[-1]
     first.send_signal(signal.SIGCONT)
     _, err = first.communicate()
