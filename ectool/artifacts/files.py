@@ -156,15 +156,15 @@ def check_inside(folder: Path) -> None:
     Raises:
         InputError: A folder below is a link to one that lies elsewhere.
     """
-    root = folder.resolve()
+    root = os.path.realpath(folder)  # Path.resolve raises errors for links in a circle
     for parent, names, _ in os.walk(folder):
         names[:] = [name for name in names if Path(name).suffix != ".zarr"]
         for path in (Path(parent, name) for name in names):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 raise InputError(
                     str(path),
                     expected=f"a folder in {folder}",
-                    got=f"a link to {path.resolve()}",
+                    got=f"a link to {os.path.realpath(path)}",
                     fix="remove the link, or move the folder here",
                 )
 

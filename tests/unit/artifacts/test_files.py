@@ -64,6 +64,7 @@ def test_folders_that_lie_elsewhere_are_refused(tmp_path):
     other.mkdir()
     (folder / "inner").symlink_to(folder / "a")
     (folder / "adv.zarr").symlink_to(other)  # replaced, and never written into
+    (folder / "circle").symlink_to("circle")
     files.check_inside(folder)
     (folder / "a/tables").symlink_to(other)
     with pytest.raises(InputError, match=r"a/tables: expected a folder in .*, got a link to"):
