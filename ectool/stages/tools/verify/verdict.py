@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,9 +59,10 @@ def judged(
 
 def with_missing_manifests(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
     """Yield verdicts; artifacts without a manifest that others were made of are damaged."""
-    needed = {path.resolve(): one.path for one in verdicts for path in one.needs}
+    # Path.resolve raises errors for links in a circle.
+    needed = {os.path.realpath(path): one.path for one in verdicts for path in one.needs}
     for verdict in verdicts:
-        child = needed.get(verdict.path.resolve())
+        child = needed.get(os.path.realpath(verdict.path))
         if verdict.state == "unknown" and child is not None:
             problem = Problem(FILE_NAME, f"missing, although {child} was made of it")
             yield replace(verdict, state="damaged", problems=(problem,))

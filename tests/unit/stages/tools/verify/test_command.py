@@ -107,6 +107,11 @@ def test_a_part_of_an_evaluation_that_is_a_link_is_damage(made, tmp_path):
     assert "seed-0/ec/eval" in damaged(made)
 
 
+def test_links_in_a_circle_are_not_followed(made):
+    (made / "circle").symlink_to("circle")
+    assert states(made)[str(made / "circle")] == "unknown"
+
+
 def test_what_is_unfinished_is_incomplete(made):
     (made / "seed-0/ec/2/adv.zarr.partial-0123456789abcdef").mkdir(parents=True)
     assert states(made / "seed-0/ec/2") == {
