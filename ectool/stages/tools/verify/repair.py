@@ -5,6 +5,7 @@ Nothing is removed: what is replaced stays beside it, as `NAME.old-damaged`.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -46,7 +47,7 @@ class Repairs:
     """
 
     copies: dict[str, Path]
-    ids: dict[Path, str]
+    ids: dict[str, str]
     folders: tuple[Path, ...]
 
     @classmethod
@@ -56,7 +57,7 @@ class Repairs:
         found = {one.path: known_manifest(one.path) for one in intact}
         return cls(
             copies={manifest.id: path for path, manifest in found.items() if manifest is not None},
-            ids={path.resolve(): id for one in verdicts for path, id in one.needs.items()},
+            ids={os.path.realpath(path): id for one in verdicts for path, id in one.needs.items()},
             folders=tuple(one.path for one in verdicts if one.path.is_dir()),
         )
 
@@ -77,7 +78,7 @@ class Repairs:
 
     def _copy_of(self, path: Path, manifest: Manifest | None) -> Path | None:
         """Return an intact artifact with the contents that a path had."""
-        id = manifest.id if manifest is not None else self.ids.get(path.resolve())
+        id = manifest.id if manifest is not None else self.ids.get(os.path.realpath(path))
         found = self.copies.get(id or "")
         return None if found == path else found
 
