@@ -61,6 +61,14 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file, or of what follows the part that a user may put before it."""
 
 
+def real_path(path: Path) -> Path:
+    """Return an absolute path without links; links in a circle stay.
+
+    Before Python 3.13, `Path.resolve` raises a RuntimeError for those.
+    """
+    return Path(os.path.realpath(path))
+
+
 def check_regular(path: Path, kind: FileKind = ANY) -> os.stat_result:
     """Check a file before a library opens it by its path; links are followed.
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ectool.errors import FinishedMeanwhileError, InputError
+from ectool.input_files import real_path
 
 WITHOUT_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 """Errors of file systems that have no hard links."""
@@ -156,15 +157,15 @@ def check_inside(folder: Path) -> None:
     Raises:
         InputError: A folder below is a link to one that lies elsewhere.
     """
-    root = os.path.realpath(folder)  # Path.resolve raises errors for links in a circle
+    root = real_path(folder)
     for parent, names, _ in os.walk(folder):
         names[:] = [name for name in names if Path(name).suffix != ".zarr"]
         for path in (Path(parent, name) for name in names):
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+            if path.is_symlink() and not real_path(path).is_relative_to(root):
                 raise InputError(
                     str(path),
                     expected=f"a folder in {folder}",
-                    got=f"a link to {os.path.realpath(path)}",
+                    got=f"a link to {real_path(path)}",
                     fix="remove the link, or move the folder here",
                 )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ectool.artifacts.hashing import digest_file
 from ectool.datasets.base import Dataset
 from ectool.errors import InputError
+from ectool.input_files import real_path
 from ectool.writing import remove_unfinished, write_atomic
 
 _MEMO_FOLDER = ".fingerprints"
@@ -77,7 +78,7 @@ def content_digest(folder: Path, paths: Sequence[str], root: Path) -> str:
 def _cached_or_read(folder: Path, paths: Sequence[str], memo: Path) -> str:
     """Return the cached digest, or read the files and cache it."""
     began, listing = time.time_ns(), _list(folder, paths)
-    note = memo / digest_of({"folder": str(folder.resolve()), "files": listing})
+    note = memo / digest_of({"folder": str(real_path(folder)), "files": listing})
     known = _recall(note)
     if known is not None:
         return known

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from ectool.errors import InputError
-from ectool.input_files import ANY, FileKind, check_regular, open_regular, read_bytes, read_text
+from ectool.input_files import (
+    ANY,
+    FileKind,
+    check_regular,
+    open_regular,
+    read_bytes,
+    read_text,
+    real_path,
+)
 
 TINY = FileKind("a note", 10)
 READERS: list[Callable[..., Any]] = [check_regular, open_regular, read_bytes]
@@ -109,3 +117,10 @@ def test_no_descriptor_is_left_open(tmp_path):
             read_bytes(tmp_path / "a", TINY)
         open_regular(tmp_path / "a").close()
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_the_real_path_follows_links_unless_they_are_a_circle(tmp_path):
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "circle").symlink_to("circle")
+    assert real_path(tmp_path / "link") == tmp_path.resolve() / "file"
+    assert real_path(tmp_path / "circle") == tmp_path.resolve() / "circle"

@@ -15,6 +15,7 @@ from ectool.datasets.formats import is_image_name
 from ectool.datasets.own.mask_files import MASKS, find_masks
 from ectool.datasets.splits import ALL, drawn_split
 from ectool.errors import AbsentError, InputError
+from ectool.input_files import real_path
 
 _LAYOUT = "PATH/<split>/<class>/<image> or PATH/<class>/<image>"
 
@@ -171,7 +172,7 @@ def _check_no_class_twice(group: Path, names: Sequence[str]) -> None:
     owners: dict[Path, str] = {}
     for name in names:
         for parent, _ in _walk(group / name, _holders(group, group / name)):
-            owner = owners.setdefault(Path(parent).resolve(), name)
+            owner = owners.setdefault(real_path(Path(parent)), name)
             if owner != name:
                 raise InputError(
                     str(group),
@@ -183,11 +184,11 @@ def _check_no_class_twice(group: Path, names: Sequence[str]) -> None:
 
 def _check_no_loop(folder: Path, branch: Path) -> None:
     """Check that a class folder is not a link to a folder that contains it."""
-    if branch.resolve() in _holders(folder, branch):
+    if real_path(branch) in _holders(folder, branch):
         raise InputError(
             str(branch),
             expected="a folder of images",
-            got=f"a link to {branch.resolve()}, which contains it",
+            got=f"a link to {real_path(branch)}, which contains it",
             fix="remove the link",
         )
 
@@ -203,7 +204,7 @@ def _list_images(folder: Path, branch: Path) -> list[str]:
 
 def _holders(folder: Path, branch: Path) -> set[Path]:
     """Return the real folders that contain a class folder."""
-    return {folder.resolve(), *folder.resolve().parents, branch.parent.resolve()}
+    return {real_path(folder), *real_path(folder).parents, real_path(branch.parent)}
 
 
 def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
@@ -215,7 +216,7 @@ def _walk(branch: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
             would repeat its images.
     """
     for parent, folders, files in os.walk(branch, onerror=_refuse, followlinks=True):
-        real = Path(parent).resolve()
+        real = real_path(Path(parent))
         if real in seen:
             folders.clear()
             continue

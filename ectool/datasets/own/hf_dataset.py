@@ -19,6 +19,7 @@ from ectool.datasets.own.hf_rows import Sample, is_valid, row_fault, samples_of
 from ectool.datasets.own.hf_tables import Table, find_tables, load
 from ectool.datasets.splits import ALL, drawn_split
 from ectool.errors import AbsentError, InputError
+from ectool.input_files import real_path
 
 
 def open_hf(request: DataRequest) -> Dataset:
@@ -61,7 +62,7 @@ def open_hf(request: DataRequest) -> Dataset:
         )
     folder = tables[0].table.folder
     return TableImages(
-        name=f"hf/{folder.resolve().name}/{request.split}",
+        name=f"hf/{real_path(folder).name}/{request.split}",
         places=[one.place for one in samples],
         files=_files(samples),
         sample_ids=[one.sample_id for one in samples],

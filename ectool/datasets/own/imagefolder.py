@@ -19,6 +19,7 @@ from ectool.datasets.own.mask_files import MASKS
 from ectool.datasets.own.table_rows import BOX, BoxCells, Row, read_rows
 from ectool.datasets.splits import ALL
 from ectool.errors import AbsentError, InputError
+from ectool.input_files import real_path
 
 BOXES = "boxes.csv"
 
@@ -60,7 +61,7 @@ def open_imagefolder(request: DataRequest) -> Dataset:
     labels.setflags(write=False)
     annotations = _annotations(folder, listing, request.report)
     return ImageFiles(
-        name=f"imagefolder/{folder.resolve().name}/{request.split}",
+        name=f"imagefolder/{real_path(folder).name}/{request.split}",
         folder=folder,
         paths=listing.sample_ids,
         sample_ids=listing.sample_ids,

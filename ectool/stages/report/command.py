@@ -13,6 +13,7 @@ from ectool.artifacts.integrity.sealed_documents import FILES, sealed
 from ectool.artifacts.jobs import writers
 from ectool.config import ReportConfig
 from ectool.errors import UsageError
+from ectool.input_files import real_path
 from ectool.reports.content import Arm, ExperimentResults
 from ectool.reports.report import Report
 from ectool.stages.report.gallery import read_gallery
@@ -85,7 +86,7 @@ def _read_report(sources: Sources, config: ReportConfig, reporter: Reporter) -> 
     with reporter.task("report", sum(len(run.rounds) for run in runs)) as advance:
         experiments = tuple(_read_experiment(one, advance) for one in sources.experiments)
     artifacts = [path for run in runs for path in artifacts_of(run)]
-    names = [path.resolve().name for path in config.paths]
+    names = [real_path(path).name for path in config.paths]
     return Report(
         title=_title(sources, names),
         metrics=metrics,

@@ -17,6 +17,7 @@ from ectool.artifacts.manifest import library_versions
 from ectool.artifacts.store import read_manifest
 from ectool.config import ReportConfig
 from ectool.errors import EctoolError
+from ectool.input_files import real_path
 from ectool.parsing import read_object
 from ectool.stages.common.layout import HEATMAPS, SAMPLES, WEIGHTS, RunRecord
 from ectool.stages.report.provenance import describe_source
@@ -45,7 +46,7 @@ def report_key(sources: Sources, config: ReportConfig) -> str:
     shown = [*_artifacts(runs), *_evaluations(sources.folders.values())]
     return digest_json(
         {
-            "names": [path.resolve().name for path in config.paths],
+            "names": [real_path(path).name for path in config.paths],
             "models": [(entry.name, entry.group, entry.data) for entry in sources.entries],
             "failures": [asdict(failure) for failure in sources.failures],
             "experiments": [one.record.model_dump(mode="json") for one in sources.experiments],

@@ -10,6 +10,7 @@ from typing import Any
 from ectool.artifacts import folder
 from ectool.artifacts.manifest import FILE_NAME
 from ectool.errors import InputError
+from ectool.input_files import real_path
 from ectool.reports.evaluation import Evaluation, from_results
 from ectool.reports.report import EvaluatedModel, Failure
 from ectool.stages.common.layout import EXPERIMENT_FILE
@@ -53,7 +54,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         InputError: A folder is none of these, or not finished.
         IntegrityError: Results have changed since they were written.
     """
-    unique = list(dict.fromkeys(path.resolve() for path in paths))
+    unique = list(dict.fromkeys(real_path(path) for path in paths))
     sources = Sources()
     for path, label in zip(unique, path_labels(unique), strict=True):
         prefix = f"{label}/" if len(unique) > 1 else ""

@@ -13,6 +13,7 @@ from ectool.artifacts.jobs import writers
 from ectool.artifacts.store import check_suffix, read_manifest
 from ectool.config import ConvertConfig
 from ectool.errors import InputError, IntegrityError, OutputExistsError, UsageError
+from ectool.input_files import real_path
 from ectool.remote import outputs
 from ectool.remote.writing import Identity
 from ectool.stages.common.loop.space import check_space, copy_need
@@ -37,7 +38,7 @@ def run(config: ConvertConfig, reporter: Reporter = SILENT) -> Outcome:
         BusyOutputError: Another process writes it.
     """
     source, target = config.source, check_suffix(config.target)
-    if source.resolve() == target.resolve():
+    if real_path(source) == real_path(target):
         raise UsageError(
             str(target), expected="another file than the source", got="the same", fix="rename it"
         )

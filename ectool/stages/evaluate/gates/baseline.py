@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ectool.errors import InputError, UsageError
+from ectool.input_files import real_path
 from ectool.metrics.bounds import LEVEL, Bound, Comparison
 from ectool.metrics.comparison import interval_difference, paired_comparison
 from ectool.stages.evaluate.definitions import suite_of
@@ -54,14 +55,14 @@ def check_baseline(
             got="none",
             fix="add one, such as --require 'accuracy>=baseline-1', or leave out --baseline",
         )
-    if baseline.resolve() == output.resolve():
+    if real_path(baseline) == real_path(output):
         raise UsageError(
             "--baseline",
             expected="another evaluation than --output",
             got=str(baseline),
             fix="keep the baseline in a folder of its own",
         )
-    if output.resolve() in baseline.resolve().parents and not baseline.exists():
+    if real_path(output) in real_path(baseline).parents and not baseline.exists():
         return
     found = read_evaluation(baseline)
     check_same_images(found, prints, output)

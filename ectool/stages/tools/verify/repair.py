@@ -5,7 +5,6 @@ Nothing is removed: what is replaced stays beside it, as `NAME.old-damaged`.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +24,7 @@ from ectool.artifacts.jobs.reopening import reopen
 from ectool.artifacts.manifest import FILE_NAME, Manifest
 from ectool.artifacts.store import HDF5_SUFFIXES, ZARR_SUFFIX, known_manifest
 from ectool.errors import EctoolError, InputError, IntegrityError
+from ectool.input_files import real_path
 from ectool.stages.common.layout import RESULTS_FILE
 from ectool.stages.tools.restoring import moved
 from ectool.stages.tools.verify.artifacts import on_folder
@@ -47,7 +47,7 @@ class Repairs:
     """
 
     copies: dict[str, Path]
-    ids: dict[str, str]
+    ids: dict[Path, str]
     folders: tuple[Path, ...]
 
     @classmethod
@@ -57,7 +57,7 @@ class Repairs:
         found = {one.path: known_manifest(one.path) for one in intact}
         return cls(
             copies={manifest.id: path for path, manifest in found.items() if manifest is not None},
-            ids={os.path.realpath(path): id for one in verdicts for path, id in one.needs.items()},
+            ids={real_path(path): id for one in verdicts for path, id in one.needs.items()},
             folders=tuple(one.path for one in verdicts if one.path.is_dir()),
         )
 
@@ -78,7 +78,7 @@ class Repairs:
 
     def _copy_of(self, path: Path, manifest: Manifest | None) -> Path | None:
         """Return an intact artifact with the contents that a path had."""
-        id = manifest.id if manifest is not None else self.ids.get(os.path.realpath(path))
+        id = manifest.id if manifest is not None else self.ids.get(real_path(path))
         found = self.copies.get(id or "")
         return None if found == path else found
 

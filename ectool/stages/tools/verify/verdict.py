@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from ectool.artifacts.integrity.problem import Problem
 from ectool.artifacts.manifest import FILE_NAME
+from ectool.input_files import real_path
 
 State = Literal["intact", "damaged", "incomplete", "unknown"]
 STATES: tuple[State, ...] = ("intact", "damaged", "incomplete", "unknown")
@@ -59,10 +59,9 @@ def judged(
 
 def with_missing_manifests(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
     """Yield verdicts; artifacts without a manifest that others were made of are damaged."""
-    # Path.resolve raises errors for links in a circle.
-    needed = {os.path.realpath(path): one.path for one in verdicts for path in one.needs}
+    needed = {real_path(path): one.path for one in verdicts for path in one.needs}
     for verdict in verdicts:
-        child = needed.get(os.path.realpath(verdict.path))
+        child = needed.get(real_path(verdict.path))
         if verdict.state == "unknown" and child is not None:
             problem = Problem(FILE_NAME, f"missing, although {child} was made of it")
             yield replace(verdict, state="damaged", problems=(problem,))
